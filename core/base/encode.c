@@ -1,0 +1,148 @@
+/* Bytes as text: hex, UUIDs, base64. */
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <nettle/sha1.h>
+#include <stdbool.h>
+#include <string.h>
+
+void kg_hex(char *out, const unsigned char *p, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*out++ = digits[p[i] >> 4];
+		*out++ = digits[p[i] & 15];
+	}
+	*out = '\0';
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int kg_unhex(unsigned char *out, size_t n, const char *s)
+{
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(s[2 * i]);
+		int low = high < 0 ? -1 : hex_digit(s[2 * i + 1]);
+
+		if (low < 0)
+			return -1;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return s[2 * n] ? -1 : 0;
+}
+
+void kg_uuid5(char out[37], const char *namespace_uuid, const char *name)
+{
+	char digits[33];
+	unsigned char id[20];
+	size_t n = 0;
+
+	for (const char *s = namespace_uuid; *s && n < 32; s++) {
+		if (*s != '-')
+			digits[n++] = *s;
+	}
+	digits[n] = '\0';
+	int malformed = kg_unhex(id, 16, digits);
+	assert(!malformed);
+	(void)malformed;
+
+	struct sha1_ctx c;
+	sha1_init(&c);
+	sha1_update(&c, 16, id);
+	sha1_update(&c, strlen(name), (const uint8_t *)name);
+	sha1_digest(&c, 20, id);
+	id[6] = (unsigned char)((id[6] & 0x0F) | 0x50);
+	id[8] = (unsigned char)((id[8] & 0x3F) | 0x80);
+
+	static const size_t groups[] = {4, 2, 2, 2, 6};
+	const unsigned char *p = id;
+	for (size_t i = 0; i < KG_ARRAY_LEN(groups); i++) {
+		kg_hex(out, p, groups[i]);
+		out += 2 * groups[i];
+		p += groups[i];
+		*out++ = i + 1 < KG_ARRAY_LEN(groups) ? '-' : '\0';
+	}
+}
+
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *kg_base64_encode(const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+	char *text = kg_alloc((n + 2) / 3 * 4 + 1), *out = text;
+
+	for (size_t i = 0; i < n; i += 3) {
+		size_t left = n - i;
+		unsigned v = (unsigned)p[i] << 16;
+
+		if (left > 1)
+			v |= (unsigned)p[i + 1] << 8;
+		if (left > 2)
+			v |= p[i + 2];
+		*out++ = base64_digits[v >> 18];
+		*out++ = base64_digits[v >> 12 & 63];
+		*out++ = left > 1 ? base64_digits[v >> 6 & 63] : '=';
+		*out++ = left > 2 ? base64_digits[v & 63] : '=';
+	}
+	return text;
+}
+
+static int base64_digit(unsigned char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+' || c == '/')
+		return c == '+' ? 62 : 63;
+	return -1;
+}
+
+unsigned char *kg_base64_decode(const char *s, size_t n, size_t *out_len)
+{
+	size_t pad = 0;
+
+	if (n % 4)
+		return NULL;
+	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
+		pad++;
+	KG_AUTOFREE unsigned char *bytes = kg_alloc(n / 4 * 3 + 1);
+	size_t len = 0;
+	for (size_t i = 0; i < n; i += 4) {
+		unsigned v = 0;
+
+		for (size_t k = 0; k < 4; k++) {
+			bool is_pad = i + k >= n - pad;
+			int digit = is_pad ? 0 : base64_digit((unsigned char)s[i + k]);
+
+			if (digit < 0)
+				return NULL;
+			v = v << 6 | (unsigned)digit;
+		}
+		bytes[len++] = (unsigned char)(v >> 16);
+		bytes[len++] = (unsigned char)(v >> 8);
+		bytes[len++] = (unsigned char)v;
+	}
+	/* Bits that padding cuts off must be zero: one text for each run of bytes. */
+	for (size_t i = 0; i < pad; i++) {
+		if (bytes[--len])
+			return NULL;
+	}
+	bytes[len] = '\0';
+	*out_len = len;
+	return kg_steal(&bytes);
+}

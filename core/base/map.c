@@ -1,0 +1,163 @@
+/* Open addressing over a dense array of entries. An index slot holds 0 (never used) or the entry's
+ * number plus one; a removed entry stays as a hole, which a search walks over, until the map grows.
+ */
+#include "base/map.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+void kg_map_clear(struct kg_map *m)
+{
+	for (size_t i = 0; i < m->used; i++)
+		free(m->entries[i].key);
+	m->count = m->used = 0;
+	if (m->index)
+		memset(m->index, 0, m->index_size * sizeof(*m->index));
+}
+
+void kg_map_release(struct kg_map *m)
+{
+	kg_map_clear(m);
+	free(m->entries);
+	free(m->index);
+	*m = (struct kg_map)KG_MAP_INIT;
+}
+
+static struct kg_map_entry *lookup(
+	const struct kg_map *m, const char *key, size_t len, unsigned long hash)
+{
+	if (!m->count)
+		return NULL;
+	size_t mask = m->index_size - 1;
+	for (size_t i = hash & mask; m->index[i]; i = (i + 1) & mask) {
+		struct kg_map_entry *e = &m->entries[m->index[i] - 1];
+
+		if (e->key && e->hash == hash && e->key_len == len && !memcmp(e->key, key, len))
+			return e;
+	}
+	return NULL;
+}
+
+static void index_add(struct kg_map *m, size_t entry)
+{
+	size_t mask = m->index_size - 1;
+	size_t i = m->entries[entry].hash & mask;
+
+	while (m->index[i])
+		i = (i + 1) & mask;
+	m->index[i] = (unsigned)entry + 1;
+}
+
+/* Closes the holes and makes room for one more entry, keeping the order. */
+static void rebuild(struct kg_map *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->used; i++) {
+		if (m->entries[i].key)
+			m->entries[n++] = m->entries[i];
+	}
+	assert(n == m->count);
+	m->used = n;
+	size_t cap = 8;
+	while (cap < n + n / 2 + 1)
+		cap *= 2;
+	assert(cap < UINT_MAX / 2);
+	if (cap != m->cap) {
+		m->entries = kg_realloc(m->entries, cap * sizeof(*m->entries));
+		free(m->index);
+		m->cap = cap;
+		m->index_size = cap * 2;
+		m->index = kg_alloc(m->index_size * sizeof(*m->index));
+	} else {
+		memset(m->index, 0, m->index_size * sizeof(*m->index));
+	}
+	for (size_t i = 0; i < n; i++)
+		index_add(m, i);
+}
+
+void *kg_map_get(const struct kg_map *m, const char *key)
+{
+	size_t len = strlen(key);
+	struct kg_map_entry *e = lookup(m, key, len, kg_hash64(key, len));
+
+	return e ? e->value : NULL;
+}
+
+bool kg_map_has(const struct kg_map *m, const char *key)
+{
+	size_t len = strlen(key);
+
+	return lookup(m, key, len, kg_hash64(key, len)) != NULL;
+}
+
+void *kg_map_put(struct kg_map *m, const char *key, void *value)
+{
+	size_t len = strlen(key);
+	unsigned long hash = kg_hash64(key, len);
+	struct kg_map_entry *e = lookup(m, key, len, hash);
+
+	if (e) {
+		void *old = e->value;
+
+		e->value = value;
+		return old;
+	}
+	if (m->used == m->cap)
+		rebuild(m);
+	m->entries[m->used] = (struct kg_map_entry){
+		.key = kg_memdup(key, len + 1), .key_len = len, .hash = hash, .value = value};
+	index_add(m, m->used);
+	m->used++;
+	m->count++;
+	return NULL;
+}
+
+void *kg_map_remove(struct kg_map *m, const char *key)
+{
+	size_t len = strlen(key);
+	struct kg_map_entry *e = lookup(m, key, len, kg_hash64(key, len));
+
+	if (!e)
+		return NULL;
+	void *old = e->value;
+	free(e->key);
+	e->key = NULL;
+	e->value = NULL;
+	m->count--;
+	return old;
+}
+
+struct kg_map_entry *kg_map_next(const struct kg_map *m, size_t *pos)
+{
+	while (*pos < m->used) {
+		struct kg_map_entry *e = &m->entries[(*pos)++];
+
+		if (e->key)
+			return e;
+	}
+	return NULL;
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+	const struct kg_map_entry *a = *(struct kg_map_entry *const *)pa;
+	const struct kg_map_entry *b = *(struct kg_map_entry *const *)pb;
+
+	return strcmp(a->key, b->key);
+}
+
+struct kg_map_entry **kg_map_sorted(const struct kg_map *m)
+{
+	struct kg_map_entry **sorted = kg_alloc(m->count * sizeof(struct kg_map_entry *));
+	struct kg_map_entry *e;
+	size_t n = 0;
+
+	for (size_t i = 0; (e = kg_map_next(m, &i));)
+		sorted[n++] = e;
+	qsort(sorted, n, sizeof(struct kg_map_entry *), by_key);
+	return sorted;
+}

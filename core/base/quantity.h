@@ -1,0 +1,12 @@
+/* Kubernetes quantities (resource.Quantity): "100m", "1.5", "64Mi", "1e3". */
+#ifndef KG_BASE_QUANTITY_H
+#define KG_BASE_QUANTITY_H
+
+#include <stdint.h>
+
+/* Value in thousandths (milli-units), rounded up, saturating at INT64_MAX. 0, or -1 if malformed. */
+int kg_quantity_milli(int64_t *out, const char *s);
+/* Value in whole units, rounded up, saturating. */
+int kg_quantity_value(int64_t *out, const char *s);
+
+#endif
