@@ -1,0 +1,272 @@
+/*
+ * Docs. The block of one doc: the header, the docs it holds references to, arrays of members and
+ * items, text. Its size is found by one walk, which a second walk that copies repeats exactly:
+ * both take the same decisions in the same order (enum step, struct seen).
+ */
+#include "value/internal.h"
+#include "value/value.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+struct kg_doc {
+	atomic_size_t refs;
+	size_t size;
+	struct kg_value value;
+	struct kg_doc *dead; /* links what is about to be freed */
+	size_t nheld;
+	struct kg_doc *held[];
+};
+
+/* The docs whose memory may be pointed to, and which of them are. */
+struct lenders {
+	struct lender {
+		struct kg_doc *doc;
+		bool used;
+	} few[16], *all;
+	size_t n, cap, last; /* last: where a search succeeded last */
+};
+
+static bool lenders_have(const struct lenders *l, const struct kg_doc *doc)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->all[i].doc == doc)
+			return true;
+	}
+	return false;
+}
+
+static void lenders_add(struct lenders *l, struct kg_doc *doc)
+{
+	if (!doc || lenders_have(l, doc))
+		return;
+	if (l->n == l->cap) {
+		size_t cap = l->cap * 2;
+		struct lender *all = kg_alloc(cap * sizeof(*all));
+
+		memcpy(all, l->all, l->n * sizeof(*all));
+		if (l->all != l->few)
+			free(l->all);
+		l->all = all;
+		l->cap = cap;
+	}
+	l->all[l->n++] = (struct lender){.doc = doc};
+}
+
+static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t nshare)
+{
+	l->all = l->few;
+	l->cap = KG_ARRAY_LEN(l->few);
+	l->n = l->last = 0;
+	for (size_t i = 0; i < nshare; i++)
+		lenders_add(l, share[i]);
+	/* What a lender holds, too, to any depth: the list grows while it is walked. */
+	for (size_t i = 0; i < l->n; i++) {
+		struct kg_doc *doc = l->all[i].doc;
+
+		for (size_t k = 0; k < doc->nheld; k++)
+			lenders_add(l, doc->held[k]);
+	}
+}
+
+static bool lies_in(const struct kg_doc *doc, const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)doc < doc->size;
+}
+
+/* Whether p lies in a lender's block; that lender is then used. */
+static bool lent(struct lenders *l, const void *p)
+{
+	if (!l->n)
+		return false;
+	if (!lies_in(l->all[l->last].doc, p)) {
+		size_t i = 0;
+
+		while (i < l->n && !lies_in(l->all[i].doc, p))
+			i++;
+		if (i == l->n)
+			return false;
+		l->last = i;
+	}
+	l->all[l->last].used = true;
+	return true;
+}
+
+/* Keys met in this walk. A full or occupied place only costs a second copy of the key. */
+struct seen {
+	const char *key, *copy;
+};
+enum { SEEN_SIZE = 64 };
+
+struct walk {
+	struct lenders *lenders;
+	struct seen seen[SEEN_SIZE];
+	size_t nodes, text;      /* bytes */
+	char *node_at, *text_at; /* where the next goes; NULL while sizes are taken */
+};
+
+static struct seen *seen_slot(struct walk *w, const char *key, size_t n)
+{
+	unsigned char first = (unsigned char)key[0], last = n ? (unsigned char)key[n - 1] : 0;
+
+	return &w->seen[(n * 7 + first * 3u + last) % SEEN_SIZE];
+}
+
+static const char *walk_text(struct walk *w, const char *s, size_t n)
+{
+	w->text += n + 1;
+	if (!w->text_at)
+		return s;
+	char *copy = w->text_at;
+	memcpy(copy, s, n);
+	copy[n] = '\0';
+	w->text_at += n + 1;
+	return copy;
+}
+
+static const char *walk_key(struct walk *w, const char *key)
+{
+	size_t n = strlen(key);
+	const char *known = kg_key_find(key, n);
+
+	if (known)
+		return known;
+	if (lent(w->lenders, key))
+		return key;
+	struct seen *slot = seen_slot(w, key, n);
+	if (slot->key && (slot->key == key || !strcmp(slot->key, key)))
+		return slot->copy;
+	slot->key = key;
+	slot->copy = walk_text(w, key, n);
+	return slot->copy;
+}
+
+static void *walk_nodes(struct walk *w, size_t bytes)
+{
+	char *at = w->node_at;
+
+	w->nodes += bytes;
+	if (at)
+		w->node_at += bytes;
+	return at;
+}
+
+static struct kg_value walk(struct walk *w, const struct kg_value *v)
+{
+	struct kg_value copy = *v;
+
+	if (v->type < KG_STRING)
+		return copy;
+	if (!v->len) {
+		copy.s = v->type == KG_STRING ? "" : NULL;
+		return copy;
+	}
+	if (lent(w->lenders, v->s))
+		return copy;
+	if (v->type == KG_STRING) {
+		copy.s = walk_text(w, v->s, v->len);
+	} else if (v->type == KG_ARRAY) {
+		struct kg_value *items = walk_nodes(w, v->len * sizeof(*items));
+
+		for (uint32_t i = 0; i < v->len; i++) {
+			struct kg_value item = walk(w, &v->items[i]);
+
+			if (items)
+				items[i] = item;
+		}
+		copy.items = items;
+	} else {
+		struct kg_member *members = walk_nodes(w, v->len * sizeof(*members));
+
+		for (uint32_t i = 0; i < v->len; i++) {
+			const char *key = walk_key(w, v->members[i].key);
+			struct kg_value value = walk(w, &v->members[i].value);
+
+			if (members)
+				members[i] = (struct kg_member){.key = key, .value = value};
+		}
+		copy.members = members;
+	}
+	return copy;
+}
+
+static size_t lenders_hold(const struct lenders *l, struct kg_doc **held)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!l->all[i].used)
+			continue;
+		if (held)
+			held[n] = kg_doc_ref(l->all[i].doc);
+		n++;
+	}
+	return n;
+}
+
+struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare)
+{
+	struct lenders lenders;
+
+	lenders_init(&lenders, share, nshare);
+	struct walk measure = {.lenders = &lenders};
+	(void)walk(&measure, v);
+
+	size_t nheld = lenders_hold(&lenders, NULL);
+	size_t head = sizeof(struct kg_doc) + nheld * sizeof(struct kg_doc *);
+	size_t size = head + measure.nodes + measure.text;
+	struct kg_doc *doc = kg_realloc(NULL, size);
+	atomic_init(&doc->refs, 1);
+	doc->size = size;
+	doc->dead = NULL;
+	doc->nheld = lenders_hold(&lenders, doc->held);
+
+	struct walk copy = {.lenders = &lenders,
+		.node_at = (char *)doc + head,
+		.text_at = (char *)doc + head + measure.nodes};
+	doc->value = walk(&copy, v);
+	assert(copy.nodes == measure.nodes && copy.text == measure.text);
+	if (lenders.all != lenders.few)
+		free(lenders.all);
+	return doc;
+}
+
+struct kg_doc *kg_doc_ref(struct kg_doc *doc)
+{
+	atomic_fetch_add_explicit(&doc->refs, 1, memory_order_relaxed);
+	return doc;
+}
+
+/* Drops a reference; the last one puts the doc in front of the list of the dead. */
+static struct kg_doc *drop(struct kg_doc *doc, struct kg_doc *dead)
+{
+	if (atomic_fetch_sub_explicit(&doc->refs, 1, memory_order_acq_rel) > 1)
+		return dead;
+	doc->dead = dead;
+	return doc;
+}
+
+void kg_doc_unref(struct kg_doc *doc)
+{
+	/* No recursion: a chain of docs that hold one another may be long. */
+	struct kg_doc *dead = doc ? drop(doc, NULL) : NULL;
+
+	while (dead) {
+		struct kg_doc *d = dead;
+
+		dead = d->dead;
+		for (size_t i = 0; i < d->nheld; i++)
+			dead = drop(d->held[i], dead);
+		free(d);
+	}
+}
+
+const struct kg_value *kg_doc_value(const struct kg_doc *doc)
+{
+	return &doc->value;
+}
+
+size_t kg_doc_size(const struct kg_doc *doc)
+{
+	return doc->size;
+}

@@ -1,0 +1,26 @@
+/* What the files of this room share among themselves. Other rooms do not include it. */
+#ifndef KG_VALUE_INTERNAL_H
+#define KG_VALUE_INTERNAL_H
+
+#include "value/value.h"
+
+/* The registered string equal to the n bytes at key, or NULL. */
+const char *kg_key_find(const char *key, size_t n);
+/* The registered string, else a copy in the arena. */
+const char *kg_key_intern(struct kg_arena *a, const char *key, size_t n);
+
+/* As kg_v_object, in place: members lies in the arena and becomes the value's. */
+struct kg_value kg_object_from(struct kg_member *members, size_t n, bool keep_nulls);
+
+/* The member's place, or where it would be inserted; *found says which. */
+uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t n, bool *found);
+
+/* The shortest text that gives f back, always with a point, exponents signed: a float to JSON,
+ * YAML 1.1 and YAML 1.2 alike. Returns its length. */
+size_t kg_float_text(char out[40], double f);
+
+/* Length of the UTF-8 sequence at s (n > 0 bytes are there) and its code point, or 0 where it is
+ * malformed. */
+unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp);
+
+#endif

@@ -1,0 +1,238 @@
+#include "value/value.h"
+#include "value/internal.h"
+
+#include <stdio.h>
+
+const struct kg_value kg_null = {0};
+
+/* The n bytes at s, which has no NUL there, against the NUL-terminated key. */
+static int key_cmp(const char *s, size_t n, const char *key)
+{
+	int d = strncmp(s, key, n);
+
+	return d ? d : key[n] ? -1 : 0;
+}
+
+uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t n, bool *found)
+{
+	uint32_t low = 0, high = object->len;
+
+	*found = false;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		int d = key_cmp(key, n, object->members[mid].key);
+
+		if (!d) {
+			*found = true;
+			return mid;
+		}
+		if (d < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+static const struct kg_value *get_n(const struct kg_value *v, const char *key, size_t n)
+{
+	bool found;
+
+	if (v->type != KG_OBJECT)
+		return &kg_null;
+	uint32_t i = kg_member_search(v, key, n, &found);
+	return found ? &v->members[i].value : &kg_null;
+}
+
+const struct kg_value *kg_get(const struct kg_value *v, const char *key)
+{
+	return get_n(v, key, strlen(key));
+}
+
+static const struct kg_value *item_n(const struct kg_value *array, const char *digits, size_t n)
+{
+	uint64_t i = 0;
+
+	if (n == 0 || n > 9)
+		return &kg_null;
+	for (size_t k = 0; k < n; k++) {
+		if (digits[k] < '0' || digits[k] > '9')
+			return &kg_null;
+		i = i * 10 + (uint64_t)(digits[k] - '0');
+	}
+	return i < array->len ? &array->items[i] : &kg_null;
+}
+
+const struct kg_value *kg_at(const struct kg_value *v, const char *path)
+{
+	for (;;) {
+		size_t n = strcspn(path, ".");
+
+		v = v->type == KG_ARRAY ? item_n(v, path, n) : get_n(v, path, n);
+		if (!path[n] || v->type == KG_NULL)
+			return v;
+		path += n + 1;
+	}
+}
+
+const char *kg_string(const struct kg_value *v, const char *dflt)
+{
+	return v->type == KG_STRING ? v->s : dflt;
+}
+
+int64_t kg_int(const struct kg_value *v, int64_t dflt)
+{
+	return v->type == KG_INT ? v->i : dflt;
+}
+
+bool kg_bool(const struct kg_value *v, bool dflt)
+{
+	return v->type == KG_BOOL ? v->b : dflt;
+}
+
+uint32_t kg_len(const struct kg_value *v)
+{
+	return v->type == KG_ARRAY || v->type == KG_OBJECT ? v->len : 0;
+}
+
+const struct kg_value *kg_find(const struct kg_value *array, const char *key, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (uint32_t i = 0; i < kg_len(array) && array->type == KG_ARRAY; i++) {
+		const struct kg_value *v = kg_get(&array->items[i], key);
+
+		if (v->type == KG_STRING && v->len == n && !memcmp(v->s, name, n))
+			return &array->items[i];
+	}
+	return &kg_null;
+}
+
+static bool members_equal(const struct kg_value *a, const struct kg_value *b)
+{
+	for (uint32_t i = 0; i < a->len; i++) {
+		const struct kg_member *x = &a->members[i], *y = &b->members[i];
+
+		if (x->key != y->key && strcmp(x->key, y->key) != 0)
+			return false;
+		if (!kg_equal(&x->value, &y->value))
+			return false;
+	}
+	return true;
+}
+
+bool kg_equal(const struct kg_value *a, const struct kg_value *b)
+{
+	if (a->type != b->type || a->len != b->len)
+		return false;
+	switch ((enum kg_type)a->type) {
+	case KG_NULL:
+		return true;
+	case KG_BOOL:
+		return a->b == b->b;
+	case KG_INT:
+		return a->i == b->i;
+	case KG_FLOAT:
+		return !memcmp(&a->f, &b->f, sizeof(a->f)); /* 0.0 and -0.0 are written apart */
+	case KG_STRING:
+		return a->s == b->s || !memcmp(a->s, b->s, a->len);
+	case KG_ARRAY:
+		if (a->items == b->items)
+			return true;
+		for (uint32_t i = 0; i < a->len; i++) {
+			if (!kg_equal(&a->items[i], &b->items[i]))
+				return false;
+		}
+		return true;
+	case KG_OBJECT:
+		return a->members == b->members || members_equal(a, b);
+	}
+	return false;
+}
+
+static int float_cmp(double a, double b)
+{
+	if (a != b)
+		return a < b ? -1 : 1;
+	return (int)(__builtin_signbit(b) != 0) - (int)(__builtin_signbit(a) != 0);
+}
+
+static int string_cmp(const struct kg_value *a, const struct kg_value *b)
+{
+	uint32_t n = a->len < b->len ? a->len : b->len;
+	int d = n ? memcmp(a->s, b->s, n) : 0;
+
+	return d ? d : (a->len > b->len) - (a->len < b->len);
+}
+
+int kg_value_cmp(const struct kg_value *a, const struct kg_value *b)
+{
+	int d = 0;
+
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	switch ((enum kg_type)a->type) {
+	case KG_NULL:
+		return 0;
+	case KG_BOOL:
+		return (int)a->b - (int)b->b;
+	case KG_INT:
+		return (a->i > b->i) - (a->i < b->i);
+	case KG_FLOAT:
+		return float_cmp(a->f, b->f);
+	case KG_STRING:
+		return string_cmp(a, b);
+	case KG_ARRAY:
+		for (uint32_t i = 0; i < a->len && i < b->len && !d; i++)
+			d = kg_value_cmp(&a->items[i], &b->items[i]);
+		break;
+	case KG_OBJECT:
+		for (uint32_t i = 0; i < a->len && i < b->len && !d; i++) {
+			d = strcmp(a->members[i].key, b->members[i].key);
+			if (!d)
+				d = kg_value_cmp(&a->members[i].value, &b->members[i].value);
+		}
+		break;
+	}
+	return d ? d : (a->len > b->len) - (a->len < b->len);
+}
+
+size_t kg_float_text(char out[40], double f)
+{
+	char digits[40], *exponent;
+	int n = 0;
+
+	for (int precision = 15; precision <= 17; precision++) {
+		n = snprintf(digits, sizeof(digits), "%.*g", precision, f);
+		if (strtod(digits, NULL) == f)
+			break;
+	}
+	/* %g leaves the point out of whole numbers; its exponents are signed. */
+	if (strchr(digits, '.')) {
+		memcpy(out, digits, (size_t)n + 1);
+		return (size_t)n;
+	}
+	exponent = strchr(digits, 'e');
+	size_t head = exponent ? (size_t)(exponent - digits) : (size_t)n;
+	return (size_t)snprintf(out, 40, "%.*s.0%.8s", (int)head, digits, digits + head);
+}
+
+unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp)
+{
+	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char c = (unsigned char)s[0];
+	unsigned len = c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 0;
+	uint32_t v = len == 1 ? c : c & (0x7Fu >> len);
+
+	if (!len || len > n || c > 0xF4)
+		return 0;
+	for (unsigned i = 1; i < len; i++) {
+		if (((unsigned char)s[i] & 0xC0) != 0x80)
+			return 0;
+		v = v << 6 | ((unsigned char)s[i] & 0x3F);
+	}
+	if (v < lowest[len] || v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF))
+		return 0;
+	*cp = v;
+	return len;
+}
