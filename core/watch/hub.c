@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 enum { DEFAULT_MAX_CHANGES = 100000, FIRST_RING = 64 };
