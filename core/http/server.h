@@ -1,0 +1,91 @@
+/*
+ * The HTTPS server: libmicrohttpd with GnuTLS on a few threads (epoll). Handlers run on those
+ * threads, must not block, and read immutable snapshots only. What is ambiguous (both
+ * Content-Length and Transfer-Encoding, duplicate lengths, folded headers) is refused before any
+ * handler.
+ */
+#ifndef KG_HTTP_SERVER_H
+#define KG_HTTP_SERVER_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct kg_http_server;
+struct kg_http_req;
+
+/* What one exchange does; the handler picks it from method and path. */
+struct kg_http_route {
+	/* Called once the whole body is there (bounded by max_body). Must end in exactly one
+	 * kg_http_reply* or kg_http_stream, now or later from another thread (then call
+	 * kg_http_defer first). */
+	void (*handle)(struct kg_http_req *req, void *ctx);
+	size_t max_body; /* default 1 MiB where 0; more is 413 */
+	/* Instead of collecting the body: called for each piece as it comes (return false to stop
+	 * the upload for now; kg_http_upload_resume goes on and gives the same piece again), and
+	 * `handle` after its end. `open` is called first, before any body, and may reply at once. */
+	bool (*body)(struct kg_http_req *req, const void *p, size_t n, void *ctx);
+	void (*open)(struct kg_http_req *req, void *ctx);
+	/* Always the last call for a request, also when the peer went away. */
+	void (*done)(struct kg_http_req *req, void *ctx);
+	void *ctx;
+};
+/* Fills the route for a request; false: 404 was or will be replied by the server. */
+typedef bool kg_http_router(struct kg_http_req *req, struct kg_http_route *route, void *ctx);
+
+struct kg_http_server_options {
+	const char *listen;        /* "127.0.0.1:6443", "[::1]:0"; port 0: any free one */
+	const char *cert_pem, *key_pem; /* the server's */
+	const char *client_ca_pem; /* client certificates are asked for and verified against it */
+	unsigned threads;          /* default 2 */
+	unsigned max_connections;  /* default 12,000 */
+	unsigned idle_timeout_s;   /* default 75; not for streams */
+	size_t max_header;         /* default 32 KiB */
+	kg_http_router *router;
+	void *ctx;
+};
+int kg_http_server_new(struct kg_http_server **out, const struct kg_http_server_options *opts,
+	struct kg_error *err);
+int kg_http_server_port(const struct kg_http_server *s);
+/* A new certificate for new connections. */
+int kg_http_server_set_cert(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
+	struct kg_error *err);
+void kg_http_server_free(struct kg_http_server *s); /* ends every exchange */
+
+/* ---- the request; texts are borrowed until `done` ---- */
+const char *kg_http_method(const struct kg_http_req *req);
+const char *kg_http_path(const struct kg_http_req *req); /* percent-decoded, no query */
+const char *kg_http_query(const struct kg_http_req *req, const char *name); /* decoded, or NULL */
+bool kg_http_query_bool(const struct kg_http_req *req, const char *name);   /* "1", "true" */
+const char *kg_http_header(const struct kg_http_req *req, const char *name); /* or NULL */
+const struct kg_buf *kg_http_body(const struct kg_http_req *req);
+/* The verified client certificate's subject: CN, and the O's (NULL-terminated); NULL: none. */
+const char *kg_http_peer_cn(const struct kg_http_req *req);
+const char *const *kg_http_peer_orgs(const struct kg_http_req *req);
+const char *kg_http_peer_address(const struct kg_http_req *req); /* "127.0.0.1" */
+void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void *));
+void *kg_http_user(const struct kg_http_req *req); /* per-request data of the layer above */
+
+/* ---- the answer ---- */
+void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value);
+/* The bytes are taken over (body becomes empty). */
+void kg_http_reply(struct kg_http_req *req, int status, const char *content_type,
+	struct kg_buf *body);
+void kg_http_reply_text(struct kg_http_req *req, int status, const char *text);
+/* The exchange waits for a reply from another thread. */
+void kg_http_defer(struct kg_http_req *req);
+
+/*
+ * A body of unknown length, pulled: read is called when the connection can take bytes; it returns
+ * how many it put into buf, 0 for "none now" (kg_http_stream_wake, from any thread, asks again)
+ * or -1 at the end (-2: break the connection). Headers are sent at once.
+ */
+void kg_http_stream(struct kg_http_req *req, int status, const char *content_type,
+	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx);
+void kg_http_stream_wake(struct kg_http_req *req);
+void kg_http_upload_resume(struct kg_http_req *req);
+
+#endif

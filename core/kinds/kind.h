@@ -1,0 +1,93 @@
+/*
+ * Kinds: what the cluster serves. Each is one struct kg_kind with its schema, its names, its
+ * table columns and field selectors.
+ */
+#ifndef KG_KINDS_KIND_H
+#define KG_KINDS_KIND_H
+
+#include "base/time.h"
+#include "kinds/schema.h"
+
+struct kg_object;
+
+/* Ids are dense and index arrays; their order is the order of this list. They are not stored. */
+enum kg_kind_id {
+	KG_KIND_NAMESPACE,
+	KG_KIND_NODE,
+	KG_KIND_CONFIGMAP,
+	KG_KIND_POD,
+	KG_KIND_REPLICASET,
+	KG_KIND_DEPLOYMENT,
+	KG_KIND_SERVICE,
+	KG_KIND_ENDPOINTSLICE,
+	KG_KIND_ENDPOINTS, /* synthetic: served from EndpointSlices, never stored */
+	KG_KIND_EVENT,     /* synthetic: kept by the watch room, never stored as an object */
+	KG_KIND_LEASE,     /* synthetic: liveness, in memory */
+	KG_KIND_COUNT
+};
+
+enum kg_kind_flags {
+	KG_KF_NAMESPACED = 1 << 0,
+	KG_KF_MANIFEST = 1 << 1, /* users may push it; otherwise it is the system's alone */
+	/* Bound to a node its status is what the node observed (kept under observed/NODE). */
+	KG_KF_OBSERVED = 1 << 2,
+	KG_KF_SYNTHETIC = 1 << 3,
+};
+
+struct kg_column {
+	const char *name, *type, *format, *doc; /* Table column definition */
+	int priority;
+	/* The cell. For ages and the like `now` is the reader's clock. NULL: take `path`. */
+	struct kg_value (*cell)(struct kg_arena *a, const struct kg_object *obj, kg_time now);
+	const char *path; /* e.g. "spec.replicas" */
+};
+
+struct kg_kind {
+	enum kg_kind_id id;
+	const char *group, *version; /* "" is the core group */
+	const char *kind, *plural, *singular, *list_kind;
+	const char *const *short_names; /* NULL-terminated */
+	const char *const *categories;
+	unsigned flags;
+	const struct kg_schema *schema;
+	const struct kg_column *columns; /* ends with a NULL name */
+	/* Field selectors beyond metadata.name and metadata.namespace: paths, NULL-terminated. */
+	const char *const *field_selectors;
+};
+
+extern const struct kg_kind kg_kinds[KG_KIND_COUNT];
+
+const struct kg_kind *kg_kind_by_plural(const char *group, const char *version, const char *plural);
+/* apiVersion as written ("apps/v1", "v1"). NULL where unknown. */
+const struct kg_kind *kg_kind_by_api(const char *api_version, const char *kind);
+const struct kg_kind *kg_kind_by_name(const char *kind); /* "Pod", "pods", "po", "deploy" */
+/* "v1", "apps/v1": static text per kind. */
+const char *kg_kind_api_version(const struct kg_kind *kind);
+/* "pods", "deployments.apps": directory and resource name, static text per kind. */
+const char *kg_kind_resource(const struct kg_kind *kind);
+/* Registers every field name with the value room. Call once, before threads start. */
+void kg_kinds_init(void);
+
+/*
+ * One document of a manifest file as an object's desired value: apiVersion, kind, metadata (name,
+ * namespace, labels, annotations), spec, data; typed, defaulted and validated, what is the
+ * system's (status, uid, resourceVersion, ...) left out. A List is opened into its items by the
+ * caller through kg_manifest_documents. Faults carry positions.
+ */
+struct kg_manifest {
+	const struct kg_kind *kind;
+	const char *ns,
+		*name; /* arena; ns "" for cluster-scoped, "default" where none was written */
+	struct kg_value value; /* arena */
+	uint32_t line, col;    /* where the document begins */
+	unsigned index;        /* of the document in its file, Lists opened */
+};
+/* Decodes every document of one file into *out (arena array). Faults are added to `faults` with
+ * file = path; documents without faults are in *out all the same. */
+void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits,
+	struct kg_fault_list *faults);
+/* Is this path (from the repository's root) a manifest: by its ending, below no dot-directory. */
+bool kg_manifest_is_path(const char *path);
+
+#endif

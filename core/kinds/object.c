@@ -1,0 +1,242 @@
+#include "kinds/object.h"
+
+#include "kinds/snapshot.h"
+#include "value/json.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The index keys an object has, as offsets into nothing yet: texts in an arena. */
+static void index_keys(const char *keys[KG_INDEX_COUNT], struct kg_arena *a,
+	const struct kg_object_spec *spec, const char *key)
+{
+	const struct kg_value *v = spec->value;
+	const char *what[KG_INDEX_COUNT] = {0};
+
+	if (spec->kind->id == KG_KIND_POD)
+		what[KG_INDEX_NODE] = kg_string(kg_at(v, "spec.nodeName"), NULL);
+	const struct kg_value *owners = kg_at(v, "metadata.ownerReferences");
+	for (uint32_t i = 0; i < kg_len(owners); i++)
+		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
+			what[KG_INDEX_OWNER] = kg_string(kg_get(&owners->items[i], "uid"), NULL);
+	what[KG_INDEX_SOURCE] = spec->source;
+	if (spec->template_id && *spec->template_id)
+		what[KG_INDEX_TEMPLATE] = spec->template_id;
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		keys[i] = what[i] && *what[i] ? kg_arena_printf(a, "%s\x01%02d/%s", what[i],
+							(int)spec->kind->id, key)
+					      : NULL;
+}
+
+static char *place(char **at, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *p = memcpy(*at, s, n);
+
+	*at += n;
+	return p;
+}
+
+struct kg_object *kg_object_new(const struct kg_object_spec *spec)
+{
+	_Static_assert(KG_ARRAY_LEN(((struct kg_object *)0)->index_key) == KG_INDEX_COUNT,
+		"one index key an index");
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *keys[KG_INDEX_COUNT];
+	const char *ns = spec->ns ? spec->ns : "";
+	char *key = kg_arena_printf(&a, "%s/%s", ns, spec->name);
+
+	index_keys(keys, &a, spec, key);
+	size_t size = strlen(ns) + 1 + strlen(key) + 1;
+	if (spec->source)
+		size += strlen(spec->source) + 1;
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		size += keys[i] ? strlen(keys[i]) + 1 : 0;
+
+	struct kg_object *obj = kg_alloc(sizeof(*obj) + size);
+	char *at = (char *)(obj + 1);
+	atomic_init(&obj->refs, 1);
+	obj->kind = spec->kind;
+	obj->ns = place(&at, ns);
+	obj->key = place(&at, key);
+	obj->name = obj->key + strlen(ns) + 1;
+	obj->source = spec->source ? place(&at, spec->source) : NULL;
+	obj->source_index = spec->source_index;
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		obj->index_key[i] = keys[i] ? place(&at, keys[i]) : NULL;
+	if (spec->template_id)
+		strncpy(obj->template_id, spec->template_id, sizeof(obj->template_id) - 1);
+	obj->base = spec->base ? kg_doc_ref(spec->base) : NULL;
+	obj->doc = kg_doc_new(spec->value, &spec->base, spec->base ? 1 : 0);
+	return obj;
+}
+
+struct kg_object *kg_object_with(const struct kg_object *obj, const struct kg_value *value)
+{
+	struct kg_object_spec spec = {
+		.kind = obj->kind,
+		.ns = obj->ns,
+		.name = obj->name,
+		.value = value,
+		.base = obj->base,
+		.source = obj->source,
+		.source_index = obj->source_index,
+		.template_id = obj->template_id,
+	};
+	return kg_object_new(&spec);
+}
+
+struct kg_object *kg_object_ref(const struct kg_object *obj)
+{
+	struct kg_object *o = (struct kg_object *)(uintptr_t)obj;
+
+	if (o)
+		atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+	return o;
+}
+
+void kg_object_unref(struct kg_object *obj)
+{
+	if (!obj || atomic_fetch_sub_explicit(&obj->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	kg_doc_unref(obj->doc);
+	kg_doc_unref(obj->base);
+	free(obj);
+}
+
+const char *kg_object_uid(const struct kg_object *obj)
+{
+	return kg_string(kg_at(kg_obj(obj), "metadata.uid"), "");
+}
+
+kg_time kg_object_created(const struct kg_object *obj)
+{
+	const char *s = kg_string(kg_at(kg_obj(obj), "metadata.creationTimestamp"), NULL);
+	kg_time t = 0;
+
+	return s && kg_time_parse(&t, s) == 0 ? t : 0;
+}
+
+bool kg_object_deleting(const struct kg_object *obj)
+{
+	return !kg_is_null(kg_at(kg_obj(obj), "metadata.deletionTimestamp"));
+}
+
+const char *kg_object_owner_uid(const struct kg_object *obj)
+{
+	const struct kg_value *owners = kg_at(kg_obj(obj), "metadata.ownerReferences");
+
+	for (uint32_t i = 0; i < kg_len(owners); i++)
+		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
+			return kg_string(kg_get(&owners->items[i], "uid"), "");
+	return "";
+}
+
+static void write_member(struct kg_buf *out, bool *first, const char *key, const struct kg_value *v)
+{
+	if (!*first)
+		kg_buf_addc(out, ',');
+	*first = false;
+	kg_json_write_string(out, key, strlen(key));
+	kg_buf_addc(out, ':');
+	kg_json_write(out, v);
+}
+
+/* metadata with resourceVersion at its sorted place, without building a value for it. */
+static void write_metadata(struct kg_buf *out, const struct kg_value *md, uint64_t revision)
+{
+	bool first = true, written = false;
+	char text[24] = "";
+	struct kg_value rv = kg_v_lit(text);
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)revision);
+	rv.len = (uint32_t)strlen(text);
+	kg_buf_addc(out, '{');
+	for (uint32_t i = 0; i < kg_len(md); i++) {
+		if (!written && strcmp(md->members[i].key, "resourceVersion") > 0) {
+			write_member(out, &first, "resourceVersion", &rv);
+			written = true;
+		}
+		write_member(out, &first, md->members[i].key, &md->members[i].value);
+	}
+	if (!written)
+		write_member(out, &first, "resourceVersion", &rv);
+	kg_buf_addc(out, '}');
+}
+
+void kg_object_write_json(struct kg_buf *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj);
+	bool first = true;
+
+	kg_buf_addc(out, '{');
+	for (uint32_t i = 0; i < kg_len(v); i++) {
+		if (strcmp(v->members[i].key, "metadata") != 0) {
+			write_member(out, &first, v->members[i].key, &v->members[i].value);
+			continue;
+		}
+		if (!first)
+			kg_buf_addc(out, ',');
+		first = false;
+		kg_buf_adds(out, "\"metadata\":");
+		write_metadata(out, &v->members[i].value, obj->revision);
+	}
+	kg_buf_addc(out, '}');
+}
+
+struct kg_value kg_object_value(struct kg_arena *a, const struct kg_object *obj)
+{
+	return kg_with(a, kg_obj(obj), "metadata.resourceVersion",
+		kg_v_strf(a, "%llu", (unsigned long long)obj->revision));
+}
+
+bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels)
+{
+	for (uint32_t i = 0; i < kg_len(map); i++) {
+		const char *have = kg_string(kg_get(labels, map->members[i].key), NULL);
+		const char *want = kg_string(&map->members[i].value, "");
+
+		if (!have || strcmp(have, want) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool value_among(const struct kg_value *values, const char *s)
+{
+	for (uint32_t i = 0; i < kg_len(values); i++)
+		if (strcmp(kg_string(&values->items[i], ""), s) == 0)
+			return true;
+	return false;
+}
+
+static bool expression_matches(const struct kg_value *e, const struct kg_value *labels)
+{
+	const char *op = kg_string(kg_get(e, "operator"), "");
+	const char *have = kg_string(kg_get(labels, kg_string(kg_get(e, "key"), "")), NULL);
+	const struct kg_value *values = kg_get(e, "values");
+
+	if (strcmp(op, "In") == 0)
+		return have && value_among(values, have);
+	if (strcmp(op, "NotIn") == 0)
+		return !have || !value_among(values, have);
+	if (strcmp(op, "Exists") == 0)
+		return have != NULL;
+	if (strcmp(op, "DoesNotExist") == 0)
+		return have == NULL;
+	return false;
+}
+
+bool kg_selector_matches(const struct kg_value *selector, const struct kg_value *labels)
+{
+	if (kg_is_null(selector))
+		return false;
+	if (!kg_labels_match_map(kg_get(selector, "matchLabels"), labels))
+		return false;
+	const struct kg_value *exprs = kg_get(selector, "matchExpressions");
+	for (uint32_t i = 0; i < kg_len(exprs); i++)
+		if (!expression_matches(&exprs->items[i], labels))
+			return false;
+	return true;
+}

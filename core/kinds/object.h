@@ -1,0 +1,63 @@
+/*
+ * Objects: immutable, reference-counted (thread-safe). The value is the canonical API object
+ * without metadata.resourceVersion, which is the object's revision and is added when it is
+ * written out.
+ */
+#ifndef KG_KINDS_OBJECT_H
+#define KG_KINDS_OBJECT_H
+
+#include "kinds/kind.h"
+
+struct kg_object {
+	_Atomic int refs;
+	const struct kg_kind *kind;
+	uint64_t revision; /* last commit that changed the value; 0 while a txn holds it */
+	const char *ns;    /* "" for cluster-scoped; lies in the object's own block */
+	const char *name;
+	const char *key;    /* "NS/NAME" ("/NAME" for cluster-scoped): its place among its kind */
+	struct kg_doc *doc; /* owned: the value */
+	/* What the stored record is a merge patch of. Desired objects: the manifest's value,
+	 * defaulted. Pods and ReplicaSets made by a controller: the template (see record.h). NULL:
+	 * nothing. */
+	struct kg_doc *base;
+	const char *source;       /* desired objects: "path/in/main.yaml"; NULL for derived ones */
+	unsigned source_index;    /* of the document in that file */
+	char template_id[24];     /* hex id of the template that base is made of, or "" */
+	const char *index_key[4]; /* by enum kg_index (snapshot.h); NULL: not in that index */
+};
+
+struct kg_object_spec {
+	const struct kg_kind *kind;
+	const char *ns, *name;
+	const struct kg_value *value; /* copied into a doc that shares base's memory */
+	struct kg_doc *base;          /* referenced; may be NULL */
+	const char *source;
+	unsigned source_index;
+	const char *template_id;
+};
+struct kg_object *kg_object_new(const struct kg_object_spec *spec);
+/* A new version of obj with another value; base, source and template are kept. */
+struct kg_object *kg_object_with(const struct kg_object *obj, const struct kg_value *value);
+struct kg_object *kg_object_ref(const struct kg_object *obj);
+void kg_object_unref(struct kg_object *obj);
+
+static inline const struct kg_value *kg_obj(const struct kg_object *obj)
+{
+	return kg_doc_value(obj->doc);
+}
+/* Short cuts; borrowed, "" where absent. */
+const char *kg_object_uid(const struct kg_object *obj);
+kg_time kg_object_created(const struct kg_object *obj);
+bool kg_object_deleting(const struct kg_object *obj);         /* has a deletionTimestamp */
+const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
+
+/* The whole API object with resourceVersion, as JSON. */
+void kg_object_write_json(struct kg_buf *out, const struct kg_object *obj);
+/* The value with metadata.resourceVersion set. */
+struct kg_value kg_object_value(struct kg_arena *a, const struct kg_object *obj);
+
+/* Label selectors (metav1.LabelSelector, or a plain map as in Services) against labels. */
+bool kg_selector_matches(const struct kg_value *label_selector, const struct kg_value *labels);
+bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels);
+
+#endif

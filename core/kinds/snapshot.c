@@ -1,0 +1,306 @@
+#include "kinds/snapshot.h"
+
+#include "base/map.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+static void ref_object(void *value)
+{
+	kg_object_ref(value);
+}
+
+static void unref_object(void *value)
+{
+	kg_object_unref(value);
+}
+
+static const struct kg_pmap_ops object_ops = {.ref = ref_object, .unref = unref_object};
+
+struct kg_snapshot *kg_snapshot_new(const char *cluster_id)
+{
+	struct kg_snapshot *s = kg_alloc(sizeof(*s));
+
+	atomic_init(&s->refs, 1);
+	snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", cluster_id);
+	for (int i = 0; i < KG_KIND_COUNT; i++)
+		kg_pmap_init(&s->objects[i], &object_ops);
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		kg_pmap_init(&s->index[i], &object_ops);
+	return s;
+}
+
+static struct kg_snapshot *snapshot_copy(const struct kg_snapshot *from)
+{
+	struct kg_snapshot *s = kg_memdup(from, sizeof(*from));
+
+	atomic_init(&s->refs, 1);
+	for (int i = 0; i < KG_KIND_COUNT; i++)
+		kg_pmap_copy(&s->objects[i], &from->objects[i]);
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		kg_pmap_copy(&s->index[i], &from->index[i]);
+	return s;
+}
+
+struct kg_snapshot *kg_snapshot_ref(const struct kg_snapshot *snapshot)
+{
+	struct kg_snapshot *s = (struct kg_snapshot *)(uintptr_t)snapshot;
+
+	if (s)
+		atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void kg_snapshot_unref(struct kg_snapshot *s)
+{
+	if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		kg_pmap_release(&s->index[i]);
+	for (int i = 0; i < KG_KIND_COUNT; i++)
+		kg_pmap_release(&s->objects[i]);
+	free(s);
+}
+
+const struct kg_object *kg_snapshot_get_key(
+	const struct kg_snapshot *s, enum kg_kind_id kind, const char *key)
+{
+	return kg_pmap_get(&s->objects[kind], key);
+}
+
+const struct kg_object *kg_snapshot_get(
+	const struct kg_snapshot *s, enum kg_kind_id kind, const char *ns, const char *name)
+{
+	char key[600];
+	int n = snprintf(key, sizeof(key), "%s/%s", ns ? ns : "", name);
+
+	/* No name of an object is this long, so nothing can have such a key. */
+	if (n < 0 || (size_t)n >= sizeof(key))
+		return NULL;
+	return kg_snapshot_get_key(s, kind, key);
+}
+
+void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,
+	const char *ns, const char *from)
+{
+	it->prefix = ns ? kg_asprintf("%s/", ns) : NULL;
+	kg_piter_init(&it->it, &s->objects[kind], it->prefix, from);
+}
+
+void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
+	const char *what)
+{
+	it->prefix = kg_asprintf("%s\x01", what);
+	kg_piter_init(&it->it, &s->index[index], it->prefix, NULL);
+}
+
+const struct kg_object *kg_iter_next(struct kg_object_iter *it)
+{
+	return kg_piter_next(&it->it, NULL);
+}
+
+void kg_iter_release(struct kg_object_iter *it)
+{
+	free(it->prefix);
+	it->prefix = NULL;
+	it->it.depth = 0;
+}
+
+void kg_changes_release(struct kg_changes *c)
+{
+	for (size_t i = 0; i < c->len; i++) {
+		kg_object_unref(c->items[i].before);
+		kg_object_unref(c->items[i].after);
+	}
+	free(c->items);
+	*c = (struct kg_changes){0};
+}
+
+/* ---- indexes follow the objects ---- */
+
+static void index_drop(struct kg_snapshot *s, const struct kg_object *obj)
+{
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		if (obj->index_key[i])
+			kg_pmap_remove(&s->index[i], obj->index_key[i]);
+}
+
+static void index_move(struct kg_snapshot *s, const struct kg_object *old, struct kg_object *obj)
+{
+	for (int i = 0; i < KG_INDEX_COUNT; i++) {
+		const char *was = old ? old->index_key[i] : NULL;
+		const char *now = obj->index_key[i];
+
+		if (was && (!now || strcmp(was, now) != 0))
+			kg_pmap_remove(&s->index[i], was);
+		if (now)
+			kg_pmap_put(&s->index[i], now, obj);
+	}
+}
+
+static void snapshot_put(struct kg_snapshot *s, struct kg_object *obj)
+{
+	struct kg_object *old = kg_object_ref(kg_snapshot_get_key(s, obj->kind->id, obj->key));
+
+	index_move(s, old, obj);
+	kg_pmap_put(&s->objects[obj->kind->id], obj->key, obj);
+	kg_object_unref(old);
+}
+
+/* ---- txn ---- */
+
+struct kg_txn {
+	struct kg_snapshot *prev, *cur;
+	struct kg_map touched; /* "KIND/NS/NAME" of what was put or deleted; value unused */
+	void (*on_change)(void *ctx, const struct kg_object *before, const struct kg_object *after);
+	void *ctx;
+};
+
+struct kg_txn *kg_txn_new(const struct kg_snapshot *prev)
+{
+	struct kg_txn *txn = kg_alloc(sizeof(*txn));
+
+	txn->prev = kg_snapshot_ref(prev);
+	txn->cur = snapshot_copy(prev);
+	txn->cur->revision = prev->revision + 1;
+	txn->cur->commit[0] = '\0';
+	return txn;
+}
+
+void kg_txn_free(struct kg_txn *txn)
+{
+	if (!txn)
+		return;
+	kg_snapshot_unref(txn->prev);
+	kg_snapshot_unref(txn->cur);
+	kg_map_release(&txn->touched);
+	free(txn);
+}
+
+const struct kg_snapshot *kg_txn_snapshot(const struct kg_txn *txn)
+{
+	return txn->cur;
+}
+
+const struct kg_snapshot *kg_txn_previous(const struct kg_txn *txn)
+{
+	return txn->prev;
+}
+
+void kg_txn_set_time(struct kg_txn *txn, kg_time t)
+{
+	txn->cur->time = t;
+}
+
+void kg_txn_set_main(struct kg_txn *txn, const char *main_commit)
+{
+	snprintf(txn->cur->main_commit, sizeof(txn->cur->main_commit), "%s", main_commit);
+}
+
+void kg_txn_on_change(struct kg_txn *txn,
+	void (*fn)(void *ctx, const struct kg_object *before, const struct kg_object *after),
+	void *ctx)
+{
+	txn->on_change = fn;
+	txn->ctx = ctx;
+}
+
+static void touch(struct kg_txn *txn, enum kg_kind_id kind, const char *key)
+{
+	char *id KG_AUTOFREE = kg_asprintf("%02d/%s", (int)kind, key);
+
+	kg_map_put(&txn->touched, id, txn);
+}
+
+static bool same_doc(const struct kg_doc *a, const struct kg_doc *b)
+{
+	if (a == b)
+		return true;
+	return a && b && kg_equal(kg_doc_value(a), kg_doc_value(b));
+}
+
+static bool same_definition(const struct kg_object *a, const struct kg_object *b)
+{
+	if (!a->source != !b->source || (a->source && strcmp(a->source, b->source) != 0))
+		return false;
+	return a->source_index == b->source_index && strcmp(a->template_id, b->template_id) == 0 &&
+	       same_doc(a->base, b->base);
+}
+
+bool kg_txn_put(struct kg_txn *txn, struct kg_object *obj)
+{
+	struct kg_object *old =
+		kg_object_ref(kg_snapshot_get_key(txn->cur, obj->kind->id, obj->key));
+	bool changed =
+		!old ||
+		(old != obj && (!kg_equal(kg_obj(old), kg_obj(obj)) || !same_definition(old, obj)));
+
+	if (changed) {
+		snapshot_put(txn->cur, obj);
+		touch(txn, obj->kind->id, obj->key);
+		if (txn->on_change)
+			txn->on_change(txn->ctx, old, obj);
+	}
+	kg_object_unref(old);
+	kg_object_unref(obj);
+	return changed;
+}
+
+bool kg_txn_delete(struct kg_txn *txn, enum kg_kind_id kind, const char *ns, const char *name)
+{
+	struct kg_object *old = kg_object_ref(kg_snapshot_get(txn->cur, kind, ns, name));
+
+	if (!old)
+		return false;
+	index_drop(txn->cur, old);
+	kg_pmap_remove(&txn->cur->objects[kind], old->key);
+	touch(txn, kind, old->key);
+	if (txn->on_change)
+		txn->on_change(txn->ctx, old, NULL);
+	kg_object_unref(old);
+	return true;
+}
+
+/* Appends the net change of one touched object, if there is one. */
+static void net_change(
+	struct kg_txn *txn, struct kg_changes *out, enum kg_kind_id kind, const char *key)
+{
+	struct kg_object *before = kg_object_ref(kg_snapshot_get_key(txn->prev, kind, key));
+	struct kg_object *after = kg_object_ref(kg_snapshot_get_key(txn->cur, kind, key));
+	bool quiet = before && after && before != after && kg_equal(kg_obj(before), kg_obj(after));
+
+	if (quiet && same_definition(before, after)) {
+		snapshot_put(txn->cur, before);
+		kg_object_unref(after);
+		after = kg_object_ref(before);
+	}
+	if (before == after) {
+		kg_object_unref(before);
+		kg_object_unref(after);
+		return;
+	}
+	if (after)
+		after->revision = quiet ? before->revision : txn->cur->revision;
+	out->items[out->len++] =
+		(struct kg_change){.before = before, .after = after, .quiet = quiet};
+}
+
+void kg_txn_finish(struct kg_txn *txn, struct kg_snapshot **next, struct kg_changes *changes)
+{
+	size_t n = txn->touched.count;
+	struct kg_map_entry **touched KG_AUTOFREE = kg_map_sorted(&txn->touched);
+
+	changes->items = kg_alloc((n ? n : 1) * sizeof(*changes->items));
+	changes->len = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *id = touched[i]->key;
+
+		net_change(
+			txn, changes, (enum kg_kind_id)((id[0] - '0') * 10 + id[1] - '0'), id + 3);
+	}
+	*next = txn->cur;
+	txn->cur = NULL;
+	kg_txn_free(txn);
+}

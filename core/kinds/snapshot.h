@@ -1,0 +1,91 @@
+/*
+ * A snapshot is the whole cluster at one revision: immutable, reference-counted, readable by any
+ * thread. A txn is the next one being made, by one thread: a cheap copy in which objects are put
+ * and deleted, and which knows its net changes.
+ */
+#ifndef KG_KINDS_SNAPSHOT_H
+#define KG_KINDS_SNAPSHOT_H
+
+#include "kinds/object.h"
+#include "kinds/pmap.h"
+
+/* Secondary indexes. Keys are "WHAT\x01KINDID/NS/NAME"; values are the objects. */
+enum kg_index {
+	KG_INDEX_NODE,     /* pods by spec.nodeName */
+	KG_INDEX_OWNER,    /* by the controlling owner's uid */
+	KG_INDEX_SOURCE,   /* desired objects by the path of their file */
+	KG_INDEX_TEMPLATE, /* by template id */
+	KG_INDEX_COUNT
+};
+
+struct kg_snapshot {
+	_Atomic int refs;
+	uint64_t revision;
+	kg_time time;         /* the commit's clock */
+	char cluster_id[37];  /* UUID: namespace of every uid */
+	char main_commit[41]; /* hex id of main as admitted; "" before the first push */
+	char commit[41];      /* hex id of the state commit; "" in a txn */
+	struct kg_pmap objects[KG_KIND_COUNT];
+	struct kg_pmap index[KG_INDEX_COUNT];
+};
+
+struct kg_snapshot *kg_snapshot_new(const char *cluster_id); /* empty, revision 0 */
+struct kg_snapshot *kg_snapshot_ref(const struct kg_snapshot *s);
+void kg_snapshot_unref(struct kg_snapshot *s);
+
+/* Borrowed: valid as long as the snapshot is held. NULL where absent. */
+const struct kg_object *kg_snapshot_get(
+	const struct kg_snapshot *s, enum kg_kind_id kind, const char *ns, const char *name);
+const struct kg_object *kg_snapshot_get_key(
+	const struct kg_snapshot *s, enum kg_kind_id kind, const char *key);
+
+struct kg_object_iter {
+	struct kg_piter it;
+	char *prefix; /* heap */
+};
+/* In key order. ns NULL: all namespaces. from NULL or the first key wanted. */
+void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,
+	const char *ns, const char *from);
+void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
+	const char *what);
+const struct kg_object *kg_iter_next(struct kg_object_iter *it); /* borrowed; NULL at the end */
+void kg_iter_release(struct kg_object_iter *it);                 /* safe to call twice */
+
+/* One net change of a commit; before NULL: created, after NULL: deleted. Never both NULL. */
+struct kg_change {
+	struct kg_object *before, *after; /* owned by the list */
+	/* The values are equal: only where the object is defined, or what its record is a patch of,
+	 * changed. after->revision is before's; watchers are not told. */
+	bool quiet;
+};
+struct kg_changes {
+	struct kg_change *items; /* sorted by kind id, then key */
+	size_t len;
+};
+void kg_changes_release(struct kg_changes *c);
+
+struct kg_txn;
+struct kg_txn *kg_txn_new(const struct kg_snapshot *prev); /* references prev */
+void kg_txn_free(struct kg_txn *txn);
+/* The state as changed so far, borrowed; it changes under the next put or delete, so objects got
+ * from it must be referenced, or iterations finished, before that. */
+const struct kg_snapshot *kg_txn_snapshot(const struct kg_txn *txn);
+const struct kg_snapshot *kg_txn_previous(const struct kg_txn *txn);
+/* Takes over the caller's reference. A put of an equal value (same base, source and template) is
+ * dropped. Returns true where something changed. */
+bool kg_txn_put(struct kg_txn *txn, struct kg_object *obj);
+bool kg_txn_delete(struct kg_txn *txn, enum kg_kind_id kind, const char *ns, const char *name);
+void kg_txn_set_time(struct kg_txn *txn, kg_time t);
+void kg_txn_set_main(struct kg_txn *txn, const char *main_commit);
+/* Called for every effective put and delete, after it; at most one. */
+void kg_txn_on_change(struct kg_txn *txn,
+	void (*fn)(void *ctx, const struct kg_object *before, const struct kg_object *after),
+	void *ctx);
+/*
+ * Ends the txn: net changes (objects put and put back are none), their new versions stamped with
+ * revision prev+1, and the snapshot of that revision (its `commit` is still "", to be set by the
+ * store before it is published). The caller owns both.
+ */
+void kg_txn_finish(struct kg_txn *txn, struct kg_snapshot **next, struct kg_changes *changes);
+
+#endif

@@ -1,0 +1,34 @@
+/* Keys and certificates (GnuTLS, ECDSA P-256). PEM text in and out, heap, free(). Any thread. */
+#ifndef KG_PKI_PKI_H
+#define KG_PKI_PKI_H
+
+#include "base/err.h"
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+int kg_pki_key_new(char **key_pem, struct kg_error *err);
+int kg_pki_ca_new(char **cert_pem, char **key_pem, const char *cn, kg_time now,
+	struct kg_error *err); /* ten years */
+
+struct kg_pki_cert {
+	const char *cn;
+	const char *const *orgs;  /* NULL-terminated, or NULL */
+	const char *const *sans;  /* DNS names and IP addresses, NULL-terminated, or NULL */
+	bool server, client;      /* extended key usage */
+	kg_time not_before, not_after;
+};
+int kg_pki_issue(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem,
+	const char *key_pem, const struct kg_pki_cert *cert, struct kg_error *err);
+/* A certificate request for key_pem; the subject in it is ignored by kg_pki_sign. */
+int kg_pki_csr_new(char **csr_pem, const char *key_pem, const char *cn, struct kg_error *err);
+int kg_pki_sign(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem,
+	const char *csr_pem, const struct kg_pki_cert *cert, struct kg_error *err);
+/* "sha256:<hex>" of the certificate's public key (SubjectPublicKeyInfo), as kubeadm pins it. */
+int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err);
+int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err);
+/* n random bytes as hex into out[2n + 1]. */
+void kg_random_hex(char *out, size_t n);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * The store: a bare git repository whose refs/kgit/state is the cluster, one commit a revision.
+ *
+ * The tree of a revision:
+ *   format                  text: the number of this format
+ *   cluster.yaml            {id: UUID}
+ *   clock.yaml              {time: RFC3339 micro, revision: N, main: hex}
+ *   desired/                main's own tree, by reference (absent before the first push)
+ *   decided/ observed/ templates/      records, see kinds/record.h
+ * Below decided/RESOURCE/NS, observed/NODE/NS and templates, files lie in a fan: a directory of
+ * up to 32 files is flat; a larger one is split by the hex digits of the SHA-1 of the file's name,
+ * one digit a level. The shape depends on the content alone.
+ *
+ * Commits carry the trailer "Kgit-Revision: N", are linear by first parent, and have the pushed
+ * commit as second parent where a push made them. Author is who caused it, committer is kgitd,
+ * both dates are the commit's clock: the same inputs give the same ids.
+ *
+ * Durable before visible: kg_store_commit returns after the pack, its index, their directory, the
+ * ref and every directory of it are synced. After a failed sync the store refuses to write until
+ * it is opened again (KG_E_IO), since what reached the disk is then unknown.
+ *
+ * One thread (the writer) calls kg_store_commit; readers of history may be any thread: every
+ * function says so where it is not the writer's alone.
+ */
+#ifndef KG_STORE_STORE_H
+#define KG_STORE_STORE_H
+
+#include "kinds/snapshot.h"
+
+struct kg_store;
+
+struct kg_store_options {
+	bool create;            /* make the repository and revision 0 where there is none */
+	bool read_only;         /* for the CLI: no recovery, no locks, no writes */
+	const char *state_ref;  /* default "refs/kgit/state" */
+	const char *cluster_id; /* on create; NULL: a random UUID */
+	kg_time now;            /* on create: the clock of revision 0 */
+};
+
+/*
+ * Opens DIR (a bare repository; for read_only any repository). When not read-only it takes a lock
+ * (KG_E_CONFLICT where another process holds it) and recovers: stale *.lock files, empty objects,
+ * half-written packs, main made to agree with the state branch; what it mended is appended to
+ * `notes` (may be NULL), one line each.
+ */
+int kg_store_open(struct kg_store **out, const char *dir, const struct kg_store_options *opts,
+	struct kg_buf *notes, struct kg_error *err);
+void kg_store_close(struct kg_store *store);
+
+/* The head as a snapshot: every object joined. The caller owns it. Any thread. */
+int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_error *err);
+/* The snapshot of any retained revision: KG_E_GONE past the horizon, KG_E_NOT_FOUND ahead of the
+ * head. Any thread. */
+int kg_store_load_at(struct kg_snapshot **out, struct kg_store *store, uint64_t revision,
+	struct kg_error *err);
+/* The snapshot of a state commit given by its id (the CLI's fetched one). */
+int kg_store_load_commit(struct kg_snapshot **out, struct kg_store *store, const char *commit,
+	struct kg_error *err);
+uint64_t kg_store_revision(const struct kg_store *store); /* the head's; any thread */
+uint64_t kg_store_oldest(const struct kg_store *store);   /* oldest retained; any thread */
+
+struct kg_store_commit {
+	struct kg_snapshot *next;          /* from kg_txn_finish; its commit id is filled in */
+	const struct kg_snapshot *prev;
+	const struct kg_changes *changes;
+	const char *author;                /* "name <email>"; NULL: "kgit <kgit@CLUSTER>" */
+	const char *message;               /* without the trailer; ends with a newline */
+	const char *parent2;               /* hex id of the pushed commit, or NULL */
+	const char *objects_dir;           /* quarantine with parent2's objects; or NULL */
+};
+/* One revision, durable when it returns. On failure nothing is visible and next is unchanged
+ * (where the ref had moved all the same, the result is success). The writer's thread. */
+int kg_store_commit(struct kg_store *store, const struct kg_store_commit *c, struct kg_error *err);
+
+/* Moves refs/heads/main to a commit that a state commit names (admission's last step; also
+ * recovery's), durably; `old` is what it must be now, "" for absent. */
+int kg_store_set_main(struct kg_store *store, const char *old, const char *commit,
+	struct kg_error *err);
+/* refs/heads/main as it is, "" where absent. */
+int kg_store_get_main(struct kg_store *store, char out[41], struct kg_error *err);
+
+/* What revisions (from, to] changed, from the history on disk, in order; objects as of `to`'s
+ * format, revisions stamped. For watches that are older than memory. fn returning non-zero stops.
+ * Any thread. */
+int kg_store_changes(struct kg_store *store, uint64_t from, uint64_t to,
+	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
+	void *ctx, struct kg_error *err);
+
+/* One line of `kgit log`. Texts are the arena's. */
+struct kg_log_entry {
+	uint64_t revision;
+	kg_time time;
+	char commit[41], parent2[41];
+	const char *author, *subject, *body;
+};
+/* The newest `limit` entries with revision <= from (0: the head), newest first. Any thread. */
+int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *store, struct kg_arena *a,
+	uint64_t from, size_t limit, struct kg_error *err);
+
+/*
+ * Manifests of commits (by hex id; "" is the empty tree), for admission. Symlinks, submodules,
+ * and entries named "..", ".git" or twice are faults (KG_E_INVALID naming the path); entries are
+ * bounded. `objects_dir` is a quarantine directory or NULL. Any thread.
+ */
+struct kg_tree_file {
+	const char *path;
+	char blob[41];
+};
+struct kg_tree_delta {
+	struct kg_tree_file *removed, *written; /* written: added or changed */
+	size_t nremoved, nwritten;
+	size_t total;  /* manifests in `after` */
+	bool all;      /* .kgitignore or settings changed: everything of `after` is in written */
+};
+int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *store, struct kg_arena *a,
+	const char *before, const char *after, const char *objects_dir, size_t max_files,
+	struct kg_error *err);
+int kg_store_read_blob(struct kg_buf *out, struct kg_store *store, const char *blob,
+	const char *objects_dir, size_t max, struct kg_error *err);
+/* Is `ancestor` reachable from `commit`. */
+int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
+	const char *commit, const char *objects_dir, struct kg_error *err);
+/* As kg_store_tree_delta for a directory of files instead of `after` (`kgit diff DIR`): the same
+ * rules for paths and .kgitignore; blobs are "" and read with kg_store_read_file. */
+int kg_dir_manifests(struct kg_tree_file **out, size_t *n, struct kg_arena *a, const char *dir,
+	size_t max_files, struct kg_error *err);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Admission: what a push would change, judged before it takes effect. Pure: manifests read by the
+ * caller come in, desired inputs and faults come out. The same code runs in kgitd's pre-receive
+ * and in `kgit diff`.
+ */
+#ifndef KG_RECONCILE_ADMISSION_H
+#define KG_RECONCILE_ADMISSION_H
+
+#include "reconcile/reconcile.h"
+
+struct kg_admission_file {
+	const char *path;
+	const char *text; /* NULL: the file is removed */
+	size_t len;
+};
+struct kg_admission {
+	struct kg_input_desired *desired; /* arena; sorted by kind and key */
+	size_t n;
+	size_t created, changed, deleted; /* of desired objects; moved between files is none of them */
+	size_t desired_before;            /* desired objects that the snapshot holds */
+};
+/*
+ * Files are all that changed between the admitted main and the pushed one (or, for a full
+ * comparison, every file of it with `all` set: then desired objects of the snapshot whose file is
+ * not among them are removed). Every fault of the push is added: syntax, schema, immutable fields,
+ * duplicate definitions (with both positions; `read_other` gives the text of a file that the push
+ * did not change), namespaces that do not exist, objects that the system owns. The result is
+ * valid when kg_faults_errors(faults) is 0.
+ */
+typedef int kg_read_file_fn(void *ctx, const char *path, struct kg_buf *out);
+void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
+	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
+	void *ctx, struct kg_arena *a, struct kg_fault_list *faults);
+
+/* The words of a push's answer, `kgit diff` and the commit message: one line a change ("created
+ * Deployment default/web", "bound Pod default/web-x to node-1"), from a txn's net changes. */
+struct kg_plan_options {
+	size_t max_lines; /* further ones are counted; 0: no bound */
+	const char *prefix;
+};
+void kg_plan_write(struct kg_buf *out, const struct kg_changes *changes,
+	const struct kg_plan_options *opts);
+
+#endif
