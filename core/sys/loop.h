@@ -13,13 +13,13 @@
 
 struct kg_loop;
 struct kg_loop *kg_loop_new(void);
-void kg_loop_free(struct kg_loop *loop);
-int kg_loop_run(struct kg_loop *loop); /* until kg_loop_stop; returns its code */
+void kg_loop_free(struct kg_loop *loop); /* with what it still owns; posts are dropped */
+int kg_loop_run(struct kg_loop *loop);   /* until kg_loop_stop; returns its code */
 void kg_loop_stop(struct kg_loop *loop, int code);
 /* Runs fn on the loop's thread soon; in order of posting. */
 void kg_loop_post(struct kg_loop *loop, void (*fn)(void *ctx), void *ctx);
 
-/* Watches fd (borrowed) for EPOLLIN/EPOLLOUT. One watch a fd. */
+/* Watches fd (borrowed) for EPOLLIN/EPOLLOUT. One watch a fd. NULL (errno) where epoll refuses. */
 struct kg_watch;
 struct kg_watch *kg_loop_watch(struct kg_loop *loop, int fd, uint32_t events,
 	void (*fn)(void *ctx, uint32_t events), void *ctx);
@@ -32,10 +32,11 @@ struct kg_timer *kg_timer_new(struct kg_loop *loop, void (*fn)(void *ctx), void 
 void kg_timer_set(struct kg_timer *t, int64_t in_ms); /* re-arms; < 0 disarms */
 void kg_timer_free(struct kg_timer *t);
 
-/* Calls fn with the wait status when the child ends (pidfd); the loop reaps it. */
+/* Calls fn with the wait status when the child ends (pidfd); the loop reaps it. The handle is gone
+ * when fn has returned. */
 struct kg_child;
-struct kg_child *kg_loop_child(struct kg_loop *loop, pid_t pid,
-	void (*fn)(void *ctx, int status), void *ctx);
+struct kg_child *kg_loop_child(
+	struct kg_loop *loop, pid_t pid, void (*fn)(void *ctx, int status), void *ctx);
 void kg_child_free(struct kg_child *c); /* forgets the child (still reaped); NULL is fine */
 
 /* Calls fn for a signal (signalfd; the signal must be blocked in every thread first, which
