@@ -18,55 +18,74 @@ struct kg_doc {
 	struct kg_doc *held[];
 };
 
-/* The docs whose memory may be pointed to, and which of them are. */
+/*
+ * The docs whose memory may be pointed to, by address: those that were named, and those that they
+ * hold to any depth. Of the latter only so many are looked at, since what lies beyond them may as
+ * well be copied; that also keeps docs made one from another from being a chain without end.
+ */
+enum { FEW_LENDERS = 32, HELD_LENDERS = 64 };
+
 struct lenders {
 	struct lender {
 		struct kg_doc *doc;
 		bool used;
-	} few[16], *all;
-	size_t n, cap, last; /* last: where a search succeeded last */
+	} few[FEW_LENDERS + HELD_LENDERS], *all;
+	size_t n, last; /* last: where a search succeeded last */
 };
 
-static bool lenders_have(const struct lenders *l, const struct kg_doc *doc)
+static int by_address(const void *pa, const void *pb)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->all[i].doc == doc)
-			return true;
-	}
-	return false;
+	const struct lender *a = pa, *b = pb;
+
+	return (a->doc > b->doc) - (a->doc < b->doc);
 }
 
-static void lenders_add(struct lenders *l, struct kg_doc *doc)
+/* Adds what the docs hold, and what those hold: the list grows while it is walked. */
+static void lenders_add_held(struct lenders *l)
 {
-	if (!doc || lenders_have(l, doc))
-		return;
-	if (l->n == l->cap) {
-		size_t cap = l->cap * 2;
-		struct lender *all = kg_alloc(cap * sizeof(*all));
+	size_t first = l->n;
 
-		memcpy(all, l->all, l->n * sizeof(*all));
-		if (l->all != l->few)
-			free(l->all);
-		l->all = all;
-		l->cap = cap;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct kg_doc *doc = l->all[i].doc;
+
+		for (size_t k = 0; k < doc->nheld; k++) {
+			size_t at = first;
+
+			while (at < l->n && l->all[at].doc != doc->held[k])
+				at++;
+			if (at == first + HELD_LENDERS)
+				return;
+			if (at == l->n)
+				l->all[l->n++] = (struct lender){.doc = doc->held[k]};
+		}
 	}
-	l->all[l->n++] = (struct lender){.doc = doc};
 }
 
 static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t nshare)
 {
-	l->all = l->few;
-	l->cap = KG_ARRAY_LEN(l->few);
-	l->n = l->last = 0;
-	for (size_t i = 0; i < nshare; i++)
-		lenders_add(l, share[i]);
-	/* What a lender holds, too, to any depth: the list grows while it is walked. */
-	for (size_t i = 0; i < l->n; i++) {
-		struct kg_doc *doc = l->all[i].doc;
+	size_t kept = 0;
 
-		for (size_t k = 0; k < doc->nheld; k++)
-			lenders_add(l, doc->held[k]);
+	l->all = l->few;
+	l->n = l->last = 0;
+	if (nshare > FEW_LENDERS)
+		l->all = kg_alloc((nshare + HELD_LENDERS) * sizeof(*l->all));
+	for (size_t i = 0; i < nshare; i++) {
+		if (share[i])
+			l->all[l->n++] = (struct lender){.doc = share[i]};
 	}
+	lenders_add_held(l);
+	qsort(l->all, l->n, sizeof(*l->all), by_address);
+	for (size_t i = 0; i < l->n; i++) {
+		if (!kept || l->all[kept - 1].doc != l->all[i].doc)
+			l->all[kept++] = l->all[i];
+	}
+	l->n = kept;
+}
+
+static void lenders_release(struct lenders *l)
+{
+	if (l->all != l->few)
+		free(l->all);
 }
 
 static bool lies_in(const struct kg_doc *doc, const void *p)
@@ -77,16 +96,22 @@ static bool lies_in(const struct kg_doc *doc, const void *p)
 /* Whether p lies in a lender's block; that lender is then used. */
 static bool lent(struct lenders *l, const void *p)
 {
+	size_t low = 0, high = l->n;
+
 	if (!l->n)
 		return false;
 	if (!lies_in(l->all[l->last].doc, p)) {
-		size_t i = 0;
+		while (high - low > 1) {
+			size_t mid = low + (high - low) / 2;
 
-		while (i < l->n && !lies_in(l->all[i].doc, p))
-			i++;
-		if (i == l->n)
+			if ((uintptr_t)l->all[mid].doc <= (uintptr_t)p)
+				low = mid;
+			else
+				high = mid;
+		}
+		if (!lies_in(l->all[low].doc, p))
 			return false;
-		l->last = i;
+		l->last = low;
 	}
 	l->all[l->last].used = true;
 	return true;
@@ -226,8 +251,7 @@ struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share,
 		.text_at = (char *)doc + head + measure.nodes};
 	doc->value = walk(&copy, v);
 	assert(copy.nodes == measure.nodes && copy.text == measure.text);
-	if (lenders.all != lenders.few)
-		free(lenders.all);
+	lenders_release(&lenders);
 	return doc;
 }
 

@@ -78,11 +78,11 @@ struct kg_value kg_v_obj(struct kg_arena *a, ...) __attribute__((sentinel));
 
 /* obj with the member at a dotted path set (a null value removes it); objects on the way are made
  * where absent. Array indices are not taken. The path's text is copied. */
-struct kg_value kg_with(struct kg_arena *a, const struct kg_value *obj, const char *path,
-	struct kg_value v);
+struct kg_value kg_with(
+	struct kg_arena *a, const struct kg_value *obj, const char *path, struct kg_value v);
 /* As kg_with for one member whose key may contain dots. */
-struct kg_value kg_with_key(struct kg_arena *a, const struct kg_value *obj, const char *key,
-	struct kg_value v);
+struct kg_value kg_with_key(
+	struct kg_arena *a, const struct kg_value *obj, const char *key, struct kg_value v);
 struct kg_value kg_with_item(struct kg_arena *a, const struct kg_value *array, struct kg_value v);
 
 /*
@@ -91,10 +91,10 @@ struct kg_value kg_with_item(struct kg_arena *a, const struct kg_value *array, s
  * nulls); kg_patch_apply applies one. Arrays are replaced whole.
  * kg_patch_apply(x, kg_patch_make(x, y)) equals y for every x, y that hold no nulls.
  */
-struct kg_value kg_patch_make(struct kg_arena *a, const struct kg_value *from,
-	const struct kg_value *to);
-struct kg_value kg_patch_apply(struct kg_arena *a, const struct kg_value *base,
-	const struct kg_value *patch);
+struct kg_value kg_patch_make(
+	struct kg_arena *a, const struct kg_value *from, const struct kg_value *to);
+struct kg_value kg_patch_apply(
+	struct kg_arena *a, const struct kg_value *base, const struct kg_value *patch);
 struct kg_value kg_deep_copy(struct kg_arena *a, const struct kg_value *v);
 
 /*
@@ -105,7 +105,7 @@ struct kg_value kg_deep_copy(struct kg_arena *a, const struct kg_value *v);
 struct kg_doc;
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare);
 struct kg_doc *kg_doc_ref(struct kg_doc *doc);
-void kg_doc_unref(struct kg_doc *doc); /* NULL is fine */
+void kg_doc_unref(struct kg_doc *doc);                         /* NULL is fine */
 const struct kg_value *kg_doc_value(const struct kg_doc *doc); /* borrowed */
 size_t kg_doc_size(const struct kg_doc *doc); /* bytes of its own block, without shared docs */
 

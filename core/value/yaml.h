@@ -21,8 +21,8 @@ struct kg_yaml_node {
 	uint32_t line, col;
 	uint32_t len;
 	struct kg_value scalar; /* for scalars: typed by YAML 1.1; kg_null for null */
-	const char *text;       /* for scalars: as written (a string field given `1.10` can say so) */
-	bool quoted;            /* for scalars */
+	const char *text; /* for scalars: as written (a string field given `1.10` can say so) */
+	bool quoted;      /* for scalars */
 	struct kg_yaml_node *items;     /* array: len */
 	struct kg_yaml_member *members; /* object: len, in the order written */
 };

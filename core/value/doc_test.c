@@ -1,0 +1,210 @@
+#include "value/json.h"
+#include "value/random_value.h"
+
+#include <pthread.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct kg_value parsed(struct kg_arena *a, const char *json)
+{
+	struct kg_value v;
+	struct kg_error err;
+
+	if (kg_json_parse(&v, a, json, strlen(json), &err) < 0)
+		fail_msg("%s: %s", json, err.msg);
+	return v;
+}
+
+static void assert_json(const struct kg_doc *doc, const char *want)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+
+	kg_json_write(&b, kg_doc_value(doc));
+	assert_string_equal(kg_buf_str(&b), want);
+}
+
+static bool lies_in(const struct kg_doc *doc, const void *p)
+{
+	return (const char *)p >= (const char *)doc &&
+	       (const char *)p < (const char *)doc + kg_doc_size(doc);
+}
+
+static void test_outlives_arena(void **state)
+{
+	struct kg_random r = {.state = 3};
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct kg_arena a = KG_ARENA_INIT;
+		KG_AUTOBUF struct kg_buf want = KG_BUF_INIT;
+		struct kg_value v = kg_random_value(&a, &r, 5);
+
+		kg_json_write(&want, &v);
+		struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+		assert_true(kg_equal(kg_doc_value(doc), &v));
+		kg_arena_release(&a);
+		assert_json(doc, kg_buf_str(&want));
+		kg_doc_unref(doc);
+	}
+	kg_doc_unref(NULL);
+}
+
+/* Template, a pod of it, and a pod made from that pod, whose template parts lie two docs away. */
+static void test_share(void **state)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	struct kg_value v = parsed(&a, "{\"spec\":{\"containers\":[{\"name\":\"web\"}]}}");
+	struct kg_doc *template = kg_doc_new(&v, NULL, 0);
+
+	v = kg_with(&a, kg_doc_value(template), "metadata.name", kg_v_lit("web-1"));
+	struct kg_doc *pod = kg_doc_new(&v, &template, 1);
+	struct kg_doc *plain = kg_doc_new(&v, NULL, 0);
+	assert_true(kg_doc_size(pod) < kg_doc_size(plain));
+	assert_true(lies_in(template, kg_get(kg_doc_value(pod), "spec")->members));
+	assert_false(lies_in(template, kg_get(kg_doc_value(plain), "spec")->members));
+	kg_doc_unref(plain);
+	kg_doc_unref(template);
+
+	v = kg_with(&a, kg_doc_value(pod), "status.phase", kg_v_lit("Running"));
+	v = kg_with(&a, &v, "metadata", kg_null);
+	struct kg_doc *share[] = {NULL, pod, pod};
+	struct kg_doc *next = kg_doc_new(&v, share, 3);
+	assert_ptr_equal(kg_get(kg_doc_value(next), "spec")->members,
+		kg_get(kg_doc_value(pod), "spec")->members);
+	kg_arena_release(&a);
+	kg_doc_unref(pod);
+	assert_json(next, "{\"spec\":{\"containers\":[{\"name\":\"web\"}]},"
+			  "\"status\":{\"phase\":\"Running\"}}");
+	kg_doc_unref(next);
+}
+
+/* More lenders than a call keeps on its stack, found through the doc that holds them. */
+static void test_many_lenders(void **state)
+{
+	enum { N = 40 };
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v = parsed(&a, "{\"a\":\"text\"}"), items[N];
+	struct kg_doc *docs[N];
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		docs[i] = kg_doc_new(&v, NULL, 0);
+		items[i] = *kg_doc_value(docs[i]);
+	}
+	v = kg_v_array(&a, items, N);
+	struct kg_doc *all = kg_doc_new(&v, docs, N);
+	for (size_t i = 0; i < N; i++)
+		kg_doc_unref(docs[i]);
+	v = kg_v_array(&a, kg_doc_value(all)->items + 35, 2);
+	struct kg_doc *two = kg_doc_new(&v, &all, 1);
+	kg_doc_unref(all);
+	kg_arena_release(&a);
+	assert_json(two, "[{\"a\":\"text\"},{\"a\":\"text\"}]");
+	kg_doc_unref(two);
+}
+
+/* Docs in a chain, each holding the one before, are freed without recursion. */
+static void test_chain(void **state)
+{
+	enum { LENGTH = 2000 };
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v = parsed(&a, "[1,2]");
+	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+
+	(void)state;
+	for (int i = 0; i < LENGTH; i++) {
+		struct kg_value link[] = {*kg_doc_value(doc), kg_v_int(i)};
+
+		v = kg_v_array(&a, link, 2);
+		struct kg_doc *next = kg_doc_new(&v, &doc, 1);
+		kg_doc_unref(doc);
+		doc = next;
+	}
+	kg_arena_release(&a);
+	const struct kg_value *p = kg_doc_value(doc);
+	for (int i = LENGTH; i > 0; i--)
+		p = &p->items[0];
+	assert_int_equal(kg_int(&p->items[1], 0), 2);
+	kg_doc_unref(doc);
+}
+
+static void test_registered_keys(void **state)
+{
+	static const char *const names[] = {"apiVersion", "kind", "metadata", "kind", "registered"};
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	kg_keys_register(names, KG_ARRAY_LEN(names));
+	kg_keys_register(names, 2);
+	struct kg_member members[] = {{kg_arena_strdup(&a, "kind"), kg_v_int(1)},
+		{kg_arena_strdup(&a, "registered"), kg_v_int(2)},
+		{kg_arena_strdup(&a, "other"), kg_v_int(3)}};
+	struct kg_value v = kg_v_object(&a, members, KG_ARRAY_LEN(members));
+	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+	kg_arena_release(&a);
+	assert_json(doc, "{\"kind\":1,\"other\":3,\"registered\":2}");
+	assert_ptr_equal(kg_doc_value(doc)->members[0].key, names[1]);
+	assert_true(lies_in(doc, kg_doc_value(doc)->members[1].key));
+	assert_ptr_equal(kg_doc_value(doc)->members[2].key, names[4]);
+	kg_doc_unref(doc);
+}
+
+/* A key that many objects have is kept once. */
+static void test_repeated_keys(void **state)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v = parsed(&a, "[{\"unregistered-key\":1},{\"unregistered-key\":2}]");
+	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+
+	(void)state;
+	kg_arena_release(&a);
+	assert_ptr_equal(kg_doc_value(doc)->items[0].members[0].key,
+		kg_doc_value(doc)->items[1].members[0].key);
+	kg_doc_unref(doc);
+}
+
+static void *ref_and_unref(void *arg)
+{
+	for (int i = 0; i < 20000; i++)
+		kg_doc_unref(kg_doc_ref(arg));
+	kg_doc_unref(arg);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct kg_value v = kg_v_lit("shared");
+	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+	pthread_t threads[4];
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(threads); i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, ref_and_unref, kg_doc_ref(doc)), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_json(doc, "\"shared\"");
+	kg_doc_unref(doc);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_outlives_arena),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_many_lenders),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_registered_keys),
+		cmocka_unit_test(test_repeated_keys),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
