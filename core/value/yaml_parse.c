@@ -32,6 +32,7 @@ struct parser {
 	struct kg_map anchors; /* of the current document, to struct anchor */
 	size_t nodes;          /* made so far, aliases counted each time */
 	size_t bytes;          /* of scalars, likewise */
+	size_t alias_bytes;    /* of those, what aliases added */
 	unsigned height;       /* of the node made last: 1 for a scalar */
 	struct kg_yaml_node *items;
 	size_t nitems, items_cap;
@@ -120,15 +121,11 @@ static int next(struct parser *p, yaml_event_t *event)
 	return yaml_parser_parse(&p->yaml, event) ? 0 : fail_yaml(p);
 }
 
-static int count_nodes(struct parser *p, yaml_mark_t at, size_t nodes, size_t bytes)
+static int count_nodes(struct parser *p, yaml_mark_t at, size_t nodes)
 {
 	p->nodes += nodes;
-	p->bytes += bytes;
 	if (p->nodes > p->limits->nodes)
 		return fail_at(p, at, "more than %zu values", p->limits->nodes);
-	/* Escapes are at least as long as what they stand for, so only aliases reach this. */
-	if (p->bytes > p->limits->bytes * 2)
-		return fail_at(p, at, "aliases expand to more than %zu bytes", p->limits->bytes);
 	return 0;
 }
 
@@ -167,8 +164,13 @@ static int use_alias(
 		return fail_at(p, event->start_mark, "alias *%s within its own anchor", name);
 	if (depth + anchor->height - 1 > p->limits->depth)
 		return fail_at(p, event->start_mark, "nested deeper than %u", p->limits->depth);
-	if (count_nodes(p, event->start_mark, anchor->nodes, anchor->bytes) < 0)
+	if (count_nodes(p, event->start_mark, anchor->nodes) < 0)
 		return -KG_E_INVALID;
+	p->bytes += anchor->bytes;
+	p->alias_bytes += anchor->bytes;
+	if (p->alias_bytes > p->limits->bytes)
+		return fail_at(p, event->start_mark, "aliases expand to more than %zu bytes",
+			p->limits->bytes);
 	*node = anchor->node;
 	node->line = LINE(event->start_mark);
 	node->col = COL(event->start_mark);
@@ -185,6 +187,14 @@ static const char *short_tag(const yaml_char_t *tag)
 	const char *s = (const char *)tag;
 
 	return s && !strncmp(s, prefix, sizeof(prefix) - 1) ? s + sizeof(prefix) - 1 : s;
+}
+
+static int fail_tag(struct parser *p, yaml_mark_t at, const yaml_char_t *raw, const char *where)
+{
+	const char *tag = short_tag(raw);
+
+	return fail_at(p, at, "tag %s%s is not supported%s", tag == (const char *)raw ? "" : "!!",
+		tag, where);
 }
 
 static bool tag_wants(const char *tag, enum kg_type *type)
@@ -212,7 +222,7 @@ static int type_scalar(struct parser *p, const yaml_event_t *event, struct kg_ya
 		tag && (!strcmp(tag, "!") || !strcmp(tag, "str") || !strcmp(tag, "timestamp"));
 
 	if (tag && !is_string && !tag_wants(tag, &want))
-		return fail_at(p, event->start_mark, "tag !!%s is not supported", tag);
+		return fail_tag(p, event->start_mark, event->data.scalar.tag, "");
 	if (!is_string && (tag || !node->quoted)) {
 		if (kg_yaml_resolve(&v, node->text, node->len) == KG_YAML_NOT_FINITE)
 			return fail_at(
@@ -237,8 +247,9 @@ static int make_scalar(struct parser *p, const yaml_event_t *event, struct kg_ya
 
 	if (memchr(text, '\0', n))
 		return fail_at(p, event->start_mark, "NUL within a string");
-	if (count_nodes(p, event->start_mark, 1, n) < 0)
+	if (count_nodes(p, event->start_mark, 1) < 0)
 		return -KG_E_INVALID;
+	p->bytes += n;
 	node->len = (uint32_t)n;
 	node->text = kg_arena_strndup(p->arena, text, n);
 	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -262,7 +273,7 @@ static int check_tag(
 
 	if (!tag || !strcmp(tag, "!") || !strcmp(tag, want))
 		return 0;
-	return fail_at(p, event->start_mark, "tag !!%s is not supported here", tag);
+	return fail_tag(p, event->start_mark, raw, " here");
 }
 
 /* The children from `base` on, moved from a stack to the arena. */
@@ -480,7 +491,7 @@ static int make_collection(
 	struct anchor *anchor = anchor_open(
 		p, object ? event->data.mapping_start.anchor : event->data.sequence_start.anchor);
 
-	if (count_nodes(p, event->start_mark, 1, 0) < 0)
+	if (count_nodes(p, event->start_mark, 1) < 0)
 		return -KG_E_INVALID;
 	int rc = object ? make_object(p, event, depth, node) : make_array(p, event, depth, node);
 	if (!rc)
