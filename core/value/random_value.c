@@ -14,9 +14,7 @@ static const char *const pieces[] = {"a", "b", "web", " ", "  ", "\n", "\n\n", "
 	"0", "1", "12", "0x1f", "0o7", "0b1", "1e3", ".", ".5", ".inf", ".nan", "_", "+", "1:30",
 	"2001-01-01", "T10:00:00Z", "\r", "\r\n", "\x01", "\x1b", "\x7f", "\xC2\x85", "\xC2\xA0",
 	"\xE2\x80\xA8", "\xEF\xBB\xBF", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
-	"\xEF\xBF\xBF",
-	"a long run of plain words that would be folded by some writers of YAML, "
-	"which kgit never does: a line of text stays a line"};
+	"\xEF\xBF\xBF", "a run of plain words that some writers of YAML would fold into lines"};
 
 static void random_text(struct kg_buf *b, struct kg_random *r)
 {
