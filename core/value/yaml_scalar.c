@@ -122,8 +122,15 @@ static bool parse_float(struct kg_value *out, const char *s)
 	return true;
 }
 
-static bool parse_number(struct kg_value *out, const char *s, size_t n)
+/* go-yaml strips underscores of what begins with a digit or sign, but takes ".5_0" as Go does. */
+static bool is_misplaced(const char *s, const char *underscore)
 {
+	return *s == '.' && (!is_digit(underscore[-1]) || !is_digit(underscore[1]));
+}
+
+static bool parse_number(struct kg_value *out, const char *text, size_t n)
+{
+	const char *s = text;
 	char small[64], *plain = small;
 	KG_AUTOFREE char *large = NULL;
 	size_t len = 0;
@@ -137,6 +144,8 @@ static bool parse_number(struct kg_value *out, const char *s, size_t n)
 	for (; *s; s++) {
 		if (*s != '_')
 			plain[len++] = *s;
+		else if (is_misplaced(text, s))
+			return false;
 	}
 	plain[len] = '\0';
 	return parse_integer(out, plain) || parse_float(out, plain);
@@ -145,7 +154,7 @@ static bool parse_number(struct kg_value *out, const char *s, size_t n)
 enum kg_yaml_number kg_yaml_resolve(struct kg_value *out, const char *s, size_t n)
 {
 	*out = (struct kg_value){.type = KG_STRING, .len = (uint32_t)n, .s = s};
-	if (n <= 5) {
+	if (n <= 5 && (!n || strchr("yYnNtTfFoO~.+-", *s))) {
 		if (is_any(s, nulls))
 			*out = kg_null;
 		else if (is_any(s, trues))
