@@ -1,0 +1,32 @@
+/*
+ * The embedded pod network: the bridge kgit0 with the first address of the node's pod range, and a
+ * veth pair for each pod. A pod has its address as a /32 and reaches everything, also its
+ * neighbours on the same node, through the bridge's address, so that every packet between pods
+ * passes the host's routing and with it the services' address translation. MACs follow from
+ * addresses and uids and are entered as permanent neighbours: nobody waits for ARP, and an address
+ * that a new pod takes over at once works at once.
+ *
+ * The caller's network namespace at kg_bridge_new is the host's. Any thread.
+ */
+#ifndef KG_NODEAGENT_BRIDGE_H
+#define KG_NODEAGENT_BRIDGE_H
+
+#include "nodeagent/podnet.h"
+
+struct kg_bridge;
+struct kg_bridge *kg_bridge_new(void);
+/*
+ * Makes the bridge for the node's pod range ("10.244.1.0/24", of 4 addresses at least), turns
+ * forwarding on, and lets NodePorts be reached over 127.0.0.1 by it. Idempotent; call again when
+ * the range changed. Until the first success kg_podnet's setup fails with KG_E_UNAVAILABLE.
+ */
+int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_error *err);
+void kg_bridge_free(struct kg_bridge *b); /* links stay */
+
+extern const struct kg_podnet kg_bridge_podnet; /* self: the struct kg_bridge */
+
+#define KG_BRIDGE_NAME "kgit0"
+/* The name of a pod's veth on the host. */
+void kg_bridge_veth_name(char out[16], const char *uid);
+
+#endif
