@@ -1,0 +1,129 @@
+/* The api as a whole: its beginning and end, and what it does when a revision is published. */
+#include "api/internal.h"
+#include "store/store.h"
+
+#include <time.h>
+
+/* ---- old revisions from the store ---- */
+
+static int store_load(void *self, struct kg_snapshot **out, uint64_t revision, struct kg_error *err)
+{
+	return kg_store_load_at(out, self, revision, err);
+}
+
+static int store_changes(void *self, uint64_t from, uint64_t to,
+	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
+	void *ctx, struct kg_error *err)
+{
+	return kg_store_changes(self, from, to, fn, ctx, err);
+}
+
+const struct kg_api_history kg_api_store_history = {store_load, store_changes};
+
+/* ---- feeding ---- */
+
+static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
+{
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct feed_entry *entry;
+
+		if (k == KG_KIND_EVENT || k == KG_KIND_LEASE)
+			continue;
+		entry = feed_entry_of(&kg_kinds[k], e->revision, &e->changes);
+		if (!entry)
+			continue;
+		feed_append(api, k, feed_entry_ref(entry));
+		watch_published(api, k, entry);
+		feed_entry_unref(entry);
+	}
+	feed_seen(api, e->revision);
+}
+
+/* On the publishing thread. */
+static void on_publish(void *ctx)
+{
+	struct kg_api *api = ctx;
+	struct kg_commit_event *e;
+	bool gone;
+
+	pthread_mutex_lock(&api->fed_lock);
+	while ((e = kg_hub_next(api->opt.hub, api->fed, &gone))) {
+		feed_event(api, e);
+		api->fed = e->revision;
+		kg_commit_event_unref(e);
+	}
+	pthread_mutex_unlock(&api->fed_lock);
+	request_published(api);
+}
+
+/* ---- life ---- */
+
+kg_time api_now(struct kg_api *api)
+{
+	struct timespec ts;
+
+	if (api->opt.clock)
+		return api->opt.clock(api->opt.ctx);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (kg_time)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+struct kg_api *kg_api_new(const struct kg_api_options *opts)
+{
+	struct kg_api *api = kg_alloc(sizeof(*api));
+
+	api->opt = *opts;
+	api->opt.server_address = kg_strdup(opts->server_address);
+	api->opt.write_hint = kg_strdup(opts->write_hint ? opts->write_hint : "git push");
+	pthread_mutex_init(&api->fed_lock, NULL);
+	pthread_mutex_init(&api->feed_lock, NULL);
+	pthread_mutex_init(&api->watch_lock, NULL);
+	pthread_mutex_init(&api->wait_lock, NULL);
+	pthread_mutex_init(&api->load_lock, NULL);
+	pthread_mutex_init(&api->cache.lock, NULL);
+	/* What the hub still holds is fed now; what comes later, by the subscription. */
+	api->fed = kg_hub_oldest(opts->hub);
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		api->feeds[k].floor = api->feeds[k].seen = api->fed;
+	events_init(api);
+	worker_start(api);
+	api->sub = kg_hub_subscribe(opts->hub, on_publish, api);
+	on_publish(api);
+	return api;
+}
+
+void kg_api_free(struct kg_api *api)
+{
+	if (!api)
+		return;
+	kg_hub_unsubscribe(api->sub);
+	worker_stop(api);
+	events_release(api);
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		feed_release(&api->feeds[k]);
+	encode_cache_release(&api->cache);
+	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
+		kg_snapshot_unref(api->loaded[i]);
+	pthread_mutex_destroy(&api->load_lock);
+	pthread_mutex_destroy(&api->wait_lock);
+	pthread_mutex_destroy(&api->watch_lock);
+	pthread_mutex_destroy(&api->feed_lock);
+	pthread_mutex_destroy(&api->fed_lock);
+	free((char *)api->opt.server_address);
+	free((char *)api->opt.write_hint);
+	free(api);
+}
+
+void kg_api_stats(struct kg_api *api, struct kg_api_stats *out)
+{
+	pthread_mutex_lock(&api->watch_lock);
+	out->watchers = api->nwatchers;
+	pthread_mutex_unlock(&api->watch_lock);
+	pthread_mutex_lock(&api->wait_lock);
+	out->waiting = api->nwaiting;
+	pthread_mutex_unlock(&api->wait_lock);
+	pthread_mutex_lock(&api->cache.lock);
+	out->encoded = api->cache.misses;
+	pthread_mutex_unlock(&api->cache.lock);
+	out->events_sent = api->events_sent;
+}

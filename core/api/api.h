@@ -1,0 +1,87 @@
+/*
+ * The Kubernetes API, read-only: get, list and watch over the hub's snapshots and commits,
+ * discovery, OpenAPI, Tables, Status errors. What people desire is changed by git push; a write
+ * gets 405 and the file to edit.
+ *
+ * Handlers run on the HTTP threads and read immutable snapshots; what needs the history on disk,
+ * or waits, is handed to the room's own threads. Every function is thread-safe.
+ */
+#ifndef KG_API_API_H
+#define KG_API_API_H
+
+#include "auth/auth.h"
+#include "http/server.h"
+#include "kinds/snapshot.h"
+#include "watch/hub.h"
+
+/* Revisions that memory no longer holds. Called on the room's threads; may block. */
+struct kg_api_history {
+	/* KG_E_GONE where the revision is no longer retained. The caller owns *out. */
+	int (*load)(void *self, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
+	/* As kg_store_changes. */
+	int (*changes)(void *self, uint64_t from, uint64_t to,
+		int (*fn)(void *ctx, uint64_t revision, kg_time time,
+			const struct kg_changes *changes),
+		void *ctx, struct kg_error *err);
+};
+struct kg_store;
+extern const struct kg_api_history kg_api_store_history; /* self is a struct kg_store * */
+
+struct kg_api_lease {
+	kg_time acquired, renewed;
+	int duration_s; /* how long without renewal makes the node lost */
+};
+
+struct kg_api_options {
+	struct kg_hub *hub; /* borrowed; outlives the api */
+	const struct kg_api_history *history; /* NULL: what memory lacks is 410 */
+	void *history_self;
+	struct kg_auth *auth; /* borrowed; NULL: everybody may read everything (tests) */
+	/* The wall clock, for ages; NULL: CLOCK_REALTIME. */
+	kg_time (*clock)(void *ctx);
+	/* Fills the route of a pods/log request, already authorised; pod is borrowed for the call,
+	 * user until the route's done. NULL: 501. */
+	void (*log_route)(void *ctx, struct kg_http_req *req, const struct kg_user *user,
+		const struct kg_object *pod, struct kg_http_route *route);
+	/* A node's lease; false where it never had one. NULL: there are none. */
+	bool (*lease)(void *ctx, const char *node, struct kg_api_lease *out);
+	/* May the server be used? *why (may be left empty) says why not. NULL: always. */
+	bool (*ready)(void *ctx, struct kg_buf *why);
+	void *ctx; /* of the four callbacks above */
+	const char *server_address; /* "127.0.0.1:6443", named in /api; copied; may be NULL */
+	const char *write_hint;     /* ends "edit FILE in the repository and"; default "git push"; copied */
+	int64_t bookmark_ms;        /* between a watch's bookmarks; default 60,000 */
+	int64_t wait_ms;            /* for a revision ahead of now; default 3,000 */
+	size_t max_feed;            /* changes kept a kind for watches; default 16,384 */
+	size_t max_events;          /* Events kept; default 1,000 */
+};
+
+struct kg_api;
+struct kg_api *kg_api_new(const struct kg_api_options *opts);
+/* After the HTTP server was freed (every request must be done). */
+void kg_api_free(struct kg_api *api);
+
+/* Is this path the api's? Then the route is filled: what is forbidden or unknown is answered by it
+ * with a Status. user is borrowed until the route's `done`. */
+bool kg_api_route(struct kg_api *api, struct kg_http_req *req, const struct kg_user *user,
+	struct kg_http_route *route);
+
+/* Something that happened to an object, as `kubectl describe` shows it. The same happening again
+ * (object, type, reason, message) counts up. Kept in memory for an hour, the newest max_events. */
+struct kg_api_event {
+	const char *type;     /* "Normal", "Warning" */
+	const char *reason, *message;
+	const char *component, *host; /* who says so: "kgitd", "kgit-node" and its node; or NULL */
+	/* the involved object; texts may be NULL */
+	const char *api_version, *kind, *ns, *name, *uid, *field_path;
+	kg_time time;
+};
+void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
+
+struct kg_api_stats {
+	size_t watchers, waiting;
+	uint64_t events_sent, encoded; /* watch events; JSON encodings made for them */
+};
+void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * Events: what happened to objects, in memory. They have revisions of their own (a clock reading
+ * at start, then counting), so that every Event is one position in its watch and a client that
+ * saw those of an earlier run is told to list again.
+ */
+#include "api/internal.h"
+
+#include <inttypes.h>
+
+enum { DEFAULT_MAX_EVENTS = 1000, EVENT_LIFE_MS = 3600 * 1000 };
+
+struct event_item {
+	struct event_item *prev, *next; /* by last change, oldest first */
+	struct kg_object *obj;          /* as last published */
+	kg_time first, last;
+	int64_t count;
+};
+
+static void obj_ref(void *v)
+{
+	kg_object_ref(v);
+}
+static void obj_unref(void *v)
+{
+	kg_object_unref(v);
+}
+static const struct kg_pmap_ops object_ops = {obj_ref, obj_unref};
+
+void events_init(struct kg_api *api)
+{
+	struct event_store *s = &api->events;
+
+	pthread_mutex_init(&s->lock, NULL);
+	kg_pmap_init(&s->objects, &object_ops);
+	s->seq = (uint64_t)api_now(api) * 1000;
+	api->feeds[KG_KIND_EVENT].floor = api->feeds[KG_KIND_EVENT].seen = s->seq;
+}
+
+static void unlink_item(struct event_store *s, struct event_item *it)
+{
+	*(it->prev ? &it->prev->next : &s->oldest) = it->next;
+	*(it->next ? &it->next->prev : &s->newest) = it->prev;
+	it->prev = it->next = NULL;
+}
+
+static void append_item(struct event_store *s, struct event_item *it)
+{
+	it->prev = s->newest;
+	*(it->prev ? &it->prev->next : &s->oldest) = it;
+	s->newest = it;
+}
+
+void events_release(struct kg_api *api)
+{
+	struct event_store *s = &api->events;
+
+	while (s->oldest) {
+		struct event_item *it = s->oldest;
+
+		unlink_item(s, it);
+		kg_object_unref(it->obj);
+		free(it);
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(s->kept); i++)
+		if (s->kept[i].used)
+			kg_pmap_release(&s->kept[i].objects);
+	kg_map_release(&s->by_name);
+	kg_pmap_release(&s->objects);
+	pthread_mutex_destroy(&s->lock);
+}
+
+/* One change of one Event, under the store's lock. */
+static void publish(struct kg_api *api, struct kg_object *before, struct kg_object *after)
+{
+	struct event_store *s = &api->events;
+	struct kg_change c = {.before = before, .after = after};
+	struct feed_entry *e;
+
+	s->seq++;
+	if (after) {
+		after->revision = s->seq;
+		kg_pmap_put(&s->objects, after->key, after);
+	} else {
+		kg_pmap_remove(&s->objects, before->key);
+	}
+	e = feed_entry_new(&kg_kinds[KG_KIND_EVENT], s->seq, &c, 1);
+	feed_append(api, KG_KIND_EVENT, feed_entry_ref(e));
+	watch_published(api, KG_KIND_EVENT, e);
+	feed_entry_unref(e);
+}
+
+static void drop_oldest(struct kg_api *api)
+{
+	struct event_store *s = &api->events;
+	struct event_item *it = s->oldest;
+
+	unlink_item(s, it);
+	kg_map_remove(&s->by_name, it->obj->key);
+	publish(api, it->obj, NULL);
+	kg_object_unref(it->obj);
+	free(it);
+}
+
+static const char *text(const char *s)
+{
+	return s ? s : "";
+}
+
+static struct kg_value text_value(struct kg_arena *a, const char *s)
+{
+	return s && *s ? kg_v_str(a, s) : kg_v_null();
+}
+
+/* "NAME.HASH": the same happening has the same name. */
+static char *event_name(struct kg_arena *a, const struct kg_api_event *ev)
+{
+	const char *all = kg_arena_printf(a, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s", text(ev->kind),
+		text(ev->uid), text(ev->field_path), text(ev->type), text(ev->reason),
+		text(ev->message), text(ev->component), text(ev->host));
+
+	return kg_arena_printf(a, "%s.%016" PRIx64, text(ev->name), kg_hash64(all, strlen(all)));
+}
+
+static struct kg_value event_value(struct kg_arena *a, const struct kg_api_event *ev,
+	const char *ns, const char *name, const struct event_item *it)
+{
+	char first[32], last[32];
+
+	kg_time_format(first, it->first);
+	kg_time_format(last, it->last);
+	struct kg_value meta = kg_v_obj(a, "name", kg_v_str(a, name), "namespace", kg_v_str(a, ns),
+		"creationTimestamp", kg_v_str(a, first), (char *)NULL);
+	struct kg_value involved = kg_v_obj(a, "apiVersion", text_value(a, ev->api_version), "kind",
+		text_value(a, ev->kind), "namespace", text_value(a, ev->ns), "name",
+		text_value(a, ev->name), "uid", text_value(a, ev->uid), "fieldPath",
+		text_value(a, ev->field_path), (char *)NULL);
+	struct kg_value source = kg_v_obj(a, "component", text_value(a, ev->component), "host",
+		text_value(a, ev->host), (char *)NULL);
+
+	return kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("Event"), "metadata",
+		meta, "involvedObject", involved, "reason", text_value(a, ev->reason), "message",
+		text_value(a, ev->message), "source", source, "firstTimestamp", kg_v_str(a, first),
+		"lastTimestamp", kg_v_str(a, last), "count", kg_v_int(it->count), "type",
+		kg_v_str(a, ev->type ? ev->type : "Normal"), "reportingComponent",
+		kg_v_str(a, text(ev->component)), "reportingInstance", kg_v_str(a, text(ev->host)),
+		(char *)NULL);
+}
+
+/* The item of this happening, new or seen before, at the end of the list. */
+static struct event_item *item_of(struct event_store *s, const char *key, kg_time now)
+{
+	struct event_item *it = kg_map_get(&s->by_name, key);
+
+	if (it) {
+		unlink_item(s, it);
+	} else {
+		it = kg_alloc(sizeof(*it));
+		it->first = now;
+		kg_map_put(&s->by_name, key, it);
+	}
+	it->count++;
+	it->last = now;
+	append_item(s, it);
+	return it;
+}
+
+void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
+{
+	struct event_store *s = &api->events;
+	size_t max = api->opt.max_events ? api->opt.max_events : DEFAULT_MAX_EVENTS;
+	struct kg_arena a = KG_ARENA_INIT;
+	const char *ns = ev->ns && *ev->ns ? ev->ns : "default";
+	const char *name = event_name(&a, ev);
+
+	pthread_mutex_lock(&s->lock);
+	struct event_item *it = item_of(s, kg_arena_printf(&a, "%s/%s", ns, name), ev->time);
+	struct kg_value v = event_value(&a, ev, ns, name, it);
+	struct kg_object *before = it->obj;
+
+	it->obj = kg_object_new(&(struct kg_object_spec){
+		.kind = &kg_kinds[KG_KIND_EVENT], .ns = ns, .name = name, .value = &v});
+	publish(api, before, it->obj);
+	kg_object_unref(before);
+	while (s->by_name.count > max ||
+		(s->oldest != it && s->oldest->last < ev->time - EVENT_LIFE_MS))
+		drop_oldest(api);
+	pthread_mutex_unlock(&s->lock);
+	kg_arena_release(&a);
+}
+
+uint64_t events_revision(struct kg_api *api)
+{
+	pthread_mutex_lock(&api->events.lock);
+	uint64_t seq = api->events.seq;
+	pthread_mutex_unlock(&api->events.lock);
+	return seq;
+}
+
+bool events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
+{
+	struct event_store *s = &api->events;
+	bool found = true;
+
+	pthread_mutex_lock(&s->lock);
+	*out_seq = seq ? seq : s->seq;
+	if (*out_seq == s->seq) {
+		kg_pmap_copy(out, &s->objects);
+	} else {
+		found = false;
+		for (size_t i = 0; i < KG_ARRAY_LEN(s->kept) && !found; i++) {
+			found = s->kept[i].used && s->kept[i].seq == seq;
+			if (found)
+				kg_pmap_copy(out, &s->kept[i].objects);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+void events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq)
+{
+	struct event_store *s = &api->events;
+	struct kg_pmap old = {0};
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < KG_ARRAY_LEN(s->kept); i++) {
+		if (s->kept[i].used && s->kept[i].seq == seq) {
+			pthread_mutex_unlock(&s->lock);
+			return;
+		}
+	}
+	unsigned i = s->next_kept++ % KG_ARRAY_LEN(s->kept);
+
+	if (s->kept[i].used)
+		old = s->kept[i].objects;
+	kg_pmap_copy(&s->kept[i].objects, objects);
+	s->kept[i].seq = seq;
+	s->kept[i].used = true;
+	pthread_mutex_unlock(&s->lock);
+	kg_pmap_release(&old);
+}

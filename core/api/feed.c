@@ -1,0 +1,182 @@
+/*
+ * A feed holds the recent changes of one kind, so that a watcher costs what its own kind costs: a
+ * watch of ConfigMaps neither wakes for nor walks over a thousand commits about Pods, and stays
+ * resumable from memory however many of those go by. Entries hold the objects, not snapshots.
+ */
+#include "api/internal.h"
+
+#include <assert.h>
+
+enum { DEFAULT_MAX_FEED = 16384, FIRST_RING = 16 };
+
+static struct feed_entry *entry_alloc(uint64_t revision, size_t n)
+{
+	struct feed_entry *e = kg_alloc(sizeof(*e) + n * sizeof(e->changes[0]));
+
+	e->refs = 1;
+	e->revision = revision;
+	return e;
+}
+
+struct feed_entry *feed_entry_ref(struct feed_entry *e)
+{
+	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+	return e;
+}
+
+void feed_entry_unref(struct feed_entry *e)
+{
+	if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < e->len; i++) {
+		kg_object_unref(e->changes[i].before);
+		kg_object_unref(e->changes[i].after);
+	}
+	free(e);
+}
+
+static struct kg_object *made_of(const struct kg_kind *kind, const struct kg_object *obj)
+{
+	if (!obj)
+		return NULL;
+	return kind->id == KG_KIND_ENDPOINTS ? endpoints_of(obj) : kg_object_ref(obj);
+}
+
+struct feed_entry *feed_entry_new(
+	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n)
+{
+	struct feed_entry *e = entry_alloc(revision, n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct kg_change *c = &e->changes[e->len];
+
+		if (changes[i].quiet)
+			continue;
+		c->before = made_of(kind, changes[i].before);
+		c->after = made_of(kind, changes[i].after);
+		if (c->before || c->after)
+			e->len++;
+	}
+	return e;
+}
+
+struct feed_entry *feed_entry_of(
+	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes)
+{
+	enum kg_kind_id id = kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
+	size_t from = 0, to;
+
+	/* Changes are sorted by kind. */
+#define KIND_OF(c) ((c)->after ? (c)->after->kind->id : (c)->before->kind->id)
+	while (from < changes->len && KIND_OF(&changes->items[from]) != id)
+		from++;
+	for (to = from; to < changes->len && KIND_OF(&changes->items[to]) == id; to++)
+		;
+#undef KIND_OF
+	if (from == to)
+		return NULL;
+	struct feed_entry *e = feed_entry_new(kind, revision, changes->items + from, to - from);
+
+	if (e->len)
+		return e;
+	feed_entry_unref(e);
+	return NULL;
+}
+
+static void feed_push(struct feed *f, struct feed_entry *e)
+{
+	if (f->len == f->cap) {
+		size_t cap = f->cap ? f->cap * 2 : FIRST_RING;
+		struct feed_entry **ring = kg_alloc(cap * sizeof(struct feed_entry *));
+
+		for (size_t i = 0; i < f->len; i++)
+			ring[i] = f->ring[(f->first + i) % f->cap];
+		free(f->ring);
+		f->ring = ring;
+		f->cap = cap;
+		f->first = 0;
+	}
+	f->ring[(f->first + f->len++) % f->cap] = e;
+	f->weight += e->len ? e->len : 1;
+}
+
+static struct feed_entry *feed_trim(struct feed *f, size_t max)
+{
+	if (f->weight <= max || f->len <= 1)
+		return NULL;
+	struct feed_entry *e = f->ring[f->first];
+
+	f->first = (f->first + 1) % f->cap;
+	f->len--;
+	f->weight -= e->len ? e->len : 1;
+	f->floor = e->revision;
+	return e;
+}
+
+void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e)
+{
+	struct feed *f = &api->feeds[kind];
+	size_t max = api->opt.max_feed ? api->opt.max_feed : DEFAULT_MAX_FEED;
+	struct feed_entry *old;
+
+	pthread_mutex_lock(&api->feed_lock);
+	assert(e->revision > f->seen);
+	feed_push(f, e);
+	f->seen = e->revision;
+	pthread_mutex_unlock(&api->feed_lock);
+	do {
+		pthread_mutex_lock(&api->feed_lock);
+		old = feed_trim(f, max);
+		pthread_mutex_unlock(&api->feed_lock);
+		feed_entry_unref(old);
+	} while (old);
+}
+
+void feed_seen(struct kg_api *api, uint64_t revision)
+{
+	pthread_mutex_lock(&api->feed_lock);
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (k != KG_KIND_EVENT && api->feeds[k].seen < revision)
+			api->feeds[k].seen = revision;
+	pthread_mutex_unlock(&api->feed_lock);
+}
+
+static struct feed_entry *feed_at(const struct feed *f, size_t i)
+{
+	return f->ring[(f->first + i) % f->cap];
+}
+
+struct feed_entry *feed_next(
+	struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone, uint64_t *seen)
+{
+	struct feed *f = &api->feeds[kind];
+	struct feed_entry *e = NULL;
+
+	pthread_mutex_lock(&api->feed_lock);
+	*gone = after < f->floor;
+	*seen = f->seen;
+	if (!*gone) {
+		size_t lo = 0, hi = f->len;
+
+		while (lo < hi) { /* the first entry with a revision > after */
+			size_t mid = lo + (hi - lo) / 2;
+
+			if (feed_at(f, mid)->revision > after)
+				hi = mid;
+			else
+				lo = mid + 1;
+		}
+		if (lo < f->len)
+			e = feed_entry_ref(feed_at(f, lo));
+	}
+	pthread_mutex_unlock(&api->feed_lock);
+	return e;
+}
+
+void feed_release(struct feed *f)
+{
+	for (size_t i = 0; i < f->len; i++)
+		feed_entry_unref(feed_at(f, i));
+	free(f->ring);
+	*f = (struct feed){0};
+}

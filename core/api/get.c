@@ -1,0 +1,58 @@
+/* GET of one object, its status, or its scale. */
+#include "api/internal.h"
+
+#include <inttypes.h>
+
+/* autoscaling/v1 Scale of a Deployment or ReplicaSet. */
+static void write_scale(struct kg_buf *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj), *labels = kg_at(v, "spec.selector.matchLabels");
+	KG_AUTOBUF struct kg_buf selector = KG_BUF_INIT;
+
+	for (uint32_t i = 0; labels->type == KG_OBJECT && i < labels->len; i++)
+		kg_buf_addf(&selector, "%s%s=%s", i ? "," : "", labels->members[i].key,
+			kg_string(&labels->members[i].value, ""));
+	kg_buf_adds(out,
+		"{\"kind\":\"Scale\",\"apiVersion\":\"autoscaling/v1\",\"metadata\":{\"name\":");
+	write_str(out, obj->name);
+	write_member(out, "namespace", obj->ns);
+	write_member(out, "uid", kg_object_uid(obj));
+	kg_buf_addf(out,
+		",\"resourceVersion\":\"%" PRIu64 "\"},\"spec\":{\"replicas\":%" PRId64
+		"},\"status\":{\"replicas\":%" PRId64,
+		obj->revision, kg_int(kg_at(v, "spec.replicas"), 1),
+		kg_int(kg_at(v, "status.replicas"), 0));
+	write_member(out, "selector", kg_buf_str(&selector));
+	kg_buf_adds(out, "}}");
+}
+
+static void get_now(struct request *r)
+{
+	struct kg_buf out = KG_BUF_INIT;
+	struct source src;
+
+	source_now(&src, r->api, r->kind);
+	struct kg_object *obj = read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
+
+	if (!obj) {
+		reply_not_found(r);
+	} else {
+		if (r->sub && !strcmp(r->sub, "scale"))
+			write_scale(&out, obj);
+		else
+			write_form(&out, r, obj, obj->revision, true);
+		reply_json(r, 200, &out);
+	}
+	kg_object_unref(obj);
+	source_release(&src);
+}
+
+void handle_get(struct request *r)
+{
+	struct kg_error err;
+
+	if (request_parse(r, &err))
+		reply_error(r, &err);
+	else
+		request_at(r, r->revision, get_now);
+}

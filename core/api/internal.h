@@ -1,0 +1,321 @@
+/* What the files of the api room share. */
+#ifndef KG_API_INTERNAL_H
+#define KG_API_INTERNAL_H
+
+#include "api/api.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "value/json.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* ---- selectors (selector.c) ---- */
+
+enum sel_op { SEL_EQ, SEL_NE, SEL_IN, SEL_NOT_IN, SEL_EXISTS, SEL_ABSENT, SEL_GT, SEL_LT };
+struct requirement {
+	const char *key;
+	enum sel_op op;
+	const char **values;
+	size_t nvalues;
+	int64_t number; /* SEL_GT, SEL_LT */
+};
+struct selector {
+	struct requirement *labels, *fields;
+	size_t nlabels, nfields;
+};
+int label_selector_parse(struct selector *sel, struct kg_arena *a, const char *text,
+	struct kg_error *err);
+int field_selector_parse(struct selector *sel, struct kg_arena *a, const struct kg_kind *kind,
+	const char *text, struct kg_error *err);
+bool selector_matches(const struct selector *sel, const struct kg_object *obj);
+/* The value that a field must have (=), or NULL where the selector leaves it open. */
+const char *selector_field(const struct selector *sel, const char *path);
+
+/* ---- requests (request.c) ---- */
+
+enum form { FORM_OBJECT, FORM_TABLE, FORM_PARTIAL };
+
+/* What one request asks for; from its route to its `done`, or longer where a job holds it. */
+struct request {
+	_Atomic int refs;
+	struct kg_api *api;
+	struct kg_http_req *http;
+	const struct kg_user *user;
+	struct kg_arena arena;
+
+	/* the resource named by the path */
+	const struct kg_kind *kind;
+	const char *group, *version, *resource; /* as written; the kind may be unknown */
+	const char *ns, *name, *sub;            /* ns NULL: all or cluster-scoped */
+	const char *verb;
+	bool watch;
+
+	enum form form;
+	const char *form_version; /* "v1", "v1beta1" of meta.k8s.io */
+	char include;             /* Table rows' object: 'N'one, 'M'etadata, 'O'bject */
+	struct selector sel;
+	uint64_t revision; /* resourceVersion; 0 where absent or "0" */
+	bool has_revision, has_match;
+	bool exact;
+
+	struct kg_error error; /* to be replied by reply_error_later */
+
+	pthread_mutex_t lock; /* guards dead, and calls of http from other threads */
+	bool dead;            /* `done` was called: http is gone */
+
+	/* waiting for a revision: a list guarded by the api's wait_lock */
+	struct request *wait_prev, *wait_next;
+	bool waiting, deferred;
+	uint64_t wait_revision;
+	int64_t wait_until;
+	void (*resume)(struct request *r);
+
+	void *state; /* of a list or watch in progress */
+	void (*state_free)(void *state);
+};
+struct request *request_ref(struct request *r);
+void request_unref(struct request *r);
+/* Reads the query and Accept of a get, list or watch. */
+int request_parse(struct request *r, struct kg_error *err);
+/* The kinds of answer an Accept header takes: -1 where none of ours. */
+int accept_form(const char *accept, enum form *form, const char **version);
+/* Runs resume(r) once the revision is published, here and now where it is; or replies Timeout. */
+void request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r));
+void request_published(struct kg_api *api); /* from the hub's subscription */
+/* Expires what waited too long; returns when the next is due. */
+int64_t request_expire(struct kg_api *api, int64_t now);
+/* Calls http's reply or stream functions unless the request is over. From other threads:
+ * `if (request_enter(r)) { ...; request_leave(r); }`. */
+bool request_enter(struct request *r);
+void request_leave(struct request *r);
+/* From now on the request's answer comes from another thread. */
+void request_defer(struct request *r);
+/* A deferred request whose peer is gone still owes the server an answer. */
+void request_abandon(struct request *r);
+/* The route's `done`. */
+void request_done(struct request *r);
+
+/* ---- the room's threads (worker.c) ---- */
+
+struct job {
+	struct job *next;
+	void (*run)(void *arg);
+	void *arg;
+};
+int64_t now_ms(void); /* monotonic */
+void worker_start(struct kg_api *api);
+void worker_stop(struct kg_api *api);
+void worker_add(struct kg_api *api, void (*run)(void *arg), void *arg);
+void clock_kick(struct kg_api *api, int64_t due); /* something is due at this time */
+
+/* ---- feeds (feed.c): the recent changes of each kind ---- */
+
+struct feed_entry {
+	_Atomic int refs;
+	uint64_t revision;
+	size_t len;
+	struct kg_change changes[]; /* objects referenced */
+};
+struct feed {
+	struct feed_entry **ring;
+	size_t cap, first, len, weight;
+	uint64_t floor; /* changes after this revision are all here */
+	uint64_t seen;  /* up to this revision the feed is complete */
+};
+/* changes: objects are referenced, not taken over; quiet ones are left out. */
+struct feed_entry *feed_entry_new(const struct kg_kind *kind, uint64_t revision,
+	const struct kg_change *changes, size_t n);
+struct feed_entry *feed_entry_ref(struct feed_entry *e);
+void feed_entry_unref(struct feed_entry *e);
+/* The part of a commit that concerns a kind (Endpoints: made from its EndpointSlices); NULL where
+ * none. */
+struct feed_entry *feed_entry_of(const struct kg_kind *kind, uint64_t revision,
+	const struct kg_changes *changes);
+void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
+void feed_seen(struct kg_api *api, uint64_t revision); /* every kind but Events */
+/* The first entry after a revision (a reference), or NULL; *seen: nothing else up to there. */
+struct feed_entry *feed_next(struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone,
+	uint64_t *seen);
+void feed_release(struct feed *f);
+
+/* ---- encoded objects, shared between watchers (encode.c) ---- */
+
+struct blob {
+	_Atomic int refs;
+	size_t len;
+	char data[];
+};
+void blob_unref(struct blob *b);
+enum { CACHE_SLOTS = 1024, CACHE_BYTES = 4 << 20 };
+struct encode_cache {
+	pthread_mutex_t lock;
+	struct cache_slot {
+		struct kg_object *obj;
+		uint64_t revision;
+		struct blob *blob;
+	} slots[CACHE_SLOTS];
+	size_t bytes, hand;
+	uint64_t misses;
+};
+/* The object's JSON with this resourceVersion; a reference. */
+struct blob *encode_shared(struct kg_api *api, const struct kg_object *obj, uint64_t revision);
+void encode_cache_release(struct encode_cache *c);
+
+void write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revision);
+void write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t revision,
+	const char *meta_version);
+void write_str(struct kg_buf *out, const char *s);
+/* `,"key":"value"`; first: without the comma. */
+void write_member(struct kg_buf *out, const char *key, const char *value);
+/* An object as the request wants it; table headers where asked. */
+void write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+	uint64_t revision, bool headers);
+
+/* ---- tables (table.c) ---- */
+
+void table_open(struct kg_buf *out, const struct request *r, bool headers); /* up to rows:[ */
+void table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+	uint64_t revision, struct kg_arena *scratch);
+
+/* ---- objects of any kind, synthetic ones too (reader.c) ---- */
+
+/* One version of what a kind is read from. */
+struct source {
+	struct kg_snapshot *snapshot; /* owned; NULL for Events */
+	struct kg_pmap events;        /* for Events */
+	uint64_t revision;
+};
+void source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind);
+void source_of(struct source *out, struct kg_snapshot *snapshot /* moved */);
+void source_release(struct source *src);
+
+enum read_mode { READ_NOTHING, READ_ONE, READ_KIND, READ_NODE, READ_EVENTS };
+struct reader {
+	struct kg_api *api;
+	const struct kg_kind *kind;
+	struct source src;
+	enum read_mode mode;
+	struct kg_object_iter it;
+	struct kg_piter pit;
+	char *prefix, *from;     /* owned */
+	const char *ns;          /* READ_NODE: only these */
+	struct kg_object *given; /* owned: given out last, where it was made for that */
+};
+/* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
+ * from the first key >= from. src is moved. */
+void reader_init(struct reader *rd, const struct request *r, struct source *src, const char *from);
+/* Borrowed until the next call; NULL at the end. The selector is not applied. *key is its place. */
+const struct kg_object *reader_next(struct reader *rd, const char **key);
+void reader_release(struct reader *rd); /* safe to call twice */
+/* One object, a reference; NULL where absent. */
+struct kg_object *read_one(struct kg_api *api, const struct source *src,
+	const struct kg_kind *kind, const char *ns, const char *name);
+/* How many objects the kind has, all namespaces; -1: not known. */
+int64_t source_count(const struct source *src, const struct kg_kind *kind);
+/* A recent snapshot out of memory, a reference; NULL where it must be loaded. */
+struct kg_snapshot *snapshot_at(struct kg_api *api, uint64_t revision);
+/* Blocks: from the cache of loaded snapshots, or history. */
+int snapshot_load(struct kg_api *api, struct kg_snapshot **out, uint64_t revision,
+	struct kg_error *err);
+
+struct kg_object *endpoints_of(const struct kg_object *slice); /* NULL: of no service */
+struct kg_object *lease_of(struct kg_api *api, const struct kg_object *node); /* NULL: none */
+
+/* ---- Events (events.c) ---- */
+
+struct event_store {
+	pthread_mutex_t lock;
+	struct kg_pmap objects;
+	uint64_t seq;
+	struct event_item *oldest, *newest; /* by last change */
+	struct kg_map by_name;
+	/* versions that a paged list still reads */
+	struct {
+		struct kg_pmap objects;
+		uint64_t seq;
+		bool used;
+	} kept[8];
+	unsigned next_kept;
+};
+void events_init(struct kg_api *api);
+void events_release(struct kg_api *api);
+uint64_t events_revision(struct kg_api *api);
+/* A version of the events: the current one where seq is 0. false: no longer kept. */
+bool events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
+void events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq);
+
+/* ---- answers ---- */
+
+void reply_json(struct request *r, int status, struct kg_buf *body);
+/* With an ETag over the body: 304 where the client has it. */
+void reply_cached(struct request *r, const char *content_type, struct kg_buf *body);
+void reply_error(struct request *r, const struct kg_error *err);
+void reply_not_found(struct request *r); /* the object that the request names */
+void reply_unknown_path(struct request *r);
+struct status_extra {
+	const char *cause_reason, *cause_message, *cause_field;
+	int retry_after_s;
+};
+void write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err,
+	int http, const char *reason, const struct status_extra *x);
+void reply_status(struct request *r, int http, const char *reason, const struct status_extra *x,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void too_large_revision(struct request *r, uint64_t now);
+
+/* handlers: void handle(struct request *) on an HTTP thread */
+void handle_get(struct request *r);
+void handle_list(struct request *r);
+void handle_watch(struct request *r);
+void handle_write(struct request *r);
+void handle_discovery(struct request *r, const char *path);
+bool is_discovery_path(const char *path);
+void handle_openapi(struct request *r, const char *path);
+void handle_self_subject(struct request *r, const char *resource);
+bool is_self_subject(const char *group, const char *resource);
+void handle_health(struct request *r, const char *path);
+
+/* ---- watchers (watch.c) ---- */
+
+struct watcher;
+void watch_done(struct request *r);
+void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
+int64_t watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
+
+struct kg_api {
+	struct kg_api_options opt;
+	struct kg_subscription *sub;
+	pthread_mutex_t fed_lock;
+	uint64_t fed; /* hub revision that the feeds have */
+
+	pthread_mutex_t feed_lock;
+	struct feed feeds[KG_KIND_COUNT];
+	struct encode_cache cache;
+	struct event_store events;
+
+	pthread_mutex_t watch_lock;
+	struct watcher *watchers[KG_KIND_COUNT];
+	size_t nwatchers;
+	_Atomic uint64_t events_sent;
+
+	pthread_mutex_t wait_lock;
+	struct request *waiting;
+	size_t nwaiting;
+
+	pthread_mutex_t load_lock;
+	struct kg_snapshot *loaded[2]; /* newest first */
+
+	pthread_mutex_t work_lock;
+	pthread_cond_t work_ready;
+	struct job *jobs, **jobs_end;
+	pthread_t workers[2];
+	pthread_mutex_t clock_lock;
+	pthread_cond_t clock_moved;
+	int64_t clock_due;
+	pthread_t clock;
+	bool stopping;
+};
+kg_time api_now(struct kg_api *api);
+int api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err);
+
+#endif

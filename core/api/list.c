@@ -1,0 +1,336 @@
+/*
+ * LIST: selectors, pages that are all of one revision, resourceVersion semantics. A short list is
+ * one reply; a long one is encoded piece by piece as the connection takes it, so that ten
+ * thousand pods neither hold up an HTTP thread nor lie in memory as text. The list's metadata
+ * comes after its items, since `continue` is known only then.
+ */
+#include "api/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { WHOLE_BYTES = 256 << 10, PIECE_BYTES = 64 << 10 };
+
+struct list {
+	struct request *r; /* owns this */
+	struct reader rd;
+	struct kg_arena scratch;
+	uint64_t revision, limit, written, before; /* before: on earlier pages */
+	int64_t total;                             /* -1: unknown */
+	bool ended;
+	struct kg_buf out;
+	size_t sent;
+};
+
+static void list_free(void *state)
+{
+	struct list *l = state;
+
+	reader_release(&l->rd);
+	kg_arena_release(&l->scratch);
+	kg_buf_release(&l->out);
+	free(l);
+}
+
+/* ---- continue tokens: base64url of "kg1\nREVISION\nWRITTEN\nKEY" ---- */
+
+static void swap_alphabet(char *s, const char *from, const char *to)
+{
+	for (; *s; s++) {
+		const char *at = strchr(from, *s);
+
+		if (at)
+			*s = to[at - from];
+	}
+}
+
+static char *token_make(uint64_t revision, uint64_t written, const char *key)
+{
+	KG_AUTOFREE char *plain =
+		kg_asprintf("kg1\n%" PRIu64 "\n%" PRIu64 "\n%s", revision, written, key);
+	char *token = kg_base64_encode(plain, strlen(plain));
+
+	swap_alphabet(token, "+/", "-_");
+	token[strcspn(token, "=")] = '\0';
+	return token;
+}
+
+/* key: arena. */
+static int token_parse(struct request *r, const char *token, uint64_t *revision, uint64_t *written,
+	const char **key, struct kg_error *err)
+{
+	size_t len = strlen(token), n, pad = (4 - len % 4) % 4;
+	char *text = kg_arena_alloc(&r->arena, len + pad + 1);
+	int at = 0;
+
+	memcpy(text, token, len);
+	memset(text + len, '=', pad);
+	swap_alphabet(text, "-_", "+/");
+	KG_AUTOFREE unsigned char *plain = kg_base64_decode(text, len + pad, &n);
+
+	if (!plain || strlen((char *)plain) != n ||
+		sscanf((char *)plain, "kg1\n%" SCNu64 "\n%" SCNu64 "%n", revision, written, &at) !=
+			2 ||
+		plain[at] != '\n')
+		return kg_fail(err, KG_E_BAD_REQUEST, "continue key is not valid");
+	*key = kg_arena_strdup(&r->arena, (char *)plain + at + 1);
+	return 0;
+}
+
+/* ---- encoding ---- */
+
+static void list_open(struct list *l)
+{
+	const struct request *r = l->r;
+
+	switch (r->form) {
+	case FORM_TABLE:
+		table_open(&l->out, r, true);
+		break;
+	case FORM_PARTIAL:
+		kg_buf_addf(&l->out,
+			"{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\","
+			"\"items\":[",
+			r->form_version);
+		break;
+	case FORM_OBJECT:
+		kg_buf_addf(&l->out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"items\":[",
+			r->kind->list_kind, kg_kind_api_version(r->kind));
+	}
+}
+
+static void list_close(struct list *l, const char *last)
+{
+	kg_buf_addf(&l->out, "],\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", l->revision);
+	if (last) {
+		uint64_t so_far = l->before + l->written;
+		KG_AUTOFREE char *token = token_make(l->revision, so_far, last);
+
+		write_member(&l->out, "continue", token);
+		if (l->total > (int64_t)so_far)
+			kg_buf_addf(&l->out, ",\"remainingItemCount\":%" PRIu64,
+				(uint64_t)l->total - so_far);
+		if (l->r->kind->id == KG_KIND_EVENT)
+			events_keep(l->r->api, &l->rd.src.events, l->revision);
+	}
+	kg_buf_adds(&l->out, "}}\n");
+	l->ended = true;
+}
+
+static void list_item(struct list *l, const struct kg_object *obj)
+{
+	if (l->written++)
+		kg_buf_addc(&l->out, ',');
+	switch (l->r->form) {
+	case FORM_OBJECT:
+		write_object(&l->out, obj, obj->revision);
+		break;
+	case FORM_PARTIAL:
+		write_partial(&l->out, obj, obj->revision, l->r->form_version);
+		break;
+	case FORM_TABLE:
+		table_row(&l->out, l->r, obj, obj->revision, &l->scratch);
+	}
+}
+
+/* Encodes until at least `bytes` wait to be sent, or the list has ended. */
+static void list_fill(struct list *l, size_t bytes)
+{
+	const struct kg_object *obj;
+	const char *key;
+	KG_AUTOFREE char *last = NULL;
+
+	while (!l->ended && l->out.len < bytes) {
+		obj = reader_next(&l->rd, &key);
+		if (!obj) {
+			list_close(l, NULL);
+			break;
+		}
+		if (!selector_matches(&l->r->sel, obj))
+			continue;
+		list_item(l, obj);
+		if (l->limit && l->written == l->limit) {
+			/* One more object, and there is another page. */
+			last = kg_strdup(key);
+			while ((obj = reader_next(&l->rd, &key)) &&
+				!selector_matches(&l->r->sel, obj))
+				;
+			list_close(l, obj ? last : NULL);
+		}
+	}
+	kg_arena_release(&l->scratch);
+}
+
+static ssize_t list_read(struct kg_http_req *http, char *buf, size_t max, void *ctx)
+{
+	struct list *l = ctx;
+	(void)http;
+
+	if (l->sent == l->out.len) {
+		if (l->ended)
+			return -1;
+		kg_buf_clear(&l->out);
+		l->sent = 0;
+		list_fill(l, PIECE_BYTES);
+	}
+	size_t n = l->out.len - l->sent;
+
+	if (n > max)
+		n = max;
+	memcpy(buf, l->out.data + l->sent, n);
+	l->sent += n;
+	return (ssize_t)n;
+}
+
+/* ---- which revision ---- */
+
+struct page {
+	uint64_t limit, before, revision; /* revision 0: the newest */
+	const char *from;                 /* first key, or NULL */
+};
+
+static void list_reply(struct request *r, const struct page *p, struct source *src)
+{
+	struct list *l = kg_alloc(sizeof(*l));
+	bool filtered = r->sel.nfields || r->sel.nlabels || r->ns;
+
+	l->r = r;
+	l->limit = p->limit;
+	l->before = p->before;
+	l->revision = src->revision;
+	l->total = filtered ? -1 : source_count(src, r->kind);
+	reader_init(&l->rd, r, src, p->from);
+	r->state = l;
+	r->state_free = list_free;
+	list_open(l);
+	list_fill(l, WHOLE_BYTES);
+	if (l->ended)
+		reply_json(r, 200, &l->out);
+	else
+		kg_http_stream(r->http, 200, "application/json", list_read, l);
+}
+
+/* On a worker: the revision is loaded from disk. */
+static void list_load(void *arg)
+{
+	struct request *r = arg;
+	struct page *p = r->state;
+	struct kg_snapshot *s;
+	struct kg_error err;
+	int rc = snapshot_load(r->api, &s, p->revision, &err);
+
+	if (request_enter(r)) {
+		if (rc) {
+			reply_error(r, &err);
+		} else {
+			struct source src;
+
+			source_of(&src, s);
+			list_reply(r, p, &src);
+		}
+		request_leave(r);
+	} else {
+		if (!rc)
+			kg_snapshot_unref(s);
+		request_abandon(r);
+	}
+	request_unref(r);
+}
+
+static const char too_old[] =
+	"The provided continue parameter is too old to display a consistent list result. You can "
+	"start a new list without the continue parameter.";
+
+static void list_at(struct request *r, struct page *p)
+{
+	struct source src = {0};
+	struct kg_snapshot *s;
+
+	if (r->kind->id == KG_KIND_EVENT) {
+		if (events_at(r->api, p->revision, &src.events, &src.revision))
+			list_reply(r, p, &src);
+		else
+			reply_status(r, 410, "Expired", NULL, "%s", too_old);
+		return;
+	}
+	s = snapshot_at(r->api, p->revision);
+	if (s) {
+		source_of(&src, s);
+		list_reply(r, p, &src);
+		return;
+	}
+	request_defer(r);
+	worker_add(r->api, list_load, request_ref(r));
+}
+
+static void list_now(struct request *r)
+{
+	struct page *p = r->state;
+	struct source src;
+
+	if (p->revision) {
+		list_at(r, p);
+		return;
+	}
+	source_now(&src, r->api, r->kind);
+	list_reply(r, p, &src);
+}
+
+static int parse_limit(struct request *r, struct page *p, struct kg_error *err)
+{
+	const char *limit = kg_http_query(r->http, "limit");
+	char *end;
+
+	if (!limit || !*limit)
+		return 0;
+	errno = 0;
+	p->limit = strtoull(limit, &end, 10);
+	if (*end || errno || *limit == '-')
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"limit: Invalid value: \"%.100s\": must be a whole number", limit);
+	return 0;
+}
+
+static int parse_page(struct request *r, struct page *p, struct kg_error *err)
+{
+	const char *token = kg_http_query(r->http, "continue"), *key;
+	int rc = parse_limit(r, p, err);
+
+	if (rc)
+		return rc;
+	if (token && *token) {
+		if (r->has_match || r->revision)
+			return kg_fail(err, KG_E_BAD_REQUEST,
+				"specifying resource version is not allowed when using continue");
+		rc = token_parse(r, token, &p->revision, &p->before, &key, err);
+		if (!rc) /* the first key after it */
+			p->from = kg_arena_printf(&r->arena, "%s\x01", key);
+		return rc;
+	}
+	if (r->has_match && !r->has_revision)
+		return kg_fail(err, KG_E_INVALID,
+			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
+			"resourceVersion is provided");
+	if (r->exact && !r->revision)
+		return kg_fail(err, KG_E_INVALID,
+			"resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is "
+			"forbidden for resourceVersion \"0\"");
+	/* With a limit and without a match, N has always meant exactly N. */
+	if (r->exact || (r->revision && p->limit && !r->has_match))
+		p->revision = r->revision;
+	return 0;
+}
+
+void handle_list(struct request *r)
+{
+	struct page *p = kg_arena_alloc(&r->arena, sizeof(*p));
+	struct kg_error err;
+
+	if (request_parse(r, &err) || parse_page(r, p, &err)) {
+		reply_error(r, &err);
+		return;
+	}
+	r->state = p; /* the arena's: there is no state_free yet */
+	request_at(r, p->revision > r->revision ? p->revision : r->revision, list_now);
+}

@@ -1,0 +1,309 @@
+/*
+ * OpenAPI v3, from the schema tables: an index and one document a group version, with the paths
+ * that exist and the component schemas they reach. `kubectl explain` reads these.
+ */
+#include "api/internal.h"
+
+#include <inttypes.h>
+
+static const char v3_media[] = "application/json";
+
+/* ---- schemas ---- */
+
+static void write_type(struct kg_buf *out, const struct kg_field *f)
+{
+	switch (f->type) {
+	case KG_F_STRING:
+		kg_buf_adds(out, "\"type\":\"string\"");
+		break;
+	case KG_F_INT:
+		kg_buf_adds(out, "\"type\":\"integer\",\"format\":\"int64\"");
+		break;
+	case KG_F_BOOL:
+		kg_buf_adds(out, "\"type\":\"boolean\"");
+		break;
+	case KG_F_QUANTITY:
+		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"quantity\"");
+		break;
+	case KG_F_INT_OR_STRING:
+		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"int-or-string\"");
+		break;
+	case KG_F_TIME:
+		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"date-time\"");
+		break;
+	case KG_F_BYTES:
+		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"byte\"");
+		break;
+	case KG_F_OBJECT:
+		kg_buf_adds(out, "\"allOf\":[{\"$ref\":\"#/components/schemas/");
+		kg_buf_adds(out, f->schema->name);
+		kg_buf_adds(out, "\"}]");
+		break;
+	case KG_F_ANY:
+		kg_buf_adds(out, "\"type\":\"object\"");
+		break;
+	}
+	if (f->values && !(f->flags & (KG_FF_LIST | KG_FF_MAP))) {
+		kg_buf_adds(out, ",\"enum\":[");
+		for (const char *const *v = f->values; *v; v++) {
+			if (v != f->values)
+				kg_buf_addc(out, ',');
+			write_str(out, *v);
+		}
+		kg_buf_addc(out, ']');
+	}
+}
+
+static void write_list(struct kg_buf *out, const struct kg_field *f)
+{
+	kg_buf_adds(out, "\"type\":\"array\",\"items\":{");
+	write_type(out, f);
+	kg_buf_addc(out, '}');
+	if (!f->merge_key)
+		return;
+	kg_buf_addf(out,
+		",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"%s\"],"
+		"\"x-kubernetes-patch-merge-key\":\"%s\",\"x-kubernetes-patch-strategy\":\"merge\"",
+		f->merge_key, f->merge_key);
+}
+
+static void write_property(struct kg_buf *out, const struct kg_field *f)
+{
+	write_str(out, f->name);
+	kg_buf_adds(out, ":{\"description\":");
+	write_str(out, f->doc ? f->doc : "");
+	kg_buf_addc(out, ',');
+	if (f->flags & KG_FF_LIST) {
+		write_list(out, f);
+	} else if (f->flags & KG_FF_MAP) {
+		kg_buf_adds(out, "\"type\":\"object\",\"additionalProperties\":{");
+		write_type(out, f);
+		kg_buf_addc(out, '}');
+	} else {
+		write_type(out, f);
+	}
+	if (f->dflt)
+		kg_buf_addf(out, ",\"default\":%s", f->dflt);
+	kg_buf_addc(out, '}');
+}
+
+static void write_gvk_of(struct kg_buf *out, const struct kg_kind *k)
+{
+	kg_buf_addf(out, "{\"group\":\"%s\",\"kind\":\"%s\",\"version\":\"%s\"}", k->group, k->kind,
+		k->version);
+}
+
+static const struct kg_kind *kind_of(const struct kg_schema *s)
+{
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (kg_kinds[k].schema == s)
+			return &kg_kinds[k];
+	return NULL;
+}
+
+/* What every kind has although its table need not say so. */
+static void write_type_meta(struct kg_buf *out, const struct kg_schema *s, bool *more)
+{
+	static const struct kg_field meta[] = {
+		{.name = "apiVersion", .type = KG_F_STRING, .doc = "The API's group and version."},
+		{.name = "kind", .type = KG_F_STRING, .doc = "The kind of the object."},
+	};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(meta); i++) {
+		const struct kg_field *f = s->fields;
+
+		while (f->name && strcmp(f->name, meta[i].name))
+			f++;
+		if (f->name)
+			continue;
+		if (*more)
+			kg_buf_addc(out, ',');
+		*more = true;
+		write_property(out, &meta[i]);
+	}
+}
+
+static void write_required(struct kg_buf *out, const struct kg_schema *s)
+{
+	bool more = false;
+
+	for (const struct kg_field *f = s->fields; f->name; f++) {
+		if (!(f->flags & KG_FF_REQUIRED))
+			continue;
+		kg_buf_adds(out, more ? "," : ",\"required\":[");
+		more = true;
+		write_str(out, f->name);
+	}
+	if (more)
+		kg_buf_addc(out, ']');
+}
+
+static void write_schema(struct kg_buf *out, const struct kg_schema *s)
+{
+	const struct kg_kind *k = kind_of(s);
+	bool more = false;
+
+	write_str(out, s->name);
+	kg_buf_adds(out, ":{\"description\":");
+	write_str(out, s->doc ? s->doc : "");
+	kg_buf_adds(out, ",\"type\":\"object\",\"properties\":{");
+	for (const struct kg_field *f = s->fields; f->name; f++) {
+		if (more)
+			kg_buf_addc(out, ',');
+		more = true;
+		write_property(out, f);
+	}
+	if (k)
+		write_type_meta(out, s, &more);
+	kg_buf_addc(out, '}');
+	write_required(out, s);
+	if (k) {
+		kg_buf_adds(out, ",\"x-kubernetes-group-version-kind\":[");
+		write_gvk_of(out, k);
+		kg_buf_addc(out, ']');
+	}
+	kg_buf_addc(out, '}');
+}
+
+/* Every schema reached from s that was not seen yet. */
+static void write_reached(struct kg_buf *out, const struct kg_schema *s, struct kg_map *seen)
+{
+	if (kg_map_has(seen, s->name))
+		return;
+	if (seen->count)
+		kg_buf_addc(out, ',');
+	kg_map_put(seen, s->name, NULL);
+	write_schema(out, s);
+	for (const struct kg_field *f = s->fields; f->name; f++)
+		if (f->type == KG_F_OBJECT)
+			write_reached(out, f->schema, seen);
+}
+
+/* ---- paths ---- */
+
+static void write_parameter(struct kg_buf *out, const char *name, bool more)
+{
+	kg_buf_addf(out,
+		"%s{\"name\":\"%s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
+		"\"string\","
+		"\"uniqueItems\":true}}",
+		more ? "," : "", name);
+}
+
+static void write_path(struct kg_buf *out, const struct kg_kind *k, bool ns, bool item, bool *more)
+{
+	const char *action = item ? "get" : "list", *api = *k->group ? "apis/" : "api/";
+
+	if (*more)
+		kg_buf_addc(out, ',');
+	*more = true;
+	kg_buf_addf(out, "\"/%s%s%s/%s%s\":{\"get\":{\"description\":\"%s %s\",", api,
+		kg_kind_api_version(k), ns ? "/namespaces/{namespace}" : "", k->plural,
+		item ? "/{name}" : "", item ? "read the specified" : "list objects of kind",
+		k->kind);
+	kg_buf_addf(out,
+		"\"operationId\":\"%s%s%s%s\",\"responses\":{\"200\":{\"description\":\"OK\","
+		"\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/"
+		"%s\"}}}"
+		"}},\"x-kubernetes-action\":\"%s\",\"x-kubernetes-group-version-kind\":",
+		action, k->version, ns ? "Namespaced" : "", k->kind, k->schema->name, action);
+	write_gvk_of(out, k);
+	kg_buf_adds(out, "},\"parameters\":[");
+	if (item)
+		write_parameter(out, "name", false);
+	if (ns)
+		write_parameter(out, "namespace", item);
+	kg_buf_adds(out, "]}");
+}
+
+static void write_paths(struct kg_buf *out, const struct kg_kind *k, bool *more)
+{
+	bool ns = k->flags & KG_KF_NAMESPACED;
+
+	write_path(out, k, false, false, more);
+	if (ns)
+		write_path(out, k, true, false, more);
+	write_path(out, k, ns, true, more);
+}
+
+static bool in_version(const struct kg_kind *k, const char *api_version)
+{
+	return k->schema && !strcmp(kg_kind_api_version(k), api_version);
+}
+
+/* The document of "v1" or "apps/v1"; empty where nothing is of that version. */
+static void write_document(struct kg_buf *out, const char *api_version)
+{
+	struct kg_map seen = KG_MAP_INIT;
+	bool more = false;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		more |= in_version(&kg_kinds[k], api_version);
+	if (!more)
+		return;
+	more = false;
+	kg_buf_adds(out,
+		"{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION
+		"\"},\"paths\":{");
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (in_version(&kg_kinds[k], api_version))
+			write_paths(out, &kg_kinds[k], &more);
+	kg_buf_adds(out, "},\"components\":{\"schemas\":{");
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (in_version(&kg_kinds[k], api_version))
+			write_reached(out, kg_kinds[k].schema, &seen);
+	kg_buf_adds(out, "}}}");
+	kg_map_release(&seen);
+}
+
+/* ---- the index ---- */
+
+/* The first kind of its group version stands for it. */
+static bool leads(int k)
+{
+	if (!kg_kinds[k].schema)
+		return false;
+	for (int i = 0; i < k; i++)
+		if (kg_kinds[i].schema && !strcmp(kg_kind_api_version(&kg_kinds[i]),
+						  kg_kind_api_version(&kg_kinds[k])))
+			return false;
+	return true;
+}
+
+static void write_index(struct kg_buf *out)
+{
+	bool more = false;
+
+	kg_buf_adds(out, "{\"paths\":{");
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		const struct kg_kind *kind = &kg_kinds[k];
+		KG_AUTOBUF struct kg_buf doc = KG_BUF_INIT;
+		const char *at = *kind->group ? "apis" : "api", *v = kg_kind_api_version(kind);
+
+		if (!leads(k))
+			continue;
+		write_document(&doc, v);
+		kg_buf_addf(out,
+			"%s\"%s/%s\":{\"serverRelativeURL\":\"/openapi/v3/%s/%s?hash=%016" PRIX64
+			"\"}",
+			more ? "," : "", at, v, at, v, kg_hash64(doc.data, doc.len));
+		more = true;
+	}
+	kg_buf_adds(out, "}}");
+}
+
+void handle_openapi(struct request *r, const char *path)
+{
+	struct kg_buf out = KG_BUF_INIT;
+
+	if (!strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/"))
+		write_index(&out);
+	else if (!strncmp(path, "/openapi/v3/apis/", 17))
+		write_document(&out, path + 17);
+	else if (!strncmp(path, "/openapi/v3/api/", 16))
+		write_document(&out, path + 16);
+	if (out.len)
+		reply_cached(r, v3_media, &out);
+	else
+		reply_unknown_path(r);
+}

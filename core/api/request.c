@@ -1,0 +1,310 @@
+/* One request: its life, its query, and waiting for a revision ahead of now. */
+#include "api/internal.h"
+
+#include <errno.h>
+
+enum { WAIT_MS = 3000 };
+
+struct request *request_ref(struct request *r)
+{
+	atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+	return r;
+}
+
+void request_unref(struct request *r)
+{
+	if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (r->state_free)
+		r->state_free(r->state);
+	pthread_mutex_destroy(&r->lock);
+	kg_arena_release(&r->arena);
+	free(r);
+}
+
+bool request_enter(struct request *r)
+{
+	pthread_mutex_lock(&r->lock);
+	if (!r->dead)
+		return true;
+	pthread_mutex_unlock(&r->lock);
+	return false;
+}
+
+void request_leave(struct request *r)
+{
+	pthread_mutex_unlock(&r->lock);
+}
+
+void request_defer(struct request *r)
+{
+	if (!r->deferred)
+		kg_http_defer(r->http);
+	r->deferred = true;
+}
+
+void request_abandon(struct request *r)
+{
+	struct kg_buf none = KG_BUF_INIT;
+
+	if (r->deferred)
+		kg_http_reply(r->http, 503, "text/plain", &none);
+}
+
+/* ---- Accept ---- */
+
+/* The value of a media type's parameter, or NULL: ";as=Table;v=v1;g=meta.k8s.io". */
+static bool has_param(const char *type, size_t n, const char *param)
+{
+	size_t len = strlen(param);
+
+	for (const char *p = type; (p = memchr(p, ';', n - (size_t)(p - type)));) {
+		p++;
+		while (*p == ' ')
+			p++;
+		if ((size_t)(type + n - p) >= len && !strncasecmp(p, param, len) &&
+			(p + len == type + n || strchr("; ,", p[len])))
+			return true;
+	}
+	return false;
+}
+
+/* One media range: does it want a form that we have? */
+static bool accept_one(const char *type, size_t n, enum form *form, const char **version)
+{
+	static const char *const plain[] = {"application/json", "application/*", "*/*"};
+	size_t bare = strcspn(type, ";, ");
+	bool ours = false;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(plain); i++)
+		ours |= bare == strlen(plain[i]) && !strncasecmp(type, plain[i], bare);
+	if (!ours)
+		return false;
+	*version = has_param(type, n, "v=v1beta1") ? "v1beta1" : "v1";
+	*form = FORM_OBJECT;
+	if (has_param(type, n, "as=Table"))
+		*form = FORM_TABLE;
+	else if (has_param(type, n, "as=PartialObjectMetadata") ||
+		 has_param(type, n, "as=PartialObjectMetadataList"))
+		*form = FORM_PARTIAL;
+	return true;
+}
+
+int accept_form(const char *accept, enum form *form, const char **version)
+{
+	*form = FORM_OBJECT;
+	*version = "v1";
+	if (!accept || !*accept)
+		return 0;
+	for (const char *p = accept; *p;) {
+		size_t n;
+
+		p += strspn(p, ", ");
+		n = strcspn(p, ",");
+		if (n && accept_one(p, n, form, version))
+			return 0;
+		p += n;
+	}
+	return -1;
+}
+
+/* ---- the query ---- */
+
+static int parse_revision(uint64_t *out, const char *text, struct kg_error *err)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (*end || errno || *text == '-' || *text == '+' || *text == ' ')
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"resourceVersion: Invalid value: \"%.100s\": must be a decimal number",
+			text);
+	return 0;
+}
+
+static int parse_selectors(struct request *r, struct kg_error *err)
+{
+	const char *labels = kg_http_query(r->http, "labelSelector");
+	const char *fields = kg_http_query(r->http, "fieldSelector");
+	int rc = 0;
+
+	if (labels)
+		rc = label_selector_parse(&r->sel, &r->arena, labels, err);
+	if (!rc && fields)
+		rc = field_selector_parse(&r->sel, &r->arena, r->kind, fields, err);
+	return rc;
+}
+
+static int parse_match(struct request *r, struct kg_error *err)
+{
+	const char *match = kg_http_query(r->http, "resourceVersionMatch");
+
+	if (!match || !*match)
+		return 0;
+	r->has_match = true;
+	r->exact = !strcmp(match, "Exact");
+	if (!r->exact && strcmp(match, "NotOlderThan"))
+		return kg_fail(err, KG_E_INVALID,
+			"resourceVersionMatch: Unsupported value: \"%.100s\": supported values: "
+			"\"Exact\", \"NotOlderThan\"",
+			match);
+	return 0;
+}
+
+int request_parse(struct request *r, struct kg_error *err)
+{
+	const char *rv = kg_http_query(r->http, "resourceVersion");
+	const char *include = kg_http_query(r->http, "includeObject");
+	int rc;
+
+	if (accept_form(kg_http_header(r->http, "Accept"), &r->form, &r->form_version))
+		return kg_fail(err, KG_E_UNSUPPORTED,
+			"only the following media types are accepted: application/json");
+	r->include = 'M';
+	if (include && (!strcmp(include, "None") || !strcmp(include, "Object")))
+		r->include = *include;
+	if (rv && *rv) {
+		r->has_revision = true;
+		rc = parse_revision(&r->revision, rv, err);
+		if (rc)
+			return rc;
+	}
+	rc = parse_match(r, err);
+	return rc ? rc : parse_selectors(r, err);
+}
+
+/* ---- waiting ---- */
+
+static void run_resume(void *arg)
+{
+	struct request *r = arg;
+
+	if (request_enter(r)) {
+		r->resume(r);
+		request_leave(r);
+	} else {
+		request_abandon(r);
+	}
+	request_unref(r);
+}
+
+static void run_timeout(void *arg)
+{
+	struct request *r = arg;
+
+	if (request_enter(r)) {
+		too_large_revision(r, kg_hub_revision(r->api->opt.hub));
+		request_leave(r);
+	} else {
+		request_abandon(r);
+	}
+	request_unref(r);
+}
+
+static void wait_remove(struct request *r)
+{
+	if (r->wait_prev)
+		r->wait_prev->wait_next = r->wait_next;
+	else
+		r->api->waiting = r->wait_next;
+	if (r->wait_next)
+		r->wait_next->wait_prev = r->wait_prev;
+	r->waiting = false;
+	r->api->nwaiting--;
+}
+
+/* Takes over a reference for the list. False where the revision is there after all. */
+static bool wait_add(struct request *r)
+{
+	struct kg_api *api = r->api;
+	bool wait;
+
+	pthread_mutex_lock(&api->wait_lock);
+	wait = kg_hub_revision(api->opt.hub) < r->wait_revision;
+	if (wait) {
+		r->wait_prev = NULL;
+		r->wait_next = api->waiting;
+		if (r->wait_next)
+			r->wait_next->wait_prev = r;
+		api->waiting = request_ref(r);
+		api->nwaiting++;
+		r->waiting = true;
+	}
+	pthread_mutex_unlock(&api->wait_lock);
+	return wait;
+}
+
+void request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r))
+{
+	struct kg_api *api = r->api;
+
+	if (r->kind->id == KG_KIND_EVENT || kg_hub_revision(api->opt.hub) >= revision) {
+		resume(r);
+		return;
+	}
+	r->resume = resume;
+	r->wait_revision = revision;
+	r->wait_until = now_ms() + (api->opt.wait_ms ? api->opt.wait_ms : WAIT_MS);
+	request_defer(r);
+	if (wait_add(r))
+		clock_kick(api, r->wait_until);
+	else
+		worker_add(api, run_resume, request_ref(r));
+}
+
+void request_done(struct request *r)
+{
+	struct kg_api *api = r->api;
+	bool waited;
+
+	watch_done(r);
+	pthread_mutex_lock(&r->lock);
+	r->dead = true;
+	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&api->wait_lock);
+	waited = r->waiting;
+	if (waited)
+		wait_remove(r);
+	pthread_mutex_unlock(&api->wait_lock);
+	if (waited) {
+		request_abandon(r);
+		request_unref(r);
+	}
+	request_unref(r);
+}
+
+void request_published(struct kg_api *api)
+{
+	uint64_t revision = kg_hub_revision(api->opt.hub);
+	struct request *next;
+
+	pthread_mutex_lock(&api->wait_lock);
+	for (struct request *r = api->waiting; r; r = next) {
+		next = r->wait_next;
+		if (r->wait_revision > revision)
+			continue;
+		wait_remove(r);
+		worker_add(api, run_resume, r);
+	}
+	pthread_mutex_unlock(&api->wait_lock);
+}
+
+int64_t request_expire(struct kg_api *api, int64_t now)
+{
+	int64_t due = INT64_MAX;
+	struct request *next;
+
+	pthread_mutex_lock(&api->wait_lock);
+	for (struct request *r = api->waiting; r; r = next) {
+		next = r->wait_next;
+		if (r->wait_until <= now) {
+			wait_remove(r);
+			worker_add(api, run_timeout, r);
+		} else if (r->wait_until < due) {
+			due = r->wait_until;
+		}
+	}
+	pthread_mutex_unlock(&api->wait_lock);
+	return due;
+}

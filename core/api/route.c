@@ -1,0 +1,302 @@
+/* From a path to what is asked for, and whether it may be asked. */
+#include "api/internal.h"
+
+/* ---- authorisation ---- */
+
+/* Kubernetes' own wording, which users know how to read. */
+static int forbidden(struct request *r, const struct kg_attributes *a, const struct kg_error *why,
+	struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf what = KG_BUF_INIT;
+
+	if (a->path) {
+		kg_buf_addf(&what, "User \"%s\" cannot %s path \"%s\"", r->user->name, a->verb,
+			a->path);
+	} else {
+		kg_buf_addf(&what, "%s", a->resource);
+		if (*a->group)
+			kg_buf_addf(&what, ".%s", a->group);
+		if (*a->name)
+			kg_buf_addf(&what, " \"%s\"", a->name);
+		kg_buf_addf(&what,
+			" is forbidden: User \"%s\" cannot %s resource \"%s%s%s\" in API group "
+			"\"%s\"",
+			r->user->name, a->verb, a->resource, *a->subresource ? "/" : "",
+			a->subresource, a->group);
+		if (*a->ns)
+			kg_buf_addf(&what, " in the namespace \"%s\"", a->ns);
+		else
+			kg_buf_adds(&what, " at the cluster scope");
+	}
+	if (why->msg[0])
+		kg_buf_addf(&what, ": %s", why->msg);
+	return kg_fail(err, KG_E_FORBIDDEN, "%s", kg_buf_str(&what));
+}
+
+int api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err)
+{
+	struct kg_error why = {0};
+
+	if (!r->api->opt.auth || !kg_auth_authorize(r->api->opt.auth, r->user, attr, &why))
+		return 0;
+	return forbidden(r, attr, &why, err);
+}
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+static int authorize_resource(struct request *r, struct kg_error *err)
+{
+	struct kg_attributes a = {.verb = r->verb,
+		.group = r->group,
+		.resource = r->resource,
+		.subresource = or_empty(r->sub),
+		.ns = or_empty(r->ns),
+		.name = or_empty(r->name)};
+
+	return api_authorize(r, &a, err);
+}
+
+static int authorize_path(struct request *r, const char *path, struct kg_error *err)
+{
+	struct kg_attributes a = {.verb = "get",
+		.group = "",
+		.resource = "",
+		.subresource = "",
+		.ns = "",
+		.name = "",
+		.path = path};
+
+	return api_authorize(r, &a, err);
+}
+
+/* ---- paths ---- */
+
+enum { MAX_PARTS = 10 };
+
+/* "/apis/apps/v1/namespaces/ns/deployments/web/scale" in its parts; 0 where there are too many. */
+static size_t split(struct kg_arena *a, const char *path, char *parts[MAX_PARTS])
+{
+	char *copy = kg_arena_strdup(a, path), *save;
+	size_t n = 0;
+
+	for (char *p = strtok_r(copy, "/", &save); p; p = strtok_r(NULL, "/", &save)) {
+		if (n == MAX_PARTS)
+			return 0;
+		parts[n++] = p;
+	}
+	return n;
+}
+
+static const char *verb_of(const struct request *r, const char *method)
+{
+	if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
+		return r->watch ? "watch" : r->name ? "get" : "list";
+	if (!strcmp(method, "POST"))
+		return "create";
+	if (!strcmp(method, "PUT"))
+		return "update";
+	if (!strcmp(method, "PATCH"))
+		return "patch";
+	return r->name ? "delete" : "deletecollection";
+}
+
+/* What comes after the version. False: not the path of a resource. */
+static bool parse_resource(struct request *r, char **parts, size_t n)
+{
+	bool watch = false;
+
+	if (n && !strcmp(parts[0], "watch")) { /* the old form: /api/v1/watch/... */
+		watch = true;
+		parts++;
+		n--;
+	}
+	if (n >= 3 && !strcmp(parts[0], "namespaces") && strcmp(parts[2], "status") != 0 &&
+		strcmp(parts[2], "finalize") != 0) {
+		r->ns = parts[1];
+		parts += 2;
+		n -= 2;
+	}
+	if (!n || n > 3)
+		return false;
+	r->resource = parts[0];
+	r->name = n > 1 ? parts[1] : NULL;
+	r->sub = n > 2 ? parts[2] : NULL;
+	r->watch = watch || kg_http_query_bool(r->http, "watch");
+	r->kind = kg_kind_by_plural(r->group, r->version, r->resource);
+	return true;
+}
+
+static bool parse_path(struct request *r, const char *path)
+{
+	char *parts[MAX_PARTS];
+	size_t n = split(&r->arena, path, parts);
+
+	if (n >= 3 && !strcmp(parts[0], "api")) {
+		r->group = "";
+		r->version = parts[1];
+		return parse_resource(r, parts + 2, n - 2);
+	}
+	if (n >= 4 && !strcmp(parts[0], "apis")) {
+		r->group = parts[1];
+		r->version = parts[2];
+		return parse_resource(r, parts + 3, n - 3);
+	}
+	return false;
+}
+
+/* ---- handlers ---- */
+
+static void handle_denied(struct kg_http_req *http, void *ctx)
+{
+	struct request *r = ctx;
+	(void)http;
+
+	reply_error(r, &r->error);
+}
+
+static bool sub_known(const struct request *r)
+{
+	if (!strcmp(r->sub, "status"))
+		return true;
+	if (!strcmp(r->sub, "log"))
+		return r->kind->id == KG_KIND_POD;
+	return !strcmp(r->sub, "scale") &&
+	       (r->kind->id == KG_KIND_DEPLOYMENT || r->kind->id == KG_KIND_REPLICASET);
+}
+
+static bool is_read(const struct request *r)
+{
+	return !strcmp(r->verb, "get") || !strcmp(r->verb, "list") || !strcmp(r->verb, "watch");
+}
+
+static void handle_resource(struct kg_http_req *http, void *ctx)
+{
+	struct request *r = ctx;
+	bool scoped = r->kind && (r->kind->flags & KG_KF_NAMESPACED);
+
+	(void)http;
+	if (is_self_subject(r->group, r->resource) && !strcmp(r->verb, "create"))
+		handle_self_subject(r, r->resource);
+	else if (!r->kind || (r->ns && !scoped) || (r->name && scoped && !r->ns))
+		reply_unknown_path(r);
+	else if (!is_read(r))
+		handle_write(r);
+	else if (r->sub && !sub_known(r))
+		reply_unknown_path(r);
+	else if (r->watch && r->kind->id == KG_KIND_LEASE)
+		reply_status(r, 405, "MethodNotAllowed", NULL,
+			"leases cannot be watched: they are liveness, made when they are read");
+	else if (r->watch)
+		handle_watch(r);
+	else if (r->name)
+		handle_get(r);
+	else
+		handle_list(r);
+}
+
+static void handle_path(struct kg_http_req *http, void *ctx)
+{
+	struct request *r = ctx;
+	const char *path = kg_http_path(http), *method = kg_http_method(http);
+
+	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+		reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
+	else if (!strncmp(path, "/openapi", 8))
+		handle_openapi(r, path);
+	else if (is_discovery_path(path))
+		handle_discovery(r, path);
+	else
+		handle_health(r, path);
+}
+
+static void handle_no_log(struct kg_http_req *http, void *ctx)
+{
+	(void)http;
+	reply_status(ctx, 501, "NotImplemented", NULL, "this server has no logs");
+}
+
+static void handle_no_pod(struct kg_http_req *http, void *ctx)
+{
+	(void)http;
+	reply_not_found(ctx);
+}
+
+static void on_done(struct kg_http_req *http, void *ctx)
+{
+	(void)http;
+	request_done(ctx);
+}
+
+/* A pods/log request is served by whoever has the logs; true where it took the route. */
+static bool route_log(struct request *r, struct kg_http_route *route)
+{
+	struct kg_api *api = r->api;
+	struct kg_snapshot *s = kg_hub_snapshot(api->opt.hub);
+	const struct kg_object *pod = kg_snapshot_get(s, KG_KIND_POD, r->ns, r->name);
+	bool taken = false;
+
+	if (!pod) {
+		route->handle = handle_no_pod;
+	} else if (!api->opt.log_route) {
+		route->handle = handle_no_log;
+	} else {
+		*route = (struct kg_http_route){0};
+		api->opt.log_route(api->opt.ctx, r->http, r->user, pod, route);
+		taken = true;
+	}
+	kg_snapshot_unref(s);
+	return taken;
+}
+
+static bool ours(const char *path)
+{
+	static const char *const roots[] = {
+		"/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(roots); i++) {
+		size_t n = strlen(roots[i]);
+
+		if (!strncmp(path, roots[i], n) && (!path[n] || path[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_log(const struct request *r)
+{
+	return r->kind && r->kind->id == KG_KIND_POD && r->ns && r->sub && !strcmp(r->sub, "log") &&
+	       !strcmp(r->verb, "get");
+}
+
+bool kg_api_route(struct kg_api *api, struct kg_http_req *http, const struct kg_user *user,
+	struct kg_http_route *route)
+{
+	const char *path = kg_http_path(http);
+
+	if (!ours(path))
+		return false;
+	struct request *r = kg_alloc(sizeof(*r));
+
+	r->refs = 1;
+	r->api = api;
+	r->http = http;
+	r->user = user;
+	pthread_mutex_init(&r->lock, NULL);
+	*route = (struct kg_http_route){.done = on_done, .ctx = r};
+	if (!parse_path(r, path)) {
+		route->handle = authorize_path(r, path, &r->error) ? handle_denied : handle_path;
+		return true;
+	}
+	r->verb = verb_of(r, kg_http_method(http));
+	route->handle = handle_resource;
+	if (is_self_subject(r->group, r->resource))
+		return true; /* everybody may ask about himself; every other verb is refused */
+	if (authorize_resource(r, &r->error))
+		route->handle = handle_denied;
+	else if (is_log(r) && route_log(r, route))
+		request_unref(r); /* not in use */
+	return true;
+}

@@ -1,0 +1,62 @@
+/* Tables (meta.k8s.io Table): what `kubectl get` prints, from the kind's columns. */
+#include "api/internal.h"
+
+#include <inttypes.h>
+
+static void write_column(struct kg_buf *out, const struct kg_column *c)
+{
+	kg_buf_adds(out, "{\"name\":");
+	write_str(out, c->name);
+	write_member(out, "type", c->type ? c->type : "string");
+	write_member(out, "format", c->format ? c->format : "");
+	write_member(out, "description", c->doc ? c->doc : "");
+	kg_buf_addf(out, ",\"priority\":%d}", c->priority);
+}
+
+void table_open(struct kg_buf *out, const struct request *r, bool headers)
+{
+	kg_buf_addf(out,
+		"{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"columnDefinitions\":[",
+		r->form_version);
+	for (const struct kg_column *c = r->kind->columns; headers && c && c->name; c++) {
+		if (c != r->kind->columns)
+			kg_buf_addc(out, ',');
+		write_column(out, c);
+	}
+	kg_buf_adds(out, "],\"rows\":[");
+}
+
+static void write_cell(struct kg_buf *out, const struct kg_column *c, const struct kg_value *v)
+{
+	bool text = !c->type || !strcmp(c->type, "string");
+
+	if (kg_is_null(v))
+		kg_buf_adds(out, text ? "\"<none>\"" : "0");
+	else
+		kg_json_write(out, v);
+}
+
+void table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+	uint64_t revision, struct kg_arena *scratch)
+{
+	kg_time now = api_now(r->api);
+
+	kg_buf_adds(out, "{\"cells\":[");
+	for (const struct kg_column *c = r->kind->columns; c && c->name; c++) {
+		struct kg_value v;
+
+		if (c != r->kind->columns)
+			kg_buf_addc(out, ',');
+		v = c->cell ? c->cell(scratch, obj, now) : *kg_at(kg_obj(obj), c->path);
+		write_cell(out, c, &v);
+	}
+	kg_buf_addc(out, ']');
+	if (r->include == 'M') {
+		kg_buf_adds(out, ",\"object\":");
+		write_partial(out, obj, revision, r->form_version);
+	} else if (r->include == 'O') {
+		kg_buf_adds(out, ",\"object\":");
+		write_object(out, obj, revision);
+	}
+	kg_buf_addc(out, '}');
+}

@@ -1,0 +1,538 @@
+/*
+ * WATCH: a stream of events, pulled by the connection. A watcher is a position (a revision) in its
+ * kind's feed, not a queue: a thousand slow watchers cost a thousand positions. One that falls
+ * behind what memory holds reads on from the history on disk, a piece at a time on a worker; one
+ * that falls behind the history is told 410 Expired and lists again.
+ *
+ *   first (synthetic ADDED of one snapshot) -> live <-> behind (history) -> over
+ *
+ * Only the connection's thread moves a watcher; a worker hands it pieces of history under the
+ * request's lock, and publishers merely wake it.
+ */
+#include "api/internal.h"
+
+#include <inttypes.h>
+
+enum { BOOKMARK_MS = 60000, PIECE_CHANGES = 500 };
+
+enum phase { FIRST, LIVE, BEHIND, OVER };
+
+struct watcher {
+	struct request *r; /* owns this */
+	struct watcher *prev, *next;
+	bool listed;
+	enum phase phase;
+	bool bookmarks, initial_bookmark, headers_sent;
+	uint64_t cursor;       /* every event up to here was given out */
+	int64_t end, bookmark; /* monotonic ms */
+	_Atomic int64_t due;   /* when the clock must wake it */
+
+	struct reader first;
+	struct feed_entry *entry; /* being given out */
+	size_t entry_at;
+
+	/* history, handed over under r->lock */
+	struct feed_entry **behind;
+	size_t nbehind, behind_cap, behind_at, behind_changes;
+	bool behind_stopped;
+	uint64_t behind_to; /* the history read reaches to here */
+	bool behind_ready;
+	int behind_rc;
+	struct kg_error behind_err;
+
+	/* what is being sent: out, or a prefix, a shared object and a suffix */
+	struct kg_buf out;
+	struct blob *blob;
+	size_t sent;
+};
+
+static void watcher_free(void *state)
+{
+	struct watcher *w = state;
+
+	reader_release(&w->first);
+	feed_entry_unref(w->entry);
+	for (size_t i = w->behind_at; i < w->nbehind; i++)
+		feed_entry_unref(w->behind[i]);
+	free(w->behind);
+	kg_buf_release(&w->out);
+	blob_unref(w->blob);
+	free(w);
+}
+
+/* ---- being woken ---- */
+
+static void watcher_add(struct watcher *w)
+{
+	struct kg_api *api = w->r->api;
+	struct watcher **list = &api->watchers[w->r->kind->id];
+
+	pthread_mutex_lock(&api->watch_lock);
+	w->next = *list;
+	if (w->next)
+		w->next->prev = w;
+	*list = w;
+	w->listed = true;
+	api->nwatchers++;
+	pthread_mutex_unlock(&api->watch_lock);
+}
+
+void watch_done(struct request *r)
+{
+	struct watcher *w = r->state;
+	struct kg_api *api = r->api;
+
+	if (!r->watch || !w)
+		return;
+	pthread_mutex_lock(&api->watch_lock);
+	if (w->listed) {
+		*(w->prev ? &w->prev->next : &api->watchers[r->kind->id]) = w->next;
+		if (w->next)
+			w->next->prev = w->prev;
+		w->listed = false;
+		api->nwatchers--;
+	}
+	pthread_mutex_unlock(&api->watch_lock);
+}
+
+/* Could the object concern this watcher, by namespace and name alone? */
+static bool concerns(const struct request *r, const char *name, const struct kg_object *obj)
+{
+	return obj && (!r->ns || !strcmp(r->ns, obj->ns)) && (!name || !strcmp(name, obj->name));
+}
+
+static bool entry_concerns(const struct request *r, const struct feed_entry *e)
+{
+	const char *name = r->name ? r->name : selector_field(&r->sel, "metadata.name");
+
+	if (!r->ns && !name)
+		return true;
+	for (size_t i = 0; i < e->len; i++) {
+		const struct kg_change *c = &e->changes[i];
+
+		if (concerns(r, name, c->after) || concerns(r, name, c->before))
+			return true;
+	}
+	return false;
+}
+
+void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
+{
+	pthread_mutex_lock(&api->watch_lock);
+	for (struct watcher *w = api->watchers[kind]; w; w = w->next)
+		if (entry_concerns(w->r, e))
+			kg_http_stream_wake(w->r->http);
+	pthread_mutex_unlock(&api->watch_lock);
+}
+
+int64_t watch_tick(struct kg_api *api, int64_t now)
+{
+	int64_t due = INT64_MAX;
+
+	pthread_mutex_lock(&api->watch_lock);
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		for (struct watcher *w = api->watchers[k]; w; w = w->next) {
+			int64_t at = w->due;
+
+			if (at <= now) {
+				kg_http_stream_wake(w->r->http);
+				/* It says when it is due next by itself; a stuck connection not. */
+				at = now + 1000;
+			}
+			if (at < due)
+				due = at;
+		}
+	}
+	pthread_mutex_unlock(&api->watch_lock);
+	return due;
+}
+
+static void watcher_due(struct watcher *w)
+{
+	int64_t due = w->bookmarks && w->bookmark < w->end ? w->bookmark : w->end;
+
+	if (due != w->due) {
+		w->due = due;
+		clock_kick(w->r->api, due);
+	}
+}
+
+/* ---- what is sent ---- */
+
+static const char suffix[] = "}\n";
+
+static void emit(
+	struct watcher *w, const char *type, const struct kg_object *obj, uint64_t revision)
+{
+	w->sent = 0;
+	kg_buf_clear(&w->out);
+	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
+	if (w->r->form == FORM_OBJECT) {
+		w->blob = encode_shared(w->r->api, obj, revision);
+	} else {
+		write_form(&w->out, w->r, obj, revision, !w->headers_sent);
+		kg_buf_adds(&w->out, suffix);
+	}
+	w->headers_sent = true;
+	atomic_fetch_add_explicit(&w->r->api->events_sent, 1, memory_order_relaxed);
+}
+
+static void emit_bookmark(struct watcher *w, bool initial)
+{
+	const struct request *r = w->r;
+	KG_AUTOBUF struct kg_buf md = KG_BUF_INIT;
+
+	w->bookmark = now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
+	kg_buf_addf(&md, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", w->cursor);
+	if (initial)
+		kg_buf_adds(&md, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
+	kg_buf_addc(&md, '}');
+
+	w->sent = 0;
+	kg_buf_clear(&w->out);
+	kg_buf_adds(&w->out, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":");
+	if (r->form == FORM_OBJECT) {
+		write_str(&w->out, r->kind->kind);
+		write_member(&w->out, "apiVersion", kg_kind_api_version(r->kind));
+		kg_buf_addf(&w->out, ",%s}", md.data);
+	} else if (r->form == FORM_PARTIAL) {
+		kg_buf_addf(&w->out,
+			"\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",%s}",
+			r->form_version, md.data);
+	} else {
+		kg_buf_addf(&w->out,
+			"\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":{"
+			"\"resourceVersion\":\"%" PRIu64 "\"},\"columnDefinitions\":[],\"rows\":[{"
+			"\"cells\":[],\"object\":{\"kind\":\"PartialObjectMetadata\","
+			"\"apiVersion\":\"meta.k8s.io/%s\",%s}}]}",
+			r->form_version, w->cursor, r->form_version, md.data);
+	}
+	kg_buf_adds(&w->out, suffix);
+}
+
+static void emit_error(struct watcher *w, const struct kg_error *err)
+{
+	w->sent = 0;
+	kg_buf_clear(&w->out);
+	kg_buf_adds(&w->out, "{\"type\":\"ERROR\",\"object\":");
+	write_status(&w->out, NULL, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
+	kg_buf_adds(&w->out, suffix);
+	w->phase = OVER;
+}
+
+static void emit_gone(struct watcher *w)
+{
+	struct kg_error err;
+
+	kg_fail(&err, KG_E_GONE, "too old resource version: %" PRIu64, w->cursor);
+	emit_error(w, &err);
+}
+
+/* Copies what waits to be sent. */
+static size_t drain(struct watcher *w, char *buf, size_t max)
+{
+	const char *part[] = {w->out.data, w->blob ? w->blob->data : "", suffix};
+	size_t len[] = {w->out.len, w->blob ? w->blob->len : 0, w->blob ? strlen(suffix) : 0};
+	size_t n = 0, at = w->sent;
+
+	for (int i = 0; i < 3 && n < max; i++) {
+		if (at >= len[i]) {
+			at -= len[i];
+			continue;
+		}
+		size_t take = len[i] - at < max - n ? len[i] - at : max - n;
+
+		memcpy(buf + n, part[i] + at, take);
+		n += take;
+		at = 0;
+	}
+	w->sent += n;
+	if (w->sent == len[0] + len[1] + len[2]) {
+		blob_unref(w->blob);
+		w->blob = NULL;
+		kg_buf_clear(&w->out);
+		w->sent = 0;
+	}
+	return n;
+}
+
+/* ---- history ---- */
+
+static int take_history(
+	void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
+{
+	struct watcher *w = ctx;
+	struct feed_entry *e = feed_entry_of(w->r->kind, revision, changes);
+	(void)time;
+
+	w->behind_to = revision;
+	if (e) {
+		KG_GROW(w->behind, w->behind_cap, w->nbehind + 1);
+		w->behind[w->nbehind++] = e;
+		w->behind_changes += e->len;
+	}
+	w->behind_stopped = w->behind_changes >= PIECE_CHANGES;
+	return w->behind_stopped;
+}
+
+/* On a worker. The watcher does not touch what is behind_* until behind_ready. */
+static void read_history(void *arg)
+{
+	struct request *r = arg;
+	struct watcher *w = r->state;
+	struct kg_api *api = r->api;
+	uint64_t to = kg_hub_revision(api->opt.hub);
+
+	w->behind_rc = api->opt.history->changes(
+		api->opt.history_self, w->cursor, to, take_history, w, &w->behind_err);
+	if (!w->behind_stopped)
+		w->behind_to = to;
+	if (request_enter(r)) {
+		w->behind_ready = true;
+		kg_http_stream_wake(r->http);
+		request_leave(r);
+	}
+	request_unref(r);
+}
+
+static bool start_history(struct watcher *w)
+{
+	if (!w->r->api->opt.history || w->r->kind->id == KG_KIND_EVENT) {
+		emit_gone(w);
+		return true;
+	}
+	w->phase = BEHIND;
+	w->nbehind = w->behind_at = w->behind_changes = 0;
+	w->behind_ready = w->behind_stopped = false;
+	w->behind_to = w->cursor;
+	worker_add(w->r->api, read_history, request_ref(w->r));
+	return false;
+}
+
+/* The next entry of the piece of history; at its end the watcher is live (or behind) again. */
+static bool next_behind(struct watcher *w, bool *emitted)
+{
+	bool ready;
+
+	*emitted = false;
+	pthread_mutex_lock(&w->r->lock);
+	ready = w->behind_ready;
+	pthread_mutex_unlock(&w->r->lock);
+	if (!ready)
+		return false;
+	if (w->behind_at < w->nbehind) {
+		w->entry = w->behind[w->behind_at++];
+		w->entry_at = 0;
+		return true;
+	}
+	if (w->behind_rc < 0) {
+		if (w->behind_err.code == KG_E_GONE)
+			emit_gone(w);
+		else
+			emit_error(w, &w->behind_err);
+		*emitted = true;
+		return true;
+	}
+	if (w->cursor < w->behind_to)
+		w->cursor = w->behind_to;
+	w->phase = LIVE;
+	return true;
+}
+
+/* ---- the machine ---- */
+
+/* Gives out the next change of the entry that concerns the watcher. */
+static bool emit_change(struct watcher *w)
+{
+	const struct request *r = w->r;
+	const char *name = r->name ? r->name : selector_field(&r->sel, "metadata.name");
+
+	while (w->entry_at < w->entry->len) {
+		const struct kg_change *c = &w->entry->changes[w->entry_at++];
+		bool was = concerns(r, name, c->before) && selector_matches(&r->sel, c->before);
+		bool is = concerns(r, name, c->after) && selector_matches(&r->sel, c->after);
+
+		if (is)
+			emit(w, was ? "MODIFIED" : "ADDED", c->after, w->entry->revision);
+		else if (was)
+			emit(w, "DELETED", c->before, w->entry->revision);
+		else
+			continue;
+		return true;
+	}
+	w->cursor = w->entry->revision;
+	feed_entry_unref(w->entry);
+	w->entry = NULL;
+	return false;
+}
+
+static bool emit_first(struct watcher *w)
+{
+	const struct kg_object *obj;
+	const char *key;
+
+	while ((obj = reader_next(&w->first, &key))) {
+		if (!selector_matches(&w->r->sel, obj))
+			continue;
+		emit(w, "ADDED", obj, obj->revision);
+		return true;
+	}
+	reader_release(&w->first);
+	w->phase = LIVE;
+	if (!w->initial_bookmark)
+		return false;
+	emit_bookmark(w, true);
+	return true;
+}
+
+/* At the end of the feed: a bookmark where it is time; false: nothing now. */
+static bool emit_idle(struct watcher *w, uint64_t seen)
+{
+	if (w->cursor < seen)
+		w->cursor = seen;
+	if (!w->bookmarks || now_ms() < w->bookmark)
+		return false;
+	emit_bookmark(w, false);
+	return true;
+}
+
+/* Puts the next thing to send into place; false: nothing now, or over. */
+static bool produce(struct watcher *w)
+{
+	bool gone, emitted;
+	uint64_t seen;
+
+	for (;;) {
+		if (w->entry) {
+			if (emit_change(w))
+				return true;
+			continue;
+		}
+		if (w->phase != OVER && now_ms() >= w->end)
+			w->phase = OVER;
+		switch (w->phase) {
+		case FIRST:
+			if (emit_first(w))
+				return true;
+			continue;
+		case BEHIND:
+			if (!next_behind(w, &emitted))
+				return false;
+			if (emitted)
+				return true;
+			continue;
+		case LIVE:
+			w->entry = feed_next(w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
+			w->entry_at = 0;
+			if (gone)
+				return start_history(w);
+			if (w->entry)
+				continue;
+			return emit_idle(w, seen);
+		case OVER:
+			return false;
+		}
+	}
+}
+
+static ssize_t watch_read(struct kg_http_req *http, char *buf, size_t max, void *ctx)
+{
+	struct watcher *w = ctx;
+	size_t n = 0;
+	(void)http;
+
+	while (n < max) {
+		if (!w->out.len && !w->blob && !produce(w))
+			break;
+		n += drain(w, buf + n, max - n);
+	}
+	watcher_due(w);
+	if (!n && w->phase == OVER)
+		return -1;
+	return (ssize_t)n;
+}
+
+/* ---- the beginning ---- */
+
+static int parse_timeout(struct watcher *w, struct kg_error *err)
+{
+	const char *timeout = kg_http_query(w->r->http, "timeoutSeconds");
+	char *end;
+
+	/* Without a wish: 30 to 60 minutes, spread so that not all come back at once. */
+	w->end = now_ms() + 1800 * 1000 + (int64_t)(kg_hash64(&w, sizeof(w)) % (1800 * 1000));
+	if (!timeout || !*timeout)
+		return 0;
+	long s = strtol(timeout, &end, 10);
+	if (*end || s < 0 || s > 100 * 365 * 24 * 3600L)
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"timeoutSeconds: Invalid value: \"%.100s\": must be a number of seconds",
+			timeout);
+	if (s)
+		w->end = now_ms() + (int64_t)s * 1000;
+	return 0;
+}
+
+/* sendInitialEvents: 1 yes, 0 no, -1 not said. */
+static int parse_initial(const struct request *r, int *initial, struct kg_error *err)
+{
+	const char *text = kg_http_query(r->http, "sendInitialEvents");
+
+	*initial = -1;
+	if (text && *text)
+		*initial = kg_http_query_bool(r->http, "sendInitialEvents");
+	if (*initial < 0 && r->has_match)
+		return kg_fail(err, KG_E_INVALID,
+			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
+			"watch "
+			"unless sendInitialEvents is provided");
+	if (*initial >= 0 && (!r->has_match || r->exact))
+		return kg_fail(err, KG_E_INVALID,
+			"resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
+			"resourceVersionMatch to NotOlderThan");
+	return 0;
+}
+
+static void watch_begin(struct request *r)
+{
+	struct watcher *w = r->state;
+
+	if (w->phase == FIRST || !w->cursor) {
+		struct source src;
+
+		source_now(&src, r->api, r->kind);
+		w->cursor = src.revision;
+		if (w->phase == FIRST)
+			reader_init(&w->first, r, &src, NULL);
+		source_release(&src);
+	}
+	watcher_add(w);
+	watcher_due(w);
+	kg_http_stream(r->http, 200, "application/json", watch_read, w);
+}
+
+void handle_watch(struct request *r)
+{
+	struct watcher *w = kg_alloc(sizeof(*w));
+	struct kg_error err;
+	int initial;
+
+	w->r = r;
+	r->state = w;
+	r->state_free = watcher_free;
+	if (request_parse(r, &err) || parse_timeout(w, &err) || parse_initial(r, &initial, &err)) {
+		reply_error(r, &err);
+		return;
+	}
+	w->bookmarks = kg_http_query_bool(r->http, "allowWatchBookmarks");
+	w->bookmark = now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
+	w->initial_bookmark = initial == 1 && w->bookmarks;
+	/* "" and "0" begin with what there is, unless told otherwise. */
+	if (initial == 1 || (initial < 0 && !r->revision))
+		w->phase = FIRST;
+	else
+		w->phase = LIVE;
+	w->cursor = r->revision;
+	/* From a revision ahead of now the stream is merely silent until then. */
+	request_at(r, w->phase == FIRST ? r->revision : 0, watch_begin);
+}

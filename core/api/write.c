@@ -1,0 +1,123 @@
+/*
+ * Writes. Desired state is changed by git push, so every write is 405; the message says which file
+ * to change: the object's own, or that of what it is made from.
+ */
+#include "api/internal.h"
+
+/* The controlling owner, borrowed from the snapshot; NULL where there is none. */
+static const struct kg_object *owner_of(const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const struct kg_value *refs = kg_at(kg_obj(obj), "metadata.ownerReferences");
+
+	for (uint32_t i = 0; i < kg_len(refs); i++) {
+		const struct kg_value *ref = &refs->items[i];
+		const struct kg_kind *kind =
+			kg_kind_by_api(kg_string(kg_get(ref, "apiVersion"), ""),
+				kg_string(kg_get(ref, "kind"), ""));
+
+		if (!kind || !kg_bool(kg_get(ref, "controller"), refs->len == 1))
+			continue;
+		return kg_snapshot_get(s, kind->id, kind->flags & KG_KF_NAMESPACED ? obj->ns : "",
+			kg_string(kg_get(ref, "name"), ""));
+	}
+	return NULL;
+}
+
+/* What a person wrote that the object is, or is made from; NULL: nothing. */
+static const struct kg_object *root_of(const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	for (int i = 0; obj && !obj->source && i < 10; i++)
+		obj = owner_of(s, obj);
+	return obj && obj->source ? obj : NULL;
+}
+
+static void add_name(
+	struct kg_buf *out, const struct kg_kind *kind, const char *ns, const char *name)
+{
+	kg_buf_addf(out, "%s ", kind->kind);
+	if (ns && *ns)
+		kg_buf_addf(out, "%s/", ns);
+	kg_buf_adds(out, name);
+}
+
+static void explain(struct kg_buf *out, const struct request *r, const struct kg_snapshot *s,
+	const struct kg_object *obj)
+{
+	const struct kg_object *root = root_of(s, obj);
+	bool remove = !strncmp(r->verb, "delete", 6);
+
+	add_name(out, obj->kind, obj->ns, obj->name);
+	if (!root) {
+		kg_buf_adds(out, " is the system's own: no file in the repository makes it");
+		return;
+	}
+	if (root == obj) {
+		kg_buf_adds(out, " is desired state: ");
+	} else {
+		kg_buf_adds(out, " is made from ");
+		add_name(out, root->kind, root->ns, root->name);
+		kg_buf_adds(out, ": ");
+	}
+	if (remove && root == obj)
+		kg_buf_addf(out, "delete it from %s in the repository and %s", root->source,
+			r->api->opt.write_hint);
+	else
+		kg_buf_addf(out, "edit %s in the repository and %s", root->source,
+			r->api->opt.write_hint);
+	kg_buf_addf(out, " (object %u of that file)", root->source_index + 1);
+}
+
+/* The name in the body of a create; NULL where it cannot be read. */
+static const char *name_in_body(struct request *r)
+{
+	const struct kg_buf *body = kg_http_body(r->http);
+	struct kg_value v;
+	struct kg_error err;
+
+	if (!body->len || kg_json_parse(&v, &r->arena, body->data, body->len, &err))
+		return NULL;
+	return kg_string(kg_at(&v, "metadata.name"), NULL);
+}
+
+static bool may_create(const struct request *r)
+{
+	const char *type = kg_http_header(r->http, "Content-Type");
+
+	return !strcmp(r->verb, "create") ||
+	       (!strcmp(r->verb, "patch") && type && strstr(type, "apply-patch"));
+}
+
+void handle_write(struct request *r)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct source src;
+	struct kg_object *obj = NULL;
+
+	if (!r->name && !strcmp(r->verb, "create"))
+		r->name = name_in_body(r);
+	source_now(&src, r->api, r->kind);
+	if (r->name)
+		obj = read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
+	kg_http_set_header(r->http, "Allow", "GET, HEAD");
+	if (obj && src.snapshot) {
+		explain(&text, r, src.snapshot, obj);
+		reply_status(r, 405, "MethodNotAllowed", NULL, "%s", text.data);
+	} else if (r->name && !obj && !may_create(r)) {
+		reply_not_found(r);
+	} else if (!(r->kind->flags & KG_KF_MANIFEST)) {
+		reply_status(r, 405, "MethodNotAllowed", NULL,
+			"%s is the system's own: it is only read", r->kind->plural);
+	} else {
+		if (r->name)
+			add_name(&text, r->kind, r->ns, r->name);
+		else
+			kg_buf_adds(&text, r->kind->plural);
+		reply_status(r, 405, "MethodNotAllowed", NULL,
+			"%s: desired state is not changed through the API: write it to a .yaml "
+			"file in "
+			"the repository and %s",
+			text.data, r->api->opt.write_hint);
+	}
+	kg_object_unref(obj);
+	source_release(&src);
+}
