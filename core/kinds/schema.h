@@ -61,12 +61,17 @@ typedef struct kg_value kg_default_fn(struct kg_arena *a, const struct kg_value 
 typedef void kg_validate_fn(
 	struct kg_fault_list *faults, const struct kg_value *v, const char *path);
 
+/* Faults of a change that the fields' KG_FF_IMMUTABLE cannot express. */
+typedef void kg_update_fn(struct kg_fault_list *faults, const struct kg_value *before,
+	const struct kg_value *after, const char *path);
+
 struct kg_schema {
 	const char *name; /* "io.k8s.api.core.v1.Container" */
 	const char *doc;
 	const struct kg_field *fields; /* ends with a NULL name */
 	kg_default_fn *defaults;       /* after the fields' own defaults; or NULL */
 	kg_validate_fn *validate;      /* after the fields' own checks; or NULL */
+	kg_update_fn *update;          /* by kg_schema_check_update; or NULL */
 };
 
 /* One fault of a manifest. path:line:column: field: what is wrong. */
@@ -104,7 +109,8 @@ void kg_fault_format(struct kg_buf *out, const struct kg_fault *fault);
  * complete when none were. */
 struct kg_value kg_schema_decode(const struct kg_schema *s, const struct kg_yaml_node *node,
 	struct kg_arena *a, struct kg_fault_list *faults);
-/* Faults for every KG_FF_IMMUTABLE field that differs. */
+/* Faults for every KG_FF_IMMUTABLE field that differs, and of the types' own update rules. Both
+ * are defaulted manifests' values; path is where they lie ("" for whole objects). */
 void kg_schema_check_update(const struct kg_schema *s, const struct kg_value *before,
 	const struct kg_value *after, const char *path, struct kg_fault_list *faults);
 

@@ -1,0 +1,199 @@
+/* /kgit/v1/{ca,join,tokens,log}: the cluster's CA, joining it, tokens, and the log of revisions. */
+#include "kgitd/master.h"
+#include "pki/pki.h"
+#include "value/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HOUR_MS        (3600LL * 1000)
+#define NODE_CERT_MS   (365LL * 24 * HOUR_MS)
+#define CLOCK_SKEW_MS  (5LL * 60 * 1000)
+#define DEFAULT_JOIN_S 3600
+#define MAX_TTL_S      (10LL * 365 * 24 * 3600)
+#define LOG_DEFAULT    50
+#define LOG_MAX        5000
+
+static int parse(
+	struct kg_value *out, struct kg_arena *a, struct kg_http_req *req, struct kg_error *err)
+{
+	const struct kg_buf *body = kg_http_body(req);
+	int rc = kg_json_parse(out, a, kg_buf_str(body), body->len, err);
+
+	if (rc == 0 && out->type != KG_OBJECT)
+		rc = kg_fail(err, KG_E_BAD_REQUEST, "the body must be a JSON object");
+	return rc;
+}
+
+static void handle_ca(struct kg_http_req *req, void *ctx)
+{
+	struct kg_buf b = KG_BUF_INIT;
+
+	(void)ctx;
+	kg_buf_adds(&b, kgd_exchange(req)->master->ca_pem);
+	kg_http_reply(req, 200, "application/x-pem-file", &b);
+}
+
+/* ---- join ---- */
+
+static bool node_name_ok(const char *name)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = kg_v_str(&a, name);
+
+	return *name && strlen(name) < 254 && kg_check_dns_subdomain(&a, &v) == NULL;
+}
+
+static int sign_node(
+	char **cert, struct kgd_master *m, const struct kg_value *body, struct kg_error *err)
+{
+	static const char *const orgs[] = {"system:nodes", NULL};
+	const char *name = kg_string(kg_get(body, "node"), "");
+	const char *csr = kg_string(kg_get(body, "csr"), "");
+	kg_time now = kg_realtime_ms();
+	char cn[300];
+	int rc = kg_tokens_check_join(m->tokens, kg_string(kg_get(body, "token"), ""), now, err);
+
+	if (rc < 0)
+		return rc;
+	if (!node_name_ok(name))
+		return kg_fail(err, KG_E_INVALID,
+			"the node's name \"%s\" must be a DNS name in lower case", name);
+	snprintf(cn, sizeof(cn), "system:node:%s", name);
+	struct kg_pki_cert c = {
+		.cn = cn,
+		.orgs = orgs,
+		.client = true,
+		.not_before = now - CLOCK_SKEW_MS,
+		.not_after = now + NODE_CERT_MS,
+	};
+	return kg_pki_sign(cert, m->ca_pem, m->ca_key_pem, csr, &c, err);
+}
+
+static void handle_join(struct kg_http_req *req, void *ctx)
+{
+	struct kgd_master *m = kgd_exchange(req)->master;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char *cert KG_AUTOFREE = NULL;
+	struct kg_value body;
+	struct kg_error err;
+
+	(void)ctx;
+	if (parse(&body, &a, req, &err) < 0 || sign_node(&cert, m, &body, &err) < 0) {
+		kgd_reply_error(req, &err);
+		return;
+	}
+	struct kg_value v = kg_v_obj(
+		&a, "certificate", kg_v_lit(cert), "ca", kg_v_lit(m->ca_pem), (char *)NULL);
+	kgd_reply_value(req, 200, &v);
+}
+
+/* ---- tokens ---- */
+
+static int make_token(char out[192], struct kgd_master *m, const struct kg_user *by,
+	const struct kg_value *body, struct kg_error *err)
+{
+	const char *kind = kg_string(kg_get(body, "kind"), "join");
+	int64_t ttl = kg_int(kg_get(body, "ttlSeconds"), -1);
+	kg_time now = kg_realtime_ms();
+
+	if (ttl > MAX_TTL_S)
+		return kg_fail(err, KG_E_INVALID, "ttlSeconds: at most %lld", (long long)MAX_TTL_S);
+	if (strcmp(kind, "join") == 0)
+		return kg_tokens_create_join(m->tokens, out, m->ca_pin,
+			(ttl > 0 ? ttl : DEFAULT_JOIN_S) * 1000, now, err);
+	if (strcmp(kind, "access") != 0)
+		return kg_fail(
+			err, KG_E_INVALID, "kind: expected join or access, got \"%s\"", kind);
+	const struct kg_value *named = kg_get(body, "groups");
+	const char *groups[17] = {NULL};
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < kg_len(named) && n < 16; i++)
+		groups[n++] = kg_string(&named->items[i], "");
+	if (kg_is_null(kg_get(body, "user")))
+		for (unsigned i = 0; i < by->ngroups && n < 16; i++)
+			if (strcmp(by->groups[i], "system:authenticated") != 0)
+				groups[n++] = by->groups[i];
+	return kg_tokens_create_access(m->tokens, out, kg_string(kg_get(body, "user"), by->name),
+		groups, ttl > 0 ? ttl * 1000 : 0, now, err);
+}
+
+static void handle_tokens(struct kg_http_req *req, void *ctx)
+{
+	struct kgd_exchange *x = kgd_exchange(req);
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char token[192];
+	struct kg_value body;
+	struct kg_error err;
+
+	(void)ctx;
+	if (parse(&body, &a, req, &err) < 0 ||
+		make_token(token, x->master, &x->user, &body, &err) < 0) {
+		kgd_reply_error(req, &err);
+		return;
+	}
+	struct kg_value v = kg_v_obj(&a, "token", kg_v_lit(token), (char *)NULL);
+	kgd_reply_value(req, 201, &v);
+}
+
+/* ---- log ---- */
+
+static struct kg_value log_entry(struct kg_arena *a, const struct kg_log_entry *e)
+{
+	char time[40];
+
+	kg_time_format_micro(time, e->time);
+	return kg_v_obj(a, "revision", kg_v_int((int64_t)e->revision), "time", kg_v_str(a, time),
+		"commit", kg_v_str(a, e->commit), "pushed",
+		*e->parent2 ? kg_v_str(a, e->parent2) : kg_v_null(), "author",
+		kg_v_str(a, e->author), "subject", kg_v_str(a, e->subject), "body",
+		kg_v_str(a, e->body), (char *)NULL);
+}
+
+static void handle_log(struct kg_http_req *req, void *ctx)
+{
+	struct kgd_exchange *x = kgd_exchange(req);
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *limit = kg_http_query(req, "limit"), *from = kg_http_query(req, "from");
+	long max = limit ? strtol(limit, NULL, 10) : LOG_DEFAULT;
+	struct kg_log_entry *entries;
+	struct kg_error err;
+	size_t n;
+
+	(void)ctx;
+	if (max <= 0 || max > LOG_MAX)
+		max = LOG_MAX;
+	if (kg_store_log(&entries, &n, x->master->store, &a, from ? strtoull(from, NULL, 10) : 0,
+		    (size_t)max, &err) < 0) {
+		kgd_reply_error(req, &err);
+		return;
+	}
+	struct kg_value *items = kg_arena_alloc(&a, (n + 1) * sizeof(*items));
+	for (size_t i = 0; i < n; i++)
+		items[i] = log_entry(&a, &entries[i]);
+	struct kg_value v = kg_v_obj(&a, "entries", kg_v_array(&a, items, n), (char *)NULL);
+	kgd_reply_value(req, 200, &v);
+}
+
+bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route)
+{
+	static const struct {
+		const char *method, *rest;
+		void (*handle)(struct kg_http_req *req, void *ctx);
+	} routes[] = {
+		{"GET", "ca", handle_ca},
+		{"POST", "join", handle_join},
+		{"POST", "tokens", handle_tokens},
+		{"GET", "log", handle_log},
+	};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(routes); i++) {
+		if (strcmp(routes[i].rest, rest) != 0 ||
+			strcmp(routes[i].method, kg_http_method(req)) != 0)
+			continue;
+		route->handle = routes[i].handle;
+		route->max_body = 64 << 10;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,195 @@
+#include "kgitd/admit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FAULT_LINES 200
+
+void kgd_admitted_free(struct kgd_admitted *a)
+{
+	if (!a)
+		return;
+	kg_arena_release(&a->arena);
+	free(a);
+}
+
+int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_error *err)
+{
+	char *end;
+
+	if (strcmp(text, "force") == 0) {
+		out->force = true;
+	} else if (strcmp(text, "dry-run") == 0) {
+		out->dry_run = true;
+	} else if (strncmp(text, "allow-delete=", 13) == 0) {
+		out->allow_delete = strtol(text + 13, &end, 10);
+		if (end == text + 13 || *end || out->allow_delete < 0)
+			return kg_fail(err, KG_E_BAD_REQUEST,
+				"push option \"%s\": expected a count of objects, as in "
+				"allow-delete=3",
+				text);
+	} else {
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"unknown push option \"%s\"; known are force, allow-delete=N, dry-run",
+			text);
+	}
+	return 0;
+}
+
+/* What reading an unchanged file needs. */
+struct other {
+	struct kgd_master *m;
+	const char *commit, *quarantine;
+};
+
+static int read_other(void *ctx, const char *path, struct kg_buf *out)
+{
+	struct other *o = ctx;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_tree_delta d;
+	struct kg_error err;
+	int rc = kg_store_tree_delta(
+		&d, o->m->store, &a, "", o->commit, o->quarantine, o->m->limits.push_files, &err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < d.nwritten; i++)
+		if (strcmp(d.written[i].path, path) == 0)
+			return kg_store_read_blob(out, o->m->store, d.written[i].blob,
+				o->quarantine, o->m->limits.file_bytes, &err);
+	return -KG_E_NOT_FOUND;
+}
+
+static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const char *old_commit,
+	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
+	struct kg_error *err)
+{
+	bool forward;
+
+	if (!*new_commit)
+		return kg_fail(err, KG_E_INVALID,
+			"main cannot be deleted: it is what the cluster runs. To remove objects, "
+			"delete "
+			"their files");
+	if (strcmp(s->main_commit, old_commit) != 0)
+		return kg_fail(err, KG_E_CONFLICT,
+			"main is at %.12s by now; git pull, then push again", s->main_commit);
+	if (!*old_commit || opts->force)
+		return 0;
+	int rc = kg_store_is_ancestor(&forward, m->store, old_commit, new_commit, quarantine, err);
+	if (rc < 0)
+		return rc;
+	if (!forward)
+		return kg_fail(err, KG_E_INVALID,
+			"this would take back commits of main (it is not a fast-forward). git pull "
+			"first, or, if that is meant, git push --force -o force");
+	return 0;
+}
+
+static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_master *m,
+	struct kg_arena *a, const struct kg_tree_delta *d, const char *quarantine,
+	struct kg_error *err)
+{
+	struct kg_admission_file *files =
+		kg_arena_alloc(a, (d->nwritten + d->nremoved + 1) * sizeof(*files));
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	size_t count = 0;
+
+	for (size_t i = 0; i < d->nremoved; i++)
+		files[count++].path = d->removed[i].path;
+	for (size_t i = 0; i < d->nwritten; i++) {
+		kg_buf_clear(&text);
+		int rc = kg_store_read_blob(
+			&text, m->store, d->written[i].blob, quarantine, m->limits.file_bytes, err);
+		if (rc < 0)
+			return kg_wrap(err, "%s", d->written[i].path);
+		files[count++] = (struct kg_admission_file){
+			.path = d->written[i].path,
+			.text = kg_arena_strndup(a, kg_buf_str(&text), text.len),
+			.len = text.len,
+		};
+	}
+	*out = files;
+	*n = count;
+	return 0;
+}
+
+static void say_faults(struct kg_buf *say, const struct kg_fault_list *faults)
+{
+	for (size_t i = 0; i < faults->len; i++) {
+		if (i == MAX_FAULT_LINES) {
+			kg_buf_addf(say, "... and %zu more\n", faults->len - i + faults->dropped);
+			break;
+		}
+		kg_fault_format(say, &faults->items[i]);
+		if (say->len && say->data[say->len - 1] != '\n')
+			kg_buf_addc(say, '\n');
+	}
+}
+
+static int check_deletions(
+	const struct kg_admission *a, const struct kgd_push_options *opts, struct kg_error *err)
+{
+	if (opts->allow_delete >= 0 && (size_t)opts->allow_delete != a->deleted)
+		return kg_fail(err, KG_E_INVALID,
+			"this deletes %zu objects, but allow-delete names %ld", a->deleted,
+			opts->allow_delete);
+	if (opts->allow_delete < 0 && a->deleted * 2 > a->desired_before)
+		return kg_fail(err, KG_E_INVALID,
+			"this would delete %zu of %zu objects. If that is meant: git push -o "
+			"allow-delete=%zu",
+			a->deleted, a->desired_before, a->deleted);
+	return 0;
+}
+
+static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg_snapshot *s,
+	const char *quarantine, const struct kgd_push_options *opts, struct kg_buf *say,
+	struct kg_error *err)
+{
+	struct kg_arena *a = &out->arena;
+	struct kg_tree_delta delta;
+	struct kg_admission_file *files;
+	struct kg_fault_list faults;
+	size_t nfiles;
+	int rc = check_move(m, s, out->old_commit, out->new_commit, quarantine, opts, err);
+
+	if (rc < 0)
+		return rc;
+	rc = kg_store_tree_delta(&delta, m->store, a, out->old_commit, out->new_commit, quarantine,
+		m->limits.push_files, err);
+	if (rc < 0)
+		return rc;
+	rc = read_files(&files, &nfiles, m, a, &delta, quarantine, err);
+	if (rc < 0)
+		return rc;
+	struct other other = {.m = m, .commit = out->new_commit, .quarantine = quarantine};
+	kg_faults_init(&faults, a);
+	kg_admit(&out->admission, s, files, nfiles, delta.all, read_other, &other, a, &faults);
+	say_faults(say, &faults);
+	size_t errors = kg_faults_errors(&faults);
+	kg_faults_release(&faults);
+	if (errors)
+		return kg_fail(err, KG_E_INVALID, "push refused: %zu fault%s in its manifests",
+			errors, errors == 1 ? "" : "s");
+	return check_deletions(&out->admission, opts, err);
+}
+
+int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const char *old_commit,
+	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
+	struct kg_buf *say, struct kg_error *err)
+{
+	struct kgd_admitted *a = kg_alloc(sizeof(*a));
+	struct kg_snapshot *s = kg_hub_snapshot(m->hub);
+
+	snprintf(a->old_commit, sizeof(a->old_commit), "%s", old_commit);
+	snprintf(a->new_commit, sizeof(a->new_commit), "%s", new_commit);
+	int rc = admit(a, m, s, quarantine, opts, say, err);
+	kg_snapshot_unref(s);
+	if (rc < 0) {
+		kgd_admitted_free(a);
+		return rc;
+	}
+	*out = a;
+	return 0;
+}

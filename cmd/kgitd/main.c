@@ -1,0 +1,420 @@
+/* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
+#include "base/log.h"
+#include "kgitd/master.h"
+#include "pki/pki.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct flags {
+	const char *state, *listen, *advertise, *pod_cidr, *service_cidr;
+	int64_t grace_ms, eviction_ms;
+	bool verbose;
+	struct kgd_limits limits;
+};
+
+static const char usage[] =
+	"usage: kgitd --state DIR [options]\n"
+	"\n"
+	"The master: holds the cluster's repository, admits pushes, schedules, and serves the "
+	"API.\n"
+	"\n"
+	"  --state DIR                  where everything is kept; made at the first start\n"
+	"  --listen HOST:PORT           default 127.0.0.1:6443\n"
+	"  --advertise HOST:PORT        what kubeconfig and clones name; default: --listen's\n"
+	"  --pod-cidr CIDR              pods' addresses; each node gets a /24; default "
+	"10.244.0.0/16\n"
+	"  --service-cidr CIDR          services' addresses; default 10.96.0.0/16\n"
+	"  --node-monitor-grace TIME    silence after which a node is lost; default 40s\n"
+	"  --pod-eviction-timeout TIME  then its pods are replaced after; default 5m\n"
+	"  --max-push-bytes N           of one push; default 1073741824\n"
+	"  --max-manifest-bytes N       of one file; default 4194304\n"
+	"  --max-manifests N            files in main; default 200000\n"
+	"  --max-git-processes N        pushes and fetches at once; default 64\n"
+	"  --verbose                    log more\n"
+	"  --version, --help\n"
+	"\n"
+	"DIR/admin.kubeconfig is the admin's credential, for kgit and kubectl:\n"
+	"  export KUBECONFIG=DIR/admin.kubeconfig\n";
+
+static int bad_flag(const char *name, const char *value, const char *expected)
+{
+	fprintf(stderr, "kgitd: --%s: expected %s, got \"%s\"\n", name, expected, value);
+	return 2;
+}
+
+static int count_flag(size_t *out, const char *name, const char *value)
+{
+	char *end;
+	unsigned long long n = strtoull(value, &end, 10);
+
+	if (end == value || *end || n == 0)
+		return bad_flag(name, value, "a number above 0");
+	*out = (size_t)n;
+	return 0;
+}
+
+static int time_flag(int64_t *out, const char *name, const char *value)
+{
+	if (kg_duration_parse(out, value) < 0 || *out <= 0)
+		return bad_flag(name, value, "a time such as 40s or 5m");
+	return 0;
+}
+
+enum {
+	F_STATE = 256,
+	F_LISTEN,
+	F_ADVERTISE,
+	F_POD_CIDR,
+	F_SERVICE_CIDR,
+	F_GRACE,
+	F_EVICTION,
+	F_PUSH_BYTES,
+	F_FILE_BYTES,
+	F_FILES,
+	F_GIT,
+	F_VERBOSE,
+	F_VERSION,
+	F_HELP
+};
+
+static const struct option options[] = {
+	{"state", required_argument, NULL, F_STATE},
+	{"listen", required_argument, NULL, F_LISTEN},
+	{"advertise", required_argument, NULL, F_ADVERTISE},
+	{"pod-cidr", required_argument, NULL, F_POD_CIDR},
+	{"service-cidr", required_argument, NULL, F_SERVICE_CIDR},
+	{"node-monitor-grace", required_argument, NULL, F_GRACE},
+	{"pod-eviction-timeout", required_argument, NULL, F_EVICTION},
+	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
+	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
+	{"max-manifests", required_argument, NULL, F_FILES},
+	{"max-git-processes", required_argument, NULL, F_GIT},
+	{"verbose", no_argument, NULL, F_VERBOSE},
+	{"version", no_argument, NULL, F_VERSION},
+	{"help", no_argument, NULL, F_HELP},
+	{0},
+};
+
+/* 0: go on. Above 0: exit with that less one. */
+static int parse_flag(struct flags *f, int c, const char *name)
+{
+	switch (c) {
+	case F_STATE:
+		f->state = optarg;
+		return 0;
+	case F_LISTEN:
+		f->listen = optarg;
+		return 0;
+	case F_ADVERTISE:
+		f->advertise = optarg;
+		return 0;
+	case F_POD_CIDR:
+		f->pod_cidr = optarg;
+		return 0;
+	case F_SERVICE_CIDR:
+		f->service_cidr = optarg;
+		return 0;
+	case F_GRACE:
+		return time_flag(&f->grace_ms, name, optarg) ? 3 : 0;
+	case F_EVICTION:
+		return time_flag(&f->eviction_ms, name, optarg) ? 3 : 0;
+	case F_PUSH_BYTES:
+		return count_flag(&f->limits.push_bytes, name, optarg) ? 3 : 0;
+	case F_FILE_BYTES:
+		return count_flag(&f->limits.file_bytes, name, optarg) ? 3 : 0;
+	case F_FILES:
+		return count_flag(&f->limits.push_files, name, optarg) ? 3 : 0;
+	case F_GIT:
+		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
+	case F_VERBOSE:
+		f->verbose = true;
+		return 0;
+	case F_VERSION:
+		printf("kgitd %s\n", KGIT_VERSION);
+		return 1;
+	case F_HELP:
+		fputs(usage, stdout);
+		return 1;
+	default:
+		fputs("kgitd --help lists the flags\n", stderr);
+		return 3;
+	}
+}
+
+static int parse_flags(struct flags *f, int argc, char **argv)
+{
+	int c, index = 0;
+
+	*f = (struct flags){
+		.listen = "127.0.0.1:6443",
+		.pod_cidr = "10.244.0.0/16",
+		.service_cidr = "10.96.0.0/16",
+		.grace_ms = 40000,
+		.eviction_ms = 300000,
+		.limits = {.push_bytes = 1 << 30,
+			.push_files = 200000,
+			.file_bytes = 4 << 20,
+			.git_processes = 64},
+	};
+	while ((c = getopt_long(argc, argv, "h", options, &index)) != -1) {
+		int rc = parse_flag(f, c == 'h' ? F_HELP : c, options[index].name);
+		if (rc)
+			return rc;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "kgitd: unexpected \"%s\"; kgitd --help lists the flags\n",
+			argv[optind]);
+		return 3;
+	}
+	if (!f->state) {
+		fputs("kgitd: --state DIR is needed; kgitd --help lists the flags\n", stderr);
+		return 3;
+	}
+	return 0;
+}
+
+/* ---- what the api asks ---- */
+
+static bool api_lease(void *ctx, const char *node, struct kg_api_lease *out)
+{
+	struct kgd_master *m = ctx;
+
+	out->duration_s = (int)(kgd_nodes_grace_ms(m->nodes) / 1000);
+	return kgd_nodes_lease(m->nodes, node, &out->acquired, &out->renewed);
+}
+
+static bool api_ready(void *ctx, struct kg_buf *why)
+{
+	struct kgd_master *m = ctx;
+	char health[256];
+
+	kgd_writer_health(m->writer, health);
+	kg_buf_adds(why, health);
+	return !*health;
+}
+
+/* ---- starting ---- */
+
+static int open_state(struct kgd_master *m, const struct flags *f, struct kg_error *err)
+{
+	int rc = kg_mkdir_p(f->state, 0700, err);
+
+	if (rc < 0)
+		return rc;
+	m->dir = realpath(f->state, NULL);
+	if (!m->dir)
+		return kg_fail_errno(err, "%s", f->state);
+	m->repo = kg_asprintf("%s/cluster.git", m->dir);
+	char *tokens KG_AUTOFREE = kg_asprintf("%s/tokens", m->dir);
+	return kg_tokens_open(&m->tokens, tokens, err);
+}
+
+static int open_store(struct kgd_master *m, struct kg_error *err)
+{
+	struct kg_store_options opts = {.create = true, .now = kg_realtime_ms()};
+	struct kg_buf notes KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_snapshot *head;
+	int rc = kg_store_open(&m->store, m->repo, &opts, &notes, err);
+
+	if (notes.len)
+		kg_warn("recovered:\n%s", kg_buf_str(&notes));
+	if (rc == 0)
+		rc = kgd_setup_repo(m, err);
+	if (rc == 0)
+		rc = kg_store_load(&head, m->store, err);
+	if (rc < 0)
+		return kg_wrap(err, "%s", m->repo);
+	m->hub = kg_hub_new(head, 0);
+	kg_snapshot_unref(head);
+	return 0;
+}
+
+static int start_writer(struct kgd_master *m, const struct flags *f, struct kg_error *err)
+{
+	struct kgd_writer_options opts = {
+		.store = m->store,
+		.hub = m->hub,
+		.reconcile =
+			{
+				.pod_cidr = f->pod_cidr,
+				.service_cidr = f->service_cidr,
+				.node_port_min = 30000,
+				.node_port_max = 32767,
+				.eviction_timeout_ms = f->eviction_ms,
+			},
+	};
+
+	return kgd_writer_start(&m->writer, &opts, err);
+}
+
+static void make_auth(struct kgd_master *m)
+{
+	m->auth = kg_auth_new();
+	kg_auth_add_certificates(m->auth);
+	kg_auth_add_tokens(m->auth, m->tokens);
+	kg_auth_add_default_authorizers(m->auth);
+}
+
+static void make_nodes(struct kgd_master *m, const struct flags *f)
+{
+	struct kgd_nodes_options opts = {
+		.loop = m->loop,
+		.hub = m->hub,
+		.writer = m->writer,
+		.grace_ms = f->grace_ms,
+		.service_cidr = f->service_cidr,
+		.pod_cidr = f->pod_cidr,
+	};
+
+	m->nodes = kgd_nodes_new(&opts);
+	m->logs = kgd_logs_new(m->nodes);
+}
+
+static void make_api(struct kgd_master *m)
+{
+	struct kg_api_options opts = {
+		.hub = m->hub,
+		.history = &kg_api_store_history,
+		.history_self = m->store,
+		.auth = m->auth,
+		.log_route = kgd_logs_route,
+		.lease = api_lease,
+		.ready = api_ready,
+		.ctx = m,
+		.server_address = m->address,
+	};
+
+	m->api = kg_api_new(&opts);
+}
+
+/* HOST:PORT that clients are told: a wildcard is of no use to them. */
+static char *advertised(const struct flags *f, int port)
+{
+	const char *address = f->advertise ? f->advertise : f->listen;
+	const char *colon = strrchr(address, ':');
+	size_t n = colon ? (size_t)(colon - address) : strlen(address);
+
+	if (f->advertise && colon)
+		return kg_strdup(address);
+	if (n == 0 || strncmp(address, "0.0.0.0", n) == 0 || strncmp(address, "[::]", n) == 0)
+		return kg_asprintf("127.0.0.1:%d", port);
+	return kg_asprintf("%.*s:%d", (int)n, address, port);
+}
+
+static int start_http(struct kgd_master *m, const struct flags *f, const char *cert,
+	const char *key, struct kg_error *err)
+{
+	struct kg_http_server_options opts = {
+		.listen = f->listen,
+		.cert_pem = cert,
+		.key_pem = key,
+		.client_ca_pem = m->ca_pem,
+		.router = kgd_route,
+		.ctx = m,
+	};
+	int rc = kg_http_server_new(&m->http, &opts, err);
+
+	if (rc < 0)
+		return rc;
+	m->address = advertised(f, kg_http_server_port(m->http));
+	return 0;
+}
+
+static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays **strays,
+	struct kg_error *err)
+{
+	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
+	const char *named = f->advertise ? f->advertise : f->listen;
+	int rc = open_state(m, f, err);
+
+	m->limits = f->limits;
+	m->loop = kg_loop_new();
+	if (rc == 0)
+		rc = kgd_setup_pki(m, named, &cert, &key, err);
+	if (rc == 0)
+		rc = open_store(m, err);
+	if (rc == 0)
+		rc = start_writer(m, f, err);
+	if (rc < 0)
+		return rc;
+	make_auth(m);
+	make_nodes(m, f);
+	make_api(m);
+	rc = kgd_pushes_new(&m->pushes, m, err);
+	if (rc == 0)
+		rc = kgd_strays_new(strays, m, err);
+	if (rc == 0)
+		rc = start_http(m, f, cert, key, err);
+	if (rc == 0)
+		rc = kgd_setup_kubeconfig(m, err);
+	return rc;
+}
+
+static void stop(struct kgd_master *m, struct kgd_strays *strays)
+{
+	kgd_strays_free(strays);
+	kgd_pushes_free(m->pushes);
+	kgd_writer_stop(m->writer);
+	kg_http_server_free(m->http);
+	kg_api_free(m->api);
+	kgd_logs_free(m->logs);
+	kgd_nodes_free(m->nodes);
+	kg_auth_free(m->auth);
+	kg_tokens_free(m->tokens);
+	kg_hub_free(m->hub);
+	kg_store_close(m->store);
+	kg_loop_free(m->loop);
+	free(m->dir);
+	free(m->repo);
+	free(m->ca_pem);
+	free(m->ca_key_pem);
+	free(m->address);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+	kg_info("signal %d: stopping; what runs on the nodes goes on", signo);
+	kg_loop_stop(ctx, 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct kgd_master m = {0};
+	struct kgd_strays *strays = NULL;
+	struct kg_error err;
+	struct flags f;
+	int rc = parse_flags(&f, argc, argv);
+
+	if (rc)
+		return rc - 1;
+	if (f.verbose)
+		kg_log_set_level(KG_LOG_DEBUG);
+	/* Few threads allocate much; an arena for each would cost memory for nothing. */
+	mallopt(M_ARENA_MAX, 2);
+	umask(0022);
+	kg_signals_block();
+	kg_kinds_init();
+	rc = start(&m, &f, &strays, &err);
+	if (rc < 0) {
+		kg_error_log("%s", err.msg);
+		stop(&m, strays);
+		return 1;
+	}
+	kg_loop_signal(m.loop, SIGTERM, on_signal, m.loop);
+	kg_loop_signal(m.loop, SIGINT, on_signal, m.loop);
+	malloc_trim(0);
+	printf("kgitd ready at https://%s, revision %llu; export KUBECONFIG=%s/admin.kubeconfig\n",
+		m.address, (unsigned long long)kg_hub_revision(m.hub), m.dir);
+	fflush(stdout);
+	rc = kg_loop_run(m.loop);
+	stop(&m, strays);
+	return rc;
+}

@@ -1,0 +1,95 @@
+/* What the parts of kgitd share: made by main.c, borrowed by everything else. */
+#ifndef KGITD_MASTER_H
+#define KGITD_MASTER_H
+
+#include "api/api.h"
+#include "auth/auth.h"
+#include "http/server.h"
+#include "kgitd/nodes.h"
+#include "kgitd/writer.h"
+#include "store/store.h"
+#include "sys/loop.h"
+#include "watch/hub.h"
+
+struct kgd_logs;
+struct kgd_pushes;
+
+struct kgd_limits {
+	size_t push_bytes;    /* of one push's pack; default 1 GiB */
+	size_t push_files;    /* manifests in a tree; default 200,000 */
+	size_t file_bytes;    /* of one manifest; default 4 MiB */
+	size_t git_processes; /* git children at once; default 64 */
+	int hook_timeout_ms;  /* a push's admission and commit; default 300,000 */
+};
+
+struct kgd_master {
+	char *dir;  /* --state, absolute */
+	char *repo; /* DIR/cluster.git */
+	char *ca_pem, *ca_key_pem;
+	char ca_pin[80];
+	char *address; /* "127.0.0.1:6443": as listened on */
+	struct kgd_limits limits;
+	struct kg_loop *loop;
+	struct kg_store *store;
+	struct kg_hub *hub;
+	struct kgd_writer *writer;
+	struct kgd_nodes *nodes;
+	struct kgd_logs *logs;
+	struct kgd_pushes *pushes;
+	struct kg_tokens *tokens;
+	struct kg_auth *auth;
+	struct kg_api *api;
+	struct kg_http_server *http;
+};
+
+/* Per-request data hung on the request by the router. */
+struct kgd_exchange {
+	struct kgd_master *master;
+	struct kg_user user;
+	char node[254]; /* /kgit/v1/nodes/NAME */
+	char id[64];    /* .../streams/ID */
+	void *state;    /* the handler's own, freed in its done */
+};
+static inline struct kgd_exchange *kgd_exchange(const struct kg_http_req *req)
+{
+	return kg_http_user(req);
+}
+
+/* Replies with a Status made of the error. */
+void kgd_reply_error(struct kg_http_req *req, const struct kg_error *err);
+void kgd_reply_value(struct kg_http_req *req, int status, const struct kg_value *v);
+
+/* The router of the HTTPS server (routes.c). */
+kg_http_router kgd_route;
+
+/* Fill the route for their paths; false: no such path. */
+bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_view_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+
+/* ---- logs of pods, fetched from their nodes (logs.c) ---- */
+struct kgd_logs *kgd_logs_new(struct kgd_nodes *nodes);
+void kgd_logs_free(struct kgd_logs *logs);
+/* As kg_api_options.log_route; ctx is the kgd_master. */
+void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *user,
+	const struct kg_object *pod, struct kg_http_route *route);
+/* The node's end: POST .../streams/ID. */
+void kgd_logs_upload_route(struct kg_http_req *req, struct kg_http_route *route);
+
+/* ---- pushes: the hooks' socket and admission (hooks.c, admit.c) ---- */
+int kgd_pushes_new(struct kgd_pushes **out, struct kgd_master *m, struct kg_error *err);
+void kgd_pushes_free(struct kgd_pushes *pushes);
+
+/* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */
+int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
+	struct kg_error *err);
+int kgd_setup_repo(struct kgd_master *m, struct kg_error *err);
+int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err);
+
+/* Watches refs/heads/main for moves by other roads and sets it back (strays.c). */
+struct kgd_strays;
+int kgd_strays_new(struct kgd_strays **out, struct kgd_master *m, struct kg_error *err);
+void kgd_strays_free(struct kgd_strays *s);
+
+#endif

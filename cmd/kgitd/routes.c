@@ -1,0 +1,125 @@
+/* Every request comes through here: who asks, may they, and whose path it is. */
+#include "kgitd/master.h"
+#include "value/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kgd_reply_value(struct kg_http_req *req, int status, const struct kg_value *v)
+{
+	struct kg_buf out = KG_BUF_INIT;
+
+	kg_json_write(&out, v);
+	kg_buf_addc(&out, '\n');
+	kg_http_reply(req, status, "application/json", &out);
+}
+
+void kgd_reply_error(struct kg_http_req *req, const struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = kg_v_obj(&a, "kind", kg_v_lit("Status"), "apiVersion", kg_v_lit("v1"),
+		"metadata", kg_v_object(&a, NULL, 0), "status", kg_v_lit("Failure"), "message",
+		kg_v_str(&a, err->msg), "reason", kg_v_lit(kg_code_reason(err->code)), "code",
+		kg_v_int(kg_code_http(err->code)), (char *)NULL);
+
+	kgd_reply_value(req, kg_code_http(err->code), &v);
+}
+
+/* The git client asks for a password only when it is told so. */
+static void reply_unauthorized(struct kg_http_req *req, struct kg_error *err, bool git)
+{
+	if (git) {
+		kg_http_set_header(req, "WWW-Authenticate", "Basic realm=\"kgit\"");
+		kg_http_reply_text(
+			req, 401, "kgit: a credential is needed; `kgit clone` sets one up\n");
+		return;
+	}
+	kgd_reply_error(req, err);
+}
+
+static bool authenticate(struct kgd_exchange *x, struct kg_http_req *req, struct kg_error *err)
+{
+	struct kg_credentials c = {
+		.cert_cn = kg_http_peer_cn(req),
+		.cert_orgs = kg_http_peer_orgs(req),
+		.authorization = kg_http_header(req, "Authorization"),
+	};
+
+	return kg_auth_authenticate(x->master->auth, &x->user, &c, kg_realtime_ms(), err) == 0;
+}
+
+static bool authorize_path(
+	struct kgd_exchange *x, const char *verb, const char *path, struct kg_error *err)
+{
+	struct kg_attributes a = {.verb = verb, .path = path};
+
+	return kg_auth_authorize(x->master->auth, &x->user, &a, err) == 0;
+}
+
+static const char *after(const char *path, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(path, prefix, n) == 0 ? path + n : NULL;
+}
+
+/* NAME/REST or NAME.git/REST of /kgit/v1/nodes/. */
+static bool node_paths(struct kgd_exchange *x, struct kg_http_req *req, const char *rest,
+	struct kg_http_route *route)
+{
+	const char *slash = strchr(rest, '/');
+	size_t n = slash ? (size_t)(slash - rest) : 0;
+	bool git = n > 4 && strncmp(slash - 4, ".git", 4) == 0;
+
+	if (git)
+		n -= 4;
+	if (n == 0 || n >= sizeof(x->node))
+		return false;
+	memcpy(x->node, rest, n);
+	x->node[n] = '\0';
+	return git ? kgd_view_git_route(req, slash + 1, route)
+		   : kgd_node_route(req, slash + 1, route);
+}
+
+static const char *git_verb(struct kg_http_req *req)
+{
+	const char *service = kg_http_query(req, "service");
+	bool push = strstr(kg_http_path(req), "git-receive-pack") ||
+		    (service && strcmp(service, "git-receive-pack") == 0);
+
+	return push ? "push" : "fetch";
+}
+
+bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
+{
+	struct kgd_exchange *x = kg_alloc(sizeof(*x));
+	const char *path = kg_http_path(req), *rest;
+	bool git = after(path, "/cluster.git/") != NULL;
+	struct kg_error err;
+
+	x->master = ctx;
+	kg_http_set_user(req, x, free);
+	if (!authenticate(x, req, &err)) {
+		reply_unauthorized(req, &err, git);
+		return true;
+	}
+	if (git && strcmp(x->user.name, "system:anonymous") == 0) {
+		reply_unauthorized(req, NULL, true);
+		return true;
+	}
+	if (kg_api_route(x->master->api, req, &x->user, route))
+		return true;
+	const char *verb =
+		git ? git_verb(req) : (strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create");
+	if (!authorize_path(x, verb, path, &err)) {
+		kgd_reply_error(req, &err);
+		return true;
+	}
+	if ((rest = after(path, "/cluster.git/")))
+		return kgd_git_route(req, rest, route);
+	if ((rest = after(path, "/kgit/v1/nodes/")))
+		return node_paths(x, req, rest, route);
+	if ((rest = after(path, "/kgit/v1/")))
+		return kgd_admin_route(req, rest, route);
+	return false;
+}

@@ -1,0 +1,250 @@
+/* First start and every start: certificates, the admin's kubeconfig, hooks in the repository. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "kgitd/master.h"
+#include "pki/pki.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DAY_MS        (24LL * 3600 * 1000)
+#define CERT_DAYS     365
+#define RENEW_DAYS    30
+#define MAX_PEM       (64 << 10)
+#define CLOCK_SKEW_MS (5LL * 60 * 1000)
+
+static char *in_dir(const struct kgd_master *m, const char *name)
+{
+	return kg_asprintf("%s/%s", m->dir, name);
+}
+
+static int read_pem(char **out, const struct kgd_master *m, const char *name, struct kg_error *err)
+{
+	char *path KG_AUTOFREE = in_dir(m, name);
+	struct kg_buf text = KG_BUF_INIT;
+	int rc = kg_file_read(&text, path, MAX_PEM, err);
+
+	if (rc == 0)
+		*out = kg_buf_steal(&text);
+	else
+		kg_buf_release(&text);
+	return rc;
+}
+
+static int write_pem(const struct kgd_master *m, const char *name, const char *pem, mode_t mode,
+	struct kg_error *err)
+{
+	char *path KG_AUTOFREE = in_dir(m, name);
+
+	return kg_file_write(path, pem, strlen(pem), mode, err);
+}
+
+static bool present(const struct kgd_master *m, const char *name)
+{
+	char *path KG_AUTOFREE = in_dir(m, name);
+
+	return kg_path_exists(path);
+}
+
+/* The key is written first: a certificate whose key was lost would be of no use. */
+static int setup_ca(struct kgd_master *m, struct kg_error *err)
+{
+	int rc;
+
+	if (!present(m, "pki/ca.crt")) {
+		rc = kg_pki_ca_new(&m->ca_pem, &m->ca_key_pem, "kgit", kg_realtime_ms(), err);
+		if (rc == 0)
+			rc = write_pem(m, "pki/ca.key", m->ca_key_pem, 0600, err);
+		if (rc == 0)
+			rc = write_pem(m, "pki/ca.crt", m->ca_pem, 0644, err);
+	} else {
+		rc = read_pem(&m->ca_pem, m, "pki/ca.crt", err);
+		if (rc == 0)
+			rc = read_pem(&m->ca_key_pem, m, "pki/ca.key", err);
+	}
+	return rc == 0 ? kg_pki_pin(m->ca_pin, m->ca_pem, err) : rc;
+}
+
+/* HOST of "HOST:PORT", brackets off. */
+static char *host_of(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	size_t n = colon ? (size_t)(colon - address) : strlen(address);
+
+	if (n >= 2 && address[0] == '[' && address[n - 1] == ']')
+		return kg_strndup(address + 1, n - 2);
+	return kg_strndup(address, n);
+}
+
+static int issue_server(
+	struct kgd_master *m, const char *listen, char **cert, char **key, struct kg_error *err)
+{
+	char *host KG_AUTOFREE = host_of(listen);
+	char name[256] = "";
+	const char *sans[12];
+	size_t n = 0;
+	kg_time now = kg_realtime_ms();
+
+	gethostname(name, sizeof(name) - 1);
+	sans[n++] = "localhost";
+	sans[n++] = "127.0.0.1";
+	sans[n++] = "::1";
+	sans[n++] = "10.96.0.1";
+	sans[n++] = "kubernetes";
+	sans[n++] = "kubernetes.default";
+	sans[n++] = "kubernetes.default.svc";
+	if (*name)
+		sans[n++] = name;
+	if (*host && strcmp(host, "127.0.0.1") != 0 && strcmp(host, "localhost") != 0 &&
+		strcmp(host, "::1") != 0)
+		sans[n++] = host;
+	sans[n] = NULL;
+	struct kg_pki_cert c = {
+		.cn = "kgitd",
+		.sans = sans,
+		.server = true,
+		.not_before = now - CLOCK_SKEW_MS,
+		.not_after = now + CERT_DAYS * DAY_MS,
+	};
+	int rc = kg_pki_key_new(key, err);
+	return rc == 0 ? kg_pki_issue(cert, m->ca_pem, m->ca_key_pem, *key, &c, err) : rc;
+}
+
+/* The server's certificate is made anew at every start: it costs a millisecond, never expires
+ * unseen, and names what is listened on now. */
+int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
+	struct kg_error *err)
+{
+	char *dir KG_AUTOFREE = in_dir(m, "pki");
+	int rc = kg_mkdir_p(dir, 0700, err);
+
+	if (rc == 0)
+		rc = setup_ca(m, err);
+	if (rc == 0)
+		rc = issue_server(m, listen, cert_pem, key_pem, err);
+	if (rc == 0)
+		rc = write_pem(m, "pki/server.key", *key_pem, 0600, err);
+	if (rc == 0)
+		rc = write_pem(m, "pki/server.crt", *cert_pem, 0644, err);
+	return rc < 0 ? kg_wrap(err, "certificates in %s", dir) : 0;
+}
+
+/* ---- the admin ---- */
+
+static bool still_good(const char *cert)
+{
+	kg_time until;
+	struct kg_error err;
+
+	return kg_pki_not_after(&until, cert, &err) == 0 &&
+	       until - kg_realtime_ms() > RENEW_DAYS * DAY_MS;
+}
+
+static int admin_cert(struct kgd_master *m, char **cert, char **key, struct kg_error *err)
+{
+	static const char *const orgs[] = {"system:masters", NULL};
+	kg_time now = kg_realtime_ms();
+	struct kg_pki_cert c = {
+		.cn = "admin",
+		.orgs = orgs,
+		.client = true,
+		.not_before = now - CLOCK_SKEW_MS,
+		.not_after = now + CERT_DAYS * DAY_MS,
+	};
+
+	if (present(m, "pki/admin.crt") && present(m, "pki/admin.key")) {
+		int rc = read_pem(cert, m, "pki/admin.crt", err);
+		if (rc == 0)
+			rc = read_pem(key, m, "pki/admin.key", err);
+		if (rc < 0 || still_good(*cert))
+			return rc;
+		free(kg_steal(cert));
+		free(kg_steal(key));
+	}
+	int rc = kg_pki_key_new(key, err);
+	if (rc == 0)
+		rc = kg_pki_issue(cert, m->ca_pem, m->ca_key_pem, *key, &c, err);
+	if (rc == 0)
+		rc = write_pem(m, "pki/admin.key", *key, 0600, err);
+	if (rc == 0)
+		rc = write_pem(m, "pki/admin.crt", *cert, 0644, err);
+	return rc;
+}
+
+int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err)
+{
+	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	char *path KG_AUTOFREE = in_dir(m, "admin.kubeconfig");
+	int rc = admin_cert(m, &cert, &key, err);
+
+	if (rc < 0)
+		return kg_wrap(err, "the admin's certificate");
+	char *ca64 KG_AUTOFREE = kg_base64_encode(m->ca_pem, strlen(m->ca_pem));
+	char *cert64 KG_AUTOFREE = kg_base64_encode(cert, strlen(cert));
+	char *key64 KG_AUTOFREE = kg_base64_encode(key, strlen(key));
+	kg_buf_addf(&text,
+		"apiVersion: v1\n"
+		"kind: Config\n"
+		"clusters:\n"
+		"- name: kgit\n"
+		"  cluster:\n"
+		"    certificate-authority-data: %s\n"
+		"    server: https://%s\n"
+		"users:\n"
+		"- name: admin\n"
+		"  user:\n"
+		"    client-certificate-data: %s\n"
+		"    client-key-data: %s\n"
+		"contexts:\n"
+		"- name: kgit\n"
+		"  context:\n"
+		"    cluster: kgit\n"
+		"    user: admin\n"
+		"current-context: kgit\n",
+		ca64, m->address, cert64, key64);
+	return kg_file_write(path, text.data, text.len, 0600, err);
+}
+
+/* ---- hooks ---- */
+
+static int link_hook(const char *repo, const char *name, const char *target, struct kg_error *err)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/hooks/%s", repo, name);
+	char *tmp KG_AUTOFREE = kg_asprintf("%s/hooks/.%s.new", repo, name);
+	char now[4096];
+	ssize_t n = readlink(path, now, sizeof(now) - 1);
+
+	if (n > 0) {
+		now[n] = '\0';
+		if (strcmp(now, target) == 0)
+			return 0;
+	}
+	unlink(tmp);
+	if (symlink(target, tmp) < 0 || rename(tmp, path) < 0)
+		return kg_fail_errno(err, "link the hook %s to %s", path, target);
+	return 0;
+}
+
+int kgd_setup_repo(struct kgd_master *m, struct kg_error *err)
+{
+	char *self KG_AUTOFREE = kg_self_dir();
+	char *hook KG_AUTOFREE = kg_asprintf("%s/kgit-hook", self);
+	char *hooks KG_AUTOFREE = kg_asprintf("%s/hooks", m->repo);
+	int rc = kg_mkdir_p(hooks, 0755, err);
+
+	if (rc < 0)
+		return rc;
+	if (access(hook, X_OK) < 0)
+		return kg_fail_errno(err, "%s (it must lie beside kgitd)", hook);
+	rc = link_hook(m->repo, "pre-receive", hook, err);
+	if (rc == 0)
+		rc = link_hook(m->repo, "proc-receive", hook, err);
+	if (rc == 0)
+		rc = kg_sync_dir(hooks, err);
+	return rc;
+}

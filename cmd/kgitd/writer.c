@@ -1,0 +1,486 @@
+#include "kgitd/writer.h"
+
+#include "base/log.h"
+#include "base/map.h"
+#include "kgitd/clock.h"
+#include "sys/loop.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Lines of the plan that a commit message keeps; the rest is counted there. */
+#define MESSAGE_LINES 200
+#define PUSH_LINES    400
+/* How long the writer waits before it tries again to commit what timers made due. */
+#define RETRY_MS 1000
+
+struct kgd_writer {
+	struct kg_store *store;
+	struct kg_hub *hub;
+	struct kg_reconcile_options ropts;
+	struct kg_reconcile_state *state;
+	struct kgd_clock clock;
+	kg_time wake_at; /* cluster time */
+	pthread_t thread;
+	size_t max_pending;
+
+	pthread_mutex_t lock; /* what follows */
+	pthread_cond_t cond;
+	struct kgd_request *head, **tail;
+	size_t pending;
+	bool stop;
+	char health[256];
+};
+
+/* The requests that one commit answers, and the inputs made of them. */
+struct batch {
+	struct kgd_request *requests; /* in order of arrival */
+	struct kgd_request *push;     /* the one push among them, or NULL */
+	struct kg_input_node *nodes;
+	struct kg_input_liveness *liveness;
+	struct kg_input_pod_status *pods;
+	struct kg_inputs inputs;
+	bool full;
+};
+
+struct kgd_request *kgd_request_new(enum kgd_request_type type)
+{
+	struct kgd_request *req = kg_alloc(sizeof(*req));
+
+	req->type = type;
+	return req;
+}
+
+void kgd_request_free(struct kgd_request *req)
+{
+	if (!req)
+		return;
+	kg_buf_release(&req->push.plan);
+	kg_arena_release(&req->arena);
+	free(req);
+}
+
+static void answer(struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err)
+{
+	if (req->done)
+		req->done(req, rc, revision, err);
+	kgd_request_free(req);
+}
+
+static void answer_all(struct batch *b, int rc, uint64_t revision, const struct kg_error *err)
+{
+	while (b->requests) {
+		struct kgd_request *req = b->requests;
+
+		b->requests = req->next;
+		answer(req, rc, revision, err);
+	}
+	b->push = NULL;
+}
+
+/* ---- a batch's inputs: of several words on one thing the last one counts ---- */
+
+static void *last_by_name(struct kg_map *seen, const char *name, void *item)
+{
+	void *slot = kg_map_get(seen, name);
+
+	if (!slot)
+		kg_map_put(seen, name, item);
+	return slot;
+}
+
+static void add_node(struct batch *b, struct kg_map *seen, const struct kgd_request *req)
+{
+	struct kg_input_node *slot =
+		last_by_name(seen, req->node.name, &b->nodes[b->inputs.nnodes]);
+
+	if (!slot)
+		slot = &b->nodes[b->inputs.nnodes++];
+	*slot = req->node;
+}
+
+static void add_liveness(struct batch *b, struct kg_map *seen, const struct kgd_request *req)
+{
+	struct kg_input_liveness *slot =
+		last_by_name(seen, req->liveness.name, &b->liveness[b->inputs.nliveness]);
+
+	if (!slot)
+		slot = &b->liveness[b->inputs.nliveness++];
+	*slot = req->liveness;
+}
+
+static void add_pods(struct batch *b, struct kg_map *seen, const struct kgd_request *req)
+{
+	for (size_t i = 0; i < req->npods; i++) {
+		const struct kg_input_pod_status *p = &req->pods[i];
+		struct kg_input_pod_status *slot =
+			last_by_name(seen, p->uid, &b->pods[b->inputs.npods]);
+
+		if (!slot)
+			slot = &b->pods[b->inputs.npods++];
+		else if (slot->gone)
+			continue; /* gone is final */
+		*slot = *p;
+	}
+}
+
+static void batch_inputs(struct batch *b, kg_time now)
+{
+	struct kg_map nodes KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
+	struct kg_map liveness KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
+	struct kg_map pods KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
+	size_t n = 1, npods = 1;
+
+	for (struct kgd_request *r = b->requests; r; r = r->next) {
+		n++;
+		npods += r->npods;
+	}
+	b->nodes = kg_alloc(n * sizeof(*b->nodes));
+	b->liveness = kg_alloc(n * sizeof(*b->liveness));
+	b->pods = kg_alloc(npods * sizeof(*b->pods));
+	b->inputs = (struct kg_inputs){.now = now, .full = b->full};
+	for (struct kgd_request *r = b->requests; r; r = r->next) {
+		if (r->type == KGD_NODE)
+			add_node(b, &nodes, r);
+		else if (r->type == KGD_LIVENESS)
+			add_liveness(b, &liveness, r);
+		else if (r->type == KGD_POD_STATUSES)
+			add_pods(b, &pods, r);
+	}
+	b->inputs.nodes = b->nodes;
+	b->inputs.liveness = b->liveness;
+	b->inputs.pods = b->pods;
+	if (b->push) {
+		b->inputs.desired = b->push->push.admission->desired;
+		b->inputs.ndesired = b->push->push.admission->n;
+	}
+}
+
+static void batch_release(struct batch *b)
+{
+	free(b->nodes);
+	free(b->liveness);
+	free(b->pods);
+	*b = (struct batch){0};
+}
+
+/* ---- one commit ---- */
+
+static int check_main(struct kgd_writer *w, const struct kg_snapshot *s, const struct kgd_push *p,
+	struct kg_error *err)
+{
+	char now[41];
+	int rc = kg_store_get_main(w->store, now, err);
+
+	if (rc < 0)
+		return rc;
+	if (strcmp(s->main_commit, p->old_commit) != 0 || strcmp(now, p->old_commit) != 0)
+		return kg_fail(err, KG_E_CONFLICT, "fetch first: main has moved to %.12s meanwhile",
+			s->main_commit);
+	return 0;
+}
+
+static void describe(struct kg_buf *message, const struct batch *b, const struct kg_changes *c)
+{
+	struct kg_plan_options opts = {.max_lines = MESSAGE_LINES};
+
+	if (b->push)
+		kg_buf_addf(message, "push by %s: main is %.12s\n\n", b->push->push.user,
+			b->push->push.new_commit);
+	else if (b->inputs.nnodes)
+		kg_buf_addf(message, "node %s registered\n\n", b->inputs.nodes[0].name);
+	else if (b->inputs.nliveness)
+		kg_buf_addf(message, "node %s is %s\n\n", b->inputs.liveness[0].name,
+			b->inputs.liveness[0].ready ? "ready" : "lost");
+	else if (b->inputs.npods)
+		kg_buf_addf(message, "status of %zu pod%s\n\n", b->inputs.npods,
+			b->inputs.npods == 1 ? "" : "s");
+	else
+		kg_buf_adds(message, "what was due by the clock\n\n");
+	kg_plan_write(message, c, &opts);
+}
+
+static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
+	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
+{
+	struct kg_buf message KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf author KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_store_commit c = {.next = next, .prev = prev, .changes = changes};
+
+	describe(&message, b, changes);
+	c.message = kg_buf_str(&message);
+	if (b->push) {
+		kg_buf_addf(&author, "%s <%s@kgit>", b->push->push.user, b->push->push.user);
+		c.author = kg_buf_str(&author);
+		c.parent2 = b->push->push.new_commit;
+	}
+	int rc = kg_store_commit(w->store, &c, err);
+	if (rc < 0)
+		return rc;
+	if (b->push) {
+		const struct kgd_push *p = &b->push->push;
+
+		/* The state commit is the commit point; main follows. Where that fails, the next
+		 * start (or the watch on main) makes main agree. */
+		struct kg_error main_err;
+		if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &main_err) < 0)
+			kg_error_log("revision %llu is committed, but main could not follow: %s",
+				(unsigned long long)next->revision, main_err.msg);
+	}
+	return 0;
+}
+
+static void plan_text(struct kgd_request *push, const struct kg_changes *changes)
+{
+	struct kg_plan_options opts = {.max_lines = PUSH_LINES};
+
+	if (push)
+		kg_plan_write(&push->push.plan, changes, &opts);
+}
+
+static void renew_state(struct kgd_writer *w, const struct kg_snapshot *s)
+{
+	kg_reconcile_state_free(w->state);
+	w->state = kg_reconcile_state_new(s, &w->ropts);
+}
+
+static void set_health(struct kgd_writer *w, const char *text)
+{
+	pthread_mutex_lock(&w->lock);
+	snprintf(w->health, sizeof(w->health), "%s", text);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Applies a batch: 0 and *revision, or an error after which nothing has changed. */
+static int apply(struct kgd_writer *w, struct batch *b, uint64_t *revision, struct kg_error *err)
+{
+	struct kg_snapshot *prev = kg_hub_snapshot(w->hub);
+	kg_time now = kgd_clock_read(&w->clock, kg_realtime_ms(), kg_monotonic_ms());
+	struct kg_snapshot *next = NULL;
+	struct kg_changes changes = {0};
+	bool dry = b->push && b->push->push.dry_run;
+	int rc;
+
+	*revision = prev->revision;
+	batch_inputs(b, now);
+	if (b->push && (rc = check_main(w, prev, &b->push->push, err)) < 0) {
+		kg_snapshot_unref(prev);
+		return rc;
+	}
+	struct kg_txn *txn = kg_txn_new(prev);
+	kg_txn_set_time(txn, now);
+	if (b->push)
+		kg_txn_set_main(txn, b->push->push.new_commit);
+	rc = kg_reconcile(w->state, txn, &b->inputs, &w->wake_at, err);
+	if (rc < 0) {
+		kg_txn_free(txn);
+		renew_state(w, prev);
+		w->wake_at = now + RETRY_MS;
+		kg_snapshot_unref(prev);
+		return rc;
+	}
+	kg_txn_finish(txn, &next, &changes);
+	plan_text(b->push, &changes);
+	if (dry || (changes.len == 0 && !b->push)) {
+		if (dry)
+			renew_state(w, prev);
+		goto out;
+	}
+	rc = commit(w, b, prev, next, &changes, err);
+	if (rc < 0) {
+		set_health(w, err->msg);
+		renew_state(w, prev);
+		w->wake_at = now + RETRY_MS;
+		goto out;
+	}
+	set_health(w, "");
+	*revision = next->revision;
+	kg_hub_publish(w->hub, kg_commit_event_new(next->revision, next->time, &changes, next));
+out:
+	kg_changes_release(&changes);
+	kg_snapshot_unref(next);
+	kg_snapshot_unref(prev);
+	return rc;
+}
+
+/* One bad request must not take the others with it: where a batch fails, each goes alone. */
+static void apply_batch(struct kgd_writer *w, struct batch *b)
+{
+	struct kg_error err;
+	uint64_t revision;
+	int rc = apply(w, b, &revision, &err);
+
+	if (rc == 0 || !b->requests || !b->requests->next) {
+		if (rc < 0 && !b->requests)
+			kg_error_log("reconcile on the clock: %s", err.msg);
+		answer_all(b, rc, revision, &err);
+		batch_release(b);
+		return;
+	}
+	struct kgd_request *list = b->requests;
+	batch_release(b);
+	while (list) {
+		struct kgd_request *req = list;
+		struct batch one = {.requests = req, .push = req->type == KGD_PUSH ? req : NULL};
+
+		list = req->next;
+		req->next = NULL;
+		kg_buf_clear(&req->push.plan);
+		rc = apply(w, &one, &revision, &err);
+		answer_all(&one, rc, revision, &err);
+		batch_release(&one);
+	}
+}
+
+/* ---- the thread ---- */
+
+/* Takes what is pending up to and with the first push: the next push is a commit of its own. */
+static void take(struct kgd_writer *w, struct batch *b)
+{
+	struct kgd_request **end = &w->head;
+
+	while (*end) {
+		w->pending--;
+		if ((*end)->type == KGD_PUSH) {
+			b->push = *end;
+			end = &(*end)->next;
+			break;
+		}
+		end = &(*end)->next;
+	}
+	b->requests = w->head;
+	w->head = *end;
+	*end = NULL;
+	if (!w->head)
+		w->tail = &w->head;
+}
+
+/* Waits for requests or for wake_at. False: stop. */
+static bool wait_for_work(struct kgd_writer *w)
+{
+	bool go;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->head && !w->stop) {
+		if (w->wake_at == KG_TIME_NEVER) {
+			pthread_cond_wait(&w->cond, &w->lock);
+			continue;
+		}
+		kg_time now = kgd_clock_read(&w->clock, kg_realtime_ms(), kg_monotonic_ms());
+		if (now >= w->wake_at)
+			break;
+		int64_t in = w->wake_at - now;
+		struct timespec ts;
+		/* A slewed clock may run a tenth slower: wake up again and look. */
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_sec += in / 1000;
+		ts.tv_nsec += (in % 1000) * 1000000;
+		if (ts.tv_nsec >= 1000000000) {
+			ts.tv_sec++;
+			ts.tv_nsec -= 1000000000;
+		}
+		pthread_cond_timedwait(&w->cond, &w->lock, &ts);
+	}
+	go = w->head || !w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return go;
+}
+
+static void *run(void *arg)
+{
+	struct kgd_writer *w = arg;
+
+	while (wait_for_work(w)) {
+		struct batch b = {0};
+
+		pthread_mutex_lock(&w->lock);
+		take(w, &b);
+		pthread_mutex_unlock(&w->lock);
+		apply_batch(w, &b);
+	}
+	return NULL;
+}
+
+int kgd_writer_start(
+	struct kgd_writer **out, const struct kgd_writer_options *opts, struct kg_error *err)
+{
+	struct kgd_writer *w = kg_alloc(sizeof(*w));
+	struct kg_snapshot *head = kg_hub_snapshot(opts->hub);
+	struct batch first = {.full = true};
+	uint64_t revision;
+	pthread_condattr_t attr;
+
+	w->store = opts->store;
+	w->hub = opts->hub;
+	w->ropts = opts->reconcile;
+	w->max_pending = opts->max_pending ? opts->max_pending : 100000;
+	w->wake_at = KG_TIME_NEVER;
+	w->tail = &w->head;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	kgd_clock_start(&w->clock, head->time, kg_realtime_ms(), kg_monotonic_ms());
+	w->state = kg_reconcile_state_new(head, &w->ropts);
+	kg_snapshot_unref(head);
+
+	int rc = apply(w, &first, &revision, err);
+	batch_release(&first);
+	if (rc == 0 && pthread_create(&w->thread, NULL, run, w) != 0)
+		rc = kg_fail(err, KG_E_IO, "start the writer's thread");
+	if (rc < 0) {
+		kg_reconcile_state_free(w->state);
+		free(w);
+		return rc;
+	}
+	*out = w;
+	return 0;
+}
+
+void kgd_writer_stop(struct kgd_writer *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	kg_reconcile_state_free(w->state);
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)
+{
+	bool refused;
+
+	pthread_mutex_lock(&w->lock);
+	refused = w->stop || w->pending >= w->max_pending;
+	if (!refused) {
+		req->next = NULL;
+		*w->tail = req;
+		w->tail = &req->next;
+		w->pending++;
+		pthread_cond_signal(&w->cond);
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (refused) {
+		struct kg_error err;
+		int rc = kg_fail(&err, KG_E_TOO_MANY,
+			"the writer has %zu requests pending; try again", w->max_pending);
+
+		answer(req, rc, 0, &err);
+	}
+}
+
+void kgd_writer_health(struct kgd_writer *w, char out[256])
+{
+	pthread_mutex_lock(&w->lock);
+	memcpy(out, w->health, sizeof(w->health));
+	pthread_mutex_unlock(&w->lock);
+}

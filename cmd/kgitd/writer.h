@@ -1,0 +1,65 @@
+/*
+ * The writer: the one thread that reconciles and commits. Others hand it requests; it takes all
+ * that is pending, applies it in memory, commits once (one commit a push, everything else folded
+ * in), publishes, and only then answers.
+ */
+#ifndef KGITD_WRITER_H
+#define KGITD_WRITER_H
+
+#include "reconcile/admission.h"
+#include "reconcile/reconcile.h"
+#include "store/store.h"
+#include "watch/hub.h"
+
+enum kgd_request_type { KGD_PUSH, KGD_NODE, KGD_LIVENESS, KGD_POD_STATUSES, KGD_MAIN_MOVED };
+
+struct kgd_push {
+	const char *user;    /* who pushed: "admin" */
+	char old_commit[41]; /* what main must be; "" for absent */
+	char new_commit[41];
+	bool dry_run;
+	const struct kg_admission *admission;
+	/* Out: the plan as text lines for the pusher, whether or not it was a dry run. */
+	struct kg_buf plan;
+};
+
+/*
+ * One request. The maker allocates it with kgd_request_new, fills it from its arena and submits;
+ * `done` is called once on the writer's thread, after which the request is freed.
+ */
+struct kgd_request {
+	enum kgd_request_type type;
+	struct kg_arena arena; /* owns everything below */
+	struct kgd_push push;
+	struct kg_input_node node;
+	struct kg_input_liveness liveness;
+	struct kg_input_pod_status *pods;
+	size_t npods;
+	/* rc 0: committed (or nothing to commit) as of `revision`. */
+	void (*done)(
+		struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err);
+	void *ctx;
+	struct kgd_request *next;
+};
+struct kgd_request *kgd_request_new(enum kgd_request_type type);
+void kgd_request_free(struct kgd_request *req);
+
+struct kgd_writer;
+struct kgd_writer_options {
+	struct kg_store *store; /* borrowed */
+	struct kg_hub *hub;     /* borrowed */
+	struct kg_reconcile_options reconcile;
+	size_t max_pending; /* requests; default 100,000: more are refused with KG_E_TOO_MANY */
+};
+/* Starts the thread: brings the head to a fixpoint first (what was due while kgitd was away).
+ * Fails where that commit fails. */
+int kgd_writer_start(
+	struct kgd_writer **out, const struct kgd_writer_options *opts, struct kg_error *err);
+/* Finishes what is pending, then ends the thread. */
+void kgd_writer_stop(struct kgd_writer *w);
+/* Takes over the request; refused ones are answered at once on the caller's thread. */
+void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req);
+/* The last error of the store that still holds ("" while all is well): /readyz. */
+void kgd_writer_health(struct kgd_writer *w, char out[256]);
+
+#endif
