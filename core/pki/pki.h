@@ -14,9 +14,9 @@ int kg_pki_ca_new(char **cert_pem, char **key_pem, const char *cn, kg_time now,
 
 struct kg_pki_cert {
 	const char *cn;
-	const char *const *orgs;  /* NULL-terminated, or NULL */
-	const char *const *sans;  /* DNS names and IP addresses, NULL-terminated, or NULL */
-	bool server, client;      /* extended key usage */
+	const char *const *orgs; /* NULL-terminated, or NULL */
+	const char *const *sans; /* DNS names and IP addresses, NULL-terminated, or NULL */
+	bool server, client;     /* extended key usage */
 	kg_time not_before, not_after;
 };
 int kg_pki_issue(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem,
