@@ -14,17 +14,17 @@
 #include <stddef.h>
 
 struct kg_user {
-	char name[254];          /* "system:anonymous" where nobody */
+	char name[254]; /* "system:anonymous" where nobody */
 	char groups[16][254];
 	unsigned ngroups;
-	char node[254];          /* set for system:node:NAME */
+	char node[254]; /* set for system:node:NAME */
 };
 bool kg_user_in_group(const struct kg_user *u, const char *group);
 
 struct kg_credentials {
-	const char *cert_cn;              /* verified client certificate, or NULL */
+	const char *cert_cn; /* verified client certificate, or NULL */
 	const char *const *cert_orgs;
-	const char *authorization;        /* the header, or NULL */
+	const char *authorization; /* the header, or NULL */
 };
 struct kg_authenticator {
 	/* 1: it is *out. 0: not mine. Negative: mine and refused (KG_E_UNAUTHORIZED). */
@@ -33,7 +33,7 @@ struct kg_authenticator {
 	void (*free)(void *self);
 };
 
-struct kg_attributes { /* Kubernetes' authorization attributes */
+struct kg_attributes {    /* Kubernetes' authorization attributes */
 	const char *verb; /* get, list, watch, create, update, delete; "push", "fetch" for git */
 	const char *group, *resource, *subresource, *ns, *name;
 	const char *path; /* non-resource requests; or NULL */
@@ -77,7 +77,6 @@ int kg_tokens_create_access(struct kg_tokens *t, char out[128], const char *user
 /* "kgj.<id>.<secret>.<ca pin hex>": the pin is appended so that the node can trust the CA. */
 int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, int64_t ttl_ms,
 	kg_time now, struct kg_error *err);
-int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now,
-	struct kg_error *err);
+int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now, struct kg_error *err);
 
 #endif
