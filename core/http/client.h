@@ -14,13 +14,13 @@
 
 struct kg_http_client;
 struct kg_http_client_options {
-	const char *url;       /* "https://host:port", no path */
-	const char *ca_pem;    /* the only CA trusted; NULL: verify nothing (pinning, see below) */
+	const char *url;    /* "https://host:port", no path */
+	const char *ca_pem; /* the only CA trusted; NULL: verify nothing (pinning, see below) */
 	const char *cert_pem, *key_pem; /* client certificate; or NULL */
-	const char *bearer;    /* token; or NULL */
-	int connect_timeout_ms; /* default 5,000 */
-	int timeout_ms;         /* of a whole exchange, default 30,000; not for streams */
-	size_t max_reply;       /* default 256 MiB */
+	const char *bearer;             /* token; or NULL */
+	int connect_timeout_ms;         /* default 5,000 */
+	int timeout_ms;                 /* of a whole exchange, default 30,000; not for streams */
+	size_t max_reply;               /* default 256 MiB */
 };
 struct kg_http_client *kg_http_client_new(const struct kg_http_client_options *opts);
 void kg_http_client_free(struct kg_http_client *c);

@@ -26,7 +26,8 @@ struct kg_http_route {
 	size_t max_body; /* default 1 MiB where 0; more is 413 */
 	/* Instead of collecting the body: called for each piece as it comes (return false to stop
 	 * the upload for now; kg_http_upload_resume goes on and gives the same piece again), and
-	 * `handle` after its end. `open` is called first, before any body, and may reply at once. */
+	 * `handle` after its end. `open` is called first, before any body, and may reply at once.
+	 */
 	bool (*body)(struct kg_http_req *req, const void *p, size_t n, void *ctx);
 	void (*open)(struct kg_http_req *req, void *ctx);
 	/* Always the last call for a request, also when the peer went away. */
@@ -37,7 +38,7 @@ struct kg_http_route {
 typedef bool kg_http_router(struct kg_http_req *req, struct kg_http_route *route, void *ctx);
 
 struct kg_http_server_options {
-	const char *listen;        /* "127.0.0.1:6443", "[::1]:0"; port 0: any free one */
+	const char *listen;             /* "127.0.0.1:6443", "[::1]:0"; port 0: any free one */
 	const char *cert_pem, *key_pem; /* the server's */
 	const char *client_ca_pem; /* client certificates are asked for and verified against it */
 	unsigned threads;          /* default 2 */
@@ -51,15 +52,15 @@ int kg_http_server_new(struct kg_http_server **out, const struct kg_http_server_
 	struct kg_error *err);
 int kg_http_server_port(const struct kg_http_server *s);
 /* A new certificate for new connections. */
-int kg_http_server_set_cert(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
-	struct kg_error *err);
+int kg_http_server_set_cert(
+	struct kg_http_server *s, const char *cert_pem, const char *key_pem, struct kg_error *err);
 void kg_http_server_free(struct kg_http_server *s); /* ends every exchange */
 
 /* ---- the request; texts are borrowed until `done` ---- */
 const char *kg_http_method(const struct kg_http_req *req);
 const char *kg_http_path(const struct kg_http_req *req); /* percent-decoded, no query */
-const char *kg_http_query(const struct kg_http_req *req, const char *name); /* decoded, or NULL */
-bool kg_http_query_bool(const struct kg_http_req *req, const char *name);   /* "1", "true" */
+const char *kg_http_query(const struct kg_http_req *req, const char *name);  /* decoded, or NULL */
+bool kg_http_query_bool(const struct kg_http_req *req, const char *name);    /* "1", "true" */
 const char *kg_http_header(const struct kg_http_req *req, const char *name); /* or NULL */
 const struct kg_buf *kg_http_body(const struct kg_http_req *req);
 /* The verified client certificate's subject: CN, and the O's (NULL-terminated); NULL: none. */
@@ -72,8 +73,8 @@ void *kg_http_user(const struct kg_http_req *req); /* per-request data of the la
 /* ---- the answer ---- */
 void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value);
 /* The bytes are taken over (body becomes empty). */
-void kg_http_reply(struct kg_http_req *req, int status, const char *content_type,
-	struct kg_buf *body);
+void kg_http_reply(
+	struct kg_http_req *req, int status, const char *content_type, struct kg_buf *body);
 void kg_http_reply_text(struct kg_http_req *req, int status, const char *text);
 /* The exchange waits for a reply from another thread. */
 void kg_http_defer(struct kg_http_req *req);

@@ -1,0 +1,197 @@
+/*
+ * Answers. They may come on libmicrohttpd's thread inside a handler or, after kg_http_defer, from
+ * any other; either way they are only noted here, and handed to libmicrohttpd on its own thread
+ * (kg_answer_queue), which a deferred answer gets back to by resuming the connection.
+ *
+ * A stream's read is called without locks. A wake that comes while it runs sets `wake`, which was
+ * cleared before: so "none now" followed by taking the connection out of the loop cannot lose it.
+ */
+#include "base/mem.h"
+#include "internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* With req->lock held; true where the caller must give up the deferral's reference. */
+static bool answered_locked(struct kg_http_req *req)
+{
+	bool owed = req->deferred;
+
+	if (owed) {
+		struct kg_http_server *s = req->server;
+		req->deferred = false;
+		pthread_mutex_lock(&s->lock);
+		if (--s->deferred == 0)
+			pthread_cond_broadcast(&s->answered);
+		pthread_mutex_unlock(&s->lock);
+	}
+	kg_req_resume_locked(req);
+	return owed;
+}
+
+/* Notes an answer; false where the exchange ended meanwhile. */
+static bool note(
+	struct kg_http_req *req, enum kg_answer_kind kind, int status, const char *content_type)
+{
+	if (req->ended)
+		return false;
+	assert(req->kind == KG_ANSWER_NONE);
+	req->kind = kind;
+	req->status = status;
+	req->content_type = kg_strdup(content_type);
+	return true;
+}
+
+void kg_http_reply(
+	struct kg_http_req *req, int status, const char *content_type, struct kg_buf *body)
+{
+	bool owed;
+
+	pthread_mutex_lock(&req->lock);
+	if (note(req, KG_ANSWER_REPLY, status, content_type)) {
+		if (body) {
+			req->reply = *body;
+			*body = (struct kg_buf)KG_BUF_INIT;
+		}
+		owed = answered_locked(req);
+	} else {
+		owed = req->deferred;
+		req->deferred = false;
+		if (body)
+			kg_buf_release(body);
+	}
+	pthread_mutex_unlock(&req->lock);
+	if (owed)
+		kg_req_unref(req);
+}
+
+void kg_http_reply_text(struct kg_http_req *req, int status, const char *text)
+{
+	struct kg_buf b = KG_BUF_INIT;
+
+	kg_buf_adds(&b, text);
+	kg_http_reply(req, status, "text/plain; charset=utf-8", &b);
+}
+
+void kg_http_stream(struct kg_http_req *req, int status, const char *content_type,
+	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx)
+{
+	bool owed;
+
+	pthread_mutex_lock(&req->lock);
+	if (note(req, KG_ANSWER_STREAM, status, content_type)) {
+		req->read = read;
+		req->read_ctx = ctx;
+		owed = answered_locked(req);
+	} else {
+		owed = req->deferred;
+		req->deferred = false;
+	}
+	pthread_mutex_unlock(&req->lock);
+	if (owed)
+		kg_req_unref(req);
+}
+
+void kg_http_defer(struct kg_http_req *req)
+{
+	struct kg_http_server *s = req->server;
+
+	kg_req_ref(req);
+	pthread_mutex_lock(&req->lock);
+	assert(!req->deferred && req->kind == KG_ANSWER_NONE);
+	req->deferred = true;
+	pthread_mutex_lock(&s->lock);
+	s->deferred++;
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&req->lock);
+}
+
+static void wake(struct kg_http_req *req)
+{
+	/* Held so that the exchange may end between the resume and the unlock. */
+	kg_req_ref(req);
+	pthread_mutex_lock(&req->lock);
+	req->wake = true;
+	if (req->kind == KG_ANSWER_STREAM || !req->deferred)
+		kg_req_resume_locked(req);
+	pthread_mutex_unlock(&req->lock);
+	kg_req_unref(req);
+}
+
+void kg_http_stream_wake(struct kg_http_req *req)
+{
+	wake(req);
+}
+
+void kg_http_upload_resume(struct kg_http_req *req)
+{
+	wake(req);
+}
+
+void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value)
+{
+	if (strpbrk(name, "\r\n") || strpbrk(value, "\r\n"))
+		return;
+	pthread_mutex_lock(&req->lock);
+	kg_buf_add(&req->headers, name, strlen(name) + 1);
+	kg_buf_add(&req->headers, value, strlen(value) + 1);
+	pthread_mutex_unlock(&req->lock);
+}
+
+static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct kg_http_req *req = cls;
+
+	(void)pos;
+	pthread_mutex_lock(&req->lock);
+	bool broken = req->broken;
+	req->wake = false;
+	pthread_mutex_unlock(&req->lock);
+	if (broken)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	ssize_t n = req->read(req, buf, max, req->read_ctx);
+	if (n > 0)
+		return n;
+	if (n == -1)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	/* Where it must not be taken out, libmicrohttpd asks again at once. */
+	kg_req_suspend(req);
+	return 0;
+}
+
+static void add_headers(struct kg_http_req *req, struct MHD_Response *r)
+{
+	if (req->content_type)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, req->content_type);
+	for (size_t i = 0; i < req->headers.len;) {
+		const char *name = req->headers.data + i;
+		const char *value = name + strlen(name) + 1;
+		MHD_add_response_header(r, name, value);
+		i = (size_t)(value + strlen(value) + 1 - req->headers.data);
+	}
+}
+
+enum MHD_Result kg_answer_queue(struct kg_http_req *req)
+{
+	struct MHD_Response *r;
+
+	if (req->kind == KG_ANSWER_STREAM) {
+		/* The block is what HTTP/1.0 is served from; chunks use the connection's pool. */
+		r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, pull, req, NULL);
+		kg_guard_watch(req->server->guard, &req->conn->guard, req);
+	} else {
+		size_t len = req->reply.len;
+		char *data = kg_buf_steal(&req->reply);
+		r = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+		if (!r)
+			free(data);
+	}
+	if (!r)
+		return MHD_NO;
+	add_headers(req, r);
+	enum MHD_Result rc = MHD_queue_response(req->conn->mhd, (unsigned)req->status, r);
+	MHD_destroy_response(r);
+	return rc;
+}

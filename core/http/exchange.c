@@ -1,0 +1,215 @@
+/*
+ * One exchange as libmicrohttpd drives it: the access handler is called once when the header is
+ * there, for each piece of the body, and at the end until an answer was queued.
+ *
+ * An answer queued before the end makes libmicrohttpd close the connection, so a refusal waits for
+ * a small body to pass by, and only a large one is cut off.
+ */
+#include "base/mem.h"
+#include "internal.h"
+
+#include <string.h>
+
+#define SMALL_BODY   (64 * 1024)
+#define DEFAULT_BODY ((size_t)1 << 20)
+#define MAX_DRAIN    ((uint64_t)64 << 20)
+
+static bool is_answered(struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	bool yes = req->kind != KG_ANSWER_NONE;
+	pthread_mutex_unlock(&req->lock);
+	return yes;
+}
+
+static void refuse(struct kg_http_req *req, const struct kg_error *err)
+{
+	if (err->code == KG_E_UNAUTHORIZED)
+		kg_http_set_header(req, "WWW-Authenticate", "Basic realm=\"kgit\"");
+	kg_reply_status(req, err->code, err->msg);
+}
+
+static int check_peer(struct kg_http_conn *conn, struct kg_error *err)
+{
+	struct kg_peer *p = &conn->peer;
+
+	if (p->state == KG_PEER_UNKNOWN) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+		kg_peer_check(p, info->tls_session);
+	}
+	if (p->state == KG_PEER_BAD)
+		return kg_fail(err, KG_E_UNAUTHORIZED, "client certificate: %s", p->why);
+	if (p->state == KG_PEER_VERIFIED && p->expires < time(NULL))
+		return kg_fail(err, KG_E_UNAUTHORIZED, "client certificate: it has expired");
+	return 0;
+}
+
+static int check(struct kg_http_req *req, struct kg_error *err)
+{
+	int rc = kg_target_parse(&req->target, kg_buf_str(&req->conn->target), err);
+
+	return rc ? rc : check_peer(req->conn, err);
+}
+
+static void route(struct kg_http_req *req)
+{
+	struct kg_http_server *s = req->server;
+
+	req->routed = s->opts.router(req, &req->route, s->opts.ctx);
+	if (!req->routed) {
+		if (!is_answered(req))
+			kg_reply_status(req, KG_E_NOT_FOUND,
+				"the server could not find the requested resource");
+		return;
+	}
+	if (req->route.max_body == 0)
+		req->route.max_body = DEFAULT_BODY;
+	if (req->route.open)
+		req->route.open(req, req->route.ctx);
+	if (!req->route.body && req->framing.length > req->route.max_body && !is_answered(req))
+		kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
+}
+
+/* The header is there. */
+static enum MHD_Result begin(struct kg_http_req *req, const char *version)
+{
+	struct kg_error err;
+	const struct kg_framing *f = &req->framing;
+
+	if (kg_strict_check(&req->framing, req->conn->mhd, req->conn, req->method, version, &err)) {
+		refuse(req, &err);
+		return kg_answer_queue(req); /* what follows is not to be read as anything */
+	}
+	if (check(req, &err))
+		refuse(req, &err);
+	else
+		route(req);
+	bool body = f->chunked || f->length > 0;
+	if (is_answered(req) && body &&
+		(f->chunked || f->expects_continue || f->length > SMALL_BODY))
+		return kg_answer_queue(req);
+	kg_guard_phase(req->server->guard, &req->conn->guard,
+		body && !req->route.body ? KG_PHASE_BODY : KG_PHASE_FREE);
+	return MHD_YES;
+}
+
+static void collect(struct kg_http_req *req, const char *data, size_t n)
+{
+	if (req->body.len + n > req->route.max_body) {
+		kg_buf_release(&req->body);
+		kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
+		return;
+	}
+	kg_buf_add(&req->body, data, n);
+}
+
+/* A piece of the body; *size becomes 0 where it was used. */
+static enum MHD_Result piece(struct kg_http_req *req, const char *data, size_t *size)
+{
+	for (;;) {
+		pthread_mutex_lock(&req->lock);
+		bool broken = req->broken, answered = req->kind != KG_ANSWER_NONE;
+		req->wake = false;
+		pthread_mutex_unlock(&req->lock);
+		if (broken)
+			return MHD_NO;
+		if (answered) {
+			/* The answer can only be queued at the end of the body. */
+			req->drained += *size;
+			*size = 0;
+			return req->drained > MAX_DRAIN ? MHD_NO : MHD_YES;
+		}
+		if (!req->route.body) {
+			collect(req, data, *size);
+			*size = 0;
+			return MHD_YES;
+		}
+		if (req->route.body(req, data, *size, req->route.ctx)) {
+			*size = 0;
+			return MHD_YES;
+		}
+		if (kg_req_suspend(req))
+			return MHD_YES; /* it comes again with the same piece */
+	}
+}
+
+/* The whole request is there; called again after each resume until the answer is queued. */
+static enum MHD_Result finish(struct kg_http_req *req)
+{
+	if (!req->handled && !is_answered(req)) {
+		req->handled = true;
+		kg_guard_phase(req->server->guard, &req->conn->guard, KG_PHASE_FREE);
+		req->route.handle(req, req->route.ctx);
+	}
+	pthread_mutex_lock(&req->lock);
+	bool answered = req->kind != KG_ANSWER_NONE, owed = req->deferred, broken = req->broken;
+	if (!answered && owed && !broken) {
+		MHD_suspend_connection(req->conn->mhd);
+		req->suspended = true;
+	}
+	pthread_mutex_unlock(&req->lock);
+	if (answered)
+		return kg_answer_queue(req);
+	if (broken)
+		return MHD_NO;
+	if (!owed) {
+		kg_reply_status(req, KG_E_CORRUPT, "the handler gave no answer");
+		return kg_answer_queue(req);
+	}
+	return MHD_YES;
+}
+
+enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **con_cls)
+{
+	struct kg_http_req *req = *con_cls;
+
+	(void)cls;
+	(void)url; /* decoded by libmicrohttpd; ours is decoded strictly */
+	if (!req) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+		req = kg_req_new(info->socket_context, method);
+		*con_cls = req;
+		return req->broken ? MHD_NO : begin(req, version);
+	}
+	return *size ? piece(req, data, size) : finish(req);
+}
+
+static void forget(struct kg_http_server *s, struct kg_http_req *req)
+{
+	pthread_mutex_lock(&s->lock);
+	if (req->prev)
+		req->prev->next = req->next;
+	else
+		s->requests = req->next;
+	if (req->next)
+		req->next->prev = req->prev;
+	s->nrequests--;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void kg_exchange_completed(
+	void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why)
+{
+	struct kg_http_server *s = cls;
+	struct kg_http_req *req = *con_cls;
+
+	(void)mhd;
+	(void)why;
+	if (!req)
+		return;
+	*con_cls = NULL;
+	kg_guard_unwatch(s->guard, &req->conn->guard);
+	kg_guard_phase(s->guard, &req->conn->guard, KG_PHASE_IDLE);
+	if (req->routed && req->route.done)
+		req->route.done(req, req->route.ctx);
+	pthread_mutex_lock(&req->lock);
+	req->ended = true;
+	pthread_mutex_unlock(&req->lock);
+	if (req->user_free)
+		req->user_free(req->user);
+	forget(s, req);
+	kg_req_unref(req);
+}

@@ -1,0 +1,159 @@
+/*
+ * What the server's files share: a server has connections (one per TLS connection, made and freed
+ * by libmicrohttpd's notifications on its thread), a connection has at most one request.
+ *
+ * Locks, in the order in which they nest: guard, request, server. User callbacks (route.*, read)
+ * run without any of them.
+ */
+#ifndef KG_HTTP_INTERNAL_H
+#define KG_HTTP_INTERNAL_H
+
+#include "base/buf.h"
+#include "guard.h"
+#include "server.h"
+
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+struct kg_http_req;
+
+/* ---- tls.c: credentials, counted because connections outlive a reload ---- */
+struct kg_creds;
+int kg_creds_new(struct kg_creds **out, const char *cert_pem, const char *key_pem,
+	const char *client_ca_pem, struct kg_error *err);
+struct kg_creds *kg_creds_ref(struct kg_creds *c);
+void kg_creds_unref(struct kg_creds *c);
+gnutls_certificate_credentials_t kg_creds_get(const struct kg_creds *c);
+extern const char kg_tls_priorities[];
+
+/* Who is at the other end by its certificate; settled at the connection's first request. */
+enum kg_peer_state { KG_PEER_UNKNOWN, KG_PEER_NONE, KG_PEER_VERIFIED, KG_PEER_BAD };
+struct kg_peer {
+	enum kg_peer_state state;
+	char *cn;
+	char *orgs[17]; /* NULL-terminated */
+	time_t expires;
+	char why[200]; /* for KG_PEER_BAD */
+};
+void kg_peer_check(struct kg_peer *p, gnutls_session_t session);
+void kg_peer_release(struct kg_peer *p);
+
+/* ---- listen.c ---- */
+/* "127.0.0.1:6443", "[::]:0", ":6443" (all addresses): a listening socket, and its port. */
+int kg_listen(int *fd, int *port, const char *address, struct kg_error *err);
+
+struct kg_http_server {
+	struct kg_http_server_options opts; /* its texts are not used after the start */
+	struct MHD_Daemon *daemon;
+	int port;
+	gnutls_datum_t ticket_key;
+	char *client_ca_pem;
+	struct kg_guard *guard;
+
+	pthread_mutex_t lock;
+	pthread_cond_t answered; /* deferred fell to zero */
+	struct kg_creds *creds;
+	struct kg_http_req *requests; /* a list */
+	unsigned nrequests, deferred;
+	bool stopping; /* new requests are born broken */
+};
+
+struct kg_http_conn {
+	struct kg_http_server *server;
+	struct MHD_Connection *mhd;
+	struct kg_creds *creds;
+	char address[INET6_ADDRSTRLEN];
+	struct kg_buf target;  /* of the request being read, as it came */
+	const char *target_at; /* where it lies in libmicrohttpd's buffer */
+	struct kg_peer peer;
+	struct kg_guard_entry guard;
+};
+
+/* ---- target.c: the request target, decoded ---- */
+struct kg_param {
+	const char *name, *value;
+};
+struct kg_target {
+	char *text; /* holds all that follows */
+	const char *path;
+	struct kg_param *params;
+	size_t nparams;
+};
+/* KG_E_BAD_REQUEST for what could be read in two ways: bad escapes, NUL, "%2F", dot segments. */
+int kg_target_parse(struct kg_target *t, const char *raw, struct kg_error *err);
+void kg_target_release(struct kg_target *t);
+
+/* ---- strict.c: is the framing of this request beyond doubt? ---- */
+struct kg_framing {
+	uint64_t length; /* Content-Length, 0 where absent */
+	bool chunked, expects_continue;
+};
+int kg_strict_check(struct kg_framing *out, struct MHD_Connection *mhd,
+	const struct kg_http_conn *conn, const char *method, const char *version,
+	struct kg_error *err);
+
+enum kg_answer_kind { KG_ANSWER_NONE, KG_ANSWER_REPLY, KG_ANSWER_STREAM };
+
+struct kg_http_req {
+	struct kg_http_req *prev, *next; /* server->requests */
+	struct kg_http_server *server;
+	struct kg_http_conn *conn;
+	atomic_uint refs; /* the exchange, a deferral, calls under way */
+
+	/* Of libmicrohttpd's thread alone. */
+	const char *method; /* borrowed from libmicrohttpd until the end */
+	struct kg_target target;
+	struct kg_framing framing;
+	struct kg_http_route route;
+	bool routed, handled;
+	struct kg_buf body;
+	uint64_t drained; /* bytes of a body that nobody wants */
+	void *user;
+	void (*user_free)(void *);
+
+	pthread_mutex_t lock;
+	/* Under the lock. */
+	bool suspended; /* taken out of libmicrohttpd's loop by us; who clears it resumes */
+	bool deferred;  /* an answer is owed by another thread, which holds a reference */
+	bool wake;      /* stream_wake or upload_resume since the callback was last entered */
+	bool broken;    /* the peer is gone or the server stops: end it */
+	bool ended;     /* done was called */
+	enum kg_answer_kind kind;
+	int status;
+	char *content_type;
+	struct kg_buf headers; /* "name\0value\0"... */
+	struct kg_buf reply;
+	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx);
+	void *read_ctx;
+};
+
+/* ---- request.c ---- */
+struct kg_http_req *kg_req_new(struct kg_http_conn *conn, const char *method);
+struct kg_http_req *kg_req_ref(struct kg_http_req *req);
+void kg_req_unref(struct kg_http_req *req);
+/* Ends the exchange as soon as libmicrohttpd's thread sees it. Any thread. */
+void kg_req_break(struct kg_http_req *req);
+/* With req->lock held: back into libmicrohttpd's loop, where it was taken out. */
+void kg_req_resume_locked(struct kg_http_req *req);
+/* req->lock is taken; false where something happened meanwhile and it must not be taken out. */
+bool kg_req_suspend(struct kg_http_req *req);
+
+/* ---- answer.c ---- */
+/* Hands the answer to libmicrohttpd; on its thread, inside the access handler. */
+enum MHD_Result kg_answer_queue(struct kg_http_req *req);
+
+/* ---- exchange.c: libmicrohttpd's callbacks ---- */
+enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **con_cls);
+void kg_exchange_completed(
+	void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why);
+
+/* ---- status.c ---- */
+/* Replies Kubernetes' Status. */
+void kg_reply_status(struct kg_http_req *req, enum kg_code code, const char *message);
+
+#endif

@@ -1,0 +1,142 @@
+/* The request as handlers see it, its references, and taking it out of and back into the loop. */
+#include "base/mem.h"
+#include "internal.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+struct kg_http_req *kg_req_new(struct kg_http_conn *conn, const char *method)
+{
+	struct kg_http_req *req = kg_alloc(sizeof(*req));
+	struct kg_http_server *s = conn->server;
+
+	req->server = s;
+	req->conn = conn;
+	req->method = method;
+	atomic_init(&req->refs, 1);
+	pthread_mutex_init(&req->lock, NULL);
+	pthread_mutex_lock(&s->lock);
+	req->next = s->requests;
+	if (req->next)
+		req->next->prev = req;
+	s->requests = req;
+	s->nrequests++;
+	req->broken = s->stopping;
+	pthread_mutex_unlock(&s->lock);
+	return req;
+}
+
+struct kg_http_req *kg_req_ref(struct kg_http_req *req)
+{
+	atomic_fetch_add(&req->refs, 1);
+	return req;
+}
+
+void kg_req_unref(struct kg_http_req *req)
+{
+	if (atomic_fetch_sub(&req->refs, 1) != 1)
+		return;
+	kg_target_release(&req->target);
+	kg_buf_release(&req->body);
+	kg_buf_release(&req->headers);
+	kg_buf_release(&req->reply);
+	free(req->content_type);
+	pthread_mutex_destroy(&req->lock);
+	free(req);
+}
+
+void kg_req_resume_locked(struct kg_http_req *req)
+{
+	if (!req->suspended)
+		return;
+	req->suspended = false;
+	MHD_resume_connection(req->conn->mhd);
+}
+
+bool kg_req_suspend(struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	assert(!req->suspended);
+	bool take = !req->broken && !req->wake;
+	if (take) {
+		/* Both under the lock: who sees `suspended` may resume. */
+		MHD_suspend_connection(req->conn->mhd);
+		req->suspended = true;
+	}
+	pthread_mutex_unlock(&req->lock);
+	return take;
+}
+
+void kg_req_break(struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	req->broken = true;
+	kg_req_resume_locked(req);
+	pthread_mutex_unlock(&req->lock);
+}
+
+const char *kg_http_method(const struct kg_http_req *req)
+{
+	return req->method;
+}
+
+const char *kg_http_path(const struct kg_http_req *req)
+{
+	return req->target.path;
+}
+
+const char *kg_http_query(const struct kg_http_req *req, const char *name)
+{
+	for (size_t i = 0; i < req->target.nparams; i++)
+		if (strcmp(req->target.params[i].name, name) == 0)
+			return req->target.params[i].value;
+	return NULL;
+}
+
+bool kg_http_query_bool(const struct kg_http_req *req, const char *name)
+{
+	const char *v = kg_http_query(req, name);
+
+	return v && (strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0);
+}
+
+const char *kg_http_header(const struct kg_http_req *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->conn->mhd, MHD_HEADER_KIND, name);
+}
+
+const struct kg_buf *kg_http_body(const struct kg_http_req *req)
+{
+	return &req->body;
+}
+
+const char *kg_http_peer_cn(const struct kg_http_req *req)
+{
+	return req->conn->peer.state == KG_PEER_VERIFIED ? req->conn->peer.cn : NULL;
+}
+
+const char *const *kg_http_peer_orgs(const struct kg_http_req *req)
+{
+	if (req->conn->peer.state != KG_PEER_VERIFIED)
+		return NULL;
+	return (const char *const *)req->conn->peer.orgs;
+}
+
+const char *kg_http_peer_address(const struct kg_http_req *req)
+{
+	return req->conn->address;
+}
+
+void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void *))
+{
+	if (req->user_free && req->user != user)
+		req->user_free(req->user);
+	req->user = user;
+	req->user_free = free_fn;
+}
+
+void *kg_http_user(const struct kg_http_req *req)
+{
+	return req->user;
+}
