@@ -71,8 +71,8 @@ void kg_kinds_init(void);
 /*
  * One document of a manifest file as an object's desired value: apiVersion, kind, metadata (name,
  * namespace, labels, annotations), spec, data; typed, defaulted and validated, what is the
- * system's (status, uid, resourceVersion, ...) left out. A List is opened into its items by the
- * caller through kg_manifest_documents. Faults carry positions.
+ * system's (status, uid, resourceVersion, ...) left out. A List is opened into its items. Faults
+ * carry positions.
  */
 struct kg_manifest {
 	const struct kg_kind *kind;
@@ -87,7 +87,8 @@ struct kg_manifest {
 void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	struct kg_fault_list *faults);
-/* Is this path (from the repository's root) a manifest: by its ending, below no dot-directory. */
+/* Is this path (from the repository's root) a manifest: by its ending, itself no dotfile and below
+ * no dot-directory. */
 bool kg_manifest_is_path(const char *path);
 
 #endif

@@ -33,6 +33,7 @@ enum kg_field_flags {
 	 * ignoring it would not be what was asked for. */
 	KG_FF_UNSUPPORTED = 1 << 5,
 	KG_FF_NONEMPTY = 1 << 6, /* a list, map or string that may not be empty */
+	KG_FF_REPEATS = 1 << 7,  /* items equal by merge_key are a warning, not an error */
 };
 
 struct kg_schema;

@@ -1,0 +1,43 @@
+/* What the cells of tables are made with. Private to the room. */
+#ifndef KG_KINDS_COLUMNS_H
+#define KG_KINDS_COLUMNS_H
+
+#include "kinds/object.h"
+#include "kinds/tables.h"
+
+typedef struct kg_value kg_cell_fn(struct kg_arena *a, const struct kg_object *obj, kg_time now);
+
+#define NAME_DOC "The object's name, unique among its kind in its namespace."
+#define AGE_DOC  "How long ago the object was made."
+#define KG_COLUMN_NAME                                                                             \
+	{                                                                                          \
+		.name = "Name", .type = "string", .format = "name", .doc = NAME_DOC,               \
+		.cell = kg_cell_name                                                               \
+	}
+#define KG_COLUMN_AGE                                                                              \
+	{                                                                                          \
+		.name = "Age", .type = "string", .format = "", .doc = AGE_DOC, .cell = kg_cell_age \
+	}
+#define KG_COLUMN(n, t, prio, fn, d)                                                               \
+	{                                                                                          \
+		.name = (n), .type = (t), .format = "", .doc = (d), .priority = (prio),            \
+		.cell = (fn)                                                                       \
+	}
+
+kg_cell_fn kg_cell_name, kg_cell_age;
+/* "3m20s" since an RFC 3339 text; "<unknown>" where there is none. */
+struct kg_value kg_cell_since(struct kg_arena *a, const struct kg_value *time, kg_time now);
+/* A string, or "<none>" where it is absent or empty. */
+struct kg_value kg_cell_or_none(const struct kg_value *v);
+/* An integer, 0 where it is absent. */
+struct kg_value kg_cell_int(const struct kg_value *v);
+/* "a=1,b=2", "<none>" where empty: labels and plain selectors. */
+struct kg_value kg_cell_labels(struct kg_arena *a, const struct kg_value *map);
+/* A LabelSelector as kubectl writes it: "a=1,b in (x,y),!c". */
+struct kg_value kg_cell_selector(struct kg_arena *a, const struct kg_value *selector);
+/* One member of each item, joined with commas. */
+struct kg_value kg_cell_joined(struct kg_arena *a, const struct kg_value *list, const char *key);
+/* Names and images of a workload's containers, and its selector. */
+kg_cell_fn kg_cell_containers, kg_cell_images, kg_cell_workload_selector;
+
+#endif

@@ -1,0 +1,244 @@
+/* Manifest files: documents, Lists, and which kind each object is of. */
+#include "kinds/tables.h"
+
+#include <stdio.h>
+
+enum { LIST_DEPTH = 4 };
+
+struct reader {
+	struct kg_arena *a;
+	struct kg_fault_list *faults;
+	struct kg_manifest *items; /* heap */
+	size_t len, cap;
+	unsigned index;
+};
+
+bool kg_manifest_is_path(const char *path)
+{
+	static const char *const endings[] = {".yaml", ".yml", ".json"};
+	size_t n = strlen(path);
+
+	if (*path == '.' || strstr(path, "/."))
+		return false;
+	for (size_t i = 0; i < KG_ARRAY_LEN(endings); i++) {
+		size_t len = strlen(endings[i]);
+		if (n > len && path[n - len - 1] != '/' && !strcmp(path + n - len, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+static const struct kg_yaml_member *member(const struct kg_yaml_node *node, const char *key)
+{
+	for (uint32_t i = 0; i < node->len; i++) {
+		if (!strcmp(node->members[i].key, key))
+			return &node->members[i];
+	}
+	return NULL;
+}
+
+/* The text of apiVersion or kind, or NULL with a fault. */
+static const char *type_text(
+	struct reader *r, const struct kg_yaml_node *node, const char *key, const char *example)
+{
+	const struct kg_yaml_member *m = member(node, key);
+
+	if (m && m->value.type == KG_STRING && m->value.len + m->value.scalar.len)
+		return m->value.scalar.s;
+	if (!m || m->value.type == KG_NULL || m->value.type == KG_STRING)
+		kg_fault_add_at(
+			r->faults, node->line, node->col, key, "Required value: e.g. %s", example);
+	else
+		kg_fault_add_at(r->faults, m->value.line, m->value.col, key,
+			"expected a string such as %s", example);
+	return NULL;
+}
+
+/* Kinds of Kubernetes that are not kgit's yet: known, so that the message can say so. */
+static bool is_kubernetes_kind(const char *kind)
+{
+	static const char *const kinds[] = {"APIService", "Binding", "CertificateSigningRequest",
+		"ClusterRole", "ClusterRoleBinding", "ControllerRevision", "CronJob", "CSIDriver",
+		"CSINode", "CustomResourceDefinition", "DaemonSet", "FlowSchema",
+		"HorizontalPodAutoscaler", "Ingress", "IngressClass", "Job", "LimitRange",
+		"MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume",
+		"PersistentVolumeClaim", "PodDisruptionBudget", "PodTemplate", "PriorityClass",
+		"PriorityLevelConfiguration", "ReplicationController", "ResourceQuota", "Role",
+		"RoleBinding", "RuntimeClass", "Secret", "ServiceAccount", "StatefulSet",
+		"StorageClass", "ValidatingAdmissionPolicy", "ValidatingWebhookConfiguration",
+		"VolumeAttachment", NULL};
+
+	return kg_rule_one_of(kind, kinds);
+}
+
+static const char *pushable(struct kg_arena *a)
+{
+	const char *names[KG_KIND_COUNT + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
+		if (kg_kinds[i].flags & KG_KF_MANIFEST)
+			names[n++] = kg_kinds[i].kind;
+	}
+	names[n] = NULL;
+	return kg_rule_values(a, names);
+}
+
+static void unknown_kind(
+	struct reader *r, const struct kg_yaml_node *node, const char *version, const char *kind)
+{
+	const struct kg_yaml_member *kind_at = member(node, "kind");
+	const struct kg_yaml_member *version_at = member(node, "apiVersion");
+	struct kg_value shown = kg_v_lit(kind), shown_version = kg_v_lit(version);
+	struct kg_suggest near;
+
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
+		if (strcmp(kg_kinds[i].kind, kind) != 0)
+			continue;
+		kg_fault_add_at(r->faults, version_at->value.line, version_at->value.col,
+			"apiVersion", "unknown API version %s for kind %s, expected \"%s\"",
+			kg_rule_show(r->a, &shown_version), kind,
+			kg_kind_api_version(&kg_kinds[i]));
+		return;
+	}
+	if (is_kubernetes_kind(kind)) {
+		kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
+			"kgit does not support kind \"%s\" yet; it knows %s", kind, pushable(r->a));
+		return;
+	}
+	kg_suggest_init(&near, kind);
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
+		if (kg_kinds[i].flags & KG_KF_MANIFEST)
+			kg_suggest_offer(&near, kg_kinds[i].kind);
+	}
+	kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
+		"unknown kind %s of %s%s", kg_rule_show(r->a, &shown),
+		kg_rule_show(r->a, &shown_version),
+		near.best ? kg_suggest_text(r->a, &near)
+			  : kg_arena_printf(r->a, "; kgit knows %s", pushable(r->a)));
+}
+
+/* The namespace as it is meant; the value says it too. */
+static const char *place(struct reader *r, const struct kg_kind *kind, struct kg_value *value)
+{
+	const struct kg_value *ns = kg_at(value, "metadata.namespace");
+
+	if (kind->flags & KG_KF_NAMESPACED) {
+		if (kg_is_null(ns))
+			*value = kg_with(r->a, value, "metadata.namespace", kg_v_lit("default"));
+		return kg_string(kg_at(value, "metadata.namespace"), "");
+	}
+	if (!kg_is_null(ns))
+		kg_rule(r->faults, "", "metadata.namespace",
+			"Forbidden: not allowed on this type: a %s lies in no namespace",
+			kind->kind);
+	return "";
+}
+
+static void read_typed(
+	struct reader *r, const struct kg_yaml_node *node, const struct kg_kind *kind)
+{
+	size_t errors = kg_faults_errors(r->faults);
+
+	r->faults->root = node;
+	struct kg_value value = kg_schema_decode(kind->schema, node, r->a, r->faults);
+	const char *ns = place(r, kind, &value);
+	r->faults->root = NULL;
+	if (kg_faults_errors(r->faults) != errors)
+		return;
+	KG_GROW(r->items, r->cap, r->len + 1);
+	r->items[r->len++] = (struct kg_manifest){
+		.kind = kind,
+		.ns = ns,
+		.name = kg_string(kg_at(&value, "metadata.name"), ""),
+		.value = value,
+		.line = node->line,
+		.col = node->col,
+		.index = r->index,
+	};
+}
+
+static void read_object(struct reader *r, const struct kg_yaml_node *node, int depth);
+
+static void read_list(struct reader *r, const struct kg_yaml_node *node, int depth)
+{
+	const struct kg_yaml_member *items = member(node, "items");
+
+	if (!items || items->value.type == KG_NULL)
+		return;
+	if (items->value.type != KG_ARRAY) {
+		kg_fault_add_at(r->faults, items->value.line, items->value.col, "items",
+			"expected a list of objects");
+		return;
+	}
+	if (depth >= LIST_DEPTH) {
+		kg_fault_add_at(r->faults, node->line, node->col, "kind",
+			"Lists lie in each other more than %d deep", LIST_DEPTH);
+		return;
+	}
+	for (uint32_t i = 0; i < items->value.len; i++)
+		read_object(r, &items->value.items[i], depth + 1);
+}
+
+static void read_object(struct reader *r, const struct kg_yaml_node *node, int depth)
+{
+	if (node->type != KG_OBJECT) {
+		kg_fault_add_at(r->faults, node->line, node->col, "",
+			"expected a Kubernetes object (apiVersion, kind, metadata, ...), got %s",
+			node->type == KG_ARRAY ? "a list" : "a plain value");
+		r->index++;
+		return;
+	}
+	const char *version = type_text(r, node, "apiVersion", "\"v1\" or \"apps/v1\"");
+	const char *kind = type_text(r, node, "kind", "\"Pod\" or \"Deployment\"");
+	if (version && kind && !strcmp(version, "v1") && !strcmp(kind, "List")) {
+		read_list(r, node, depth);
+		return;
+	}
+	if (version && kind) {
+		const struct kg_kind *k = kg_kind_by_api(version, kind);
+		if (!k)
+			unknown_kind(r, node, version, kind);
+		else if (!(k->flags & KG_KF_MANIFEST))
+			kg_fault_add_at(r->faults, node->line, node->col, "kind",
+				"Forbidden: a %s is made by the system and cannot be pushed", kind);
+		else
+			read_typed(r, node, k);
+	}
+	r->index++;
+}
+
+/* The parser's message begins with "LINE:COL: ". */
+static void syntax_fault(struct kg_fault_list *faults, const char *msg)
+{
+	unsigned line = 0, col = 0;
+	int at = 0;
+
+	if (sscanf(msg, "%u:%u: %n", &line, &col, &at) < 2 || !at)
+		at = 0;
+	kg_fault_add_at(faults, line, col, "", "%s", msg + at);
+}
+
+void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits,
+	struct kg_fault_list *faults)
+{
+	struct reader r = {.a = a, .faults = faults};
+	struct kg_yaml_node *docs = NULL;
+	size_t ndocs = 0;
+	struct kg_error err;
+	const char *file = faults->file;
+
+	faults->file = kg_arena_strdup(faults->arena, path);
+	if (kg_yaml_parse(&docs, &ndocs, a, text, len, limits, &err))
+		syntax_fault(faults, err.msg);
+	else
+		for (size_t i = 0; i < ndocs; i++)
+			read_object(&r, &docs[i], 0);
+	faults->file = file;
+	*n = r.len;
+	*out = kg_arena_alloc(a, r.len * sizeof(**out));
+	if (r.len)
+		memcpy(*out, r.items, r.len * sizeof(**out));
+	free(r.items);
+}

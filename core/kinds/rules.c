@@ -1,0 +1,189 @@
+#include "kinds/rules.h"
+
+#include "base/map.h"
+#include "value/json.h"
+
+enum { SHOWN = 60, ANNOTATIONS_MAX = 256 * 1024 };
+
+bool kg_rule_one_of(const char *s, const char *const *values)
+{
+	for (; *values; values++) {
+		if (!strcmp(s, *values))
+			return true;
+	}
+	return false;
+}
+
+const char *kg_rule_values(struct kg_arena *a, const char *const *values)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+
+	for (size_t i = 0; values[i]; i++)
+		kg_buf_addf(&b, "%s\"%s\"", i ? ", " : "", values[i]);
+	return kg_arena_strdup(a, kg_buf_str(&b));
+}
+
+const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+
+	if (kg_is_null(v))
+		return "nothing";
+	if (v->type == KG_ARRAY || v->type == KG_OBJECT)
+		kg_json_write(&b, v);
+	else if (v->type != KG_STRING || v->len <= SHOWN)
+		kg_json_write(&b, v);
+	else
+		kg_json_write_string(&b, v->s, SHOWN);
+	if (b.len > 4 * SHOWN) {
+		size_t cut = 4 * SHOWN;
+		while (cut && ((unsigned char)b.data[cut] & 0xC0) == 0x80)
+			cut--;
+		kg_buf_remove(&b, cut, b.len - cut);
+		kg_buf_adds(&b, "...");
+	} else if (v->type == KG_STRING && v->len > SHOWN) {
+		kg_buf_adds(&b, "...");
+	}
+	return kg_arena_strdup(a, kg_buf_str(&b));
+}
+
+void kg_rule_check(struct kg_fault_list *f, kg_check_fn *check, const struct kg_value *v,
+	const char *path, const char *sub)
+{
+	const char *msg = kg_is_null(v) ? NULL : check(f->arena, v);
+
+	if (msg)
+		kg_rule(f, path, sub, "Invalid value: %s: %s", kg_rule_show(f->arena, v), msg);
+}
+
+/* The text of an item's merge key; empty where a part that has no default is absent. */
+static void merge_key(struct kg_buf *out, const struct kg_value *item, const char *keys)
+{
+	char name[64];
+
+	kg_buf_clear(out);
+	for (const char *p = keys; *p;) {
+		size_t n = strcspn(p, ",");
+		memcpy(name, p, n);
+		name[n] = 0;
+		const struct kg_value *part = kg_get(item, name);
+		if (kg_is_null(part)) {
+			kg_buf_clear(out);
+			return;
+		}
+		if (out->len)
+			kg_buf_addc(out, '/');
+		if (part->type == KG_STRING)
+			kg_buf_adds(out, part->s);
+		else
+			kg_json_write(out, part);
+		p += n + (p[n] == ',');
+	}
+}
+
+void kg_rule_unique(struct kg_fault_list *f, const struct kg_value *list, const char *key,
+	const char *path, bool repeats_allowed)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	KG_CLEANUP(kg_map_release) struct kg_map seen = KG_MAP_INIT;
+	int first = (int)strcspn(key, ",");
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		merge_key(&text, &list->items[i], key);
+		if (!text.len)
+			continue;
+		if (!kg_map_has(&seen, text.data)) {
+			kg_map_put(&seen, text.data, (void *)&list->items[i]);
+			continue;
+		}
+		struct kg_value shown = kg_v_lit(text.data);
+		const char *sub = kg_arena_printf(f->arena, "[%u].%.*s", i, first, key);
+		if (repeats_allowed)
+			kg_rule_warn(f, path, sub, "Duplicate value: %s: hides an earlier one",
+				kg_rule_show(f->arena, &shown));
+		else
+			kg_rule(f, path, sub, "Duplicate value: %s",
+				kg_rule_show(f->arena, &shown));
+	}
+}
+
+void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object, const char *path,
+	kg_check_fn *name_check)
+{
+	const struct kg_value *meta = kg_get(object, "metadata");
+	const struct kg_value *name = kg_get(meta, "name");
+	const struct kg_value *annotations = kg_get(meta, "annotations");
+	size_t total = 0;
+
+	if (!kg_is_null(kg_get(meta, "generateName")))
+		kg_rule(f, path, "metadata.generateName",
+			"Forbidden: a file is one object, so it needs a name: use metadata.name");
+	else if (kg_is_null(name))
+		kg_rule(f, path, "metadata.name", "Required value: the object's name");
+	kg_rule_check(f, name_check, name, path, "metadata.name");
+	for (uint32_t i = 0; i < kg_len(annotations); i++)
+		total += strlen(annotations->members[i].key) + annotations->members[i].value.len;
+	if (total > ANNOTATIONS_MAX)
+		kg_rule(f, path, "metadata.annotations", "Too long: must have at most %d bytes",
+			ANNOTATIONS_MAX);
+}
+
+static bool in_values(const struct kg_value *values, const char *s)
+{
+	for (uint32_t i = 0; i < kg_len(values); i++) {
+		if (!strcmp(kg_string(&values->items[i], ""), s))
+			return true;
+	}
+	return false;
+}
+
+static bool expression_matches(const struct kg_value *e, const struct kg_value *labels)
+{
+	const struct kg_value *label = kg_get(labels, kg_string(kg_get(e, "key"), ""));
+	const struct kg_value *values = kg_get(e, "values");
+	const char *op = kg_string(kg_get(e, "operator"), "");
+	bool present = !kg_is_null(label);
+
+	if (!strcmp(op, "In"))
+		return present && in_values(values, kg_string(label, ""));
+	if (!strcmp(op, "NotIn"))
+		return !present || !in_values(values, kg_string(label, ""));
+	if (!strcmp(op, "Exists"))
+		return present;
+	return !strcmp(op, "DoesNotExist") && !present;
+}
+
+bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_value *labels)
+{
+	const struct kg_value *map = kg_get(selector, "matchLabels");
+	const struct kg_value *expressions = kg_get(selector, "matchExpressions");
+
+	for (uint32_t i = 0; i < kg_len(map); i++) {
+		if (!kg_equal(kg_get(labels, map->members[i].key), &map->members[i].value))
+			return false;
+	}
+	for (uint32_t i = 0; i < kg_len(expressions); i++) {
+		if (!expression_matches(&expressions->items[i], labels))
+			return false;
+	}
+	return true;
+}
+
+void kg_rule_selects_template(
+	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind)
+{
+	const struct kg_value *selector = kg_get(spec, "selector");
+	const struct kg_value *labels = kg_at(spec, "template.metadata.labels");
+
+	if (kg_is_null(selector))
+		return;
+	if (!kg_len(kg_get(selector, "matchLabels")) &&
+		!kg_len(kg_get(selector, "matchExpressions")))
+		kg_rule(f, path, "selector", "Invalid value: {}: empty selector is invalid for %s",
+			kind);
+	else if (!kg_rule_selector_matches(selector, labels))
+		kg_rule(f, path, "template.metadata.labels",
+			"Invalid value: %s: `selector` does not match template `labels`; it asks "
+			"for %s",
+			kg_rule_show(f->arena, labels), kg_rule_show(f->arena, selector));
+}

@@ -1,0 +1,274 @@
+/* Rules of containers and what lies in them. */
+#include "base/quantity.h"
+#include "kinds/tables.h"
+
+#include <stdio.h>
+
+/* ---- defaults ---- */
+
+static const char *pull_policy(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *name = slash ? slash + 1 : image;
+	const char *tag = strchr(name, ':');
+
+	if (strchr(name, '@'))
+		return "IfNotPresent";
+	return !tag || !strcmp(tag, ":latest") ? "Always" : "IfNotPresent";
+}
+
+struct kg_value kg_default_container(struct kg_arena *a, const struct kg_value *v)
+{
+	if (!kg_is_null(kg_get(v, "imagePullPolicy")))
+		return *v;
+	return kg_with(
+		a, v, "imagePullPolicy", kg_v_lit(pull_policy(kg_string(kg_get(v, "image"), ""))));
+}
+
+/* The API server does this for Pods alone; here the template has it too, so that a pod is its
+ * template and nothing more. */
+struct kg_value kg_default_resources(struct kg_arena *a, const struct kg_value *v)
+{
+	const struct kg_value *limits = kg_get(v, "limits");
+	struct kg_value requests = *kg_get(v, "requests");
+
+	if (!kg_len(limits))
+		return *v;
+	for (uint32_t i = 0; i < limits->len; i++) {
+		const struct kg_member *m = &limits->members[i];
+		if (kg_is_null(kg_get(&requests, m->key)))
+			requests = kg_with_key(a, &requests, m->key, m->value);
+	}
+	return kg_with(a, v, "requests", requests);
+}
+
+struct kg_value kg_default_probe(struct kg_arena *a, const struct kg_value *v)
+{
+	static const struct {
+		const char *name;
+		int value;
+	} numbers[] = {
+		{"timeoutSeconds", 1},
+		{"periodSeconds", 10},
+		{"successThreshold", 1},
+		{"failureThreshold", 3},
+	};
+	struct kg_value out = *v;
+
+	/* A zero is the same as none. */
+	for (size_t i = 0; i < KG_ARRAY_LEN(numbers); i++) {
+		if (!kg_int(kg_get(&out, numbers[i].name), 0))
+			out = kg_with(a, &out, numbers[i].name, kg_v_int(numbers[i].value));
+	}
+	return out;
+}
+
+/* ---- probes ---- */
+
+void kg_validate_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const handlers[] = {"exec", "httpGet", "tcpSocket"};
+	int n = 0;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(handlers); i++) {
+		if (kg_is_null(kg_get(v, handlers[i])))
+			continue;
+		if (n++)
+			kg_rule(f, path, handlers[i],
+				"Forbidden: may not specify more than 1 handler type");
+	}
+	if (!n)
+		kg_rule(f, path, "",
+			"Required value: must specify a handler type: exec, httpGet or tcpSocket");
+}
+
+void kg_validate_liveness_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *successes = kg_get(v, "successThreshold");
+
+	kg_validate_probe(f, v, path);
+	if (kg_int(successes, 1) > 1)
+		kg_rule(f, path, "successThreshold", "Invalid value: %lld: must be 1",
+			(long long)successes->i);
+}
+
+void kg_validate_readiness_probe(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *grace = kg_get(v, "terminationGracePeriodSeconds");
+
+	kg_validate_probe(f, v, path);
+	if (!kg_is_null(grace))
+		kg_rule(f, path, "terminationGracePeriodSeconds",
+			"Invalid value: %s: must not be set for readinessProbes",
+			kg_rule_show(f->arena, grace));
+}
+
+/* ---- environment ---- */
+
+static int count_sources(const struct kg_value *v, const char *const *names)
+{
+	int n = 0;
+
+	for (; *names; names++)
+		n += !kg_is_null(kg_get(v, *names));
+	return n;
+}
+
+void kg_validate_env_source(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const sources[] = {
+		"configMapKeyRef", "fieldRef", "resourceFieldRef", NULL};
+	int n = count_sources(v, sources);
+
+	if (!n)
+		kg_rule(f, path, "",
+			"Required value: must specify one of: `fieldRef`, `resourceFieldRef` or "
+			"`configMapKeyRef`");
+	else if (n > 1)
+		kg_rule(f, path, "",
+			"Invalid value: may not have more than one field specified at a time");
+}
+
+void kg_validate_env_var(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (kg_len(kg_get(v, "valueFrom")) && !kg_is_null(kg_get(v, "value")))
+		kg_rule(f, path, "valueFrom",
+			"Invalid value: may not be specified when `value` is not empty");
+}
+
+void kg_validate_env_from(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (kg_is_null(kg_get(v, "configMapRef")))
+		kg_rule(f, path, "", "Required value: must specify `configMapRef`");
+}
+
+/* metadata.labels['key'] and metadata.annotations['key']. */
+static bool is_subscript(const char *path)
+{
+	const char *bracket = strchr(path, '[');
+	size_t n = strlen(path);
+
+	if (!bracket || n < 5 || strcmp(path + n - 2, "']") != 0 || bracket[1] != '\'')
+		return false;
+	size_t head = (size_t)(bracket - path);
+	return path + n - 2 > bracket + 2 &&
+	       ((head == 15 && !strncmp(path, "metadata.labels", head)) ||
+		       (head == 20 && !strncmp(path, "metadata.annotations", head)));
+}
+
+void kg_validate_field_ref(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const fields[] = {"metadata.name", "metadata.namespace", "metadata.uid",
+		"metadata.labels['KEY']", "metadata.annotations['KEY']", "spec.nodeName",
+		"spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
+		"status.podIPs", NULL};
+	const struct kg_value *field = kg_get(v, "fieldPath");
+	const char *s = kg_string(field, "");
+	const char *version = kg_string(kg_get(v, "apiVersion"), "v1");
+
+	if (*s && !kg_rule_one_of(s, fields) && !is_subscript(s))
+		kg_rule(f, path, "fieldPath", "Unsupported value: %s: supported values: %s",
+			kg_rule_show(f->arena, field), kg_rule_values(f->arena, fields));
+	if (strcmp(version, "v1") != 0)
+		kg_rule(f, path, "apiVersion", "Unsupported value: %s: supported values: \"v1\"",
+			kg_rule_show(f->arena, kg_get(v, "apiVersion")));
+}
+
+/* ---- resources ---- */
+
+static bool is_standard(const char *resource)
+{
+	static const char *const standard[] = {"cpu", "memory", "ephemeral-storage", NULL};
+
+	return kg_rule_one_of(resource, standard);
+}
+
+static void validate_limit(struct kg_fault_list *f, const struct kg_value *requests,
+	const struct kg_member *limit, const char *path)
+{
+	const struct kg_value *request = kg_get(requests, limit->key);
+	const char *sub = kg_arena_printf(f->arena, "requests[%s]", limit->key);
+	int64_t want, most;
+
+	if (kg_quantity_milli(&want, kg_string(request, "")) ||
+		kg_quantity_milli(&most, kg_string(&limit->value, "")))
+		return;
+	if (!is_standard(limit->key) && want != most)
+		kg_rule(f, path, sub, "Invalid value: \"%s\": must be equal to %s limit of %s",
+			request->s, limit->key, limit->value.s);
+	else if (want > most)
+		kg_rule(f, path, sub,
+			"Invalid value: \"%s\": must be less than or equal to %s limit of %s",
+			request->s, limit->key, limit->value.s);
+}
+
+static void validate_extended(struct kg_fault_list *f, const struct kg_value *list,
+	const char *what, bool needs_limit, const struct kg_value *limits, const char *path)
+{
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const struct kg_member *m = &list->members[i];
+		const char *sub = kg_arena_printf(f->arena, "%s[%s]", what, m->key);
+		int64_t milli;
+
+		if (is_standard(m->key) || kg_quantity_milli(&milli, kg_string(&m->value, "")))
+			continue;
+		if (milli % 1000)
+			kg_rule(f, path, sub, "Invalid value: \"%s\": must be an integer",
+				m->value.s);
+		if (needs_limit && kg_is_null(kg_get(limits, m->key)))
+			kg_rule(f, path, kg_arena_printf(f->arena, "limits[%s]", m->key),
+				"Required value: limit must be set for non overcommitable "
+				"resources");
+	}
+}
+
+void kg_validate_resources(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *limits = kg_get(v, "limits");
+	const struct kg_value *requests = kg_get(v, "requests");
+
+	for (uint32_t i = 0; i < kg_len(limits); i++)
+		validate_limit(f, requests, &limits->members[i], path);
+	validate_extended(f, limits, "limits", false, limits, path);
+	validate_extended(f, requests, "requests", true, limits, path);
+}
+
+/* ---- containers ---- */
+
+void kg_validate_security_context(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *add = kg_at(v, "capabilities.add");
+
+	if (kg_bool(kg_get(v, "allowPrivilegeEscalation"), true))
+		return;
+	if (kg_bool(kg_get(v, "privileged"), false))
+		kg_rule(f, path, "",
+			"Invalid value: cannot set `allowPrivilegeEscalation` to false and "
+			"`privileged` to true");
+	for (uint32_t i = 0; i < kg_len(add); i++) {
+		const char *s = kg_string(&add->items[i], "");
+		if (!strcmp(s, "CAP_SYS_ADMIN"))
+			kg_rule(f, path, "",
+				"Invalid value: cannot set `allowPrivilegeEscalation` to false and "
+				"`capabilities.add` %s",
+				s);
+	}
+}
+
+void kg_validate_container(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_rule_unique(f, kg_get(v, "ports"), "name", kg_rule_path(f, path, "ports"), false);
+}
+
+void kg_validate_init_container(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
+
+	kg_validate_container(f, v, path);
+	for (size_t i = 0; i < KG_ARRAY_LEN(probes); i++) {
+		if (!kg_is_null(kg_get(v, probes[i])))
+			kg_rule(f, path, probes[i],
+				"Forbidden: may not be set for init containers");
+	}
+}

@@ -1,0 +1,225 @@
+/* Rules of pods: what containers, volumes and the rest must say together. */
+#include "kinds/tables.h"
+
+#include <stdio.h>
+
+enum { MAX_NAMESERVERS = 3, MAX_SEARCHES = 32 };
+
+static const char *const container_lists[] = {"containers", "initContainers"};
+
+/* ---- defaults ---- */
+
+struct kg_value kg_default_volume(struct kg_arena *a, const struct kg_value *v)
+{
+	for (uint32_t i = 0; i < kg_len(v); i++) {
+		if (strcmp(v->members[i].key, "name") != 0)
+			return *v;
+	}
+	return kg_with(a, v, "emptyDir", kg_v_object(a, NULL, 0));
+}
+
+static struct kg_value with_host_ports(struct kg_arena *a, const struct kg_value *container)
+{
+	const struct kg_value *ports = kg_get(container, "ports");
+
+	if (!kg_len(ports))
+		return *container;
+	struct kg_value *items = kg_arena_alloc(a, ports->len * sizeof(*items));
+	for (uint32_t i = 0; i < ports->len; i++) {
+		items[i] = ports->items[i];
+		if (!kg_int(kg_get(&items[i], "hostPort"), 0))
+			items[i] = kg_with(
+				a, &items[i], "hostPort", *kg_get(&items[i], "containerPort"));
+	}
+	return kg_with(a, container, "ports", kg_v_array(a, items, ports->len));
+}
+
+struct kg_value kg_default_pod_spec(struct kg_arena *a, const struct kg_value *v)
+{
+	const struct kg_value *account = kg_get(v, "serviceAccount");
+	struct kg_value out = *v;
+
+	if (!kg_is_null(account) && kg_is_null(kg_get(v, "serviceAccountName")))
+		out = kg_with(a, &out, "serviceAccountName", *account);
+	if (!kg_bool(kg_get(v, "hostNetwork"), false))
+		return out;
+	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
+		const struct kg_value *list = kg_get(v, container_lists[l]);
+		if (!kg_len(list))
+			continue;
+		struct kg_value *items = kg_arena_alloc(a, list->len * sizeof(*items));
+		for (uint32_t i = 0; i < list->len; i++)
+			items[i] = with_host_ports(a, &list->items[i]);
+		out = kg_with(a, &out, container_lists[l], kg_v_array(a, items, list->len));
+	}
+	return out;
+}
+
+/* ---- volumes, tolerations, node conditions ---- */
+
+void kg_validate_volume(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (!kg_is_null(kg_get(v, "configMap")) && !kg_is_null(kg_get(v, "emptyDir")))
+		kg_rule(f, path, "emptyDir", "Forbidden: may not specify more than 1 volume type");
+}
+
+void kg_validate_toleration(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const char *op = kg_string(kg_get(v, "operator"), "Equal");
+	const struct kg_value *value = kg_get(v, "value");
+	bool exists = !strcmp(op, "Exists");
+
+	if (kg_is_null(kg_get(v, "key")) && !exists)
+		kg_rule(f, path, "operator",
+			"Invalid value: \"%s\": operator must be Exists when `key` is empty, which "
+			"means \"match all values and all keys\"",
+			op);
+	if (exists && !kg_is_null(value))
+		kg_rule(f, path, "operator",
+			"Invalid value: %s: value must be empty when `operator` is 'Exists'",
+			kg_rule_show(f->arena, value));
+	if (!exists)
+		kg_rule_check(f, kg_check_label_value, value, path, "value");
+	if (!kg_is_null(kg_get(v, "tolerationSeconds")) &&
+		strcmp(kg_string(kg_get(v, "effect"), ""), "NoExecute") != 0)
+		kg_rule(f, path, "effect",
+			"Invalid value: \"%s\": effect must be 'NoExecute' when "
+			"`tolerationSeconds` is set",
+			kg_string(kg_get(v, "effect"), ""));
+}
+
+void kg_validate_node_expression(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const char *op = kg_string(kg_get(v, "operator"), "");
+	uint32_t n = kg_len(kg_get(v, "values"));
+
+	if ((!strcmp(op, "In") || !strcmp(op, "NotIn")) && !n)
+		kg_rule(f, path, "values",
+			"Required value: must be specified when `operator` is 'In' or 'NotIn'");
+	else if ((!strcmp(op, "Exists") || !strcmp(op, "DoesNotExist")) && n)
+		kg_rule(f, path, "values",
+			"Forbidden: may not be specified when `operator` is 'Exists' or "
+			"'DoesNotExist'");
+	else if ((!strcmp(op, "Gt") || !strcmp(op, "Lt")) && n != 1)
+		kg_rule(f, path, "values",
+			"Required value: must be specified single value when `operator` is 'Lt' "
+			"or 'Gt'");
+}
+
+void kg_validate_node_field(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *key = kg_get(v, "key"), *values = kg_get(v, "values");
+
+	if (strcmp(kg_string(key, "metadata.name"), "metadata.name") != 0)
+		kg_rule(f, path, "key",
+			"Invalid value: %s: not a valid field selector key: only metadata.name is",
+			kg_rule_show(f->arena, key));
+	if (kg_len(values) != 1)
+		kg_rule(f, path, "values",
+			"Required value: must be only one value when `operator` is 'In' or 'NotIn' "
+			"for node field selector");
+}
+
+/* ---- the spec ---- */
+
+static void validate_mounts(struct kg_fault_list *f, const struct kg_value *container,
+	const struct kg_value *volumes, const char *path)
+{
+	const struct kg_value *mounts = kg_get(container, "volumeMounts");
+
+	for (uint32_t i = 0; i < kg_len(mounts); i++) {
+		const struct kg_value *name = kg_get(&mounts->items[i], "name");
+		struct kg_suggest near;
+
+		if (kg_is_null(name) || !kg_is_null(kg_find(volumes, "name", name->s)))
+			continue;
+		kg_suggest_init(&near, name->s);
+		for (uint32_t j = 0; j < kg_len(volumes); j++)
+			kg_suggest_offer(&near, kg_string(kg_get(&volumes->items[j], "name"), ""));
+		kg_rule(f, path, kg_arena_printf(f->arena, "volumeMounts[%u].name", i),
+			"Not found: %s: spec.volumes has no volume of this name%s",
+			kg_rule_show(f->arena, name), kg_suggest_text(f->arena, &near));
+	}
+}
+
+static void validate_host_ports(struct kg_fault_list *f, const struct kg_value *container,
+	bool host_network, const char *path)
+{
+	const struct kg_value *ports = kg_get(container, "ports");
+
+	for (uint32_t i = 0; i < kg_len(ports); i++) {
+		int64_t host = kg_int(kg_get(&ports->items[i], "hostPort"), 0);
+		const char *sub = kg_arena_printf(f->arena, "ports[%u].hostPort", i);
+
+		if (!host)
+			continue;
+		if (!host_network)
+			kg_rule(f, path, sub,
+				"Forbidden: kgit does not support this field yet without "
+				"hostNetwork; a Service of type NodePort opens a port on every "
+				"node");
+		else if (host != kg_int(kg_get(&ports->items[i], "containerPort"), host))
+			kg_rule(f, path, sub,
+				"Invalid value: %lld: must match `containerPort` when "
+				"`hostNetwork` is true",
+				(long long)host);
+	}
+}
+
+static void validate_dns(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	uint32_t servers = kg_len(kg_at(v, "dnsConfig.nameservers"));
+
+	if (!strcmp(kg_string(kg_get(v, "dnsPolicy"), ""), "None") && !servers)
+		kg_rule(f, path, "dnsConfig.nameservers",
+			"Required value: must provide at least one DNS nameserver when `dnsPolicy` "
+			"is None");
+	if (servers > MAX_NAMESERVERS)
+		kg_rule(f, path, "dnsConfig.nameservers",
+			"Invalid value: must not have more than %d nameservers", MAX_NAMESERVERS);
+	if (kg_len(kg_at(v, "dnsConfig.searches")) > MAX_SEARCHES)
+		kg_rule(f, path, "dnsConfig.searches",
+			"Invalid value: must not have more than %d search paths", MAX_SEARCHES);
+}
+
+static void validate_container_names(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *init = kg_get(v, "initContainers");
+	const struct kg_value *containers = kg_get(v, "containers");
+
+	for (uint32_t i = 0; i < kg_len(init); i++) {
+		const struct kg_value *name = kg_get(&init->items[i], "name");
+		if (!kg_is_null(name) && !kg_is_null(kg_find(containers, "name", name->s)))
+			kg_rule(f, path, kg_arena_printf(f->arena, "initContainers[%u].name", i),
+				"Duplicate value: %s: a container has this name",
+				kg_rule_show(f->arena, name));
+	}
+}
+
+void kg_validate_pod_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
+
+	validate_container_names(f, v, path);
+	validate_dns(f, v, path);
+	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
+		const struct kg_value *list = kg_get(v, container_lists[l]);
+		for (uint32_t i = 0; i < kg_len(list); i++) {
+			const char *at = kg_rule_path(f, path, "%s[%u]", container_lists[l], i);
+			validate_mounts(f, &list->items[i], kg_get(v, "volumes"), at);
+			validate_host_ports(f, &list->items[i], host_network, at);
+		}
+	}
+	const struct kg_value *account = kg_get(v, "serviceAccount");
+	if (!kg_is_null(account) && !kg_equal(account, kg_get(v, "serviceAccountName")))
+		kg_rule(f, path, "serviceAccount",
+			"Invalid value: %s: must be the same as serviceAccountName",
+			kg_rule_show(f->arena, account));
+}
+
+void kg_validate_pod(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+}

@@ -1,0 +1,119 @@
+/* Rules of Service. */
+#include "kinds/tables.h"
+
+#include <arpa/inet.h>
+
+enum { NODE_PORT_FIRST = 30000, NODE_PORT_LAST = 32767 };
+
+struct kg_value kg_default_service_port(struct kg_arena *a, const struct kg_value *v)
+{
+	const struct kg_value *target = kg_get(v, "targetPort");
+	struct kg_value out = *v;
+
+	if (kg_is_null(target) || (target->type == KG_INT && !target->i))
+		out = kg_with(a, &out, "targetPort", *kg_get(v, "port"));
+	if (kg_get(v, "nodePort")->type == KG_INT && !kg_int(kg_get(v, "nodePort"), 0))
+		out = kg_with(a, &out, "nodePort", kg_v_null());
+	return out;
+}
+
+struct kg_value kg_default_service_spec(struct kg_arena *a, const struct kg_value *v)
+{
+	const struct kg_value *ip = kg_get(v, "clusterIP"), *ips = kg_get(v, "clusterIPs");
+	struct kg_value out = *v;
+
+	if (!kg_is_null(ip) && !kg_len(ips))
+		out = kg_with(a, &out, "clusterIPs", kg_v_array(a, ip, 1));
+	else if (kg_is_null(ip) && kg_len(ips))
+		out = kg_with(a, &out, "clusterIP", ips->items[0]);
+	if (!strcmp(kg_string(kg_get(v, "type"), ""), "NodePort") &&
+		kg_is_null(kg_get(v, "externalTrafficPolicy")))
+		out = kg_with(a, &out, "externalTrafficPolicy", kg_v_lit("Cluster"));
+	if (!strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") &&
+		kg_is_null(kg_get(v, "sessionAffinityConfig")))
+		out = kg_with(
+			a, &out, "sessionAffinityConfig.clientIP.timeoutSeconds", kg_v_int(10800));
+	return out;
+}
+
+const char *kg_check_cluster_ip(struct kg_arena *a, const struct kg_value *v)
+{
+	const char *s = kg_string(v, "");
+	struct in_addr address;
+
+	(void)a;
+	if (!strcmp(s, "None") || inet_pton(AF_INET, s, &address) == 1)
+		return NULL;
+	return "must be None or an IPv4 address, e.g. 10.96.0.20";
+}
+
+static void validate_ports(struct kg_fault_list *f, const struct kg_value *spec, const char *path)
+{
+	const struct kg_value *ports = kg_get(spec, "ports");
+	bool headless = !strcmp(kg_string(kg_get(spec, "clusterIP"), ""), "None");
+	bool node_port = !strcmp(kg_string(kg_get(spec, "type"), ""), "NodePort");
+
+	if (!kg_len(ports) && !headless)
+		kg_rule(f, path, "ports",
+			"Required value: a Service needs a port, unless its clusterIP is None");
+	for (uint32_t i = 0; i < kg_len(ports); i++) {
+		const struct kg_value *port = &ports->items[i], *node = kg_get(port, "nodePort");
+
+		if (ports->len > 1 && port->type == KG_OBJECT && kg_is_null(kg_get(port, "name")))
+			kg_rule(f, path, kg_arena_printf(f->arena, "ports[%u].name", i),
+				"Required value: a Service of several ports needs a name for each");
+		if (kg_is_null(node))
+			continue;
+		const char *sub = kg_arena_printf(f->arena, "ports[%u].nodePort", i);
+		if (!node_port)
+			kg_rule(f, path, sub,
+				"Forbidden: may not be used when `type` is 'ClusterIP'");
+		else if (kg_int(node, 0) < NODE_PORT_FIRST || kg_int(node, 0) > NODE_PORT_LAST)
+			kg_rule(f, path, sub,
+				"Invalid value: %lld: provided port is not in the valid range. The "
+				"range of valid ports is %d-%d",
+				(long long)node->i, NODE_PORT_FIRST, NODE_PORT_LAST);
+	}
+	kg_rule_unique(f, ports, "name", kg_rule_path(f, path, "ports"), false);
+	kg_rule_unique(f, ports, "nodePort,protocol", kg_rule_path(f, path, "ports"), false);
+}
+
+static void validate_addresses(
+	struct kg_fault_list *f, const struct kg_value *spec, const char *path)
+{
+	const struct kg_value *ip = kg_get(spec, "clusterIP"), *ips = kg_get(spec, "clusterIPs");
+
+	if (!strcmp(kg_string(ip, ""), "None") &&
+		!strcmp(kg_string(kg_get(spec, "type"), ""), "NodePort"))
+		kg_rule(f, path, "clusterIP",
+			"Invalid value: \"None\": may not be set to 'None' for NodePort services");
+	if (kg_len(ips) > 1)
+		kg_rule(f, path, "clusterIPs",
+			"Invalid value: %s: a single-stack Service has one address",
+			kg_rule_show(f->arena, ips));
+	if (kg_len(ips) && !kg_is_null(&ips->items[0]) && !kg_equal(ip, &ips->items[0]))
+		kg_rule(f, path, "clusterIPs[0]",
+			"Invalid value: %s: first value must match `clusterIP`",
+			kg_rule_show(f->arena, &ips->items[0]));
+}
+
+void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	bool sticky = !strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP");
+
+	validate_ports(f, v, path);
+	validate_addresses(f, v, path);
+	if (!strcmp(kg_string(kg_get(v, "type"), ""), "ClusterIP") &&
+		!kg_is_null(kg_get(v, "externalTrafficPolicy")))
+		kg_rule(f, path, "externalTrafficPolicy",
+			"Invalid value: %s: may only be set for externally-accessible services",
+			kg_rule_show(f->arena, kg_get(v, "externalTrafficPolicy")));
+	if (!sticky && !kg_is_null(kg_get(v, "sessionAffinityConfig")))
+		kg_rule(f, path, "sessionAffinityConfig",
+			"Forbidden: must not be set when session affinity is None");
+}
+
+void kg_validate_service(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_rule_object_meta(f, v, path, kg_check_dns1035_label);
+}

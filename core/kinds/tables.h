@@ -1,0 +1,83 @@
+/*
+ * What the tables are written with, and the schemas that more than one file names. Private to the
+ * room. A row is F_xxx(name, flags, doc, more designated initialisers...).
+ */
+#ifndef KG_KINDS_TABLES_H
+#define KG_KINDS_TABLES_H
+
+#include "kinds/kind.h"
+#include "kinds/rules.h"
+
+#define F_ROW(n, t, f, d, ...)                                                                     \
+	{                                                                                          \
+		.name = (n), .type = (t), .flags = (f), .doc = (d), ##__VA_ARGS__                  \
+	}
+#define F_STR(n, f, d, ...)    F_ROW(n, KG_F_STRING, f, d, ##__VA_ARGS__)
+#define F_INT(n, f, d, ...)    F_ROW(n, KG_F_INT, f, d, ##__VA_ARGS__)
+#define F_BOOL(n, f, d, ...)   F_ROW(n, KG_F_BOOL, f, d, ##__VA_ARGS__)
+#define F_QTY(n, f, d, ...)    F_ROW(n, KG_F_QUANTITY, f, d, ##__VA_ARGS__)
+#define F_IOS(n, f, d, ...)    F_ROW(n, KG_F_INT_OR_STRING, f, d, ##__VA_ARGS__)
+#define F_TIME(n, f, d, ...)   F_ROW(n, KG_F_TIME, f, d, ##__VA_ARGS__)
+#define F_ANY(n, f, d, ...)    F_ROW(n, KG_F_ANY, f, d, ##__VA_ARGS__)
+#define F_OBJ(n, s, f, d, ...) F_ROW(n, KG_F_OBJECT, f, d, .schema = &(s), ##__VA_ARGS__)
+/* Known to Kubernetes, refused by kgit for now. */
+#define F_NO(n, t, f, d) F_ROW(n, t, (f) | KG_FF_UNSUPPORTED, d)
+#define F_NOSTR(n, d)    F_NO(n, KG_F_STRING, 0, d)
+#define F_NOBOOL(n, d)   F_NO(n, KG_F_BOOL, 0, d)
+#define F_NOINT(n, d)    F_NO(n, KG_F_INT, 0, d)
+#define F_NOANY(n, d)    F_NO(n, KG_F_ANY, 0, d)
+#define F_NOLIST(n, d)   F_NO(n, KG_F_ANY, KG_FF_LIST, d)
+#define F_END                                                                                      \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
+/* Ranges of F_INT. */
+#define R_INT32    .min = INT32_MIN, .max = INT32_MAX
+#define R_COUNT    .min = 0, .max = INT32_MAX
+#define R_POSITIVE .min = 1, .max = INT32_MAX
+#define R_PORT     .min = 1, .max = 65535
+/* What every object begins with. */
+#define F_TYPE_META                                                                                \
+	F_STR("apiVersion", 0, "The group and version of the object's schema, e.g. apps/v1."),     \
+		F_STR("kind", 0, "What the object is, e.g. Deployment.")
+#define F_METADATA                                                                                 \
+	F_OBJ("metadata", kg_schema_object_meta, 0,                                                \
+		"The object's name, namespace, labels and "                                        \
+		"annotations.")
+
+/* meta/v1 */
+extern const struct kg_schema kg_schema_object_meta, kg_schema_label_selector;
+/* core/v1: pods */
+extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_template,
+	kg_schema_pod_status, kg_schema_container, kg_schema_init_container,
+	kg_schema_pod_security_context, kg_schema_container_security_context, kg_schema_probe,
+	kg_schema_readiness_probe, kg_schema_liveness_probe, kg_schema_env_var, kg_schema_env_from,
+	kg_schema_volume, kg_schema_affinity, kg_schema_toleration, kg_schema_dns_config,
+	kg_schema_resources, kg_schema_object_reference;
+/* the other kinds */
+extern const struct kg_schema kg_schema_namespace, kg_schema_node, kg_schema_configmap,
+	kg_schema_replicaset, kg_schema_deployment, kg_schema_service, kg_schema_endpointslice,
+	kg_schema_endpoints, kg_schema_event, kg_schema_lease;
+
+/* Table columns. */
+extern const struct kg_column kg_columns_pod[], kg_columns_deployment[], kg_columns_replicaset[],
+	kg_columns_service[], kg_columns_node[], kg_columns_namespace[], kg_columns_configmap[],
+	kg_columns_endpointslice[], kg_columns_endpoints[], kg_columns_event[], kg_columns_lease[];
+
+/* Rules of types that lie in a file of their own (rules_pod.c, rules_service.c, ...). */
+kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_default_volume,
+	kg_default_pod_spec, kg_default_service_port, kg_default_service_spec, kg_default_namespace;
+kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_resources,
+	kg_validate_probe, kg_validate_liveness_probe, kg_validate_readiness_probe,
+	kg_validate_volume, kg_validate_pod_spec, kg_validate_pod, kg_validate_env_var,
+	kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
+	kg_validate_security_context, kg_validate_toleration, kg_validate_node_expression,
+	kg_validate_node_field, kg_validate_service, kg_validate_service_spec,
+	kg_validate_deployment, kg_validate_deployment_spec, kg_validate_deployment_strategy,
+	kg_validate_replicaset, kg_validate_replicaset_spec, kg_validate_configmap,
+	kg_validate_namespace;
+kg_update_fn kg_update_pod, kg_update_configmap;
+kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,
+	kg_check_host_users, kg_check_cluster_ip, kg_check_http_header, kg_check_resource_field;
+
+#endif

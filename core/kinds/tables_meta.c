@@ -1,0 +1,93 @@
+/* meta/v1: what all kinds share. */
+#include "kinds/tables.h"
+
+static const char *const selector_operators[] = {"In", "NotIn", "Exists", "DoesNotExist", NULL};
+
+static const struct kg_field owner_reference_fields[] = {
+	F_STR("apiVersion", KG_FF_REQUIRED, "API version of the owner."),
+	F_STR("kind", KG_FF_REQUIRED, "Kind of the owner."),
+	F_STR("name", KG_FF_REQUIRED, "Name of the owner."),
+	F_STR("uid", KG_FF_REQUIRED, "UID of the owner."),
+	F_BOOL("controller", 0, "Whether the owner is the one that manages the object."),
+	F_BOOL("blockOwnerDeletion", 0, "Whether the owner's deletion waits for the object."),
+	F_END,
+};
+static const struct kg_schema owner_reference = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference",
+	.doc = "What the object belongs to; it is deleted with it.",
+	.fields = owner_reference_fields,
+};
+
+static const struct kg_field object_meta_fields[] = {
+	F_STR("name", 0, "The object's name, unique among its kind in its namespace."),
+	F_STR("namespace", 0, "The namespace the object lies in; \"default\" where none is given.",
+		.check = kg_check_dns_label),
+	F_STR("generateName", 0, "A prefix of a generated name; files need names of their own."),
+	F_ROW("labels", KG_F_STRING, KG_FF_MAP, "Keys and values by which objects are selected.",
+		.check = kg_check_label_value, .check_key = kg_check_label_key),
+	F_ROW("annotations", KG_F_STRING, KG_FF_MAP, "Keys and values that nothing selects by.",
+		.check_key = kg_check_label_key),
+	F_ROW("ownerReferences", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
+		"What the object belongs to; set by controllers.", .schema = &owner_reference,
+		.merge_key = "uid"),
+	F_NO("finalizers", KG_F_STRING, KG_FF_LIST, "What must be done before the object goes."),
+	F_STR("uid", KG_FF_STATUS, "The object's identity: another one for each birth."),
+	F_STR("resourceVersion", KG_FF_STATUS, "The revision that last changed the object."),
+	F_INT("generation", KG_FF_STATUS, "Grows each time the spec changes."),
+	F_TIME("creationTimestamp", KG_FF_STATUS, "When the object was made."),
+	F_TIME("deletionTimestamp", KG_FF_STATUS, "When the object is to be gone."),
+	F_INT("deletionGracePeriodSeconds", KG_FF_STATUS, "How long it has to stop, in seconds."),
+	F_STR("selfLink", KG_FF_STATUS, "Not used any more."),
+	F_ROW("managedFields", KG_F_ANY, KG_FF_LIST | KG_FF_STATUS,
+		"Who manages which field; not kept."),
+	F_END,
+};
+const struct kg_schema kg_schema_object_meta = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
+	.doc = "What all objects have: name, namespace, labels, annotations.",
+	.fields = object_meta_fields,
+};
+
+static void validate_requirement(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const char *op = kg_string(kg_get(v, "operator"), "");
+	bool takes = !strcmp(op, "In") || !strcmp(op, "NotIn");
+	uint32_t n = kg_len(kg_get(v, "values"));
+
+	if (takes && !n)
+		kg_rule(f, path, "values",
+			"Required value: must be specified when `operator` is 'In' or 'NotIn'");
+	else if (*op && !takes && n)
+		kg_rule(f, path, "values",
+			"Forbidden: may not be specified when `operator` is 'Exists' or "
+			"'DoesNotExist'");
+}
+
+static const struct kg_field requirement_fields[] = {
+	F_STR("key", KG_FF_REQUIRED, "The label that is looked at.", .check = kg_check_label_key),
+	F_STR("operator", KG_FF_REQUIRED, "In, NotIn, Exists or DoesNotExist.",
+		.values = selector_operators),
+	F_ROW("values", KG_F_STRING, KG_FF_LIST, "The values for In and NotIn.",
+		.check = kg_check_label_value),
+	F_END,
+};
+static const struct kg_schema requirement = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement",
+	.doc = "One condition of a label selector.",
+	.fields = requirement_fields,
+	.validate = validate_requirement,
+};
+
+static const struct kg_field label_selector_fields[] = {
+	F_ROW("matchLabels", KG_F_STRING, KG_FF_MAP, "Labels that must have these values.",
+		.check = kg_check_label_value, .check_key = kg_check_label_key),
+	F_ROW("matchExpressions", KG_F_OBJECT, KG_FF_LIST, "Conditions that must all hold.",
+		.schema = &requirement),
+	F_END,
+};
+const struct kg_schema kg_schema_label_selector = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector",
+	.doc = "Selects objects by their labels; all of its conditions must hold.",
+	.fields = label_selector_fields,
+};
