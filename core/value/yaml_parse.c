@@ -20,21 +20,6 @@ int kg_yaml_fail_at(struct kg_yaml_parser *p, yaml_mark_t at, const char *fmt, .
 	return -KG_E_INVALID;
 }
 
-static yaml_mark_t mark_of_offset(const char *text, size_t offset)
-{
-	yaml_mark_t m = {.index = offset};
-
-	for (size_t i = 0; i < offset; i++) {
-		if (text[i] == '\n') {
-			m.line++;
-			m.column = 0;
-		} else {
-			m.column += ((unsigned char)text[i] & 0xC0) != 0x80;
-		}
-	}
-	return m;
-}
-
 /* What libyaml found wrong. */
 static int fail_yaml(struct kg_yaml_parser *p)
 {
@@ -43,7 +28,7 @@ static int fail_yaml(struct kg_yaml_parser *p)
 	if (y->error == YAML_READER_ERROR) {
 		const char *text = (const char *)y->input.string.start;
 
-		return kg_yaml_fail_at(p, mark_of_offset(text, y->problem_offset), "%s (%#x)",
+		return kg_yaml_fail_at(p, kg_yaml_mark_of(text, y->problem_offset), "%s (%#x)",
 			y->problem, (unsigned)y->problem_value);
 	}
 	if (!y->problem)
@@ -52,23 +37,6 @@ static int fail_yaml(struct kg_yaml_parser *p)
 		return kg_yaml_fail_at(p, y->problem_mark, "%s", y->problem);
 	return kg_yaml_fail_at(p, y->problem_mark, "%s %s that began at %u:%u", y->problem,
 		y->context, KG_YAML_LINE(y->context_mark), KG_YAML_COL(y->context_mark));
-}
-
-/* UTF-8 without NUL, before libyaml sees it. */
-static int check_text(struct kg_yaml_parser *p, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		uint32_t cp;
-		unsigned n = kg_utf8_next(text + i, len - i, &cp);
-
-		if (!n)
-			return kg_yaml_fail_at(p, mark_of_offset(text, i),
-				"byte 0x%02x is not UTF-8", (unsigned char)text[i]);
-		if (!cp)
-			return kg_yaml_fail_at(p, mark_of_offset(text, i), "NUL byte");
-		i += n;
-	}
-	return 0;
 }
 
 int kg_yaml_next(struct kg_yaml_parser *p, yaml_event_t *event)
@@ -111,11 +79,17 @@ static int parse_stream(struct kg_yaml_parser *p, bool keep_nulls)
 
 static int parse_checked(struct kg_yaml_parser *p, const char *text, size_t len, bool keep_nulls)
 {
+	KG_AUTOBUF struct kg_buf joined = KG_BUF_INIT;
+
 	if (len > p->limits->bytes)
 		return kg_yaml_fail_at(p, (yaml_mark_t){0}, "the file has %zu bytes, more than %zu",
 			len, p->limits->bytes);
-	if (check_text(p, text, len) < 0)
+	if (kg_yaml_check_text(p, text, len) < 0)
 		return -KG_E_INVALID;
+	if (kg_yaml_join_surrogates(&joined, text, len)) {
+		text = joined.data;
+		len = joined.len;
+	}
 	if (!yaml_parser_initialize(&p->yaml))
 		abort(); /* out of memory */
 	yaml_parser_set_input_string(&p->yaml, (const unsigned char *)text, len);

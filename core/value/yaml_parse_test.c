@@ -75,6 +75,11 @@ static void test_scalars(void **state)
 		 "!!timestamp 2001-12-14]",
 			"[\"5\",\"yes\",\"5\",5,5.0,false,null,\"2001-12-14\"]"},
 		{"a: |\n  x\n  y\nb: >-\n  x\n  y\n", "{\"a\":\"x\\ny\\n\",\"b\":\"x y\"}"},
+		/* JSON's way with characters beyond U+FFFF, and what only looks like it */
+		{"{\"a\": \"\\ud83d\\uDE00!\\ud83d\\ude00\", \"b\": \"\\\\ud83d\\\\ude00\"}",
+			"{\"a\":\"\xF0\x9F\x98\x80!\xF0\x9F\x98\x80\",\"b\":"
+			"\"\\\\ud83d\\\\ude00\"}"},
+		{"a: \\ud83d\\ude00", "{\"a\":\"\\\\ud83d\\\\ude00\"}"},
 		{"\"\\x41\\u00e9\\U0001F600\\n\\e\"", "\"A\xC3\xA9\xF0\x9F\x98\x80\\n\\u001b\""},
 		{"\xEF\xBB\xBF"
 		 "a: 1",
@@ -158,6 +163,9 @@ static void test_refused(void **state)
 		{"a:\n\t- b\n",
 			"2:1: found character that cannot start any token while scanning for "
 			"the next token that began at 2:1"},
+		{"{\"a\": \"\\ud83d\"}",
+			"1:10: found invalid Unicode character escape code while parsing a "
+			"quoted scalar that began at 1:7"},
 		{"a: 'x\n",
 			"2:1: found unexpected end of stream while scanning a quoted scalar that "
 			"began at 1:4"},
@@ -297,6 +305,12 @@ static void test_bombs(void **state)
 			kg_buf_adds(&text, units[i]);
 		assert_int_equal(parse_limited(text.data, text.len, NULL, &err), -KG_E_INVALID);
 	}
+	kg_buf_clear(&text);
+	for (int i = 0; i < 100000; i++)
+		kg_buf_addf(&text, "%%TAG !a%d! x\xC2\x85", i);
+	kg_buf_adds(&text, "---\na: 1\n");
+	assert_int_equal(parse_limited(text.data, text.len, NULL, &err), -KG_E_INVALID);
+	assert_string_equal(err.msg, "1:407: more than 32 %TAG directives");
 	kg_buf_clear(&text);
 	kg_buf_adds(&text, "a0: &a0 x\n");
 	for (int i = 1; i < 30; i++)

@@ -45,6 +45,14 @@ int kg_yaml_fail_at(struct kg_yaml_parser *p, yaml_mark_t at, const char *fmt, .
 	__attribute__((format(printf, 3, 4)));
 int kg_yaml_next(struct kg_yaml_parser *p, yaml_event_t *event);
 
+/* yaml_text.c: line and column of a byte. */
+yaml_mark_t kg_yaml_mark_of(const char *text, size_t offset);
+/* Fails where it is not UTF-8, holds a NUL, or so many directives that libyaml would take long. */
+int kg_yaml_check_text(struct kg_yaml_parser *p, const char *text, size_t len);
+/* JSON writes a character beyond U+FFFF as two escapes, which libyaml refuses. Where text is JSON
+ * that has such, out becomes the text with YAML's one escape instead (two columns shorter). */
+bool kg_yaml_join_surrogates(struct kg_buf *out, const char *text, size_t len);
+
 /* yaml_node.c: the node that begins with this event, at a depth of 1 for the root. */
 int kg_yaml_make_node(struct kg_yaml_parser *p, const yaml_event_t *event, unsigned depth,
 	struct kg_yaml_node *node);
