@@ -16,8 +16,9 @@ struct kg_admission_file {
 struct kg_admission {
 	struct kg_input_desired *desired; /* arena; sorted by kind and key */
 	size_t n;
-	size_t created, changed, deleted; /* of desired objects; moved between files is none of them */
-	size_t desired_before;            /* desired objects that the snapshot holds */
+	size_t created, changed,
+		deleted;       /* of desired objects; moved between files is none of them */
+	size_t desired_before; /* desired objects that the snapshot holds */
 };
 /*
  * Files are all that changed between the admitted main and the pushed one (or, for a full
@@ -38,7 +39,7 @@ struct kg_plan_options {
 	size_t max_lines; /* further ones are counted; 0: no bound */
 	const char *prefix;
 };
-void kg_plan_write(struct kg_buf *out, const struct kg_changes *changes,
-	const struct kg_plan_options *opts);
+void kg_plan_write(
+	struct kg_buf *out, const struct kg_changes *changes, const struct kg_plan_options *opts);
 
 #endif

@@ -48,14 +48,15 @@ struct kg_inputs {
 	size_t nliveness;
 	const struct kg_input_pod_status *pods;
 	size_t npods;
-	bool full; /* run every controller on every object (start, and the test of incremental = full) */
+	bool full; /* run every controller on every object (start, and the test of incremental =
+		      full) */
 };
 
 struct kg_reconcile_options {
-	const char *pod_cidr;      /* default "10.244.0.0/16"; each node gets a /24 of it */
-	const char *service_cidr;  /* default "10.96.0.0/16" */
-	int node_port_min, node_port_max;    /* default 30000..32767 */
-	int64_t eviction_timeout_ms;         /* of pods on a lost node; default 300,000 */
+	const char *pod_cidr;             /* default "10.244.0.0/16"; each node gets a /24 of it */
+	const char *service_cidr;         /* default "10.96.0.0/16" */
+	int node_port_min, node_port_max; /* default 30000..32767 */
+	int64_t eviction_timeout_ms;      /* of pods on a lost node; default 300,000 */
 };
 
 /*
@@ -66,8 +67,8 @@ struct kg_reconcile_options {
  * derived from the snapshot alone and can be made anew at any revision.
  */
 struct kg_reconcile_state;
-struct kg_reconcile_state *kg_reconcile_state_new(const struct kg_snapshot *s,
-	const struct kg_reconcile_options *opts);
+struct kg_reconcile_state *kg_reconcile_state_new(
+	const struct kg_snapshot *s, const struct kg_reconcile_options *opts);
 void kg_reconcile_state_free(struct kg_reconcile_state *state);
 /* After success the state has moved along with the txn: if the commit then fails, make it anew. */
 int kg_reconcile(struct kg_reconcile_state *state, struct kg_txn *txn, const struct kg_inputs *in,

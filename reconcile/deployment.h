@@ -1,0 +1,39 @@
+/* Between the Deployment's files: one sync of one Deployment. */
+#ifndef KG_RECONCILE_DEPLOYMENT_H
+#define KG_RECONCILE_DEPLOYMENT_H
+
+#include "reconcile/internal.h"
+
+struct kg_rollout {
+	struct kg_run *r;
+	struct kg_object *d; /* held */
+	const struct kg_value *spec;
+	int64_t replicas, surge, unavailable;
+	struct kg_list all;       /* its ReplicaSets, oldest first */
+	struct kg_list stale;     /* versions that were replaced: values still point into them */
+	struct kg_object *newest; /* the one of the current template; NULL: none; in `all` */
+	struct kg_value status;   /* being made; begins as the old one */
+	int64_t collisions;
+};
+
+int64_t kg_rs_replicas(const struct kg_object *rs); /* spec.replicas */
+int64_t kg_rs_status(const struct kg_object *rs, const char *field);
+/* Sets spec.replicas and what the Deployment notes beside it. True where the size changed. */
+bool kg_rollout_scale(struct kg_rollout *x, const struct kg_object *rs, int64_t replicas);
+/* The ReplicaSet of the current template: found, or made with `create`. */
+void kg_rollout_find(struct kg_rollout *x, bool create);
+
+/* deployment_scale.c: the size of a Deployment changed, or it is paused. */
+bool kg_rollout_is_scaling(const struct kg_rollout *x);
+void kg_rollout_rescale(struct kg_rollout *x);
+
+/* deployment_status.c */
+void kg_rollout_condition(struct kg_rollout *x, const char *type, bool is_true, const char *reason,
+	const char *message, bool keep_transition);
+void kg_rollout_pause_condition(struct kg_rollout *x);
+/* Counts and conditions into the Deployment; `progress` judges the rollout's progress too. */
+void kg_rollout_put_status(struct kg_rollout *x, bool progress);
+/* All is new, there and available. */
+bool kg_rollout_complete(const struct kg_rollout *x);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * What a push desires becomes objects: removals first, so that what they held is free, then
+ * Services that name their own addresses, then the rest in order of kind and key.
+ */
+#include "reconcile/internal.h"
+
+#include <string.h>
+
+/* What the system adds to a manifest's value when the object comes to be. */
+static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, const struct kg_value *manifest)
+{
+	struct kg_value v = kg_birth(r, kind, ns, name, manifest);
+	struct kg_arena *a = &r->a;
+	switch (kind->id) {
+	case KG_KIND_NAMESPACE: {
+		struct kg_value fin = kg_v_lit("kubernetes");
+		struct kg_value labels = kg_with_key(a, kg_at(&v, "metadata.labels"),
+			"kubernetes.io/metadata.name", kg_v_str(a, name));
+		v = kg_with(a, &v, "metadata.labels", labels);
+		v = kg_with(a, &v, "spec.finalizers", kg_v_array(a, &fin, 1));
+		return kg_with(a, &v, "status.phase", kg_v_lit("Active"));
+	}
+	case KG_KIND_POD:
+		/* Its node, where the manifest names one, is bound like any other by the scheduler.
+		 */
+		v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(&v, "spec")));
+		return kg_with(a, &v, "spec.nodeName", kg_v_null());
+	case KG_KIND_SERVICE:
+		return kg_with(a, &v, "status.loadBalancer", kg_v_object(a, NULL, 0));
+	case KG_KIND_REPLICASET:
+		return kg_with(a, &v, "status.replicas", kg_v_int(0));
+	case KG_KIND_DEPLOYMENT:
+		return kg_with_key(a, &v, "status", kg_v_object(a, NULL, 0));
+	default:
+		return v;
+	}
+}
+
+int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, struct kg_doc *base, const char *source, unsigned source_index)
+{
+	struct kg_value v = newborn(r, kind, ns, name, kg_doc_value(base));
+	if (kind->id == KG_KIND_SERVICE) {
+		int rc = kg_ipam_check(r->st, NULL, ns, name, &v, r->err);
+		if (rc < 0)
+			return rc;
+	}
+	struct kg_object_spec spec = {.kind = kind,
+		.ns = ns,
+		.name = name,
+		.value = &v,
+		.base = base,
+		.source = source,
+		.source_index = source_index};
+	kg_txn_put(r->txn, kg_object_new(&spec));
+	return 0;
+}
+
+/* ---- changes ---- */
+
+/* The system's annotations outlive a change of the manifest's. */
+static struct kg_value keep_annotations(
+	struct kg_arena *a, const struct kg_object *old, struct kg_value v)
+{
+	static const char *const ours[] = {
+		KG_REVISION_ANNOTATION, KG_HISTORY_ANNOTATION, KG_CREATED_ANNOTATION};
+	for (size_t i = 0; i < KG_ARRAY_LEN(ours); i++) {
+		const char *text = kg_annotation(old, ours[i], NULL);
+		if (text)
+			v = kg_with_annotation(a, &v, ours[i], text);
+	}
+	return v;
+}
+
+static bool is_headless(const struct kg_value *v)
+{
+	return strcmp(kg_string(kg_at(v, "spec.clusterIP"), ""), "None") == 0;
+}
+
+/* Addresses and node ports that were allocated are kept where the manifest leaves them open. */
+static struct kg_value keep_service(
+	struct kg_arena *a, const struct kg_object *old, struct kg_value v)
+{
+	static const char *const keep[] = {
+		"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"};
+	const struct kg_value *was = kg_get(kg_obj(old), "spec");
+	struct kg_value spec = *kg_get(&v, "spec");
+	const char *type = kg_string(kg_get(&spec, "type"), "ClusterIP");
+	if (strcmp(type, "ExternalName") == 0)
+		return v;
+	for (size_t i = 0; i < KG_ARRAY_LEN(keep) && !is_headless(&v); i++)
+		if (kg_is_null(kg_get(&spec, keep[i])))
+			spec = kg_with_key(a, &spec, keep[i], *kg_get(was, keep[i]));
+	const struct kg_value *ports = kg_get(&spec, "ports");
+	if (strcmp(type, "ClusterIP") == 0 || kg_len(ports) == 0)
+		return kg_with_key(a, &v, "spec", spec);
+	struct kg_value *items = kg_arena_alloc(a, ports->len * sizeof(*items));
+	const struct kg_value *before = kg_get(was, "ports");
+	for (uint32_t i = 0; i < ports->len; i++) {
+		items[i] = ports->items[i];
+		for (uint32_t k = 0; k < kg_len(before); k++) {
+			const struct kg_value *b = &before->items[k];
+			if (kg_is_null(kg_get(&items[i], "nodePort")) &&
+				kg_equal(kg_get(b, "port"), kg_get(&items[i], "port")) &&
+				kg_equal(kg_get(b, "protocol"), kg_get(&items[i], "protocol")))
+				items[i] = kg_with_key(
+					a, &items[i], "nodePort", *kg_get(b, "nodePort"));
+		}
+	}
+	spec = kg_with_key(a, &spec, "ports", kg_v_array(a, items, ports->len));
+	return kg_with_key(a, &v, "spec", spec);
+}
+
+static struct kg_value changed(
+	struct kg_run *r, const struct kg_object *old, const struct kg_value *manifest)
+{
+	static const char *const meta[] = {"uid", "creationTimestamp", "generation"};
+	struct kg_arena *a = &r->a;
+	struct kg_value v = newborn(r, old->kind, old->ns, old->name, manifest);
+	const struct kg_value *was = kg_obj(old);
+	struct kg_value m = *kg_get(&v, "metadata");
+	for (size_t i = 0; i < KG_ARRAY_LEN(meta); i++)
+		m = kg_with_key(a, &m, meta[i], *kg_get(kg_get(was, "metadata"), meta[i]));
+	v = kg_with_key(a, &v, "metadata", m);
+	v = kg_with_key(a, &v, "status", *kg_get(was, "status"));
+	v = keep_annotations(a, old, v);
+	if (old->kind->id == KG_KIND_SERVICE)
+		v = keep_service(a, old, v);
+	if (old->kind->id == KG_KIND_POD)
+		v = kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
+	if (kg_has_generation(old->kind) && !kg_equal(kg_get(&v, "spec"), kg_get(was, "spec")))
+		v = kg_with(a, &v, "metadata.generation",
+			kg_v_int(kg_int(kg_at(was, "metadata.generation"), 0) + 1));
+	return v;
+}
+
+static int change(struct kg_run *r, const struct kg_object *old, const struct kg_input_desired *d,
+	struct kg_doc *base)
+{
+	struct kg_value v = *kg_obj(old);
+	/* What is being deleted is not changed; a pod's successor begins when it is gone. */
+	if (!kg_object_deleting(old))
+		v = changed(r, old, &d->value);
+	if (d->kind->id == KG_KIND_SERVICE) {
+		int rc = kg_ipam_check(r->st, old, d->ns, d->name, &v, r->err);
+		if (rc < 0)
+			return rc;
+	}
+	struct kg_object_spec spec = {.kind = d->kind,
+		.ns = d->ns,
+		.name = d->name,
+		.value = &v,
+		.base = base,
+		.source = d->source,
+		.source_index = d->source_index};
+	kg_txn_put(r->txn, kg_object_new(&spec));
+	return 0;
+}
+
+static int define(struct kg_run *r, const struct kg_input_desired *d)
+{
+	const struct kg_object *old = kg_snapshot_get(kg_now(r), d->kind->id, d->ns, d->name);
+	struct kg_doc *base = NULL;
+	if (old && old->source && old->base && kg_equal(kg_doc_value(old->base), &d->value))
+		base = kg_doc_ref(old->base);
+	else
+		base = kg_doc_new(
+			&d->value, old && old->base ? &old->base : NULL, old && old->base ? 1 : 0);
+	int rc;
+	if (old && d->kind->id == KG_KIND_NAMESPACE && kg_object_deleting(old)) {
+		kg_delete_object(r, old); /* another of that name; its last pods go by themselves */
+		old = NULL;
+	}
+	if (old && !old->source && !kg_object_deleting(old) && d->kind->id != KG_KIND_NAMESPACE)
+		rc = kg_fail(r->err, KG_E_INVALID, "%s %s/%s belongs to the system", d->kind->kind,
+			d->ns, d->name);
+	else if (old)
+		rc = change(r, old, d, base);
+	else
+		rc = kg_desired_create(
+			r, d->kind, d->ns, d->name, base, d->source, d->source_index);
+	kg_doc_unref(base);
+	return rc;
+}
+
+/* ---- removals ---- */
+
+static void remove_namespace(struct kg_run *r, const struct kg_object *ns)
+{
+	struct kg_value v;
+	if (kg_namespace_is_system(ns->name)) { /* what its manifest added goes, it stays */
+		struct kg_value bare =
+			kg_v_obj(&r->a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("Namespace"),
+				"metadata", kg_v_object(&r->a, NULL, 0), (char *)NULL);
+		v = changed(r, ns, &bare);
+	} else {
+		v = kg_with(&r->a, kg_obj(ns), "metadata.deletionTimestamp", kg_now_value(r));
+		v = kg_with(&r->a, &v, "status.phase", kg_v_lit("Terminating"));
+	}
+	struct kg_object_spec spec = {.kind = ns->kind, .ns = "", .name = ns->name, .value = &v};
+	kg_txn_put(r->txn, kg_object_new(&spec));
+}
+
+static void undefine(struct kg_run *r, const struct kg_input_desired *d)
+{
+	const struct kg_object *old = kg_snapshot_get(kg_now(r), d->kind->id, d->ns, d->name);
+	if (!old || !old->source)
+		return;
+	if (d->kind->id == KG_KIND_POD)
+		kg_pod_delete(r, old);
+	else if (d->kind->id == KG_KIND_NAMESPACE)
+		remove_namespace(r, old);
+	else
+		kg_delete_object(r, old);
+}
+
+static bool names_its_own(const struct kg_input_desired *d)
+{
+	if (d->kind->id != KG_KIND_SERVICE)
+		return false;
+	const struct kg_value *spec = kg_get(&d->value, "spec");
+	const struct kg_value *ports = kg_get(spec, "ports");
+	bool own = !kg_is_null(kg_get(spec, "clusterIP"));
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		own |= !kg_is_null(kg_get(&ports->items[i], "nodePort"));
+	return own;
+}
+
+static int rank(const struct kg_input_desired *d)
+{
+	return kg_is_null(&d->value) ? 0 : names_its_own(d) ? 1 : 2;
+}
+
+static int cmp_desired(const void *a, const void *b)
+{
+	const struct kg_input_desired *x = *(const struct kg_input_desired *const *)a;
+	const struct kg_input_desired *y = *(const struct kg_input_desired *const *)b;
+	int d = rank(x) - rank(y);
+	if (!d)
+		d = (int)x->kind->id - (int)y->kind->id;
+	if (!d)
+		d = strcmp(x->ns, y->ns);
+	return d ? d : strcmp(x->name, y->name);
+}
+
+int kg_desired_apply(struct kg_run *r)
+{
+	const struct kg_inputs *in = r->in;
+	KG_AUTOFREE const struct kg_input_desired **v = kg_alloc((in->ndesired + 1) * sizeof(*v));
+	for (size_t i = 0; i < in->ndesired; i++)
+		v[i] = &in->desired[i];
+	qsort(v, in->ndesired, sizeof(*v), cmp_desired);
+	for (size_t i = 0; i < in->ndesired; i++) {
+		int rc = 0;
+		if (kg_is_null(&v[i]->value))
+			undefine(r, v[i]);
+		else
+			rc = define(r, v[i]);
+		kg_arena_release(&r->a);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

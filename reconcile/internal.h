@@ -1,0 +1,234 @@
+/*
+ * Within reconcile: the run (one call of kg_reconcile), the remembered state, and what the
+ * controllers share. A controller is a function of one key; it reads the txn's snapshot, puts and
+ * deletes objects, and asks for a wake-up. Whatever depends on what it changed is enqueued by
+ * kg_track_change, never by the controller itself.
+ */
+#ifndef KG_RECONCILE_INTERNAL_H
+#define KG_RECONCILE_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/quantity.h"
+#include "kinds/record.h"
+#include "reconcile/reconcile.h"
+
+/* In the order in which their queues are emptied. */
+enum kg_controller {
+	KG_C_NAMESPACE,
+	KG_C_NODE,
+	KG_C_POD,
+	KG_C_GARBAGE, /* EndpointSlices */
+	KG_C_REPLICASET,
+	KG_C_DEPLOYMENT,
+	KG_C_SCHEDULER, /* one key, "" */
+	KG_C_SERVICE,
+	KG_C_COUNT
+};
+
+#define KG_POD_HASH_LABEL      "pod-template-hash"
+#define KG_REVISION_ANNOTATION "deployment.kubernetes.io/revision"
+#define KG_HISTORY_ANNOTATION  "deployment.kubernetes.io/revision-history"
+#define KG_DESIRED_ANNOTATION  "deployment.kubernetes.io/desired-replicas"
+#define KG_MAX_ANNOTATION      "deployment.kubernetes.io/max-replicas"
+/* How many pods a ReplicaSet ever made: the counter that pod names are hashed from. */
+#define KG_CREATED_ANNOTATION "kgit/pods-created"
+
+/* ---- resources ---- */
+enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 8 };
+
+/* What a pod asks of its node. cpu in milli-units, the rest in whole units. */
+struct kg_demand {
+	int64_t req[KG_RES_MAX];
+	int64_t score_cpu, score_mem; /* as req, but never zero: what scoring counts */
+	const char *unknown; /* a resource that no node has; borrowed from the pod, or NULL */
+};
+
+struct kg_node_info {
+	char *name;
+	uint64_t hash;
+	struct kg_object *obj; /* referenced */
+	bool ready, unschedulable, tainted;
+	int64_t alloc[KG_RES_MAX], used[KG_RES_MAX];
+	int64_t score_cpu, score_mem;
+	int64_t max_pods, pods;
+	bool has_cidr;
+	uint32_t cidr; /* first address */
+	unsigned prefix;
+	uint64_t *taken; /* bitmap of 2^(32-prefix) addresses */
+};
+
+/* The services whose selector holds one label pair, and the pods that carry it. */
+struct kg_anchor {
+	struct kg_map services; /* keys */
+	struct kg_map pods;     /* keys */
+};
+
+struct kg_ip_range {
+	uint32_t first;
+	unsigned prefix;
+	uint32_t size;
+};
+
+struct kg_reconcile_state {
+	struct kg_ip_range pod_range, service_range;
+	int node_port_min, node_port_max;
+	int64_t eviction_timeout_ms;
+
+	uint64_t revision; /* the snapshot that this state describes, if... */
+	bool moved;        /* ...false; otherwise the one after it */
+	bool stale;        /* a run failed: build anew */
+	bool fresh;        /* nothing has run since it was built: the next run is a full one */
+
+	struct kg_map queue[KG_C_COUNT];
+	struct kg_map wakes[KG_C_COUNT]; /* key -> kg_time as a pointer */
+
+	struct kg_map nodes; /* name -> struct kg_node_info, owned */
+	char *res_name[KG_RES_MAX];
+	struct kg_map demands; /* template id -> struct kg_demand, owned; a cache */
+	struct kg_map pending; /* keys of pods that wait for a node */
+	struct kg_map anchors; /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
+	uint64_t *service_ips;
+	uint64_t *node_ports;
+	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
+	uint32_t ncidrs;
+};
+
+struct kg_run {
+	struct kg_reconcile_state *st;
+	struct kg_txn *txn;
+	const struct kg_inputs *in;
+	kg_time now;
+	char now_text[32];
+	uint64_t revision;    /* of the commit being made: births */
+	struct kg_arena a;    /* scratch: emptied before each key */
+	enum kg_controller c; /* being run */
+	const char *key;
+	struct kg_error *err;
+};
+
+/* ---- run.c: what controllers do ---- */
+static inline const struct kg_snapshot *kg_now(const struct kg_run *r)
+{
+	return kg_txn_snapshot(r->txn);
+}
+void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char *key);
+/* The running controller wants its key again at t. The earliest call counts. */
+void kg_wake(struct kg_run *r, kg_time t);
+/* Puts a new version; nothing where the value is the same. True where something changed. */
+bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg_value *v);
+void kg_delete_object(struct kg_run *r, const struct kg_object *obj);
+struct kg_value kg_now_value(struct kg_run *r);
+kg_time kg_time_of(const struct kg_value *v, kg_time dflt);
+/* uid, creationTimestamp and, where the kind has one, generation 1 put into metadata. */
+struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, const struct kg_value *v);
+bool kg_has_generation(const struct kg_kind *kind);
+/* An annotation or label, as text, or dflt. */
+const char *kg_annotation(const struct kg_object *obj, const char *key, const char *dflt);
+struct kg_value kg_with_annotation(
+	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text);
+/* The controlling owner reference, or &kg_null. */
+const struct kg_value *kg_owner_ref(const struct kg_object *obj);
+struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *owner);
+/* The owner is there with the uid that the reference names (or there is no reference). */
+bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj);
+/* One condition of status.conditions, or &kg_null. */
+const struct kg_value *kg_condition(const struct kg_value *status, const char *type);
+bool kg_condition_is_true(const struct kg_value *status, const char *type);
+/* status with one condition replaced or added. */
+struct kg_value kg_with_condition(
+	struct kg_arena *a, const struct kg_value *status, struct kg_value cond);
+
+/* Objects collected with a reference each, so that the txn may change meanwhile. */
+struct kg_list {
+	struct kg_object **v;
+	size_t n, cap;
+};
+void kg_list_add(struct kg_list *l, const struct kg_object *obj);
+void kg_list_release(struct kg_list *l);
+/* The objects of one kind that the owner controls, in key order. */
+void kg_list_owned(struct kg_list *l, const struct kg_snapshot *s, enum kg_kind_id kind,
+	const char *owner_uid);
+#define KG_AUTOLIST KG_CLEANUP(kg_list_release)
+
+/* ---- track.c: the state follows every change ---- */
+void kg_track_change(void *run, const struct kg_object *before, const struct kg_object *after);
+void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
+void kg_track_clear(struct kg_reconcile_state *st);
+struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name);
+
+/* ---- ipam.c ---- */
+int kg_ip_parse(uint32_t *out, const char *s);
+void kg_ip_format(char out[16], uint32_t ip);
+int kg_ip_range_parse(struct kg_ip_range *out, const char *cidr);
+bool kg_bit(const uint64_t *map, uint32_t i);
+void kg_bit_set(uint64_t *map, uint32_t i, bool on);
+uint64_t *kg_bits_new(uint32_t n);
+/* The first clear bit at or after start in [lo, hi), going round; UINT32_MAX: none. */
+uint32_t kg_bit_free(const uint64_t *map, uint32_t lo, uint32_t hi, uint32_t start);
+/* Claims or frees what an object holds. Called by track.c alone. */
+void kg_ipam_service(struct kg_reconcile_state *st, const struct kg_object *svc, bool on);
+void kg_ipam_node(struct kg_reconcile_state *st, const struct kg_object *node, bool on);
+/* An address for a new pod on the node, by the pod's uid; false where none is left. */
+bool kg_ipam_pod_ip(char out[16], const struct kg_node_info *n, const char *uid);
+bool kg_ipam_pod_room(const struct kg_node_info *n);
+bool kg_ipam_service_ip(char out[16], struct kg_reconcile_state *st, const char *uid);
+int kg_ipam_node_port(struct kg_reconcile_state *st, const char *uid, unsigned index); /* 0: none */
+bool kg_ipam_node_cidr(char out[32], struct kg_reconcile_state *st);
+/* Whether the addresses and ports that a Service asks for itself are in range and free. */
+int kg_ipam_check(struct kg_reconcile_state *st, const struct kg_object *before, const char *ns,
+	const char *name, const struct kg_value *v, struct kg_error *err);
+
+/* ---- demand.c ---- */
+void kg_demand_of(
+	struct kg_reconcile_state *st, struct kg_demand *out, const struct kg_object *pod);
+void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n);
+/* Index of a resource name; -1 where there is none (or, with add, no room). */
+int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add);
+const char *kg_qos_class(const struct kg_value *spec);
+
+/* ---- pod.c ---- */
+bool kg_pod_terminal(const struct kg_object *pod);
+static inline const char *kg_pod_node(const struct kg_object *pod)
+{
+	return kg_string(kg_get(kg_get(kg_obj(pod), "spec"), "nodeName"), "");
+}
+bool kg_pod_active(const struct kg_object *pod); /* neither terminal nor being deleted */
+bool kg_pod_ready(const struct kg_object *pod);
+struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec);
+/* Removes it, or leaves a tombstone where a node must let go of it first. */
+void kg_pod_delete(struct kg_run *r, const struct kg_object *pod);
+void kg_pod_report(struct kg_run *r, const struct kg_input_pod_status *in);
+void kg_pod_run(struct kg_run *r, const char *key);
+
+/* ---- the other controllers ---- */
+void kg_namespace_system(struct kg_run *r);
+void kg_namespace_run(struct kg_run *r, const char *key);
+void kg_node_register(struct kg_run *r, const struct kg_input_node *in);
+void kg_node_liveness(struct kg_run *r, const struct kg_input_liveness *in);
+void kg_node_run(struct kg_run *r, const char *key);
+void kg_garbage_run(struct kg_run *r, const char *key);
+void kg_replicaset_run(struct kg_run *r, const char *key);
+void kg_deployment_run(struct kg_run *r, const char *key);
+void kg_scheduler_run(struct kg_run *r, const char *key);
+int kg_service_run(struct kg_run *r, const char *key);
+/* The first taint among taints that is not tolerated and has one of the effects; NULL: none. */
+const struct kg_value *kg_untolerated(
+	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);
+bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
+
+/* ---- desired.c ---- */
+int kg_desired_apply(struct kg_run *r);
+/* The object of a manifest comes to be; base is its manifest's value. */
+int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, struct kg_doc *base, const char *source, unsigned source_index);
+bool kg_namespace_is_system(const char *name);
+
+/* ---- deployment_math.c ---- */
+/* maxSurge (rounded up) or maxUnavailable (down) of `replicas`: an int or "25%". */
+int64_t kg_int_or_percent(const struct kg_value *v, int64_t total, bool up, int64_t dflt);
+/* Both of a Deployment, with Kubernetes' rule that they are never both zero. */
+void kg_deployment_bounds(const struct kg_value *spec, int64_t *surge, int64_t *unavailable);
+
+#endif

@@ -1,0 +1,175 @@
+/* A commit's changes in words, a line each: what a pusher reads, and the commit's message. */
+#include "reconcile/admission.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct words {
+	struct kg_buf *out;
+	const struct kg_plan_options *o;
+	size_t lines, left;
+};
+
+static void say(struct words *w, const char *verb, const struct kg_object *obj, const char *rest)
+{
+	if (w->o->max_lines && w->lines >= w->o->max_lines) {
+		w->left++;
+		return;
+	}
+	w->lines++;
+	kg_buf_addf(w->out, "%s%s %s %s%s%s%s\n", w->o->prefix ? w->o->prefix : "", verb,
+		obj->kind->kind, obj->ns, *obj->ns ? "/" : "", obj->name, rest);
+}
+
+static const char *node_of(const struct kg_object *pod)
+{
+	return kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
+}
+
+static const struct kg_value *condition(const struct kg_object *obj, const char *type)
+{
+	return kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", type);
+}
+
+static bool is_ready(const struct kg_object *obj)
+{
+	return strcmp(kg_string(kg_get(condition(obj, "Ready"), "status"), ""), "True") == 0;
+}
+
+static void say_unbound(
+	struct words *w, const char *verb, const struct kg_object *pod, struct kg_buf *b)
+{
+	const char *why = kg_string(kg_get(condition(pod, "PodScheduled"), "message"), "");
+	kg_buf_addf(b, ", not bound: %s", *why ? why : "waiting");
+	say(w, verb, pod, b->data);
+}
+
+static void say_pod_status(struct words *w, const struct kg_object *before,
+	const struct kg_object *after, struct kg_buf *b)
+{
+	const char *old = kg_string(kg_at(kg_obj(before), "status.phase"), "");
+	const char *phase = kg_string(kg_at(kg_obj(after), "status.phase"), "");
+	bool same_phase = strcmp(old, phase) == 0;
+	if (same_phase && is_ready(before) == is_ready(after))
+		return;
+	kg_buf_addf(b, " is %s", phase);
+	if (is_ready(before) != is_ready(after))
+		kg_buf_adds(b, is_ready(after) ? ", ready" : ", not ready");
+	say(w, "now", after, b->data);
+}
+
+static void pod_words(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (!after) {
+		say(w, "deleted", before, "");
+		return;
+	}
+	const char *node = node_of(after);
+	if (kg_object_deleting(after) && (!before || !kg_object_deleting(before))) {
+		kg_buf_addf(&b, " on %s", node);
+		say(w, "stopping", after, b.data);
+	} else if (*node && (!before || !*node_of(before))) {
+		kg_buf_addf(&b, " to %s", node);
+		say(w, "bound", after, b.data);
+	} else if (!before) {
+		say_unbound(w, "created", after, &b);
+	} else if (!kg_equal(kg_at(kg_obj(before), "spec"), kg_at(kg_obj(after), "spec"))) {
+		say(w, "changed", after, "");
+	} else if (!*node) {
+		if (!kg_equal(condition(before, "PodScheduled"), condition(after, "PodScheduled")))
+			say_unbound(w, "now", after, &b);
+	} else {
+		say_pod_status(w, before, after, &b);
+	}
+}
+
+static void node_words(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (!before)
+		say(w, "registered", after, is_ready(after) ? ", ready" : ", not ready");
+	else if (!after)
+		say(w, "deleted", before, "");
+	else if (is_ready(before) != is_ready(after)) {
+		const char *why = kg_string(kg_get(condition(after, "Ready"), "reason"), "");
+		kg_buf_addf(&b, " is %s (%s)", is_ready(after) ? "ready" : "not ready", why);
+		say(w, "now", after, b.data);
+	}
+}
+
+/* Everything but status: what users and controllers decide. */
+static bool same_but_status(const struct kg_object *before, const struct kg_object *after)
+{
+	static const char *const parts[] = {"spec", "data", "binaryData", "immutable"};
+	for (size_t i = 0; i < KG_ARRAY_LEN(parts); i++)
+		if (!kg_equal(kg_get(kg_obj(before), parts[i]), kg_get(kg_obj(after), parts[i])))
+			return false;
+	const struct kg_value *x = kg_get(kg_obj(before), "metadata");
+	const struct kg_value *y = kg_get(kg_obj(after), "metadata");
+	if (before->source && after->source && before->base && after->base)
+		return kg_equal(kg_doc_value(before->base), kg_doc_value(after->base));
+	return kg_equal(kg_get(x, "labels"), kg_get(y, "labels")) &&
+	       kg_equal(kg_get(x, "deletionTimestamp"), kg_get(y, "deletionTimestamp"));
+}
+
+static void progress_words(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_value *p = condition(after, "Progressing");
+	const char *reason = kg_string(kg_get(p, "reason"), "");
+	bool told = strcmp(reason, "NewReplicaSetAvailable") == 0 ||
+		    strcmp(reason, "ProgressDeadlineExceeded") == 0;
+	if (!told || strcmp(kg_string(kg_get(condition(before, "Progressing"), "reason"), ""),
+			     reason) == 0)
+		return;
+	say(w, "now", after, reason[0] == 'N' ? " is complete" : " exceeded its progress deadline");
+}
+
+static void other_words(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (!before) {
+		int64_t n = kg_int(kg_at(kg_obj(after), "spec.replicas"), -1);
+		if (after->kind->id == KG_KIND_REPLICASET)
+			kg_buf_addf(&b, " with %" PRId64 " pod%s", n, n == 1 ? "" : "s");
+		say(w, "created", after, kg_buf_str(&b));
+		return;
+	}
+	if (!after) {
+		say(w, "deleted", before, "");
+		return;
+	}
+	int64_t old = kg_int(kg_at(kg_obj(before), "spec.replicas"), -1);
+	int64_t now = kg_int(kg_at(kg_obj(after), "spec.replicas"), -1);
+	if (old != now && old >= 0 && now >= 0) {
+		kg_buf_addf(&b, " from %" PRId64 " to %" PRId64, old, now);
+		say(w, "scaled", after, b.data);
+	} else if (!same_but_status(before, after)) {
+		say(w, kg_object_deleting(after) ? "stopping" : "changed", after, "");
+	} else if (after->kind->id == KG_KIND_DEPLOYMENT) {
+		progress_words(w, before, after);
+	}
+}
+
+void kg_plan_write(
+	struct kg_buf *out, const struct kg_changes *changes, const struct kg_plan_options *opts)
+{
+	static const struct kg_plan_options none = {0};
+	struct words w = {.out = out, .o = opts ? opts : &none};
+	for (size_t i = 0; i < changes->len; i++) {
+		const struct kg_change *c = &changes->items[i];
+		const struct kg_object *obj = c->after ? c->after : c->before;
+		if (obj->kind->id == KG_KIND_POD)
+			pod_words(&w, c->before, c->after);
+		else if (obj->kind->id == KG_KIND_NODE)
+			node_words(&w, c->before, c->after);
+		else if (obj->kind->id != KG_KIND_ENDPOINTSLICE)
+			other_words(&w, c->before, c->after);
+	}
+	if (w.left)
+		kg_buf_addf(out, "%sand %zu more\n", w.o->prefix ? w.o->prefix : "", w.left);
+}

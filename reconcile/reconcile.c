@@ -1,0 +1,257 @@
+/*
+ * The run: inputs are applied in an order of their own (not the caller's), then the controllers'
+ * queues are emptied, each key in sorted order, lowest controller first, until nothing is left.
+ * A controller at rest does nothing, so running more keys than needed changes nothing: this is
+ * why an incremental run gives what a full one gives.
+ */
+#include "reconcile/internal.h"
+
+#include <string.h>
+
+/* Batches of keys in one run. A cluster comes to rest within a few tens; more is a loop. */
+#define MAX_BATCHES 20000
+
+static void defaults(struct kg_reconcile_state *st, const struct kg_reconcile_options *o)
+{
+	const char *pods = o && o->pod_cidr ? o->pod_cidr : "10.244.0.0/16";
+	const char *services = o && o->service_cidr ? o->service_cidr : "10.96.0.0/16";
+	if (kg_ip_range_parse(&st->pod_range, pods) < 0)
+		kg_ip_range_parse(&st->pod_range, "10.244.0.0/16");
+	if (kg_ip_range_parse(&st->service_range, services) < 0)
+		kg_ip_range_parse(&st->service_range, "10.96.0.0/16");
+	st->node_port_min = o && o->node_port_min ? o->node_port_min : 30000;
+	st->node_port_max = o && o->node_port_max ? o->node_port_max : 32767;
+	st->eviction_timeout_ms = o && o->eviction_timeout_ms ? o->eviction_timeout_ms : 300000;
+}
+
+struct kg_reconcile_state *kg_reconcile_state_new(
+	const struct kg_snapshot *s, const struct kg_reconcile_options *opts)
+{
+	struct kg_reconcile_state *st = kg_alloc(sizeof(*st));
+	defaults(st, opts);
+	kg_track_build(st, s);
+	return st;
+}
+
+void kg_reconcile_state_free(struct kg_reconcile_state *st)
+{
+	if (!st)
+		return;
+	kg_track_clear(st);
+	free(st);
+}
+
+static void enqueue_all(struct kg_run *r)
+{
+	static const struct {
+		enum kg_kind_id kind;
+		enum kg_controller c;
+	} what[] = {{KG_KIND_NAMESPACE, KG_C_NAMESPACE}, {KG_KIND_NODE, KG_C_NODE},
+		{KG_KIND_POD, KG_C_POD}, {KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE},
+		{KG_KIND_REPLICASET, KG_C_REPLICASET}, {KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT},
+		{KG_KIND_SERVICE, KG_C_SERVICE}};
+	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
+		struct kg_object_iter it;
+		const struct kg_object *obj;
+		kg_iter_kind(&it, kg_now(r), what[i].kind, NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			kg_enqueue(r->st, what[i].c, obj->key);
+		kg_iter_release(&it);
+	}
+	kg_enqueue(r->st, KG_C_SCHEDULER, "");
+}
+
+static void enqueue_due(struct kg_run *r)
+{
+	for (int c = 0; c < KG_C_COUNT; c++) {
+		struct kg_map_entry *e;
+		for (size_t i = 0; (e = kg_map_next(&r->st->wakes[c], &i));)
+			if ((kg_time)(intptr_t)e->value <= r->now)
+				kg_enqueue(r->st, c, e->key);
+	}
+}
+
+static kg_time next_wake(const struct kg_reconcile_state *st)
+{
+	kg_time next = KG_TIME_NEVER;
+	for (int c = 0; c < KG_C_COUNT; c++) {
+		struct kg_map_entry *e;
+		for (size_t i = 0; (e = kg_map_next(&st->wakes[c], &i));)
+			if ((kg_time)(intptr_t)e->value < next)
+				next = (kg_time)(intptr_t)e->value;
+	}
+	return next;
+}
+
+/* ---- inputs, in an order that does not depend on the caller's ---- */
+
+static int cmp_node(const void *a, const void *b)
+{
+	const struct kg_input_node *x = *(const struct kg_input_node *const *)a;
+	const struct kg_input_node *y = *(const struct kg_input_node *const *)b;
+	int d = strcmp(x->name, y->name);
+	if (!d)
+		d = kg_value_cmp(&x->labels, &y->labels);
+	return d ? d : kg_value_cmp(&x->status, &y->status);
+}
+
+static int cmp_liveness(const void *a, const void *b)
+{
+	const struct kg_input_liveness *x = *(const struct kg_input_liveness *const *)a;
+	const struct kg_input_liveness *y = *(const struct kg_input_liveness *const *)b;
+	int d = strcmp(x->name, y->name);
+	if (!d)
+		d = (x->since > y->since) - (x->since < y->since);
+	return d ? d : (int)x->ready - (int)y->ready;
+}
+
+static int cmp_report(const void *a, const void *b)
+{
+	const struct kg_input_pod_status *x = *(const struct kg_input_pod_status *const *)a;
+	const struct kg_input_pod_status *y = *(const struct kg_input_pod_status *const *)b;
+	int d = strcmp(x->ns, y->ns);
+	if (!d)
+		d = strcmp(x->name, y->name);
+	if (!d)
+		d = strcmp(x->uid, y->uid);
+	if (!d)
+		d = (int)x->gone - (int)y->gone;
+	return d ? d : kg_value_cmp(&x->status, &y->status);
+}
+
+/* Pointers to n items of `size` bytes, sorted; free() it. */
+static const void **sorted(
+	const void *items, size_t n, size_t size, int (*cmp)(const void *, const void *))
+{
+	const void **v = kg_alloc((n + 1) * sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		v[i] = (const char *)items + i * size;
+	qsort(v, n, sizeof(*v), cmp);
+	return v;
+}
+
+static int apply(struct kg_run *r)
+{
+	const struct kg_inputs *in = r->in;
+	kg_namespace_system(r);
+	KG_AUTOFREE const void **nodes =
+		sorted(in->nodes, in->nnodes, sizeof(*in->nodes), cmp_node);
+	for (size_t i = 0; i < in->nnodes; i++) {
+		kg_node_register(r, nodes[i]);
+		kg_arena_release(&r->a);
+	}
+	KG_AUTOFREE const void **live =
+		sorted(in->liveness, in->nliveness, sizeof(*in->liveness), cmp_liveness);
+	for (size_t i = 0; i < in->nliveness; i++) {
+		kg_node_liveness(r, live[i]);
+		kg_arena_release(&r->a);
+	}
+	int rc = kg_desired_apply(r);
+	if (rc < 0)
+		return rc;
+	KG_AUTOFREE const void **pods = sorted(in->pods, in->npods, sizeof(*in->pods), cmp_report);
+	for (size_t i = 0; i < in->npods; i++) {
+		kg_pod_report(r, pods[i]);
+		kg_arena_release(&r->a);
+	}
+	return 0;
+}
+
+/* ---- the fixpoint ---- */
+
+static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
+{
+	static void (*const fn[KG_C_COUNT])(struct kg_run *, const char *) = {
+		[KG_C_NAMESPACE] = kg_namespace_run,
+		[KG_C_NODE] = kg_node_run,
+		[KG_C_POD] = kg_pod_run,
+		[KG_C_GARBAGE] = kg_garbage_run,
+		[KG_C_REPLICASET] = kg_replicaset_run,
+		[KG_C_DEPLOYMENT] = kg_deployment_run,
+		[KG_C_SCHEDULER] = kg_scheduler_run,
+	};
+	r->c = c;
+	r->key = key;
+	kg_map_remove(&r->st->wakes[c], key);
+	int rc = 0;
+	if (c == KG_C_SERVICE)
+		rc = kg_service_run(r, key);
+	else
+		fn[c](r, key);
+	kg_arena_release(&r->a);
+	return rc;
+}
+
+static int run_batch(struct kg_run *r, enum kg_controller c)
+{
+	/* Keys move over to a map of the batch's own, so that what is enqueued meanwhile waits. */
+	struct kg_map batch = r->st->queue[c];
+	r->st->queue[c] = (struct kg_map)KG_MAP_INIT;
+	KG_AUTOFREE struct kg_map_entry **keys = kg_map_sorted(&batch);
+	int rc = 0;
+	for (size_t i = 0; i < batch.count && rc == 0; i++)
+		rc = run_key(r, c, keys[i]->key);
+	kg_map_release(&batch);
+	return rc;
+}
+
+static int settle(struct kg_run *r)
+{
+	for (int batches = 0;; batches++) {
+		enum kg_controller c = 0;
+		while (c < KG_C_COUNT && r->st->queue[c].count == 0)
+			c++;
+		if (c == KG_C_COUNT)
+			return 0;
+		if (batches == MAX_BATCHES)
+			return kg_fail(r->err, KG_E_CORRUPT,
+				"reconcile does not come to rest: controller %d, first key \"%s\"",
+				(int)c,
+				r->st->queue[c].entries[0].key ? r->st->queue[c].entries[0].key
+							       : "");
+		int rc = run_batch(r, c);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* Does the state describe this snapshot? It does not after a failed run or commit. */
+static bool describes(const struct kg_reconcile_state *st, const struct kg_snapshot *s)
+{
+	if (st->stale)
+		return false;
+	return st->revision + 1 == s->revision ? st->moved || !st->fresh
+					       : st->revision == s->revision && !st->moved;
+}
+
+int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct kg_inputs *in,
+	kg_time *wake_at, struct kg_error *err)
+{
+	const struct kg_snapshot *prev = kg_txn_previous(txn);
+	if (!describes(st, prev)) {
+		kg_track_clear(st);
+		kg_track_build(st, prev);
+	}
+	struct kg_run r = {.st = st, .txn = txn, .in = in, .now = in->now, .err = err};
+	r.revision = prev->revision + 1;
+	kg_time_format(r.now_text, in->now);
+	st->revision = prev->revision;
+	st->moved = false;
+	st->stale = true; /* until this run has succeeded */
+	kg_txn_set_time(txn, in->now);
+	kg_txn_on_change(txn, kg_track_change, &r);
+	int rc = apply(&r);
+	if (rc == 0) {
+		if (in->full || st->fresh)
+			enqueue_all(&r);
+		enqueue_due(&r);
+		rc = settle(&r);
+	}
+	kg_txn_on_change(txn, NULL, NULL);
+	kg_arena_release(&r.a);
+	if (rc < 0)
+		return rc;
+	st->stale = st->fresh = false;
+	*wake_at = next_wake(st);
+	return 0;
+}

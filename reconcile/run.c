@@ -1,0 +1,172 @@
+/* What every controller uses: wake-ups, puts, births, conditions, lists of objects. */
+#include "reconcile/internal.h"
+
+#include <string.h>
+
+void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char *key)
+{
+	if (!kg_map_has(&st->queue[c], key))
+		kg_map_put(&st->queue[c], key, st);
+}
+
+void kg_wake(struct kg_run *r, kg_time t)
+{
+	struct kg_map *m = &r->st->wakes[r->c];
+	kg_time old = (kg_time)(intptr_t)kg_map_get(m, r->key);
+	if (t <= r->now)
+		t = r->now + 1;
+	if (!old || t < old)
+		kg_map_put(m, r->key, (void *)(intptr_t)t);
+}
+
+bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg_value *v)
+{
+	if (kg_equal(kg_obj(obj), v))
+		return false;
+	return kg_txn_put(r->txn, kg_object_with(obj, v));
+}
+
+void kg_delete_object(struct kg_run *r, const struct kg_object *obj)
+{
+	struct kg_object *held = kg_object_ref(obj); /* its key must outlive the delete */
+	kg_txn_delete(r->txn, held->kind->id, held->ns, held->name);
+	kg_object_unref(held);
+}
+
+struct kg_value kg_now_value(struct kg_run *r)
+{
+	return kg_v_str(&r->a, r->now_text);
+}
+
+kg_time kg_time_of(const struct kg_value *v, kg_time dflt)
+{
+	kg_time t;
+	const char *s = kg_string(v, NULL);
+	return s && kg_time_parse(&t, s) == 0 ? t : dflt;
+}
+
+bool kg_has_generation(const struct kg_kind *kind)
+{
+	return kind->id == KG_KIND_DEPLOYMENT || kind->id == KG_KIND_REPLICASET;
+}
+
+struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, const struct kg_value *v)
+{
+	char uid[37];
+	char *what = kg_arena_printf(&r->a, "%s/%s/%s@%llu", kg_kind_resource(kind), ns, name,
+		(unsigned long long)r->revision);
+	kg_uuid5(uid, kg_now(r)->cluster_id, what);
+	struct kg_value meta = *kg_get(v, "metadata");
+	meta = kg_with_key(&r->a, &meta, "name", kg_v_str(&r->a, name));
+	if (*ns)
+		meta = kg_with_key(&r->a, &meta, "namespace", kg_v_str(&r->a, ns));
+	meta = kg_with_key(&r->a, &meta, "uid", kg_v_str(&r->a, uid));
+	meta = kg_with_key(&r->a, &meta, "creationTimestamp", kg_now_value(r));
+	if (kg_has_generation(kind))
+		meta = kg_with_key(&r->a, &meta, "generation", kg_v_int(1));
+	return kg_with_key(&r->a, v, "metadata", meta);
+}
+
+const char *kg_annotation(const struct kg_object *obj, const char *key, const char *dflt)
+{
+	return kg_string(kg_get(kg_at(kg_obj(obj), "metadata.annotations"), key), dflt);
+}
+
+struct kg_value kg_with_annotation(
+	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text)
+{
+	struct kg_value ann = kg_with_key(
+		a, kg_at(v, "metadata.annotations"), key, text ? kg_v_str(a, text) : kg_v_null());
+	return kg_with(a, v, "metadata.annotations", ann);
+}
+
+const struct kg_value *kg_owner_ref(const struct kg_object *obj)
+{
+	const struct kg_value *refs = kg_get(kg_get(kg_obj(obj), "metadata"), "ownerReferences");
+	for (uint32_t i = 0; i < (refs->type == KG_ARRAY ? refs->len : 0); i++)
+		if (kg_bool(kg_get(&refs->items[i], "controller"), false))
+			return &refs->items[i];
+	return &kg_null;
+}
+
+struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *owner)
+{
+	struct kg_value ref = kg_v_obj(a, "apiVersion", kg_v_lit(kg_kind_api_version(owner->kind)),
+		"blockOwnerDeletion", kg_v_bool(true), "controller", kg_v_bool(true), "kind",
+		kg_v_lit(owner->kind->kind), "name", kg_v_str(a, owner->name), "uid",
+		kg_v_str(a, kg_object_uid(owner)), (char *)NULL);
+	return kg_v_array(a, &ref, 1);
+}
+
+bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const struct kg_value *ref = kg_owner_ref(obj);
+	if (kg_is_null(ref))
+		return true;
+	const struct kg_kind *kind = kg_kind_by_api(
+		kg_string(kg_get(ref, "apiVersion"), ""), kg_string(kg_get(ref, "kind"), ""));
+	if (!kind)
+		return false;
+	const struct kg_object *owner = kg_snapshot_get(s, kind->id,
+		kind->flags & KG_KF_NAMESPACED ? obj->ns : "", kg_string(kg_get(ref, "name"), ""));
+	return owner && strcmp(kg_object_uid(owner), kg_string(kg_get(ref, "uid"), "")) == 0;
+}
+
+const struct kg_value *kg_condition(const struct kg_value *status, const char *type)
+{
+	return kg_find(kg_get(status, "conditions"), "type", type);
+}
+
+bool kg_condition_is_true(const struct kg_value *status, const char *type)
+{
+	return strcmp(kg_string(kg_get(kg_condition(status, type), "status"), ""), "True") == 0;
+}
+
+struct kg_value kg_with_condition(
+	struct kg_arena *a, const struct kg_value *status, struct kg_value cond)
+{
+	const struct kg_value *old = kg_get(status, "conditions");
+	const char *type = kg_string(kg_get(&cond, "type"), "");
+	uint32_t n = old->type == KG_ARRAY ? old->len : 0;
+	struct kg_value *items = kg_arena_alloc(a, (n + 1) * sizeof(*items));
+	uint32_t len = 0;
+	bool done = false;
+	for (uint32_t i = 0; i < n; i++) {
+		bool same = strcmp(kg_string(kg_get(&old->items[i], "type"), ""), type) == 0;
+		if (!same)
+			items[len++] = old->items[i];
+		else if (!done)
+			items[len++] = cond;
+		done |= same;
+	}
+	if (!done)
+		items[len++] = cond;
+	return kg_with_key(a, status, "conditions", kg_v_array(a, items, len));
+}
+
+void kg_list_add(struct kg_list *l, const struct kg_object *obj)
+{
+	KG_GROW(l->v, l->cap, l->n + 1);
+	l->v[l->n++] = kg_object_ref(obj);
+}
+
+void kg_list_release(struct kg_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		kg_object_unref(l->v[i]);
+	free(l->v);
+	*l = (struct kg_list){0};
+}
+
+void kg_list_owned(
+	struct kg_list *l, const struct kg_snapshot *s, enum kg_kind_id kind, const char *owner_uid)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+	kg_iter_index(&it, s, KG_INDEX_OWNER, owner_uid);
+	while ((obj = kg_iter_next(&it)))
+		if (obj->kind->id == kind)
+			kg_list_add(l, obj);
+	kg_iter_release(&it);
+}

@@ -1,0 +1,450 @@
+/*
+ * The remembered state follows every change of the txn: allocators, nodes' sums, pending pods,
+ * which services a pod belongs to; and whatever a change concerns is enqueued. The same code
+ * builds the state from a snapshot, object by object.
+ */
+#include "reconcile/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- nodes ---- */
+
+struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name)
+{
+	return kg_map_get(&st->nodes, name);
+}
+
+static void node_info_free(struct kg_node_info *n)
+{
+	kg_object_unref(n->obj);
+	free(n->name);
+	free(n->taken);
+	free(n);
+}
+
+static void pod_account(struct kg_reconcile_state *st, const struct kg_object *pod, bool on)
+{
+	struct kg_node_info *n = kg_node_info(st, kg_pod_node(pod));
+	if (!n)
+		return;
+	uint32_t ip;
+	const char *text = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "");
+	if (n->has_cidr && *text && kg_ip_parse(&ip, text) == 0 &&
+		ip - n->cidr < UINT32_C(1) << (32 - n->prefix))
+		kg_bit_set(n->taken, ip - n->cidr, on);
+	if (kg_pod_terminal(pod))
+		return;
+	struct kg_demand d;
+	kg_demand_of(st, &d, pod);
+	int64_t sign = on ? 1 : -1;
+	for (int i = 0; i < KG_RES_MAX; i++)
+		n->used[i] += sign * d.req[i];
+	n->score_cpu += sign * d.score_cpu;
+	n->score_mem += sign * d.score_mem;
+	n->pods += sign;
+}
+
+static void node_recount(
+	struct kg_reconcile_state *st, struct kg_node_info *n, const struct kg_snapshot *s)
+{
+	free(n->taken);
+	n->taken = NULL;
+	n->pods = n->score_cpu = n->score_mem = 0;
+	memset(n->used, 0, sizeof(n->used));
+	struct kg_ip_range r;
+	n->has_cidr =
+		kg_ip_range_parse(&r, kg_string(kg_at(kg_obj(n->obj), "spec.podCIDR"), "")) == 0;
+	if (n->has_cidr) {
+		n->cidr = r.first;
+		n->prefix = r.prefix;
+		n->taken = kg_bits_new(r.size);
+	}
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_index(&it, s, KG_INDEX_NODE, n->name);
+	while ((pod = kg_iter_next(&it)))
+		if (pod->kind->id == KG_KIND_POD)
+			pod_account(st, pod, true);
+	kg_iter_release(&it);
+}
+
+static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	if (before)
+		kg_ipam_node(st, before, false);
+	if (!after) {
+		struct kg_node_info *old = kg_map_remove(&st->nodes, before->name);
+		if (old)
+			node_info_free(old);
+		return;
+	}
+	kg_ipam_node(st, after, true);
+	struct kg_node_info *n = kg_node_info(st, after->name);
+	bool anew = !n || !before ||
+		    !kg_equal(kg_at(kg_obj(before), "spec.podCIDR"),
+			    kg_at(kg_obj(after), "spec.podCIDR"));
+	if (!n) {
+		n = kg_alloc(sizeof(*n));
+		n->name = kg_strdup(after->name);
+		n->hash = kg_hash64(n->name, strlen(n->name));
+		kg_map_put(&st->nodes, n->name, n);
+	}
+	kg_object_unref(n->obj);
+	n->obj = kg_object_ref(after);
+	const struct kg_value *spec = kg_get(kg_obj(after), "spec");
+	n->ready = kg_condition_is_true(kg_get(kg_obj(after), "status"), "Ready");
+	n->unschedulable = kg_bool(kg_get(spec, "unschedulable"), false);
+	n->tainted = kg_len(kg_get(spec, "taints")) > 0;
+	/* A new resource name changes what pods ask for: their sums are made anew. */
+	int names = 0, after_names = 0;
+	for (int i = KG_RES_FIXED; i < KG_RES_MAX; i++)
+		names += st->res_name[i] != NULL;
+	kg_demand_node(st, n);
+	for (int i = KG_RES_FIXED; i < KG_RES_MAX; i++)
+		after_names += st->res_name[i] != NULL;
+	if (names != after_names) {
+		struct kg_map_entry *e;
+		for (size_t i = 0; (e = kg_map_next(&st->nodes, &i));)
+			node_recount(st, e->value, s);
+	} else if (anew) {
+		node_recount(st, n, s);
+	}
+}
+
+/* ---- services and the pods behind them ---- */
+
+static void anchor_key(struct kg_buf *out, const char *ns, const char *label, const char *value)
+{
+	kg_buf_clear(out);
+	kg_buf_addf(out, "%s\x01%s\x01%s", ns, label, value);
+}
+
+/* A service is anchored at its selector's first pair; a pod is found by any of its labels. */
+static struct kg_anchor *service_anchor(
+	struct kg_reconcile_state *st, const struct kg_object *svc, bool *made)
+{
+	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
+	if (sel->type != KG_OBJECT || sel->len == 0)
+		return NULL;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	anchor_key(&key, svc->ns, sel->members[0].key, kg_string(&sel->members[0].value, ""));
+	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	*made = !an;
+	if (!an) {
+		an = kg_alloc(sizeof(*an));
+		kg_map_put(&st->anchors, key.data, an);
+	}
+	return an;
+}
+
+static void anchor_fill(
+	struct kg_anchor *an, const struct kg_snapshot *s, const struct kg_object *svc)
+{
+	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_kind(&it, s, KG_KIND_POD, svc->ns, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+		if (kg_equal(kg_get(labels, sel->members[0].key), &sel->members[0].value))
+			kg_map_put(&an->pods, pod->key, an);
+	}
+	kg_iter_release(&it);
+}
+
+static void service_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	if (before)
+		kg_ipam_service(st, before, false);
+	if (after)
+		kg_ipam_service(st, after, true);
+	bool made = false;
+	if (before && after &&
+		kg_equal(kg_at(kg_obj(before), "spec.selector"),
+			kg_at(kg_obj(after), "spec.selector")))
+		return;
+	struct kg_anchor *an = before ? service_anchor(st, before, &made) : NULL;
+	if (an)
+		kg_map_remove(&an->services, before->key);
+	an = after ? service_anchor(st, after, &made) : NULL;
+	if (!an)
+		return;
+	kg_map_put(&an->services, after->key, an);
+	if (made && s)
+		anchor_fill(an, s, after);
+}
+
+static void pod_anchor(
+	struct kg_reconcile_state *st, const struct kg_object *pod, bool on, bool enqueue)
+{
+	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	if (st->anchors.count == 0 || labels->type != KG_OBJECT)
+		return;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	for (uint32_t k = 0; k < labels->len; k++) {
+		anchor_key(&key, pod->ns, labels->members[k].key,
+			kg_string(&labels->members[k].value, ""));
+		struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+		if (!an)
+			continue;
+		if (on)
+			kg_map_put(&an->pods, pod->key, an);
+		else
+			kg_map_remove(&an->pods, pod->key);
+		struct kg_map_entry *e;
+		for (size_t i = 0; enqueue && (e = kg_map_next(&an->services, &i));)
+			kg_enqueue(st, KG_C_SERVICE, e->key);
+	}
+}
+
+/* ---- pods ---- */
+
+static bool accounted_alike(const struct kg_object *a, const struct kg_object *b)
+{
+	const struct kg_value *x = kg_get(kg_obj(a), "status"), *y = kg_get(kg_obj(b), "status");
+	return strcmp(kg_pod_node(a), kg_pod_node(b)) == 0 &&
+	       kg_pod_terminal(a) == kg_pod_terminal(b) &&
+	       kg_equal(kg_get(x, "podIP"), kg_get(y, "podIP")) &&
+	       kg_equal(kg_at(kg_obj(a), "spec.containers"), kg_at(kg_obj(b), "spec.containers"));
+}
+
+static bool is_pending(const struct kg_object *pod)
+{
+	return !*kg_pod_node(pod) && kg_pod_active(pod);
+}
+
+static void pod_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	if (!before || !after || !accounted_alike(before, after)) {
+		if (before)
+			pod_account(st, before, false);
+		if (after)
+			pod_account(st, after, true);
+		if (st->pending.count || (after && is_pending(after)))
+			kg_enqueue(st, KG_C_SCHEDULER, "");
+	}
+	if (after && is_pending(after))
+		kg_map_put(&st->pending, after->key, st);
+	else if (st->pending.count)
+		kg_map_remove(&st->pending, after ? after->key : before->key);
+	if (before && after &&
+		kg_equal(kg_at(kg_obj(before), "metadata.labels"),
+			kg_at(kg_obj(after), "metadata.labels"))) {
+		pod_anchor(st, after, true, true);
+		return;
+	}
+	if (before)
+		pod_anchor(st, before, false, true);
+	if (after)
+		pod_anchor(st, after, true, true);
+}
+
+/* ---- who must look at it ---- */
+
+static void enqueue_owner(struct kg_run *r, const struct kg_object *obj, enum kg_controller c)
+{
+	const struct kg_value *ref = kg_owner_ref(obj);
+	if (kg_is_null(ref))
+		return;
+	char key[600];
+	snprintf(key, sizeof(key), "%s/%s", obj->ns, kg_string(kg_get(ref, "name"), ""));
+	kg_enqueue(r->st, c, key);
+}
+
+static void enqueue_owned(
+	struct kg_run *r, const struct kg_object *owner, enum kg_kind_id kind, enum kg_controller c)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(owner));
+	while ((obj = kg_iter_next(&it)))
+		if (obj->kind->id == kind)
+			kg_enqueue(r->st, c, obj->key);
+	kg_iter_release(&it);
+}
+
+static bool is_new_identity(const struct kg_object *before, const struct kg_object *after)
+{
+	return before && (!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0);
+}
+
+static void pod_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	if (after)
+		kg_enqueue(r->st, KG_C_POD, obj->key);
+	enqueue_owner(r, obj, KG_C_REPLICASET);
+	if (after)
+		return;
+	char ns[300];
+	snprintf(ns, sizeof(ns), "/%s", obj->ns);
+	kg_enqueue(r->st, KG_C_NAMESPACE, ns);
+	/* A Deployment of the kind Recreate waits for the last pod to be gone. */
+	const struct kg_object *rs = kg_snapshot_get(kg_now(r), KG_KIND_REPLICASET, obj->ns,
+		kg_string(kg_get(kg_owner_ref(obj), "name"), ""));
+	if (rs)
+		enqueue_owner(r, rs, KG_C_DEPLOYMENT);
+}
+
+static void node_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const char *name = after ? after->name : before->name;
+	kg_enqueue(r->st, KG_C_NODE, after ? after->key : before->key);
+	if (r->st->pending.count)
+		kg_enqueue(r->st, KG_C_SCHEDULER, "");
+	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
+	const struct kg_value *y = after ? kg_obj(after) : &kg_null;
+	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
+		    kg_condition(kg_get(y, "status"), "Ready")) &&
+		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
+		return;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_index(&it, kg_now(r), KG_INDEX_NODE, name);
+	while ((pod = kg_iter_next(&it)))
+		if (pod->kind->id == KG_KIND_POD)
+			kg_enqueue(r->st, KG_C_POD, pod->key);
+	kg_iter_release(&it);
+}
+
+static void concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	bool gone = is_new_identity(before, after);
+	switch (obj->kind->id) {
+	case KG_KIND_NAMESPACE:
+		kg_enqueue(r->st, KG_C_NAMESPACE, obj->key);
+		break;
+	case KG_KIND_NODE:
+		node_concerns(r, before, after);
+		break;
+	case KG_KIND_POD:
+		pod_concerns(r, before, after);
+		break;
+	case KG_KIND_REPLICASET:
+		kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
+		enqueue_owner(r, obj, KG_C_DEPLOYMENT);
+		if (gone)
+			enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
+		break;
+	case KG_KIND_DEPLOYMENT:
+		kg_enqueue(r->st, KG_C_DEPLOYMENT, obj->key);
+		if (gone)
+			enqueue_owned(r, before, KG_KIND_REPLICASET, KG_C_REPLICASET);
+		break;
+	case KG_KIND_SERVICE:
+		kg_enqueue(r->st, KG_C_SERVICE, obj->key);
+		if (gone)
+			enqueue_owned(r, before, KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE);
+		break;
+	case KG_KIND_ENDPOINTSLICE:
+		if (after)
+			kg_enqueue(r->st, KG_C_GARBAGE, obj->key);
+		enqueue_owner(r, obj, KG_C_SERVICE);
+		break;
+	default:
+		break;
+	}
+}
+
+static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	switch ((after ? after : before)->kind->id) {
+	case KG_KIND_NODE:
+		node_track(st, s, before, after);
+		break;
+	case KG_KIND_POD:
+		pod_track(st, before, after);
+		break;
+	case KG_KIND_SERVICE:
+		service_track(st, s, before, after);
+		break;
+	default:
+		break;
+	}
+}
+
+void kg_track_change(void *run, const struct kg_object *before, const struct kg_object *after)
+{
+	struct kg_run *r = run;
+	r->st->moved = true;
+	track(r->st, kg_now(r), before, after);
+	concerns(r, before, after);
+}
+
+static void build_kind(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, enum kg_kind_id kind)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+	kg_iter_kind(&it, s, kind, NULL, NULL);
+	while ((obj = kg_iter_next(&it)))
+		track(st, s, NULL, obj);
+	kg_iter_release(&it);
+}
+
+void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
+{
+	st->revision = s->revision;
+	st->moved = st->stale = false;
+	st->fresh = true;
+	st->service_ips = kg_bits_new(st->service_range.size);
+	kg_bit_set(st->service_ips, 1, true); /* the API's own */
+	st->node_ports = kg_bits_new((uint32_t)(st->node_port_max - st->node_port_min + 1));
+	st->ncidrs = st->pod_range.size / 256 ? st->pod_range.size / 256 : 1;
+	st->node_cidrs = kg_bits_new(st->ncidrs);
+	build_kind(st, s, KG_KIND_NODE); /* counts the pods of each */
+	/* Then pods need only be found by their labels and, if they wait, be remembered. */
+	struct kg_object_iter it;
+	const struct kg_object *svc, *pod;
+	kg_iter_kind(&it, s, KG_KIND_SERVICE, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		service_track(st, NULL, NULL, svc);
+	kg_iter_release(&it);
+	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		if (is_pending(pod))
+			kg_map_put(&st->pending, pod->key, st);
+		pod_anchor(st, pod, true, false);
+	}
+	kg_iter_release(&it);
+}
+
+void kg_track_clear(struct kg_reconcile_state *st)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->nodes, &i));)
+		node_info_free(e->value);
+	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
+		free(e->value);
+	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {
+		struct kg_anchor *an = e->value;
+		kg_map_release(&an->services);
+		kg_map_release(&an->pods);
+		free(an);
+	}
+	kg_map_release(&st->nodes);
+	kg_map_release(&st->demands);
+	kg_map_release(&st->anchors);
+	kg_map_release(&st->pending);
+	for (int c = 0; c < KG_C_COUNT; c++) {
+		kg_map_release(&st->queue[c]);
+		kg_map_release(&st->wakes[c]);
+	}
+	for (int i = 0; i < KG_RES_MAX; i++) {
+		free(st->res_name[i]);
+		st->res_name[i] = NULL;
+	}
+	free(st->service_ips);
+	free(st->node_ports);
+	free(st->node_cidrs);
+	st->service_ips = st->node_ports = st->node_cidrs = NULL;
+}
