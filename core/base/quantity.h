@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-/* Value in thousandths (milli-units), rounded up, saturating at INT64_MAX. 0, or -1 if malformed. */
+/* Value in thousandths (milli-units), rounded up (away from zero, as Kubernetes does), saturating
+ * at
+ * +-INT64_MAX. 0, or -1 if malformed. */
 int kg_quantity_milli(int64_t *out, const char *s);
 /* Value in whole units, rounded up, saturating. */
 int kg_quantity_value(int64_t *out, const char *s);

@@ -2,6 +2,7 @@
 #include "value/random_value.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,6 +157,30 @@ static void test_registered_keys(void **state)
 	kg_doc_unref(doc);
 }
 
+static void test_many_registered_keys(void **state)
+{
+	enum { N = 1000 };
+	static char text[N][12];
+	static const char *names[N];
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		snprintf(text[i], sizeof(text[i]), "field%zu", i);
+		names[i] = text[i];
+	}
+	kg_keys_register(names, N);
+	for (size_t i = 0; i < N; i++) {
+		char key[12];
+
+		snprintf(key, sizeof(key), "field%zu", i);
+		struct kg_member m = {key, kg_v_int(1)};
+		struct kg_value v = {.type = KG_OBJECT, .len = 1, .members = &m};
+		struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+		assert_ptr_equal(kg_doc_value(doc)->members[0].key, names[i]);
+		kg_doc_unref(doc);
+	}
+}
+
 /* A key that many objects have is kept once. */
 static void test_repeated_keys(void **state)
 {
@@ -202,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_many_lenders),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_registered_keys),
+		cmocka_unit_test(test_many_registered_keys),
 		cmocka_unit_test(test_repeated_keys),
 		cmocka_unit_test(test_threads),
 	};

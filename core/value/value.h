@@ -100,7 +100,8 @@ struct kg_value kg_deep_copy(struct kg_arena *a, const struct kg_value *v);
 /*
  * A doc owns one value for good: immutable, reference-counted (thread-safe), one block of memory.
  * Subtrees of `v` that lie in one of the `share` docs are not copied; the new doc keeps a
- * reference to those it uses. This is how 100 pods share their template.
+ * reference to those it uses; docs that a share doc itself holds count as shared, too. This is how
+ * 100 pods share their template. What is held stays in memory whole: name as share what lives long.
  */
 struct kg_doc;
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare);

@@ -165,6 +165,20 @@ static void test_strings(void **state)
 	}
 }
 
+/* A program's output may be anything; what is written is YAML all the same. */
+static void test_not_utf8(void **state)
+{
+	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_value v = kg_v_lit("a\xFF\nb\xC3"), back;
+
+	(void)state;
+	kg_yaml_write(&b, &v);
+	assert_string_equal(b.data, "\"a\xEF\xBF\xBD\\nb\xEF\xBF\xBD\"\n");
+	assert_int_equal(kg_yaml_load(&back, &a, b.data, b.len, NULL), 0);
+	assert_string_equal(back.s, "a\xEF\xBF\xBD\nb\xEF\xBF\xBD");
+}
+
 static void test_literals(void **state)
 {
 	static const struct {
@@ -304,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_not_utf8),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_long_keys),
