@@ -152,18 +152,22 @@ void *kg_arena_alloc(struct kg_arena *a, size_t size)
 	return p;
 }
 
-char *kg_arena_strndup(struct kg_arena *a, const char *s, size_t n)
+static char *arena_copy(struct kg_arena *a, const char *s, size_t len)
 {
-	size_t len = strnlen(s, n);
 	char *copy = kg_arena_alloc(a, len + 1);
 
 	memcpy(copy, s, len);
 	return copy;
 }
 
+char *kg_arena_strndup(struct kg_arena *a, const char *s, size_t n)
+{
+	return arena_copy(a, s, strnlen(s, n));
+}
+
 char *kg_arena_strdup(struct kg_arena *a, const char *s)
 {
-	return s ? kg_arena_strndup(a, s, SIZE_MAX) : NULL;
+	return s ? arena_copy(a, s, strlen(s)) : NULL;
 }
 
 char *kg_arena_printf(struct kg_arena *a, const char *fmt, ...)
