@@ -121,7 +121,7 @@ int kg_store_read_blob(struct kg_buf *out, struct kg_store *store, const char *b
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err);
 /* As kg_store_tree_delta for a directory of files instead of `after` (`kgit diff DIR`): the same
- * rules for paths and .kgitignore; blobs are "" and read with kg_store_read_file. */
+ * rules for paths and .kgitignore; blobs are "" (read DIR/path). Any thread. */
 int kg_dir_manifests(struct kg_tree_file **out, size_t *n, struct kg_arena *a, const char *dir,
 	size_t max_files, struct kg_error *err);
 

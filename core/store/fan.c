@@ -1,0 +1,403 @@
+#include "store/fan_private.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct kg_fan *kg_fan_node(unsigned level)
+{
+	struct kg_fan *f = kg_alloc(sizeof(*f));
+
+	f->level = (uint8_t)level;
+	f->dirty = true;
+	return f;
+}
+
+struct kg_fan *kg_fan_new(bool flat)
+{
+	struct kg_fan *f = kg_fan_node(0);
+
+	f->flat = flat;
+	return f;
+}
+
+void kg_fan_free(struct kg_fan *f)
+{
+	if (!f)
+		return;
+	for (unsigned i = 0; f->dirs && i < f->n; i++)
+		kg_fan_free(f->dirs[i]);
+	free(f->dirs);
+	free(f->raw);
+	free(f);
+}
+
+char kg_fan_digit(const char *name, unsigned level)
+{
+	unsigned char sum[20];
+
+	assert(level < 40);
+	kg_sha1(sum, name, strlen(name));
+	unsigned v = level % 2 ? sum[level / 2] & 15u : (unsigned)sum[level / 2] >> 4;
+	return "0123456789abcdef"[v];
+}
+
+bool kg_fan_is_split_name(const char *name)
+{
+	return name[0] == '_' && name[1] && strchr("0123456789abcdef", name[1]) && !name[2];
+}
+
+size_t kg_fan_count(const struct kg_fan *f)
+{
+	return f->count;
+}
+
+size_t kg_fan_memory(const struct kg_fan *f)
+{
+	size_t sum = sizeof(*f) + f->raw_len + 16;
+
+	if (!f->dirs)
+		return sum;
+	sum += f->n * sizeof(*f->dirs) + 16;
+	for (unsigned i = 0; i < f->n; i++)
+		sum += f->dirs[i] ? kg_fan_memory(f->dirs[i]) : 0;
+	return sum;
+}
+
+const unsigned char *kg_fan_id(const struct kg_fan *f)
+{
+	return f->id;
+}
+
+/* ---- one node's raw tree ---- */
+
+struct spot {
+	unsigned index; /* of the entry */
+	uint32_t at;    /* its first byte */
+	uint32_t end;   /* the byte behind it; == at where there is none and it belongs here */
+};
+
+/* The entry of that name, or where it belongs. */
+static bool find(const struct kg_fan *f, const char *name, bool dir, struct spot *s)
+{
+	struct kg_tree_entry e;
+	size_t pos = 0, at = 0;
+
+	s->index = 0;
+	while (kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0) {
+		int c = kg_tree_name_cmp(name, dir, e.name, e.is_dir);
+
+		if (c == 0 && e.is_dir == dir) {
+			s->at = (uint32_t)at;
+			s->end = (uint32_t)pos;
+			return true;
+		}
+		if (c < 0)
+			break;
+		s->index++;
+		at = pos;
+	}
+	s->at = s->end = (uint32_t)at;
+	return false;
+}
+
+void kg_fan_need_dirs(struct kg_fan *f)
+{
+	if (!f->dirs)
+		f->dirs = kg_alloc((f->n ? f->n : 1u) * sizeof(*f->dirs));
+}
+
+static void insert(struct kg_fan *f, const struct spot *s, const char *name,
+	const unsigned char id[20], struct kg_fan *dir)
+{
+	static const unsigned char zero[20];
+	const char *mode = dir ? "40000 " : "100644 ";
+	size_t mode_len = strlen(mode), name_len = strlen(name) + 1;
+	uint32_t grow = (uint32_t)(mode_len + name_len + 20);
+
+	f->raw = kg_realloc(f->raw, f->raw_len + grow);
+	char *p = f->raw + s->at;
+	memmove(p + grow, p, f->raw_len - s->at);
+	memcpy(p, mode, mode_len);
+	memcpy(p + mode_len, name, name_len);
+	memcpy(p + mode_len + name_len, dir ? zero : id, 20);
+	f->raw_len += grow;
+	if (dir)
+		kg_fan_need_dirs(f);
+	f->n++;
+	if (f->dirs) {
+		f->dirs = kg_realloc(f->dirs, f->n * sizeof(*f->dirs));
+		memmove(f->dirs + s->index + 1, f->dirs + s->index,
+			(f->n - 1u - s->index) * sizeof(*f->dirs));
+		f->dirs[s->index] = dir;
+	}
+	f->dirty = true;
+}
+
+/* Takes the entry out; a directory is handed to nobody: the caller has it. */
+static void erase(struct kg_fan *f, const struct spot *s)
+{
+	memmove(f->raw + s->at, f->raw + s->end, f->raw_len - s->end);
+	f->raw_len -= s->end - s->at;
+	f->n--;
+	if (f->dirs)
+		memmove(f->dirs + s->index, f->dirs + s->index + 1,
+			((size_t)f->n - s->index) * sizeof(*f->dirs));
+	f->dirty = true;
+}
+
+static void clear_entries(struct kg_fan *f)
+{
+	free(f->raw);
+	free(f->dirs);
+	f->raw = NULL;
+	f->dirs = NULL;
+	f->raw_len = 0;
+	f->n = 0;
+	f->dirty = true;
+}
+
+static void split_name(char out[3], const char *name, unsigned level)
+{
+	out[0] = '_';
+	out[1] = kg_fan_digit(name, level);
+	out[2] = '\0';
+}
+
+/* ---- entries of the logical directory: split and merged as their number says ---- */
+
+static void add_entry(
+	struct kg_fan *f, const char *name, const unsigned char id[20], struct kg_fan *dir);
+
+/* The part that a name falls into, made where absent and wanted. */
+static struct kg_fan *part_of(struct kg_fan *f, const char *name, bool make)
+{
+	char digit[3];
+	struct spot s;
+
+	split_name(digit, name, f->level);
+	if (find(f, digit, true, &s))
+		return f->dirs[s.index];
+	if (!make)
+		return NULL;
+	struct kg_fan *part = kg_fan_node(f->level + 1u);
+	insert(f, &s, digit, NULL, part);
+	return part;
+}
+
+static void split(struct kg_fan *f)
+{
+	char *raw KG_AUTOFREE = kg_steal(&f->raw);
+	struct kg_fan **dirs KG_AUTOFREE = kg_steal(&f->dirs);
+	size_t len = f->raw_len, pos = 0;
+	struct kg_tree_entry e;
+
+	clear_entries(f);
+	f->split = true;
+	for (unsigned i = 0; kg_tree_next(&e, raw, len, &pos, NULL) > 0; i++)
+		add_entry(part_of(f, e.name, true), e.name, e.id, dirs ? dirs[i] : NULL);
+}
+
+/* The name must not be there. */
+static void add_entry(
+	struct kg_fan *f, const char *name, const unsigned char id[20], struct kg_fan *dir)
+{
+	f->count++;
+	f->dirty = true;
+	if (f->split) {
+		add_entry(part_of(f, name, true), name, id, dir);
+		return;
+	}
+	struct spot s;
+	bool there = find(f, name, dir != NULL, &s);
+	assert(!there);
+	(void)there;
+	insert(f, &s, name, id, dir);
+	if (f->n > KG_FAN_MAX && !f->flat)
+		split(f);
+}
+
+/* Moves every entry of a part, which is freed, into f, which is not split any more. */
+static void swallow(struct kg_fan *f, struct kg_fan *part)
+{
+	struct kg_tree_entry e;
+	size_t pos = 0;
+
+	for (unsigned i = 0; kg_tree_next(&e, part->raw, part->raw_len, &pos, NULL) > 0; i++) {
+		struct kg_fan *dir = part->dirs ? part->dirs[i] : NULL;
+		struct spot s;
+
+		if (part->split) {
+			swallow(f, dir);
+			continue;
+		}
+		find(f, e.name, e.is_dir, &s);
+		insert(f, &s, e.name, e.id, dir);
+	}
+	clear_entries(part);
+	kg_fan_free(part);
+}
+
+static void merge(struct kg_fan *f)
+{
+	struct kg_fan **parts KG_AUTOFREE = kg_steal(&f->dirs);
+	unsigned n = f->n;
+
+	clear_entries(f);
+	f->split = false;
+	for (unsigned i = 0; i < n; i++)
+		swallow(f, parts[i]);
+}
+
+static bool remove_entry(struct kg_fan *f, const char *name, bool dir)
+{
+	struct spot s;
+
+	if (!f->split) {
+		if (!find(f, name, dir, &s))
+			return false;
+		erase(f, &s);
+		f->count--;
+		return true;
+	}
+	struct kg_fan *part = part_of(f, name, false);
+	if (!part || !remove_entry(part, name, dir))
+		return false;
+	f->count--;
+	f->dirty = true;
+	if (!part->count) {
+		char digit[3];
+
+		split_name(digit, name, f->level);
+		find(f, digit, true, &s);
+		erase(f, &s);
+		kg_fan_free(part);
+	}
+	if (f->count <= KG_FAN_MAX)
+		merge(f);
+	return true;
+}
+
+/* The node whose raw tree holds (or would hold) the name; `touch` marks the way. NULL: none. */
+static struct kg_fan *leaf_of(struct kg_fan *f, const char *name, bool touch)
+{
+	while (f && f->split) {
+		if (touch)
+			f->dirty = true;
+		f = part_of(f, name, false);
+	}
+	if (f && touch)
+		f->dirty = true;
+	return f;
+}
+
+static struct kg_fan *sub_dir(struct kg_fan *f, const char *name, bool touch)
+{
+	struct kg_fan *leaf = leaf_of(f, name, false);
+	struct spot s;
+
+	if (!leaf || !find(leaf, name, true, &s))
+		return NULL;
+	struct kg_fan *dir = leaf->dirs[s.index];
+	if (touch)
+		leaf_of(f, name, true);
+	return dir;
+}
+
+/* ---- paths ---- */
+
+const unsigned char *kg_fan_get(const struct kg_fan *fan, const char *const *path, size_t n)
+{
+	struct kg_fan *f = (struct kg_fan *)(uintptr_t)fan; /* only read below */
+	struct spot s;
+
+	for (size_t i = 0; f && i + 1 < n; i++)
+		f = sub_dir(f, path[i], false);
+	f = f ? leaf_of(f, path[n - 1], false) : NULL;
+	if (!f || !find(f, path[n - 1], false, &s))
+		return NULL;
+	return (const unsigned char *)f->raw + s.end - 20;
+}
+
+static void put_file(struct kg_fan *f, const char *name, const unsigned char id[20])
+{
+	struct kg_fan *leaf = leaf_of(f, name, true);
+	struct spot s;
+
+	if (leaf && find(leaf, name, false, &s))
+		memcpy(leaf->raw + s.end - 20, id, 20);
+	else
+		add_entry(f, name, id, NULL);
+}
+
+void kg_fan_put(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20])
+{
+	const unsigned char *old = kg_fan_get(f, path, n);
+
+	if (old && memcmp(old, id, 20) == 0)
+		return;
+	for (size_t i = 0; i + 1 < n; i++) {
+		struct kg_fan *sub = sub_dir(f, path[i], true);
+
+		if (!sub) {
+			sub = kg_fan_node(0);
+			add_entry(f, path[i], NULL, sub);
+		}
+		f = sub;
+	}
+	put_file(f, path[n - 1], id);
+}
+
+static bool remove_path(struct kg_fan *f, const char *const *path, size_t n)
+{
+	if (n == 1)
+		return remove_entry(f, path[0], false);
+	struct kg_fan *sub = sub_dir(f, path[0], true);
+	if (!remove_path(sub, path + 1, n - 1))
+		return false;
+	if (!sub->count) {
+		remove_entry(f, path[0], true);
+		kg_fan_free(sub);
+	}
+	return true;
+}
+
+bool kg_fan_remove(struct kg_fan *f, const char *const *path, size_t n)
+{
+	return kg_fan_get(f, path, n) && remove_path(f, path, n);
+}
+
+int kg_fan_each(const struct kg_fan *f, kg_fan_fn *fn, void *ctx)
+{
+	struct kg_tree_entry e;
+	size_t pos = 0;
+
+	for (unsigned i = 0; kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0; i++) {
+		const struct kg_fan *dir = f->dirs ? f->dirs[i] : NULL;
+		int rc = f->split ? kg_fan_each(dir, fn, ctx)
+				  : fn(ctx, e.name, dir ? dir->id : e.id, dir);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+void kg_fan_write(struct kg_fan *f, kg_fan_sink *sink, void *ctx)
+{
+	struct kg_tree_entry e;
+	size_t pos = 0;
+
+	if (!f->dirty)
+		return;
+	for (unsigned i = 0; f->dirs && kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0; i++) {
+		if (!f->dirs[i])
+			continue;
+		kg_fan_write(f->dirs[i], sink, ctx);
+		memcpy(f->raw + pos - 20, f->dirs[i]->id, 20);
+	}
+	sink(ctx, f->raw, f->raw_len, f->id);
+	f->dirty = false;
+}

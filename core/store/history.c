@@ -1,0 +1,235 @@
+#include "store/history.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store/commit_text.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC     "kgitrev1"
+#define HEAD_SIZE 16
+
+static void put_be64(unsigned char *p, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		p[i] = (unsigned char)(v >> (56 - 8 * i));
+}
+
+static uint64_t get_be64(const unsigned char *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+void kg_history_release(struct kg_history *h)
+{
+	free(h->path);
+	free(h->ids);
+	if (h->fd >= 0)
+		close(h->fd);
+	*h = (struct kg_history){.fd = -1};
+}
+
+/* ---- the file ---- */
+
+/* What the file says, unchecked. */
+static bool read_head(int fd, uint64_t *first, uint64_t *count)
+{
+	unsigned char head[HEAD_SIZE];
+	struct stat st;
+
+	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) || fstat(fd, &st) < 0 ||
+		memcmp(head, MAGIC, 8) != 0)
+		return false;
+	*first = get_be64(head + 8);
+	*count = ((uint64_t)st.st_size - HEAD_SIZE) / 20;
+	return true;
+}
+
+bool kg_history_newest(uint64_t *revision, const char *path)
+{
+	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t first, count;
+
+	if (fd < 0 || !read_head(fd, &first, &count) || !count)
+		return false;
+	*revision = first + count - 1;
+	return true;
+}
+
+static bool read_id(const struct kg_history *h, uint64_t revision, unsigned char id[20])
+{
+	uint64_t i = revision - h->first;
+
+	if (revision < h->first || i >= h->count)
+		return false;
+	if (!h->path) {
+		memcpy(id, h->ids + 20 * (h->count - 1 - i), 20);
+		return true;
+	}
+	return pread(h->fd, id, 20, (off_t)(HEAD_SIZE + 20 * i)) == 20;
+}
+
+/* ---- walking the commits ---- */
+
+/* The commit's first parent; *has_parent false at the end, also where the parent is not here
+ * (a shallow boundary). */
+static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg_reader *r,
+	const unsigned char commit[20], uint64_t revision, struct kg_error *err)
+{
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	struct kg_commit_view c;
+	int rc = kg_reader_get(&obj, r, commit, GIT_OBJECT_COMMIT, err);
+
+	if (rc == 0)
+		rc = kg_commit_text_read(
+			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
+	if (rc < 0)
+		return rc;
+	if (!c.has_revision || c.revision != revision)
+		return kg_fail(err, KG_E_CORRUPT,
+			"the state branch's history: expected revision "
+			"%llu, found %llu",
+			(unsigned long long)revision, (unsigned long long)c.revision);
+	*has_parent = c.has_parent && revision > 0 && kg_reader_has(r, c.parent);
+	memcpy(parent, c.parent, 20);
+	return 0;
+}
+
+struct walked {
+	unsigned char *ids; /* newest first */
+	size_t len, cap;
+	bool joined; /* ended at an entry of the file that is right; else at the oldest commit */
+};
+
+/* From the head back to where the file is right, or to the end. */
+static int walk(struct walked *w, const struct kg_history *h, const struct kg_reader *r,
+	const unsigned char head[20], uint64_t revision, bool trust, struct kg_error *err)
+{
+	unsigned char at[20], known[20];
+	bool more = true;
+
+	memcpy(at, head, 20);
+	for (; more; revision--) {
+		if (trust && read_id(h, revision, known) && memcmp(known, at, 20) == 0) {
+			w->joined = true;
+			return 0;
+		}
+		w->ids = kg_grow(w->ids, &w->cap, w->len + 1, 20);
+		memcpy(w->ids + 20 * w->len++, at, 20);
+		int rc = parent_of(at, &more, r, at, revision, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Rewrites the file, or its end. */
+static int save(struct kg_history *h, struct walked *w, uint64_t revision, struct kg_error *err)
+{
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	uint64_t from = revision + 1 - w->len;
+	unsigned char head[HEAD_SIZE] = MAGIC;
+
+	if (!w->joined)
+		h->first = from;
+	h->count = revision + 1 - h->first;
+	put_be64(head + 8, h->first);
+	for (size_t i = w->len; i-- > 0;)
+		kg_buf_add(&out, w->ids + 20 * i, 20);
+	off_t at = (off_t)(HEAD_SIZE + 20 * (from - h->first));
+	if (ftruncate(h->fd, at) < 0 || pwrite(h->fd, head, sizeof(head), 0) != HEAD_SIZE)
+		return kg_fail_errno(err, "write %s", h->path);
+	if (out.len && pwrite(h->fd, out.data, out.len, at) != (ssize_t)out.len)
+		return kg_fail_errno(err, "write %s", h->path);
+	return 0;
+}
+
+static int refresh(struct kg_history *h, const struct kg_reader *r, const unsigned char head[20],
+	uint64_t revision, bool trust, struct kg_error *err)
+{
+	struct walked w = {0};
+	int rc;
+
+	if (h->path && (!trust || !read_head(h->fd, &h->first, &h->count))) {
+		trust = false;
+		h->count = 0;
+	}
+	rc = walk(&w, h, r, head, revision, trust && h->path, err);
+	if (rc == 0 && h->path) {
+		rc = save(h, &w, revision, err);
+	} else if (rc == 0) {
+		free(h->ids);
+		h->ids = kg_steal(&w.ids);
+		h->count = w.len;
+		h->first = revision + 1 - w.len;
+	}
+	free(w.ids);
+	return rc;
+}
+
+int kg_history_open(struct kg_history *h, const char *path, const struct kg_reader *r,
+	const unsigned char head[20], uint64_t revision, struct kg_error *err)
+{
+	*h = (struct kg_history){.fd = -1};
+	if (path) {
+		h->path = kg_strdup(path);
+		h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		if (h->fd < 0)
+			return kg_fail_errno(err, "open %s", path);
+	}
+	int rc = refresh(h, r, head, revision, true, err);
+	if (rc < 0)
+		kg_history_release(h);
+	return rc;
+}
+
+void kg_history_append(struct kg_history *h, const unsigned char commit[20])
+{
+	/* Where this fails, the entry is not what a look-up expects and the file is made again. */
+	if (h->path && pwrite(h->fd, commit, 20, (off_t)(HEAD_SIZE + 20 * h->count)) != 20)
+		errno = 0;
+	h->count++;
+}
+
+/* Is that the commit of the revision. */
+static bool right(const struct kg_reader *r, const unsigned char id[20], uint64_t revision)
+{
+	unsigned char parent[20];
+	bool more;
+
+	return parent_of(parent, &more, r, id, revision, NULL) == 0;
+}
+
+int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct kg_reader *r,
+	const unsigned char head[20], uint64_t head_revision, uint64_t revision,
+	struct kg_error *err)
+{
+	if (revision > head_revision)
+		return kg_fail(err, KG_E_NOT_FOUND, "revision %llu is ahead of the newest, %llu",
+			(unsigned long long)revision, (unsigned long long)head_revision);
+	if (revision == head_revision) {
+		memcpy(commit, head, 20);
+		return 0;
+	}
+	if (revision >= h->first && read_id(h, revision, commit) && right(r, commit, revision))
+		return 0;
+	if (revision >= h->first) {
+		int rc = refresh(h, r, head, head_revision, false, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (revision >= h->first && read_id(h, revision, commit))
+		return 0;
+	return kg_fail(err, KG_E_GONE, "revision %llu is older than the oldest retained, %llu",
+		(unsigned long long)revision, (unsigned long long)h->first);
+}

@@ -1,0 +1,219 @@
+#include "store/pack.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store/zpack.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct entry {
+	unsigned char id[20];
+	uint32_t crc;
+	uint64_t offset;
+};
+
+struct kg_pack {
+	struct kg_buf data, index;
+	struct entry *entries;
+	size_t len, cap;
+	uint32_t *slots; /* open addressing: entry number plus one */
+	size_t nslots;
+	struct kg_zpack z;
+};
+
+static void put_be32(char *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (char)(v >> (24 - 8 * i));
+}
+
+static void add_be32(struct kg_buf *b, uint32_t v)
+{
+	char s[4];
+
+	put_be32(s, v);
+	kg_buf_add(b, s, sizeof(s));
+}
+
+static void begin(struct kg_pack *p)
+{
+	kg_buf_clear(&p->data);
+	kg_buf_clear(&p->index);
+	p->len = 0;
+	if (p->slots)
+		memset(p->slots, 0, p->nslots * sizeof(*p->slots));
+	kg_buf_add(&p->data, "PACK\0\0\0\2\0\0\0\0", 12);
+}
+
+struct kg_pack *kg_pack_new(void)
+{
+	struct kg_pack *p = kg_alloc(sizeof(*p));
+
+	begin(p);
+	return p;
+}
+
+void kg_pack_free(struct kg_pack *p)
+{
+	if (!p)
+		return;
+	kg_buf_release(&p->data);
+	kg_buf_release(&p->index);
+	kg_zpack_release(&p->z);
+	free(p->entries);
+	free(p->slots);
+	free(p);
+}
+
+void kg_pack_clear(struct kg_pack *p)
+{
+	/* The memory of an unusually large pack is not kept. */
+	if (p->data.cap > (4u << 20)) {
+		kg_buf_release(&p->data);
+		kg_buf_release(&p->index);
+		free(p->slots);
+		free(p->entries);
+		p->slots = NULL;
+		p->entries = NULL;
+		p->nslots = p->cap = 0;
+	}
+	begin(p);
+}
+
+size_t kg_pack_count(const struct kg_pack *p)
+{
+	return p->len;
+}
+
+static size_t hash_id(const unsigned char id[20])
+{
+	size_t h;
+
+	memcpy(&h, id, sizeof(h));
+	return h;
+}
+
+/* The slot that holds the id, or the empty one where it belongs. */
+static uint32_t *slot_of(const struct kg_pack *p, const unsigned char id[20])
+{
+	size_t i = hash_id(id) & (p->nslots - 1);
+
+	while (p->slots[i] && memcmp(p->entries[p->slots[i] - 1].id, id, 20) != 0)
+		i = (i + 1) & (p->nslots - 1);
+	return &p->slots[i];
+}
+
+static void grow_slots(struct kg_pack *p)
+{
+	if (p->nslots >= 2 * (p->len + 1))
+		return;
+	free(p->slots);
+	p->nslots = p->nslots ? 2 * p->nslots : 64;
+	p->slots = kg_alloc(p->nslots * sizeof(*p->slots));
+	for (size_t i = 0; i < p->len; i++)
+		*slot_of(p, p->entries[i].id) = (uint32_t)(i + 1);
+}
+
+static void add_object_header(struct kg_buf *out, enum kg_pack_type type, size_t len)
+{
+	unsigned c = (unsigned)type << 4 | (len & 15);
+
+	for (len >>= 4; len; len >>= 7) {
+		kg_buf_addc(out, (char)(c | 0x80));
+		c = len & 0x7f;
+	}
+	kg_buf_addc(out, (char)c);
+}
+
+void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
+	const unsigned char id[20])
+{
+	grow_slots(p);
+	uint32_t *slot = slot_of(p, id);
+	if (*slot)
+		return;
+	KG_GROW(p->entries, p->cap, p->len + 1);
+	struct entry *e = &p->entries[p->len++];
+	*slot = (uint32_t)p->len;
+	memcpy(e->id, id, 20);
+	e->offset = p->data.len;
+	add_object_header(&p->data, type, len);
+	kg_zpack_add(&p->data, &p->z, data, len, type == KG_PACK_TREE);
+	e->crc = (uint32_t)crc32_z(crc32(0, NULL, 0),
+		(const unsigned char *)p->data.data + e->offset, p->data.len - e->offset);
+}
+
+void kg_pack_add(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
+	unsigned char id[20])
+{
+	static const char *const names[] = {
+		[KG_PACK_COMMIT] = "commit", [KG_PACK_TREE] = "tree", [KG_PACK_BLOB] = "blob"};
+
+	kg_git_oid(id, names[type], data, len);
+	kg_pack_add_known(p, type, data, len, id);
+}
+
+static int cmp_entries(const void *a, const void *b)
+{
+	return memcmp(((const struct entry *)a)->id, ((const struct entry *)b)->id, 20);
+}
+
+static void add_fanout(struct kg_buf *out, const struct entry *entries, size_t n)
+{
+	uint32_t at = 0;
+
+	for (unsigned byte = 0; byte < 256; byte++) {
+		while (at < n && entries[at].id[0] == byte)
+			at++;
+		add_be32(out, at);
+	}
+}
+
+/* Offsets that do not fit in 31 bits go to a table of their own. */
+static void add_offsets(struct kg_buf *out, const struct entry *entries, size_t n)
+{
+	uint32_t large = 0;
+
+	for (size_t i = 0; i < n; i++)
+		add_be32(out, entries[i].offset >> 31 ? 0x80000000u | large++
+						      : (uint32_t)entries[i].offset);
+	for (size_t i = 0; i < n; i++) {
+		if (!(entries[i].offset >> 31))
+			continue;
+		add_be32(out, (uint32_t)(entries[i].offset >> 32));
+		add_be32(out, (uint32_t)entries[i].offset);
+	}
+}
+
+static void write_index(struct kg_pack *p, const unsigned char pack_id[20])
+{
+	unsigned char sum[20];
+	struct kg_buf *out = &p->index;
+
+	kg_buf_reserve(out, 1100 + p->len * 28);
+	kg_buf_add(out, "\377tOc\0\0\0\2", 8);
+	add_fanout(out, p->entries, p->len);
+	for (size_t i = 0; i < p->len; i++)
+		kg_buf_add(out, p->entries[i].id, 20);
+	for (size_t i = 0; i < p->len; i++)
+		add_be32(out, p->entries[i].crc);
+	add_offsets(out, p->entries, p->len);
+	kg_buf_add(out, pack_id, 20);
+	kg_sha1(sum, out->data, out->len);
+	kg_buf_add(out, sum, 20);
+}
+
+void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct kg_buf **index,
+	unsigned char id[20])
+{
+	assert(p->len < UINT32_MAX && p->index.len == 0);
+	put_be32(p->data.data + 8, (uint32_t)p->len);
+	kg_sha1(id, p->data.data, p->data.len);
+	kg_buf_add(&p->data, id, 20);
+	if (p->len)
+		qsort(p->entries, p->len, sizeof(*p->entries), cmp_entries);
+	write_index(p, id);
+	*pack = &p->data;
+	*index = &p->index;
+}

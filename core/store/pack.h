@@ -1,0 +1,31 @@
+/*
+ * A packfile being made in memory, and its index (gitformat-pack: version 2 of both). Objects are
+ * whole (no deltas); one given twice is taken once. Ids are our own SHA-1.
+ */
+#ifndef KG_STORE_PACK_H
+#define KG_STORE_PACK_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kg_pack_type { KG_PACK_COMMIT = 1, KG_PACK_TREE = 2, KG_PACK_BLOB = 3 };
+
+struct kg_pack;
+struct kg_pack *kg_pack_new(void);
+void kg_pack_free(struct kg_pack *p);
+void kg_pack_clear(struct kg_pack *p); /* begins another one, keeping the memory */
+/* The object's id goes to `id`. */
+void kg_pack_add(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
+	unsigned char id[20]);
+/* As kg_pack_add for an object whose id is known. */
+void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
+	const unsigned char id[20]);
+size_t kg_pack_count(const struct kg_pack *p);
+/* Ends the pack. The buffers are the pack's, valid until it is cleared or freed; `id` is the
+ * pack's trailing checksum. */
+void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct kg_buf **index,
+	unsigned char id[20]);
+
+#endif

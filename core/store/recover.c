@@ -1,0 +1,256 @@
+/*
+ * What a crash leaves, mended at start.
+ *
+ * The state branch, main and everything named tmp_kgit_* are this process's alone (it holds the
+ * store's lock), so whatever is left of them is stale. Other files may belong to a git that runs
+ * at this moment (a push to another branch): they are stale when they are older than the machine's
+ * boot, or than any such git lives.
+ */
+#include "store/private.h"
+#include "store/refs.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STALE_SECONDS 3600
+#define MAX_DEPTH     32
+
+struct sweep {
+	const char *state_lock, *main_lock; /* paths of locks that only we take */
+	struct kg_buf *notes;
+	time_t boot, now;
+	char *path; /* current directory */
+};
+
+static void note(struct kg_buf *notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct kg_buf *notes, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!notes)
+		return;
+	va_start(ap, fmt);
+	kg_buf_addv(notes, fmt, ap);
+	va_end(ap);
+	kg_buf_addc(notes, '\n');
+}
+
+static bool has_suffix(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+
+	return n > m && strcmp(s + n - m, suffix) == 0;
+}
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_old(const struct sweep *s, const struct stat *st)
+{
+	return st->st_mtime < s->boot || st->st_mtime + STALE_SECONDS < s->now;
+}
+
+static int drop(const struct sweep *s, const char *path, const char *what, struct kg_error *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return kg_fail_errno(err, "remove %s", path);
+	note(s->notes, "removed %s %s", what, path);
+	return 0;
+}
+
+typedef int sweep_fn(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err);
+
+/* fn for every entry of a directory; an absent directory has none. */
+static int each(struct sweep *s, const char *dir, sweep_fn *fn, struct kg_error *err)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int rc = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "open %s", dir);
+	while (rc == 0 && (errno = 0, e = readdir(d))) {
+		char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, e->d_name);
+		struct stat st;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (lstat(path, &st) == 0)
+			rc = fn(s, path, e->d_name, &st, err);
+		else if (errno != ENOENT)
+			rc = kg_fail_errno(err, "stat %s", path);
+	}
+	if (rc == 0 && !e && errno)
+		rc = kg_fail_errno(err, "read %s", dir);
+	closedir(d);
+	return rc;
+}
+
+/* ---- locks ---- */
+
+static int lock_file(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	bool ours = strcmp(path, s->state_lock) == 0 || strcmp(path, s->main_lock) == 0;
+
+	if (S_ISREG(st->st_mode) && has_suffix(name, ".lock") && (ours || is_old(s, st)))
+		return drop(s, path, "stale lock", err);
+	return 0;
+}
+
+static int ref_entry(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	if (S_ISDIR(st->st_mode))
+		return each(s, path, ref_entry, err);
+	return lock_file(s, path, name, st, err);
+}
+
+/* ---- objects ---- */
+
+static int loose_object(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return 0;
+	/* Written again with the same content it would stay empty: git takes it for present. */
+	if (st->st_size == 0 && !has_prefix(name, "tmp_"))
+		return drop(s, path, "empty object", err);
+	if (has_prefix(name, "tmp_") && is_old(s, st))
+		return drop(s, path, "unfinished object", err);
+	return 0;
+}
+
+static int object_dir(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	if (!S_ISDIR(st->st_mode))
+		return 0;
+	if (strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2)
+		return each(s, path, loose_object, err);
+	/* A push's quarantine: its git is gone. */
+	if (has_prefix(name, "tmp_objdir-") && is_old(s, st)) {
+		int rc = kg_remove_tree(path, err);
+		if (rc < 0)
+			return rc;
+		note(s->notes, "removed unfinished push %s", path);
+	}
+	return 0;
+}
+
+static char *with_suffix(const char *path, const char *old, const char *suffix)
+{
+	return kg_asprintf("%.*s%s", (int)(strlen(path) - strlen(old)), path, suffix);
+}
+
+/* One half of a pack without the other, or a half that is empty. */
+static int half_pack(struct sweep *s, const char *path, const char *mine, const char *other,
+	const struct stat *st, struct kg_error *err)
+{
+	char *pair KG_AUTOFREE = with_suffix(path, mine, other);
+	struct stat pair_st;
+	bool alone = lstat(pair, &pair_st) < 0 && errno == ENOENT;
+
+	if (st->st_size == 0) {
+		int rc = drop(s, path, "empty pack file", err);
+		return rc < 0 || alone ? rc
+				       : drop(s, pair, "pack file without its other half", err);
+	}
+	return alone && is_old(s, st) ? drop(s, path, "half of a pack", err) : 0;
+}
+
+static int pack_file(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return 0;
+	if (has_prefix(name, "tmp_kgit_") || (has_prefix(name, "tmp_") && is_old(s, st)))
+		return drop(s, path, "unfinished pack", err);
+	if (has_prefix(name, "pack-") && has_suffix(name, ".pack"))
+		return half_pack(s, path, ".pack", ".idx", st, err);
+	if (has_prefix(name, "pack-") && has_suffix(name, ".idx"))
+		return half_pack(s, path, ".idx", ".pack", st, err);
+	return 0;
+}
+
+int kg_recover_files(
+	const char *dir, const char *state_ref, struct kg_buf *notes, struct kg_error *err)
+{
+	char *state KG_AUTOFREE = kg_asprintf("%s/%s.lock", dir, state_ref);
+	char *main_lock KG_AUTOFREE = kg_asprintf("%s/" KG_MAIN_REF ".lock", dir);
+	char *refs KG_AUTOFREE = kg_asprintf("%s/refs", dir);
+	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
+	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
+	struct timespec now, up;
+	struct sweep s = {.state_lock = state, .main_lock = main_lock, .notes = notes};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	s.now = now.tv_sec;
+	s.boot = now.tv_sec - up.tv_sec;
+	int rc = each(&s, dir, lock_file, err);
+	if (rc == 0)
+		rc = each(&s, refs, ref_entry, err);
+	if (rc == 0)
+		rc = each(&s, objects, object_dir, err);
+	if (rc == 0)
+		rc = each(&s, packs, pack_file, err);
+	return rc < 0 ? kg_wrap(err, "recover") : 0;
+}
+
+/* ---- main ---- */
+
+static int keep_stray(
+	struct kg_store *s, const char *stray, struct kg_buf *notes, struct kg_error *err)
+{
+	char *ref KG_AUTOFREE = kg_asprintf("refs/kgit/refused/%s", stray);
+	struct kg_ref_outcome outcome;
+	char now[41];
+
+	int rc = kg_ref_read(now, s->dir, ref, err);
+	if (rc == 0 && !now[0])
+		rc = kg_ref_update(s->dir, ref, "", stray, &outcome, err);
+	if (rc < 0)
+		return rc;
+	note(notes, "main had moved to %s past admission: kept as %s", stray, ref);
+	return 0;
+}
+
+int kg_recover_main(struct kg_store *s, struct kg_buf *notes, struct kg_error *err)
+{
+	const char *want = s->head.main_commit;
+	char now[41];
+	bool behind = true;
+
+	int rc = kg_store_get_main(s, now, err);
+	if (rc < 0 || strcmp(now, want) == 0)
+		return rc;
+	/* Main behind the state branch is a push whose last step a crash cut off. */
+	if (now[0])
+		rc = *want ? kg_store_is_ancestor(&behind, s, now, want, NULL, err)
+			   : (behind = false, 0);
+	if (rc == 0 && !behind)
+		rc = keep_stray(s, now, notes, err);
+	if (rc == 0)
+		rc = kg_store_set_main(s, now, want, err);
+	if (rc < 0)
+		return kg_wrap(err, "recover main");
+	note(notes, "main set from %s to %s, as revision %llu says", now[0] ? now : "nothing",
+		*want ? want : "nothing", (unsigned long long)s->head.revision);
+	return 0;
+}

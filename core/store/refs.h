@@ -1,0 +1,32 @@
+/*
+ * Loose refs, durably. git itself never syncs a ref's directory after the rename; this does.
+ * Reading falls back to packed-refs. Any thread; concurrent updates of one ref exclude each other
+ * through git's own REF.lock.
+ */
+#ifndef KG_STORE_REFS_H
+#define KG_STORE_REFS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/* "" where absent. A ref that is empty or not an id is KG_E_CORRUPT. */
+int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error *err);
+
+/* What a failed update left behind. */
+struct kg_ref_outcome {
+	bool moved;       /* the ref has the new value although the call failed */
+	bool sync_failed; /* a sync said EIO or the like: what is on the disk is unknown */
+};
+/*
+ * Compare and swap: `old` and `new_id` are hex, "" for absent. KG_E_CONFLICT: it is not `old`, or
+ * somebody holds the lock. KG_E_NO_SPACE or KG_E_IO with !moved: nothing changed. Where the
+ * rename was done and its sync could not be, moved is set: the caller decides what that means.
+ */
+int kg_ref_update(const char *dir, const char *ref, const char *old, const char *new_id,
+	struct kg_ref_outcome *outcome, struct kg_error *err);
+
+/* Is that errno of a sync one after which the disk's content is unknown. */
+bool kg_sync_lost(int e);
+
+#endif

@@ -1,0 +1,230 @@
+#include "store/append_git.h"
+#include "store/commit_text.h"
+#include "store/private.h"
+#include "store/refs.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- opening ---- */
+
+/* One process writes. The lock goes with the descriptor, so a crash leaves none. */
+static int take_lock(struct kg_store *s, struct kg_error *err)
+{
+	char *side KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR, s->dir);
+	char *path KG_AUTOFREE = kg_asprintf("%s/lock", side);
+	int rc = kg_mkdir_p(side, 0755, err);
+
+	if (rc < 0)
+		return rc;
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (s->lock_fd < 0)
+		return kg_fail_errno(err, "open %s", path);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(s->lock_fd, F_OFD_SETLK, &whole) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return kg_fail(err, KG_E_CONFLICT, "another process has %s open", s->dir);
+	return kg_fail_errno(err, "lock %s", path);
+}
+
+static int open_repository(struct kg_store *s, struct kg_error *err)
+{
+	int rc = git_repository_open_ext(&s->repo, s->dir,
+		s->read_only ? 0 : GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL);
+
+	if (rc == 0)
+		rc = git_repository_odb(&s->odb, s->repo);
+	if (rc < 0)
+		return kg_git_fail(err, rc, "open repository %s", s->dir);
+	/* Refs lie where the repository is, not where its work tree is. */
+	const char *path = git_repository_commondir(s->repo);
+	size_t len = strlen(path);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	free(s->dir);
+	s->dir = kg_strndup(path, len);
+	return 0;
+}
+
+/* The directory as a bare repository, made where it is wanted and not there. */
+static int prepare(struct kg_store *s, const struct kg_store_options *opts, struct kg_buf *notes,
+	struct kg_error *err)
+{
+	char *head KG_AUTOFREE = kg_asprintf("%s/HEAD", s->dir);
+
+	if (!kg_path_exists(head) && !opts->create)
+		return kg_fail(err, KG_E_NOT_FOUND, "%s is not a repository", s->dir);
+	int rc = kg_path_exists(head) ? 0 : kg_repo_create(s->dir, err);
+	if (rc == 0)
+		rc = take_lock(s, err);
+	if (rc == 0)
+		rc = kg_recover_files(s->dir, s->ref, notes, err);
+	return rc;
+}
+
+static int read_head(struct kg_store *s, struct kg_error *err)
+{
+	struct kg_reader r = kg_store_reader(s);
+	unsigned char id[20];
+	char hex[41];
+
+	int rc = kg_ref_read(hex, s->dir, s->ref, err);
+	if (rc < 0 || !hex[0])
+		return rc;
+	kg_unhex(id, 20, hex);
+	rc = kg_view_open(&s->head, &r, id, err);
+	if (rc < 0)
+		return kg_wrap(err, "head of %s", s->ref);
+	s->has_head = true;
+	return 0;
+}
+
+static int open_history(struct kg_store *s, struct kg_error *err)
+{
+	struct kg_reader r = kg_store_reader(s);
+	char *path KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR "/revisions", s->dir);
+
+	return kg_history_open(
+		&s->history, s->read_only ? NULL : path, &r, s->head.commit, s->head.revision, err);
+}
+
+static int open_writer(struct kg_store *s, const struct kg_store_options *opts,
+	struct kg_buf *notes, struct kg_error *err)
+{
+	s->backend = kg_append_git_new(s->dir, s->ref);
+	s->pack = kg_pack_new();
+	if (!s->has_head && !opts->create)
+		return kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
+	int rc = s->has_head ? 0 : kg_store_begin(s, opts, err);
+	if (rc == 0)
+		rc = open_history(s, err);
+	if (rc == 0)
+		rc = kg_recover_main(s, notes, err);
+	return rc;
+}
+
+int kg_store_open(struct kg_store **out, const char *dir, const struct kg_store_options *opts,
+	struct kg_buf *notes, struct kg_error *err)
+{
+	static const struct kg_store_options none;
+	struct kg_error why = {0};
+
+	if (!opts)
+		opts = &none;
+	kg_git_init();
+	struct kg_store *s = kg_alloc(sizeof(*s));
+	s->dir = kg_strdup(dir);
+	s->ref = kg_strdup(opts->state_ref ? opts->state_ref : KG_STATE_REF);
+	s->read_only = opts->read_only;
+	s->lock_fd = s->history.fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	int rc = s->read_only ? 0 : prepare(s, opts, notes, &why);
+	if (rc == 0)
+		rc = open_repository(s, &why);
+	if (rc == 0)
+		rc = read_head(s, &why);
+	if (rc == 0 && !s->read_only)
+		rc = open_writer(s, opts, notes, &why);
+	if (rc < 0) {
+		kg_store_close(s);
+		return kg_fail(err, why.code, "open store %s: %s", dir, why.msg);
+	}
+	*out = s;
+	return 0;
+}
+
+void kg_store_close(struct kg_store *s)
+{
+	if (!s)
+		return;
+	kg_history_release(&s->history);
+	kg_mirror_release(&s->mirror);
+	kg_pack_free(s->pack);
+	if (s->backend)
+		s->backend->free(s->backend);
+	git_odb_free(s->odb);
+	git_repository_free(s->repo);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	pthread_mutex_destroy(&s->lock);
+	free(s->ref);
+	free(s->dir);
+	free(s);
+}
+
+/* ---- where it stands ---- */
+
+int kg_store_head(struct kg_view *out, struct kg_store *s, struct kg_error *err)
+{
+	pthread_mutex_lock(&s->lock);
+	bool has = s->has_head;
+	*out = s->head;
+	pthread_mutex_unlock(&s->lock);
+	return has ? 0 : kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
+}
+
+uint64_t kg_store_revision(const struct kg_store *store)
+{
+	struct kg_view head;
+
+	if (kg_store_head(&head, (struct kg_store *)(uintptr_t)store, NULL) < 0)
+		return 0;
+	return head.revision;
+}
+
+/* With the lock held: a read-only store walks the history when it is first asked for. */
+static int need_history(struct kg_store *s, struct kg_error *err)
+{
+	if (s->history.count || !s->has_head)
+		return 0;
+	return open_history(s, err);
+}
+
+uint64_t kg_store_oldest(const struct kg_store *store)
+{
+	struct kg_store *s = (struct kg_store *)(uintptr_t)store;
+
+	pthread_mutex_lock(&s->lock);
+	/* Where the history cannot be read nothing but the head is retained. */
+	uint64_t oldest = need_history(s, NULL) < 0 ? s->head.revision : s->history.first;
+	pthread_mutex_unlock(&s->lock);
+	return oldest;
+}
+
+int kg_store_find_revision(
+	unsigned char commit[20], struct kg_store *s, uint64_t revision, struct kg_error *err)
+{
+	struct kg_reader r = kg_store_reader(s);
+
+	pthread_mutex_lock(&s->lock);
+	int rc = s->has_head ? need_history(s, err)
+			     : kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
+	if (rc == 0)
+		rc = kg_history_find(
+			commit, &s->history, &r, s->head.commit, s->head.revision, revision, err);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+/* ---- main ---- */
+
+int kg_store_get_main(struct kg_store *s, char out[41], struct kg_error *err)
+{
+	return kg_ref_read(out, s->dir, KG_MAIN_REF, err);
+}
+
+int kg_store_set_main(struct kg_store *s, const char *old, const char *commit, struct kg_error *err)
+{
+	struct kg_ref_outcome outcome;
+	int rc = kg_ref_update(s->dir, KG_MAIN_REF, old, commit, &outcome, err);
+
+	return rc < 0 ? kg_wrap(err, "set main") : 0;
+}

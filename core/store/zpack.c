@@ -1,0 +1,67 @@
+#include "store/zpack.h"
+
+#include "base/mem.h"
+
+#include <stdint.h>
+
+void kg_zpack_release(struct kg_zpack *z)
+{
+	if (z->ready)
+		deflateEnd(&z->z);
+	*z = (struct kg_zpack){0};
+}
+
+static void add_be32(struct kg_buf *out, uint32_t v)
+{
+	unsigned char b[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16),
+		(unsigned char)(v >> 8), (unsigned char)v};
+
+	kg_buf_add(out, b, sizeof(b));
+}
+
+/* RFC 1950 around RFC 1951's stored blocks. */
+static void add_stored(struct kg_buf *out, const unsigned char *p, size_t n)
+{
+	uint32_t sum = (uint32_t)adler32_z(adler32(0, NULL, 0), p, n);
+
+	kg_buf_add(out, "\x78\x01", 2);
+	do {
+		unsigned len = n > 65535 ? 65535 : (unsigned)n;
+		unsigned char head[5] = {len == n, (unsigned char)len, (unsigned char)(len >> 8),
+			(unsigned char)~len, (unsigned char)(~len >> 8)};
+
+		kg_buf_add(out, head, sizeof(head));
+		kg_buf_add(out, p, len);
+		p += len;
+		n -= len;
+	} while (n);
+	add_be32(out, sum);
+}
+
+static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t n)
+{
+	/* Only a wrong argument or lack of memory can fail here; both end the process. */
+	if (!z->ready && deflateInit(&z->z, 1) != Z_OK)
+		abort();
+	if (z->ready && deflateReset(&z->z) != Z_OK)
+		abort();
+	z->ready = 1;
+	size_t bound = deflateBound(&z->z, n);
+	kg_buf_reserve(out, bound + 1);
+	z->z.next_in = (Bytef *)(uintptr_t)p;
+	z->z.avail_in = (uInt)n;
+	z->z.next_out = (Bytef *)out->data + out->len;
+	z->z.avail_out = (uInt)bound;
+	if (deflate(&z->z, Z_FINISH) != Z_STREAM_END)
+		abort();
+	out->len += bound - z->z.avail_out;
+	out->data[out->len] = '\0';
+}
+
+void kg_zpack_add(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t n, int stored)
+{
+	if (stored || n < 32)
+		add_stored(out, n ? p : (const void *)"", n);
+	else
+		add_deflated(out, z, p, n);
+}
