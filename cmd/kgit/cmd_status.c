@@ -1,0 +1,239 @@
+#include "base/time.h"
+#include "kgit/kgit.h"
+#include "kgit/summary.h"
+#include "sys/loop.h"
+#include "value/json.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Between two looks while nothing moves; a change ends it at once. */
+#define LOOK_MS 2000
+
+/* ---- as a tree ---- */
+
+static const char *node_name(const struct kg_object *pod)
+{
+	return kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
+}
+
+static void print_object(const struct kg_snapshot *s, const struct kg_object *obj, int depth)
+{
+	struct kgit_summary sum;
+	char name[400];
+
+	kgit_summarize(&sum, s, obj);
+	snprintf(name, sizeof(name), "%*s%s %s", depth * 2, "", obj->kind->kind, obj->name);
+	printf("%-48s %s", name, sum.state);
+	if (obj->kind->id == KG_KIND_POD && *node_name(obj))
+		printf("  %s  %s", node_name(obj),
+			kg_string(kg_at(kg_obj(obj), "status.podIP"), ""));
+	if (obj->kind->id == KG_KIND_NODE)
+		printf("  %s", kg_string(kg_at(kg_obj(obj), "status.addresses.0.address"), ""));
+	if (*sum.reason)
+		printf("  (%s)", sum.reason);
+	putchar('\n');
+}
+
+static void print_owned(const struct kg_snapshot *s, const struct kg_object *owner, int depth)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *obj;
+
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(owner));
+	while ((obj = kg_iter_next(&it))) {
+		/* Old revisions of a Deployment that hold no pods say nothing. */
+		if (obj->kind->id == KG_KIND_ENDPOINTSLICE ||
+			(obj->kind->id == KG_KIND_REPLICASET &&
+				kg_int(kg_at(kg_obj(obj), "spec.replicas"), 0) == 0 &&
+				kg_int(kg_at(kg_obj(obj), "status.replicas"), 0) == 0))
+			continue;
+		print_object(s, obj, depth);
+		print_owned(s, obj, depth + 1);
+	}
+}
+
+static void print_namespace(const struct kg_snapshot *s, const char *ns)
+{
+	static const enum kg_kind_id order[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET, KG_KIND_POD,
+		KG_KIND_SERVICE, KG_KIND_CONFIGMAP};
+	bool titled = false;
+	const struct kg_object *obj;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(order); i++) {
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+
+		kg_iter_kind(&it, s, order[i], ns, NULL);
+		while ((obj = kg_iter_next(&it))) {
+			if (kgit_is_owned(s, obj))
+				continue;
+			if (!titled)
+				printf("\nnamespace %s\n", ns);
+			titled = true;
+			print_object(s, obj, 1);
+			print_owned(s, obj, 2);
+		}
+	}
+}
+
+static void print_tree(const struct kg_snapshot *s, const char *url)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+
+	printf("cluster %s, revision %llu: %s\n", url, (unsigned long long)s->revision,
+		kgit_all_ready(s) ? "all is ready" : "not everything is ready");
+	kg_iter_kind(&it, s, KG_KIND_NODE, NULL, NULL);
+	while ((obj = kg_iter_next(&it)))
+		print_object(s, obj, 0);
+	kg_iter_release(&it);
+	kg_iter_kind(&it, s, KG_KIND_NAMESPACE, NULL, NULL);
+	while ((obj = kg_iter_next(&it)))
+		print_namespace(s, obj->name);
+	kg_iter_release(&it);
+}
+
+/* ---- as JSON ---- */
+
+static struct kg_value json_object(
+	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj);
+	struct kgit_summary sum;
+	struct kg_value owner = kg_v_null();
+
+	kgit_summarize(&sum, s, obj);
+	const struct kg_value *owners = kg_at(v, "metadata.ownerReferences");
+	if (kg_len(owners))
+		owner = kg_v_strf(a, "%s/%s", kg_string(kg_get(&owners->items[0], "kind"), ""),
+			kg_string(kg_get(&owners->items[0], "name"), ""));
+	return kg_v_obj(a, "kind", kg_v_lit(obj->kind->kind), "namespace",
+		*obj->ns ? kg_v_str(a, obj->ns) : kg_v_null(), "name", kg_v_str(a, obj->name),
+		"ready", kg_v_bool(sum.ready), "state", kg_v_str(a, sum.state), "reason",
+		*sum.reason ? kg_v_str(a, sum.reason) : kg_v_null(), "owner", owner, "node",
+		*kg_at(v, "spec.nodeName"), "podIP", *kg_at(v, "status.podIP"), "clusterIP",
+		*kg_at(v, "spec.clusterIP"), (char *)NULL);
+}
+
+static void print_json(const struct kg_snapshot *s, const char *url)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_value *items = NULL;
+	size_t n = 0, cap = 0;
+	const struct kg_object *obj;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+
+		kg_iter_kind(&it, s, (enum kg_kind_id)k, NULL, NULL);
+		while ((obj = kg_iter_next(&it))) {
+			KG_GROW(items, cap, n + 1);
+			items[n++] = json_object(&a, s, obj);
+		}
+	}
+	struct kg_value v = kg_v_obj(&a, "cluster", kg_v_lit(url), "revision",
+		kg_v_int((int64_t)s->revision), "ready", kg_v_bool(kgit_all_ready(s)), "objects",
+		kg_v_array(&a, items, n), (char *)NULL);
+	free(items);
+	kg_json_write_pretty(&out, &v);
+	puts(kg_buf_str(&out));
+}
+
+/* ---- waiting ---- */
+
+static bool first_event(void *ctx, const char *p, size_t n)
+{
+	(void)ctx;
+	(void)p;
+	return n == 0;
+}
+
+/* Until a pod changes after the snapshot, or ms have passed. Every step of a rollout moves one. */
+static void wait_for_change(struct kg_http_client *http, const struct kg_snapshot *s, int64_t ms)
+{
+	struct kg_error err;
+	char path[120];
+
+	snprintf(path, sizeof(path),
+		"/api/v1/pods?watch=true&resourceVersion=%llu&timeoutSeconds=60",
+		(unsigned long long)s->revision);
+	if (kg_http_get_stream(http, path, (int)ms, first_event, NULL, &err) < 0 &&
+		err.code != KG_E_TIMEOUT)
+		usleep(100 * 1000); /* the master is away for a moment: its restart is waited for */
+}
+
+static int load_until(struct kg_snapshot **out, struct kg_http_client *http, int64_t wait_ms,
+	struct kg_error *err)
+{
+	int64_t deadline = kg_monotonic_ms() + wait_ms;
+
+	for (;;) {
+		int rc = kgit_load(out, http, err);
+		int64_t left = deadline - kg_monotonic_ms();
+
+		if (rc < 0 && (left <= 0 || err->code != KG_E_UNAVAILABLE))
+			return rc;
+		if (rc == 0 && (left <= 0 || kgit_all_ready(*out)))
+			return 0;
+		if (rc == 0) {
+			wait_for_change(http, *out, left < LOOK_MS ? left + 1 : LOOK_MS);
+			kg_snapshot_unref(*out);
+		} else {
+			usleep(100 * 1000);
+		}
+	}
+}
+
+static int run(int argc, char **argv, const char *kubeconfig)
+{
+	static const struct option options[] = {{"wait", required_argument, NULL, 'w'},
+		{"output", required_argument, NULL, 'o'}, {0}};
+	struct kgit_cluster cluster KG_CLEANUP(kgit_cluster_release) = {0};
+	int64_t wait_ms = -1;
+	struct kg_snapshot *s;
+	struct kg_error err;
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+		if (c == 'w' && (kg_duration_parse(&wait_ms, optarg) < 0 || wait_ms < 0))
+			return kgit_bad_usage(&kgit_status_verb,
+				"--wait: expected a time such as 30s, got \"%s\"", optarg);
+		if (c == 'o' && strcmp(optarg, "json") != 0)
+			return kgit_bad_usage(
+				&kgit_status_verb, "-o: expected json, got \"%s\"", optarg);
+		json |= c == 'o';
+		if (c == '?')
+			return 2;
+	}
+	if (optind < argc)
+		return kgit_bad_usage(&kgit_status_verb, "unexpected \"%s\"", argv[optind]);
+	if (kgit_cluster_find(&cluster, kubeconfig, &err) < 0)
+		return kgit_fail(&err);
+	struct kg_http_client *http = kgit_connect(&cluster, 0);
+	int rc = load_until(&s, http, wait_ms, &err);
+	kg_http_client_free(http);
+	if (rc < 0)
+		return kgit_fail(&err);
+	if (json)
+		print_json(s, cluster.url);
+	else
+		print_tree(s, cluster.url);
+	bool ready = kgit_all_ready(s);
+	kg_snapshot_unref(s);
+	return wait_ms >= 0 && !ready ? 1 : 0;
+}
+
+const struct kgit_verb kgit_status_verb = {
+	.name = "status",
+	.summary = "what is desired, what runs, where, and why not",
+	.usage =
+		"kgit status [--wait DURATION] [-o json]\n"
+		"\n"
+		"  --wait 30s    wait until all is ready; exit status 1 when the time is up first\n"
+		"  -o json       for programs\n",
+	.run = run,
+};

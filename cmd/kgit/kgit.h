@@ -1,0 +1,45 @@
+/* What the verbs of the CLI share. */
+#ifndef KGIT_KGIT_H
+#define KGIT_KGIT_H
+
+#include "http/client.h"
+#include "kinds/snapshot.h"
+
+/* The cluster that is spoken to and with which credential; texts are heap, any may be NULL. */
+struct kgit_cluster {
+	char *url; /* "https://127.0.0.1:6443" */
+	char *ca_pem, *cert_pem, *key_pem, *token;
+	char *found; /* where it was found, for messages: "$KUBECONFIG (/x/admin.kubeconfig)" */
+};
+void kgit_cluster_release(struct kgit_cluster *c);
+/* By --kubeconfig, $KUBECONFIG, or the clone that the current directory lies in, in that order. */
+int kgit_cluster_find(struct kgit_cluster *out, const char *kubeconfig, struct kg_error *err);
+struct kg_http_client *kgit_connect(const struct kgit_cluster *c, int timeout_ms);
+
+/* One JSON exchange; the reply is parsed into the arena. body NULL: none. */
+int kgit_call(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	const char *method, const char *path, const struct kg_value *body, struct kg_error *err);
+
+/* Every object of the served kinds as a snapshot (revision: the lists'). The caller owns it. */
+int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, struct kg_error *err);
+
+/* git, with the cluster's credential in its configuration; argv ends with NULL. */
+int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,
+	struct kg_buf *output, struct kg_error *err);
+/* The .git directory of the clone that `dir` lies in; heap; NULL: in none. */
+char *kgit_git_dir(const char *dir);
+
+/* A verb: its own argc and argv, argv[0] being its name. Returns the exit status. */
+struct kgit_verb {
+	const char *name, *summary, *usage;
+	int (*run)(int argc, char **argv, const char *kubeconfig);
+};
+extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb, kgit_diff_verb,
+	kgit_log_verb, kgit_logs_verb;
+/* Says what is wrong with the arguments and how the verb is used; returns 2. */
+int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Prints the error; returns 1. */
+int kgit_fail(const struct kg_error *err);
+
+#endif

@@ -1,0 +1,214 @@
+#include "kgit/summary.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct kg_value *condition(const struct kg_object *obj, const char *type)
+{
+	return kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", type);
+}
+
+static bool is_true(const struct kg_value *cond)
+{
+	return strcmp(kg_string(kg_get(cond, "status"), ""), "True") == 0;
+}
+
+static void set_reason(struct kgit_summary *out, const struct kg_value *from)
+{
+	const char *reason = kg_string(kg_get(from, "reason"), "");
+	const char *message = kg_string(kg_get(from, "message"), "");
+
+	if (*message)
+		snprintf(out->reason, sizeof(out->reason), "%s%s%s", reason, *reason ? ": " : "",
+			message);
+	else
+		snprintf(out->reason, sizeof(out->reason), "%s", reason);
+}
+
+/* The STATUS that kubectl shows, from the kind's own table. */
+static void pod_state(char *out, size_t n, const struct kg_object *pod)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+	for (const struct kg_column *c = pod->kind->columns; c->name; c++) {
+		if (strcmp(c->name, "Status") != 0 || !c->cell)
+			continue;
+		struct kg_value v = c->cell(&a, pod, 0);
+		snprintf(out, n, "%s", kg_string(&v, ""));
+		return;
+	}
+}
+
+/* The first container that waits or ended badly says most. */
+static void pod_reason(struct kgit_summary *out, const struct kg_object *pod)
+{
+	static const char *const lists[] = {
+		"status.initContainerStatuses", "status.containerStatuses"};
+
+	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+		const struct kg_value *list = kg_at(kg_obj(pod), lists[l]);
+		for (uint32_t i = 0; i < kg_len(list); i++) {
+			const struct kg_value *waiting = kg_at(&list->items[i], "state.waiting");
+			const struct kg_value *ended = kg_at(&list->items[i], "state.terminated");
+			const struct kg_value *which = kg_is_null(waiting) ? ended : waiting;
+
+			if (strcmp(kg_string(kg_get(which, "reason"), ""), "Completed") == 0)
+				continue;
+			set_reason(out, which);
+			if (*out->reason)
+				return;
+		}
+	}
+	const struct kg_value *scheduled = condition(pod, "PodScheduled");
+	const struct kg_value *ready = condition(pod, "Ready");
+	set_reason(out, !kg_is_null(scheduled) && !is_true(scheduled) ? scheduled : ready);
+}
+
+static void summarize_pod(struct kgit_summary *out, const struct kg_object *pod)
+{
+	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "Pending");
+
+	out->counts = true;
+	out->ready = is_true(condition(pod, "Ready")) || strcmp(phase, "Succeeded") == 0;
+	if (kg_object_deleting(pod))
+		out->ready = false;
+	pod_state(out->state, sizeof(out->state), pod);
+	if (!out->ready)
+		pod_reason(out, pod);
+}
+
+static void summarize_deployment(struct kgit_summary *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
+	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
+	int64_t have = kg_int(kg_get(st, "replicas"), 0);
+	int64_t updated = kg_int(kg_get(st, "updatedReplicas"), 0);
+	int64_t available = kg_int(kg_get(st, "availableReplicas"), 0);
+	bool observed = kg_int(kg_get(st, "observedGeneration"), 0) >=
+			kg_int(kg_at(v, "metadata.generation"), 0);
+
+	out->counts = true;
+	out->ready = observed && have == want && updated == want && available == want;
+	snprintf(out->state, sizeof(out->state), "%lld/%lld ready",
+		(long long)kg_int(kg_get(st, "readyReplicas"), 0), (long long)want);
+	if (out->ready)
+		return;
+	const struct kg_value *progressing = condition(obj, "Progressing");
+	if (!kg_is_null(progressing) && !is_true(progressing))
+		set_reason(out, progressing);
+	else
+		snprintf(out->reason, sizeof(out->reason), "%lld of %lld updated, %lld available",
+			(long long)updated, (long long)want, (long long)available);
+}
+
+static void summarize_replicaset(struct kgit_summary *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj);
+	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
+	int64_t ready = kg_int(kg_at(v, "status.readyReplicas"), 0);
+
+	out->counts = true;
+	out->ready = ready == want && kg_int(kg_at(v, "status.replicas"), 0) == want;
+	snprintf(out->state, sizeof(out->state), "%lld/%lld ready", (long long)ready,
+		(long long)want);
+}
+
+static void summarize_service(
+	struct kgit_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const char *ip = kg_string(kg_at(kg_obj(obj), "spec.clusterIP"), "");
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *slice;
+	unsigned ready = 0;
+
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(obj));
+	while ((slice = kg_iter_next(&it))) {
+		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+		for (uint32_t i = 0; i < kg_len(eps); i++)
+			ready += kg_bool(kg_at(&eps->items[i], "conditions.ready"), true);
+	}
+	snprintf(out->state, sizeof(out->state), "%s, %u endpoint%s", ip, ready,
+		ready == 1 ? "" : "s");
+}
+
+static void summarize_node(struct kgit_summary *out, const struct kg_object *obj)
+{
+	const struct kg_value *ready = condition(obj, "Ready");
+
+	out->ready = is_true(ready);
+	snprintf(out->state, sizeof(out->state), "%s", out->ready ? "Ready" : "NotReady");
+	if (!out->ready)
+		set_reason(out, ready);
+}
+
+void kgit_summarize(
+	struct kgit_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	*out = (struct kgit_summary){.ready = true};
+	switch (obj->kind->id) {
+	case KG_KIND_POD:
+		summarize_pod(out, obj);
+		break;
+	case KG_KIND_DEPLOYMENT:
+		summarize_deployment(out, obj);
+		break;
+	case KG_KIND_REPLICASET:
+		summarize_replicaset(out, obj);
+		break;
+	case KG_KIND_SERVICE:
+		summarize_service(out, s, obj);
+		break;
+	case KG_KIND_NODE:
+		summarize_node(out, obj);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool uid_present(const struct kg_snapshot *s, const char *uid)
+{
+	static const enum kg_kind_id owners[] = {
+		KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET, KG_KIND_SERVICE};
+	const struct kg_object *obj;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++) {
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+
+		kg_iter_kind(&it, s, owners[i], NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			if (strcmp(kg_object_uid(obj), uid) == 0)
+				return true;
+	}
+	return false;
+}
+
+bool kgit_is_owned(const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const char *uid = kg_object_owner_uid(obj);
+
+	return *uid && uid_present(s, uid);
+}
+
+bool kgit_all_ready(const struct kg_snapshot *s)
+{
+	const struct kg_object *obj;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+
+		kg_iter_kind(&it, s, (enum kg_kind_id)k, NULL, NULL);
+		while ((obj = kg_iter_next(&it))) {
+			struct kgit_summary sum;
+
+			/* What is owned is judged by its owner: an old pod on its way out does not
+			 * hold up a rollout that is complete. */
+			if (*kg_object_owner_uid(obj))
+				continue;
+			kgit_summarize(&sum, s, obj);
+			if (sum.counts && !sum.ready)
+				return false;
+		}
+	}
+	return true;
+}
