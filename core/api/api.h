@@ -33,7 +33,7 @@ struct kg_api_lease {
 };
 
 struct kg_api_options {
-	struct kg_hub *hub; /* borrowed; outlives the api */
+	struct kg_hub *hub;                   /* borrowed; outlives the api */
 	const struct kg_api_history *history; /* NULL: what memory lacks is 410 */
 	void *history_self;
 	struct kg_auth *auth; /* borrowed; NULL: everybody may read everything (tests) */
@@ -47,13 +47,14 @@ struct kg_api_options {
 	bool (*lease)(void *ctx, const char *node, struct kg_api_lease *out);
 	/* May the server be used? *why (may be left empty) says why not. NULL: always. */
 	bool (*ready)(void *ctx, struct kg_buf *why);
-	void *ctx; /* of the four callbacks above */
+	void *ctx;                  /* of the four callbacks above */
 	const char *server_address; /* "127.0.0.1:6443", named in /api; copied; may be NULL */
-	const char *write_hint;     /* ends "edit FILE in the repository and"; default "git push"; copied */
-	int64_t bookmark_ms;        /* between a watch's bookmarks; default 60,000 */
-	int64_t wait_ms;            /* for a revision ahead of now; default 3,000 */
-	size_t max_feed;            /* changes kept a kind for watches; default 16,384 */
-	size_t max_events;          /* Events kept; default 1,000 */
+	const char *
+		write_hint; /* ends "edit FILE in the repository and"; default "git push"; copied */
+	int64_t bookmark_ms; /* between a watch's bookmarks; default 60,000 */
+	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
+	size_t max_feed;     /* changes kept a kind for watches; default 16,384 */
+	size_t max_events;   /* Events kept; default 1,000 */
 };
 
 struct kg_api;
@@ -69,7 +70,7 @@ bool kg_api_route(struct kg_api *api, struct kg_http_req *req, const struct kg_u
 /* Something that happened to an object, as `kubectl describe` shows it. The same happening again
  * (object, type, reason, message) counts up. Kept in memory for an hour, the newest max_events. */
 struct kg_api_event {
-	const char *type;     /* "Normal", "Warning" */
+	const char *type; /* "Normal", "Warning" */
 	const char *reason, *message;
 	const char *component, *host; /* who says so: "kgitd", "kgit-node" and its node; or NULL */
 	/* the involved object; texts may be NULL */

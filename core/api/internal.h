@@ -24,8 +24,8 @@ struct selector {
 	struct requirement *labels, *fields;
 	size_t nlabels, nfields;
 };
-int label_selector_parse(struct selector *sel, struct kg_arena *a, const char *text,
-	struct kg_error *err);
+int label_selector_parse(
+	struct selector *sel, struct kg_arena *a, const char *text, struct kg_error *err);
 int field_selector_parse(struct selector *sel, struct kg_arena *a, const struct kg_kind *kind,
 	const char *text, struct kg_error *err);
 bool selector_matches(const struct selector *sel, const struct kg_object *obj);
@@ -124,19 +124,19 @@ struct feed {
 	uint64_t seen;  /* up to this revision the feed is complete */
 };
 /* changes: objects are referenced, not taken over; quiet ones are left out. */
-struct feed_entry *feed_entry_new(const struct kg_kind *kind, uint64_t revision,
-	const struct kg_change *changes, size_t n);
+struct feed_entry *feed_entry_new(
+	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);
 struct feed_entry *feed_entry_ref(struct feed_entry *e);
 void feed_entry_unref(struct feed_entry *e);
 /* The part of a commit that concerns a kind (Endpoints: made from its EndpointSlices); NULL where
  * none. */
-struct feed_entry *feed_entry_of(const struct kg_kind *kind, uint64_t revision,
-	const struct kg_changes *changes);
+struct feed_entry *feed_entry_of(
+	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes);
 void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
 void feed_seen(struct kg_api *api, uint64_t revision); /* every kind but Events */
 /* The first entry after a revision (a reference), or NULL; *seen: nothing else up to there. */
-struct feed_entry *feed_next(struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone,
-	uint64_t *seen);
+struct feed_entry *feed_next(
+	struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone, uint64_t *seen);
 void feed_release(struct feed *f);
 
 /* ---- encoded objects, shared between watchers (encode.c) ---- */
@@ -209,15 +209,15 @@ void reader_init(struct reader *rd, const struct request *r, struct source *src,
 const struct kg_object *reader_next(struct reader *rd, const char **key);
 void reader_release(struct reader *rd); /* safe to call twice */
 /* One object, a reference; NULL where absent. */
-struct kg_object *read_one(struct kg_api *api, const struct source *src,
-	const struct kg_kind *kind, const char *ns, const char *name);
+struct kg_object *read_one(struct kg_api *api, const struct source *src, const struct kg_kind *kind,
+	const char *ns, const char *name);
 /* How many objects the kind has, all namespaces; -1: not known. */
 int64_t source_count(const struct source *src, const struct kg_kind *kind);
 /* A recent snapshot out of memory, a reference; NULL where it must be loaded. */
 struct kg_snapshot *snapshot_at(struct kg_api *api, uint64_t revision);
 /* Blocks: from the cache of loaded snapshots, or history. */
-int snapshot_load(struct kg_api *api, struct kg_snapshot **out, uint64_t revision,
-	struct kg_error *err);
+int snapshot_load(
+	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
 
 struct kg_object *endpoints_of(const struct kg_object *slice); /* NULL: of no service */
 struct kg_object *lease_of(struct kg_api *api, const struct kg_object *node); /* NULL: none */
@@ -257,8 +257,8 @@ struct status_extra {
 	const char *cause_reason, *cause_message, *cause_field;
 	int retry_after_s;
 };
-void write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err,
-	int http, const char *reason, const struct status_extra *x);
+void write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err, int http,
+	const char *reason, const struct status_extra *x);
 void reply_status(struct request *r, int http, const char *reason, const struct status_extra *x,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void too_large_revision(struct request *r, uint64_t now);

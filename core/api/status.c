@@ -23,9 +23,8 @@ void reply_cached(struct request *r, const char *content_type, struct kg_buf *bo
 	kg_http_set_header(r->http, "Vary", "Accept");
 	kg_http_set_header(r->http, "Cache-Control", "public");
 	if (have && strstr(have, etag)) {
-		struct kg_buf none = KG_BUF_INIT;
-
-		kg_http_reply(r->http, 304, content_type, &none);
+		kg_buf_release(body);
+		kg_http_reply(r->http, 304, content_type, body);
 		return;
 	}
 	kg_http_reply(r->http, 200, content_type, body);
@@ -73,7 +72,7 @@ void write_status(struct kg_buf *out, const struct request *r, const struct kg_e
 	write_member(out, "message", err->msg);
 	write_member(out, "reason", reason);
 	write_details(out, r, x);
-	kg_buf_addf(out, ",\"code\":%d}\n", http);
+	kg_buf_addf(out, ",\"code\":%d}", http);
 }
 
 void reply_error(struct request *r, const struct kg_error *err)

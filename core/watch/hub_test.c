@@ -35,7 +35,6 @@ static void publish(struct kg_hub *hub, int changes)
 		kg_txn_put(txn, configmap(name, (int)prev->revision));
 	}
 	kg_txn_finish(txn, &next, &list);
-	kg_txn_free(txn);
 	assert_int_equal(list.len, changes);
 	kg_hub_publish(hub, kg_commit_event_new(next->revision, next->time, &list, next));
 	kg_snapshot_unref(next);

@@ -1,0 +1,813 @@
+/* The API over real TLS on loopback, answer by answer. */
+#include "testserver.h"
+
+#include "value/json.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define TABLE "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+#define AGGREG                                                                                     \
+	"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+#define BETA                                                                                       \
+	"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/"   \
+	"json"
+
+static struct test_server server;
+
+/* ---- a client that sends the headers it is told ---- */
+
+struct answer {
+	long status;
+	struct kg_buf body, headers;
+	struct kg_arena arena;
+	struct kg_value v; /* the body, where it is JSON */
+};
+
+static size_t collect(char *p, size_t size, size_t n, void *buf)
+{
+	kg_buf_add(buf, p, size * n);
+	return size * n;
+}
+
+static struct answer ask(const char *method, const char *path, const char *accept, const char *etag,
+	const char *body)
+{
+	struct answer a = {0};
+	struct curl_slist *headers = NULL;
+	struct kg_error err;
+	CURL *c = curl_easy_init();
+	KG_AUTOFREE char *url = kg_asprintf("%s%s", server.url, path);
+	KG_AUTOFREE char *h1 = kg_asprintf("Accept: %s", accept ? accept : "application/json");
+	KG_AUTOFREE char *h2 = kg_asprintf("If-None-Match: %s", etag ? etag : "\"\"");
+
+	headers = curl_slist_append(headers, h1);
+	headers = curl_slist_append(headers, h2);
+	headers = curl_slist_append(headers, "Content-Type: application/json");
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &a.body);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, collect);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, &a.headers);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, 30L);
+	if (body)
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &a.status);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	if (a.body.len && *a.body.data == '{' &&
+		kg_json_parse(&a.v, &a.arena, a.body.data, a.body.len, &err))
+		a.v = kg_null;
+	return a;
+}
+
+static void answer_release(struct answer *a)
+{
+	kg_buf_release(&a->body);
+	kg_buf_release(&a->headers);
+	kg_arena_release(&a->arena);
+}
+#define ANSWER KG_CLEANUP(answer_release) struct answer
+
+static struct answer get(const char *path)
+{
+	return ask("GET", path, NULL, NULL, NULL);
+}
+
+static const char *at(const struct answer *a, const char *path)
+{
+	return kg_string(kg_at(&a->v, path), "(absent)");
+}
+
+static uint64_t revision_of(const struct answer *a)
+{
+	return strtoull(at(a, "metadata.resourceVersion"), NULL, 10);
+}
+
+/* ---- setting up ---- */
+
+static int setup(void **state)
+{
+	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
+	(void)state;
+
+	test_server_start(&server,
+		(struct kg_api_options){.bookmark_ms = 200, .wait_ms = 300, .max_feed = 20}, 20);
+	test_put_yaml(&server, text);
+	test_commit(&server);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	test_server_stop(&server);
+	return 0;
+}
+
+static uint64_t commit_configmap(const char *name, int n, const char *label)
+{
+	test_put_configmap(&server, "default", name, n, label);
+	return test_commit(&server);
+}
+
+/* ---- get and errors ---- */
+
+static void test_paths(void **state)
+{
+	static const struct {
+		const char *method, *path;
+		long status;
+		const char *at, *value; /* of the body */
+	} cases[] = {
+		{"GET", "/api/v1/namespaces/default", 200, "metadata.name", "default"},
+		{"GET", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg", 200, "kind", "Pod"},
+		{"GET", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg/status", 200,
+			"status.phase", "Running"},
+		{"GET", "/apis/apps/v1/namespaces/default/deployments/web", 200, "apiVersion",
+			"apps/v1"},
+		{"GET", "/apis/apps/v1/namespaces/default/deployments/web/scale", 200, "kind",
+			"Scale"},
+		{"GET", "/api/v1/nodes/n1", 200, "spec.podCIDR", "10.244.0.0/24"},
+		{"GET", "/api/v1/namespaces/default/endpoints/web", 200, "subsets.0.addresses.0.ip",
+			"10.244.0.2"},
+		{"GET", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1", 200,
+			"spec.holderIdentity", "n1"},
+		{"GET", "/api/v1/namespaces/default/pods/nope", 404, "message",
+			"pods \"nope\" not found"},
+		{"GET", "/apis/apps/v1/namespaces/default/deployments/nope", 404, "message",
+			"deployments.apps \"nope\" not found"},
+		{"GET", "/api/v1/namespaces/default/pods/nope", 404, "reason", "NotFound"},
+		{"GET", "/api/v1/namespaces/default/pods/nope", 404, "details.name", "nope"},
+		{"GET", "/api/v1/namespaces/default/widgets", 404, "message",
+			"the server could not find the requested resource"},
+		{"GET", "/apis/example.com/v1/widgets", 404, "kind", "Status"},
+		{"GET", "/api/v2/pods", 404, "kind", "Status"},
+		{"GET", "/api/v1/namespaces/default/nodes/n1", 404, "kind", "Status"},
+		{"GET", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg/log", 501, "kind",
+			"Status"},
+		{"GET", "/api/v1/namespaces/default/pods/nope/log", 404, "kind", "Status"},
+		{"GET", "/api/v1/pods?fieldSelector=spec.color%3Dred", 400, "reason", "BadRequest"},
+		{"GET", "/api/v1/pods?labelSelector=a%20b", 400, "reason", "BadRequest"},
+		{"GET", "/api/v1/pods?limit=x", 400, "reason", "BadRequest"},
+		{"GET", "/api/v1/pods?continue=x", 400, "reason", "BadRequest"},
+		{"GET", "/api/v1/pods?resourceVersion=-1", 400, "reason", "BadRequest"},
+		{"GET", "/api/v1/pods?resourceVersionMatch=Exact", 422, "reason", "Invalid"},
+		{"GET", "/api/v1/pods?resourceVersion=999", 504, "details.causes.0.reason",
+			"ResourceVersionTooLarge"},
+		{"GET", "/api/v1/namespaces/default/pods/x?resourceVersion=999", 504, "reason",
+			"Timeout"},
+		{"GET", "/api/v1/pods?watch=1&sendInitialEvents=true", 422, "reason", "Invalid"},
+		{"GET", "/version", 200, "major", "1"},
+		{"POST", "/api/v1/namespaces/default/pods", 405, "reason", "MethodNotAllowed"},
+		{"DELETE", "/api/v1/namespaces/default/pods/nope", 404, "reason", "NotFound"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = ask(cases[i].method, cases[i].path, NULL, NULL, NULL);
+
+		print_message("%s %s\n", cases[i].method, cases[i].path);
+		assert_int_equal(a.status, cases[i].status);
+		assert_string_equal(at(&a, cases[i].at), cases[i].value);
+	}
+	ANSWER proto =
+		ask("GET", "/api/v1/pods", "application/vnd.kubernetes.protobuf", NULL, NULL);
+	assert_int_equal(proto.status, 406);
+	ANSWER ok = get("/readyz");
+	assert_string_equal(ok.body.data, "ok");
+}
+
+static void test_writes_name_the_file(void **state)
+{
+	static const struct {
+		const char *method, *path, *message;
+	} cases[] = {
+		{"PATCH", "/apis/apps/v1/namespaces/default/deployments/web",
+			"Deployment default/web is desired state: edit web.yaml in the repository "
+			"and "
+			"git push (object 1 of that file)"},
+		{"PATCH", "/apis/apps/v1/namespaces/default/deployments/web/scale",
+			"Deployment default/web is desired state: edit web.yaml in the repository "
+			"and "
+			"git push (object 1 of that file)"},
+		{"DELETE", "/apis/apps/v1/namespaces/default/deployments/web",
+			"Deployment default/web is desired state: delete it from web.yaml in the "
+			"repository and git push (object 1 of that file)"},
+		{"DELETE", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg",
+			"Pod default/web-5d6f7c8b9-bcdfg is made from Deployment default/web: edit "
+			"web.yaml in the repository and git push (object 1 of that file)"},
+		{"PUT", "/api/v1/nodes/n1",
+			"Node n1 is the system's own: no file in the repository makes it"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = ask(cases[i].method, cases[i].path, NULL, NULL, "{}");
+
+		assert_int_equal(a.status, 405);
+		assert_string_equal(at(&a, "message"), cases[i].message);
+	}
+	ANSWER made = ask("POST", "/api/v1/namespaces/default/configmaps", NULL, NULL,
+		"{\"metadata\":{\"name\":\"new\"}}");
+	assert_string_equal(at(&made, "message"), "ConfigMap default/new: desired state is not "
+						  "changed through the API: write it to a "
+						  ".yaml file in the repository and git push");
+}
+
+/* ---- lists ---- */
+
+static void test_selectors(void **state)
+{
+	static const struct {
+		const char *query;
+		unsigned n;
+	} cases[] = {
+		{"", 5},
+		{"labelSelector=l%3Da", 2},
+		{"labelSelector=l%21%3Da", 3},
+		{"labelSelector=l%20in%20(a,b)", 4},
+		{"labelSelector=l%20notin%20(a,b)", 1},
+		{"labelSelector=l", 4},
+		{"labelSelector=%21l", 1},
+		{"labelSelector=l%3Da,l%3Db", 0},
+		{"fieldSelector=metadata.name%3Ds1", 1},
+		{"fieldSelector=metadata.name%21%3Ds1", 4},
+		{"fieldSelector=metadata.name%3Ds1&labelSelector=l%3Db", 0},
+		{"fieldSelector=metadata.name%3Dnope", 0},
+		{"fieldSelector=metadata.namespace%3Ddefault", 5},
+	};
+	(void)state;
+
+	for (int i = 1; i <= 4; i++) {
+		char name[4];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		test_put_configmap(&server, "default", name, i, i <= 2 ? "a" : "b");
+	}
+	test_commit(&server);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *path =
+			kg_asprintf("/api/v1/namespaces/default/configmaps?%s", cases[i].query);
+		ANSWER a = get(path);
+
+		print_message("%s\n", path);
+		assert_int_equal(a.status, 200);
+		assert_string_equal(at(&a, "kind"), "ConfigMapList");
+		assert_int_equal(kg_len(kg_at(&a.v, "items")), cases[i].n);
+	}
+	ANSWER pods = get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1,status.phase%3DRunning");
+	assert_int_equal(kg_len(kg_at(&pods.v, "items")), 1);
+	ANSWER other = get("/api/v1/namespaces/kube-system/pods");
+	assert_int_equal(kg_len(kg_at(&other.v, "items")), 0);
+	for (int i = 1; i <= 4; i++) {
+		char name[4];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		test_delete(&server, KG_KIND_CONFIGMAP, "default", name);
+	}
+	test_commit(&server);
+}
+
+/* Reads all pages of configmaps with label p; every page must be of one revision. */
+static unsigned read_pages(const char *query, unsigned limit, uint64_t *revision, int churn)
+{
+	KG_AUTOFREE char *token = kg_strdup("");
+	unsigned n = 0;
+
+	*revision = 0;
+	for (;;) {
+		KG_AUTOFREE char *path = kg_asprintf(
+			"/api/v1/configmaps?labelSelector=l%%3Dp&limit=%u%s&continue=%s", limit,
+			*token ? "" : query, token);
+		ANSWER a = get(path);
+
+		assert_int_equal(a.status, 200);
+		assert_true(!*revision || *revision == revision_of(&a));
+		*revision = revision_of(&a);
+		n += kg_len(kg_at(&a.v, "items"));
+		free(kg_steal(&token));
+		token = kg_strdup(kg_string(kg_at(&a.v, "metadata.continue"), ""));
+		if (!*token)
+			return n;
+		/* The world goes on between pages, beyond what memory keeps. */
+		for (int i = 0; i < churn; i++) {
+			commit_configmap("churn", i, "x");
+			commit_configmap("p05x", i, "p");
+			test_delete(&server, KG_KIND_CONFIGMAP, "default", "p05x");
+			test_commit(&server);
+		}
+	}
+}
+
+static void test_pages_are_of_one_revision(void **state)
+{
+	uint64_t revision, at_first;
+	(void)state;
+
+	for (int i = 0; i < 20; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%02d", i);
+		test_put_configmap(&server, "default", name, i, "p");
+	}
+	at_first = test_commit(&server);
+	assert_int_equal(read_pages("", 7, &revision, 0), 20);
+	assert_int_equal(revision, at_first);
+	assert_int_equal(read_pages("", 20, &revision, 0), 20);
+	assert_int_equal(read_pages("", 100, &revision, 0), 20);
+	/* while things change: from memory, then from history */
+	assert_int_equal(read_pages("", 7, &revision, 1), 20);
+	assert_int_equal(read_pages("", 7, &revision, 30), 20);
+	/* the oldest page's revision is compacted away */
+	ANSWER a = get("/api/v1/configmaps?labelSelector=l%3Dp&limit=7");
+	for (int i = 0; i < 30; i++)
+		commit_configmap("churn", 100 + i, "x");
+	server.oldest = server.ncommits - 1;
+	KG_AUTOFREE char *path = kg_asprintf(
+		"/api/v1/configmaps?labelSelector=l%%3Dp&continue=%s", at(&a, "metadata.continue"));
+	ANSWER gone = get(path);
+	assert_int_equal(gone.status, 410);
+	assert_string_equal(at(&gone, "reason"), "Expired");
+	server.oldest = 0;
+}
+
+static void test_revisions(void **state)
+{
+	uint64_t first = commit_configmap("r", 1, "r"), second = commit_configmap("r", 2, "r");
+	static const struct {
+		const char *match;
+		int which; /* which revision's value is expected: 1, 2 */
+	} cases[] = {
+		{"", 2},
+		{"&resourceVersionMatch=NotOlderThan", 2},
+		{"&resourceVersionMatch=Exact", 1},
+		{"&limit=500", 1},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *path = kg_asprintf(
+			"/api/v1/configmaps?labelSelector=l%%3Dr&resourceVersion=%" PRIu64 "%s",
+			first, cases[i].match);
+		ANSWER a = get(path);
+
+		assert_int_equal(revision_of(&a), cases[i].which == 1 ? first : second);
+		assert_string_equal(at(&a, "items.0.data.n"), cases[i].which == 1 ? "1" : "2");
+	}
+	ANSWER a = get("/api/v1/configmaps?resourceVersion=0&labelSelector=l%3Dr");
+	assert_string_equal(at(&a, "items.0.data.n"), "2");
+}
+
+static void *commit_soon(void *arg)
+{
+	struct timespec pause = {.tv_nsec = 50 * 1000000};
+	(void)arg;
+
+	nanosleep(&pause, NULL);
+	commit_configmap("late", 1, "late");
+	return NULL;
+}
+
+static void test_waits_for_a_revision(void **state)
+{
+	pthread_t thread;
+	uint64_t next = kg_hub_revision(server.hub) + 1;
+	KG_AUTOFREE char *path = kg_asprintf(
+		"/api/v1/namespaces/default/configmaps/late?resourceVersion=%" PRIu64, next);
+	(void)state;
+
+	pthread_create(&thread, NULL, commit_soon, NULL);
+	ANSWER a = get(path);
+	pthread_join(thread, NULL);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(revision_of(&a), next);
+}
+
+static void test_a_long_list_is_streamed(void **state)
+{
+	enum { N = 3000 };
+	(void)state;
+
+	for (int i = 0; i < N; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "long%05d", i);
+		test_put_configmap(&server, "kube-system", name, i, "long");
+	}
+	test_commit(&server);
+	ANSWER a = get("/api/v1/namespaces/kube-system/configmaps");
+	assert_int_equal(kg_len(kg_at(&a.v, "items")), N);
+	assert_int_equal(revision_of(&a), kg_hub_revision(server.hub));
+	ANSWER t = ask("GET", "/api/v1/namespaces/kube-system/configmaps", TABLE, NULL, NULL);
+	assert_string_equal(at(&t, "kind"), "Table");
+	assert_int_equal(kg_len(kg_at(&t.v, "rows")), N);
+	for (int i = 0; i < N; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "long%05d", i);
+		test_delete(&server, KG_KIND_CONFIGMAP, "kube-system", name);
+	}
+	test_commit(&server);
+}
+
+/* ---- tables and metadata ---- */
+
+static void test_tables(void **state)
+{
+	(void)state;
+	ANSWER a = ask("GET", "/api/v1/namespaces/default/pods", TABLE, NULL, NULL);
+
+	assert_string_equal(at(&a, "kind"), "Table");
+	assert_string_equal(at(&a, "apiVersion"), "meta.k8s.io/v1");
+	assert_string_equal(at(&a, "columnDefinitions.0.name"), "Name");
+	assert_string_equal(at(&a, "rows.0.cells.0"), "web-5d6f7c8b9-bcdfg");
+	assert_string_equal(at(&a, "rows.0.cells.1"), "1/1");
+	assert_string_equal(at(&a, "rows.0.cells.2"), "Running");
+	assert_string_equal(at(&a, "rows.0.object.kind"), "PartialObjectMetadata");
+	assert_string_equal(at(&a, "rows.0.object.metadata.name"), "web-5d6f7c8b9-bcdfg");
+	ANSWER o = ask(
+		"GET", "/api/v1/namespaces/default/pods?includeObject=Object", TABLE, NULL, NULL);
+	assert_string_equal(at(&o, "rows.0.object.kind"), "Pod");
+	ANSWER n =
+		ask("GET", "/api/v1/namespaces/default/pods?includeObject=None", TABLE, NULL, NULL);
+	assert_string_equal(at(&n, "rows.0.object.kind"), "(absent)");
+	ANSWER one =
+		ask("GET", "/apis/apps/v1/namespaces/default/deployments/web", TABLE, NULL, NULL);
+	assert_int_equal(kg_len(kg_at(&one.v, "rows")), 1);
+	ANSWER p = ask("GET", "/api/v1/namespaces/default/pods",
+		"application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", NULL, NULL);
+	assert_string_equal(at(&p, "kind"), "PartialObjectMetadataList");
+	assert_string_equal(at(&p, "items.0.kind"), "PartialObjectMetadata");
+}
+
+/* ---- discovery ---- */
+
+static const struct kg_value *resource(const struct answer *a, const char *name)
+{
+	return kg_find(kg_at(&a->v, "items.0.versions.0.resources"), "resource", name);
+}
+
+static void test_discovery(void **state)
+{
+	(void)state;
+	ANSWER core = ask("GET", "/api", AGGREG, NULL, NULL);
+	const struct kg_value *pods = resource(&core, "pods");
+
+	assert_non_null(strstr(core.headers.data,
+		"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+	assert_non_null(strstr(core.headers.data, "Vary: Accept"));
+	assert_string_equal(at(&core, "apiVersion"), "apidiscovery.k8s.io/v2");
+	assert_string_equal(kg_string(kg_at(pods, "responseKind.kind"), ""), "Pod");
+	assert_string_equal(kg_string(kg_at(pods, "scope"), ""), "Namespaced");
+	assert_string_equal(kg_string(kg_at(pods, "shortNames.0"), ""), "po");
+	ANSWER groups = ask("GET", "/apis", BETA, NULL, NULL);
+	assert_string_equal(at(&groups, "apiVersion"), "apidiscovery.k8s.io/v2beta1");
+	assert_non_null(kg_find(kg_at(&groups.v, "items"), "metadata", "x"));
+	ANSWER plain = get("/api");
+	assert_string_equal(at(&plain, "kind"), "APIVersions");
+	ANSWER list = get("/apis");
+	assert_string_equal(at(&list, "kind"), "APIGroupList");
+	ANSWER apps = get("/apis/apps");
+	assert_string_equal(at(&apps, "preferredVersion.groupVersion"), "apps/v1");
+	ANSWER v1 = get("/apis/apps/v1");
+	assert_string_equal(at(&v1, "kind"), "APIResourceList");
+	assert_false(kg_is_null(kg_find(kg_at(&v1.v, "resources"), "name", "deployments/scale")));
+	ANSWER none = get("/apis/nope/v1");
+	assert_int_equal(none.status, 404);
+}
+
+static void test_etags(void **state)
+{
+	static const char *const paths[] = {
+		"/api", "/apis", "/api/v1", "/openapi/v3", "/openapi/v3/apis/apps/v1"};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(paths); i++) {
+		ANSWER a = get(paths[i]);
+		char *etag = strcasestr(kg_buf_str(&a.headers), "ETag: ");
+
+		assert_non_null(etag);
+		KG_AUTOFREE char *value = kg_strndup(etag + 6, strcspn(etag + 6, "\r\n"));
+		ANSWER b = ask("GET", paths[i], NULL, value, NULL);
+		assert_int_equal(b.status, 304);
+		assert_int_equal(b.body.len, 0);
+		ANSWER c = ask("GET", paths[i], NULL, "\"other\"", NULL);
+		assert_int_equal(c.status, 200);
+	}
+}
+
+static void test_openapi(void **state)
+{
+	(void)state;
+	ANSWER index = get("/openapi/v3");
+	const char *url = kg_string(
+		kg_get(kg_get(kg_get(&index.v, "paths"), "apis/apps/v1"), "serverRelativeURL"), "");
+	ANSWER doc = get(url);
+	const struct kg_value *schemas = kg_at(&doc.v, "components.schemas");
+	const struct kg_value *dep = kg_get(schemas, "io.k8s.api.apps.v1.Deployment");
+	const struct kg_value *path = kg_get(
+		kg_at(&doc.v, "paths"), "/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+
+	assert_string_equal(
+		kg_string(kg_get(kg_at(dep, "x-kubernetes-group-version-kind.0"), "kind"), ""),
+		"Deployment");
+	assert_string_equal(kg_string(kg_at(path, "get.x-kubernetes-group-version-kind.kind"), ""),
+		"Deployment");
+	/* every reference leads somewhere */
+	for (const char *p = doc.body.data; (p = strstr(p, "#/components/schemas/"));) {
+		p += strlen("#/components/schemas/");
+		KG_AUTOFREE char *name = kg_strndup(p, strcspn(p, "\""));
+
+		assert_false(kg_is_null(kg_get(schemas, name)));
+	}
+}
+
+/* ---- watches: every line of a stream until it ends ---- */
+
+struct stream {
+	struct kg_arena arena;
+	struct kg_buf text;
+	struct kg_value lines[200];
+	size_t n;
+};
+
+static bool add_bytes(void *ctx, const char *p, size_t n)
+{
+	kg_buf_add(ctx, p, n);
+	return true;
+}
+
+static struct stream watch(const char *fmt, ...)
+{
+	struct stream s = {0};
+	struct kg_http_client *c = test_client(&server);
+	struct kg_error err;
+	va_list ap;
+	char path[500];
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	assert_int_equal(kg_http_get_stream(c, path, 5000, add_bytes, &s.text, &err), 0);
+	kg_http_client_free(c);
+	for (char *line = s.text.data, *end; line && *line; line = end + 1) {
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		assert_true(s.n < KG_ARRAY_LEN(s.lines));
+		assert_int_equal(
+			kg_json_parse(&s.lines[s.n++], &s.arena, line, (size_t)(end - line), &err),
+			0);
+	}
+	return s;
+}
+
+static void stream_release(struct stream *s)
+{
+	kg_arena_release(&s->arena);
+	kg_buf_release(&s->text);
+}
+#define STREAM KG_CLEANUP(stream_release) struct stream
+
+/* "ADDED w1@5 MODIFIED w1@6": names and revisions counted from base. */
+static char *story(const struct stream *s, uint64_t base)
+{
+	struct kg_buf b = KG_BUF_INIT;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct kg_value *md = kg_at(&s->lines[i], "object.metadata");
+		uint64_t rv = strtoull(kg_string(kg_get(md, "resourceVersion"), "0"), NULL, 10);
+
+		kg_buf_addf(&b, "%s%s", i ? " " : "", kg_string(kg_get(&s->lines[i], "type"), ""));
+		if (!kg_is_null(kg_get(md, "name")))
+			kg_buf_addf(
+				&b, " %s@%d", kg_string(kg_get(md, "name"), ""), (int)(rv - base));
+	}
+	return kg_buf_steal(&b);
+}
+
+#define CONFIGMAPS "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=1"
+
+static void test_watch_transitions(void **state)
+{
+	uint64_t base = kg_hub_revision(server.hub);
+	static const struct {
+		const char *query;
+		const char *story;
+	} cases[] = {
+		{"&labelSelector=l%20in%20(w,v)", "ADDED w1@1 MODIFIED w1@2 ADDED w2@3 MODIFIED "
+						  "w1@4 DELETED w1@5 MODIFIED w2@6 "
+						  "DELETED w2@7"},
+		{"&labelSelector=l%3Dw",
+			"ADDED w1@1 MODIFIED w1@2 ADDED w2@3 DELETED w1@4 DELETED w2@6"},
+		{"&labelSelector=l%3Dv", "ADDED w1@4 DELETED w1@5 ADDED w2@6 DELETED w2@7"},
+		{"&fieldSelector=metadata.name%3Dw2", "ADDED w2@3 MODIFIED w2@6 DELETED w2@7"},
+		{"&labelSelector=l%3Dnone", ""},
+	};
+	(void)state;
+
+	commit_configmap("w1", 1, "w");
+	commit_configmap("w1", 2, "w");
+	commit_configmap("w2", 1, "w");
+	commit_configmap("w1", 3, "v"); /* leaves l=w, enters l=v */
+	test_delete(&server, KG_KIND_CONFIGMAP, "default", "w1");
+	test_commit(&server);
+	commit_configmap("w2", 2, "v");
+	test_delete(&server, KG_KIND_CONFIGMAP, "default", "w2");
+	test_commit(&server);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		STREAM s = watch(CONFIGMAPS "&resourceVersion=%" PRIu64 "%s", base, cases[i].query);
+		KG_AUTOFREE char *text = story(&s, base);
+
+		print_message("%s\n", cases[i].query);
+		assert_string_equal(text, cases[i].story);
+	}
+	/* the same out of history, memory having moved on */
+	for (int i = 0; i < 50; i++)
+		commit_configmap("churn", 1000 + i, "x");
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		STREAM s = watch(CONFIGMAPS "&resourceVersion=%" PRIu64 "%s", base, cases[i].query);
+		KG_AUTOFREE char *text = story(&s, base);
+
+		assert_string_equal(text, cases[i].story);
+	}
+}
+
+static void test_watch_beginnings(void **state)
+{
+	uint64_t rv = commit_configmap("b", 1, "b");
+	(void)state;
+
+	STREAM plain = watch(CONFIGMAPS "&labelSelector=l%%3Db");
+	KG_AUTOFREE char *s1 = story(&plain, rv);
+	assert_string_equal(s1, "ADDED b@0");
+	STREAM zero = watch(CONFIGMAPS "&labelSelector=l%%3Db&resourceVersion=0");
+	KG_AUTOFREE char *s2 = story(&zero, rv);
+	assert_string_equal(s2, "ADDED b@0");
+	STREAM from = watch(CONFIGMAPS "&labelSelector=l%%3Db&resourceVersion=%" PRIu64, rv);
+	assert_int_equal(from.n, 0);
+	STREAM wl = watch(CONFIGMAPS "&labelSelector=l%%3Db&sendInitialEvents=true"
+				     "&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+	assert_true(wl.n >= 2);
+	assert_string_equal(kg_string(kg_get(&wl.lines[0], "type"), ""), "ADDED");
+	assert_string_equal(kg_string(kg_get(&wl.lines[1], "type"), ""), "BOOKMARK");
+	assert_string_equal(kg_string(kg_get(kg_at(&wl.lines[1], "object.metadata.annotations"),
+					      "k8s.io/initial-events-end"),
+				    ""),
+		"true");
+	/* further bookmarks come by themselves, without the annotation */
+	assert_true(wl.n >= 3);
+	assert_string_equal(kg_string(kg_get(&wl.lines[2], "type"), ""), "BOOKMARK");
+	assert_true(kg_is_null(kg_at(&wl.lines[2], "object.metadata.annotations")));
+}
+
+static void test_watch_too_old(void **state)
+{
+	uint64_t base = kg_hub_revision(server.hub);
+	(void)state;
+
+	for (int i = 0; i < 50; i++)
+		commit_configmap("churn", 2000 + i, "x");
+	server.oldest = server.ncommits - 5;
+	STREAM s = watch(CONFIGMAPS "&resourceVersion=%" PRIu64, base);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(kg_string(kg_get(&s.lines[0], "type"), ""), "ERROR");
+	assert_int_equal(kg_int(kg_at(&s.lines[0], "object.code"), 0), 410);
+	assert_string_equal(kg_string(kg_at(&s.lines[0], "object.reason"), ""), "Expired");
+	server.oldest = 0;
+	/* a kind that did not change stays resumable from memory all the same */
+	STREAM quiet = watch("/api/v1/nodes?watch=1&timeoutSeconds=1&resourceVersion=1");
+	assert_int_equal(quiet.n, 0);
+}
+
+static void test_watch_endpoints(void **state)
+{
+	uint64_t base = kg_hub_revision(server.hub);
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_snapshot *now = kg_hub_snapshot(server.hub);
+	const struct kg_object *slice =
+		kg_snapshot_get(now, KG_KIND_ENDPOINTSLICE, "default", "web-xyzzx");
+	struct kg_value v = kg_with(&a, kg_obj(slice), "endpoints", kg_v_array(&a, NULL, 0));
+	(void)state;
+
+	test_put(&server, &v);
+	test_commit(&server);
+	STREAM s =
+		watch("/api/v1/endpoints?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64, base);
+	KG_AUTOFREE char *text = story(&s, base);
+	assert_string_equal(text, "MODIFIED web@1");
+	assert_true(kg_is_null(kg_at(&s.lines[0], "object.subsets.0")));
+	test_put(&server, kg_obj(slice));
+	test_commit(&server);
+	kg_snapshot_unref(now);
+	kg_arena_release(&a);
+}
+
+/* ---- events ---- */
+
+static void add_event(const char *name, const char *reason, kg_time time)
+{
+	kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
+					     .reason = reason,
+					     .message = "m",
+					     .kind = "Pod",
+					     .ns = "default",
+					     .name = name,
+					     .uid = "u",
+					     .time = time});
+}
+
+static void test_events(void **state)
+{
+	(void)state;
+	ANSWER before = get("/api/v1/events");
+	assert_int_equal(kg_len(kg_at(&before.v, "items")), 0);
+	add_event("a", "Pulled", server.now);
+	add_event("a", "Pulled", server.now + 1000);
+	add_event("b", "Pulled", server.now + 2000);
+	ANSWER a = get("/api/v1/namespaces/default/events?fieldSelector="
+		       "involvedObject.name%3Da,involvedObject.namespace%3Ddefault");
+	assert_int_equal(kg_len(kg_at(&a.v, "items")), 1);
+	assert_int_equal(kg_int(kg_at(&a.v, "items.0.count"), 0), 2);
+	STREAM s = watch("/api/v1/events?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64,
+		revision_of(&before));
+	assert_int_equal(s.n, 3);
+	assert_string_equal(kg_string(kg_get(&s.lines[1], "type"), ""), "MODIFIED");
+	/* an hour later the old ones are gone */
+	add_event("c", "Pulled", server.now + 3700 * 1000);
+	ANSWER later = get("/api/v1/events");
+	assert_int_equal(kg_len(kg_at(&later.v, "items")), 1);
+	/* those of an earlier run cannot be resumed */
+	STREAM old = watch("/api/v1/events?watch=1&timeoutSeconds=1&resourceVersion=5");
+	assert_int_equal(old.n, 1);
+	assert_int_equal(kg_int(kg_at(&old.lines[0], "object.code"), 0), 410);
+}
+
+/* ---- oneself ---- */
+
+static void test_self_subject(void **state)
+{
+	static const struct {
+		const char *spec;
+		bool allowed;
+	} cases[] = {
+		{"{\"resourceAttributes\":{\"verb\":\"list\",\"resource\":\"pods\"}}", true},
+		{"{\"resourceAttributes\":{\"verb\":\"create\",\"resource\":\"pods\"}}", false},
+		{"{\"nonResourceAttributes\":{\"verb\":\"get\",\"path\":\"/version\"}}", true},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *body = kg_asprintf("{\"spec\":%s}", cases[i].spec);
+		ANSWER a = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+			NULL, NULL, body);
+
+		assert_int_equal(a.status, 201);
+		assert_int_equal(kg_bool(kg_at(&a.v, "status.allowed"), false), cases[i].allowed);
+	}
+	ANSWER who =
+		ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", NULL, NULL, "{}");
+	assert_string_equal(at(&who, "status.userInfo.username"), "admin");
+	assert_string_equal(at(&who, "status.userInfo.groups.0"), "system:masters");
+	ANSWER rules = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL,
+		NULL, "{\"spec\":{\"namespace\":\"default\"}}");
+	assert_string_equal(at(&rules, "status.resourceRules.0.verbs.0"), "get");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_writes_name_the_file),
+		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_pages_are_of_one_revision),
+		cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_waits_for_a_revision),
+		cmocka_unit_test(test_a_long_list_is_streamed),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_discovery),
+		cmocka_unit_test(test_etags),
+		cmocka_unit_test(test_openapi),
+		cmocka_unit_test(test_watch_transitions),
+		cmocka_unit_test(test_watch_beginnings),
+		cmocka_unit_test(test_watch_too_old),
+		cmocka_unit_test(test_watch_endpoints),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_self_subject),
+	};
+
+	kg_kinds_init();
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	int rc = cmocka_run_group_tests(tests, setup, teardown);
+	curl_global_cleanup();
+	return rc;
+}
