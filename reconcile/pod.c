@@ -164,7 +164,8 @@ static void follow_node(struct kg_run *r, const struct kg_object *pod, bool node
 	struct kg_value v;
 	if (!node_ready && kg_condition_is_true(status, "Ready"))
 		v = set_ready(r, pod, false, LOST_REASON, "The node does not answer.");
-	else if (node_ready && marked && kg_condition_is_true(status, "ContainersReady"))
+	else if (node_ready && marked && !kg_object_deleting(pod) &&
+		 kg_condition_is_true(status, "ContainersReady"))
 		v = set_ready(r, pod, true, NULL, NULL);
 	else
 		return;

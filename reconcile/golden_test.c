@@ -1,0 +1,496 @@
+/*
+ * Goldens: golden_test [--update] DIR...
+ *
+ * DIR holds nodes.yaml (a list of {name, labels, status, taints, unschedulable, ready}),
+ * directories of manifests, and steps.yaml, a list of
+ *   push: DIR         what main holds from now on (one commit)
+ *   advance: SECONDS  time passes; wake-ups that fall due run
+ *   settle: true      nodes make every pod ready and let go of tombstones, until nothing moves
+ *   ready, gone: [POD...]        single pods (a prefix of the name, "*" for all)
+ *   failed, unready: [POD...]
+ *   lost, back: [NODE...]
+ * Without steps.yaml, `manifests` is pushed. want/N-WORD.yaml is what step N changed: the plan's
+ * words, then every object that is new or different, and the names of those that are gone. A push
+ * that is refused gives its faults instead.
+ */
+#include "base/map.h"
+#include "reconcile/harness.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_FILES 256
+
+struct tree {
+	char *dir; /* owned; NULL: nothing pushed yet */
+	struct kg_admission_file files[MAX_FILES];
+	size_t n;
+};
+
+struct golden {
+	const char *dir;
+	bool update;
+	struct kg_harness h;
+	struct tree main;
+	struct kg_buf faults;
+	int failures;
+};
+
+/* ---- files ---- */
+
+static int read_file(struct kg_buf *out, const char *path)
+{
+	FILE *f = fopen(path, "rbe");
+	if (!f)
+		return -errno;
+	char chunk[4096];
+	size_t n;
+	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		kg_buf_add(out, chunk, n);
+	fclose(f);
+	return 0;
+}
+
+static void tree_release(struct tree *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free((void *)t->files[i].path);
+		free((void *)t->files[i].text);
+	}
+	free(t->dir);
+	*t = (struct tree){0};
+}
+
+static void tree_read(struct tree *t, const char *dir, const char *prefix)
+{
+	KG_AUTOFREE char *full = kg_asprintf("%s/%s", dir, prefix);
+	struct dirent **names;
+	int n = scandir(full, &names, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s%s", prefix, names[i]->d_name);
+		KG_AUTOFREE char *file = kg_asprintf("%s/%s", dir, path);
+		struct stat st;
+		if (names[i]->d_name[0] != '.' && stat(file, &st) == 0) {
+			KG_AUTOFREE char *below = kg_asprintf("%s/", path);
+			if (S_ISDIR(st.st_mode)) {
+				tree_read(t, dir, below);
+			} else if (t->n < MAX_FILES) {
+				struct kg_buf b = KG_BUF_INIT;
+				read_file(&b, file);
+				size_t len = b.len;
+				t->files[t->n++] =
+					(struct kg_admission_file){.path = kg_steal(&path),
+						.len = len,
+						.text = kg_buf_steal(&b)};
+			}
+		}
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+}
+
+static const struct kg_admission_file *tree_file(const struct tree *t, const char *path)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->files[i].path, path) == 0)
+			return &t->files[i];
+	return NULL;
+}
+
+static int read_other(void *ctx, const char *path, struct kg_buf *out)
+{
+	const struct kg_admission_file *f = tree_file(ctx, path);
+	if (!f)
+		return -KG_E_NOT_FOUND;
+	kg_buf_add(out, f->text, f->len);
+	return 0;
+}
+
+static void fail(struct golden *g, const char *what, const char *detail)
+{
+	fprintf(stderr, "%s: %s: %s\n", g->dir, what, detail);
+	g->failures++;
+}
+
+/* ---- steps ---- */
+
+static void must_run(struct golden *g, struct kg_inputs *in)
+{
+	struct kg_error err;
+	if (kg_harness_run(&g->h, in, &err) < 0)
+		fail(g, "reconcile", err.msg);
+}
+
+/* The difference of two trees as a push gives it to admission: changed and removed files. */
+static size_t delta(struct kg_admission_file *out, const struct tree *from, const struct tree *to)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < to->n; i++) {
+		const struct kg_admission_file *old = tree_file(from, to->files[i].path);
+		if (!old || old->len != to->files[i].len ||
+			memcmp(old->text, to->files[i].text, old->len) != 0)
+			out[n++] = to->files[i];
+	}
+	for (size_t i = 0; i < from->n; i++)
+		if (!tree_file(to, from->files[i].path))
+			out[n++] = (struct kg_admission_file){.path = from->files[i].path};
+	return n;
+}
+
+static void compare_all(
+	struct golden *g, const struct kg_admission *ad, struct tree *to, size_t nfaults)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_fault_list faults;
+	struct kg_admission all;
+	kg_faults_init(&faults, &a);
+	kg_admit(&all, g->h.s, to->files, to->n, true, read_other, to, &a, &faults);
+	/* Where there are faults the two may find them in different files. */
+	if (!kg_faults_errors(&faults) != !nfaults ||
+		(nfaults == 0 &&
+			(all.n != ad->n || all.created != ad->created ||
+				all.changed != ad->changed || all.deleted != ad->deleted))) {
+		char detail[200];
+		snprintf(detail, sizeof(detail), "all: %zu faults, %zu inputs, +%zu ~%zu -%zu",
+			kg_faults_errors(&faults), all.n, all.created, all.changed, all.deleted);
+		fail(g, "the whole tree and the difference are judged differently", detail);
+	}
+	kg_faults_release(&faults);
+	kg_arena_release(&a);
+}
+
+static void push(struct golden *g, const char *dir)
+{
+	struct tree to = {.dir = kg_asprintf("%s/%s", g->dir, dir)};
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_fault_list faults;
+	struct kg_admission ad;
+	struct kg_admission_file *files = kg_alloc(2 * MAX_FILES * sizeof(*files));
+	struct kg_error err;
+	tree_read(&to, to.dir, "");
+	size_t n = delta(files, &g->main, &to);
+	kg_faults_init(&faults, &a);
+	kg_admit(&ad, g->h.s, files, n, false, read_other, &to, &a, &faults);
+	compare_all(g, &ad, &to, kg_faults_errors(&faults));
+	for (size_t i = 0; i < faults.len; i++) {
+		kg_buf_adds(&g->faults, faults.items[i].warning ? "warning: " : "");
+		kg_fault_format(&g->faults, &faults.items[i]);
+		kg_buf_adds(&g->faults, "\n");
+	}
+	bool refused = kg_faults_errors(&faults) > 0;
+	if (!refused) {
+		struct kg_inputs in = {.desired = ad.desired, .ndesired = ad.n};
+		if (kg_harness_run(&g->h, &in, &err) < 0) {
+			kg_buf_addf(&g->faults, "%s: %s\n", kg_code_name(err.code), err.msg);
+			refused = true;
+		}
+	}
+	if (!refused) {
+		struct tree old = g->main;
+		g->main = to;
+		to = old;
+	}
+	tree_release(&to);
+	free(files);
+	kg_faults_release(&faults);
+	kg_arena_release(&a);
+}
+
+static void nodes_register(struct golden *g, struct kg_arena *a)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/nodes.yaml", g->dir);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_value list;
+	struct kg_error err;
+	if (read_file(&text, path) < 0)
+		return;
+	if (kg_yaml_load(&list, a, text.data, text.len, &err) < 0) {
+		fail(g, path, err.msg);
+		return;
+	}
+	for (uint32_t i = 0; i < kg_len(&list); i++) {
+		const struct kg_value *n = &list.items[i];
+		kg_harness_node(&g->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"),
+			kg_get(n, "status"), kg_bool(kg_get(n, "ready"), true));
+	}
+	/* Taints and cordons have no input of their own yet: they are put there. */
+	struct kg_txn *txn = kg_txn_new(g->h.s);
+	for (uint32_t i = 0; i < kg_len(&list); i++) {
+		const struct kg_value *n = &list.items[i];
+		const struct kg_object *obj = kg_snapshot_get(
+			kg_txn_snapshot(txn), KG_KIND_NODE, "", kg_string(kg_get(n, "name"), ""));
+		struct kg_value v = *kg_obj(obj);
+		if (!kg_is_null(kg_get(n, "taints")))
+			v = kg_with(a, &v, "spec.taints", *kg_get(n, "taints"));
+		if (kg_bool(kg_get(n, "unschedulable"), false))
+			v = kg_with(a, &v, "spec.unschedulable", kg_v_bool(true));
+		kg_txn_put(txn, kg_object_with(obj, &v));
+	}
+	struct kg_snapshot *next;
+	struct kg_changes changes;
+	kg_txn_finish(txn, &next, &changes);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(g->h.s);
+	g->h.s = next;
+	kg_reconcile_state_free(g->h.state);
+	g->h.state = kg_reconcile_state_new(next, &g->h.opts);
+}
+
+enum act { ACT_READY, ACT_UNREADY, ACT_FAILED, ACT_GONE, ACT_SETTLE };
+
+static bool chosen(const struct kg_value *names, const char *name)
+{
+	if (!names)
+		return true;
+	for (uint32_t i = 0; i < kg_len(names); i++) {
+		const char *s = kg_string(&names->items[i], "");
+		if (strcmp(s, "*") == 0 || strncmp(name, s, strlen(s)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool node_is_ready(struct golden *g, const char *name)
+{
+	const struct kg_object *n = kg_snapshot_get(g->h.s, KG_KIND_NODE, "", name);
+	return n && strcmp(kg_string(kg_get(kg_find(kg_at(kg_obj(n), "status.conditions"), "type",
+						    "Ready"),
+					     "status"),
+				   ""),
+			    "True") == 0;
+}
+
+static bool report(struct golden *g, struct kg_arena *a, const struct kg_object *pod, enum act act,
+	struct kg_input_pod_status *out)
+{
+	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
+	const struct kg_value *ready =
+		kg_find(kg_at(kg_obj(pod), "status.conditions"), "type", "Ready");
+	bool is_ready = strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0;
+	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "");
+	if (!*node || !node_is_ready(g, node) || strcmp(phase, "Failed") == 0)
+		return false;
+	if (act == ACT_SETTLE)
+		act = kg_object_deleting(pod) ? ACT_GONE : ACT_READY;
+	if ((act == ACT_READY && is_ready) || (act == ACT_GONE && !kg_object_deleting(pod)))
+		return false;
+	*out = (struct kg_input_pod_status){.node = node,
+		.ns = pod->ns,
+		.name = pod->name,
+		.uid = kg_object_uid(pod),
+		.gone = act == ACT_GONE};
+	if (act == ACT_FAILED)
+		out->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason",
+			kg_v_lit("Evicted"), (char *)NULL);
+	else if (act != ACT_GONE)
+		out->status = kg_harness_running(a, pod, act == ACT_READY, g->h.now);
+	return true;
+}
+
+static size_t act_on_pods(struct golden *g, enum act act, const struct kg_value *names)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_input_pod_status *v = NULL;
+	size_t n = 0, cap = 0;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_snapshot *held = kg_snapshot_ref(g->h.s);
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		KG_GROW(v, cap, n + 1);
+		if (chosen(names, pod->name) && report(g, &a, pod, act, &v[n]))
+			n++;
+	}
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = v, .npods = n};
+	if (n)
+		must_run(g, &in);
+	free(v);
+	kg_snapshot_unref(held);
+	kg_arena_release(&a);
+	return n;
+}
+
+static void advance(struct golden *g, int64_t seconds)
+{
+	kg_time end = g->h.now + seconds * 1000;
+	while (g->h.wake_at <= end) {
+		struct kg_inputs in = {0};
+		g->h.now = g->h.wake_at > g->h.now ? g->h.wake_at : g->h.now + 1;
+		must_run(g, &in);
+	}
+	g->h.now = end;
+}
+
+static void settle(struct golden *g)
+{
+	for (int i = 0; i < 100; i++) {
+		advance(g, 1);
+		if (act_on_pods(g, ACT_SETTLE, NULL) == 0)
+			return;
+	}
+	fail(g, "settle", "nodes still have something to do after 100 rounds");
+}
+
+static void liveness(struct golden *g, const struct kg_value *names, bool ready)
+{
+	for (uint32_t i = 0; i < kg_len(names); i++)
+		kg_harness_liveness(&g->h, kg_string(&names->items[i], ""), ready);
+}
+
+static void step(struct golden *g, const char *what, const struct kg_value *arg)
+{
+	if (strcmp(what, "push") == 0)
+		push(g, kg_string(arg, "manifests"));
+	else if (strcmp(what, "advance") == 0)
+		advance(g, kg_int(arg, 0));
+	else if (strcmp(what, "settle") == 0)
+		settle(g);
+	else if (strcmp(what, "ready") == 0)
+		act_on_pods(g, ACT_READY, arg);
+	else if (strcmp(what, "unready") == 0)
+		act_on_pods(g, ACT_UNREADY, arg);
+	else if (strcmp(what, "failed") == 0)
+		act_on_pods(g, ACT_FAILED, arg);
+	else if (strcmp(what, "gone") == 0)
+		act_on_pods(g, ACT_GONE, arg);
+	else if (strcmp(what, "lost") == 0)
+		liveness(g, arg, false);
+	else if (strcmp(what, "back") == 0)
+		liveness(g, arg, true);
+	else
+		fail(g, "unknown step", what);
+}
+
+/* ---- what came out ---- */
+
+static void next_change(struct kg_changes *c, size_t *cap, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	if (before && after && kg_equal(kg_obj(before), kg_obj(after)))
+		return;
+	KG_GROW(c->items, *cap, c->len + 1);
+	c->items[c->len++] = (struct kg_change){.before = before ? kg_object_ref(before) : NULL,
+		.after = after ? kg_object_ref(after) : NULL};
+}
+
+static void difference(
+	struct kg_changes *out, const struct kg_snapshot *a, const struct kg_snapshot *b)
+{
+	size_t cap = 0;
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct kg_object_iter i, j;
+		kg_iter_kind(&i, a, k, NULL, NULL);
+		kg_iter_kind(&j, b, k, NULL, NULL);
+		const struct kg_object *x = kg_iter_next(&i), *y = kg_iter_next(&j);
+		while (x || y) {
+			int d = !x ? 1 : !y ? -1 : strcmp(x->key, y->key);
+			next_change(out, &cap, d <= 0 ? x : NULL, d >= 0 ? y : NULL);
+			x = d <= 0 ? kg_iter_next(&i) : x;
+			y = d >= 0 ? kg_iter_next(&j) : y;
+		}
+		kg_iter_release(&i);
+		kg_iter_release(&j);
+	}
+}
+
+static void render(struct kg_buf *out, struct golden *g, const struct kg_snapshot *before)
+{
+	struct kg_changes c = {0};
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_plan_options opts = {.prefix = "# "};
+	difference(&c, before, g->h.s);
+	if (g->faults.len)
+		kg_buf_addf(out, "%s", g->faults.data);
+	kg_plan_write(out, &c, &opts);
+	for (size_t i = 0; i < c.len; i++) {
+		if (!c.items[i].after)
+			continue;
+		struct kg_value v = kg_object_value(&a, c.items[i].after);
+		kg_buf_adds(out, "---\n");
+		kg_yaml_write(out, &v);
+	}
+	kg_changes_release(&c);
+	kg_arena_release(&a);
+}
+
+static void compare(struct golden *g, const char *name, const struct kg_buf *got)
+{
+	KG_AUTOFREE char *dir = kg_asprintf("%s/want", g->dir);
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, name);
+	KG_AUTOBUF struct kg_buf want = KG_BUF_INIT;
+	if (g->update) {
+		mkdir(dir, 0777);
+		FILE *f = fopen(path, "wbe");
+		if (!f || fwrite(kg_buf_str(got), 1, got->len, f) != got->len || fclose(f) != 0)
+			fail(g, path, strerror(errno));
+		return;
+	}
+	if (read_file(&want, path) < 0) {
+		fail(g, path, "is not there (golden_test --update makes it)");
+		return;
+	}
+	if (want.len == got->len && (!got->len || memcmp(want.data, got->data, got->len) == 0))
+		return;
+	size_t at = 0, line = 1;
+	while (at < want.len && at < got->len && want.data[at] == got->data[at])
+		line += want.data[at++] == '\n';
+	char detail[64];
+	snprintf(detail, sizeof(detail), "differs from line %zu on; what came out:", line);
+	fail(g, path, detail);
+	fprintf(stderr, "%s", kg_buf_str(got));
+}
+
+static void run_steps(struct golden *g, const struct kg_value *steps)
+{
+	for (uint32_t i = 0; i < kg_len(steps); i++) {
+		const struct kg_value *s = &steps->items[i];
+		struct kg_snapshot *before = kg_snapshot_ref(g->h.s);
+		char name[64];
+		KG_AUTOBUF struct kg_buf out = KG_BUF_INIT;
+		for (uint32_t k = 0; k < s->len; k++)
+			step(g, s->members[k].key, &s->members[k].value);
+		snprintf(name, sizeof(name), "%u-%s.yaml", i + 1,
+			s->len ? s->members[0].key : "none");
+		render(&out, g, before);
+		compare(g, name, &out);
+		kg_buf_release(&g->faults);
+		kg_snapshot_unref(before);
+		g->h.now += 1000;
+	}
+}
+
+static int run_case(const char *dir, bool update)
+{
+	struct golden g = {.dir = dir, .update = update};
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_error err;
+	struct kg_value steps = {0};
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	KG_AUTOFREE char *path = kg_asprintf("%s/steps.yaml", dir);
+	kg_harness_init(&g.h, NULL);
+	g.h.check = true;
+	nodes_register(&g, &a);
+	const char *script = read_file(&text, path) == 0 ? text.data : "- push: manifests\n";
+	if (kg_yaml_load(&steps, &a, script, strlen(script), &err) < 0)
+		fail(&g, path, err.msg);
+	else
+		run_steps(&g, &steps);
+	tree_release(&g.main);
+	kg_harness_release(&g.h);
+	kg_arena_release(&a);
+	return g.failures;
+}
+
+int main(int argc, char **argv)
+{
+	bool update = argc > 1 && strcmp(argv[1], "--update") == 0;
+	int failures = 0;
+	for (int i = update ? 2 : 1; i < argc; i++)
+		failures += run_case(argv[i], update);
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,213 @@
+#include "reconcile/harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void die(const char *what, const char *detail)
+{
+	fprintf(stderr, "harness: %s: %s\n", what, detail);
+	abort();
+}
+
+void kg_harness_init(struct kg_harness *h, const struct kg_reconcile_options *opts)
+{
+	kg_kinds_init();
+	*h = (struct kg_harness){.now = KG_HARNESS_START, .wake_at = KG_TIME_NEVER};
+	if (opts)
+		h->opts = *opts;
+	h->s = kg_snapshot_new("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	h->state = kg_reconcile_state_new(h->s, &h->opts);
+}
+
+void kg_harness_release(struct kg_harness *h)
+{
+	kg_changes_release(&h->last);
+	kg_reconcile_state_free(h->state);
+	kg_snapshot_unref(h->s);
+}
+
+/* ---- comparing ---- */
+
+static void same_kind(
+	const struct kg_snapshot *a, const struct kg_snapshot *b, int kind, const char *what)
+{
+	struct kg_object_iter i, k;
+	const struct kg_object *x, *y;
+	kg_iter_kind(&i, a, kind, NULL, NULL);
+	kg_iter_kind(&k, b, kind, NULL, NULL);
+	do {
+		x = kg_iter_next(&i);
+		y = kg_iter_next(&k);
+		KG_AUTOBUF struct kg_buf p = KG_BUF_INIT, q = KG_BUF_INIT;
+		if (x)
+			kg_object_write_json(&p, x);
+		if (y)
+			kg_object_write_json(&q, y);
+		if (strcmp(kg_buf_str(&p), kg_buf_str(&q)) != 0) {
+			fprintf(stderr, "%s\n%s\n", kg_buf_str(&p), kg_buf_str(&q));
+			die(what, "these differ");
+		}
+		if (x && (!x->source != !y->source || strcmp(x->template_id, y->template_id) != 0 ||
+				 (x->source && strcmp(x->source, y->source) != 0)))
+			die(what, "source or template differ");
+	} while (x && y);
+	kg_iter_release(&i);
+	kg_iter_release(&k);
+}
+
+void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what)
+{
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		same_kind(a, b, k, what);
+}
+
+/* ---- running ---- */
+
+static int run(const struct kg_snapshot *prev, struct kg_reconcile_state *st,
+	const struct kg_inputs *in, struct kg_snapshot **next, struct kg_changes *changes,
+	kg_time *wake_at, struct kg_error *err)
+{
+	struct kg_txn *txn = kg_txn_new(prev);
+	int rc = kg_reconcile(st, txn, in, wake_at, err);
+	if (rc == 0)
+		kg_txn_finish(txn, next, changes);
+	else
+		kg_txn_free(txn);
+	return rc;
+}
+
+#define REVERSED(type, v, n)                                                                       \
+	do {                                                                                       \
+		type *copy = kg_alloc(((n) + 1) * sizeof(type));                                   \
+		for (size_t i = 0; i < (n); i++)                                                   \
+			copy[i] = (v)[(n)-1 - i];                                                  \
+		(v) = copy;                                                                        \
+	} while (0)
+
+static void check_full(struct kg_harness *h, const struct kg_inputs *in,
+	const struct kg_snapshot *next, kg_time wake_at)
+{
+	struct kg_inputs turned = *in;
+	struct kg_changes changes;
+	struct kg_snapshot *full, *again;
+	struct kg_error err;
+	kg_time wake = 0;
+	REVERSED(struct kg_input_desired, turned.desired, turned.ndesired);
+	REVERSED(struct kg_input_node, turned.nodes, turned.nnodes);
+	REVERSED(struct kg_input_liveness, turned.liveness, turned.nliveness);
+	REVERSED(struct kg_input_pod_status, turned.pods, turned.npods);
+	turned.full = true;
+	struct kg_reconcile_state *st = kg_reconcile_state_new(h->s, &h->opts);
+	if (run(h->s, st, &turned, &full, &changes, &wake, &err) < 0)
+		die("full run", err.msg);
+	kg_harness_same(next, full, "incremental and full");
+	if (wake != wake_at)
+		die("incremental and full", "wake-ups differ");
+	kg_changes_release(&changes);
+	struct kg_inputs nothing = {.now = in->now, .full = true};
+	if (run(full, st, &nothing, &again, &changes, &wake, &err) < 0)
+		die("second run", err.msg);
+	if (changes.len) {
+		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+		kg_object_write_json(&b,
+			changes.items[0].before ? changes.items[0].before : changes.items[0].after);
+		kg_buf_adds(&b, "\n");
+		if (changes.items[0].before && changes.items[0].after)
+			kg_object_write_json(&b, changes.items[0].after);
+		die("a second run changed something", b.data);
+	}
+	kg_changes_release(&changes);
+	kg_snapshot_unref(again);
+	kg_snapshot_unref(full);
+	kg_reconcile_state_free(st);
+	free((void *)turned.desired);
+	free((void *)turned.nodes);
+	free((void *)turned.liveness);
+	free((void *)turned.pods);
+}
+
+int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *err)
+{
+	struct kg_snapshot *next;
+	in->now = h->now;
+	kg_changes_release(&h->last);
+	h->last = (struct kg_changes){0};
+	int rc = run(h->s, h->state, in, &next, &h->last, &h->wake_at, err);
+	if (rc < 0)
+		return rc;
+	if (h->check)
+		check_full(h, in, next, h->wake_at);
+	kg_snapshot_unref(h->s);
+	h->s = next;
+	return 0;
+}
+
+static void must_run(struct kg_harness *h, struct kg_inputs *in)
+{
+	struct kg_error err;
+	if (kg_harness_run(h, in, &err) < 0)
+		die("reconcile", err.msg);
+}
+
+/* ---- inputs ---- */
+
+void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
+	const struct kg_value *status, bool ready)
+{
+	struct kg_input_node node = {.name = name, .labels = *labels, .status = *status};
+	struct kg_input_liveness live = {.name = name, .ready = ready, .since = h->now};
+	struct kg_inputs in = {.nodes = &node, .nnodes = 1, .liveness = &live, .nliveness = 1};
+	must_run(h, &in);
+}
+
+void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready)
+{
+	struct kg_input_liveness live = {.name = name, .ready = ready, .since = h->now};
+	struct kg_inputs in = {.liveness = &live, .nliveness = 1};
+	must_run(h, &in);
+}
+
+void kg_harness_push(struct kg_harness *h, const char *path, const char *text)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_fault_list faults;
+	struct kg_admission ad;
+	struct kg_admission_file f = {.path = path, .text = text, .len = text ? strlen(text) : 0};
+	kg_faults_init(&faults, &a);
+	kg_admit(&ad, h->s, &f, 1, false, NULL, NULL, &a, &faults);
+	for (size_t i = 0; i < faults.len; i++) {
+		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+		kg_fault_format(&b, &faults.items[i]);
+		if (!faults.items[i].warning)
+			die("push refused", b.data);
+	}
+	struct kg_inputs in = {.desired = ad.desired, .ndesired = ad.n};
+	must_run(h, &in);
+	kg_faults_release(&faults);
+	kg_arena_release(&a);
+}
+
+static struct kg_value condition(
+	struct kg_arena *a, const char *type, bool is_true, const char *when)
+{
+	return kg_v_obj(a, "type", kg_v_str(a, type), "status",
+		kg_v_lit(is_true ? "True" : "False"), "lastTransitionTime", kg_v_str(a, when),
+		(char *)NULL);
+}
+
+struct kg_value kg_harness_running(
+	struct kg_arena *a, const struct kg_object *pod, bool ready, kg_time now)
+{
+	char when[32];
+	kg_time_format(when, now);
+	struct kg_value cs[] = {condition(a, "Initialized", true, when),
+		condition(a, "ContainersReady", ready, when), condition(a, "Ready", ready, when)};
+	const struct kg_value *containers = kg_at(kg_obj(pod), "spec.containers");
+	struct kg_value *st = kg_arena_alloc(a, (kg_len(containers) + 1) * sizeof(*st));
+	for (uint32_t i = 0; i < kg_len(containers); i++)
+		st[i] = kg_v_obj(a, "name", *kg_get(&containers->items[i], "name"), "ready",
+			kg_v_bool(ready), "restartCount", kg_v_int(0), (char *)NULL);
+	return kg_v_obj(a, "phase", kg_v_lit("Running"), "startTime", kg_v_str(a, when),
+		"conditions", kg_v_array(a, cs, 3), "containerStatuses",
+		kg_v_array(a, st, kg_len(containers)), (char *)NULL);
+}

@@ -1,0 +1,37 @@
+/* For tests and benchmarks alone: a cluster in memory that pushes manifests, runs reconcile and
+ * plays the nodes. Failures abort. */
+#ifndef KG_RECONCILE_HARNESS_H
+#define KG_RECONCILE_HARNESS_H
+
+#include "kinds/record.h"
+#include "reconcile/admission.h"
+
+struct kg_harness {
+	struct kg_reconcile_options opts;
+	struct kg_snapshot *s; /* owned */
+	struct kg_reconcile_state *state;
+	kg_time now, wake_at;
+	/* Hold every step against a full run on a fresh state with its inputs turned round, against
+	 * a second full run that must change nothing, and against a state made anew. */
+	bool check;
+	struct kg_changes last; /* of the last run */
+};
+#define KG_HARNESS_START INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
+
+void kg_harness_init(struct kg_harness *h, const struct kg_reconcile_options *opts);
+void kg_harness_release(struct kg_harness *h);
+/* One commit. in->now is set to h->now. The error's code (negative) where reconcile fails. */
+int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *err);
+/* Registers a node with these labels and status, and says that it answers. */
+void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
+	const struct kg_value *status, bool ready);
+void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready);
+/* One manifest text pushed as the file `path`; aborts where it is refused. */
+void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
+/* What a node reports of a pod that runs (or is yet to be ready). */
+struct kg_value kg_harness_running(
+	struct kg_arena *a, const struct kg_object *pod, bool ready, kg_time now);
+/* Aborts, saying where, unless two snapshots hold the same objects. */
+void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what);
+
+#endif
