@@ -148,6 +148,18 @@ static const struct kg_yaml_node *document_at(
 	return NULL;
 }
 
+/* Faults added from now on get their positions from the definition's document. */
+static void look_at(struct admitting *x, const struct definition *d)
+{
+	struct kg_yaml_node *docs = NULL;
+	size_t n = 0;
+	struct kg_error err;
+	x->faults->file = d->file->path;
+	x->faults->root = NULL;
+	if (kg_yaml_parse(&docs, &n, x->a, d->file->text, d->file->len, NULL, &err) == 0)
+		x->faults->root = document_at(docs, n, d->m);
+}
+
 /* What the manifest left open and the system decided is not a change. */
 static struct kg_value before_of(
 	struct admitting *x, const struct kg_object *obj, const struct kg_value *after)
@@ -183,12 +195,7 @@ static void check_update(
 	if (!found)
 		return;
 	/* Once more, with the document at hand for positions. */
-	struct kg_yaml_node *docs = NULL;
-	size_t n = 0;
-	struct kg_error err;
-	x->faults->file = d->file->path;
-	if (kg_yaml_parse(&docs, &n, x->a, d->file->text, d->file->len, NULL, &err) == 0)
-		x->faults->root = document_at(docs, n, d->m);
+	look_at(x, d);
 	kg_schema_check_update(d->m->kind->schema, &before, &d->m->value, "", x->faults);
 	x->faults->root = NULL;
 }
@@ -203,9 +210,12 @@ static void check(struct admitting *x, const struct definition *d)
 	if (!(m->kind->flags & KG_KF_MANIFEST))
 		kg_fault_add_at(x->faults, m->line, m->col, "kind",
 			"%s objects are the system's own", m->kind->kind);
-	if (!namespace_defined(x, m->ns))
-		kg_fault_add_at(x->faults, m->line, m->col, "metadata.namespace",
+	if (!namespace_defined(x, m->ns)) {
+		look_at(x, d);
+		kg_fault_add(x->faults, "metadata.namespace",
 			"namespace \"%s\" does not exist: add a Namespace manifest for it", m->ns);
+		x->faults->root = NULL;
+	}
 	if (!old)
 		return;
 	if (untouched(x, old))
@@ -226,9 +236,9 @@ static void claim(struct admitting *x, struct kg_map *taken, const struct defini
 	const char *other = kg_map_put(taken, what, (void *)me);
 	if (!other || strcmp(other, me) == 0)
 		return;
-	x->faults->file = d->file->path;
-	kg_fault_add_at(
-		x->faults, d->m->line, d->m->col, path, "%s is already taken by %s", what, other);
+	look_at(x, d);
+	kg_fault_add(x->faults, path, "%s is already taken by %s", what, other);
+	x->faults->root = NULL;
 }
 
 static void claim_existing(struct admitting *x, struct kg_map *taken)
