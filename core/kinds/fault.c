@@ -25,8 +25,8 @@ size_t kg_faults_errors(const struct kg_fault_list *f)
 	return n;
 }
 
-static void add(struct kg_fault_list *f, uint32_t line, uint32_t col, const char *path,
-	const char *fmt, va_list ap)
+__attribute__((format(printf, 5, 0))) static void add(struct kg_fault_list *f, uint32_t line,
+	uint32_t col, const char *path, const char *fmt, va_list ap)
 {
 	KG_AUTOBUF struct kg_buf msg = KG_BUF_INIT;
 
@@ -115,6 +115,15 @@ void kg_fault_format(struct kg_buf *out, const struct kg_fault *fault)
 	if (*fault->field)
 		kg_buf_addf(out, "%s: ", fault->field);
 	kg_buf_adds(out, fault->msg);
+}
+
+bool kg_rule_written(const struct kg_fault_list *f, const char *path)
+{
+	const struct kg_yaml_node *node = f->root;
+
+	while (node && *path)
+		node = step(node, &path);
+	return node && node->type != KG_NULL;
 }
 
 static const char *join(struct kg_fault_list *f, const char *path, const char *sub)

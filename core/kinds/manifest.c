@@ -43,7 +43,7 @@ static const char *type_text(
 {
 	const struct kg_yaml_member *m = member(node, key);
 
-	if (m && m->value.type == KG_STRING && m->value.len + m->value.scalar.len)
+	if (m && m->value.type == KG_STRING && m->value.scalar.len)
 		return m->value.scalar.s;
 	if (!m || m->value.type == KG_NULL || m->value.type == KG_STRING)
 		kg_fault_add_at(
@@ -219,13 +219,27 @@ static void syntax_fault(struct kg_fault_list *faults, const char *msg)
 	kg_fault_add_at(faults, line, col, "", "%s", msg + at);
 }
 
+/* Rules come after what they are about; people read from top to bottom. */
+static void sort_by_position(struct kg_fault *items, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct kg_fault f = items[i];
+		size_t j = i;
+		for (; j > 0 && (items[j - 1].line > f.line ||
+					(items[j - 1].line == f.line && items[j - 1].col > f.col));
+			j--)
+			items[j] = items[j - 1];
+		items[j] = f;
+	}
+}
+
 void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	struct kg_fault_list *faults)
 {
 	struct reader r = {.a = a, .faults = faults};
 	struct kg_yaml_node *docs = NULL;
-	size_t ndocs = 0;
+	size_t ndocs = 0, first = faults->len;
 	struct kg_error err;
 	const char *file = faults->file;
 
@@ -236,6 +250,8 @@ void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, c
 		for (size_t i = 0; i < ndocs; i++)
 			read_object(&r, &docs[i], 0);
 	faults->file = file;
+	if (faults->len > first)
+		sort_by_position(faults->items + first, faults->len - first);
 	*n = r.len;
 	*out = kg_arena_alloc(a, r.len * sizeof(**out));
 	if (r.len)

@@ -23,6 +23,14 @@ const char *kg_rule_values(struct kg_arena *a, const char *const *values)
 	return kg_arena_strdup(a, kg_buf_str(&b));
 }
 
+/* At most n bytes, no character split. */
+static size_t cut_utf8(const char *s, size_t n)
+{
+	while (n && ((unsigned char)s[n] & 0xC0) == 0x80)
+		n--;
+	return n;
+}
+
 const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -34,11 +42,9 @@ const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
 	else if (v->type != KG_STRING || v->len <= SHOWN)
 		kg_json_write(&b, v);
 	else
-		kg_json_write_string(&b, v->s, SHOWN);
+		kg_json_write_string(&b, v->s, cut_utf8(v->s, SHOWN));
 	if (b.len > 4 * SHOWN) {
-		size_t cut = 4 * SHOWN;
-		while (cut && ((unsigned char)b.data[cut] & 0xC0) == 0x80)
-			cut--;
+		size_t cut = cut_utf8(b.data, 4 * SHOWN);
 		kg_buf_remove(&b, cut, b.len - cut);
 		kg_buf_adds(&b, "...");
 	} else if (v->type == KG_STRING && v->len > SHOWN) {
@@ -107,6 +113,14 @@ void kg_rule_unique(struct kg_fault_list *f, const struct kg_value *list, const 
 	}
 }
 
+/* Was a name written that is no string, and so already reported? */
+static bool has_odd_name(struct kg_fault_list *f, const char *path)
+{
+	const char *meta = kg_rule_path(f, path, "metadata");
+
+	return kg_rule_written(f, kg_rule_path(f, meta, "name"));
+}
+
 void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object, const char *path,
 	kg_check_fn *name_check)
 {
@@ -118,7 +132,7 @@ void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object,
 	if (!kg_is_null(kg_get(meta, "generateName")))
 		kg_rule(f, path, "metadata.generateName",
 			"Forbidden: a file is one object, so it needs a name: use metadata.name");
-	else if (kg_is_null(name))
+	else if (kg_is_null(name) && !has_odd_name(f, path))
 		kg_rule(f, path, "metadata.name", "Required value: the object's name");
 	kg_rule_check(f, name_check, name, path, "metadata.name");
 	for (uint32_t i = 0; i < kg_len(annotations); i++)

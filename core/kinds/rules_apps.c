@@ -6,9 +6,10 @@ static void validate_template(
 {
 	const struct kg_value *pod = kg_at(spec, "template.spec");
 	const struct kg_value *restart = kg_get(pod, "restartPolicy");
+	const char *policy = kg_string(restart, "");
 
 	kg_rule_selects_template(f, spec, path, kind);
-	if (strcmp(kg_string(restart, "Always"), "Always") != 0)
+	if (!strcmp(policy, "OnFailure") || !strcmp(policy, "Never"))
 		kg_rule(f, path, "template.spec.restartPolicy",
 			"Unsupported value: %s: supported values: \"Always\"",
 			kg_rule_show(f->arena, restart));

@@ -2,7 +2,7 @@
  * Decoding: a parsed document becomes a value of its schema. One pass over what was written
  * (types, unknown fields), one over what was not (defaults, required fields), then the type's own
  * defaults and rules. A value that cannot be used leaves a null in its place, so that indices in
- * paths stay true; the rules of the type that holds it are then not run, since they would only
+ * paths stay true; the rules of the type that holds it are then not run where they would only
  * repeat the fault in other words.
  *
  * As in Kubernetes' own decoding null is the same as absent, and so are an empty string, list or
@@ -358,9 +358,8 @@ static bool decode_field(struct kg_value *out, struct decoder *d, const struct k
 		ok = is_zero(&m->value);
 		if (!ok)
 			kg_fault_add_at(d->faults, m->line, m->col, here(d),
-				"Forbidden: kgit does not support this field yet, and ignoring it "
-				"would not do what it asks for (%s)",
-				f->doc);
+				"Forbidden: kgit does not support this field yet; ignoring it "
+				"would not do what it asks for");
 	} else if (f->flags & KG_FF_LIST) {
 		ok = decode_list(out, d, f, &m->value);
 	} else if (f->flags & KG_FF_MAP) {
@@ -436,6 +435,17 @@ static void absent_field(struct kg_value *out, struct decoder *d, const struct k
 	}
 }
 
+/* Would the type's rules mistake an unusable value of this field for an absent one? Of structures
+ * they would (one of several must be there); of plain values they take no notice. */
+static bool rules_need(const struct kg_field *f)
+{
+	bool plural = f->flags & (KG_FF_LIST | KG_FF_MAP);
+
+	if (f->flags & KG_FF_UNSUPPORTED)
+		return f->type == KG_F_ANY && !plural;
+	return plural || f->type == KG_F_OBJECT;
+}
+
 static bool decode_object(struct kg_value *out, struct decoder *d, const struct kg_schema *s,
 	const struct kg_yaml_node *node)
 {
@@ -451,12 +461,11 @@ static bool decode_object(struct kg_value *out, struct decoder *d, const struct 
 		const struct kg_field *f = find_field(s, m->key);
 		if (!f) {
 			unknown_field(d, s, m);
-			ok = false;
 			continue;
 		}
 		struct kg_value v;
 		bool usable = decode_field(&v, d, f, m);
-		ok &= usable;
+		ok &= usable || !rules_need(f);
 		state[f - s->fields] = !usable || !kg_is_null(&v);
 		members[n++] = (struct kg_member){f->name, v};
 	}

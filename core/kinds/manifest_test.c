@@ -1,0 +1,165 @@
+#include "kinds/test_util.h"
+
+#define CM(name) "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name "}\n"
+
+/* `objects`: "KIND NS/NAME@LINE#INDEX" of each that was read. */
+static const struct {
+	const char *yaml, *objects, *faults;
+} cases[] = {
+	{"", "", ""},
+	{"---\n# nothing\n---\n", "", ""},
+	{CM("a"), "ConfigMap default/a@1#0 ", ""},
+	{CM("a") "---\n" CM("b, namespace: m"), "ConfigMap default/a@1#0 ConfigMap m/b@5#1 ", ""},
+	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m}\n", "Namespace /m@1#0 ", ""},
+	{"{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"a\"}}\n",
+		"ConfigMap default/a@1#0 ", ""},
+	{"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: "
+	 "{name: a}}\n- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, "
+	 "metadata: {name: b}}]}\n---\n" CM("c"),
+		"ConfigMap default/a@4#0 ConfigMap default/b@5#1 ConfigMap default/c@7#2 ", ""},
+	{"apiVersion: v1\nkind: List\n", "", ""},
+	{"apiVersion: v1\nkind: List\nitems: 3\n", "",
+		"m.yaml:3:8: items: expected a list of objects\n"},
+	/* one bad document does not hide the others */
+	{CM("a") "dta: {}\n---\n" CM("b") "---\n" CM("C"), "ConfigMap default/b@6#1 ",
+		"m.yaml:4:1: unknown field \"dta\", did you mean \"data\"?\n"
+		"m.yaml:12:18: metadata.name: Invalid value: \"C\": a lowercase RFC 1123 subdomain "
+		"must consist of lower case alphanumeric characters, '-' or '.', and must start "
+		"and end with an alphanumeric character (e.g. 'example.com')\n"},
+	{"kind: Pod\n", "", "m.yaml:1:1: apiVersion: Required value: e.g. \"v1\" or \"apps/v1\"\n"},
+	{"apiVersion: v1\nkind: [Pod]\n", "",
+		"m.yaml:2:7: kind: expected a string such as \"Pod\" or \"Deployment\"\n"},
+	{"- 1\n", "",
+		"m.yaml:1:1: expected a Kubernetes object (apiVersion, kind, metadata, ...), got a "
+		"list\n"},
+	{"apiVersion: v1\nkind: Servce\n", "",
+		"m.yaml:2:7: kind: unknown kind \"Servce\" of \"v1\", did you mean \"Service\"?\n"},
+	{"apiVersion: example.com/v1\nkind: Widget\n", "",
+		"m.yaml:2:7: kind: unknown kind \"Widget\" of \"example.com/v1\"; kgit knows "
+		"\"Namespace\", \"ConfigMap\", \"Pod\", \"ReplicaSet\", \"Deployment\", "
+		"\"Service\"\n"},
+	{"apiVersion: extensions/v1beta1\nkind: Deployment\n", "",
+		"m.yaml:1:13: apiVersion: unknown API version \"extensions/v1beta1\" for kind "
+		"Deployment, expected \"apps/v1\"\n"},
+	{"apiVersion: v1\nkind: Secret\n", "",
+		"m.yaml:2:7: kind: kgit does not support kind \"Secret\" yet; it knows "
+		"\"Namespace\", \"ConfigMap\", \"Pod\", \"ReplicaSet\", \"Deployment\", "
+		"\"Service\"\n"},
+	{"apiVersion: v1\nkind: Node\nmetadata: {name: m}\n", "",
+		"m.yaml:1:1: kind: Forbidden: a Node is made by the system and cannot be pushed\n"},
+	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m, namespace: m}\n", "",
+		"m.yaml:3:32: metadata.namespace: Forbidden: not allowed on this type: a Namespace "
+		"lies in no namespace\n"},
+};
+
+static void describe(struct kg_buf *out, const struct kg_test_read *t)
+{
+	for (size_t i = 0; i < t->len; i++)
+		kg_buf_addf(out, "%s %s/%s@%u#%u ", t->items[i].kind->kind, t->items[i].ns,
+			t->items[i].name, t->items[i].line, t->items[i].index);
+}
+
+static void test_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+		struct kg_test_read t;
+		kg_test_read(&t, cases[i].yaml);
+		describe(&got, &t);
+		if (strcmp(kg_buf_str(&got), cases[i].objects) != 0 ||
+			strcmp(kg_buf_str(&t.text), cases[i].faults) != 0)
+			fail_msg("case %zu:\n%s\ngot:\n%s\n%s\nexpected:\n%s\n%s", i, cases[i].yaml,
+				kg_buf_str(&got), kg_buf_str(&t.text), cases[i].objects,
+				cases[i].faults);
+		kg_test_read_release(&t);
+	}
+}
+
+/* What the parser says is its own; that it has the file and a position is ours. */
+static void test_syntax(void **state)
+{
+	static const char *const texts[] = {
+		"a: b\n c: d\n", "a: b\na: c\n", "a: [b\n", "a: *x\n", "\xff\n", "{\"a\": }}\n"};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(texts); i++) {
+		struct kg_test_read t;
+		kg_test_read(&t, texts[i]);
+		assert_int_equal(t.len, 0);
+		assert_int_equal(t.faults.len, 1);
+		assert_true(t.faults.items[0].line > 0);
+		assert_string_equal(t.faults.items[0].file, "m.yaml");
+		kg_test_read_release(&t);
+	}
+}
+
+static void test_paths(void **state)
+{
+	static const struct {
+		const char *path;
+		bool is;
+	} paths[] = {
+		{"a.yaml", true},
+		{"a/b/c.yml", true},
+		{"x.json", true},
+		{"README.md", false},
+		{"yaml", false},
+		{"a/.yaml", false},
+		{".kgit/settings.yaml", false},
+		{".github/workflows/ci.yml", false},
+		{"a/.b/c.yaml", false},
+		{".gitlab-ci.yml", false},
+		{"a.yaml.tmpl", false},
+		{"a/b..c.yaml", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(paths); i++) {
+		if (kg_manifest_is_path(paths[i].path) != paths[i].is)
+			fail_msg("%s", paths[i].path);
+	}
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
+		const struct kg_kind *k = &kg_kinds[i];
+		KG_AUTOFREE char *api = *k->group ? kg_asprintf("%s/%s", k->group, k->version)
+						  : kg_strdup(k->version);
+		KG_AUTOFREE char *resource = *k->group ? kg_asprintf("%s.%s", k->plural, k->group)
+						       : kg_strdup(k->plural);
+
+		assert_int_equal(k->id, i);
+		assert_string_equal(kg_kind_api_version(k), api);
+		assert_string_equal(kg_kind_resource(k), resource);
+		assert_ptr_equal(kg_kind_by_api(api, k->kind), k);
+		assert_ptr_equal(kg_kind_by_plural(k->group, k->version, k->plural), k);
+		assert_ptr_equal(kg_kind_by_name(k->kind), k);
+		assert_ptr_equal(kg_kind_by_name(k->plural), k);
+		assert_ptr_equal(kg_kind_by_name(resource), k);
+	}
+	assert_ptr_equal(kg_kind_by_name("deploy"), &kg_kinds[KG_KIND_DEPLOYMENT]);
+	assert_null(kg_kind_by_name("nope"));
+	assert_null(kg_kind_by_api("v1", "Deployment"));
+	assert_null(kg_kind_by_plural("apps", "v2", "deployments"));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	kg_kinds_init();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_kinds),
+	};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,511 @@
+#include "kinds/rules.h"
+#include "kinds/test_util.h"
+
+/* ---- documents that the cases share ---- */
+
+#define META(kind) "apiVersion: v1\nkind: " kind "\nmetadata: {name: x}\n"
+#define POD(spec)  META("Pod") "spec:\n" spec
+#define C(fields)  "  containers:\n  - {name: a, image: i" fields "}\n"
+#define DEPLOY(spec)                                                                               \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n"                      \
+	"  selector: {matchLabels: {a: b}}\n"                                                      \
+	"  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: "           \
+	"i}]}}\n" spec
+#define SERVICE(spec) META("Service") "spec:\n" spec
+#define NOT_YET                                                                                    \
+	"Forbidden: kgit does not support this field yet; ignoring it would not do what it asks "  \
+	"for\n"
+#define LABEL_RULE                                                                                 \
+	"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "   \
+	"and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')\n"
+
+static const struct {
+	const char *yaml, *faults;
+} faults[] = {
+	/* types */
+	{DEPLOY("  replicas: three\n"),
+		"m.yaml:7:13: spec.replicas: expected an integer, got the string \"three\"\n"},
+	{DEPLOY("  replicas: 1.5\n"),
+		"m.yaml:7:13: spec.replicas: expected an integer, got the number 1.5\n"},
+	{DEPLOY("  replicas: -1\n"),
+		"m.yaml:7:13: spec.replicas: Invalid value: -1: must be greater than or equal to "
+		"0\n"},
+	{DEPLOY("  replicas: 3000000000\n"),
+		"m.yaml:7:13: spec.replicas: Invalid value: 3000000000: must be less than or equal "
+		"to 2147483647\n"},
+	{DEPLOY("  paused: 3\n"),
+		"m.yaml:7:11: spec.paused: expected true or false, got the integer 3\n"},
+	{META("ConfigMap") "data: {a: on, b: 1, c: x, d: null}\n",
+		"m.yaml:4:11: data[a]: expected a string, got the boolean on; in quotes it is one: "
+		"\"on\"\n"
+		"m.yaml:4:18: data[b]: expected a string, got the integer 1; in quotes it is one: "
+		"\"1\"\n"},
+	{META("ConfigMap") "binaryData: {a: '%'}\n",
+		"m.yaml:4:17: binaryData[a]: Invalid value: \"%\": expected base64\n"},
+	{POD("  containers: {}\n"),
+		"m.yaml:5:15: spec.containers: expected a list (items that begin with '- '), got a "
+		"mapping\n"},
+	{POD("  containers: [a]\n"),
+		"m.yaml:5:16: spec.containers[0]: expected a mapping (fields, one a line), got the "
+		"string \"a\"\n"},
+	{META("Pod") "spec: []\n",
+		"m.yaml:4:7: spec: expected a mapping (fields, one a line), got a list\n"},
+	/* fields */
+	{POD("  contaners: []\n" C("")),
+		"m.yaml:5:3: spec: unknown field \"contaners\", did you mean \"containers\"?\n"},
+	{POD("  xyzzy: 1\n" C("")), "m.yaml:5:3: spec: unknown field \"xyzzy\"\n"},
+	{META("Pod"), "m.yaml:1:1: spec: Required value: What runs in the pod and how.\n"},
+	{POD("  restartPolicy: Never\n"),
+		"m.yaml:5:3: spec.containers: Required value: The programs that run in the pod.\n"},
+	{POD(C("") "  hostPID: true\n"), "m.yaml:7:3: spec.hostPID: " NOT_YET},
+	{POD(C("") "  hostPID: false\n  hostAliases: []\n  priority: 0\n"), ""},
+	{POD(C("") "  restartPolicy: always\n"),
+		"m.yaml:7:18: spec.restartPolicy: Unsupported value: \"always\": supported values: "
+		"\"Always\", \"OnFailure\", \"Never\", did you mean \"Always\"?\n"},
+	{"apiVersion: v1\nkind: Pod\nmetadata: {name: x, uid: u, resourceVersion: '1', "
+	 "creationTimestamp: null, managedFields: [1]}\nspec:\n" C("") "status: {phase: 3}\n",
+		""},
+	/* names */
+	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: A.b}\n",
+		"m.yaml:3:18: metadata.name: Invalid value: \"A.b\": " LABEL_RULE},
+	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: 12}\n",
+		"m.yaml:3:18: metadata.name: expected a string, got the integer 12; in quotes it "
+		"is one: \"12\"\n"},
+	{"apiVersion: v1\nkind: Namespace\n",
+		"m.yaml:1:1: metadata.name: Required value: the object's name\n"},
+	{"apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n",
+		"m.yaml:3:26: metadata.generateName: Forbidden: a file is one object, so it needs "
+		"a name: use metadata.name\n"},
+	{"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {a/b/c: d}}\n",
+		"m.yaml:3:30: metadata.labels: Invalid value: \"a/b/c\": a qualified name must "
+		"consist of alphanumeric characters, '-', '_' or '.', with an optional DNS "
+		"subdomain prefix and '/' (e.g. 'example.com/MyName')\n"},
+	{META("ConfigMap") "data: {a/b: c}\n",
+		"m.yaml:4:8: data: Invalid value: \"a/b\": a valid config key must consist of "
+		"alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', or 'KEY_NAME', or "
+		"'key-name')\n"},
+	{META("ConfigMap") "data: {a: b}\nbinaryData: {a: AAAA}\n",
+		"m.yaml:5:17: binaryData[a]: Invalid value: \"a\": duplicate of key present in "
+		"data\n"},
+	/* pods */
+	{POD("  containers: [{name: a, image: i}, {name: a, image: i}]\n"),
+		"m.yaml:5:44: spec.containers[1].name: Duplicate value: \"a\"\n"},
+	{POD(C("") "  initContainers: [{name: a, image: i}]\n"),
+		"m.yaml:7:27: spec.initContainers[0].name: Duplicate value: \"a\": a container has "
+		"this name\n"},
+	{POD(C(", env: [{name: A, value: x}, {name: A, value: z}]")),
+		"m.yaml:6:59: warning: spec.containers[0].env[1].name: Duplicate value: \"A\": "
+		"hides an earlier one\n"},
+	{POD(C(", env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]")),
+		"m.yaml:6:62: spec.containers[0].env[0].valueFrom: Invalid value: may not be "
+		"specified when `value` is not empty\n"},
+	{POD(C(", env: [{name: A, valueFrom: {secretKeyRef: {name: a, key: b}}}]")),
+		"m.yaml:6:53: spec.containers[0].env[0].valueFrom.secretKeyRef: " NOT_YET},
+	{POD(C(", env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['a']\"}}}]")),
+		""},
+	{POD(C(", volumeMounts: [{name: dta, mountPath: /d}]") "  volumes: [{name: data}]\n"),
+		"m.yaml:6:47: spec.containers[0].volumeMounts[0].name: Not found: \"dta\": "
+		"spec.volumes has no volume of this name, did you mean \"data\"?\n"},
+	{POD(C("") "  volumes: [{name: d, emptyDir: {}, configMap: {name: c}}]\n"),
+		"m.yaml:7:33: spec.volumes[0].emptyDir: Forbidden: may not specify more than 1 "
+		"volume type\n"},
+	{POD(C("") "  volumes: [{name: d, hostPath: {path: /}}]\n"),
+		"m.yaml:7:23: spec.volumes[0].hostPath: " NOT_YET},
+	{POD(C(", resources: {limits: {cpu: 1}, requests: {cpu: 1500m}}")),
+		"m.yaml:6:71: spec.containers[0].resources.requests[cpu]: Invalid value: "
+		"\"1500m\": "
+		"must be less than or equal to cpu limit of 1\n"},
+	{POD(C(", resources: {limits: {memory: 1GB}}")),
+		"m.yaml:6:54: spec.containers[0].resources.limits[memory]: Invalid value: \"1GB\": "
+		"expected a quantity such as 100m, 1.5 or 64Mi\n"},
+	{POD(C(", resources: {limits: {gpu: 1}}")),
+		"m.yaml:6:46: spec.containers[0].resources.limits: Invalid value: \"gpu\": must be "
+		"a standard resource for containers (cpu, memory, ephemeral-storage) or fully "
+		"qualified (e.g. 'example.com/gpu')\n"},
+	{POD(C(", livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}")),
+		"m.yaml:6:74: spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not "
+		"specify more than 1 handler type\n"},
+	{POD(C(", readinessProbe: {periodSeconds: 1}")),
+		"m.yaml:6:41: spec.containers[0].readinessProbe: Required value: must specify a "
+		"handler type: exec, httpGet or tcpSocket\n"},
+	{POD(C(", livenessProbe: {httpGet: {port: 0}, successThreshold: 2}")),
+		"m.yaml:6:57: spec.containers[0].livenessProbe.httpGet.port: Invalid value: 0: "
+		"must "
+		"be between 1 and 65535, inclusive\n"
+		"m.yaml:6:79: spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: "
+		"must be 1\n"},
+	{POD(C(", ports: [{containerPort: 1, name: p}, {containerPort: 2, name: p}]")),
+		"m.yaml:6:87: spec.containers[0].ports[1].name: Duplicate value: \"p\"\n"},
+	{POD(C(", ports: [{containerPort: 1, hostPort: 1}]")),
+		"m.yaml:6:62: spec.containers[0].ports[0].hostPort: Forbidden: kgit does not "
+		"support this field yet without hostNetwork; a Service of type NodePort opens a "
+		"port on every node\n"},
+	{POD(C("") "  tolerations: [{operator: Equal}]\n"),
+		"m.yaml:7:28: spec.tolerations[0].operator: Invalid value: \"Equal\": operator "
+		"must "
+		"be Exists when `key` is empty, which means \"match all values and all keys\"\n"},
+	{POD(C(", securityContext: {capabilities: {add: [NET_ADMN]}}")),
+		"m.yaml:6:64: spec.containers[0].securityContext.capabilities.add[0]: Invalid "
+		"value: \"NET_ADMN\": not a Linux capability, did you mean \"NET_ADMIN\"?\n"},
+	/* workloads */
+	{DEPLOY("  strategy: {type: Recreate, rollingUpdate: {}}\n"),
+		"m.yaml:7:45: spec.strategy.rollingUpdate: Forbidden: may not be specified when "
+		"strategy `type` is 'Recreate'\n"},
+	{DEPLOY("  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0%}}\n"),
+		"m.yaml:7:59: spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"0%\": "
+		"may not be 0 when `maxSurge` is 0\n"},
+	{DEPLOY("  progressDeadlineSeconds: 5\n  minReadySeconds: 5\n"),
+		"m.yaml:7:28: spec.progressDeadlineSeconds: Invalid value: 5: must be greater than "
+		"minReadySeconds\n"},
+	{"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: x}\nspec:\n"
+	 "  selector: {matchExpressions: [{key: a, operator: NotIn, values: [b]}]}\n"
+	 "  template: {metadata: {labels: {a: b}}, spec: {restartPolicy: Never,\n"
+	 "    containers: [{name: a, image: i}]}}\n",
+		"m.yaml:6:33: spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: "
+		"`selector` does not match template `labels`; it asks for "
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[\"b\"]}]}"
+		"\n"
+		"m.yaml:6:64: spec.template.spec.restartPolicy: Unsupported value: \"Never\": "
+		"supported values: \"Always\"\n"},
+	/* services */
+	{SERVICE("  selector: {a: b}\n"),
+		"m.yaml:5:3: spec.ports: Required value: a Service needs a port, unless its "
+		"clusterIP is None\n"},
+	{SERVICE("  clusterIP: None\n"), ""},
+	{SERVICE("  ports: [{port: 1}, {port: 2, name: b}]\n"),
+		"m.yaml:5:11: spec.ports[0].name: Required value: a Service of several ports needs "
+		"a name for each\n"},
+	{SERVICE("  ports: [{port: 1, name: a}, {port: 1, name: b}]\n"),
+		"m.yaml:5:38: spec.ports[1].port: Duplicate value: \"1/TCP\"\n"},
+	{SERVICE("  ports: [{port: 1, nodePort: 30000}]\n"),
+		"m.yaml:5:31: spec.ports[0].nodePort: Forbidden: may not be used when `type` is "
+		"'ClusterIP'\n"},
+	{SERVICE("  type: NodePort\n  ports: [{port: 1, nodePort: 80}]\n"),
+		"m.yaml:6:31: spec.ports[0].nodePort: Invalid value: 80: provided port is not in "
+		"the valid range. The range of valid ports is 30000-32767\n"},
+	{SERVICE("  type: LoadBalancer\n  ports: [{port: 1}]\n"),
+		"m.yaml:5:9: spec.type: Unsupported value: \"LoadBalancer\": supported values: "
+		"\"ClusterIP\", \"NodePort\"\n"},
+	{SERVICE("  type: NodePort\n  clusterIP: None\n  ports: [{port: 1}]\n"),
+		"m.yaml:6:14: spec.clusterIP: Invalid value: \"None\": may not be set to 'None' "
+		"for NodePort services\n"},
+	{"apiVersion: v1\nkind: Service\nmetadata: {name: 1x}\nspec: {ports: [{port: 1}]}\n",
+		"m.yaml:3:18: metadata.name: Invalid value: \"1x\": a DNS-1035 label must consist "
+		"of lower case alphanumeric characters or '-', start with an alphabetic character, "
+		"and end with an alphanumeric character (e.g. 'my-name', or 'abc-123')\n"},
+};
+
+static void test_faults(void **state)
+{
+	int failed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(faults); i++) {
+		struct kg_test_read t;
+		kg_test_read(&t, faults[i].yaml);
+		if (strcmp(kg_buf_str(&t.text), faults[i].faults) != 0 && ++failed)
+			print_error("case %zu:\n%s\ngot:\n%s\nexpected:\n%s\n", i, faults[i].yaml,
+				kg_buf_str(&t.text), faults[i].faults);
+		assert_int_equal(t.len, kg_faults_errors(&t.faults) ? 0 : 1);
+		kg_test_read_release(&t);
+	}
+	assert_int_equal(failed, 0);
+}
+
+static const struct {
+	const char *yaml, *path, *json;
+} defaults[] = {
+	{DEPLOY(""), "spec.replicas", "1"},
+	{DEPLOY("  replicas: 0\n"), "spec.replicas", "0"},
+	{DEPLOY(""), "spec.strategy",
+		"{\"rollingUpdate\":{\"maxSurge\":\"25%\",\"maxUnavailable\":\"25%\"},\"type\":"
+		"\"RollingUpdate\"}"},
+	{DEPLOY("  strategy: {type: Recreate}\n"), "spec.strategy", "{\"type\":\"Recreate\"}"},
+	{DEPLOY("  strategy: {rollingUpdate: {maxSurge: 3}}\n"), "spec.strategy.rollingUpdate",
+		"{\"maxSurge\":3,\"maxUnavailable\":\"25%\"}"},
+	{DEPLOY(""), "spec.template.spec.containers.0",
+		"{\"image\":\"i\",\"imagePullPolicy\":\"Always\",\"name\":\"a\",\"resources\":{},"
+		"\"terminationMessagePath\":\"/dev/termination-log\",\"terminationMessagePolicy\":"
+		"\"File\"}"},
+	{POD("  containers: [{name: a, image: 'r:5000/i'}]\n"), "spec.containers.0.imagePullPolicy",
+		"\"Always\""},
+	{POD("  containers: [{name: a, image: 'r:5000/i:1'}]\n"),
+		"spec.containers.0.imagePullPolicy", "\"IfNotPresent\""},
+	{POD(C(", resources: {limits: {cpu: 0.5, memory: 128Mi}, requests: {cpu: 100m}}")),
+		"spec.containers.0.resources",
+		"{\"limits\":{\"cpu\":\"500m\",\"memory\":\"128Mi\"},\"requests\":{\"cpu\":"
+		"\"100m\",\"memory\":\"128Mi\"}}"},
+	{POD(C(", livenessProbe: {httpGet: {port: http}, periodSeconds: 0}")),
+		"spec.containers.0.livenessProbe",
+		"{\"failureThreshold\":3,\"httpGet\":{\"path\":\"/\",\"port\":\"http\",\"scheme\":"
+		"\"HTTP\"},\"periodSeconds\":10,\"successThreshold\":1,\"timeoutSeconds\":1}"},
+	{POD(C("") "  volumes: [{name: d}]\n"), "spec.volumes.0",
+		"{\"emptyDir\":{},\"name\":\"d\"}"},
+	{POD(C("") "  volumes: [{name: d, configMap: {name: c, defaultMode: 0644}}]\n"),
+		"spec.volumes.0.configMap", "{\"defaultMode\":420,\"name\":\"c\"}"},
+	{POD(C(", ports: [{containerPort: 80}]") "  hostNetwork: true\n"),
+		"spec.containers.0.ports",
+		"[{\"containerPort\":80,\"hostPort\":80,\"protocol\":\"TCP\"}]"},
+	{POD(C(", args: []")), "spec.containers.0.args", "null"},
+	{POD(C("")), "metadata", "{\"name\":\"x\",\"namespace\":\"default\"}"},
+	{SERVICE("  ports: [{port: 80}]\n"), "spec",
+		"{\"internalTrafficPolicy\":\"Cluster\",\"ipFamilies\":[\"IPv4\"],"
+		"\"ipFamilyPolicy\":\"SingleStack\",\"ports\":[{\"port\":80,\"protocol\":\"TCP\","
+		"\"targetPort\":80}],\"sessionAffinity\":\"None\",\"type\":\"ClusterIP\"}"},
+	{SERVICE("  clusterIP: None\n"), "spec.clusterIPs", "[\"None\"]"},
+	{SERVICE("  type: NodePort\n  ports: [{port: 80, nodePort: 0}]\n"),
+		"spec.externalTrafficPolicy", "\"Cluster\""},
+	{SERVICE("  sessionAffinity: ClientIP\n  ports: [{port: 80}]\n"),
+		"spec.sessionAffinityConfig", "{\"clientIP\":{\"timeoutSeconds\":10800}}"},
+	{META("Namespace"), "metadata.labels", "{\"kubernetes.io/metadata.name\":\"x\"}"},
+};
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(defaults); i++) {
+		KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+		struct kg_test_read t;
+		kg_test_read(&t, defaults[i].yaml);
+		assert_string_equal(kg_buf_str(&t.text), "");
+		kg_test_at(&got, &t, defaults[i].path);
+		if (strcmp(kg_buf_str(&got), defaults[i].json) != 0)
+			fail_msg("case %zu: %s: got %s, expected %s", i, defaults[i].path,
+				kg_buf_str(&got), defaults[i].json);
+		kg_test_read_release(&t);
+	}
+}
+
+/* What kgit exports can be pushed again: defaulting a defaulted manifest changes nothing. */
+static void test_defaults_are_stable(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(defaults); i++) {
+		KG_AUTOBUF struct kg_buf once = KG_BUF_INIT, twice = KG_BUF_INIT;
+		struct kg_test_read t, u;
+		kg_test_read(&t, defaults[i].yaml);
+		kg_yaml_write(&once, &t.items[0].value);
+		kg_test_read(&u, once.data);
+		assert_string_equal(kg_buf_str(&u.text), "");
+		kg_yaml_write(&twice, &u.items[0].value);
+		assert_string_equal(once.data, twice.data);
+		kg_test_read_release(&t);
+		kg_test_read_release(&u);
+	}
+}
+
+static const struct {
+	const char *text, *canonical;
+} quantities[] = {
+	{"0", "0"},
+	{"1", "1"},
+	{"1000m", "1"},
+	{"0.5", "500m"},
+	{"1.5", "1500m"},
+	{"100m", "100m"},
+	{"1000", "1k"},
+	{"1500", "1500"},
+	{"1024Mi", "1Gi"},
+	{"1.5Gi", "1536Mi"},
+	{"0.5Gi", "512Mi"},
+	{"512Ki", "512Ki"},
+	{"0.001Ki", "1024m"},
+	{"1000Mi", "1000Mi"},
+	{"1e3", "1e3"},
+	{"1E", "1E"},
+	{"-1", "-1"},
+	{"+2", "2"},
+	{"0.1n", "1n"},
+	{"123456789012345678901234567890", "9223372036854775807"},
+	{"", NULL},
+	{"x", NULL},
+	{"1Gb", NULL},
+	{"1 Gi", NULL},
+	{"1.2.3", NULL},
+};
+
+static void test_quantities(void **state)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(quantities); i++) {
+		const char *got = kg_quantity_canonical(&a, quantities[i].text);
+		if (!quantities[i].canonical)
+			assert_null(got);
+		else if (!got || strcmp(got, quantities[i].canonical) != 0)
+			fail_msg("\"%s\": got %s, expected %s", quantities[i].text,
+				got ? got : "nothing", quantities[i].canonical);
+	}
+	kg_arena_release(&a);
+}
+
+static const struct {
+	kg_check_fn *check;
+	const char *text;
+	bool ok;
+} checks[] = {
+	{kg_check_dns_label, "a-1", true},
+	{kg_check_dns_label, "-a", false},
+	{kg_check_dns_label, "a.b", false},
+	{kg_check_dns_label, "a234567890123456789012345678901234567890123456789012345678901234",
+		false},
+	{kg_check_dns_subdomain, "a.b-c.d", true},
+	{kg_check_dns_subdomain, "a..b", false},
+	{kg_check_dns_subdomain, "a.", false},
+	{kg_check_dns1035_label, "a1", true},
+	{kg_check_dns1035_label, "1a", false},
+	{kg_check_label_key, "app.kubernetes.io/name", true},
+	{kg_check_label_key, "App", true},
+	{kg_check_label_key, "/a", false},
+	{kg_check_label_key, "a/", false},
+	{kg_check_label_key, "A/b", false},
+	{kg_check_label_value, "", true},
+	{kg_check_label_value, "a_b.C-1", true},
+	{kg_check_label_value, "a b", false},
+	{kg_check_env_name, "my.env-NAME_1", true},
+	{kg_check_env_name, "1A", false},
+	{kg_check_env_name, "A=B", false},
+	{kg_check_config_key, "index.html", true},
+	{kg_check_config_key, "..a", false},
+	{kg_check_config_key, "a/b", false},
+	{kg_check_abs_path, "/a/..b", true},
+	{kg_check_abs_path, "a", false},
+	{kg_check_abs_path, "/a/../b", false},
+	{kg_check_ip, "10.0.0.1", true},
+	{kg_check_ip, "::1", true},
+	{kg_check_ip, "10.0.0.256", false},
+	{kg_check_port_name, "http-2", true},
+	{kg_check_port_name, "123", false},
+	{kg_check_port_name, "a--b", false},
+	{kg_check_port_name, "Http", false},
+	{kg_check_port_name, "a234567890123456", false},
+	{kg_check_percent_or_int, "25%", true},
+	{kg_check_percent_or_int, "25", false},
+	{kg_check_percent_or_int, "-5%", false},
+	{kg_check_quantity, "1Gi", true},
+	{kg_check_quantity, "-1", false},
+	{kg_check_image, "busybox", true},
+	{kg_check_image, "localhost:5000/a/b_c:V1.2-x", true},
+	{kg_check_image,
+		"r.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		true},
+	{kg_check_image, "a@sha256:xyz", false},
+	{kg_check_image, "Busybox", false},
+	{kg_check_image, "a:", false},
+	{kg_check_image, "a//b", false},
+	{kg_check_image, " a", false},
+	{kg_check_image, "a b", false},
+	{kg_check_image, "http://a/b", false},
+};
+
+static void test_checks(void **state)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(checks); i++) {
+		struct kg_value v = kg_v_str(&a, checks[i].text);
+		const char *msg = checks[i].check(&a, &v);
+		if (!msg != checks[i].ok)
+			fail_msg("case %zu: \"%s\": %s", i, checks[i].text, msg ? msg : "accepted");
+	}
+	kg_arena_release(&a);
+}
+
+#define NO_POD_UPDATE                                                                              \
+	"Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "     \
+	"`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only "  \
+	"additions to existing tolerations); a pod of another name can have it\n"
+
+static const struct {
+	const char *before, *after, *faults;
+} updates[] = {
+	{DEPLOY(""), DEPLOY("  replicas: 5\n"), ""},
+	{DEPLOY(""),
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n"
+		"  selector: {matchLabels: {c: d}}\n"
+		"  template: {metadata: {labels: {c: d}}, spec: {containers: [{name: a, image: "
+		"i}]}}\n",
+		"spec.selector: Invalid value: {\"matchLabels\":{\"c\":\"d\"}}: field is immutable "
+		"(it was {\"matchLabels\":{\"a\":\"b\"}}); an object of another name can have "
+		"it\n"},
+	{POD(C("")), POD("  containers: [{name: a, image: 'j:1'}]\n"), ""},
+	{POD(C("")), POD(C("") "  tolerations: [{operator: Exists}]\n"), ""},
+	{POD(C("") "  tolerations: [{operator: Exists}]\n"), POD(C("")),
+		"spec.tolerations: Forbidden: existing toleration can not be modified except its "
+		"tolerationSeconds; tolerations can only be added\n"},
+	{POD(C("") "  nodeName: n1\n"), POD(C("")), ""},
+	{POD(C("")), POD(C(", args: [x]")), "spec.containers[0].args: " NO_POD_UPDATE},
+	{POD(C("") "  restartPolicy: Never\n"), POD(C("")), "spec.restartPolicy: " NO_POD_UPDATE},
+	{POD(C("")), POD("  containers: [{name: a, image: i}, {name: b, image: i}]\n"),
+		"spec.containers: Forbidden: pod updates may not add or remove containers; a pod "
+		"of another name can have them\n"},
+	{POD(C("") "  activeDeadlineSeconds: 5\n"), POD(C("") "  activeDeadlineSeconds: 6\n"),
+		"spec.activeDeadlineSeconds: Invalid value: 6: must be less than or equal to "
+		"previous value\n"},
+	{META("ConfigMap") "data: {a: b}\nimmutable: true\n",
+		META("ConfigMap") "data: {a: c}\nimmutable: true\n",
+		"data: Forbidden: field is immutable when `immutable` is set\n"},
+	{META("ConfigMap") "data: {a: b}\n", META("ConfigMap") "data: {a: c}\n", ""},
+};
+
+static void test_updates(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(updates); i++) {
+		struct kg_test_read t, u;
+		kg_test_read(&t, updates[i].before);
+		kg_test_read(&u, updates[i].after);
+		assert_int_equal(t.len + u.len, 2);
+		kg_schema_check_update(t.items[0].kind->schema, &t.items[0].value,
+			&u.items[0].value, "", &u.faults);
+		kg_buf_clear(&u.text);
+		for (size_t j = 0; j < u.faults.len; j++) {
+			kg_fault_format(&u.text, &u.faults.items[j]);
+			kg_buf_addc(&u.text, '\n');
+		}
+		if (strcmp(kg_buf_str(&u.text), updates[i].faults) != 0)
+			fail_msg("case %zu: got:\n%s\nexpected:\n%s", i, kg_buf_str(&u.text),
+				updates[i].faults);
+		kg_test_read_release(&t);
+		kg_test_read_release(&u);
+	}
+}
+
+static void test_fault_limit(void **state)
+{
+	KG_AUTOBUF struct kg_buf yaml = KG_BUF_INIT;
+	struct kg_test_read t;
+
+	(void)state;
+	kg_buf_adds(&yaml, META("ConfigMap") "data:\n");
+	for (int i = 0; i < 1500; i++)
+		kg_buf_addf(&yaml, "  k%d: 1\n", i);
+	kg_test_read(&t, yaml.data);
+	assert_int_equal(t.faults.len, 1000);
+	assert_int_equal(t.faults.dropped, 500);
+	assert_int_equal(kg_faults_errors(&t.faults), 1500);
+	kg_test_read_release(&t);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	kg_kinds_init();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_are_stable),
+		cmocka_unit_test(test_quantities),
+		cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_updates),
+		cmocka_unit_test(test_fault_limit),
+	};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
