@@ -1,0 +1,310 @@
+#include "store/test_support.h"
+
+#include "sys/file.h"
+#include "sys/spawn.h"
+#include "value/json.h"
+#include "value/yaml.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void die(const char *what, const struct kg_error *err)
+{
+	fprintf(stderr, "%s: %s\n", what, err->msg);
+	abort();
+}
+
+char *test_dir(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = kg_asprintf("%s/kgit-store-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+
+	if (!mkdtemp(dir)) {
+		perror(dir);
+		abort();
+	}
+	return dir;
+}
+
+void test_dir_remove(char *dir)
+{
+	struct kg_error err;
+
+	if (kg_remove_tree(dir, &err) < 0)
+		die("clean up", &err);
+	free(dir);
+}
+
+int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
+	struct kg_error *err)
+{
+	struct kg_store_options opts = {
+		.create = create, .cluster_id = TEST_CLUSTER, .now = TEST_TIME};
+
+	*c = (struct test_cluster){.dir = kg_strdup(dir)};
+	int rc = kg_store_open(&c->store, dir, &opts, notes, err);
+	if (rc == 0)
+		rc = kg_store_load(&c->now, c->store, err);
+	if (rc < 0)
+		test_close(c);
+	return rc;
+}
+
+void test_close(struct test_cluster *c)
+{
+	kg_txn_free(c->txn);
+	kg_snapshot_unref(c->now);
+	kg_store_close(c->store);
+	free(c->dir);
+	*c = (struct test_cluster){0};
+}
+
+struct kg_txn *test_txn(struct test_cluster *c)
+{
+	if (!c->txn) {
+		c->txn = kg_txn_new(c->now);
+		kg_txn_set_time(c->txn, c->now->time + 1234);
+	}
+	return c->txn;
+}
+
+int test_commit_push(struct test_cluster *c, const char *main_commit, struct kg_error *err)
+{
+	struct kg_snapshot *next;
+	struct kg_changes changes;
+	char *message KG_AUTOFREE = NULL;
+
+	if (main_commit)
+		kg_txn_set_main(test_txn(c), main_commit);
+	kg_txn_finish(test_txn(c), &next, &changes);
+	c->txn = NULL;
+	message = kg_asprintf("%zu changes\n\nin a test\n", changes.len);
+	struct kg_store_commit commit = {.next = next,
+		.prev = c->now,
+		.changes = &changes,
+		.author = main_commit ? "alice <alice@example.com>" : NULL,
+		.message = message,
+		.parent2 = main_commit};
+	int rc = kg_store_commit(c->store, &commit, err);
+	kg_changes_release(&changes);
+	if (rc < 0) {
+		kg_snapshot_unref(next);
+		return rc;
+	}
+	kg_snapshot_unref(c->now);
+	c->now = next;
+	return 0;
+}
+
+int test_commit(struct test_cluster *c, struct kg_error *err)
+{
+	return test_commit_push(c, NULL, err);
+}
+
+/* ---- objects ---- */
+
+static struct kg_value yaml(struct kg_arena *a, const char *text)
+{
+	struct kg_value v;
+	struct kg_error err;
+
+	if (kg_yaml_load(&v, a, text, strlen(text), &err) < 0)
+		die(text, &err);
+	return v;
+}
+
+void test_template_init(struct test_template *t, int variant)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *text = kg_arena_printf(&a,
+		"metadata:\n  labels:\n    app: web\n    pod-template-hash: h%d\n"
+		"spec:\n  restartPolicy: Always\n  dnsPolicy: ClusterFirst\n"
+		"  schedulerName: default-scheduler\n  terminationGracePeriodSeconds: 30\n"
+		"  containers:\n  - name: web\n    image: registry.example.com/web:%d\n"
+		"    imagePullPolicy: IfNotPresent\n"
+		"    ports:\n    - {containerPort: 8080, protocol: TCP}\n"
+		"    resources: {requests: {cpu: 100m, memory: 64Mi}}\n",
+		variant, variant);
+	struct kg_value v = yaml(&a, text);
+
+	kg_template_id(t->id, &v);
+	t->doc = kg_doc_new(&v, NULL, 0);
+}
+
+void test_template_release(struct test_template *t)
+{
+	kg_doc_unref(t->doc);
+	*t = (struct test_template){0};
+}
+
+static void put(struct test_cluster *c, struct kg_object_spec *spec)
+{
+	kg_txn_put(test_txn(c), kg_object_new(spec));
+}
+
+void test_put_node(struct test_cluster *c, const char *name, int beat)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v =
+		yaml(&a, kg_arena_printf(&a,
+				 "apiVersion: v1\nkind: Node\n"
+				 "metadata: {name: %s, uid: n-%s}\n"
+				 "spec: {podCIDR: 10.244.1.0/24}\n"
+				 "status:\n  capacity: {cpu: '4', memory: 8Gi, beat: %d}\n",
+				 name, name, beat));
+	struct kg_object_spec spec = {
+		.kind = &kg_kinds[KG_KIND_NODE], .ns = "", .name = name, .value = &v};
+
+	put(c, &spec);
+}
+
+void test_put_pod(struct test_cluster *c, const struct test_template *t, const char *ns,
+	const char *name, const char *node)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_doc *base = kg_template_expand(&kg_kinds[KG_KIND_POD], t->doc);
+	struct kg_value patch = yaml(&a,
+		kg_arena_printf(&a,
+			"metadata:\n  name: %s\n  namespace: %s\n"
+			"  creationTimestamp: '2026-11-26T04:28:06Z'\n"
+			"  uid: 7d0c8f9e-1b2a-5c3d-8e4f-%.12s\n  generation: 1\n"
+			"  ownerReferences:\n  - apiVersion: apps/v1\n    kind: ReplicaSet\n"
+			"    name: web-5d4f8c7b9\n    uid: 3c1d2e4f-0000-5000-8000-000000000002\n"
+			"    controller: true\n    blockOwnerDeletion: true\n"
+			"%s%s%s"
+			"status:\n  phase: Pending\n  podIP: 10.244.1.7\n",
+			name, ns, name, node ? "spec:\n  nodeName: " : "", node ? node : "",
+			node ? "\n" : ""));
+	struct kg_value v = kg_patch_apply(&a, kg_doc_value(base), &patch);
+	struct kg_object_spec spec = {.kind = &kg_kinds[KG_KIND_POD],
+		.ns = ns,
+		.name = name,
+		.value = &v,
+		.base = base,
+		.template_id = t->id};
+
+	put(c, &spec);
+	kg_doc_unref(base);
+}
+
+void test_set_status(struct test_cluster *c, const char *ns, const char *name, int restarts)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_object *pod =
+		kg_snapshot_get(kg_txn_snapshot(test_txn(c)), KG_KIND_POD, ns, name);
+	struct kg_value status = yaml(
+		&a, kg_arena_printf(&a,
+			    "phase: Running\npodIP: 10.244.1.7\npodIPs:\n- ip: 10.244.1.7\n"
+			    "hostIP: 192.168.0.7\nstartTime: '2026-11-26T04:28:07Z'\n"
+			    "conditions:\n"
+			    "- {type: PodScheduled, status: 'True', lastTransitionTime: "
+			    "'2026-11-26T04:28:06Z'}\n"
+			    "- {type: Initialized, status: 'True', lastTransitionTime: "
+			    "'2026-11-26T04:28:07Z'}\n"
+			    "- {type: ContainersReady, status: 'True', lastTransitionTime: "
+			    "'2026-11-26T04:28:08Z'}\n"
+			    "- {type: Ready, status: 'True', lastTransitionTime: "
+			    "'2026-11-26T04:28:08Z'}\n"
+			    "containerStatuses:\n- name: web\n  image: registry.example.com/web:1\n"
+			    "  imageID: sha256:0f343b0931126a20f133d67c2b018a3b\n"
+			    "  containerID: runc://7d0c8f9e1b2a5c3d8e4f00112233445566778899\n"
+			    "  ready: true\n  started: true\n  restartCount: %d\n"
+			    "  state: {running: {startedAt: '2026-11-26T04:28:08Z'}}\n",
+			    restarts));
+	struct kg_value v = kg_with(&a, kg_obj(pod), "status", status);
+
+	kg_txn_put(test_txn(c), kg_object_with(pod, &v));
+}
+
+void test_put_configmap(struct test_cluster *c, const char *ns, const char *name, const char *text)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = yaml(&a, kg_arena_printf(&a,
+					     "apiVersion: v1\nkind: ConfigMap\n"
+					     "metadata: {name: %s, namespace: %s}\n",
+					     name, ns));
+	v = kg_with(&a, &v, "data.text", kg_v_str(&a, text));
+	struct kg_object_spec spec = {
+		.kind = &kg_kinds[KG_KIND_CONFIGMAP], .ns = ns, .name = name, .value = &v};
+
+	put(c, &spec);
+}
+
+/* ---- git ---- */
+
+int test_git(struct kg_buf *out, const char *dir, const char *const *args)
+{
+	static const char *const env[] = {"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@example.com", "GIT_COMMITTER_NAME=t",
+		"GIT_COMMITTER_EMAIL=t@example.com", NULL};
+	const char *argv[32] = {"git", "-C", dir};
+	struct kg_error err = {0};
+	size_t n = 3;
+	int status = -1;
+
+	for (; *args && n < KG_ARRAY_LEN(argv) - 1; args++)
+		argv[n++] = *args;
+	struct kg_run run = {.spawn = {.argv = argv, .env = env, .netns = -1},
+		.output = out,
+		.max_output = 64u << 20};
+	if (kg_run(&run, &status, &err) < 0) {
+		fprintf(stderr, "git: %s\n", err.msg);
+		return status ? status : -1;
+	}
+	return 0;
+}
+
+bool test_fsck(const char *dir)
+{
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+	if (TEST_GIT(&out, dir, "fsck", "--strict", "--full", "--no-progress") == 0)
+		return true;
+	fprintf(stderr, "git fsck %s:\n%s\n", dir, kg_buf_str(&out));
+	return false;
+}
+
+/* ---- comparing ---- */
+
+static bool same_object(const struct kg_object *a, const struct kg_object *b)
+{
+	struct kg_buf x KG_AUTOBUF = KG_BUF_INIT, y KG_AUTOBUF = KG_BUF_INIT;
+
+	kg_object_write_json(&x, a);
+	if (b)
+		kg_object_write_json(&y, b);
+	bool same = b && strcmp(kg_buf_str(&x), kg_buf_str(&y)) == 0 &&
+		    strcmp(a->template_id, b->template_id) == 0 && !a->source == !b->source &&
+		    (!a->source || strcmp(a->source, b->source) == 0);
+	if (!same)
+		fprintf(stderr, "%s %s differs:\n%s\n%s\n", a->kind->kind, a->key, kg_buf_str(&x),
+			kg_buf_str(&y));
+	return same;
+}
+
+bool test_same_snapshot(const struct kg_snapshot *a, const struct kg_snapshot *b)
+{
+	if (a->revision != b->revision || a->time != b->time || strcmp(a->commit, b->commit) != 0 ||
+		strcmp(a->main_commit, b->main_commit) != 0 ||
+		strcmp(a->cluster_id, b->cluster_id) != 0) {
+		fprintf(stderr, "revision %llu %s and %llu %s\n", (unsigned long long)a->revision,
+			a->commit, (unsigned long long)b->revision, b->commit);
+		return false;
+	}
+	for (int kind = 0; kind < KG_KIND_COUNT; kind++) {
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+		const struct kg_object *obj;
+
+		if (a->objects[kind].count != b->objects[kind].count) {
+			fprintf(stderr, "%zu and %zu of kind %d\n", a->objects[kind].count,
+				b->objects[kind].count, kind);
+			return false;
+		}
+		kg_iter_kind(&it, a, kind, NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			if (!same_object(obj, kg_snapshot_get_key(b, kind, obj->key)))
+				return false;
+	}
+	return true;
+}
