@@ -3,6 +3,7 @@
  * once. What nobody can do through this API (write) is answered no, with the reason.
  */
 #include "api/internal.h"
+#include "api/proto.h"
 
 static const char no_writes[] = "desired state is changed by git push, not through the API";
 
@@ -110,11 +111,29 @@ static void answer_rules(struct request *r, const struct kg_value *spec, struct 
 			 "\"incomplete\":false}}\n");
 }
 
-void handle_self_subject(struct request *r, const char *resource)
+/* *spec is null where the body is of no format that is known. */
+static int read_spec(
+	struct kg_value *spec, struct request *r, const char *resource, struct kg_error *err)
 {
 	const struct kg_buf *body = kg_http_body(r->http);
+	struct kg_value v;
+	int rc;
+
+	*spec = kg_null;
+	if (kg_proto_is(body->data, body->len))
+		return kg_proto_review_spec(spec, &r->arena, resource, body->data, body->len, err);
+	if (!body->len || *body->data != '{')
+		return 0;
+	rc = kg_json_parse(&v, &r->arena, body->data, body->len, err);
+	if (!rc)
+		*spec = *kg_get(&v, "spec");
+	return rc;
+}
+
+void handle_self_subject(struct request *r, const char *resource)
+{
 	struct kg_buf out = KG_BUF_INIT;
-	struct kg_value v = kg_null;
+	struct kg_value spec;
 	struct kg_error err;
 
 	/* A review of oneself says nothing that must be read. */
@@ -127,19 +146,19 @@ void handle_self_subject(struct request *r, const char *resource)
 		reply_json(r, 201, &out);
 		return;
 	}
-	if (!body->len || *body->data != '{') {
-		reply_status(r, 415, "UnsupportedMediaType", NULL,
-			"the body of the request was in an unknown format - accepted media types "
-			"include: application/json");
-		return;
-	}
-	if (kg_json_parse(&v, &r->arena, body->data, body->len, &err)) {
+	if (read_spec(&spec, r, resource, &err)) {
 		reply_error(r, &err);
 		return;
 	}
+	if (kg_is_null(&spec)) {
+		reply_status(r, 415, "UnsupportedMediaType", NULL,
+			"the body of the request was in an unknown format - accepted media types "
+			"include: application/json, application/vnd.kubernetes.protobuf");
+		return;
+	}
 	if (!strcmp(resource, "selfsubjectaccessreviews"))
-		answer_access(r, kg_get(&v, "spec"), &out);
+		answer_access(r, &spec, &out);
 	else
-		answer_rules(r, kg_get(&v, "spec"), &out);
+		answer_rules(r, &spec, &out);
 	reply_json(r, 201, &out);
 }
