@@ -3,10 +3,12 @@
  *   ready POD            the pod's containers become ready
  *   rollout              the Deployment web is all available
  *   delete KIND NS NAME  (KIND by name)
- *   event POD REASON     an Event about the pod */
+ *   event POD REASON     an Event about the pod
+ *   watchers N           waits until N watches are open */
 #include "testserver.h"
 
 #include <stdio.h>
+#include <time.h>
 
 static const struct kg_object *find(struct kg_snapshot *s, const char *kind, const char *name)
 {
@@ -69,6 +71,20 @@ static void event(struct test_server *s, const char *pod, const char *reason)
 	kg_snapshot_unref(now);
 }
 
+static void await_watchers(struct test_server *s, size_t n)
+{
+	struct timespec pause = {.tv_nsec = 5 * 1000000};
+	struct kg_api_stats stats;
+
+	for (int i = 0; i < 4000; i++) {
+		kg_api_stats(s->api, &stats);
+		if (stats.watchers >= n)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	abort();
+}
+
 static void command(struct test_server *s, char *line)
 {
 	char a[100] = "", b[100] = "", c[100] = "";
@@ -82,6 +98,8 @@ static void command(struct test_server *s, char *line)
 		test_delete(s, kg_kind_by_name(a)->id, b, c);
 	else if (sscanf(line, "event %99s %99s", a, b) == 2)
 		event(s, a, b);
+	else if (sscanf(line, "watchers %99s", a) == 1)
+		await_watchers(s, strtoul(a, NULL, 10));
 	else
 		abort();
 	test_commit(s);

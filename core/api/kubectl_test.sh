@@ -178,6 +178,7 @@ wait_pid=$!
 timeout 30 "$kubectl" rollout status deploy web >"$dir/rollout" 2>&1 &
 rollout_pid=$!
 until_line "Waiting for deployment" "$dir/rollout"
+tell watchers 3
 tell ready web-5d6f7c8b9-hjklm
 until_line "^web-5d6f7c8b9-hjklm *1/1 *Running" "$dir/watch"
 wait "$wait_pid"
@@ -187,13 +188,15 @@ wait "$rollout_pid"
 has "rollout status ends" "successfully rolled out" "$? $(cat "$dir/rollout")"
 timeout 30 "$kubectl" wait --for=delete pod/web-5d6f7c8b9-hjklm >"$dir/wait" 2>&1 &
 wait_pid=$!
+tell watchers 2
 tell delete pod default web-5d6f7c8b9-hjklm
 wait "$wait_pid"
-check "wait for deletion ends" "0" "$?"
+check "wait for deletion ends" "0 pod/web-5d6f7c8b9-hjklm condition met" "$? $(cat "$dir/wait")"
 : >"$dir/one"
 timeout 10 "$kubectl" get pod web-5d6f7c8b9-bcdfg -w >"$dir/one" 2>&1 &
 one_pid=$!
 until_line "^web-5d6f7c8b9-bcdfg" "$dir/one"
+tell watchers 2
 tell delete pod default web-5d6f7c8b9-bcdfg
 until_line "^web-5d6f7c8b9-bcdfg" "$dir/one"
 kill "$one_pid" 2>/dev/null
