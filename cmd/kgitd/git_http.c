@@ -35,6 +35,7 @@ struct child {
 	bool gzip, piece_taken;
 	z_stream z;
 	struct kg_buf pending; /* bytes for the child that are not written yet */
+	struct kg_buf head;    /* what goes before the child's output */
 };
 
 static atomic_size_t running;
@@ -48,6 +49,7 @@ static void child_unref(struct child *c)
 	kg_closep(&c->in);
 	kg_closep(&c->out);
 	kg_buf_release(&c->pending);
+	kg_buf_release(&c->head);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -242,6 +244,12 @@ static ssize_t read_out(struct kg_http_req *req, char *buf, size_t max, void *ct
 	ssize_t n;
 
 	(void)ctx;
+	if (c->head.len) {
+		n = (ssize_t)(c->head.len < max ? c->head.len : max);
+		memcpy(buf, c->head.data, (size_t)n);
+		kg_buf_remove(&c->head, 0, (size_t)n);
+		return n;
+	}
 	do
 		n = read(c->out, buf, max);
 	while (n < 0 && errno == EINTR);
@@ -342,6 +350,18 @@ static void handle_rpc(struct kg_http_req *req, void *ctx)
 	kg_http_stream(req, 200, type, read_out, NULL);
 }
 
+/* What git's own http-backend puts before an advertisement of protocol 0 and 1. */
+static void add_service_line(struct child *c, struct kg_http_req *req, const char *service)
+{
+	const char *protocol = kg_http_header(req, "Git-Protocol");
+	char line[80];
+
+	if (protocol && strstr(protocol, "version=2") && strcmp(service, "git-upload-pack") == 0)
+		return;
+	snprintf(line, sizeof(line), "# service=%s\n", service);
+	kg_buf_addf(&c->head, "%04zx%s0000", strlen(line) + 4, line);
+}
+
 static void handle_refs(struct kg_http_req *req, void *ctx)
 {
 	struct kg_error err;
@@ -354,6 +374,7 @@ static void handle_refs(struct kg_http_req *req, void *ctx)
 	}
 	kgd_exchange(req)->state = c;
 	post(c, close_in);
+	add_service_line(c, req, service_of(ctx));
 	snprintf(type, sizeof(type), "application/x-%s-advertisement", service_of(ctx));
 	kg_http_set_header(req, "Cache-Control", "no-cache");
 	kg_http_stream(req, 200, type, read_out, NULL);

@@ -174,6 +174,8 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 			argv[optind]);
 		return 3;
 	}
+	if (!strrchr(f->listen, ':'))
+		return bad_flag("listen", f->listen, "HOST:PORT") + 1;
 	if (!f->state) {
 		fputs("kgitd: --state DIR is needed; kgitd --help lists the flags\n", stderr);
 		return 3;
@@ -324,6 +326,8 @@ static int start_http(struct kgd_master *m, const struct flags *f, const char *c
 
 	if (rc < 0)
 		return rc;
+	/* With port 0 it is known only now. */
+	free(m->address);
 	m->address = advertised(f, kg_http_server_port(m->http));
 	return 0;
 }
@@ -347,6 +351,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 		return rc;
 	make_auth(m);
 	make_nodes(m, f);
+	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
 	rc = kgd_pushes_new(&m->pushes, m, err);
 	if (rc == 0)
