@@ -97,7 +97,10 @@ static int set_sysctls(struct kg_error *err)
 		{"/proc/sys/net/ipv4/ip_forward", "1"},
 		/* Replies to what a local process sent to 127.0.0.1:NODEPORT come in here. */
 		{"/proc/sys/net/ipv4/conf/" KG_BRIDGE_NAME "/route_localnet", "1"},
-		/* Pods are told to go through the gateway even where they share the bridge. */
+		/* Pods go through the gateway even where they share the bridge: no advice to the
+		 * contrary. A link's own setting counts only where that for all is off; it is on
+		 * for each of the others. */
+		{"/proc/sys/net/ipv4/conf/all/send_redirects", "0"},
 		{"/proc/sys/net/ipv4/conf/" KG_BRIDGE_NAME "/send_redirects", "0"},
 		{"/proc/sys/net/ipv4/conf/" KG_BRIDGE_NAME "/rp_filter", "2"},
 	};

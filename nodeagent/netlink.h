@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KG_ROUTE_PROTOCOL 186 /* what marks our routes in `ip route`: "proto 186" */
+#define KG_ROUTE_PROTOCOL 75 /* what marks our routes in `ip route`: "proto 75" */
 
 struct kg_cidr {
 	in_addr_t addr; /* as written, host bits kept */

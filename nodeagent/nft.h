@@ -1,0 +1,35 @@
+/*
+ * nfnetlink for the elements of kgit's table: libnftables reads back much of the ruleset before
+ * each change, this does not. Rules go through libnftables as text (kg_nft_run), elements through
+ * here. One thread at a time; calls block.
+ */
+#ifndef KG_NODEAGENT_NFT_H
+#define KG_NODEAGENT_NFT_H
+
+#include "nodeagent/services_plan.h"
+
+#define KG_NFT_TABLE "kgit"
+
+struct kg_nft;
+int kg_nft_open(struct kg_nft **out, struct kg_error *err);
+void kg_nft_close(struct kg_nft *nft);
+
+/* Text of nft's own language, one transaction. Any thread. */
+int kg_nft_run(const char *text, struct kg_error *err);
+/* One transaction: deletes, then adds. Fails whole; an element to be deleted must be there. */
+int kg_nft_change(struct kg_nft *nft, const struct kg_nft_elems *del,
+	const struct kg_nft_elems *add, struct kg_error *err);
+/* Appends every element of the table's sets, unsorted. KG_E_NOT_FOUND: there is no such table. */
+int kg_nft_dump(struct kg_nft_elems *out, struct kg_nft *nft, struct kg_error *err);
+/* A hash of the table's chains, sets and rules, whatever its elements; 0: there is no table. */
+int kg_nft_fingerprint(uint64_t *out, struct kg_nft *nft, struct kg_error *err);
+
+/* ---- changes by others ---- */
+struct kg_nft_monitor;
+int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err);
+int kg_nft_monitor_fd(const struct kg_nft_monitor *m);
+/* Reads what is there. True: another process changed kgit's table, or that cannot be told. */
+bool kg_nft_monitor_read(struct kg_nft_monitor *m);
+void kg_nft_monitor_close(struct kg_nft_monitor *m);
+
+#endif

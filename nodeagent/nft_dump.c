@@ -1,0 +1,159 @@
+/* Reading kgit's table back. */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "nft_private.h"
+#include "nodeagent/nft.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+static int dump(struct kg_nft *nft, unsigned type, unsigned table_attr, const char *set,
+	mnl_cb_t cb, void *ctx)
+{
+	char buf[256] = "";
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = ++nft->seq;
+	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	g->nfgen_family = NFPROTO_IPV4;
+	mnl_attr_put_strz(h, (uint16_t)table_attr, KG_NFT_TABLE);
+	if (set)
+		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
+	if (mnl_socket_sendto(nft->socket, h, h->nlmsg_len) < 0)
+		return -1;
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(nft->socket, nft->recv, sizeof(nft->recv));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		int rc = mnl_cb_run(nft->recv, (size_t)n, nft->seq,
+			mnl_socket_get_portid(nft->socket), cb, ctx);
+		if (rc <= MNL_CB_STOP)
+			return rc;
+	}
+}
+
+/* ---- elements ---- */
+
+struct elems_dump {
+	struct kg_nft_elems *out;
+	enum kg_nft_set set;
+};
+
+static const struct nlattr *find(const struct nlattr *nested, unsigned type)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nested)
+	{
+		if (mnl_attr_get_type(a) == type)
+			return a;
+	}
+	return NULL;
+}
+
+static void take(uint8_t *to, size_t max, const struct nlattr *value)
+{
+	size_t n = value ? mnl_attr_get_payload_len(value) : 0;
+
+	memcpy(to, value ? mnl_attr_get_payload(value) : "", n < max ? n : max);
+}
+
+static void take_elem(struct elems_dump *d, const struct nlattr *item)
+{
+	struct kg_nft_elem *e = kg_nft_elems_add(d->out, d->set);
+	const struct nlattr *key = find(item, NFTA_SET_ELEM_KEY);
+	const struct nlattr *data = find(item, NFTA_SET_ELEM_DATA);
+	const struct nlattr *verdict = data ? find(data, NFTA_DATA_VERDICT) : NULL;
+
+	if (key)
+		take(e->key, sizeof(e->key), find(key, NFTA_DATA_VALUE));
+	if (verdict)
+		take(e->data, sizeof(e->data) - 1, find(verdict, NFTA_VERDICT_CHAIN));
+	else if (data)
+		take(e->data, sizeof(e->data), find(data, NFTA_DATA_VALUE));
+}
+
+static int on_elems(const struct nlmsghdr *h, void *ctx)
+{
+	const struct nlattr *a, *item;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(item, a) take_elem(ctx, item);
+	}
+	return MNL_CB_OK;
+}
+
+int kg_nft_dump(struct kg_nft_elems *out, struct kg_nft *nft, struct kg_error *err)
+{
+	for (int set = 0; set < KG_SET_COUNT; set++) {
+		struct elems_dump d = {out, (enum kg_nft_set)set};
+
+		if (dump(nft, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, kg_nft_sets[set].name,
+			    on_elems, &d) < 0)
+			return kg_fail_errno(err, "nftables: read %s", kg_nft_sets[set].name);
+	}
+	return 0;
+}
+
+/* ---- the rest: only what does not change by itself ---- */
+
+struct hashing {
+	const uint64_t *attrs; /* bit set of the attributes that count */
+	uint64_t sum;
+};
+
+/* The kernel lists objects in the order in which they were made, rules in theirs. */
+static int on_object(const struct nlmsghdr *h, void *ctx)
+{
+	struct hashing *d = ctx;
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	const struct nlattr *a;
+	bool ours = false;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		unsigned type = mnl_attr_get_type(a);
+
+		if (type == 1) /* the table's name in all three kinds of objects */
+			ours = strcmp(mnl_attr_get_str(a), KG_NFT_TABLE) == 0;
+		if (type < 64 && (*d->attrs >> type & 1))
+			kg_buf_add(&text, a, a->nla_len);
+	}
+	if (ours)
+		d->sum = d->sum * 31 + kg_hash64(text.data, text.len);
+	return MNL_CB_OK;
+}
+
+#define BIT(n) ((uint64_t)1 << (n))
+
+int kg_nft_fingerprint(uint64_t *out, struct kg_nft *nft, struct kg_error *err)
+{
+	static const struct {
+		unsigned type;
+		uint64_t attrs;
+	} kinds[] = {
+		{NFT_MSG_GETCHAIN, BIT(NFTA_CHAIN_NAME) | BIT(NFTA_CHAIN_HOOK) |
+					   BIT(NFTA_CHAIN_POLICY) | BIT(NFTA_CHAIN_TYPE)},
+		{NFT_MSG_GETSET, BIT(NFTA_SET_NAME) | BIT(NFTA_SET_FLAGS) | BIT(NFTA_SET_KEY_LEN) |
+					 BIT(NFTA_SET_DATA_LEN)},
+		{NFT_MSG_GETRULE, BIT(NFTA_RULE_CHAIN) | BIT(NFTA_RULE_EXPRESSIONS)},
+	};
+	struct hashing d = {.sum = 0};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++) {
+		d.attrs = &kinds[i].attrs;
+		if (dump(nft, kinds[i].type, 1, NULL, on_object, &d) < 0 && errno != ENOENT)
+			return kg_fail_errno(err, "nftables: read the table");
+	}
+	*out = d.sum;
+	return 0;
+}

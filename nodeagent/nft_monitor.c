@@ -1,0 +1,115 @@
+/*
+ * Changes by others. Each transaction is told as its changes and, at its end, one NEWGEN message
+ * that names the process; our own are known by that.
+ */
+#include "base/mem.h"
+#include "nodeagent/nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct kg_nft_monitor {
+	struct mnl_socket *socket;
+	bool touched; /* by the transaction that is being told */
+	bool foreign;
+	char recv[32768];
+};
+
+int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int group = NFNLGRP_NFTABLES, size = 1 << 20;
+
+	if (!s)
+		return kg_fail_errno(err, "open an nfnetlink socket");
+	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
+		mnl_socket_setsockopt(s, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0) {
+		mnl_socket_close(s);
+		return kg_fail_errno(err, "listen to nftables' changes");
+	}
+	setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	struct kg_nft_monitor *m = kg_alloc(sizeof(*m));
+	m->socket = s;
+	*out = m;
+	return 0;
+}
+
+int kg_nft_monitor_fd(const struct kg_nft_monitor *m)
+{
+	return mnl_socket_get_fd(m->socket);
+}
+
+static pid_t who(const struct nlmsghdr *h)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID)
+			return (pid_t)ntohl(mnl_attr_get_u32(a));
+	}
+	return 0;
+}
+
+static bool names_our_table(const struct nlmsghdr *h)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a;
+
+	if (g->nfgen_family != NFPROTO_IPV4)
+		return false;
+	mnl_attr_for_each(a, h, sizeof(*g))
+	{
+		/* The first attribute of every kind of object is its table's name. */
+		if (mnl_attr_get_type(a) == 1)
+			return strcmp(mnl_attr_get_str(a), KG_NFT_TABLE) == 0;
+	}
+	return false;
+}
+
+static int on_event(const struct nlmsghdr *h, void *ctx)
+{
+	struct kg_nft_monitor *m = ctx;
+
+	if ((h->nlmsg_type & 0xFF) != NFT_MSG_NEWGEN) {
+		m->touched = m->touched || names_our_table(h);
+		return MNL_CB_OK;
+	}
+	if (m->touched && who(h) != getpid())
+		m->foreign = true;
+	m->touched = false;
+	return MNL_CB_OK;
+}
+
+bool kg_nft_monitor_read(struct kg_nft_monitor *m)
+{
+	m->foreign = false;
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(m->socket, m->recv, sizeof(m->recv));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == ENOBUFS) { /* some were lost */
+			m->foreign = true;
+			continue;
+		}
+		if (n < 0)
+			return m->foreign;
+		mnl_cb_run(m->recv, (size_t)n, 0, 0, on_event, m);
+	}
+}
+
+void kg_nft_monitor_close(struct kg_nft_monitor *m)
+{
+	if (!m)
+		return;
+	mnl_socket_close(m->socket);
+	free(m);
+}

@@ -1,0 +1,223 @@
+#include "nodeagent/services_plan.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "nodeagent/maglev.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static int protocol_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} known[] = {{"TCP", IPPROTO_TCP}, {"UDP", IPPROTO_UDP}, {"SCTP", IPPROTO_SCTP}};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(known); i++) {
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].number;
+	}
+	return -1;
+}
+
+static in_port_t port_of(const struct kg_value *v)
+{
+	int64_t port = kg_int(v, 0);
+
+	return port > 0 && port < 65536 ? htons((uint16_t)port) : 0;
+}
+
+/* "10.244.0.5:8080" */
+static bool parse_endpoint(struct kg_endpoint *out, const char *s)
+{
+	const char *colon = strrchr(s, ':');
+	char addr[INET_ADDRSTRLEN], *end;
+
+	if (!colon || (size_t)(colon - s) >= sizeof(addr))
+		return false;
+	memcpy(addr, s, (size_t)(colon - s));
+	addr[colon - s] = '\0';
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	if (*end || port == 0 || port > 65535)
+		return false;
+	out->port = htons((uint16_t)port);
+	return inet_pton(AF_INET, addr, &out->addr) == 1;
+}
+
+static int compare_endpoints(const void *a, const void *b)
+{
+	const struct kg_endpoint *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return ntohl(x->addr) < ntohl(y->addr) ? -1 : 1;
+	return ntohs(x->port) - ntohs(y->port);
+}
+
+static uint32_t parse_endpoints(struct kg_endpoint *out, const struct kg_value *list)
+{
+	uint32_t n = 0, unique = 0;
+
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		n += parse_endpoint(&out[n], kg_string(&list->items[i], ""));
+	if (n)
+		qsort(out, n, sizeof(*out), compare_endpoints);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i == 0 || compare_endpoints(&out[i], &out[unique - 1]) != 0)
+			out[unique++] = out[i];
+	}
+	return unique;
+}
+
+static bool parse_port(struct kg_service_port *out, const struct kg_value *v, in_addr_t addr,
+	struct kg_endpoint **space)
+{
+	int protocol = protocol_of(kg_string(kg_get(v, "protocol"), "TCP"));
+
+	out->addr = addr;
+	out->protocol = (uint8_t)protocol;
+	out->port = port_of(kg_get(v, "port"));
+	out->node_port = port_of(kg_get(v, "nodePort"));
+	if (protocol < 0 || !out->port)
+		return false;
+	out->endpoints = *space;
+	out->nendpoints = parse_endpoints(*space, kg_get(v, "endpoints"));
+	*space += out->nendpoints;
+	return true;
+}
+
+struct kg_service *kg_service_parse(const struct kg_value *v)
+{
+	const struct kg_value *ports = kg_get(v, "ports");
+	uint32_t nports = kg_len(ports);
+	size_t nendpoints = 0;
+	in_addr_t addr;
+
+	if (inet_pton(AF_INET, kg_string(kg_get(v, "clusterIP"), ""), &addr) != 1)
+		return NULL;
+	for (uint32_t i = 0; i < nports; i++)
+		nendpoints += kg_len(kg_get(&ports->items[i], "endpoints"));
+	size_t size = sizeof(struct kg_service) + nports * sizeof(struct kg_service_port);
+	struct kg_service *s = kg_alloc(size + nendpoints * sizeof(struct kg_endpoint));
+	struct kg_endpoint *space = (struct kg_endpoint *)((char *)s + size);
+	s->affinity = strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") == 0;
+	s->local = strcmp(kg_string(kg_get(v, "externalTrafficPolicy"), ""), "Local") == 0;
+	for (uint32_t i = 0; i < nports; i++)
+		s->nports += parse_port(&s->ports[s->nports], &ports->items[i], addr, &space);
+	return s;
+}
+
+/* ---- elements of a service ---- */
+
+static void put_protocol(uint8_t *p, uint8_t protocol)
+{
+	p[0] = protocol;
+}
+
+static void put_port(uint8_t *p, in_port_t port)
+{
+	memcpy(p, &port, 2);
+}
+
+static void put_addr(uint8_t *p, in_addr_t addr)
+{
+	memcpy(p, &addr, 4);
+}
+
+/* The key of a service port, without a slot: of a node port where it has one of its own. Returns
+ * its length. */
+static size_t put_key(uint8_t *key, const struct kg_service_port *port, bool node)
+{
+	size_t n = 0;
+
+	if (!node) {
+		put_addr(key, port->addr);
+		n = 4;
+	}
+	put_protocol(key + n, port->protocol);
+	put_port(key + n + 4, node ? port->node_port : port->port);
+	return n + 8;
+}
+
+static void name_chain(char chain[8], bool node, bool affinity, size_t size)
+{
+	KG_AUTOBUF struct kg_buf name = KG_BUF_INIT;
+
+	kg_buf_addf(&name, "%s%s%zu", node ? "n" : "c", affinity ? "a" : "", size);
+	memcpy(chain, name.data, name.len);
+}
+
+static void emit(struct kg_nft_elems *out, const struct kg_service_port *port, bool node,
+	bool affinity, const struct kg_endpoint *endpoints, size_t n)
+{
+	if (!n)
+		return;
+	if (n > KG_MAGLEV_MAX)
+		n = KG_MAGLEV_MAX;
+	size_t size = kg_maglev_size(n);
+	KG_AUTOFREE uint16_t *table = kg_alloc(size * sizeof(*table));
+	KG_AUTOFREE uint64_t *hashes = kg_alloc(n * sizeof(*hashes));
+	for (size_t i = 0; i < n; i++) {
+		uint8_t id[6];
+
+		put_addr(id, endpoints[i].addr);
+		put_port(id + 4, endpoints[i].port);
+		hashes[i] = kg_hash64(id, sizeof(id));
+	}
+	kg_maglev_fill(table, size, hashes, n);
+	struct kg_nft_elem *e = kg_nft_elems_add(out, node ? KG_SET_NODEPORTS : KG_SET_SERVICES);
+	put_key(e->key, port, node);
+	name_chain(e->chain, node, affinity, size);
+	for (uint32_t slot = 0; slot < size; slot++) {
+		const struct kg_endpoint *to = &endpoints[table[slot]];
+
+		e = kg_nft_elems_add(out, node ? KG_SET_NODESLOTS : KG_SET_SLOTS);
+		size_t at = put_key(e->key, port, node);
+		memcpy(e->key + at, &slot, sizeof(slot));
+		put_addr(e->data, to->addr);
+		put_port(e->data + 4, to->port);
+	}
+}
+
+static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
+	const struct kg_service_port *port, const struct kg_services_config *config)
+{
+	size_t n = 0;
+
+	if (!s->local) {
+		emit(out, port, true, s->affinity, port->endpoints, port->nendpoints);
+		return;
+	}
+	KG_AUTOFREE struct kg_endpoint *local = kg_alloc((port->nendpoints + 1) * sizeof(*local));
+	for (uint32_t i = 0; i < port->nendpoints; i++) {
+		in_addr_t addr = port->endpoints[i].addr;
+
+		if (addr == config->node || kg_cidr_has(&config->pods, addr))
+			local[n++] = port->endpoints[i];
+	}
+	emit(out, port, true, s->affinity, local, n);
+}
+
+void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *s,
+	const struct kg_services_config *config)
+{
+	for (uint32_t i = 0; s && i < s->nports; i++) {
+		const struct kg_service_port *port = &s->ports[i];
+
+		emit(out, port, false, s->affinity, port->endpoints, port->nendpoints);
+		if (port->node_port)
+			emit_node_port(out, s, port, config);
+	}
+}
+
+void kg_services_node_elements(struct kg_nft_elems *out, const struct kg_services_config *config)
+{
+	uint32_t first = ntohl(config->pods.addr & kg_cidr_mask(config->pods.prefix));
+	uint32_t count = (uint32_t)1 << (32 - config->pods.prefix);
+
+	for (uint32_t i = 2; i + 1 < count; i++) { /* without network, gateway and broadcast */
+		struct kg_nft_elem *e = kg_nft_elems_add(out, KG_SET_HAIRPIN);
+
+		put_addr(e->key, htonl(first + i));
+		put_addr(e->key + 4, htonl(first + i));
+	}
+}

@@ -1,0 +1,96 @@
+/*
+ * What the services of a view mean to the packet filter: elements of five sets of the table
+ * `ip kgit`, and the rules that look them up. Pure; services.c does it.
+ *
+ *   services   (address . protocol . port)         -> goto the chain of its table's size
+ *   nodeports  (protocol . port)                   -> likewise
+ *   slots      (address . protocol . port . slot)  -> (endpoint address . port)
+ *   nodeslots  (protocol . port . slot)            -> likewise
+ *   hairpin    (address . the same address)           of the node's own pods
+ *
+ * The chains differ in the number of slots and in what picks the slot: chance, or, with session
+ * affinity, a hash of the client's address. A service without endpoints has no elements: what is
+ * still addressed to the service range behind the translation is rejected.
+ */
+#ifndef KG_NODEAGENT_SERVICES_PLAN_H
+#define KG_NODEAGENT_SERVICES_PLAN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "nodeagent/netlink.h"
+#include "value/value.h"
+
+enum kg_nft_set {
+	KG_SET_SERVICES,
+	KG_SET_NODEPORTS,
+	KG_SET_SLOTS,
+	KG_SET_NODESLOTS,
+	KG_SET_HAIRPIN,
+	KG_SET_COUNT,
+};
+extern const struct kg_nft_set_info {
+	const char *name;
+	uint8_t key_len, data_len; /* data_len 0: none (a set), or a verdict */
+	bool verdict;
+} kg_nft_sets[KG_SET_COUNT];
+
+/* Key and data as the kernel has them: fields in network order, each padded to four bytes, the
+ * slot number in the host's order. A verdict is the chain's name. Unused bytes are zero. */
+struct kg_nft_elem {
+	uint8_t set; /* enum kg_nft_set */
+	uint8_t key[16];
+	union {
+		uint8_t data[8];
+		char chain[8];
+	};
+};
+struct kg_nft_elems {
+	struct kg_nft_elem *items;
+	size_t n, cap;
+};
+void kg_nft_elems_release(struct kg_nft_elems *e);
+struct kg_nft_elem *kg_nft_elems_add(struct kg_nft_elems *e, enum kg_nft_set set);
+/* By set and key; of equal keys only the first stays. */
+void kg_nft_elems_sort(struct kg_nft_elems *e);
+/* Sorted both: what is to be deleted and added (appended, an element of another value in both). */
+void kg_nft_elems_diff(struct kg_nft_elems *del, struct kg_nft_elems *add,
+	const struct kg_nft_elems *have, const struct kg_nft_elems *want);
+void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e); /* a line, for people */
+
+struct kg_endpoint {
+	in_addr_t addr;
+	in_port_t port; /* both in network order */
+};
+struct kg_service_port {
+	in_addr_t addr;
+	uint8_t protocol;          /* IPPROTO_TCP, ... */
+	in_port_t port, node_port; /* network order; node_port 0: none */
+	uint32_t nendpoints;
+	struct kg_endpoint *endpoints; /* sorted, unique */
+};
+/* A service in few bytes; one heap block. */
+struct kg_service {
+	bool affinity, local; /* sessionAffinity: ClientIP; externalTrafficPolicy: Local */
+	uint32_t nports;
+	struct kg_service_port ports[];
+};
+/* From services/NS/NAME.yaml of a view. What cannot be understood (an address that is none) is
+ * left out: the master has validated it. NULL for a headless one. */
+struct kg_service *kg_service_parse(const struct kg_value *v);
+
+struct kg_services_config {
+	struct kg_cidr pods; /* this node's */
+	struct kg_cidr cluster, services;
+	in_addr_t node;
+};
+/* Appends the elements of one service (NULL: none). */
+void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *service,
+	const struct kg_services_config *config);
+/* Appends those of the node itself: hairpin. */
+void kg_services_node_elements(struct kg_nft_elems *out, const struct kg_services_config *config);
+
+/* The table's rules as nft text, one transaction: replaces the rules and keeps the elements, or,
+ * with fresh, replaces the whole table. */
+void kg_services_rules(struct kg_buf *out, const struct kg_services_config *config, bool fresh);
+
+#endif

@@ -1,0 +1,111 @@
+/* The rules, as nft text: their number does not depend on that of the services. */
+#include "nodeagent/bridge.h"
+#include "nodeagent/maglev.h"
+#include "nodeagent/services_plan.h"
+
+#include <arpa/inet.h>
+
+#define NODE_PORTS "30000-32767"
+
+static const char sets[] =
+	"	map services { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+	"	map nodeports { type inet_proto . inet_service : verdict; }\n"
+	"	map slots { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536"
+	" : ip daddr . th dport; }\n"
+	"	map nodeslots { typeof meta l4proto . th dport . numgen random mod 65536"
+	" : ip daddr . th dport; }\n"
+	"	set hairpin { type ipv4_addr . ipv4_addr; }\n";
+
+static void add_cidr(struct kg_buf *out, const struct kg_cidr *c)
+{
+	char text[INET_ADDRSTRLEN];
+	in_addr_t addr = c->addr & kg_cidr_mask(c->prefix);
+
+	inet_ntop(AF_INET, &addr, text, sizeof(text));
+	kg_buf_addf(out, "%s/%u", text, c->prefix);
+}
+
+/* Text with %s..., where @p, @c and @s stand for the three ranges. */
+static void add_rules(struct kg_buf *out, const struct kg_services_config *c, const char *text)
+{
+	for (; *text; text++) {
+		if (*text != '@' || !(text[1] == 'P' || text[1] == 'C' || text[1] == 'S')) {
+			kg_buf_addc(out, *text);
+			continue;
+		}
+		text++;
+		add_cidr(out, *text == 'P' ? &c->pods : *text == 'C' ? &c->cluster : &c->services);
+	}
+}
+
+/* One chain a table size and a way to pick the slot. */
+static void add_slot_chain(struct kg_buf *out, bool node, bool affinity, size_t size)
+{
+	kg_buf_addf(out, "	chain %s%s%zu {\n", node ? "n" : "c", affinity ? "a" : "", size);
+	kg_buf_addf(out, "		dnat ip to %smeta l4proto . th dport . ",
+		node ? "" : "ip daddr . ");
+	if (affinity)
+		kg_buf_addf(out, "jhash ip saddr mod %zu seed 0x6b676974", size);
+	else
+		kg_buf_addf(out, "numgen random mod %zu", size);
+	kg_buf_addf(out, " map @%s\n	}\n", node ? "nodeslots" : "slots");
+}
+
+static const char base_chains[] =
+	/* 127.0.0.1:NODEPORT needs route_localnet; nobody on the wire may use it. */
+	"	chain raw {\n"
+	"		type filter hook prerouting priority raw\n"
+	"		iifname != \"lo\" ip daddr 127.0.0.0/8 drop\n"
+	"		iifname != \"lo\" ip saddr 127.0.0.0/8 drop\n"
+	"	}\n"
+	"	chain translate {\n"
+	"		ip daddr @S ip daddr . meta l4proto . th dport vmap @services\n"
+	"		fib daddr type local meta l4proto . th dport vmap @nodeports\n"
+	"	}\n"
+	"	chain prerouting {\n"
+	"		type nat hook prerouting priority dstnat\n"
+	"		jump translate\n"
+	"	}\n"
+	"	chain output {\n"
+	"		type nat hook output priority -100\n"
+	"		jump translate\n"
+	"	}\n"
+	"	chain nodeport_source {\n"
+	"		ip saddr 127.0.0.0/8 masquerade\n"
+	"		ip daddr != @P masquerade\n"
+	"	}\n"
+	"	chain postrouting {\n"
+	"		type nat hook postrouting priority srcnat\n"
+	/* A pod that reached itself through a service must not see its own address. */
+	"		ct status dnat ip saddr . ip daddr @hairpin masquerade\n"
+	/* What came by a node port must come back through this node. */
+	"		ct status dnat ct original ip daddr != @S meta l4proto { tcp, udp, sctp }"
+	" ct original proto-dst " NODE_PORTS " jump nodeport_source\n"
+	"		ip saddr @P ip daddr != @C oifname != \"" KG_BRIDGE_NAME "\" masquerade\n"
+	"	}\n"
+	/* What nobody translated has no endpoint, or is no service. TCP is reset, because ICMP
+	 * answers are limited to about one a second. */
+	"	chain forward {\n"
+	"		type filter hook forward priority filter\n"
+	"		ip daddr @S meta l4proto tcp reject with tcp reset\n"
+	"		ip daddr @S reject\n"
+	"	}\n"
+	"	chain local {\n"
+	"		type filter hook output priority filter\n"
+	"		ip daddr @S meta l4proto tcp reject with tcp reset\n"
+	"		ip daddr @S reject\n"
+	"	}\n";
+
+void kg_services_rules(struct kg_buf *out, const struct kg_services_config *config, bool fresh)
+{
+	kg_buf_adds(out, "table ip kgit\n");
+	kg_buf_adds(out, fresh ? "delete table ip kgit\n" : "flush table ip kgit\n");
+	kg_buf_adds(out, "table ip kgit {\n");
+	kg_buf_adds(out, sets);
+	for (size_t size = KG_MAGLEV_MIN; size <= KG_MAGLEV_MAX; size *= 2) {
+		for (int kind = 0; kind < 4; kind++)
+			add_slot_chain(out, kind & 1, kind & 2, size);
+	}
+	add_rules(out, config, base_chains);
+	kg_buf_adds(out, "}\n");
+}
