@@ -1,0 +1,122 @@
+#include "store/pack.h"
+#include "store/test_support.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Sizes around every border: of the size header, of a stored block, of what is stored at all. */
+static const size_t sizes[] = {
+	0, 1, 15, 16, 31, 32, 33, 2047, 2048, 65534, 65535, 65536, 65537, 131070, 131071, 300000};
+
+static void fill(struct kg_buf *b, size_t n, bool noise)
+{
+	uint64_t x = n + 1;
+
+	kg_buf_clear(b);
+	kg_buf_reserve(b, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		kg_buf_addc(b, noise ? (char)(x >> 56) : "apiVersion: v1\n"[i % 15]);
+	}
+}
+
+static void save(const char *dir, const char *name, const struct kg_buf *b)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
+	struct kg_error err = {0};
+
+	assert_int_equal(kg_file_replace(path, b->data, b->len, 0644, &err), 0);
+}
+
+static void check_index_same(const char *dir, const struct kg_buf *index)
+{
+	struct kg_buf theirs KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_error err = {0};
+	char *path KG_AUTOFREE = kg_asprintf("%s/git.idx", dir);
+
+	assert_int_equal(kg_file_read(&theirs, path, 1 << 26, &err), 0);
+	assert_int_equal(theirs.len, index->len);
+	assert_memory_equal(theirs.data, index->data, index->len);
+}
+
+/* git makes the very same index of our pack, and verifies both. */
+static void test_git_agrees(void **state)
+{
+	char *dir = test_dir();
+	struct kg_pack *p = kg_pack_new();
+	struct kg_buf b KG_AUTOBUF = KG_BUF_INIT;
+	const struct kg_buf *pack, *index;
+	unsigned char id[20], id2[20];
+
+	(void)state;
+	assert_int_equal(TEST_GIT(NULL, dir, "init", "-q", "--bare", "."), 0);
+	for (int round = 0; round < 3; round++) {
+		kg_pack_clear(p);
+		for (size_t i = 0; i < KG_ARRAY_LEN(sizes); i++) {
+			fill(&b, sizes[i], round == 1);
+			kg_pack_add(p, KG_PACK_BLOB, kg_buf_str(&b), b.len, id);
+			/* Twice is once. */
+			kg_pack_add(p, KG_PACK_BLOB, kg_buf_str(&b), b.len, id2);
+			assert_memory_equal(id, id2, 20);
+			kg_git_oid(id2, "blob", kg_buf_str(&b), b.len);
+			assert_memory_equal(id, id2, 20);
+		}
+		for (int i = 0; round == 2 && i < 5000; i++) {
+			kg_buf_clear(&b);
+			kg_buf_addf(&b, "100644 f%d%c", i, 0);
+			kg_buf_add(&b, id, 20);
+			kg_pack_add(p, KG_PACK_TREE, b.data, b.len, id2);
+		}
+		assert_int_equal(kg_pack_count(p), KG_ARRAY_LEN(sizes) + (round == 2 ? 5000 : 0));
+		kg_pack_finish(p, &pack, &index, id);
+		save(dir, "ours.pack", pack);
+		save(dir, "ours.idx", index);
+		char *ours KG_AUTOFREE = kg_asprintf("%s/ours.pack", dir);
+		char *ours_idx KG_AUTOFREE = kg_asprintf("%s/ours.idx", dir);
+		char *git_idx KG_AUTOFREE = kg_asprintf("%s/git.idx", dir);
+		assert_int_equal(
+			TEST_GIT(NULL, dir, "index-pack", "--strict", "-o", git_idx, ours), 0);
+		check_index_same(dir, index);
+		assert_int_equal(TEST_GIT(NULL, dir, "verify-pack", ours_idx), 0);
+	}
+	kg_pack_free(p);
+	test_dir_remove(dir);
+}
+
+static void test_empty(void **state)
+{
+	char *dir = test_dir();
+	struct kg_pack *p = kg_pack_new();
+	const struct kg_buf *pack, *index;
+	unsigned char id[20];
+
+	(void)state;
+	assert_int_equal(TEST_GIT(NULL, dir, "init", "-q", "--bare", "."), 0);
+	kg_pack_finish(p, &pack, &index, id);
+	save(dir, "ours.pack", pack);
+	save(dir, "ours.idx", index);
+	char *ours_idx KG_AUTOFREE = kg_asprintf("%s/ours.idx", dir);
+	assert_int_equal(TEST_GIT(NULL, dir, "verify-pack", ours_idx), 0);
+	kg_pack_free(p);
+	test_dir_remove(dir);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_git_agrees),
+		cmocka_unit_test(test_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
