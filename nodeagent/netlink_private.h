@@ -5,13 +5,14 @@
 #include "nodeagent/netlink.h"
 
 #include <libmnl/libmnl.h>
+#include <stdalign.h>
 
 struct kg_netlink {
 	struct mnl_socket *socket;
 	unsigned seq;
 	unsigned port;
-	char buf[16384];  /* the request */
-	char recv[32768]; /* answers */
+	alignas(8) char buf[16384];  /* the request */
+	alignas(8) char recv[32768]; /* answers */
 };
 
 /* Begins a request in nl->buf. */

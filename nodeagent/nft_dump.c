@@ -6,12 +6,13 @@
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdalign.h>
 #include <string.h>
 
 static int dump(struct kg_nft *nft, unsigned type, unsigned table_attr, const char *set,
 	mnl_cb_t cb, void *ctx)
 {
-	char buf[256] = "";
+	alignas(8) char buf[256] = "";
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
 	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);

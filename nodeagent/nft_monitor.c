@@ -11,6 +11,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@ struct kg_nft_monitor {
 	struct mnl_socket *socket;
 	bool touched; /* by the transaction that is being told */
 	bool foreign;
-	char recv[32768];
+	alignas(8) char recv[32768];
 };
 
 int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err)

@@ -8,12 +8,13 @@
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdalign.h>
 
 struct kg_nft {
 	struct mnl_socket *socket;
 	unsigned seq;
 	struct kg_buf batch;
-	char recv[32768];
+	alignas(8) char recv[32768];
 };
 
 #endif
