@@ -1,0 +1,368 @@
+/* Snapshots, txns, the persistent map below them, and records. */
+#include "kinds/record.h"
+#include "kinds/snapshot.h"
+#include "value/yaml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CLUSTER "11111111-2222-3333-4444-555555555555"
+
+static struct kg_object *make(
+	enum kg_kind_id kind, const char *ns, const char *name, const char *yaml)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	assert_int_equal(kg_yaml_load(&v, &a, yaml, strlen(yaml), &err), 0);
+	struct kg_object_spec spec = {.kind = &kg_kinds[kind], .ns = ns, .name = name, .value = &v};
+	return kg_object_new(&spec);
+}
+
+static struct kg_snapshot *commit(struct kg_txn *txn, struct kg_changes *changes)
+{
+	struct kg_snapshot *next;
+
+	kg_txn_finish(txn, &next, changes);
+	return next;
+}
+
+/* ---- pmap ---- */
+
+static void pmap_matches_a_sorted_array(void **state)
+{
+	static char keys[500][8];
+	static bool in[500];
+	struct kg_pmap map, old;
+	unsigned seed = 7;
+	size_t count = 0;
+
+	(void)state;
+	kg_pmap_init(&map, NULL);
+	for (size_t i = 0; i < KG_ARRAY_LEN(keys); i++)
+		snprintf(keys[i], sizeof(keys[i]), "k%04zu", i);
+	for (int step = 0; step < 20000; step++) {
+		seed = seed * 1103515245 + 12345;
+		size_t i = (seed >> 8) % KG_ARRAY_LEN(keys);
+
+		/* An older version must not see what comes after it. */
+		kg_pmap_copy(&old, &map);
+		size_t before = old.count;
+		if (in[i]) {
+			assert_true(kg_pmap_remove(&map, keys[i]));
+			assert_non_null(kg_pmap_get(&old, keys[i]));
+		} else {
+			kg_pmap_put(&map, keys[i], keys[i]);
+			assert_null(kg_pmap_get(&old, keys[i]));
+		}
+		count += in[i] ? (size_t)-1 : 1;
+		in[i] = !in[i];
+		assert_int_equal(old.count, before);
+		kg_pmap_release(&old);
+	}
+	assert_int_equal(map.count, count);
+	struct kg_piter it;
+	const char *key, *value;
+	kg_piter_init(&it, &map, "", NULL);
+	for (size_t i = 0; i < KG_ARRAY_LEN(keys); i++) {
+		if (!in[i])
+			continue;
+		value = kg_piter_next(&it, &key);
+		assert_string_equal(value, keys[i]);
+		assert_string_equal(key, keys[i]);
+	}
+	assert_null(kg_piter_next(&it, NULL));
+	assert_false(kg_pmap_remove(&map, "nothing"));
+	kg_pmap_release(&map);
+}
+
+static void pmap_iterates_prefixes(void **state)
+{
+	static const char *const keys[] = {"a/1", "a/2", "a/3", "ab/1", "b/1"};
+	struct kg_pmap map;
+	struct kg_piter it;
+
+	(void)state;
+	kg_pmap_init(&map, NULL);
+	for (size_t i = 0; i < KG_ARRAY_LEN(keys); i++)
+		kg_pmap_put(&map, keys[i], (void *)(uintptr_t)keys[i]);
+	kg_piter_init(&it, &map, "a/", "a/2");
+	assert_string_equal(kg_piter_next(&it, NULL), "a/2");
+	assert_string_equal(kg_piter_next(&it, NULL), "a/3");
+	assert_null(kg_piter_next(&it, NULL));
+	kg_piter_init(&it, &map, "c", NULL);
+	assert_null(kg_piter_next(&it, NULL));
+	kg_pmap_release(&map);
+}
+
+/* ---- txns ---- */
+
+static const char cm_1[] = "data: {a: one}\n", cm_2[] = "data: {a: two}\n";
+
+static void txn_has_net_changes(void **state)
+{
+	struct kg_snapshot *s0 = kg_snapshot_new(CLUSTER), *s1, *s2;
+	struct kg_changes c;
+
+	(void)state;
+	struct kg_txn *txn = kg_txn_new(s0);
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "b", cm_1)));
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "a", cm_1)));
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "gone", cm_1)));
+	assert_true(kg_txn_delete(txn, KG_KIND_CONFIGMAP, "default", "gone"));
+	assert_false(kg_txn_delete(txn, KG_KIND_CONFIGMAP, "default", "never"));
+	s1 = commit(txn, &c);
+	assert_int_equal(s1->revision, 1);
+	assert_int_equal(c.len, 2);
+	assert_string_equal(c.items[0].after->name, "a");
+	assert_int_equal(c.items[0].after->revision, 1);
+	assert_null(c.items[0].before);
+	kg_changes_release(&c);
+
+	txn = kg_txn_new(s1);
+	assert_false(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "a", cm_1)));
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "a", cm_2)));
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "a", cm_1)));
+	assert_true(kg_txn_put(txn, make(KG_KIND_CONFIGMAP, "default", "b", cm_2)));
+	s2 = commit(txn, &c);
+	assert_int_equal(c.len, 1);
+	assert_string_equal(c.items[0].after->name, "b");
+	assert_int_equal(c.items[0].after->revision, 2);
+	assert_int_equal(kg_snapshot_get(s2, KG_KIND_CONFIGMAP, "default", "a")->revision, 1);
+	/* The older snapshot is as it was. */
+	assert_string_equal(
+		kg_string(kg_at(kg_obj(kg_snapshot_get(s1, KG_KIND_CONFIGMAP, "default", "b")),
+				  "data.a"),
+			""),
+		"one");
+	kg_changes_release(&c);
+	kg_snapshot_unref(s0);
+	kg_snapshot_unref(s1);
+	kg_snapshot_unref(s2);
+}
+
+static void a_moved_definition_is_quiet(void **state)
+{
+	struct kg_snapshot *s0 = kg_snapshot_new(CLUSTER), *s1, *s2;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = kg_v_obj(&a, "data", kg_v_null(), (char *)NULL);
+	struct kg_object_spec spec = {.kind = &kg_kinds[KG_KIND_CONFIGMAP],
+		.ns = "default",
+		.name = "a",
+		.value = &v,
+		.source = "one.yaml"};
+	struct kg_changes c;
+
+	(void)state;
+	struct kg_txn *txn = kg_txn_new(s0);
+	kg_txn_put(txn, kg_object_new(&spec));
+	s1 = commit(txn, &c);
+	kg_changes_release(&c);
+	txn = kg_txn_new(s1);
+	spec.source = "two.yaml";
+	kg_txn_put(txn, kg_object_new(&spec));
+	s2 = commit(txn, &c);
+	assert_int_equal(c.len, 1);
+	assert_true(c.items[0].quiet);
+	assert_int_equal(c.items[0].after->revision, 1);
+	kg_changes_release(&c);
+	struct kg_object_iter it;
+	kg_iter_index(&it, s2, KG_INDEX_SOURCE, "two.yaml");
+	assert_non_null(kg_iter_next(&it));
+	kg_iter_release(&it);
+	kg_iter_index(&it, s2, KG_INDEX_SOURCE, "one.yaml");
+	assert_null(kg_iter_next(&it));
+	kg_iter_release(&it);
+	kg_snapshot_unref(s0);
+	kg_snapshot_unref(s1);
+	kg_snapshot_unref(s2);
+}
+
+static size_t on_node(const struct kg_snapshot *s, const char *node)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	size_t n = 0;
+
+	kg_iter_index(&it, s, KG_INDEX_NODE, node);
+	while (kg_iter_next(&it))
+		n++;
+	return n;
+}
+
+static void indexes_follow_objects(void **state)
+{
+	struct kg_snapshot *s0 = kg_snapshot_new(CLUSTER), *s1;
+	struct kg_changes c;
+
+	(void)state;
+	struct kg_txn *txn = kg_txn_new(s0);
+	kg_txn_put(txn, make(KG_KIND_POD, "x", "p1", "spec: {nodeName: n1}\n"));
+	kg_txn_put(txn, make(KG_KIND_POD, "x", "p2", "spec: {nodeName: n1}\n"));
+	kg_txn_put(txn, make(KG_KIND_POD, "x", "p3", "spec: {nodeName: n10}\n"));
+	assert_int_equal(on_node(kg_txn_snapshot(txn), "n1"), 2);
+	kg_txn_put(txn, make(KG_KIND_POD, "x", "p1", "spec: {nodeName: n2}\n"));
+	kg_txn_delete(txn, KG_KIND_POD, "x", "p3");
+	s1 = commit(txn, &c);
+	assert_int_equal(on_node(s1, "n1"), 1);
+	assert_int_equal(on_node(s1, "n2"), 1);
+	assert_int_equal(on_node(s1, "n10"), 0);
+	kg_changes_release(&c);
+	kg_snapshot_unref(s0);
+	kg_snapshot_unref(s1);
+}
+
+static void selectors(void **state)
+{
+	static const struct {
+		const char *selector, *labels;
+		bool matches;
+	} cases[] = {
+		{"{}", "{a: b}", true},
+		{"{matchLabels: {a: b}}", "{a: b, c: d}", true},
+		{"{matchLabels: {a: x}}", "{a: b}", false},
+		{"{matchExpressions: [{key: a, operator: In, values: [b, c]}]}", "{a: c}", true},
+		{"{matchExpressions: [{key: a, operator: NotIn, values: [b]}]}", "{}", true},
+		{"{matchExpressions: [{key: a, operator: Exists}]}", "{}", false},
+		{"{matchExpressions: [{key: a, operator: DoesNotExist}]}", "{}", true},
+		{"{matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}",
+			"{a: b}", false},
+	};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_error err;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_value s, l;
+		assert_int_equal(
+			kg_yaml_load(&s, &a, cases[i].selector, strlen(cases[i].selector), &err),
+			0);
+		assert_int_equal(
+			kg_yaml_load(&l, &a, cases[i].labels, strlen(cases[i].labels), &err), 0);
+		if (kg_selector_matches(&s, &l) != cases[i].matches)
+			fail_msg("%s against %s", cases[i].selector, cases[i].labels);
+	}
+	assert_false(kg_selector_matches(&kg_null, &kg_null));
+}
+
+/* ---- records ---- */
+
+static void assert_same_object(const struct kg_object *a, const struct kg_object *b)
+{
+	assert_true(kg_equal(kg_obj(a), kg_obj(b)));
+	assert_int_equal(a->revision, b->revision);
+	assert_string_equal(a->key, b->key);
+	assert_string_equal(a->template_id, b->template_id);
+}
+
+/* Splits obj into its records and joins them again. */
+static void round_trip(struct kg_object *obj, uint64_t decided_at, uint64_t observed_at)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf decided KG_AUTOBUF = KG_BUF_INIT, observed KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_record d, o;
+	struct kg_error err;
+	bool is_observed = kg_record_is_observed(obj);
+
+	kg_record_decided(&decided, obj, decided_at);
+	assert_int_equal(kg_record_parse(&d, &a, decided.data, decided.len, &err), 0);
+	if (is_observed) {
+		assert_null(strstr(decided.data, "status:"));
+		kg_record_observed(&observed, obj, observed_at);
+		assert_int_equal(kg_record_parse(&o, &a, observed.data, observed.len, &err), 0);
+	}
+	struct kg_object *back = kg_record_join(
+		obj->kind, obj->ns, obj->name, obj->base, &d, is_observed ? &o : NULL);
+	obj->revision = is_observed && observed_at > decided_at ? observed_at : decided_at;
+	assert_same_object(obj, back);
+	kg_object_unref(back);
+}
+
+static const char template_yaml[] = "metadata: {labels: {app: web}}\n"
+				    "spec:\n"
+				    "  containers: [{name: c, image: i}]\n"
+				    "  restartPolicy: Always\n";
+
+static void records_round_trip(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_kind *pod = &kg_kinds[KG_KIND_POD];
+	struct kg_value t;
+	struct kg_error err;
+	char id[24];
+
+	(void)state;
+	assert_int_equal(kg_yaml_load(&t, &a, template_yaml, strlen(template_yaml), &err), 0);
+	struct kg_doc *doc = kg_doc_new(&t, NULL, 0);
+	struct kg_doc *base = kg_template_expand(pod, doc);
+	kg_template_id(id, &t);
+	struct kg_value v = kg_with(&a, kg_doc_value(base), "metadata.name", kg_v_lit("p"));
+	v = kg_with(&a, &v, "spec.nodeName", kg_v_lit("n1"));
+	v = kg_with(&a, &v, "status.phase", kg_v_lit("Running"));
+	struct kg_object_spec spec = {.kind = pod,
+		.ns = "default",
+		.name = "p",
+		.value = &v,
+		.base = base,
+		.template_id = id};
+	struct kg_object *obj = kg_object_new(&spec);
+	round_trip(obj, 3, 9);
+	round_trip(obj, 9, 3);
+
+	/* What the template holds is not written again. */
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	kg_record_decided(&text, obj, 1);
+	assert_null(strstr(text.data, "containers"));
+	struct kg_value back = kg_template_of(&a, obj);
+	assert_true(kg_equal(&back, &t));
+
+	struct kg_object *unbound = make(KG_KIND_POD, "default", "q", "status: {phase: Pending}\n");
+	assert_false(kg_record_is_observed(unbound));
+	round_trip(unbound, 4, 0);
+
+	struct kg_value moved = kg_with(&a, &v, "status.phase", kg_v_lit("Failed"));
+	struct kg_object *later = kg_object_with(obj, &moved);
+	assert_true(kg_record_decided_equal(obj, later));
+	assert_false(kg_record_observed_equal(obj, later));
+	kg_object_unref(later);
+	kg_object_unref(unbound);
+	kg_object_unref(obj);
+	kg_doc_unref(base);
+	kg_doc_unref(doc);
+}
+
+static void json_has_the_revision_in_its_place(void **state)
+{
+	struct kg_object *obj = make(
+		KG_KIND_CONFIGMAP, "default", "a", "metadata: {name: a, uid: u}\ndata: {k: v}\n");
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+	(void)state;
+	obj->revision = 42;
+	kg_object_write_json(&out, obj);
+	assert_string_equal(out.data, "{\"data\":{\"k\":\"v\"},\"metadata\":{\"name\":\"a\","
+				      "\"resourceVersion\":\"42\",\"uid\":\"u\"}}");
+	kg_object_unref(obj);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pmap_matches_a_sorted_array),
+		cmocka_unit_test(pmap_iterates_prefixes),
+		cmocka_unit_test(txn_has_net_changes),
+		cmocka_unit_test(a_moved_definition_is_quiet),
+		cmocka_unit_test(indexes_follow_objects),
+		cmocka_unit_test(selectors),
+		cmocka_unit_test(records_round_trip),
+		cmocka_unit_test(json_has_the_revision_in_its_place),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
