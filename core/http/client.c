@@ -291,13 +291,14 @@ static enum kg_code code_of(int status, const char *reason)
 #undef KG_CODE_HTTP
 	};
 	enum kg_code found = status >= 500 ? KG_E_UNAVAILABLE : KG_E_BAD_REQUEST;
+	bool exact = false;
 
-	for (size_t i = KG_ARRAY_LEN(codes); i-- > 0;) {
-		if (codes[i].http != status)
+	for (size_t i = 0; i < KG_ARRAY_LEN(codes); i++) {
+		bool same = strcmp(kg_code_reason(codes[i].code), reason) == 0;
+		if (codes[i].http != status || (exact && !same))
 			continue;
 		found = codes[i].code;
-		if (strcmp(kg_code_reason(found), reason) == 0)
-			break;
+		exact = same;
 	}
 	return found;
 }

@@ -374,6 +374,11 @@ struct kg_http_client *client_new(const char *cert, const char *key)
 
 void raw_open(struct raw *r, const char *cert, const char *key)
 {
+	raw_open_resuming(r, cert, key, NULL);
+}
+
+void raw_open_resuming(struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data)
+{
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)kg_http_server_port(fx.server)),
@@ -392,6 +397,8 @@ void raw_open(struct raw *r, const char *cert, const char *key)
 	}
 	gnutls_init(&r->session, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL);
 	gnutls_set_default_priority(r->session);
+	if (data)
+		assert_int_equal(gnutls_session_set_data(r->session, data->data, data->size), 0);
 	gnutls_credentials_set(r->session, GNUTLS_CRD_CERTIFICATE, r->creds);
 	gnutls_transport_set_int(r->session, r->fd);
 	gnutls_record_set_timeout(r->session, 20000);

@@ -64,6 +64,8 @@ struct raw {
 	gnutls_certificate_credentials_t creds;
 };
 void raw_open(struct raw *r, const char *cert, const char *key);
+void raw_open_resuming(
+	struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data);
 void raw_send(struct raw *r, const void *p, size_t n);
 /* Until the peer closes, or `until` was seen (where not NULL); heap. */
 char *raw_read(struct raw *r, const char *until);
