@@ -1,0 +1,246 @@
+/* A node's view: what is in it, that its ids are git's, and that a pull holds only what changed. */
+#include "base/hash.h"
+#include "base/map.h"
+#include "kgitd/view.h"
+#include "value/yaml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct kg_snapshot *put(struct kg_snapshot *s, enum kg_kind_id kind, const char *ns,
+	const char *name, const char *yaml, struct kg_change *change)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_txn *txn = kg_txn_new(s);
+	struct kg_changes changes = {0};
+	struct kg_snapshot *next;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (kg_yaml_load(&v, &a, yaml, strlen(yaml), &err) < 0)
+		fail_msg("%s", err.msg);
+	struct kg_object_spec spec = {.kind = &kg_kinds[kind], .ns = ns, .name = name, .value = &v};
+	kg_txn_put(txn, kg_object_new(&spec));
+	kg_txn_finish(txn, &next, &changes);
+	if (change) {
+		assert_int_equal(changes.len, 1);
+		change->before = kg_object_ref(changes.items[0].before);
+		change->after = kg_object_ref(changes.items[0].after);
+		change->quiet = changes.items[0].quiet;
+	}
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+	return next;
+}
+
+static void release_change(struct kg_change *c)
+{
+	kg_object_unref(c->before);
+	kg_object_unref(c->after);
+}
+
+static struct kg_snapshot *cluster(void)
+{
+	struct kg_snapshot *s = kg_snapshot_new("11111111-2222-3333-4444-555555555555");
+
+	s = put(s, KG_KIND_NODE, "", "n1",
+		"spec: {podCIDR: 10.244.0.0/24}\n"
+		"status: {addresses: [{type: InternalIP, address: 10.0.0.1}],"
+		" conditions: [{type: Ready, status: 'True'}]}\n",
+		NULL);
+	s = put(s, KG_KIND_CONFIGMAP, "default", "page", "data: {index: hello}\n", NULL);
+	s = put(s, KG_KIND_CONFIGMAP, "default", "other", "data: {x: y}\n", NULL);
+	s = put(s, KG_KIND_POD, "default", "web",
+		"metadata: {name: web}\n"
+		"spec: {nodeName: n1, containers: [{name: c}],"
+		" volumes: [{name: v, configMap: {name: page}}]}\n"
+		"status: {podIP: 10.244.0.2, phase: Pending}\n",
+		NULL);
+	s = put(s, KG_KIND_POD, "default", "elsewhere", "spec: {nodeName: n2}\n", NULL);
+	s = put(s, KG_KIND_SERVICE, "default", "web",
+		"metadata: {uid: svc-uid}\n"
+		"spec: {clusterIP: 10.96.0.9, type: ClusterIP, ports: [{name: http, port: 80,"
+		" protocol: TCP}]}\n",
+		NULL);
+	s = put(s, KG_KIND_SERVICE, "default", "headless", "spec: {clusterIP: None}\n", NULL);
+	s = put(s, KG_KIND_ENDPOINTSLICE, "default", "web-1",
+		"metadata: {ownerReferences: [{uid: svc-uid, controller: true}]}\n"
+		"ports: [{name: http, port: 8080}]\n"
+		"endpoints: [{addresses: [10.244.0.2], conditions: {ready: true}},"
+		" {addresses: [10.244.0.3], conditions: {ready: false}}]\n",
+		NULL);
+	return s;
+}
+
+struct seen {
+	struct kg_map texts; /* hex id -> text (heap) */
+	size_t blobs, trees, commits;
+};
+
+static void collect(
+	void *ctx, const char *type, const unsigned char oid[20], const void *p, size_t len)
+{
+	struct seen *seen = ctx;
+	unsigned char want[20];
+	char hex[41];
+
+	kg_git_oid(want, type, p, len);
+	assert_memory_equal(want, oid, 20);
+	kg_hex(hex, oid, 20);
+	assert_false(kg_map_has(&seen->texts, hex));
+	kg_map_put(&seen->texts, hex, kg_strndup(p, len));
+	seen->blobs += strcmp(type, "blob") == 0;
+	seen->trees += strcmp(type, "tree") == 0;
+	seen->commits += strcmp(type, "commit") == 0;
+}
+
+static void objects(struct seen *seen, const struct kgd_view *view, const struct kgd_view *have)
+{
+	struct kgd_object_sink sink = {.emit = collect, .ctx = seen};
+
+	*seen = (struct seen){0};
+	kgd_view_objects(view, have, &sink);
+}
+
+static bool has_text(const struct seen *seen, const char *part)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&seen->texts, &i));)
+		if (strstr(e->value, part))
+			return true;
+	return false;
+}
+
+static void release_seen(struct seen *seen)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&seen->texts, &i));)
+		free(e->value);
+	kg_map_release(&seen->texts);
+}
+
+static void holds_what_concerns_the_node(void **state)
+{
+	struct kg_snapshot *s = cluster();
+	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
+	struct seen seen;
+
+	(void)state;
+	objects(&seen, view, NULL);
+	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page, services/default/web */
+	assert_int_equal(seen.blobs, 5);
+	assert_int_equal(seen.commits, 1);
+	assert_true(has_text(&seen, "podIP: 10.244.0.2"));
+	assert_true(has_text(&seen, "index: hello"));
+	assert_true(has_text(&seen, "10.244.0.2:8080"));
+	assert_false(has_text(&seen, "10.244.0.3:8080"));
+	assert_false(has_text(&seen, "phase:"));
+	assert_false(has_text(&seen, "x: y"));
+	assert_false(has_text(&seen, "elsewhere"));
+	assert_false(has_text(&seen, "headless"));
+	release_seen(&seen);
+	kgd_view_unref(view);
+	kgd_shared_unref(shared);
+	kg_snapshot_unref(s);
+}
+
+static void status_does_not_move_it(void **state)
+{
+	struct kg_snapshot *s = cluster();
+	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
+	struct kg_change change;
+
+	(void)state;
+	s = put(s, KG_KIND_POD, "default", "web",
+		"metadata: {name: web}\n"
+		"spec: {nodeName: n1, containers: [{name: c}],"
+		" volumes: [{name: v, configMap: {name: page}}]}\n"
+		"status: {podIP: 10.244.0.2, phase: Running}\n",
+		&change);
+	assert_null(kgd_view_node_of(&change, true));
+	assert_null(kgd_view_node_of(&change, false));
+	struct kgd_view *same = kgd_view_new(s, "n1", shared, view);
+	assert_ptr_equal(same, view);
+	release_change(&change);
+	kgd_view_unref(same);
+	kgd_view_unref(view);
+	kgd_shared_unref(shared);
+	kg_snapshot_unref(s);
+}
+
+static void a_pull_holds_the_difference(void **state)
+{
+	struct kg_snapshot *s = cluster();
+	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
+	struct kg_change change;
+	struct seen seen;
+
+	(void)state;
+	s = put(s, KG_KIND_POD, "default", "second", "spec: {nodeName: n1}\n", &change);
+	assert_string_equal(kgd_view_node_of(&change, false), "n1");
+	assert_false(kgd_view_is_shared(&change));
+	struct kgd_view *next = kgd_view_new(s, "n1", shared, first);
+	assert_ptr_not_equal(next, first);
+	assert_string_not_equal(next->commit, first->commit);
+	objects(&seen, next, first);
+	/* One pod, its two trees and the root. */
+	assert_int_equal(seen.blobs, 1);
+	assert_int_equal(seen.trees, 3);
+	assert_int_equal(seen.commits, 1);
+	release_seen(&seen);
+	release_change(&change);
+	kgd_view_unref(next);
+	kgd_view_unref(first);
+	kgd_shared_unref(shared);
+	kg_snapshot_unref(s);
+}
+
+static void services_are_shared(void **state)
+{
+	struct kg_snapshot *s = cluster();
+	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
+	struct kg_change change;
+	struct seen seen;
+
+	(void)state;
+	s = put(s, KG_KIND_SERVICE, "default", "api",
+		"spec: {clusterIP: 10.96.0.10, ports: [{port: 1, protocol: TCP}]}\n", &change);
+	assert_true(kgd_view_is_shared(&change));
+	struct kgd_shared *later = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	assert_false(kgd_shared_equal(shared, later));
+	struct kgd_view *next = kgd_view_new(s, "n1", later, first);
+	objects(&seen, next, first);
+	assert_int_equal(seen.blobs, 1);
+	assert_true(has_text(&seen, "10.96.0.10"));
+	release_seen(&seen);
+	release_change(&change);
+	kgd_view_unref(next);
+	kgd_view_unref(first);
+	kgd_shared_unref(later);
+	kgd_shared_unref(shared);
+	kg_snapshot_unref(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_what_concerns_the_node),
+		cmocka_unit_test(status_does_not_move_it),
+		cmocka_unit_test(a_pull_holds_the_difference),
+		cmocka_unit_test(services_are_shared),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
