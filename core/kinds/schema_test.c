@@ -489,6 +489,53 @@ static void test_fault_limit(void **state)
 	kg_test_read_release(&t);
 }
 
+/* ---- the tables themselves ---- */
+
+static void check_default(const char *where, const struct kg_field *f)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_error err;
+	struct kg_value v;
+
+	if (kg_json_parse(&v, &a, f->dflt, strlen(f->dflt), &err))
+		fail_msg("%s.%s: default %s: %s", where, f->name, f->dflt, err.msg);
+	if (f->values && v.type == KG_STRING && !kg_rule_one_of(v.s, f->values))
+		fail_msg("%s.%s: default %s is not one of the values", where, f->name, f->dflt);
+	if (f->flags & (KG_FF_REQUIRED | KG_FF_STATUS | KG_FF_UNSUPPORTED))
+		fail_msg("%s.%s: a default that is never applied", where, f->name);
+	kg_arena_release(&a);
+}
+
+static void check_schema(const struct kg_schema *s, int depth)
+{
+	assert_true(depth < 20 && s->name && s->doc && *s->doc);
+	for (const struct kg_field *f = s->fields; f->name; f++) {
+		if (!f->doc || !*f->doc || f->doc[strlen(f->doc) - 1] != '.')
+			fail_msg("%s.%s: needs a sentence of documentation", s->name, f->name);
+		if ((f->type == KG_F_OBJECT) != (f->schema != NULL))
+			fail_msg("%s.%s: object and schema go together", s->name, f->name);
+		if (f->merge_key && !(f->flags & KG_FF_LIST))
+			fail_msg("%s.%s: a merge key without a list", s->name, f->name);
+		if (f->check_key && !(f->flags & KG_FF_MAP))
+			fail_msg("%s.%s: checks keys of what is no map", s->name, f->name);
+		for (const struct kg_field *g = s->fields; g < f; g++) {
+			if (!strcmp(f->name, g->name))
+				fail_msg("%s.%s: twice", s->name, f->name);
+		}
+		if (f->dflt)
+			check_default(s->name, f);
+		if (f->schema)
+			check_schema(f->schema, depth + 1);
+	}
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_KIND_COUNT; i++)
+		check_schema(kg_kinds[i].schema, 0);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -506,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_updates),
 		cmocka_unit_test(test_fault_limit),
+		cmocka_unit_test(test_tables),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
