@@ -200,6 +200,20 @@ static void check_update(
 	x->faults->root = NULL;
 }
 
+/* An address, once chosen or given, stays as long as the Service has one. */
+static void check_cluster_ip(
+	struct admitting *x, const struct definition *d, const struct kg_object *old)
+{
+	const char *was = kg_string(kg_at(kg_obj(old), "spec.clusterIP"), NULL);
+	const char *now = kg_string(kg_at(&d->m->value, "spec.clusterIP"), NULL);
+	if (d->m->kind->id != KG_KIND_SERVICE || !was || !now || strcmp(was, now) == 0)
+		return;
+	look_at(x, d);
+	kg_fault_add(x->faults, "spec.clusterIP",
+		"Invalid value: \"%s\": may not change once set (it was \"%s\")", now, was);
+	x->faults->root = NULL;
+}
+
 static void check(struct admitting *x, const struct definition *d)
 {
 	const struct kg_manifest *m = d->m;
@@ -225,6 +239,7 @@ static void check(struct admitting *x, const struct definition *d)
 		kg_fault_add_at(x->faults, m->line, m->col, "metadata.name",
 			"%s was made by the system: choose another name", what);
 	check_update(x, d, old);
+	check_cluster_ip(x, d, old);
 }
 
 /* ---- Services' own addresses and ports, among all that will be there ---- */
