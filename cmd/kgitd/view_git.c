@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CAPABILITIES "ofs-delta agent=kgit/" KGIT_VERSION
+#define CAPABILITIES "ofs-delta symref=HEAD:refs/heads/view agent=kgit/" KGIT_VERSION
 
 static void pkt(struct kg_buf *out, const char *text)
 {
@@ -42,16 +42,15 @@ static void handle_refs(struct kg_http_req *req, void *ctx)
 		not_registered(req);
 		return;
 	}
-	line = kg_asprintf("%s refs/heads/view%c%s symref=HEAD:refs/heads/view\n", view->commit, 1,
-		CAPABILITIES);
 	pkt(&out, "# service=git-upload-pack\n");
 	kg_buf_adds(&out, "0000");
-	/* The NUL between name and capabilities cannot come from a format. */
-	kg_buf_addf(&out, "%04zx", strlen(line) + 4);
-	*strchr(line, 1) = '\0';
-	kg_buf_adds(&out, line);
+	/* Capabilities stand behind a NUL of the first ref, which no format can write. */
+	kg_buf_addf(&out, "%04zx%s HEAD", 4 + 40 + strlen(" HEAD") + 1 + strlen(CAPABILITIES) + 1,
+		view->commit);
 	kg_buf_addc(&out, '\0');
-	kg_buf_adds(&out, line + strlen(line) + 1);
+	kg_buf_adds(&out, CAPABILITIES "\n");
+	line = kg_asprintf("%s refs/heads/view\n", view->commit);
+	pkt(&out, line);
 	kg_buf_adds(&out, "0000");
 	kgd_view_unref(view);
 	kg_http_set_header(req, "Cache-Control", "no-cache");
