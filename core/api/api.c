@@ -79,6 +79,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	pthread_mutex_init(&api->feed_lock, NULL);
 	pthread_mutex_init(&api->watch_lock, NULL);
 	pthread_mutex_init(&api->wait_lock, NULL);
+	pthread_mutex_init(&api->resume.lock, NULL);
 	pthread_mutex_init(&api->load_lock, NULL);
 	pthread_mutex_init(&api->cache.lock, NULL);
 	/* What the hub still holds is fed now; what comes later, by the subscription. */
@@ -105,6 +106,7 @@ void kg_api_free(struct kg_api *api)
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
 		kg_snapshot_unref(api->loaded[i]);
 	pthread_mutex_destroy(&api->load_lock);
+	resume_release(&api->resume);
 	pthread_mutex_destroy(&api->wait_lock);
 	pthread_mutex_destroy(&api->watch_lock);
 	pthread_mutex_destroy(&api->feed_lock);

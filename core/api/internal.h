@@ -59,6 +59,7 @@ struct request {
 	bool has_revision, has_match;
 	bool exact;
 
+	uint64_t resume_key;
 	struct kg_error error; /* to be replied by reply_error_later */
 
 	pthread_mutex_t lock; /* guards dead, and calls of http from other threads */
@@ -282,6 +283,27 @@ void watch_done(struct request *r);
 void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
 int64_t watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
 
+/* ---- where broken watches may go on (resume.c) ---- */
+
+struct resume_span {
+	uint64_t key, used;
+	uint64_t after, upto; /* revisions that were sent: (after, upto]; no end while open */
+	uint64_t listed;      /* a list of this revision was sent, and no watch from it yet */
+	unsigned open;        /* streams */
+};
+struct resume_table {
+	pthread_mutex_t lock;
+	struct resume_span *spans;
+	size_t len, cap;
+	uint64_t clock;
+};
+void resume_listed(const struct request *r, uint64_t revision);
+/* A watch begins. Might this be a broken stream going on from a revision of which it had seen only
+ * a part? Goes with one resume_close. */
+bool resume_open(struct request *r, uint64_t revision);
+void resume_close(struct request *r, uint64_t sent);
+void resume_release(struct resume_table *t);
+
 struct kg_api {
 	struct kg_api_options opt;
 	struct kg_subscription *sub;
@@ -297,6 +319,8 @@ struct kg_api {
 	struct watcher *watchers[KG_KIND_COUNT];
 	size_t nwatchers;
 	_Atomic uint64_t events_sent;
+
+	struct resume_table resume;
 
 	pthread_mutex_t wait_lock;
 	struct request *waiting;

@@ -113,6 +113,8 @@ static void list_close(struct list *l, const char *last)
 				(uint64_t)l->total - so_far);
 		if (l->r->kind->id == KG_KIND_EVENT)
 			events_keep(l->r->api, &l->rd.src.events, l->revision);
+	} else {
+		resume_listed(l->r, l->revision);
 	}
 	kg_buf_adds(&l->out, "}}\n");
 	l->ended = true;

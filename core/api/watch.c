@@ -4,6 +4,8 @@
  * behind what memory holds reads on from the history on disk, a piece at a time on a worker; one
  * that falls behind the history is told 410 Expired and lists again.
  *
+ * A stream that its server ends, ends between two commits.
+ *
  *   first (synthetic ADDED of one snapshot) -> live <-> behind (history) -> over
  *
  * Only the connection's thread moves a watcher; a worker hands it pieces of history under the
@@ -84,6 +86,8 @@ void watch_done(struct request *r)
 
 	if (!r->watch || !w)
 		return;
+	if (w->listed)
+		resume_close(r, w->entry ? w->entry->revision : w->cursor);
 	pthread_mutex_lock(&api->watch_lock);
 	if (w->listed) {
 		*(w->prev ? &w->prev->next : &api->watchers[r->kind->id]) = w->next;
@@ -95,6 +99,12 @@ void watch_done(struct request *r)
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
+/* The one name it is about, or NULL. */
+static const char *wanted_name(const struct request *r)
+{
+	return r->name ? r->name : selector_field(&r->sel, "metadata.name");
+}
+
 /* Could the object concern this watcher, by namespace and name alone? */
 static bool concerns(const struct request *r, const char *name, const struct kg_object *obj)
 {
@@ -103,7 +113,7 @@ static bool concerns(const struct request *r, const char *name, const struct kg_
 
 static bool entry_concerns(const struct request *r, const struct feed_entry *e)
 {
-	const char *name = r->name ? r->name : selector_field(&r->sel, "metadata.name");
+	const char *name = wanted_name(r);
 
 	if (!r->ns && !name)
 		return true;
@@ -341,23 +351,29 @@ static bool next_behind(struct watcher *w, bool *emitted)
 
 /* ---- the machine ---- */
 
+/* What a change is to the watcher; NULL: nothing. */
+static const char *change_type(const struct watcher *w, const struct kg_change *c)
+{
+	const struct request *r = w->r;
+	const char *name = wanted_name(r);
+	bool was = concerns(r, name, c->before) && selector_matches(&r->sel, c->before);
+	bool is = concerns(r, name, c->after) && selector_matches(&r->sel, c->after);
+
+	if (is)
+		return was ? "MODIFIED" : "ADDED";
+	return was ? "DELETED" : NULL;
+}
+
 /* Gives out the next change of the entry that concerns the watcher. */
 static bool emit_change(struct watcher *w)
 {
-	const struct request *r = w->r;
-	const char *name = r->name ? r->name : selector_field(&r->sel, "metadata.name");
-
 	while (w->entry_at < w->entry->len) {
 		const struct kg_change *c = &w->entry->changes[w->entry_at++];
-		bool was = concerns(r, name, c->before) && selector_matches(&r->sel, c->before);
-		bool is = concerns(r, name, c->after) && selector_matches(&r->sel, c->after);
+		const char *type = change_type(w, c);
 
-		if (is)
-			emit(w, was ? "MODIFIED" : "ADDED", c->after, w->entry->revision);
-		else if (was)
-			emit(w, "DELETED", c->before, w->entry->revision);
-		else
+		if (!type)
 			continue;
+		emit(w, type, *type == 'D' ? c->before : c->after, w->entry->revision);
 		return true;
 	}
 	w->cursor = w->entry->revision;
@@ -493,6 +509,21 @@ static int parse_initial(const struct request *r, int *initial, struct kg_error 
 	return 0;
 }
 
+/* A broken stream goes on from this revision: after the one before it where several of that
+ * commit's changes concern the watcher, so that it gets all of them. */
+static uint64_t again_from(const struct watcher *w, uint64_t revision)
+{
+	uint64_t seen;
+	bool gone;
+	struct feed_entry *e = feed_next(w->r->api, w->r->kind->id, revision - 1, &gone, &seen);
+	size_t n = 0;
+
+	for (size_t i = 0; e && e->revision == revision && i < e->len; i++)
+		n += change_type(w, &e->changes[i]) != NULL;
+	feed_entry_unref(e);
+	return gone || n > 1 ? revision - 1 : revision;
+}
+
 static void watch_begin(struct request *r)
 {
 	struct watcher *w = r->state;
@@ -506,6 +537,8 @@ static void watch_begin(struct request *r)
 			reader_init(&w->first, r, &src, NULL);
 		source_release(&src);
 	}
+	if (resume_open(r, w->cursor) && w->phase == LIVE && r->revision)
+		w->cursor = again_from(w, r->revision);
 	watcher_add(w);
 	watcher_due(w);
 	kg_http_stream(r->http, 200, "application/json", watch_read, w);
