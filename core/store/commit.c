@@ -425,6 +425,8 @@ static int check_commit(
 {
 	if (s->read_only)
 		return kg_fail(err, KG_E_READ_ONLY, "the store was opened to read");
+	if (s->sync_failed)
+		return kg_store_poisoned(err);
 	/* Only the writer moves the head, and this is the writer's thread. */
 	if (c->next->revision != s->head.revision + 1)
 		return kg_fail(err, KG_E_CONFLICT, "revision %llu does not follow the head, %llu",

@@ -35,6 +35,7 @@ struct kg_store {
 	struct kg_pack *pack;    /* the writer's */
 	struct kg_mirror mirror; /* the writer's; decided NULL: not loaded */
 	bool mirror_taken;       /* the writer has begun to use it (under the lock) */
+	bool sync_failed;        /* main's ref could not be synced: nothing more is written */
 
 	pthread_mutex_t lock; /* all below */
 	bool has_head;
@@ -51,6 +52,9 @@ int kg_store_head(struct kg_view *out, struct kg_store *s, struct kg_error *err)
 /* The commit of a revision. Any thread. */
 int kg_store_find_revision(
 	unsigned char commit[20], struct kg_store *s, uint64_t revision, struct kg_error *err);
+
+/* The answer to every write after a sync that failed. */
+int kg_store_poisoned(struct kg_error *err);
 
 /* Makes a bare repository, durably; whatever of it is there already is kept. */
 int kg_repo_create(const char *dir, struct kg_error *err);

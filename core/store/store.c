@@ -216,15 +216,26 @@ int kg_store_find_revision(
 
 /* ---- main ---- */
 
+int kg_store_poisoned(struct kg_error *err)
+{
+	return kg_fail(err, KG_E_IO,
+		"a write to the disk has failed: nothing more is stored until a restart");
+}
+
 int kg_store_get_main(struct kg_store *s, char out[41], struct kg_error *err)
 {
 	return kg_ref_read(out, s->dir, KG_MAIN_REF, err);
 }
 
-int kg_store_set_main(struct kg_store *s, const char *old, const char *commit, struct kg_error *err)
+int kg_store_set_main(
+	struct kg_store *s, const char *old, const char *commit, struct kg_error *err)
 {
 	struct kg_ref_outcome outcome;
-	int rc = kg_ref_update(s->dir, KG_MAIN_REF, old, commit, &outcome, err);
+	struct kg_error why = {0};
 
-	return rc < 0 ? kg_wrap(err, "set main") : 0;
+	if (s->sync_failed)
+		return kg_store_poisoned(err);
+	int rc = kg_ref_update(s->dir, KG_MAIN_REF, old, commit, &outcome, &why);
+	s->sync_failed = outcome.sync_failed || outcome.moved;
+	return rc < 0 ? kg_fail(err, why.code, "set main: %s", why.msg) : 0;
 }
