@@ -15,14 +15,14 @@
 struct kg_pods;
 
 struct kg_pods_options {
-	const char *dir;        /* the node's state directory */
+	const char *dir; /* the node's state directory */
 	const char *node_name;
 	const char *node_ip;
 	const char *cgroup_parent; /* default "/kgit/NODE" */
 	const struct kg_podnet *net;
 	void *net_self;
-	unsigned workers;       /* default 8 */
-	unsigned max_pods;      /* default 250 */
+	unsigned workers;  /* default 8 */
+	unsigned max_pods; /* default 250 */
 	/* Called on the loop whenever a pod's status (phase, conditions, containerStatuses, ...)
 	 * changed, and once with gone = true when nothing of it is left. */
 	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
@@ -50,9 +50,9 @@ void kg_pods_report_all(struct kg_pods *pods);
 struct kg_log_request {
 	const char *uid, *container; /* container NULL or "": the only one */
 	bool follow, previous, timestamps;
-	int64_t tail;          /* lines; < 0: all */
-	int64_t since_ms;      /* epoch milliseconds; 0: from the beginning */
-	int64_t limit_bytes;   /* <= 0: none */
+	int64_t tail;        /* lines; < 0: all */
+	int64_t since_ms;    /* epoch milliseconds; 0: from the beginning */
+	int64_t limit_bytes; /* <= 0: none */
 };
 struct kg_log_reader;
 int kg_log_open(struct kg_log_reader **out, struct kg_pods *pods, const struct kg_log_request *req,

@@ -1,0 +1,236 @@
+#include "nodeagent/cgroup.h"
+
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROOT "/sys/fs/cgroup"
+
+void kg_cgroups_release(struct kg_cgroups *c)
+{
+	for (unsigned i = 0; i < c->nmounts; i++)
+		free(c->mounts[i]);
+	*c = (struct kg_cgroups){0};
+}
+
+static bool is_cgroup(const char *path)
+{
+	struct statfs fs;
+	return statfs(path, &fs) == 0 &&
+	       (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
+}
+
+static void add_mount(struct kg_cgroups *c, const char *path)
+{
+	if (c->nmounts < KG_ARRAY_LEN(c->mounts))
+		c->mounts[c->nmounts++] = kg_strdup(path);
+}
+
+int kg_cgroups_detect(struct kg_cgroups *c, struct kg_error *err)
+{
+	*c = (struct kg_cgroups){0};
+	struct statfs fs;
+	if (statfs(ROOT, &fs) < 0)
+		return kg_fail_errno(err, ROOT);
+	if (fs.f_type == CGROUP2_SUPER_MAGIC) {
+		c->v2 = true;
+		add_mount(c, ROOT);
+		return 0;
+	}
+	DIR *d = opendir(ROOT);
+	if (!d)
+		return kg_fail_errno(err, ROOT);
+	for (struct dirent *e; (e = readdir(d));) {
+		char path[300];
+		struct stat st;
+		snprintf(path, sizeof(path), ROOT "/%s", e->d_name);
+		/* "cpu" may be a link to "cpu,cpuacct": one is enough for removal, and controllers
+		 * are found by name. */
+		if (e->d_name[0] != '.' && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+			is_cgroup(path))
+			add_mount(c, path);
+	}
+	closedir(d);
+	if (c->nmounts == 0)
+		return kg_fail(err, KG_E_UNSUPPORTED, "no cgroup hierarchy is mounted at " ROOT);
+	return 0;
+}
+
+uint64_t kg_cgroup_shares(int64_t milli)
+{
+	int64_t s = milli * 1024 / 1000;
+	return s < 2 ? 2 : s > 262144 ? 262144 : (uint64_t)s;
+}
+
+int64_t kg_cgroup_quota(int64_t milli)
+{
+	int64_t q = milli * 100;
+	return q < 1000 ? 1000 : q;
+}
+
+uint64_t kg_cgroup_weight(uint64_t shares)
+{
+	if (shares < 2)
+		shares = 2;
+	return 1 + (shares - 2) * 9999 / 262142;
+}
+
+static int write_file(const char *dir, const char *name, const char *text, struct kg_error *err)
+{
+	char path[4200];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	KG_AUTOCLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return kg_fail_errno(err, "write %s to %s", text, path);
+	return 0;
+}
+
+static int write_number(const char *dir, const char *name, int64_t n, struct kg_error *err)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%lld", (long long)n);
+	return write_file(dir, name, text, err);
+}
+
+static int make_v1(const char *path, const struct kg_cgroup_limits *l, struct kg_error *err)
+{
+	char cpu[4100], memory[4100];
+	snprintf(cpu, sizeof(cpu), ROOT "/cpu%s", path);
+	snprintf(memory, sizeof(memory), ROOT "/memory%s", path);
+	int rc = 0;
+	if (l->cpu_shares || l->cpu_quota_us)
+		rc = kg_mkdir_p(cpu, 0755, err);
+	if (rc == 0 && l->cpu_shares)
+		rc = write_number(cpu, "cpu.shares", (int64_t)l->cpu_shares, err);
+	if (rc == 0 && l->cpu_quota_us)
+		rc = write_number(cpu, "cpu.cfs_quota_us", l->cpu_quota_us, err);
+	if (rc == 0 && l->memory_bytes)
+		rc = kg_mkdir_p(memory, 0755, err);
+	if (rc == 0 && l->memory_bytes)
+		rc = write_number(memory, "memory.limit_in_bytes", l->memory_bytes, err);
+	return rc;
+}
+
+/* Controllers must be given on at every level above. */
+static int make_v2_dirs(const char *path, struct kg_error *err)
+{
+	char dir[4200] = ROOT;
+	for (const char *p = path; *p;) {
+		static const char *const controllers[] = {"+cpu", "+memory", "+pids"};
+		for (size_t i = 0; i < KG_ARRAY_LEN(controllers); i++) {
+			int rc = write_file(dir, "cgroup.subtree_control", controllers[i], err);
+			if (rc < 0)
+				return rc;
+		}
+		size_t n = 1 + strcspn(p + 1, "/"), len = strlen(dir);
+		if (len + n >= sizeof(dir))
+			return kg_fail(err, KG_E_TOO_LARGE, "cgroup path too long");
+		memcpy(dir + len, p, n);
+		dir[len + n] = '\0';
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			return kg_fail_errno(err, "make %s", dir);
+		p += n;
+	}
+	return 0;
+}
+
+static int make_v2(const char *path, const struct kg_cgroup_limits *l, struct kg_error *err)
+{
+	char dir[4200], text[64];
+	int rc = make_v2_dirs(path, err);
+	snprintf(dir, sizeof(dir), ROOT "%s", path);
+	if (rc == 0 && l->cpu_shares)
+		rc = write_number(dir, "cpu.weight", (int64_t)kg_cgroup_weight(l->cpu_shares), err);
+	if (rc == 0 && l->cpu_quota_us) {
+		snprintf(text, sizeof(text), "%lld 100000", (long long)l->cpu_quota_us);
+		rc = write_file(dir, "cpu.max", text, err);
+	}
+	if (rc == 0 && l->memory_bytes)
+		rc = write_number(dir, "memory.max", l->memory_bytes, err);
+	return rc;
+}
+
+int kg_cgroup_make(const struct kg_cgroups *c, const char *path, const struct kg_cgroup_limits *l,
+	struct kg_error *err)
+{
+	int rc = c->v2 ? make_v2(path, l, err) : make_v1(path, l, err);
+	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
+}
+
+static unsigned kill_procs(const char *dir)
+{
+	char path[4300];
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return 0;
+	unsigned n = 0;
+	int pid;
+	while (fscanf(f, "%d", &pid) == 1)
+		n += pid > 0 && kill(pid, SIGKILL) == 0;
+	fclose(f);
+	return n;
+}
+
+/* Calls fn for every group from the leaves up. */
+static unsigned walk(const char *dir, unsigned (*fn)(const char *dir))
+{
+	unsigned n = 0;
+	DIR *d = opendir(dir);
+	if (!d)
+		return 0;
+	for (struct dirent *e; (e = readdir(d));) {
+		char sub[4200];
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		if (snprintf(sub, sizeof(sub), "%s/%s", dir, e->d_name) < (int)sizeof(sub))
+			n += walk(sub, fn);
+	}
+	closedir(d);
+	return n + fn(dir);
+}
+
+unsigned kg_cgroup_kill(const struct kg_cgroups *c, const char *path)
+{
+	char dir[4200];
+	unsigned n = 0;
+	for (unsigned i = 0; i < c->nmounts; i++) {
+		snprintf(dir, sizeof(dir), "%s%s", c->mounts[i], path);
+		n += walk(dir, kill_procs);
+	}
+	return n;
+}
+
+static unsigned remove_one(const char *dir)
+{
+	return rmdir(dir) < 0 && errno != ENOENT;
+}
+
+int kg_cgroup_remove(const struct kg_cgroups *c, const char *path, struct kg_error *err)
+{
+	char dir[4200];
+	unsigned left = 0;
+	for (int tries = 0; tries < 200; tries++) {
+		left = 0;
+		for (unsigned i = 0; i < c->nmounts; i++) {
+			snprintf(dir, sizeof(dir), "%s%s", c->mounts[i], path);
+			left += walk(dir, remove_one);
+		}
+		if (left == 0)
+			return 0;
+		kg_cgroup_kill(c, path);
+		nanosleep(&(struct timespec){.tv_nsec = tries < 20 ? 1000000 : 10000000}, NULL);
+	}
+	return kg_fail(err, KG_E_IO, "cgroup %s: %u groups could not be removed", path, left);
+}

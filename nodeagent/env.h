@@ -1,0 +1,41 @@
+/* A container's environment, from its image, ConfigMaps, the pod's own fields and literal values.
+ * Pure; all memory is the arena's. */
+#ifndef KG_NODEAGENT_ENV_H
+#define KG_NODEAGENT_ENV_H
+
+#include "value/value.h"
+
+struct kg_env_var {
+	const char *name, *value;
+};
+struct kg_env {
+	struct kg_env_var *vars; /* heap; unique names, in order of first mention */
+	size_t len, cap;
+};
+void kg_env_release(struct kg_env *env);
+/* Texts are borrowed. A name that is there gets the new value. */
+void kg_env_set(struct kg_env *env, const char *name, const char *value);
+const char *kg_env_get(const struct kg_env *env, const char *name); /* NULL */
+
+struct kg_env_source {
+	const struct kg_value *pod; /* with podIP and hostIP at its top level */
+	const struct kg_value *container;
+	const struct kg_value *configmaps; /* array of ConfigMap objects */
+	const char *node_name;
+};
+/*
+ * envFrom and env of the container. KG_E_NOT_FOUND where a ConfigMap or key that is not optional is
+ * missing: the container cannot be created until it is there.
+ */
+int kg_env_of_container(struct kg_env *env, struct kg_arena *a, const struct kg_env_source *src,
+	struct kg_error *err);
+/* $(NAME) becomes the variable's value, $$ a dollar sign; an unknown name stays as written. */
+const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_env *env);
+
+/* A ConfigMap object of the array; kg_null. */
+const struct kg_value *kg_configmap_find(
+	const struct kg_value *configmaps, const char *ns, const char *name);
+/* Of a container: the quantity's milli-units, -1 where it is not given. */
+int64_t kg_resource_milli(const struct kg_value *container, const char *list, const char *name);
+
+#endif

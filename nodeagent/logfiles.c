@@ -1,0 +1,121 @@
+#include "nodeagent/logs.h"
+
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MESSAGE_BYTES  4096
+#define FALLBACK_BYTES 2048
+#define FALLBACK_LINES 80
+
+int kg_log_rotate(const char *path, int64_t max, int files, struct kg_error *err)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "%s", path);
+	if (st.st_size <= max)
+		return 0;
+	for (int i = files - 1; i > 0; i--) {
+		KG_AUTOFREE char *to = kg_asprintf("%s.%d", path, i);
+		KG_AUTOFREE char *from =
+			i > 1 ? kg_asprintf("%s.%d", path, i - 1) : kg_strdup(path);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return kg_fail_errno(err, "rename %s", from);
+	}
+	return 1;
+}
+
+/* The last n bytes of a file. */
+static void read_end(struct kg_buf *out, const char *path, size_t n)
+{
+	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	char buf[16384];
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	if (n > sizeof(buf))
+		n = sizeof(buf);
+	off_t from = st.st_size > (off_t)n ? st.st_size - (off_t)n : 0;
+	ssize_t got = pread(fd, buf, n, from);
+	if (got > 0)
+		kg_buf_add(out, buf, (size_t)got);
+}
+
+/* The text of CRI lines, at most so many lines and bytes from the end. */
+static char *text_of(char *log)
+{
+	KG_AUTOBUF struct kg_buf out = KG_BUF_INIT;
+	char *line;
+	while ((line = strsep(&log, "\n"))) {
+		char *text = line;
+		char tag = 'F';
+		for (int i = 0; i < 3 && text; i++) {
+			if (i == 2)
+				tag = *text;
+			text = strchr(text, ' ');
+			text = text ? text + 1 : NULL;
+		}
+		if (!text)
+			continue; /* the first one is cut */
+		kg_buf_adds(&out, text);
+		if (tag == 'F')
+			kg_buf_addc(&out, '\n');
+	}
+	const char *from = kg_buf_str(&out);
+	if (out.len > FALLBACK_BYTES)
+		from += out.len - FALLBACK_BYTES;
+	int lines = 0;
+	for (const char *p = out.data + out.len; out.len && p > from; p--) {
+		if (p[-1] == '\n' && ++lines > FALLBACK_LINES) {
+			from = p;
+			break;
+		}
+	}
+	return *from ? kg_strdup(from) : NULL;
+}
+
+/* Text becomes JSON sooner or later: what is not UTF-8 is replaced. */
+static void make_utf8(char *s)
+{
+	for (unsigned char *p = (unsigned char *)s; *p;) {
+		int n = *p < 0x80                           ? 0
+			: (*p & 0xe0) == 0xc0 && *p >= 0xc2 ? 1
+			: (*p & 0xf0) == 0xe0               ? 2
+			: (*p & 0xf8) == 0xf0 && *p <= 0xf4 ? 3
+							    : -1;
+		bool ok = n >= 0;
+		for (int i = 1; ok && i <= n; i++)
+			ok = (p[i] & 0xc0) == 0x80;
+		/* Overlong forms, surrogates, beyond U+10FFFF. */
+		if (ok && ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+				  (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f)))
+			ok = false;
+		if (!ok)
+			*p = '?';
+		p += ok ? n + 1 : 1;
+	}
+}
+
+char *kg_term_message(const char *bundle, const char *log, const char *policy, bool failed)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/term", bundle);
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	char *message = NULL;
+	read_end(&b, path, MESSAGE_BYTES);
+	if (b.len > 0) {
+		message = kg_strdup(kg_buf_str(&b));
+	} else if (failed && !strcmp(policy, "FallbackToLogsOnError")) {
+		read_end(&b, log, 8192);
+		if (b.len > 0)
+			message = text_of(b.data);
+	}
+	if (message)
+		make_utf8(message);
+	return message;
+}

@@ -1,0 +1,169 @@
+#include "nodeagent/podfiles.h"
+
+#include "nodeagent/oci_spec.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+void kg_podpaths_init(
+	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid)
+{
+	p->dir = kg_asprintf("%s/pods/%s", dir, uid);
+	p->ns_dir = kg_asprintf("%s/run/ns/%s", dir, uid);
+	p->netns = kg_asprintf("%s/net", p->ns_dir);
+	p->ipcns = kg_asprintf("%s/ipc", p->ns_dir);
+	p->shm = kg_asprintf("%s/run/shm/%s", dir, uid);
+	p->cgroup = kg_asprintf("%s/pod%s", cgroup_parent, uid);
+}
+
+void kg_podpaths_release(struct kg_podpaths *p)
+{
+	free(p->dir);
+	free(p->ns_dir);
+	free(p->netns);
+	free(p->ipcns);
+	free(p->shm);
+	free(p->cgroup);
+	*p = (struct kg_podpaths){0};
+}
+
+char *kg_bundle_path(const struct kg_podpaths *p, const char *container)
+{
+	return kg_asprintf("%s/c/%s", p->dir, container);
+}
+
+char *kg_log_path(const struct kg_podpaths *p, const char *container, int attempt)
+{
+	return kg_asprintf("%s/logs/%s/%d.log", p->dir, container, attempt);
+}
+
+static int put(
+	const struct kg_podpaths *p, const char *name, const struct kg_buf *b, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/etc/%s", p->dir, name);
+	int rc = kg_file_replace(path, kg_buf_str(b), b->len, 0644, err);
+	if (rc == 0 && chmod(path, 0644) < 0)
+		rc = kg_fail_errno(err, "chmod %s", path);
+	return rc;
+}
+
+static int write_hosts(
+	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	const char *ip = kg_string(kg_get(pod, "podIP"), "");
+	if (kg_pod_host_network(pod)) {
+		struct kg_error ignored; /* a node without /etc/hosts gives an empty one */
+		kg_file_read(&b, "/etc/hosts", 1 << 20, &ignored);
+		return put(p, "hosts", &b, err);
+	}
+	kg_buf_adds(&b, "# Managed by kgit.\n127.0.0.1\tlocalhost\n"
+			"::1\tlocalhost ip6-localhost ip6-loopback\n"
+			"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\n"
+			"fe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
+	if (*ip)
+		kg_buf_addf(&b, "%s\t%s\n", ip, kg_pod_hostname(&a, pod));
+	return put(p, "hosts", &b, err);
+}
+
+static void add_list(
+	struct kg_buf *b, const char *word, const struct kg_value *list, bool each_line)
+{
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *s = kg_string(&list->items[i], "");
+		if (each_line)
+			kg_buf_addf(b, "%s %s\n", word, s);
+		else
+			kg_buf_addf(b, "%s%s", i ? " " : word, s);
+	}
+	if (!each_line && kg_len(list) > 0)
+		kg_buf_addc(b, '\n');
+}
+
+/* The node's own, but for dnsPolicy None; dnsConfig is added. */
+static int write_resolv(
+	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	const struct kg_value *config = kg_at(pod, "spec.dnsConfig");
+	const struct kg_value *options = kg_get(config, "options");
+	struct kg_error ignored; /* a node without one gives an empty one */
+	if (strcmp(kg_string(kg_at(pod, "spec.dnsPolicy"), ""), "None"))
+		kg_file_read(&b, "/etc/resolv.conf", 1 << 20, &ignored);
+	if (b.len && b.data[b.len - 1] != '\n')
+		kg_buf_addc(&b, '\n');
+	add_list(&b, "nameserver", kg_get(config, "nameservers"), true);
+	add_list(&b, "search ", kg_get(config, "searches"), false);
+	for (uint32_t i = 0; i < kg_len(options); i++) {
+		const char *value = kg_string(kg_get(&options->items[i], "value"), "");
+		kg_buf_addf(&b, "options %s%s%s\n",
+			kg_string(kg_get(&options->items[i], "name"), ""), *value ? ":" : "",
+			value);
+	}
+	return put(p, "resolv.conf", &b, err);
+}
+
+static int write_hostname(
+	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	char host[256] = "";
+	if (kg_pod_host_network(pod) && gethostname(host, sizeof(host) - 1) == 0)
+		kg_buf_addf(&b, "%s\n", host);
+	else
+		kg_buf_addf(&b, "%s\n", kg_pod_hostname(&a, pod));
+	return put(p, "hostname", &b, err);
+}
+
+int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+{
+	static const char *const sub[] = {"etc", "volumes", "c", "logs"};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(sub); i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s/%s", p->dir, sub[i]);
+		rc = kg_mkdir_p(path, 0755, err);
+	}
+	if (rc == 0)
+		rc = write_hosts(p, pod, err);
+	if (rc == 0)
+		rc = write_hostname(p, pod, err);
+	if (rc == 0)
+		rc = write_resolv(p, pod, err);
+	return rc;
+}
+
+static bool is_tmpfs_mount(const char *path)
+{
+	struct stat st, up;
+	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
+	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
+}
+
+int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err)
+{
+	int rc = kg_mkdir_p(p->shm, 0755, err);
+	if (rc < 0 || is_tmpfs_mount(p->shm))
+		return rc;
+	if (mount("shm", p->shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		    "mode=1777,size=65536k") < 0)
+		return kg_fail_errno(err, "mount %s", p->shm);
+	return 0;
+}
+
+int kg_podfiles_unmount_shm(const struct kg_podpaths *p, struct kg_error *err)
+{
+	while (is_tmpfs_mount(p->shm))
+		if (umount2(p->shm, MNT_DETACH) < 0)
+			return kg_fail_errno(err, "unmount %s", p->shm);
+	if (rmdir(p->shm) < 0 && errno != ENOENT)
+		return kg_fail_errno(err, "remove %s", p->shm);
+	return 0;
+}

@@ -1,0 +1,306 @@
+#include "nodeagent/pods.h"
+
+#include "base/log.h"
+#include "nodeagent/logs.h"
+#include "nodeagent/pods_private.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define ROTATE_MS (10 * 1000)
+#define QUIET_MS  150
+
+static void on_exit_file(void *ctx, uint32_t events)
+{
+	struct kg_pods *pods = ctx;
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	(void)events;
+	ssize_t n = read(pods->inotify, buf, sizeof(buf));
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *e = (const void *)(buf + at);
+		struct live *l = e->len ? kg_map_get(&pods->ids, e->name) : NULL;
+		if (l)
+			kg_pod_check_exit(l);
+		at += (ssize_t)(sizeof(*e) + e->len);
+		if (!(e->mask & IN_Q_OVERFLOW))
+			continue;
+		/* Some were lost: look at all. The ids change under way, so they are taken first.
+		 */
+		KG_AUTOFREE struct kg_map_entry **all = kg_map_sorted(&pods->ids);
+		size_t count = pods->ids.count;
+		KG_AUTOFREE struct live **lives = kg_alloc((count + 1) * sizeof(*lives));
+		for (size_t i = 0; i < count; i++)
+			lives[i] = all[i]->value;
+		for (size_t i = 0; i < count; i++)
+			kg_pod_check_exit(lives[i]);
+	}
+}
+
+/* Logs that grew: renamed, and conmon told to begin anew. */
+static void rotate(void *ctx)
+{
+	struct kg_pods *pods = ctx;
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&pods->ids, &i));) {
+		struct live *l = e->value;
+		struct kg_error err;
+		int rc = kg_log_rotate(l->log, KG_LOG_MAX_BYTES, KG_LOG_FILES, &err);
+		if (rc > 0)
+			rc = pods->env.runtime->reopen_log(pods->env.runtime_self, &l->c, &err);
+		if (rc < 0)
+			kg_warn("rotate %s: %s", l->log, err.msg);
+	}
+	kg_timer_set(pods->rotate, pods->pods.count ? ROTATE_MS : -1);
+}
+
+static int watch_exits(struct kg_pods *pods, struct kg_error *err)
+{
+	const char *dir = pods->env.runtime->exit_dir(pods->env.runtime_self);
+	pods->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (pods->inotify < 0 ||
+		inotify_add_watch(pods->inotify, dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
+		return kg_fail_errno(err, "watch %s", dir);
+	pods->exit_watch = kg_loop_watch(pods->loop, pods->inotify, EPOLLIN, on_exit_file, pods);
+	return pods->exit_watch ? 0 : kg_fail_errno(err, "watch %s", dir);
+}
+
+static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg_error *err)
+{
+	struct kg_podenv *env = &pods->env;
+	bool same_boot;
+	if (o->dir[0] != '/')
+		return kg_fail(
+			err, KG_E_INVALID, "the state directory \"%s\" is not absolute", o->dir);
+	int rc = kg_cgroups_detect(&env->cgroups, err);
+	if (rc == 0)
+		rc = kg_pods_check_boot(o->dir, &same_boot, err);
+	if (rc == 0)
+		rc = kg_runc_new(&pods->runc, o->dir, &env->cgroups, err);
+	if (rc == 0)
+		rc = kg_images_new(&env->images, o->dir, pods->loop, err);
+	if (rc < 0)
+		return rc;
+	env->runtime = &kg_runc;
+	env->runtime_self = pods->runc;
+	env->mailbox = kg_mailbox_new(pods->loop);
+	kg_spec_host_read(&env->host);
+	env->host.cgroup_v2 = env->cgroups.v2;
+	pods->work = kg_work_new(o->workers ? o->workers : 8, pods->max_pods + 8);
+	pods->rotate = kg_timer_new(pods->loop, rotate, pods);
+	rc = watch_exits(pods, err);
+	return rc < 0 ? rc : kg_pods_recover(pods, same_boot, err);
+}
+
+/* Recovered pods go on by themselves, once the caller's loop runs. */
+static void evaluate_all(struct kg_pods *pods)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));)
+		kg_timer_set(((struct pod *)e->value)->timer, 0);
+	kg_timer_set(pods->rotate, ROTATE_MS);
+}
+
+int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods_options *o,
+	struct kg_error *err)
+{
+	struct kg_pods *pods = kg_alloc(sizeof(*pods));
+	pods->loop = loop;
+	pods->inotify = -1;
+	pods->on_status = o->on_status;
+	pods->ctx = o->ctx;
+	pods->max_pods = o->max_pods ? o->max_pods : 250;
+	pods->env.dir = kg_strdup(o->dir);
+	pods->env.node_name = kg_strdup(o->node_name);
+	pods->env.cgroup_parent = o->cgroup_parent ? kg_strdup(o->cgroup_parent)
+						   : kg_asprintf("/kgit/%s", o->node_name);
+	pods->env.net = o->net;
+	pods->env.net_self = o->net_self;
+	int rc = init(pods, o, err);
+	if (rc < 0) {
+		kg_pods_free(pods);
+		return kg_wrap(err, "pods");
+	}
+	evaluate_all(pods);
+	*out = pods;
+	return 0;
+}
+
+void kg_pods_free(struct kg_pods *pods)
+{
+	if (!pods)
+		return;
+	kg_work_free(pods->work);
+	pods->work = NULL;
+	kg_images_free(pods->env.images);
+	kg_mailbox_close(pods->env.mailbox);
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));)
+		kg_pod_free(e->value);
+	kg_map_release(&pods->pods);
+	kg_map_release(&pods->ids);
+	kg_watch_free(pods->exit_watch);
+	kg_closep(&pods->inotify);
+	kg_timer_free(pods->rotate);
+	kg_runc_free(pods->runc);
+	kg_cgroups_release(&pods->env.cgroups);
+	kg_doc_unref(pods->configmaps);
+	free(pods->env.dir);
+	free(pods->env.node_name);
+	free(pods->env.cgroup_parent);
+	free(pods);
+}
+
+/* ---- what is wanted ---- */
+
+static void set_deleting(struct pod *p, const struct kg_value *v)
+{
+	int64_t grace = kg_int(kg_at(v, "spec.terminationGracePeriodSeconds"), 30);
+	grace = kg_int(kg_at(v, "metadata.deletionGracePeriodSeconds"), grace) * 1000;
+	if (p->st.deleting && grace >= p->st.grace_ms)
+		return;
+	p->st.deleting = true;
+	p->st.grace_ms = grace;
+	kg_pod_save(p);
+}
+
+static bool uses_configmaps(const struct pod *p)
+{
+	const struct kg_value *volumes = kg_at(kg_doc_value(p->st.pod), "spec.volumes");
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (!kg_is_null(kg_get(&volumes->items[i], "configMap")))
+			return true;
+	return false;
+}
+
+/* Volumes follow; containers that could not be made for want of one are tried at once. */
+static void configmaps_changed(struct pod *p)
+{
+	if (uses_configmaps(p))
+		p->refresh = true;
+	p->st.sandbox_not_before_mono = 0;
+	for (size_t i = 0; i < p->st.nc; i++)
+		if (!strcmp(p->st.c[i].reason, "CreateContainerConfigError"))
+			p->st.c[i].not_before_mono = 0;
+}
+
+static void reject(struct kg_pods *pods, const struct kg_value *v)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value status = kg_v_obj(&a, "phase", kg_v_lit("Failed"), "reason",
+		kg_v_lit("OutOfpods"), "message",
+		kg_v_strf(
+			&a, "Node didn't have enough resource: pods, capacity: %u", pods->max_pods),
+		(char *)NULL);
+	const struct kg_value *md = kg_get(v, "metadata");
+	pods->on_status(pods->ctx, kg_string(kg_get(md, "namespace"), "default"),
+		kg_string(kg_get(md, "name"), ""), kg_string(kg_get(md, "uid"), ""), &status,
+		false);
+}
+
+static struct pod *accept(struct kg_pods *pods, const struct kg_value *v)
+{
+	struct kg_doc *doc = kg_doc_new(v, NULL, 0);
+	struct pod *p = kg_pod_new(pods, doc);
+	kg_doc_unref(doc);
+	struct kg_error err;
+	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0)
+		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
+	kg_pod_save_doc(p);
+	p->quiet_mono = kg_monotonic_ms() + QUIET_MS;
+	return p;
+}
+
+/* A uid names a directory: it must be one component. */
+static bool uid_ok(const char *uid)
+{
+	size_t n = strlen(uid);
+	return n > 0 && n <= 64 && uid[0] != '.' && strspn(uid, "0123456789abcdefABCDEF-") == n;
+}
+
+static void want(struct kg_pods *pods, const struct kg_value *v)
+{
+	const struct kg_value *md = kg_get(v, "metadata");
+	const char *uid = kg_string(kg_get(md, "uid"), "");
+	bool deleting = !kg_is_null(kg_get(md, "deletionTimestamp"));
+	struct pod *p = kg_map_get(&pods->pods, uid);
+	if (!uid_ok(uid)) {
+		kg_warn("pod %s: its uid \"%s\" is malformed", kg_string(kg_get(md, "name"), ""),
+			uid);
+		return;
+	}
+	if (!p && deleting) {
+		pods->on_status(pods->ctx, kg_string(kg_get(md, "namespace"), "default"),
+			kg_string(kg_get(md, "name"), ""), uid, &kg_null, true);
+		return;
+	}
+	if (!p && pods->pods.count >= pods->max_pods) {
+		reject(pods, v);
+		return;
+	}
+	if (!p) {
+		p = accept(pods, v);
+	} else if (!kg_equal(v, kg_doc_value(p->st.pod))) {
+		struct kg_doc *old = p->st.pod;
+		p->st.pod = kg_doc_new(v, NULL, 0);
+		kg_doc_unref(old);
+		kg_pod_save_doc(p);
+	}
+	p->wanted = true;
+	if (deleting)
+		set_deleting(p, v);
+}
+
+static struct pod **all_pods(struct kg_pods *pods, size_t *n)
+{
+	struct pod **all = kg_alloc((pods->pods.count + 1) * sizeof(struct pod *));
+	struct kg_map_entry *e;
+	*n = 0;
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));)
+		all[(*n)++] = e->value;
+	return all;
+}
+
+void kg_pods_apply(
+	struct kg_pods *pods, const struct kg_value *objects, const struct kg_value *configmaps)
+{
+	size_t n;
+	bool changed = !kg_equal(configmaps, kg_doc_value(pods->configmaps));
+	if (changed) {
+		struct kg_doc *old = pods->configmaps;
+		pods->configmaps = kg_doc_new(configmaps, NULL, 0);
+		kg_doc_unref(old);
+		kg_pods_save_configmaps(pods);
+	}
+	KG_AUTOFREE struct pod **before = all_pods(pods, &n);
+	for (size_t i = 0; i < n; i++)
+		before[i]->wanted = false;
+	for (uint32_t i = 0; i < kg_len(objects); i++)
+		want(pods, &objects->items[i]);
+	KG_AUTOFREE struct pod **all = all_pods(pods, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i]->wanted)
+			set_deleting(all[i], kg_doc_value(all[i]->st.pod));
+		if (changed)
+			configmaps_changed(all[i]);
+		kg_pod_evaluate(all[i]);
+	}
+	kg_timer_set(pods->rotate, ROTATE_MS);
+}
+
+void kg_pods_report_all(struct kg_pods *pods)
+{
+	size_t n;
+	KG_AUTOFREE struct pod **all = all_pods(pods, &n);
+	for (size_t i = 0; i < n; i++)
+		kg_pod_report(all[i], true);
+}
+
+const char *kg_pods_dir(const struct kg_pods *pods)
+{
+	return pods->env.dir;
+}

@@ -1,0 +1,77 @@
+/* Inside pods.c, podrun.c, podstore.c: the registry and one pod of it. The loop's thread only. */
+#ifndef KG_NODEAGENT_PODS_PRIVATE_H
+#define KG_NODEAGENT_PODS_PRIVATE_H
+
+#include "base/map.h"
+#include "nodeagent/plan.h"
+#include "nodeagent/podjob.h"
+#include "nodeagent/pods.h"
+#include "nodeagent/probe.h"
+#include "nodeagent/work.h"
+
+struct pod;
+
+/* What belongs to a container while it runs. */
+struct live {
+	struct pod *pod;
+	size_t index;
+	int pidfd; /* -1 */
+	struct kg_watch *watch;
+	struct kg_timer *lost; /* its process is gone, its exit file is awaited */
+	struct kg_probe *probes[KG_PROBE_COUNT];
+	char *bundle, *log, *cgroup; /* c below borrows them */
+	struct kg_runtime_container c;
+};
+struct pod {
+	struct kg_pods *pods;
+	struct kg_pstate st;
+	struct kg_podpaths paths;
+	struct kg_timer *timer;
+	struct kg_plan plan;
+	struct live *live;     /* one a container */
+	struct kg_doc *status; /* as last reported; NULL */
+	int64_t quiet_mono;    /* no report before: a start that is quick is one report */
+	bool refresh;          /* its volumes and network are to be looked at */
+	bool wanted;           /* in the last view */
+	bool evaluating;
+	bool purging; /* a job removes its directory: nothing is written there any more */
+};
+struct kg_pods {
+	struct kg_loop *loop;
+	struct kg_podenv env;
+	struct kg_runc_self *runc;
+	struct kg_work *work;
+	struct kg_map pods; /* uid -> struct pod */
+	struct kg_map ids;  /* container id -> struct live */
+	struct kg_doc *configmaps;
+	struct kg_timer *rotate;
+	struct kg_watch *exit_watch;
+	int inotify;
+	unsigned max_pods;
+	bool applied; /* a view was seen: what is not in it goes */
+	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
+		const struct kg_value *status, bool gone);
+	void *ctx;
+};
+
+/* podrun.c: plan and act, report, arm the timer. The pod may be gone afterwards. */
+void kg_pod_evaluate(struct pod *p);
+void kg_pod_report(struct pod *p, bool again);
+/* Sees whether a container that is thought to run has ended. */
+void kg_pod_check_exit(struct live *l);
+/* Begins to watch a running container. */
+void kg_pod_watch(struct live *l);
+void kg_pod_unwatch(struct live *l);
+void kg_pod_free(struct pod *p);
+
+/* podstore.c */
+struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);
+void kg_pod_save(struct pod *p);     /* state.json */
+void kg_pod_save_doc(struct pod *p); /* pod.json */
+void kg_pod_save_status(struct pod *p);
+void kg_pods_save_configmaps(struct kg_pods *pods);
+int kg_pods_recover(struct kg_pods *pods, bool same_boot, struct kg_error *err);
+/* Before anything else: what lies in DIR/run is void after a reboot; *same tells. */
+int kg_pods_check_boot(const char *dir, bool *same, struct kg_error *err);
+
+#endif

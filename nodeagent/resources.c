@@ -1,0 +1,78 @@
+/* What requests and limits mean: QoS class, the pod's group, /proc/PID/oom_score_adj. */
+#include "nodeagent/resources.h"
+#include "nodeagent/cgroup.h"
+#include "nodeagent/env.h"
+#include "nodeagent/oci_spec.h"
+
+#include <string.h>
+
+static const struct kg_value *containers(const struct kg_value *pod, int i)
+{
+	return kg_at(pod, i ? "spec.initContainers" : "spec.containers");
+}
+
+const char *kg_pod_qos(const struct kg_value *pod)
+{
+	static const char *const names[] = {"cpu", "memory"};
+	bool any = false, all = true;
+	for (int l = 0; l < 2; l++) {
+		const struct kg_value *list = containers(pod, l);
+		for (uint32_t i = 0; i < kg_len(list); i++) {
+			for (size_t n = 0; n < 2; n++) {
+				int64_t req =
+					kg_resource_milli(&list->items[i], "requests", names[n]);
+				int64_t lim =
+					kg_resource_milli(&list->items[i], "limits", names[n]);
+				any = any || req > 0 || lim > 0;
+				all = all && lim > 0 && (req < 0 || req == lim);
+			}
+		}
+	}
+	return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+/* The sum over the containers, or the largest init container where that is more; -1 where
+ * want_all and one has none. */
+static int64_t pod_sum(
+	const struct kg_value *pod, const char *list, const char *name, bool want_all)
+{
+	int64_t sum = 0, most = 0;
+	for (int l = 0; l < 2; l++) {
+		const struct kg_value *cs = containers(pod, l);
+		for (uint32_t i = 0; i < kg_len(cs); i++) {
+			int64_t v = kg_resource_milli(&cs->items[i], list, name);
+			if (v <= 0 && want_all)
+				return -1;
+			if (v <= 0)
+				continue;
+			sum += l ? 0 : v;
+			most = l && v > most ? v : most;
+		}
+	}
+	return sum > most ? sum : most;
+}
+
+void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *pod)
+{
+	*out = (struct kg_cgroup_limits){0};
+	int64_t quota = pod_sum(pod, "limits", "cpu", true);
+	int64_t memory = pod_sum(pod, "limits", "memory", true);
+	out->cpu_shares = kg_cgroup_shares(pod_sum(pod, "requests", "cpu", false));
+	if (quota > 0)
+		out->cpu_quota_us = kg_cgroup_quota(quota);
+	if (memory > 0)
+		out->memory_bytes = memory / 1000;
+}
+
+int kg_oom_score(const struct kg_value *pod, const struct kg_value *container, int64_t machine)
+{
+	const char *qos = kg_pod_qos(pod);
+	if (!strcmp(qos, "Guaranteed"))
+		return -997;
+	if (!strcmp(qos, "BestEffort"))
+		return 1000;
+	int64_t request = kg_resource_milli(container, "requests", "memory");
+	double share = request > 0 && machine > 0 ? (double)request / 1000 / (double)machine : 0;
+	int score = 1000 - (int)(1000 * share);
+	return score < 3 ? 3 : score > 999 ? 999 : score;
+}

@@ -1,0 +1,13 @@
+/* The RuntimeDefault seccomp profile, as the runtime takes it: system calls that containers have
+ * no use for fail. The list is data (seccomp.c); names that this libseccomp does not know are left
+ * out, since the runtime would refuse them. */
+#ifndef KG_NODEAGENT_SECCOMP_H
+#define KG_NODEAGENT_SECCOMP_H
+
+#include "value/value.h"
+
+/* linux.seccomp of a container that has these capabilities ("CAP_SYS_ADMIN", ...): each opens the
+ * calls it is for. */
+struct kg_value kg_seccomp_default(struct kg_arena *a, const char *const *caps, size_t ncaps);
+
+#endif
