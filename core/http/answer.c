@@ -112,7 +112,7 @@ static void wake(struct kg_http_req *req)
 	kg_req_ref(req);
 	pthread_mutex_lock(&req->lock);
 	req->wake = true;
-	if (req->kind == KG_ANSWER_STREAM || !req->deferred)
+	if (req->wait != KG_WAIT_ANSWER)
 		kg_req_resume_locked(req);
 	pthread_mutex_unlock(&req->lock);
 	kg_req_unref(req);
@@ -157,7 +157,7 @@ static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 	if (n < 0)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	/* Where it must not be taken out, libmicrohttpd asks again at once. */
-	kg_req_suspend(req);
+	kg_req_suspend(req, KG_WAIT_STREAM);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct kg_http_client {
 	size_t max_reply;
 	atomic_bool aborted;
 	char error[CURL_ERROR_SIZE];
+	struct kg_error unusable; /* its code: no call can succeed */
 };
 
 /* One exchange under way. */
@@ -112,9 +113,9 @@ struct kg_http_client *kg_http_client_new(const struct kg_http_client_options *o
 	c->tls = (struct kg_client_tls)KG_CLIENT_TLS_INIT;
 	c->easy = curl_easy_init();
 	c->multi = curl_multi_init();
-	struct kg_error err;
-	if (!c->easy || !c->multi || kg_client_tls_set(&c->tls, c->easy, opts, &err))
-		abort(); /* out of memory or of descriptors */
+	if (!c->easy || !c->multi)
+		abort(); /* out of memory */
+	kg_client_tls_set(&c->tls, c->easy, opts, &c->unusable);
 	c->url = kg_strdup(opts->url);
 	if (opts->bearer)
 		c->authorization = kg_asprintf("Authorization: Bearer %s", opts->bearer);
@@ -222,17 +223,20 @@ static int run(struct call *call, const char *path, const char *content_type, in
 	struct kg_error *err)
 {
 	struct kg_http_client *c = call->c;
+
+	if (c->unusable.code)
+		return kg_fail(err, c->unusable.code, "%s: %s", c->url, c->unusable.msg);
 	KG_AUTOFREE char *url = kg_asprintf("%s%s", c->url, path);
 	struct curl_slist *headers = make_headers(c, content_type);
 	long code = 0;
 	int rc;
 
 	c->error[0] = '\0';
+	call->last_ms = now_ms();
 	curl_easy_setopt(c->easy, CURLOPT_URL, url);
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(c->easy, CURLOPT_READDATA, call);
-	call->last_ms = now_ms();
 	CURLMcode mc = curl_multi_add_handle(c->multi, c->easy);
 	if (mc)
 		rc = kg_fail(err, KG_E_UNAVAILABLE, "%s: %s", url, curl_multi_strerror(mc));

@@ -22,6 +22,7 @@ struct kg_http_client_options {
 	int timeout_ms;                 /* of a whole exchange, default 30,000; not for streams */
 	size_t max_reply;               /* default 256 MiB */
 };
+/* Never NULL; what is wrong with the options is told by the calls. */
 struct kg_http_client *kg_http_client_new(const struct kg_http_client_options *opts);
 void kg_http_client_free(struct kg_http_client *c);
 
@@ -40,12 +41,14 @@ int kg_http_call(struct kg_http_client *c, const char *method, const char *path,
 /*
  * A streaming GET: data is called for each piece; it returns false to end the exchange (which is
  * then success). idle_timeout_ms without a byte ends it with KG_E_TIMEOUT (0: none).
- * kg_http_client_abort, from any thread, ends a running call with KG_E_UNAVAILABLE.
+ * kg_http_client_abort, from any thread, ends a running call with KG_E_UNAVAILABLE; where none
+ * runs, it ends the next one, so that an abort between two calls is not lost.
  */
 int kg_http_get_stream(struct kg_http_client *c, const char *path, int idle_timeout_ms,
 	bool (*data)(void *ctx, const char *p, size_t n), void *ctx, struct kg_error *err);
 /* A streaming POST: read fills buf and returns its length, 0 at the end, -1 to give up; it may
- * block. Chunked. */
+ * block (an abort is seen when it returns). Chunked. For both streams an answer of 400 or more is
+ * an error as for kg_http_call. */
 int kg_http_post_stream(struct kg_http_client *c, const char *path, const char *content_type,
 	ssize_t (*read)(void *ctx, char *buf, size_t max), void *ctx, struct kg_error *err);
 void kg_http_client_abort(struct kg_http_client *c);

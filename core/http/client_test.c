@@ -185,6 +185,7 @@ static void a_late_answer_is_given_up(void **state)
 	assert_int_equal(
 		kg_http_call(c, "GET", "/hold", NULL, NULL, 0, &reply, &err), -KG_E_UNAVAILABLE);
 	kg_http_client_free(c);
+	fixture_await_opened(1);
 	kg_http_reply_text(fx.held, 200, "nobody listens");
 	fixture_await_done(1);
 }

@@ -11,7 +11,7 @@ static int put(int *fd, const char *name, const char *pem, struct kg_error *err)
 	size_t len = strlen(pem);
 
 	*fd = memfd_create(name, MFD_CLOEXEC);
-	if (*fd < 0 || ftruncate(*fd, 0) || write(*fd, pem, len) != (ssize_t)len)
+	if (*fd < 0 || write(*fd, pem, len) != (ssize_t)len)
 		return kg_fail_errno(err, "memory file for %s", name);
 	return 0;
 }

@@ -129,7 +129,7 @@ static enum MHD_Result piece(struct kg_http_req *req, const char *data, size_t *
 			*size = 0;
 			return MHD_YES;
 		}
-		if (kg_req_suspend(req))
+		if (kg_req_suspend(req, KG_WAIT_UPLOAD))
 			return MHD_YES; /* it comes again with the same piece */
 	}
 }
@@ -143,21 +143,13 @@ static enum MHD_Result finish(struct kg_http_req *req)
 		req->route.handle(req, req->route.ctx);
 	}
 	pthread_mutex_lock(&req->lock);
-	bool answered = req->kind != KG_ANSWER_NONE, owed = req->deferred, broken = req->broken;
-	if (!answered && owed && !broken) {
-		MHD_suspend_connection(req->conn->mhd);
-		req->suspended = true;
-	}
+	bool answered = req->kind != KG_ANSWER_NONE, owed = req->deferred;
 	pthread_mutex_unlock(&req->lock);
-	if (answered)
-		return kg_answer_queue(req);
-	if (broken)
-		return MHD_NO;
-	if (!owed) {
+	if (!answered && !owed)
 		kg_reply_status(req, KG_E_CORRUPT, "the handler gave no answer");
-		return kg_answer_queue(req);
-	}
-	return MHD_YES;
+	else if (!answered && kg_req_suspend(req, KG_WAIT_ANSWER))
+		return MHD_YES;
+	return is_answered(req) ? kg_answer_queue(req) : MHD_NO;
 }
 
 enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,

@@ -96,6 +96,8 @@ int kg_strict_check(struct kg_framing *out, struct MHD_Connection *mhd,
 	const struct kg_http_conn *conn, const char *method, const char *version,
 	struct kg_error *err);
 
+/* Why a request was taken out of libmicrohttpd's loop. */
+enum kg_wait { KG_WAIT_NONE, KG_WAIT_UPLOAD, KG_WAIT_ANSWER, KG_WAIT_STREAM };
 enum kg_answer_kind { KG_ANSWER_NONE, KG_ANSWER_REPLY, KG_ANSWER_STREAM };
 
 struct kg_http_req {
@@ -117,11 +119,11 @@ struct kg_http_req {
 
 	pthread_mutex_t lock;
 	/* Under the lock. */
-	bool suspended; /* taken out of libmicrohttpd's loop by us; who clears it resumes */
-	bool deferred;  /* an answer is owed by another thread, which holds a reference */
-	bool wake;      /* stream_wake or upload_resume since the callback was last entered */
-	bool broken;    /* the peer is gone or the server stops: end it */
-	bool ended;     /* done was called */
+	enum kg_wait wait; /* not NONE: suspended by us; who sets it back resumes */
+	bool deferred;     /* an answer is owed by another thread, which holds a reference */
+	bool wake;         /* stream_wake or upload_resume since the callback was last entered */
+	bool broken;       /* the peer is gone or the server stops: end it */
+	bool ended;        /* done was called */
 	enum kg_answer_kind kind;
 	int status;
 	char *content_type;
@@ -139,8 +141,8 @@ void kg_req_unref(struct kg_http_req *req);
 void kg_req_break(struct kg_http_req *req);
 /* With req->lock held: back into libmicrohttpd's loop, where it was taken out. */
 void kg_req_resume_locked(struct kg_http_req *req);
-/* req->lock is taken; false where something happened meanwhile and it must not be taken out. */
-bool kg_req_suspend(struct kg_http_req *req);
+/* Takes it out of the loop; false where what is waited for has happened meanwhile. */
+bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what);
 
 /* ---- answer.c ---- */
 /* Hands the answer to libmicrohttpd; on its thread, inside the access handler. */

@@ -48,21 +48,36 @@ void kg_req_unref(struct kg_http_req *req)
 
 void kg_req_resume_locked(struct kg_http_req *req)
 {
-	if (!req->suspended)
+	if (req->wait == KG_WAIT_NONE)
 		return;
-	req->suspended = false;
+	req->wait = KG_WAIT_NONE;
 	MHD_resume_connection(req->conn->mhd);
 }
 
-bool kg_req_suspend(struct kg_http_req *req)
+static bool has_happened(const struct kg_http_req *req, enum kg_wait what)
+{
+	switch (what) {
+	case KG_WAIT_UPLOAD:
+		return req->wake || req->kind != KG_ANSWER_NONE;
+	case KG_WAIT_ANSWER:
+		return req->kind != KG_ANSWER_NONE;
+	case KG_WAIT_STREAM:
+		return req->wake;
+	case KG_WAIT_NONE:
+		break;
+	}
+	return true;
+}
+
+bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what)
 {
 	pthread_mutex_lock(&req->lock);
-	assert(!req->suspended);
-	bool take = !req->broken && !req->wake;
+	assert(req->wait == KG_WAIT_NONE);
+	bool take = !req->broken && !has_happened(req, what);
 	if (take) {
-		/* Both under the lock: who sees `suspended` may resume. */
+		/* Both under the lock: who sees `wait` may resume. */
 		MHD_suspend_connection(req->conn->mhd);
-		req->suspended = true;
+		req->wait = what;
 	}
 	pthread_mutex_unlock(&req->lock);
 	return take;

@@ -23,14 +23,18 @@ struct kg_http_route {
 	 * kg_http_reply* or kg_http_stream, now or later from another thread (then call
 	 * kg_http_defer first). */
 	void (*handle)(struct kg_http_req *req, void *ctx);
-	size_t max_body; /* default 1 MiB where 0; more is 413 */
+	size_t max_body; /* default 1 MiB where 0; more is 413; it has 120 s to arrive */
 	/* Instead of collecting the body: called for each piece as it comes (return false to stop
 	 * the upload for now; kg_http_upload_resume goes on and gives the same piece again), and
-	 * `handle` after its end. `open` is called first, before any body, and may reply at once.
+	 * `handle` after its end. `open` is called first, before any body, and may reply at once,
+	 * or defer. Once an answer was given neither `body` nor `handle` is called any more; what
+	 * is left of the body is read and dropped, and then the answer is sent.
 	 */
 	bool (*body)(struct kg_http_req *req, const void *p, size_t n, void *ctx);
 	void (*open)(struct kg_http_req *req, void *ctx);
-	/* Always the last call for a request, also when the peer went away. */
+	/* Always the last call for a request that the router took, also when the peer went away
+	 * (which is noticed at once while a stream sleeps). Never between kg_http_defer and the
+	 * answer, except when the server is freed. */
 	void (*done)(struct kg_http_req *req, void *ctx);
 	void *ctx;
 };
@@ -54,7 +58,8 @@ int kg_http_server_port(const struct kg_http_server *s);
 /* A new certificate for new connections. */
 int kg_http_server_set_cert(
 	struct kg_http_server *s, const char *cert_pem, const char *key_pem, struct kg_error *err);
-void kg_http_server_free(struct kg_http_server *s); /* ends every exchange */
+/* Ends every exchange. Deferred ones get 5 s to be answered: stop what answers them afterwards. */
+void kg_http_server_free(struct kg_http_server *s);
 
 /* ---- the request; texts are borrowed until `done` ---- */
 const char *kg_http_method(const struct kg_http_req *req);
@@ -71,12 +76,14 @@ void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void 
 void *kg_http_user(const struct kg_http_req *req); /* per-request data of the layer above */
 
 /* ---- the answer ---- */
+/* Dropped where it holds a line break. */
 void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value);
 /* The bytes are taken over (body becomes empty). */
 void kg_http_reply(
 	struct kg_http_req *req, int status, const char *content_type, struct kg_buf *body);
 void kg_http_reply_text(struct kg_http_req *req, int status, const char *text);
-/* The exchange waits for a reply from another thread. */
+/* The exchange waits for a reply from another thread, which must come: it also frees what the
+ * request holds. Having replied, that thread must not touch the request again. */
 void kg_http_defer(struct kg_http_req *req);
 
 /*

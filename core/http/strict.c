@@ -15,7 +15,7 @@
 
 struct walk {
 	const char *expect; /* where the next name must lie */
-	unsigned lengths, encodings, hosts, expects;
+	unsigned lengths, encodings, hosts, expects, authorizations;
 	const char *length, *encoding, *expectation;
 	const char *fault;
 };
@@ -82,6 +82,8 @@ static enum MHD_Result check_header(void *cls, enum MHD_ValueKind kind, const ch
 	} else if (is_name(key, nkey, "Expect")) {
 		w->expects++;
 		w->expectation = value;
+	} else if (is_name(key, nkey, "Authorization")) {
+		w->authorizations++;
 	}
 	return MHD_YES;
 }
@@ -94,6 +96,8 @@ static const char *judge(struct kg_framing *f, const struct walk *w, const char 
 		return "the HTTP version is not 1.0 or 1.1";
 	if (w->hosts > 1 || (http11 && w->hosts == 0))
 		return "there must be one Host header";
+	if (w->authorizations > 1)
+		return "there is more than one Authorization header";
 	if (w->lengths > 1)
 		return "there is more than one Content-Length header";
 	if (w->encodings > 1)

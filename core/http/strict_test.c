@@ -76,6 +76,7 @@ static void doubtful_ones_are_refused(void **state)
 		R("a control character", START "X-A: \001\r\n\r\n"),
 		R("a blank behind a length", START "Content-Length: 3 \r\n\r\nabc"),
 		R("two hosts", "GET /echo HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"),
+		R("two authorizations", START "Authorization: a\r\nAuthorization: b\r\n\r\n"),
 		R("no host", "GET /echo HTTP/1.1\r\n\r\n"),
 		R("another version", "GET /echo HTTP/1.2\r\nHost: x\r\n\r\n"),
 		R("a blank in the target", "GET /echo x HTTP/1.1\r\nHost: x\r\n\r\n"),
