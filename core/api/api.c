@@ -29,14 +29,14 @@ static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
 
 		if (k == KG_KIND_EVENT || k == KG_KIND_LEASE)
 			continue;
-		entry = feed_entry_of(&kg_kinds[k], e->revision, &e->changes);
+		entry = kg_api_feed_entry_of(&kg_kinds[k], e->revision, &e->changes);
 		if (!entry)
 			continue;
-		feed_append(api, k, feed_entry_ref(entry));
-		watch_published(api, k, entry);
-		feed_entry_unref(entry);
+		kg_api_feed_append(api, k, kg_api_feed_entry_ref(entry));
+		kg_api_watch_published(api, k, entry);
+		kg_api_feed_entry_unref(entry);
 	}
-	feed_seen(api, e->revision);
+	kg_api_feed_seen(api, e->revision);
 }
 
 /* On the publishing thread. */
@@ -53,12 +53,12 @@ static void on_publish(void *ctx)
 		kg_commit_event_unref(e);
 	}
 	pthread_mutex_unlock(&api->fed_lock);
-	request_published(api);
+	kg_api_request_published(api);
 }
 
 /* ---- life ---- */
 
-kg_time api_now(struct kg_api *api)
+kg_time kg_api_now(struct kg_api *api)
 {
 	struct timespec ts;
 
@@ -86,8 +86,8 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	api->fed = kg_hub_oldest(opts->hub);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		api->feeds[k].floor = api->feeds[k].seen = api->fed;
-	events_init(api);
-	worker_start(api);
+	kg_api_events_init(api);
+	kg_api_worker_start(api);
 	api->sub = kg_hub_subscribe(opts->hub, on_publish, api);
 	on_publish(api);
 	return api;
@@ -98,15 +98,15 @@ void kg_api_free(struct kg_api *api)
 	if (!api)
 		return;
 	kg_hub_unsubscribe(api->sub);
-	worker_stop(api);
-	events_release(api);
+	kg_api_worker_stop(api);
+	kg_api_events_release(api);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		feed_release(&api->feeds[k]);
-	encode_cache_release(&api->cache);
+		kg_api_feed_release(&api->feeds[k]);
+	kg_api_encode_cache_release(&api->cache);
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
 		kg_snapshot_unref(api->loaded[i]);
 	pthread_mutex_destroy(&api->load_lock);
-	resume_release(&api->resume);
+	kg_api_resume_release(&api->resume);
 	pthread_mutex_destroy(&api->wait_lock);
 	pthread_mutex_destroy(&api->watch_lock);
 	pthread_mutex_destroy(&api->feed_lock);

@@ -15,7 +15,7 @@ static const struct virtual_resource virtuals[] = {
 		"selfsubjectrulesreview"},
 };
 
-bool is_self_subject(const char *group, const char *resource)
+bool kg_api_is_self_subject(const char *group, const char *resource)
 {
 	for (size_t i = 0; i < KG_ARRAY_LEN(virtuals); i++)
 		if (!strcmp(virtuals[i].group, group) && !strcmp(virtuals[i].plural, resource))
@@ -72,7 +72,7 @@ static void write_names(struct kg_buf *out, const char *key, const char *const *
 	for (const char *const *n = names; *n; n++) {
 		if (n != names)
 			kg_buf_addc(out, ',');
-		write_str(out, *n);
+		kg_api_write_str(out, *n);
 	}
 	kg_buf_addc(out, ']');
 }
@@ -285,7 +285,7 @@ static void write_versions(struct kg_buf *out, const struct request *r)
 			 "\"serverAddressByClientCIDRs\":[");
 	if (r->api->opt.server_address) {
 		kg_buf_adds(out, "{\"clientCIDR\":\"0.0.0.0/0\"");
-		write_member(out, "serverAddress", r->api->opt.server_address);
+		kg_api_write_member(out, "serverAddress", r->api->opt.server_address);
 		kg_buf_addc(out, '}');
 	}
 	kg_buf_adds(out, "]}\n");
@@ -319,7 +319,7 @@ static bool parse_where(struct where *w, const char *path)
 	return n == 1 || n == 2;
 }
 
-bool is_discovery_path(const char *path)
+bool kg_api_is_discovery_path(const char *path)
 {
 	struct where w;
 
@@ -338,7 +338,7 @@ static void handle_root(struct request *r, bool core)
 
 	if (v2 || beta) {
 		write_aggregated(&out, v2 ? "v2" : "v2beta1", core);
-		reply_cached(r,
+		kg_api_reply_cached(r,
 			v2 ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 			   : "application/json;g=apidiscovery.k8s.io;v=v2beta1;"
 			     "as=APIGroupDiscoveryList",
@@ -349,10 +349,10 @@ static void handle_root(struct request *r, bool core)
 		write_versions(&out, r);
 	else
 		write_group_list(&out);
-	reply_cached(r, "application/json", &out);
+	kg_api_reply_cached(r, "application/json", &out);
 }
 
-void handle_discovery(struct request *r, const char *path)
+void kg_api_handle_discovery(struct request *r, const char *path)
 {
 	struct group groups[MAX_GROUPS];
 	size_t n = add_group(groups, all_groups(groups), "", "v1");
@@ -372,8 +372,8 @@ void handle_discovery(struct request *r, const char *path)
 			write_resource_list(&out, &groups[i]);
 		else
 			write_group(&out, &groups[i], true);
-		reply_cached(r, "application/json", &out);
+		kg_api_reply_cached(r, "application/json", &out);
 		return;
 	}
-	reply_unknown_path(r);
+	kg_api_reply_unknown_path(r);
 }

@@ -6,17 +6,17 @@
 
 #include <inttypes.h>
 
-void write_str(struct kg_buf *out, const char *s)
+void kg_api_write_str(struct kg_buf *out, const char *s)
 {
 	kg_json_write_string(out, s, strlen(s));
 }
 
-void write_member(struct kg_buf *out, const char *key, const char *value)
+void kg_api_write_member(struct kg_buf *out, const char *key, const char *value)
 {
 	kg_buf_addc(out, ',');
-	write_str(out, key);
+	kg_api_write_str(out, key);
 	kg_buf_addc(out, ':');
-	write_str(out, value);
+	kg_api_write_str(out, value);
 }
 
 /* The metadata with this resourceVersion, which comes first. */
@@ -27,14 +27,14 @@ static void write_metadata(struct kg_buf *out, const struct kg_value *md, uint64
 		if (!strcmp(md->members[i].key, "resourceVersion"))
 			continue;
 		kg_buf_addc(out, ',');
-		write_str(out, md->members[i].key);
+		kg_api_write_str(out, md->members[i].key);
 		kg_buf_addc(out, ':');
 		kg_json_write(out, &md->members[i].value);
 	}
 	kg_buf_addc(out, '}');
 }
 
-void write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revision)
+void kg_api_write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revision)
 {
 	const struct kg_value *v = kg_obj(obj);
 	bool first = true;
@@ -46,7 +46,7 @@ void write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revi
 		if (!first)
 			kg_buf_addc(out, ',');
 		first = false;
-		write_str(out, m->key);
+		kg_api_write_str(out, m->key);
 		kg_buf_addc(out, ':');
 		if (!strcmp(m->key, "metadata"))
 			write_metadata(out, &m->value, revision);
@@ -56,7 +56,7 @@ void write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revi
 	kg_buf_addc(out, '}');
 }
 
-void write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t revision,
+void kg_api_write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t revision,
 	const char *meta_version)
 {
 	kg_buf_adds(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/");
@@ -66,21 +66,21 @@ void write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t rev
 	kg_buf_addc(out, '}');
 }
 
-void write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, bool headers)
 {
 	struct kg_arena scratch = KG_ARENA_INIT;
 
 	switch (r->form) {
 	case FORM_OBJECT:
-		write_object(out, obj, revision);
+		kg_api_write_object(out, obj, revision);
 		break;
 	case FORM_PARTIAL:
-		write_partial(out, obj, revision, r->form_version);
+		kg_api_write_partial(out, obj, revision, r->form_version);
 		break;
 	case FORM_TABLE:
-		table_open(out, r, headers);
-		table_row(out, r, obj, revision, &scratch);
+		kg_api_table_open(out, r, headers);
+		kg_api_table_row(out, r, obj, revision, &scratch);
 		kg_buf_addf(out, "],\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"}}", revision);
 		break;
 	}
@@ -89,7 +89,7 @@ void write_form(struct kg_buf *out, const struct request *r, const struct kg_obj
 
 /* ---- the cache ---- */
 
-void blob_unref(struct blob *b)
+void kg_api_blob_unref(struct blob *b)
 {
 	if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
 		free(b);
@@ -105,7 +105,7 @@ static struct blob *blob_encode(const struct kg_object *obj, uint64_t revision)
 {
 	KG_AUTOBUF struct kg_buf buf = KG_BUF_INIT;
 
-	write_object(&buf, obj, revision);
+	kg_api_write_object(&buf, obj, revision);
 	struct blob *b = kg_alloc(sizeof(*b) + buf.len);
 	b->refs = 1;
 	b->len = buf.len;
@@ -126,7 +126,7 @@ static struct cache_slot slot_take(struct encode_cache *c, struct cache_slot *sl
 
 static void slot_drop(struct cache_slot old)
 {
-	blob_unref(old.blob);
+	kg_api_blob_unref(old.blob);
 	kg_object_unref(old.obj);
 }
 
@@ -155,7 +155,8 @@ static void cache_shrink(struct encode_cache *c, size_t need)
 	} while (more);
 }
 
-struct blob *encode_shared(struct kg_api *api, const struct kg_object *obj, uint64_t revision)
+struct blob *kg_api_encode_shared(
+	struct kg_api *api, const struct kg_object *obj, uint64_t revision)
 {
 	struct encode_cache *c = &api->cache;
 	struct cache_slot *slot = slot_of(c, obj, revision);
@@ -183,7 +184,7 @@ struct blob *encode_shared(struct kg_api *api, const struct kg_object *obj, uint
 	return b;
 }
 
-void encode_cache_release(struct encode_cache *c)
+void kg_api_encode_cache_release(struct encode_cache *c)
 {
 	for (size_t i = 0; i < CACHE_SLOTS; i++)
 		slot_drop(slot_take(c, &c->slots[i]));

@@ -26,13 +26,13 @@ static void obj_unref(void *v)
 }
 static const struct kg_pmap_ops object_ops = {obj_ref, obj_unref};
 
-void events_init(struct kg_api *api)
+void kg_api_events_init(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
 
 	pthread_mutex_init(&s->lock, NULL);
 	kg_pmap_init(&s->objects, &object_ops);
-	s->seq = (uint64_t)api_now(api) * 1000;
+	s->seq = (uint64_t)kg_api_now(api) * 1000;
 	api->feeds[KG_KIND_EVENT].floor = api->feeds[KG_KIND_EVENT].seen = s->seq;
 }
 
@@ -50,7 +50,7 @@ static void append_item(struct event_store *s, struct event_item *it)
 	s->newest = it;
 }
 
-void events_release(struct kg_api *api)
+void kg_api_events_release(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
 
@@ -83,10 +83,10 @@ static void publish(struct kg_api *api, struct kg_object *before, struct kg_obje
 	} else {
 		kg_pmap_remove(&s->objects, before->key);
 	}
-	e = feed_entry_new(&kg_kinds[KG_KIND_EVENT], s->seq, &c, 1);
-	feed_append(api, KG_KIND_EVENT, feed_entry_ref(e));
-	watch_published(api, KG_KIND_EVENT, e);
-	feed_entry_unref(e);
+	e = kg_api_feed_entry_new(&kg_kinds[KG_KIND_EVENT], s->seq, &c, 1);
+	kg_api_feed_append(api, KG_KIND_EVENT, kg_api_feed_entry_ref(e));
+	kg_api_watch_published(api, KG_KIND_EVENT, e);
+	kg_api_feed_entry_unref(e);
 }
 
 static void drop_oldest(struct kg_api *api)
@@ -188,7 +188,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 	kg_arena_release(&a);
 }
 
-uint64_t events_revision(struct kg_api *api)
+uint64_t kg_api_events_revision(struct kg_api *api)
 {
 	pthread_mutex_lock(&api->events.lock);
 	uint64_t seq = api->events.seq;
@@ -196,7 +196,7 @@ uint64_t events_revision(struct kg_api *api)
 	return seq;
 }
 
-bool events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
+bool kg_api_events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
 {
 	struct event_store *s = &api->events;
 	bool found = true;
@@ -217,7 +217,7 @@ bool events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *
 	return found;
 }
 
-void events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq)
+void kg_api_events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq)
 {
 	struct event_store *s = &api->events;
 	struct kg_pmap old = {0};

@@ -18,13 +18,13 @@ static struct feed_entry *entry_alloc(uint64_t revision, size_t n)
 	return e;
 }
 
-struct feed_entry *feed_entry_ref(struct feed_entry *e)
+struct feed_entry *kg_api_feed_entry_ref(struct feed_entry *e)
 {
 	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
 	return e;
 }
 
-void feed_entry_unref(struct feed_entry *e)
+void kg_api_feed_entry_unref(struct feed_entry *e)
 {
 	if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
 		return;
@@ -39,10 +39,10 @@ static struct kg_object *made_of(const struct kg_kind *kind, const struct kg_obj
 {
 	if (!obj)
 		return NULL;
-	return kind->id == KG_KIND_ENDPOINTS ? endpoints_of(obj) : kg_object_ref(obj);
+	return kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_of(obj) : kg_object_ref(obj);
 }
 
-struct feed_entry *feed_entry_new(
+struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n)
 {
 	struct feed_entry *e = entry_alloc(revision, n);
@@ -60,7 +60,7 @@ struct feed_entry *feed_entry_new(
 	return e;
 }
 
-struct feed_entry *feed_entry_of(
+struct feed_entry *kg_api_feed_entry_of(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes)
 {
 	enum kg_kind_id id = kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
@@ -75,11 +75,12 @@ struct feed_entry *feed_entry_of(
 #undef KIND_OF
 	if (from == to)
 		return NULL;
-	struct feed_entry *e = feed_entry_new(kind, revision, changes->items + from, to - from);
+	struct feed_entry *e =
+		kg_api_feed_entry_new(kind, revision, changes->items + from, to - from);
 
 	if (e->len)
 		return e;
-	feed_entry_unref(e);
+	kg_api_feed_entry_unref(e);
 	return NULL;
 }
 
@@ -113,7 +114,7 @@ static struct feed_entry *feed_trim(struct feed *f, size_t max)
 	return e;
 }
 
-void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e)
+void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e)
 {
 	struct feed *f = &api->feeds[kind];
 	size_t max = api->opt.max_feed ? api->opt.max_feed : DEFAULT_MAX_FEED;
@@ -128,11 +129,11 @@ void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e)
 		pthread_mutex_lock(&api->feed_lock);
 		old = feed_trim(f, max);
 		pthread_mutex_unlock(&api->feed_lock);
-		feed_entry_unref(old);
+		kg_api_feed_entry_unref(old);
 	} while (old);
 }
 
-void feed_seen(struct kg_api *api, uint64_t revision)
+void kg_api_feed_seen(struct kg_api *api, uint64_t revision)
 {
 	pthread_mutex_lock(&api->feed_lock);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
@@ -146,7 +147,7 @@ static struct feed_entry *feed_at(const struct feed *f, size_t i)
 	return f->ring[(f->first + i) % f->cap];
 }
 
-struct feed_entry *feed_next(
+struct feed_entry *kg_api_feed_next(
 	struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone, uint64_t *seen)
 {
 	struct feed *f = &api->feeds[kind];
@@ -167,16 +168,16 @@ struct feed_entry *feed_next(
 				lo = mid + 1;
 		}
 		if (lo < f->len)
-			e = feed_entry_ref(feed_at(f, lo));
+			e = kg_api_feed_entry_ref(feed_at(f, lo));
 	}
 	pthread_mutex_unlock(&api->feed_lock);
 	return e;
 }
 
-void feed_release(struct feed *f)
+void kg_api_feed_release(struct feed *f)
 {
 	for (size_t i = 0; i < f->len; i++)
-		feed_entry_unref(feed_at(f, i));
+		kg_api_feed_entry_unref(feed_at(f, i));
 	free(f->ring);
 	*f = (struct feed){0};
 }

@@ -14,15 +14,15 @@ static void write_scale(struct kg_buf *out, const struct kg_object *obj)
 			kg_string(&labels->members[i].value, ""));
 	kg_buf_adds(out,
 		"{\"kind\":\"Scale\",\"apiVersion\":\"autoscaling/v1\",\"metadata\":{\"name\":");
-	write_str(out, obj->name);
-	write_member(out, "namespace", obj->ns);
-	write_member(out, "uid", kg_object_uid(obj));
+	kg_api_write_str(out, obj->name);
+	kg_api_write_member(out, "namespace", obj->ns);
+	kg_api_write_member(out, "uid", kg_object_uid(obj));
 	kg_buf_addf(out,
 		",\"resourceVersion\":\"%" PRIu64 "\"},\"spec\":{\"replicas\":%" PRId64
 		"},\"status\":{\"replicas\":%" PRId64,
 		obj->revision, kg_int(kg_at(v, "spec.replicas"), 1),
 		kg_int(kg_at(v, "status.replicas"), 0));
-	write_member(out, "selector", kg_buf_str(&selector));
+	kg_api_write_member(out, "selector", kg_buf_str(&selector));
 	kg_buf_adds(out, "}}");
 }
 
@@ -31,28 +31,28 @@ static void get_now(struct request *r)
 	struct kg_buf out = KG_BUF_INIT;
 	struct source src;
 
-	source_now(&src, r->api, r->kind);
-	struct kg_object *obj = read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
+	kg_api_source_now(&src, r->api, r->kind);
+	struct kg_object *obj = kg_api_read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
 
 	if (!obj) {
-		reply_not_found(r);
+		kg_api_reply_not_found(r);
 	} else {
 		if (r->sub && !strcmp(r->sub, "scale"))
 			write_scale(&out, obj);
 		else
-			write_form(&out, r, obj, obj->revision, true);
-		reply_json(r, 200, &out);
+			kg_api_write_form(&out, r, obj, obj->revision, true);
+		kg_api_reply_json(r, 200, &out);
 	}
 	kg_object_unref(obj);
-	source_release(&src);
+	kg_api_source_release(&src);
 }
 
-void handle_get(struct request *r)
+void kg_api_handle_get(struct request *r)
 {
 	struct kg_error err;
 
-	if (request_parse(r, &err))
-		reply_error(r, &err);
+	if (kg_api_request_parse(r, &err))
+		kg_api_reply_error(r, &err);
 	else
-		request_at(r, r->revision, get_now);
+		kg_api_request_at(r, r->revision, get_now);
 }

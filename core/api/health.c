@@ -25,7 +25,7 @@ static void handle_version(struct request *r)
 		"  \"buildDate\": \"1970-01-01T00:00:00Z\",\n  \"goVersion\": \"none\",\n"
 		"  \"compiler\": \"cc\",\n  \"platform\": \"linux/%s\"\n}\n",
 		arch);
-	reply_json(r, 200, &out);
+	kg_api_reply_json(r, 200, &out);
 }
 
 static bool is_health(const char *path)
@@ -42,7 +42,7 @@ static bool is_health(const char *path)
 	return false;
 }
 
-void handle_health(struct request *r, const char *path)
+void kg_api_handle_health(struct request *r, const char *path)
 {
 	KG_AUTOBUF struct kg_buf why = KG_BUF_INIT;
 	struct kg_api *api = r->api;
@@ -50,7 +50,7 @@ void handle_health(struct request *r, const char *path)
 	if (!strcmp(path, "/version") || !strcmp(path, "/version/")) {
 		handle_version(r);
 	} else if (!is_health(path)) {
-		reply_unknown_path(r);
+		kg_api_reply_unknown_path(r);
 	} else if (!strncmp(path, "/livez", 6) || !api->opt.ready ||
 		   api->opt.ready(api->opt.ctx, &why)) {
 		kg_http_reply_text(r->http, 200, "ok");

@@ -1,4 +1,5 @@
-/* What the files of the api room share. */
+/* What the files of the api room share. Types have short names, being seen by this room alone;
+ * functions are seen by the linker, so they carry the prefix. */
 #ifndef KG_API_INTERNAL_H
 #define KG_API_INTERNAL_H
 
@@ -24,13 +25,13 @@ struct selector {
 	struct requirement *labels, *fields;
 	size_t nlabels, nfields;
 };
-int label_selector_parse(
+int kg_api_label_selector_parse(
 	struct selector *sel, struct kg_arena *a, const char *text, struct kg_error *err);
-int field_selector_parse(struct selector *sel, struct kg_arena *a, const struct kg_kind *kind,
-	const char *text, struct kg_error *err);
-bool selector_matches(const struct selector *sel, const struct kg_object *obj);
+int kg_api_field_selector_parse(struct selector *sel, struct kg_arena *a,
+	const struct kg_kind *kind, const char *text, struct kg_error *err);
+bool kg_api_selector_matches(const struct selector *sel, const struct kg_object *obj);
 /* The value that a field must have (=), or NULL where the selector leaves it open. */
-const char *selector_field(const struct selector *sel, const char *path);
+const char *kg_api_selector_field(const struct selector *sel, const char *path);
 
 /* ---- requests (request.c) ---- */
 
@@ -75,27 +76,27 @@ struct request {
 	void *state; /* of a list or watch in progress */
 	void (*state_free)(void *state);
 };
-struct request *request_ref(struct request *r);
-void request_unref(struct request *r);
+struct request *kg_api_request_ref(struct request *r);
+void kg_api_request_unref(struct request *r);
 /* Reads the query and Accept of a get, list or watch. */
-int request_parse(struct request *r, struct kg_error *err);
+int kg_api_request_parse(struct request *r, struct kg_error *err);
 /* The kinds of answer an Accept header takes: -1 where none of ours. */
-int accept_form(const char *accept, enum form *form, const char **version);
+int kg_api_accept_form(const char *accept, enum form *form, const char **version);
 /* Runs resume(r) once the revision is published, here and now where it is; or replies Timeout. */
-void request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r));
-void request_published(struct kg_api *api); /* from the hub's subscription */
+void kg_api_request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r));
+void kg_api_request_published(struct kg_api *api); /* from the hub's subscription */
 /* Expires what waited too long; returns when the next is due. */
-int64_t request_expire(struct kg_api *api, int64_t now);
+int64_t kg_api_request_expire(struct kg_api *api, int64_t now);
 /* Calls http's reply or stream functions unless the request is over. From other threads:
- * `if (request_enter(r)) { ...; request_leave(r); }`. */
-bool request_enter(struct request *r);
-void request_leave(struct request *r);
+ * `if (kg_api_request_enter(r)) { ...; kg_api_request_leave(r); }`. */
+bool kg_api_request_enter(struct request *r);
+void kg_api_request_leave(struct request *r);
 /* From now on the request's answer comes from another thread. */
-void request_defer(struct request *r);
+void kg_api_request_defer(struct request *r);
 /* A deferred request whose peer is gone still owes the server an answer. */
-void request_abandon(struct request *r);
+void kg_api_request_abandon(struct request *r);
 /* The route's `done`. */
-void request_done(struct request *r);
+void kg_api_request_done(struct request *r);
 
 /* ---- the room's threads (worker.c) ---- */
 
@@ -104,11 +105,11 @@ struct job {
 	void (*run)(void *arg);
 	void *arg;
 };
-int64_t now_ms(void); /* monotonic */
-void worker_start(struct kg_api *api);
-void worker_stop(struct kg_api *api);
-void worker_add(struct kg_api *api, void (*run)(void *arg), void *arg);
-void clock_kick(struct kg_api *api, int64_t due); /* something is due at this time */
+int64_t kg_api_now_ms(void); /* monotonic */
+void kg_api_worker_start(struct kg_api *api);
+void kg_api_worker_stop(struct kg_api *api);
+void kg_api_worker_add(struct kg_api *api, void (*run)(void *arg), void *arg);
+void kg_api_clock_kick(struct kg_api *api, int64_t due); /* something is due at this time */
 
 /* ---- feeds (feed.c): the recent changes of each kind ---- */
 
@@ -125,20 +126,20 @@ struct feed {
 	uint64_t seen;  /* up to this revision the feed is complete */
 };
 /* changes: objects are referenced, not taken over; quiet ones are left out. */
-struct feed_entry *feed_entry_new(
+struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);
-struct feed_entry *feed_entry_ref(struct feed_entry *e);
-void feed_entry_unref(struct feed_entry *e);
+struct feed_entry *kg_api_feed_entry_ref(struct feed_entry *e);
+void kg_api_feed_entry_unref(struct feed_entry *e);
 /* The part of a commit that concerns a kind (Endpoints: made from its EndpointSlices); NULL where
  * none. */
-struct feed_entry *feed_entry_of(
+struct feed_entry *kg_api_feed_entry_of(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes);
-void feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
-void feed_seen(struct kg_api *api, uint64_t revision); /* every kind but Events */
+void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
+void kg_api_feed_seen(struct kg_api *api, uint64_t revision); /* every kind but Events */
 /* The first entry after a revision (a reference), or NULL; *seen: nothing else up to there. */
-struct feed_entry *feed_next(
+struct feed_entry *kg_api_feed_next(
 	struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone, uint64_t *seen);
-void feed_release(struct feed *f);
+void kg_api_feed_release(struct feed *f);
 
 /* ---- encoded objects, shared between watchers (encode.c) ---- */
 
@@ -147,7 +148,7 @@ struct blob {
 	size_t len;
 	char data[];
 };
-void blob_unref(struct blob *b);
+void kg_api_blob_unref(struct blob *b);
 enum { CACHE_SLOTS = 1024, CACHE_BYTES = 4 << 20 };
 struct encode_cache {
 	pthread_mutex_t lock;
@@ -160,23 +161,25 @@ struct encode_cache {
 	uint64_t misses;
 };
 /* The object's JSON with this resourceVersion; a reference. */
-struct blob *encode_shared(struct kg_api *api, const struct kg_object *obj, uint64_t revision);
-void encode_cache_release(struct encode_cache *c);
+struct blob *kg_api_encode_shared(
+	struct kg_api *api, const struct kg_object *obj, uint64_t revision);
+void kg_api_encode_cache_release(struct encode_cache *c);
 
-void write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revision);
-void write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t revision,
+void kg_api_write_object(struct kg_buf *out, const struct kg_object *obj, uint64_t revision);
+void kg_api_write_partial(struct kg_buf *out, const struct kg_object *obj, uint64_t revision,
 	const char *meta_version);
-void write_str(struct kg_buf *out, const char *s);
+void kg_api_write_str(struct kg_buf *out, const char *s);
 /* `,"key":"value"`; first: without the comma. */
-void write_member(struct kg_buf *out, const char *key, const char *value);
+void kg_api_write_member(struct kg_buf *out, const char *key, const char *value);
 /* An object as the request wants it; table headers where asked. */
-void write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, bool headers);
 
 /* ---- tables (table.c) ---- */
 
-void table_open(struct kg_buf *out, const struct request *r, bool headers); /* up to rows:[ */
-void table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+void kg_api_table_open(
+	struct kg_buf *out, const struct request *r, bool headers); /* up to rows:[ */
+void kg_api_table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, struct kg_arena *scratch);
 
 /* ---- objects of any kind, synthetic ones too (reader.c) ---- */
@@ -187,9 +190,9 @@ struct source {
 	struct kg_pmap events;        /* for Events */
 	uint64_t revision;
 };
-void source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind);
-void source_of(struct source *out, struct kg_snapshot *snapshot /* moved */);
-void source_release(struct source *src);
+void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind);
+void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot /* moved */);
+void kg_api_source_release(struct source *src);
 
 enum read_mode { READ_NOTHING, READ_ONE, READ_KIND, READ_NODE, READ_EVENTS };
 struct reader {
@@ -205,23 +208,25 @@ struct reader {
 };
 /* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
  * from the first key >= from. src is moved. */
-void reader_init(struct reader *rd, const struct request *r, struct source *src, const char *from);
+void kg_api_reader_init(
+	struct reader *rd, const struct request *r, struct source *src, const char *from);
 /* Borrowed until the next call; NULL at the end. The selector is not applied. *key is its place. */
-const struct kg_object *reader_next(struct reader *rd, const char **key);
-void reader_release(struct reader *rd); /* safe to call twice */
+const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key);
+void kg_api_reader_release(struct reader *rd); /* safe to call twice */
 /* One object, a reference; NULL where absent. */
-struct kg_object *read_one(struct kg_api *api, const struct source *src, const struct kg_kind *kind,
-	const char *ns, const char *name);
+struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
+	const struct kg_kind *kind, const char *ns, const char *name);
 /* How many objects the kind has, all namespaces; -1: not known. */
-int64_t source_count(const struct source *src, const struct kg_kind *kind);
+int64_t kg_api_source_count(const struct source *src, const struct kg_kind *kind);
 /* A recent snapshot out of memory, a reference; NULL where it must be loaded. */
-struct kg_snapshot *snapshot_at(struct kg_api *api, uint64_t revision);
+struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision);
 /* Blocks: from the cache of loaded snapshots, or history. */
-int snapshot_load(
+int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
 
-struct kg_object *endpoints_of(const struct kg_object *slice); /* NULL: of no service */
-struct kg_object *lease_of(struct kg_api *api, const struct kg_object *node); /* NULL: none */
+struct kg_object *kg_api_endpoints_of(const struct kg_object *slice); /* NULL: of no service */
+struct kg_object *kg_api_lease_of(
+	struct kg_api *api, const struct kg_object *node); /* NULL: none */
 
 /* ---- Events (events.c) ---- */
 
@@ -239,49 +244,49 @@ struct event_store {
 	} kept[8];
 	unsigned next_kept;
 };
-void events_init(struct kg_api *api);
-void events_release(struct kg_api *api);
-uint64_t events_revision(struct kg_api *api);
+void kg_api_events_init(struct kg_api *api);
+void kg_api_events_release(struct kg_api *api);
+uint64_t kg_api_events_revision(struct kg_api *api);
 /* A version of the events: the current one where seq is 0. false: no longer kept. */
-bool events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
-void events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq);
+bool kg_api_events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
+void kg_api_events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq);
 
 /* ---- answers ---- */
 
-void reply_json(struct request *r, int status, struct kg_buf *body);
+void kg_api_reply_json(struct request *r, int status, struct kg_buf *body);
 /* With an ETag over the body: 304 where the client has it. */
-void reply_cached(struct request *r, const char *content_type, struct kg_buf *body);
-void reply_error(struct request *r, const struct kg_error *err);
-void reply_not_found(struct request *r); /* the object that the request names */
-void reply_unknown_path(struct request *r);
+void kg_api_reply_cached(struct request *r, const char *content_type, struct kg_buf *body);
+void kg_api_reply_error(struct request *r, const struct kg_error *err);
+void kg_api_reply_not_found(struct request *r); /* the object that the request names */
+void kg_api_reply_unknown_path(struct request *r);
 struct status_extra {
 	const char *cause_reason, *cause_message, *cause_field;
 	int retry_after_s;
 };
-void write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err, int http,
-	const char *reason, const struct status_extra *x);
-void reply_status(struct request *r, int http, const char *reason, const struct status_extra *x,
-	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void too_large_revision(struct request *r, uint64_t now);
+void kg_api_write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err,
+	int http, const char *reason, const struct status_extra *x);
+void kg_api_reply_status(struct request *r, int http, const char *reason,
+	const struct status_extra *x, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void kg_api_too_large_revision(struct request *r, uint64_t now);
 
 /* handlers: void handle(struct request *) on an HTTP thread */
-void handle_get(struct request *r);
-void handle_list(struct request *r);
-void handle_watch(struct request *r);
-void handle_write(struct request *r);
-void handle_discovery(struct request *r, const char *path);
-bool is_discovery_path(const char *path);
-void handle_openapi(struct request *r, const char *path);
-void handle_self_subject(struct request *r, const char *resource);
-bool is_self_subject(const char *group, const char *resource);
-void handle_health(struct request *r, const char *path);
+void kg_api_handle_get(struct request *r);
+void kg_api_handle_list(struct request *r);
+void kg_api_handle_watch(struct request *r);
+void kg_api_handle_write(struct request *r);
+void kg_api_handle_discovery(struct request *r, const char *path);
+bool kg_api_is_discovery_path(const char *path);
+void kg_api_handle_openapi(struct request *r, const char *path);
+void kg_api_handle_self_subject(struct request *r, const char *resource);
+bool kg_api_is_self_subject(const char *group, const char *resource);
+void kg_api_handle_health(struct request *r, const char *path);
 
 /* ---- watchers (watch.c) ---- */
 
 struct watcher;
-void watch_done(struct request *r);
-void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
-int64_t watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
+void kg_api_watch_done(struct request *r);
+void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
+int64_t kg_api_watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
 
 /* ---- where broken watches may go on (resume.c) ---- */
 
@@ -297,12 +302,12 @@ struct resume_table {
 	size_t len, cap;
 	uint64_t clock;
 };
-void resume_listed(const struct request *r, uint64_t revision);
+void kg_api_resume_listed(const struct request *r, uint64_t revision);
 /* A watch begins. Might this be a broken stream going on from a revision of which it had seen only
  * a part? Goes with one resume_close. */
-bool resume_open(struct request *r, uint64_t revision);
-void resume_close(struct request *r, uint64_t sent);
-void resume_release(struct resume_table *t);
+bool kg_api_resume_open(struct request *r, uint64_t revision);
+void kg_api_resume_close(struct request *r, uint64_t sent);
+void kg_api_resume_release(struct resume_table *t);
 
 struct kg_api {
 	struct kg_api_options opt;
@@ -339,7 +344,7 @@ struct kg_api {
 	pthread_t clock;
 	bool stopping;
 };
-kg_time api_now(struct kg_api *api);
-int api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err);
+kg_time kg_api_now(struct kg_api *api);
+int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err);
 
 #endif

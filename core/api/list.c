@@ -27,7 +27,7 @@ static void list_free(void *state)
 {
 	struct list *l = state;
 
-	reader_release(&l->rd);
+	kg_api_reader_release(&l->rd);
 	kg_arena_release(&l->scratch);
 	kg_buf_release(&l->out);
 	free(l);
@@ -86,7 +86,7 @@ static void list_open(struct list *l)
 
 	switch (r->form) {
 	case FORM_TABLE:
-		table_open(&l->out, r, true);
+		kg_api_table_open(&l->out, r, true);
 		break;
 	case FORM_PARTIAL:
 		kg_buf_addf(&l->out,
@@ -107,14 +107,14 @@ static void list_close(struct list *l, const char *last)
 		uint64_t so_far = l->before + l->written;
 		KG_AUTOFREE char *token = token_make(l->revision, so_far, last);
 
-		write_member(&l->out, "continue", token);
+		kg_api_write_member(&l->out, "continue", token);
 		if (l->total > (int64_t)so_far)
 			kg_buf_addf(&l->out, ",\"remainingItemCount\":%" PRIu64,
 				(uint64_t)l->total - so_far);
 		if (l->r->kind->id == KG_KIND_EVENT)
-			events_keep(l->r->api, &l->rd.src.events, l->revision);
+			kg_api_events_keep(l->r->api, &l->rd.src.events, l->revision);
 	} else {
-		resume_listed(l->r, l->revision);
+		kg_api_resume_listed(l->r, l->revision);
 	}
 	kg_buf_adds(&l->out, "}}\n");
 	l->ended = true;
@@ -126,13 +126,13 @@ static void list_item(struct list *l, const struct kg_object *obj)
 		kg_buf_addc(&l->out, ',');
 	switch (l->r->form) {
 	case FORM_OBJECT:
-		write_object(&l->out, obj, obj->revision);
+		kg_api_write_object(&l->out, obj, obj->revision);
 		break;
 	case FORM_PARTIAL:
-		write_partial(&l->out, obj, obj->revision, l->r->form_version);
+		kg_api_write_partial(&l->out, obj, obj->revision, l->r->form_version);
 		break;
 	case FORM_TABLE:
-		table_row(&l->out, l->r, obj, obj->revision, &l->scratch);
+		kg_api_table_row(&l->out, l->r, obj, obj->revision, &l->scratch);
 	}
 }
 
@@ -144,19 +144,19 @@ static void list_fill(struct list *l, size_t bytes)
 	KG_AUTOFREE char *last = NULL;
 
 	while (!l->ended && l->out.len < bytes) {
-		obj = reader_next(&l->rd, &key);
+		obj = kg_api_reader_next(&l->rd, &key);
 		if (!obj) {
 			list_close(l, NULL);
 			break;
 		}
-		if (!selector_matches(&l->r->sel, obj))
+		if (!kg_api_selector_matches(&l->r->sel, obj))
 			continue;
 		list_item(l, obj);
 		if (l->limit && l->written == l->limit) {
 			/* One more object, and there is another page. */
 			last = kg_strdup(key);
-			while ((obj = reader_next(&l->rd, &key)) &&
-				!selector_matches(&l->r->sel, obj))
+			while ((obj = kg_api_reader_next(&l->rd, &key)) &&
+				!kg_api_selector_matches(&l->r->sel, obj))
 				;
 			list_close(l, obj ? last : NULL);
 		}
@@ -201,14 +201,14 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	l->limit = p->limit;
 	l->before = p->before;
 	l->revision = src->revision;
-	l->total = filtered ? -1 : source_count(src, r->kind);
-	reader_init(&l->rd, r, src, p->from);
+	l->total = filtered ? -1 : kg_api_source_count(src, r->kind);
+	kg_api_reader_init(&l->rd, r, src, p->from);
 	r->state = l;
 	r->state_free = list_free;
 	list_open(l);
 	list_fill(l, WHOLE_BYTES);
 	if (l->ended)
-		reply_json(r, 200, &l->out);
+		kg_api_reply_json(r, 200, &l->out);
 	else
 		kg_http_stream(r->http, 200, "application/json", list_read, l);
 }
@@ -220,24 +220,24 @@ static void list_load(void *arg)
 	struct page *p = r->state;
 	struct kg_snapshot *s;
 	struct kg_error err;
-	int rc = snapshot_load(r->api, &s, p->revision, &err);
+	int rc = kg_api_snapshot_load(r->api, &s, p->revision, &err);
 
-	if (request_enter(r)) {
+	if (kg_api_request_enter(r)) {
 		if (rc) {
-			reply_error(r, &err);
+			kg_api_reply_error(r, &err);
 		} else {
 			struct source src;
 
-			source_of(&src, s);
+			kg_api_source_of(&src, s);
 			list_reply(r, p, &src);
 		}
-		request_leave(r);
+		kg_api_request_leave(r);
 	} else {
 		if (!rc)
 			kg_snapshot_unref(s);
-		request_abandon(r);
+		kg_api_request_abandon(r);
 	}
-	request_unref(r);
+	kg_api_request_unref(r);
 }
 
 static const char too_old[] =
@@ -250,20 +250,20 @@ static void list_at(struct request *r, struct page *p)
 	struct kg_snapshot *s;
 
 	if (r->kind->id == KG_KIND_EVENT) {
-		if (events_at(r->api, p->revision, &src.events, &src.revision))
+		if (kg_api_events_at(r->api, p->revision, &src.events, &src.revision))
 			list_reply(r, p, &src);
 		else
-			reply_status(r, 410, "Expired", NULL, "%s", too_old);
+			kg_api_reply_status(r, 410, "Expired", NULL, "%s", too_old);
 		return;
 	}
-	s = snapshot_at(r->api, p->revision);
+	s = kg_api_snapshot_at(r->api, p->revision);
 	if (s) {
-		source_of(&src, s);
+		kg_api_source_of(&src, s);
 		list_reply(r, p, &src);
 		return;
 	}
-	request_defer(r);
-	worker_add(r->api, list_load, request_ref(r));
+	kg_api_request_defer(r);
+	kg_api_worker_add(r->api, list_load, kg_api_request_ref(r));
 }
 
 static void list_now(struct request *r)
@@ -275,7 +275,7 @@ static void list_now(struct request *r)
 		list_at(r, p);
 		return;
 	}
-	source_now(&src, r->api, r->kind);
+	kg_api_source_now(&src, r->api, r->kind);
 	list_reply(r, p, &src);
 }
 
@@ -324,15 +324,15 @@ static int parse_page(struct request *r, struct page *p, struct kg_error *err)
 	return 0;
 }
 
-void handle_list(struct request *r)
+void kg_api_handle_list(struct request *r)
 {
 	struct page *p = kg_arena_alloc(&r->arena, sizeof(*p));
 	struct kg_error err;
 
-	if (request_parse(r, &err) || parse_page(r, p, &err)) {
-		reply_error(r, &err);
+	if (kg_api_request_parse(r, &err) || parse_page(r, p, &err)) {
+		kg_api_reply_error(r, &err);
 		return;
 	}
 	r->state = p; /* the arena's: there is no state_free yet */
-	request_at(r, p->revision > r->revision ? p->revision : r->revision, list_now);
+	kg_api_request_at(r, p->revision > r->revision ? p->revision : r->revision, list_now);
 }

@@ -48,7 +48,7 @@ static void write_type(struct kg_buf *out, const struct kg_field *f)
 		for (const char *const *v = f->values; *v; v++) {
 			if (v != f->values)
 				kg_buf_addc(out, ',');
-			write_str(out, *v);
+			kg_api_write_str(out, *v);
 		}
 		kg_buf_addc(out, ']');
 	}
@@ -69,9 +69,9 @@ static void write_list(struct kg_buf *out, const struct kg_field *f)
 
 static void write_property(struct kg_buf *out, const struct kg_field *f)
 {
-	write_str(out, f->name);
+	kg_api_write_str(out, f->name);
 	kg_buf_adds(out, ":{\"description\":");
-	write_str(out, f->doc ? f->doc : "");
+	kg_api_write_str(out, f->doc ? f->doc : "");
 	kg_buf_addc(out, ',');
 	if (f->flags & KG_FF_LIST) {
 		write_list(out, f);
@@ -132,7 +132,7 @@ static void write_required(struct kg_buf *out, const struct kg_schema *s)
 			continue;
 		kg_buf_adds(out, more ? "," : ",\"required\":[");
 		more = true;
-		write_str(out, f->name);
+		kg_api_write_str(out, f->name);
 	}
 	if (more)
 		kg_buf_addc(out, ']');
@@ -143,9 +143,9 @@ static void write_schema(struct kg_buf *out, const struct kg_schema *s)
 	const struct kg_kind *k = kind_of(s);
 	bool more = false;
 
-	write_str(out, s->name);
+	kg_api_write_str(out, s->name);
 	kg_buf_adds(out, ":{\"description\":");
-	write_str(out, s->doc ? s->doc : "");
+	kg_api_write_str(out, s->doc ? s->doc : "");
 	kg_buf_adds(out, ",\"type\":\"object\",\"properties\":{");
 	for (const struct kg_field *f = s->fields; f->name; f++) {
 		if (more)
@@ -292,7 +292,7 @@ static void write_index(struct kg_buf *out)
 	kg_buf_adds(out, "}}");
 }
 
-void handle_openapi(struct request *r, const char *path)
+void kg_api_handle_openapi(struct request *r, const char *path)
 {
 	struct kg_buf out = KG_BUF_INIT;
 
@@ -303,7 +303,7 @@ void handle_openapi(struct request *r, const char *path)
 	else if (!strncmp(path, "/openapi/v3/api/", 16))
 		write_document(&out, path + 16);
 	if (out.len)
-		reply_cached(r, v3_media, &out);
+		kg_api_reply_cached(r, v3_media, &out);
 	else
-		reply_unknown_path(r);
+		kg_api_reply_unknown_path(r);
 }

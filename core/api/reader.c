@@ -1,22 +1,22 @@
 /* Reading the objects of any kind out of one version of the world. */
 #include "api/internal.h"
 
-void source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
+void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
 {
 	*out = (struct source){0};
 	if (kind->id == KG_KIND_EVENT) {
-		events_at(api, 0, &out->events, &out->revision);
+		kg_api_events_at(api, 0, &out->events, &out->revision);
 		return;
 	}
-	source_of(out, kg_hub_snapshot(api->opt.hub));
+	kg_api_source_of(out, kg_hub_snapshot(api->opt.hub));
 }
 
-void source_of(struct source *out, struct kg_snapshot *snapshot)
+void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot)
 {
 	*out = (struct source){.snapshot = snapshot, .revision = snapshot->revision};
 }
 
-void source_release(struct source *src)
+void kg_api_source_release(struct source *src)
 {
 	if (!src->snapshot)
 		kg_pmap_release(&src->events);
@@ -37,7 +37,7 @@ static enum kg_kind_id stored_kind(const struct kg_kind *kind)
 	}
 }
 
-int64_t source_count(const struct source *src, const struct kg_kind *kind)
+int64_t kg_api_source_count(const struct source *src, const struct kg_kind *kind)
 {
 	if (kind->id == KG_KIND_EVENT)
 		return (int64_t)src->events.count;
@@ -55,7 +55,7 @@ static struct kg_object *read_endpoints(const struct source *src, const char *ns
 
 	kg_iter_kind(&it, src->snapshot, KG_KIND_ENDPOINTSLICE, ns, from);
 	while (!found && (slice = kg_iter_next(&it)) && !strncmp(slice->key, from, strlen(from))) {
-		struct kg_object *e = endpoints_of(slice);
+		struct kg_object *e = kg_api_endpoints_of(slice);
 
 		if (e && !strcmp(e->name, name))
 			found = kg_steal(&e);
@@ -67,8 +67,8 @@ static struct kg_object *read_endpoints(const struct source *src, const char *ns
 
 static const char lease_ns[] = "kube-node-lease";
 
-struct kg_object *read_one(struct kg_api *api, const struct source *src, const struct kg_kind *kind,
-	const char *ns, const char *name)
+struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
+	const struct kg_kind *kind, const char *ns, const char *name)
 {
 	const struct kg_object *obj;
 
@@ -84,7 +84,7 @@ struct kg_object *read_one(struct kg_api *api, const struct source *src, const s
 	case KG_KIND_LEASE:
 		obj = strcmp(ns, lease_ns) ? NULL
 					   : kg_snapshot_get(src->snapshot, KG_KIND_NODE, "", name);
-		return obj ? lease_of(api, obj) : NULL;
+		return obj ? kg_api_lease_of(api, obj) : NULL;
 	default:
 		obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
 	}
@@ -93,15 +93,15 @@ struct kg_object *read_one(struct kg_api *api, const struct source *src, const s
 
 static bool open_one(struct reader *rd, const struct request *r)
 {
-	const char *name = r->name ? r->name : selector_field(&r->sel, "metadata.name");
-	const char *ns = r->ns ? r->ns : selector_field(&r->sel, "metadata.namespace");
+	const char *name = r->name ? r->name : kg_api_selector_field(&r->sel, "metadata.name");
+	const char *ns = r->ns ? r->ns : kg_api_selector_field(&r->sel, "metadata.namespace");
 
 	if (!(rd->kind->flags & KG_KF_NAMESPACED))
 		ns = "";
 	if (!name || !ns)
 		return false;
 	rd->mode = READ_ONE;
-	rd->given = read_one(rd->api, &rd->src, rd->kind, ns, name);
+	rd->given = kg_api_read_one(rd->api, &rd->src, rd->kind, ns, name);
 	return true;
 }
 
@@ -112,10 +112,11 @@ static void open_events(struct reader *rd, const char *ns)
 	kg_piter_init(&rd->pit, &rd->src.events, rd->prefix, rd->from);
 }
 
-void reader_init(struct reader *rd, const struct request *r, struct source *src, const char *from)
+void kg_api_reader_init(
+	struct reader *rd, const struct request *r, struct source *src, const char *from)
 {
 	const char *node =
-		r->kind->id == KG_KIND_POD ? selector_field(&r->sel, "spec.nodeName") : NULL;
+		r->kind->id == KG_KIND_POD ? kg_api_selector_field(&r->sel, "spec.nodeName") : NULL;
 
 	*rd = (struct reader){.api = r->api, .kind = r->kind, .src = *src};
 	*src = (struct source){0};
@@ -141,9 +142,9 @@ void reader_init(struct reader *rd, const struct request *r, struct source *src,
 static const struct kg_object *serve(struct reader *rd, const struct kg_object *obj)
 {
 	if (rd->kind->id == KG_KIND_ENDPOINTS)
-		return rd->given = endpoints_of(obj);
+		return rd->given = kg_api_endpoints_of(obj);
 	if (rd->kind->id == KG_KIND_LEASE)
-		return rd->given = lease_of(rd->api, obj);
+		return rd->given = kg_api_lease_of(rd->api, obj);
 	return obj;
 }
 
@@ -174,7 +175,7 @@ static const struct kg_object *next_one(struct reader *rd, const char **key)
 	return rd->given;
 }
 
-const struct kg_object *reader_next(struct reader *rd, const char **key)
+const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key)
 {
 	if (rd->mode == READ_ONE)
 		return next_one(rd, key);
@@ -191,7 +192,7 @@ const struct kg_object *reader_next(struct reader *rd, const char **key)
 	}
 }
 
-void reader_release(struct reader *rd)
+void kg_api_reader_release(struct reader *rd)
 {
 	if (rd->it.prefix || rd->mode == READ_KIND || rd->mode == READ_NODE)
 		kg_iter_release(&rd->it);
@@ -199,13 +200,13 @@ void reader_release(struct reader *rd)
 	free(rd->prefix);
 	free(rd->from);
 	if (rd->src.snapshot || rd->mode == READ_EVENTS || rd->kind)
-		source_release(&rd->src);
+		kg_api_source_release(&rd->src);
 	*rd = (struct reader){0};
 }
 
 /* ---- versions other than the newest ---- */
 
-struct kg_snapshot *snapshot_at(struct kg_api *api, uint64_t revision)
+struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision)
 {
 	struct kg_snapshot *s = kg_hub_snapshot(api->opt.hub);
 	bool gone;
@@ -247,7 +248,7 @@ static void loaded_add(struct kg_api *api, struct kg_snapshot *s)
 	kg_snapshot_unref(old);
 }
 
-int snapshot_load(
+int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err)
 {
 	int rc;

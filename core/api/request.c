@@ -5,13 +5,13 @@
 
 enum { WAIT_MS = 3000 };
 
-struct request *request_ref(struct request *r)
+struct request *kg_api_request_ref(struct request *r)
 {
 	atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
 	return r;
 }
 
-void request_unref(struct request *r)
+void kg_api_request_unref(struct request *r)
 {
 	if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
@@ -22,7 +22,7 @@ void request_unref(struct request *r)
 	free(r);
 }
 
-bool request_enter(struct request *r)
+bool kg_api_request_enter(struct request *r)
 {
 	pthread_mutex_lock(&r->lock);
 	if (!r->dead)
@@ -31,19 +31,19 @@ bool request_enter(struct request *r)
 	return false;
 }
 
-void request_leave(struct request *r)
+void kg_api_request_leave(struct request *r)
 {
 	pthread_mutex_unlock(&r->lock);
 }
 
-void request_defer(struct request *r)
+void kg_api_request_defer(struct request *r)
 {
 	if (!r->deferred)
 		kg_http_defer(r->http);
 	r->deferred = true;
 }
 
-void request_abandon(struct request *r)
+void kg_api_request_abandon(struct request *r)
 {
 	struct kg_buf none = KG_BUF_INIT;
 
@@ -90,7 +90,7 @@ static bool accept_one(const char *type, size_t n, enum form *form, const char *
 	return true;
 }
 
-int accept_form(const char *accept, enum form *form, const char **version)
+int kg_api_accept_form(const char *accept, enum form *form, const char **version)
 {
 	*form = FORM_OBJECT;
 	*version = "v1";
@@ -130,9 +130,9 @@ static int parse_selectors(struct request *r, struct kg_error *err)
 	int rc = 0;
 
 	if (labels)
-		rc = label_selector_parse(&r->sel, &r->arena, labels, err);
+		rc = kg_api_label_selector_parse(&r->sel, &r->arena, labels, err);
 	if (!rc && fields)
-		rc = field_selector_parse(&r->sel, &r->arena, r->kind, fields, err);
+		rc = kg_api_field_selector_parse(&r->sel, &r->arena, r->kind, fields, err);
 	return rc;
 }
 
@@ -152,13 +152,13 @@ static int parse_match(struct request *r, struct kg_error *err)
 	return 0;
 }
 
-int request_parse(struct request *r, struct kg_error *err)
+int kg_api_request_parse(struct request *r, struct kg_error *err)
 {
 	const char *rv = kg_http_query(r->http, "resourceVersion");
 	const char *include = kg_http_query(r->http, "includeObject");
 	int rc;
 
-	if (accept_form(kg_http_header(r->http, "Accept"), &r->form, &r->form_version))
+	if (kg_api_accept_form(kg_http_header(r->http, "Accept"), &r->form, &r->form_version))
 		return kg_fail(err, KG_E_UNSUPPORTED,
 			"only the following media types are accepted: application/json");
 	r->include = 'M';
@@ -180,26 +180,26 @@ static void run_resume(void *arg)
 {
 	struct request *r = arg;
 
-	if (request_enter(r)) {
+	if (kg_api_request_enter(r)) {
 		r->resume(r);
-		request_leave(r);
+		kg_api_request_leave(r);
 	} else {
-		request_abandon(r);
+		kg_api_request_abandon(r);
 	}
-	request_unref(r);
+	kg_api_request_unref(r);
 }
 
 static void run_timeout(void *arg)
 {
 	struct request *r = arg;
 
-	if (request_enter(r)) {
-		too_large_revision(r, kg_hub_revision(r->api->opt.hub));
-		request_leave(r);
+	if (kg_api_request_enter(r)) {
+		kg_api_too_large_revision(r, kg_hub_revision(r->api->opt.hub));
+		kg_api_request_leave(r);
 	} else {
-		request_abandon(r);
+		kg_api_request_abandon(r);
 	}
-	request_unref(r);
+	kg_api_request_unref(r);
 }
 
 static void wait_remove(struct request *r)
@@ -227,7 +227,7 @@ static bool wait_add(struct request *r)
 		r->wait_next = api->waiting;
 		if (r->wait_next)
 			r->wait_next->wait_prev = r;
-		api->waiting = request_ref(r);
+		api->waiting = kg_api_request_ref(r);
 		api->nwaiting++;
 		r->waiting = true;
 	}
@@ -235,7 +235,7 @@ static bool wait_add(struct request *r)
 	return wait;
 }
 
-void request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r))
+void kg_api_request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r))
 {
 	struct kg_api *api = r->api;
 
@@ -245,20 +245,20 @@ void request_at(struct request *r, uint64_t revision, void (*resume)(struct requ
 	}
 	r->resume = resume;
 	r->wait_revision = revision;
-	r->wait_until = now_ms() + (api->opt.wait_ms ? api->opt.wait_ms : WAIT_MS);
-	request_defer(r);
+	r->wait_until = kg_api_now_ms() + (api->opt.wait_ms ? api->opt.wait_ms : WAIT_MS);
+	kg_api_request_defer(r);
 	if (wait_add(r))
-		clock_kick(api, r->wait_until);
+		kg_api_clock_kick(api, r->wait_until);
 	else
-		worker_add(api, run_resume, request_ref(r));
+		kg_api_worker_add(api, run_resume, kg_api_request_ref(r));
 }
 
-void request_done(struct request *r)
+void kg_api_request_done(struct request *r)
 {
 	struct kg_api *api = r->api;
 	bool waited;
 
-	watch_done(r);
+	kg_api_watch_done(r);
 	pthread_mutex_lock(&r->lock);
 	r->dead = true;
 	pthread_mutex_unlock(&r->lock);
@@ -268,13 +268,13 @@ void request_done(struct request *r)
 		wait_remove(r);
 	pthread_mutex_unlock(&api->wait_lock);
 	if (waited) {
-		request_abandon(r);
-		request_unref(r);
+		kg_api_request_abandon(r);
+		kg_api_request_unref(r);
 	}
-	request_unref(r);
+	kg_api_request_unref(r);
 }
 
-void request_published(struct kg_api *api)
+void kg_api_request_published(struct kg_api *api)
 {
 	uint64_t revision = kg_hub_revision(api->opt.hub);
 	struct request *next;
@@ -285,12 +285,12 @@ void request_published(struct kg_api *api)
 		if (r->wait_revision > revision)
 			continue;
 		wait_remove(r);
-		worker_add(api, run_resume, r);
+		kg_api_worker_add(api, run_resume, r);
 	}
 	pthread_mutex_unlock(&api->wait_lock);
 }
 
-int64_t request_expire(struct kg_api *api, int64_t now)
+int64_t kg_api_request_expire(struct kg_api *api, int64_t now)
 {
 	int64_t due = INT64_MAX;
 	struct request *next;
@@ -300,7 +300,7 @@ int64_t request_expire(struct kg_api *api, int64_t now)
 		next = r->wait_next;
 		if (r->wait_until <= now) {
 			wait_remove(r);
-			worker_add(api, run_timeout, r);
+			kg_api_worker_add(api, run_timeout, r);
 		} else if (r->wait_until < due) {
 			due = r->wait_until;
 		}

@@ -64,7 +64,7 @@ static struct resume_span *find_or_add(struct resume_table *t, uint64_t key)
 	return s;
 }
 
-void resume_listed(const struct request *r, uint64_t revision)
+void kg_api_resume_listed(const struct request *r, uint64_t revision)
 {
 	struct resume_table *t = &r->api->resume;
 	uint64_t key = resume_key(r);
@@ -74,7 +74,7 @@ void resume_listed(const struct request *r, uint64_t revision)
 	pthread_mutex_unlock(&t->lock);
 }
 
-bool resume_open(struct request *r, uint64_t revision)
+bool kg_api_resume_open(struct request *r, uint64_t revision)
 {
 	struct resume_table *t = &r->api->resume;
 	bool partly;
@@ -93,7 +93,7 @@ bool resume_open(struct request *r, uint64_t revision)
 	return partly;
 }
 
-void resume_close(struct request *r, uint64_t sent)
+void kg_api_resume_close(struct request *r, uint64_t sent)
 {
 	struct resume_table *t = &r->api->resume;
 
@@ -106,7 +106,7 @@ void resume_close(struct request *r, uint64_t sent)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void resume_release(struct resume_table *t)
+void kg_api_resume_release(struct resume_table *t)
 {
 	free(t->spans);
 	pthread_mutex_destroy(&t->lock);

@@ -33,7 +33,7 @@ static int forbidden(struct request *r, const struct kg_attributes *a, const str
 	return kg_fail(err, KG_E_FORBIDDEN, "%s", kg_buf_str(&what));
 }
 
-int api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err)
+int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err)
 {
 	struct kg_error why = {0};
 
@@ -56,7 +56,7 @@ static int authorize_resource(struct request *r, struct kg_error *err)
 		.ns = or_empty(r->ns),
 		.name = or_empty(r->name)};
 
-	return api_authorize(r, &a, err);
+	return kg_api_authorize(r, &a, err);
 }
 
 static int authorize_path(struct request *r, const char *path, struct kg_error *err)
@@ -69,7 +69,7 @@ static int authorize_path(struct request *r, const char *path, struct kg_error *
 		.name = "",
 		.path = path};
 
-	return api_authorize(r, &a, err);
+	return kg_api_authorize(r, &a, err);
 }
 
 /* ---- paths ---- */
@@ -154,7 +154,7 @@ static void handle_denied(struct kg_http_req *http, void *ctx)
 	struct request *r = ctx;
 	(void)http;
 
-	reply_error(r, &r->error);
+	kg_api_reply_error(r, &r->error);
 }
 
 static bool sub_known(const struct request *r)
@@ -178,23 +178,23 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 	bool scoped = r->kind && (r->kind->flags & KG_KF_NAMESPACED);
 
 	(void)http;
-	if (is_self_subject(r->group, r->resource) && !strcmp(r->verb, "create"))
-		handle_self_subject(r, r->resource);
+	if (kg_api_is_self_subject(r->group, r->resource) && !strcmp(r->verb, "create"))
+		kg_api_handle_self_subject(r, r->resource);
 	else if (!r->kind || (r->ns && !scoped) || (r->name && scoped && !r->ns))
-		reply_unknown_path(r);
+		kg_api_reply_unknown_path(r);
 	else if (!is_read(r))
-		handle_write(r);
+		kg_api_handle_write(r);
 	else if (r->sub && !sub_known(r))
-		reply_unknown_path(r);
+		kg_api_reply_unknown_path(r);
 	else if (r->watch && r->kind->id == KG_KIND_LEASE)
-		reply_status(r, 405, "MethodNotAllowed", NULL,
+		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL,
 			"leases cannot be watched: they are liveness, made when they are read");
 	else if (r->watch)
-		handle_watch(r);
+		kg_api_handle_watch(r);
 	else if (r->name)
-		handle_get(r);
+		kg_api_handle_get(r);
 	else
-		handle_list(r);
+		kg_api_handle_list(r);
 }
 
 static void handle_path(struct kg_http_req *http, void *ctx)
@@ -203,31 +203,31 @@ static void handle_path(struct kg_http_req *http, void *ctx)
 	const char *path = kg_http_path(http), *method = kg_http_method(http);
 
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
+		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
 	else if (!strncmp(path, "/openapi", 8))
-		handle_openapi(r, path);
-	else if (is_discovery_path(path))
-		handle_discovery(r, path);
+		kg_api_handle_openapi(r, path);
+	else if (kg_api_is_discovery_path(path))
+		kg_api_handle_discovery(r, path);
 	else
-		handle_health(r, path);
+		kg_api_handle_health(r, path);
 }
 
 static void handle_no_log(struct kg_http_req *http, void *ctx)
 {
 	(void)http;
-	reply_status(ctx, 501, "NotImplemented", NULL, "this server has no logs");
+	kg_api_reply_status(ctx, 501, "NotImplemented", NULL, "this server has no logs");
 }
 
 static void handle_no_pod(struct kg_http_req *http, void *ctx)
 {
 	(void)http;
-	reply_not_found(ctx);
+	kg_api_reply_not_found(ctx);
 }
 
 static void on_done(struct kg_http_req *http, void *ctx)
 {
 	(void)http;
-	request_done(ctx);
+	kg_api_request_done(ctx);
 }
 
 /* A pods/log request is served by whoever has the logs; true where it took the route. */
@@ -292,11 +292,11 @@ bool kg_api_route(struct kg_api *api, struct kg_http_req *http, const struct kg_
 	}
 	r->verb = verb_of(r, kg_http_method(http));
 	route->handle = handle_resource;
-	if (is_self_subject(r->group, r->resource))
+	if (kg_api_is_self_subject(r->group, r->resource))
 		return true; /* everybody may ask about himself; every other verb is refused */
 	if (authorize_resource(r, &r->error))
 		route->handle = handle_denied;
 	else if (is_log(r) && route_log(r, route))
-		request_unref(r); /* not in use */
+		kg_api_request_unref(r); /* not in use */
 	return true;
 }

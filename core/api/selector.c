@@ -137,7 +137,7 @@ static int scan_requirement(struct scan *s, struct requirement *r, struct kg_err
 	return scan_operator(s, r, err);
 }
 
-int label_selector_parse(
+int kg_api_label_selector_parse(
 	struct selector *sel, struct kg_arena *a, const char *text, struct kg_error *err)
 {
 	struct scan s = {.a = a, .text = text, .at = text};
@@ -211,8 +211,8 @@ static int scan_field(struct scan *s, struct requirement *r, struct kg_error *er
 	return rc;
 }
 
-int field_selector_parse(struct selector *sel, struct kg_arena *a, const struct kg_kind *kind,
-	const char *text, struct kg_error *err)
+int kg_api_field_selector_parse(struct selector *sel, struct kg_arena *a,
+	const struct kg_kind *kind, const char *text, struct kg_error *err)
 {
 	struct scan s = {.a = a, .text = text, .at = text};
 
@@ -318,7 +318,7 @@ static bool field_is(const struct kg_object *obj, const char *path, const char *
 	return !v->len && !*want;
 }
 
-bool selector_matches(const struct selector *sel, const struct kg_object *obj)
+bool kg_api_selector_matches(const struct selector *sel, const struct kg_object *obj)
 {
 	for (size_t i = 0; i < sel->nfields; i++) {
 		const struct requirement *r = &sel->fields[i];
@@ -336,7 +336,7 @@ bool selector_matches(const struct selector *sel, const struct kg_object *obj)
 	return true;
 }
 
-const char *selector_field(const struct selector *sel, const char *path)
+const char *kg_api_selector_field(const struct selector *sel, const char *path)
 {
 	for (size_t i = 0; i < sel->nfields; i++)
 		if (sel->fields[i].op == SEL_EQ && !strcmp(sel->fields[i].key, path))

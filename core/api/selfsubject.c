@@ -10,12 +10,12 @@ static const char no_writes[] = "desired state is changed by git push, not throu
 static void write_user(struct kg_buf *out, const struct kg_user *u)
 {
 	kg_buf_adds(out, "{\"username\":");
-	write_str(out, u->name);
+	kg_api_write_str(out, u->name);
 	kg_buf_adds(out, ",\"groups\":[");
 	for (unsigned i = 0; i < u->ngroups; i++) {
 		if (i)
 			kg_buf_addc(out, ',');
-		write_str(out, u->groups[i]);
+		kg_api_write_str(out, u->groups[i]);
 	}
 	kg_buf_adds(out, "]}");
 }
@@ -51,9 +51,9 @@ static void answer_access(struct request *r, const struct kg_value *spec, struct
 	struct kg_error err;
 	bool allowed = false;
 
-	if (!is_read_verb(a.verb) && !is_self_subject(a.group, a.resource))
+	if (!is_read_verb(a.verb) && !kg_api_is_self_subject(a.group, a.resource))
 		reason = no_writes;
-	else if (api_authorize(r, &a, &err))
+	else if (kg_api_authorize(r, &a, &err))
 		reason = err.msg;
 	else
 		allowed = true;
@@ -62,7 +62,7 @@ static void answer_access(struct request *r, const struct kg_value *spec, struct
 	kg_json_write(out, spec);
 	kg_buf_addf(out, ",\"status\":{\"allowed\":%s", allowed ? "true" : "false");
 	if (*reason)
-		write_member(out, "reason", reason);
+		kg_api_write_member(out, "reason", reason);
 	kg_buf_adds(out, "}}\n");
 }
 
@@ -76,7 +76,7 @@ static bool may(struct request *r, const char *verb, const struct kg_kind *k, co
 		.name = ""};
 	struct kg_error err;
 
-	return !api_authorize(r, &a, &err);
+	return !kg_api_authorize(r, &a, &err);
 }
 
 static void answer_rules(struct request *r, const struct kg_value *spec, struct kg_buf *out)
@@ -130,7 +130,7 @@ static int read_spec(
 	return rc;
 }
 
-void handle_self_subject(struct request *r, const char *resource)
+void kg_api_handle_self_subject(struct request *r, const char *resource)
 {
 	struct kg_buf out = KG_BUF_INIT;
 	struct kg_value spec;
@@ -143,15 +143,15 @@ void handle_self_subject(struct request *r, const char *resource)
 				  "{\"userInfo\":");
 		write_user(&out, r->user);
 		kg_buf_adds(&out, "}}\n");
-		reply_json(r, 201, &out);
+		kg_api_reply_json(r, 201, &out);
 		return;
 	}
 	if (read_spec(&spec, r, resource, &err)) {
-		reply_error(r, &err);
+		kg_api_reply_error(r, &err);
 		return;
 	}
 	if (kg_is_null(&spec)) {
-		reply_status(r, 415, "UnsupportedMediaType", NULL,
+		kg_api_reply_status(r, 415, "UnsupportedMediaType", NULL,
 			"the body of the request was in an unknown format - accepted media types "
 			"include: application/json, application/vnd.kubernetes.protobuf");
 		return;
@@ -160,5 +160,5 @@ void handle_self_subject(struct request *r, const char *resource)
 		answer_access(r, &spec, &out);
 	else
 		answer_rules(r, &spec, &out);
-	reply_json(r, 201, &out);
+	kg_api_reply_json(r, 201, &out);
 }

@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void reply_json(struct request *r, int status, struct kg_buf *body)
+void kg_api_reply_json(struct request *r, int status, struct kg_buf *body)
 {
 	kg_http_reply(r->http, status, "application/json", body);
 }
 
-void reply_cached(struct request *r, const char *content_type, struct kg_buf *body)
+void kg_api_reply_cached(struct request *r, const char *content_type, struct kg_buf *body)
 {
 	const char *have = kg_http_header(r->http, "If-None-Match");
 	unsigned char sum[32];
@@ -33,11 +33,11 @@ void reply_cached(struct request *r, const char *content_type, struct kg_buf *bo
 static void write_cause(struct kg_buf *out, const struct status_extra *x)
 {
 	kg_buf_adds(out, ",\"causes\":[{\"reason\":");
-	write_str(out, x->cause_reason);
+	kg_api_write_str(out, x->cause_reason);
 	if (x->cause_message)
-		write_member(out, "message", x->cause_message);
+		kg_api_write_member(out, "message", x->cause_message);
 	if (x->cause_field)
-		write_member(out, "field", x->cause_field);
+		kg_api_write_member(out, "field", x->cause_field);
 	kg_buf_adds(out, "}]");
 }
 
@@ -49,11 +49,11 @@ static void write_details(struct kg_buf *out, const struct request *r, const str
 	kg_buf_adds(out, ",\"details\":{");
 	if (r && r->resource) {
 		kg_buf_adds(out, "\"kind\":");
-		write_str(out, r->resource);
+		kg_api_write_str(out, r->resource);
 		if (r->name)
-			write_member(out, "name", r->name);
+			kg_api_write_member(out, "name", r->name);
 		if (r->group && *r->group)
-			write_member(out, "group", r->group);
+			kg_api_write_member(out, "group", r->group);
 	} else {
 		kg_buf_adds(out, "\"kind\":\"\"");
 	}
@@ -64,27 +64,27 @@ static void write_details(struct kg_buf *out, const struct request *r, const str
 	kg_buf_addc(out, '}');
 }
 
-void write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err, int http,
-	const char *reason, const struct status_extra *x)
+void kg_api_write_status(struct kg_buf *out, const struct request *r, const struct kg_error *err,
+	int http, const char *reason, const struct status_extra *x)
 {
 	kg_buf_adds(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{}");
-	write_member(out, "status", "Failure");
-	write_member(out, "message", err->msg);
-	write_member(out, "reason", reason);
+	kg_api_write_member(out, "status", "Failure");
+	kg_api_write_member(out, "message", err->msg);
+	kg_api_write_member(out, "reason", reason);
 	write_details(out, r, x);
 	kg_buf_addf(out, ",\"code\":%d}", http);
 }
 
-void reply_error(struct request *r, const struct kg_error *err)
+void kg_api_reply_error(struct request *r, const struct kg_error *err)
 {
 	struct kg_buf out = KG_BUF_INIT;
 
-	write_status(&out, r, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
-	reply_json(r, kg_code_http(err->code), &out);
+	kg_api_write_status(&out, r, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
+	kg_api_reply_json(r, kg_code_http(err->code), &out);
 }
 
-void reply_status(struct request *r, int http, const char *reason, const struct status_extra *x,
-	const char *fmt, ...)
+void kg_api_reply_status(struct request *r, int http, const char *reason,
+	const struct status_extra *x, const char *fmt, ...)
 {
 	struct kg_buf out = KG_BUF_INIT;
 	struct kg_error err = {0};
@@ -93,34 +93,35 @@ void reply_status(struct request *r, int http, const char *reason, const struct 
 	va_start(ap, fmt);
 	vsnprintf(err.msg, sizeof(err.msg), fmt, ap);
 	va_end(ap);
-	write_status(&out, r, &err, http, reason, x);
+	kg_api_write_status(&out, r, &err, http, reason, x);
 	if (x && x->retry_after_s) {
 		char seconds[16];
 
 		snprintf(seconds, sizeof(seconds), "%d", x->retry_after_s);
 		kg_http_set_header(r->http, "Retry-After", seconds);
 	}
-	reply_json(r, http, &out);
+	kg_api_reply_json(r, http, &out);
 }
 
-void reply_not_found(struct request *r)
+void kg_api_reply_not_found(struct request *r)
 {
-	reply_status(r, 404, "NotFound", NULL, "%s \"%s\" not found", kg_kind_resource(r->kind),
-		r->name);
+	kg_api_reply_status(r, 404, "NotFound", NULL, "%s \"%s\" not found",
+		kg_kind_resource(r->kind), r->name);
 }
 
-void reply_unknown_path(struct request *r)
+void kg_api_reply_unknown_path(struct request *r)
 {
-	reply_status(r, 404, "NotFound", NULL, "the server could not find the requested resource");
+	kg_api_reply_status(
+		r, 404, "NotFound", NULL, "the server could not find the requested resource");
 }
 
-void too_large_revision(struct request *r, uint64_t now)
+void kg_api_too_large_revision(struct request *r, uint64_t now)
 {
 	static const struct status_extra x = {.cause_reason = "ResourceVersionTooLarge",
 		.cause_message = "Too large resource version",
 		.retry_after_s = 1};
 
-	reply_status(r, 504, "Timeout", &x,
+	kg_api_reply_status(r, 504, "Timeout", &x,
 		"Timeout: Too large resource version: %" PRIu64 ", current: %" PRIu64,
 		r->wait_revision, now);
 }

@@ -48,7 +48,7 @@ static struct kg_object *made(enum kg_kind_id kind, const char *ns, const char *
 	return obj;
 }
 
-struct kg_object *endpoints_of(const struct kg_object *slice)
+struct kg_object *kg_api_endpoints_of(const struct kg_object *slice)
 {
 	const struct kg_value *v = kg_obj(slice), *md = kg_get(v, "metadata");
 	const char *name =
@@ -71,7 +71,7 @@ struct kg_object *endpoints_of(const struct kg_object *slice)
 	return obj;
 }
 
-struct kg_object *lease_of(struct kg_api *api, const struct kg_object *node)
+struct kg_object *kg_api_lease_of(struct kg_api *api, const struct kg_object *node)
 {
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_api_lease lease = {0};

@@ -6,14 +6,14 @@
 static void write_column(struct kg_buf *out, const struct kg_column *c)
 {
 	kg_buf_adds(out, "{\"name\":");
-	write_str(out, c->name);
-	write_member(out, "type", c->type ? c->type : "string");
-	write_member(out, "format", c->format ? c->format : "");
-	write_member(out, "description", c->doc ? c->doc : "");
+	kg_api_write_str(out, c->name);
+	kg_api_write_member(out, "type", c->type ? c->type : "string");
+	kg_api_write_member(out, "format", c->format ? c->format : "");
+	kg_api_write_member(out, "description", c->doc ? c->doc : "");
 	kg_buf_addf(out, ",\"priority\":%d}", c->priority);
 }
 
-void table_open(struct kg_buf *out, const struct request *r, bool headers)
+void kg_api_table_open(struct kg_buf *out, const struct request *r, bool headers)
 {
 	kg_buf_addf(out,
 		"{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"columnDefinitions\":[",
@@ -36,10 +36,10 @@ static void write_cell(struct kg_buf *out, const struct kg_column *c, const stru
 		kg_json_write(out, v);
 }
 
-void table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+void kg_api_table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, struct kg_arena *scratch)
 {
-	kg_time now = api_now(r->api);
+	kg_time now = kg_api_now(r->api);
 
 	kg_buf_adds(out, "{\"cells\":[");
 	for (const struct kg_column *c = r->kind->columns; c && c->name; c++) {
@@ -53,10 +53,10 @@ void table_row(struct kg_buf *out, const struct request *r, const struct kg_obje
 	kg_buf_addc(out, ']');
 	if (r->include == 'M') {
 		kg_buf_adds(out, ",\"object\":");
-		write_partial(out, obj, revision, r->form_version);
+		kg_api_write_partial(out, obj, revision, r->form_version);
 	} else if (r->include == 'O') {
 		kg_buf_adds(out, ",\"object\":");
-		write_object(out, obj, revision);
+		kg_api_write_object(out, obj, revision);
 	}
 	kg_buf_addc(out, '}');
 }

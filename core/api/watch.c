@@ -52,13 +52,13 @@ static void watcher_free(void *state)
 {
 	struct watcher *w = state;
 
-	reader_release(&w->first);
-	feed_entry_unref(w->entry);
+	kg_api_reader_release(&w->first);
+	kg_api_feed_entry_unref(w->entry);
 	for (size_t i = w->behind_at; i < w->nbehind; i++)
-		feed_entry_unref(w->behind[i]);
+		kg_api_feed_entry_unref(w->behind[i]);
 	free(w->behind);
 	kg_buf_release(&w->out);
-	blob_unref(w->blob);
+	kg_api_blob_unref(w->blob);
 	free(w);
 }
 
@@ -79,7 +79,7 @@ static void watcher_add(struct watcher *w)
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
-void watch_done(struct request *r)
+void kg_api_watch_done(struct request *r)
 {
 	struct watcher *w = r->state;
 	struct kg_api *api = r->api;
@@ -87,7 +87,7 @@ void watch_done(struct request *r)
 	if (!r->watch || !w)
 		return;
 	if (w->listed)
-		resume_close(r, w->entry ? w->entry->revision : w->cursor);
+		kg_api_resume_close(r, w->entry ? w->entry->revision : w->cursor);
 	pthread_mutex_lock(&api->watch_lock);
 	if (w->listed) {
 		*(w->prev ? &w->prev->next : &api->watchers[r->kind->id]) = w->next;
@@ -102,7 +102,7 @@ void watch_done(struct request *r)
 /* The one name it is about, or NULL. */
 static const char *wanted_name(const struct request *r)
 {
-	return r->name ? r->name : selector_field(&r->sel, "metadata.name");
+	return r->name ? r->name : kg_api_selector_field(&r->sel, "metadata.name");
 }
 
 /* Could the object concern this watcher, by namespace and name alone? */
@@ -126,7 +126,7 @@ static bool entry_concerns(const struct request *r, const struct feed_entry *e)
 	return false;
 }
 
-void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
+void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
 {
 	pthread_mutex_lock(&api->watch_lock);
 	for (struct watcher *w = api->watchers[kind]; w; w = w->next)
@@ -135,7 +135,7 @@ void watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
-int64_t watch_tick(struct kg_api *api, int64_t now)
+int64_t kg_api_watch_tick(struct kg_api *api, int64_t now)
 {
 	int64_t due = INT64_MAX;
 
@@ -163,7 +163,7 @@ static void watcher_due(struct watcher *w)
 
 	if (due != w->due) {
 		w->due = due;
-		clock_kick(w->r->api, due);
+		kg_api_clock_kick(w->r->api, due);
 	}
 }
 
@@ -178,9 +178,9 @@ static void emit(
 	kg_buf_clear(&w->out);
 	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
 	if (w->r->form == FORM_OBJECT) {
-		w->blob = encode_shared(w->r->api, obj, revision);
+		w->blob = kg_api_encode_shared(w->r->api, obj, revision);
 	} else {
-		write_form(&w->out, w->r, obj, revision, !w->headers_sent);
+		kg_api_write_form(&w->out, w->r, obj, revision, !w->headers_sent);
 		kg_buf_adds(&w->out, suffix);
 	}
 	w->headers_sent = true;
@@ -192,7 +192,8 @@ static void emit_bookmark(struct watcher *w, bool initial)
 	const struct request *r = w->r;
 	KG_AUTOBUF struct kg_buf md = KG_BUF_INIT;
 
-	w->bookmark = now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
+	w->bookmark =
+		kg_api_now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
 	kg_buf_addf(&md, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", w->cursor);
 	if (initial)
 		kg_buf_adds(&md, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
@@ -202,8 +203,8 @@ static void emit_bookmark(struct watcher *w, bool initial)
 	kg_buf_clear(&w->out);
 	kg_buf_adds(&w->out, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":");
 	if (r->form == FORM_OBJECT) {
-		write_str(&w->out, r->kind->kind);
-		write_member(&w->out, "apiVersion", kg_kind_api_version(r->kind));
+		kg_api_write_str(&w->out, r->kind->kind);
+		kg_api_write_member(&w->out, "apiVersion", kg_kind_api_version(r->kind));
 		kg_buf_addf(&w->out, ",%s}", md.data);
 	} else if (r->form == FORM_PARTIAL) {
 		kg_buf_addf(&w->out,
@@ -225,7 +226,8 @@ static void emit_error(struct watcher *w, const struct kg_error *err)
 	w->sent = 0;
 	kg_buf_clear(&w->out);
 	kg_buf_adds(&w->out, "{\"type\":\"ERROR\",\"object\":");
-	write_status(&w->out, NULL, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
+	kg_api_write_status(
+		&w->out, NULL, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
 	kg_buf_adds(&w->out, suffix);
 	w->phase = OVER;
 }
@@ -258,7 +260,7 @@ static size_t drain(struct watcher *w, char *buf, size_t max)
 	}
 	w->sent += n;
 	if (w->sent == len[0] + len[1] + len[2]) {
-		blob_unref(w->blob);
+		kg_api_blob_unref(w->blob);
 		w->blob = NULL;
 		kg_buf_clear(&w->out);
 		w->sent = 0;
@@ -272,7 +274,7 @@ static int take_history(
 	void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
 {
 	struct watcher *w = ctx;
-	struct feed_entry *e = feed_entry_of(w->r->kind, revision, changes);
+	struct feed_entry *e = kg_api_feed_entry_of(w->r->kind, revision, changes);
 	(void)time;
 
 	w->behind_to = revision;
@@ -297,12 +299,12 @@ static void read_history(void *arg)
 		api->opt.history_self, w->cursor, to, take_history, w, &w->behind_err);
 	if (!w->behind_stopped)
 		w->behind_to = to;
-	if (request_enter(r)) {
+	if (kg_api_request_enter(r)) {
 		w->behind_ready = true;
 		kg_http_stream_wake(r->http);
-		request_leave(r);
+		kg_api_request_leave(r);
 	}
-	request_unref(r);
+	kg_api_request_unref(r);
 }
 
 static bool start_history(struct watcher *w)
@@ -315,7 +317,7 @@ static bool start_history(struct watcher *w)
 	w->nbehind = w->behind_at = w->behind_changes = 0;
 	w->behind_ready = w->behind_stopped = false;
 	w->behind_to = w->cursor;
-	worker_add(w->r->api, read_history, request_ref(w->r));
+	kg_api_worker_add(w->r->api, read_history, kg_api_request_ref(w->r));
 	return false;
 }
 
@@ -356,8 +358,8 @@ static const char *change_type(const struct watcher *w, const struct kg_change *
 {
 	const struct request *r = w->r;
 	const char *name = wanted_name(r);
-	bool was = concerns(r, name, c->before) && selector_matches(&r->sel, c->before);
-	bool is = concerns(r, name, c->after) && selector_matches(&r->sel, c->after);
+	bool was = concerns(r, name, c->before) && kg_api_selector_matches(&r->sel, c->before);
+	bool is = concerns(r, name, c->after) && kg_api_selector_matches(&r->sel, c->after);
 
 	if (is)
 		return was ? "MODIFIED" : "ADDED";
@@ -377,7 +379,7 @@ static bool emit_change(struct watcher *w)
 		return true;
 	}
 	w->cursor = w->entry->revision;
-	feed_entry_unref(w->entry);
+	kg_api_feed_entry_unref(w->entry);
 	w->entry = NULL;
 	return false;
 }
@@ -387,13 +389,13 @@ static bool emit_first(struct watcher *w)
 	const struct kg_object *obj;
 	const char *key;
 
-	while ((obj = reader_next(&w->first, &key))) {
-		if (!selector_matches(&w->r->sel, obj))
+	while ((obj = kg_api_reader_next(&w->first, &key))) {
+		if (!kg_api_selector_matches(&w->r->sel, obj))
 			continue;
 		emit(w, "ADDED", obj, obj->revision);
 		return true;
 	}
-	reader_release(&w->first);
+	kg_api_reader_release(&w->first);
 	w->phase = LIVE;
 	if (!w->initial_bookmark)
 		return false;
@@ -406,7 +408,7 @@ static bool emit_idle(struct watcher *w, uint64_t seen)
 {
 	if (w->cursor < seen)
 		w->cursor = seen;
-	if (!w->bookmarks || now_ms() < w->bookmark)
+	if (!w->bookmarks || kg_api_now_ms() < w->bookmark)
 		return false;
 	emit_bookmark(w, false);
 	return true;
@@ -424,7 +426,7 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		}
-		if (w->phase != OVER && now_ms() >= w->end)
+		if (w->phase != OVER && kg_api_now_ms() >= w->end)
 			w->phase = OVER;
 		switch (w->phase) {
 		case FIRST:
@@ -438,7 +440,8 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		case LIVE:
-			w->entry = feed_next(w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
+			w->entry = kg_api_feed_next(
+				w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
 			w->entry_at = 0;
 			if (gone)
 				return start_history(w);
@@ -476,7 +479,8 @@ static int parse_timeout(struct watcher *w, struct kg_error *err)
 	char *end;
 
 	/* Without a wish: 30 to 60 minutes, spread so that not all come back at once. */
-	w->end = now_ms() + 1800 * 1000 + (int64_t)(kg_hash64(&w, sizeof(w)) % (1800 * 1000));
+	w->end =
+		kg_api_now_ms() + 1800 * 1000 + (int64_t)(kg_hash64(&w, sizeof(w)) % (1800 * 1000));
 	if (!timeout || !*timeout)
 		return 0;
 	long s = strtol(timeout, &end, 10);
@@ -485,7 +489,7 @@ static int parse_timeout(struct watcher *w, struct kg_error *err)
 			"timeoutSeconds: Invalid value: \"%.100s\": must be a number of seconds",
 			timeout);
 	if (s)
-		w->end = now_ms() + (int64_t)s * 1000;
+		w->end = kg_api_now_ms() + (int64_t)s * 1000;
 	return 0;
 }
 
@@ -515,12 +519,13 @@ static uint64_t again_from(const struct watcher *w, uint64_t revision)
 {
 	uint64_t seen;
 	bool gone;
-	struct feed_entry *e = feed_next(w->r->api, w->r->kind->id, revision - 1, &gone, &seen);
+	struct feed_entry *e =
+		kg_api_feed_next(w->r->api, w->r->kind->id, revision - 1, &gone, &seen);
 	size_t n = 0;
 
 	for (size_t i = 0; e && e->revision == revision && i < e->len; i++)
 		n += change_type(w, &e->changes[i]) != NULL;
-	feed_entry_unref(e);
+	kg_api_feed_entry_unref(e);
 	return gone || n > 1 ? revision - 1 : revision;
 }
 
@@ -531,20 +536,20 @@ static void watch_begin(struct request *r)
 	if (w->phase == FIRST || !w->cursor) {
 		struct source src;
 
-		source_now(&src, r->api, r->kind);
+		kg_api_source_now(&src, r->api, r->kind);
 		w->cursor = src.revision;
 		if (w->phase == FIRST)
-			reader_init(&w->first, r, &src, NULL);
-		source_release(&src);
+			kg_api_reader_init(&w->first, r, &src, NULL);
+		kg_api_source_release(&src);
 	}
-	if (resume_open(r, w->cursor) && w->phase == LIVE && r->revision)
+	if (kg_api_resume_open(r, w->cursor) && w->phase == LIVE && r->revision)
 		w->cursor = again_from(w, r->revision);
 	watcher_add(w);
 	watcher_due(w);
 	kg_http_stream(r->http, 200, "application/json", watch_read, w);
 }
 
-void handle_watch(struct request *r)
+void kg_api_handle_watch(struct request *r)
 {
 	struct watcher *w = kg_alloc(sizeof(*w));
 	struct kg_error err;
@@ -553,12 +558,14 @@ void handle_watch(struct request *r)
 	w->r = r;
 	r->state = w;
 	r->state_free = watcher_free;
-	if (request_parse(r, &err) || parse_timeout(w, &err) || parse_initial(r, &initial, &err)) {
-		reply_error(r, &err);
+	if (kg_api_request_parse(r, &err) || parse_timeout(w, &err) ||
+		parse_initial(r, &initial, &err)) {
+		kg_api_reply_error(r, &err);
 		return;
 	}
 	w->bookmarks = kg_http_query_bool(r->http, "allowWatchBookmarks");
-	w->bookmark = now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
+	w->bookmark =
+		kg_api_now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
 	w->initial_bookmark = initial == 1 && w->bookmarks;
 	/* "" and "0" begin with what there is, unless told otherwise. */
 	if (initial == 1 || (initial < 0 && !r->revision))
@@ -567,5 +574,5 @@ void handle_watch(struct request *r)
 		w->phase = LIVE;
 	w->cursor = r->revision;
 	/* From a revision ahead of now the stream is merely silent until then. */
-	request_at(r, w->phase == FIRST ? r->revision : 0, watch_begin);
+	kg_api_request_at(r, w->phase == FIRST ? r->revision : 0, watch_begin);
 }

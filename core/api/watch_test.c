@@ -107,7 +107,7 @@ static bool on_bytes(void *ctx, const char *p, size_t n)
 			note(w, &line);
 		kg_arena_release(&a);
 		kg_buf_remove(&w->partial, 0, (size_t)(end - w->partial.data) + 1);
-		if (w->quota && !--w->quota)
+		if (!--w->quota)
 			return false; /* whatever came with it is lost */
 		if (!w->partial.len)
 			break;
@@ -129,7 +129,7 @@ static void *watch_main(void *arg)
 			w->label ? "&labelSelector=l%3D" : "", w->label ? w->label : "",
 			1 + pick(w, 3), w->at);
 
-		w->quota = pick(w, 4) ? 1 + pick(w, 150) : 0;
+		w->quota = 1 + pick(w, pick(w, 3) ? 60 : 600);
 		w->resumed = w->at;
 		kg_buf_clear(&w->partial);
 		if (kg_http_get_stream(w->client, path, 20000, on_bytes, w, &err))

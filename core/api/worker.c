@@ -7,7 +7,7 @@
 
 #include <time.h>
 
-int64_t now_ms(void)
+int64_t kg_api_now_ms(void)
 {
 	struct timespec ts;
 
@@ -39,7 +39,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-void worker_add(struct kg_api *api, void (*run)(void *arg), void *arg)
+void kg_api_worker_add(struct kg_api *api, void (*run)(void *arg), void *arg)
 {
 	struct job *job = kg_alloc(sizeof(*job));
 
@@ -58,7 +58,7 @@ static void *clock_main(void *arg)
 
 	pthread_mutex_lock(&api->clock_lock);
 	while (!api->stopping) {
-		int64_t now = now_ms(), due = api->clock_due;
+		int64_t now = kg_api_now_ms(), due = api->clock_due;
 
 		if (due > now) {
 			struct timespec ts = {
@@ -72,7 +72,7 @@ static void *clock_main(void *arg)
 		}
 		api->clock_due = INT64_MAX;
 		pthread_mutex_unlock(&api->clock_lock);
-		int64_t a = watch_tick(api, now), b = request_expire(api, now);
+		int64_t a = kg_api_watch_tick(api, now), b = kg_api_request_expire(api, now);
 		pthread_mutex_lock(&api->clock_lock);
 		due = a < b ? a : b;
 		if (due < api->clock_due)
@@ -82,7 +82,7 @@ static void *clock_main(void *arg)
 	return NULL;
 }
 
-void clock_kick(struct kg_api *api, int64_t due)
+void kg_api_clock_kick(struct kg_api *api, int64_t due)
 {
 	pthread_mutex_lock(&api->clock_lock);
 	if (due < api->clock_due) {
@@ -92,7 +92,7 @@ void clock_kick(struct kg_api *api, int64_t due)
 	pthread_mutex_unlock(&api->clock_lock);
 }
 
-void worker_start(struct kg_api *api)
+void kg_api_worker_start(struct kg_api *api)
 {
 	pthread_condattr_t attr;
 
@@ -112,7 +112,7 @@ void worker_start(struct kg_api *api)
 		abort();
 }
 
-void worker_stop(struct kg_api *api)
+void kg_api_worker_stop(struct kg_api *api)
 {
 	pthread_mutex_lock(&api->work_lock);
 	pthread_mutex_lock(&api->clock_lock);

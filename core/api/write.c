@@ -87,7 +87,7 @@ static bool may_create(const struct request *r)
 	       (!strcmp(r->verb, "patch") && type && strstr(type, "apply-patch"));
 }
 
-void handle_write(struct request *r)
+void kg_api_handle_write(struct request *r)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	struct source src;
@@ -95,29 +95,29 @@ void handle_write(struct request *r)
 
 	if (!r->name && !strcmp(r->verb, "create"))
 		r->name = name_in_body(r);
-	source_now(&src, r->api, r->kind);
+	kg_api_source_now(&src, r->api, r->kind);
 	if (r->name)
-		obj = read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
+		obj = kg_api_read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
 	kg_http_set_header(r->http, "Allow", "GET, HEAD");
 	if (obj && src.snapshot) {
 		explain(&text, r, src.snapshot, obj);
-		reply_status(r, 405, "MethodNotAllowed", NULL, "%s", text.data);
+		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "%s", text.data);
 	} else if (r->name && !obj && !may_create(r)) {
-		reply_not_found(r);
+		kg_api_reply_not_found(r);
 	} else if (!(r->kind->flags & KG_KF_MANIFEST)) {
-		reply_status(r, 405, "MethodNotAllowed", NULL,
+		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL,
 			"%s is the system's own: it is only read", r->kind->plural);
 	} else {
 		if (r->name)
 			add_name(&text, r->kind, r->ns, r->name);
 		else
 			kg_buf_adds(&text, r->kind->plural);
-		reply_status(r, 405, "MethodNotAllowed", NULL,
+		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL,
 			"%s: desired state is not changed through the API: write it to a .yaml "
 			"file in "
 			"the repository and %s",
 			text.data, r->api->opt.write_hint);
 	}
 	kg_object_unref(obj);
-	source_release(&src);
+	kg_api_source_release(&src);
 }
