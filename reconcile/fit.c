@@ -100,16 +100,14 @@ bool kg_node_selector_matches(const struct kg_value *term, const struct kg_node_
 	return true;
 }
 
-static bool affinity_matches(const struct kg_value *spec, const struct kg_node_info *n)
+static bool affinity_matches(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	const struct kg_value *sel = kg_get(spec, "nodeSelector");
-	if (!kg_labels_match_map(sel, kg_at(kg_obj(n->obj), "metadata.labels")))
+	if (!kg_is_null(c->selector) &&
+		!kg_labels_match_map(c->selector, kg_at(kg_obj(n->obj), "metadata.labels")))
 		return false;
-	const struct kg_value *required =
-		kg_at(spec, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
-	if (kg_is_null(required))
+	if (kg_is_null(c->required))
 		return true;
-	const struct kg_value *terms = kg_get(required, "nodeSelectorTerms");
+	const struct kg_value *terms = kg_get(c->required, "nodeSelectorTerms");
 	for (uint32_t i = 0; i < kg_len(terms); i++)
 		if (kg_node_selector_matches(&terms->items[i], n))
 			return true;
@@ -119,7 +117,6 @@ static bool affinity_matches(const struct kg_value *spec, const struct kg_node_i
 enum kg_misfit kg_fit_static(
 	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_value **taint)
 {
-	const struct kg_value *tolerations = kg_get(c->spec, "tolerations");
 	if (*c->node_name && strcmp(c->node_name, n->name) != 0)
 		return KG_MISFIT_NODE_NAME;
 	if (n->unschedulable)
@@ -127,17 +124,16 @@ enum kg_misfit kg_fit_static(
 	if (!n->ready)
 		return KG_MISFIT_NOT_READY;
 	if (n->tainted) {
-		*taint = kg_untolerated(kg_at(kg_obj(n->obj), "spec.taints"), tolerations, true);
+		*taint = kg_untolerated(kg_at(kg_obj(n->obj), "spec.taints"), c->tolerations, true);
 		if (*taint)
 			return KG_MISFIT_TAINT;
 	}
-	return affinity_matches(c->spec, n) ? KG_FIT : KG_MISFIT_AFFINITY;
+	return affinity_matches(c, n) ? KG_FIT : KG_MISFIT_AFFINITY;
 }
 
 int64_t kg_fit_preference(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	const struct kg_value *terms = kg_at(
-		c->spec, "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution");
+	const struct kg_value *terms = c->preferred;
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < kg_len(terms); i++) {
 		const struct kg_value *t = &terms->items[i];
@@ -152,12 +148,11 @@ int64_t kg_fit_soft_taints(const struct kg_pod_class *c, const struct kg_node_in
 	if (!n->tainted)
 		return 0;
 	const struct kg_value *taints = kg_at(kg_obj(n->obj), "spec.taints");
-	const struct kg_value *tolerations = kg_get(c->spec, "tolerations");
 	int64_t count = 0;
 	for (uint32_t i = 0; i < kg_len(taints); i++)
 		count += strcmp(kg_string(kg_get(&taints->items[i], "effect"), ""),
 				 "PreferNoSchedule") == 0 &&
-			 !tolerated(&taints->items[i], tolerations);
+			 !tolerated(&taints->items[i], c->tolerations);
 	return count;
 }
 

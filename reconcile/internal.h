@@ -56,6 +56,7 @@ struct kg_node_info {
 	uint32_t cidr; /* first address */
 	unsigned prefix;
 	uint64_t *taken; /* bitmap of 2^(32-prefix) addresses */
+	uint32_t ntaken;
 };
 
 /* The services whose selector holds one label pair, and the pods that carry it. */
@@ -85,9 +86,10 @@ struct kg_reconcile_state {
 
 	struct kg_map nodes; /* name -> struct kg_node_info, owned */
 	char *res_name[KG_RES_MAX];
-	struct kg_map demands; /* template id -> struct kg_demand, owned; a cache */
-	struct kg_map pending; /* keys of pods that wait for a node */
-	struct kg_map anchors; /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
+	struct kg_map demands;  /* template id -> struct kg_demand, owned; a cache */
+	struct kg_map pending;  /* keys of pods that wait for a node */
+	struct kg_map anchors;  /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
+	struct kg_map unfilled; /* those of them whose pods are yet to be looked for */
 	uint64_t *service_ips;
 	uint64_t *node_ports;
 	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
@@ -156,6 +158,8 @@ void kg_list_owned(struct kg_list *l, const struct kg_snapshot *s, enum kg_kind_
 void kg_track_change(void *run, const struct kg_object *before, const struct kg_object *after);
 void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 void kg_track_clear(struct kg_reconcile_state *st);
+/* Completes the anchors that came up since: before their pods are read. */
+void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name);
 
 /* ---- ipam.c ---- */
@@ -169,6 +173,7 @@ uint64_t *kg_bits_new(uint32_t n);
 uint32_t kg_bit_free(const uint64_t *map, uint32_t lo, uint32_t hi, uint32_t start);
 /* Claims or frees what an object holds. Called by track.c alone. */
 void kg_ipam_service(struct kg_reconcile_state *st, const struct kg_object *svc, bool on);
+void kg_ipam_pod(struct kg_node_info *n, uint32_t index, bool on);
 void kg_ipam_node(struct kg_reconcile_state *st, const struct kg_object *node, bool on);
 /* An address for a new pod on the node, by the pod's uid; false where none is left. */
 bool kg_ipam_pod_ip(char out[16], const struct kg_node_info *n, const char *uid);

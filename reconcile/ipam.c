@@ -214,7 +214,15 @@ static uint32_t pod_ip_free(const struct kg_node_info *n, const char *uid)
 
 bool kg_ipam_pod_room(const struct kg_node_info *n)
 {
-	return pod_ip_free(n, "") != UINT32_MAX;
+	return n->has_cidr && n->ntaken < (UINT32_C(1) << (32 - n->prefix)) - 3;
+}
+
+void kg_ipam_pod(struct kg_node_info *n, uint32_t index, bool on)
+{
+	if (kg_bit(n->taken, index) == on)
+		return;
+	kg_bit_set(n->taken, index, on);
+	n->ntaken += on ? 1 : -1;
 }
 
 bool kg_ipam_pod_ip(char out[16], const struct kg_node_info *n, const char *uid)

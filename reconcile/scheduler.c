@@ -60,6 +60,11 @@ static void class_init(struct kg_pod_class *c, struct kg_run *r, const struct kg
 		pod->base ? kg_string(kg_at(kg_doc_value(pod->base), "spec.nodeName"), "") : "";
 	kg_demand_of(r->st, &c->demand, pod);
 	c->host_network = kg_bool(kg_get(c->spec, "hostNetwork"), false);
+	c->tolerations = kg_get(c->spec, "tolerations");
+	c->selector = kg_get(c->spec, "nodeSelector");
+	const struct kg_value *affinity = kg_at(c->spec, "affinity.nodeAffinity");
+	c->required = kg_get(affinity, "requiredDuringSchedulingIgnoredDuringExecution");
+	c->preferred = kg_get(affinity, "preferredDuringSchedulingIgnoredDuringExecution");
 	const struct kg_value *cs = kg_get(c->spec, "containers");
 	for (uint32_t i = 0; i < kg_len(cs); i++) {
 		const struct kg_value *ps = kg_get(&cs->items[i], "ports");

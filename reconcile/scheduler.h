@@ -24,6 +24,8 @@ struct kg_pod_class {
 	const char *node_name;       /* the node that the manifest names, or "" */
 	struct kg_demand demand;
 	bool host_network, host_ports;
+	/* Parts of spec, looked up once; &kg_null where absent. */
+	const struct kg_value *tolerations, *selector, *required, *preferred;
 };
 
 /* What does not change while pods are bound. *taint is set for KG_MISFIT_TAINT. */

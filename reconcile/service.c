@@ -182,6 +182,7 @@ static void collect(struct groups *g, struct kg_run *r, const struct kg_object *
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	kg_buf_addf(&key, "%s\x01%s\x01%s", svc->ns, sel->members[0].key,
 		kg_string(&sel->members[0].value, ""));
+	kg_track_fill(r->st, kg_now(r));
 	struct kg_anchor *an = kg_map_get(&r->st->anchors, key.data);
 	if (!an)
 		return;

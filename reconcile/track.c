@@ -32,7 +32,7 @@ static void pod_account(struct kg_reconcile_state *st, const struct kg_object *p
 	const char *text = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "");
 	if (n->has_cidr && *text && kg_ip_parse(&ip, text) == 0 &&
 		ip - n->cidr < UINT32_C(1) << (32 - n->prefix))
-		kg_bit_set(n->taken, ip - n->cidr, on);
+		kg_ipam_pod(n, ip - n->cidr, on);
 	if (kg_pod_terminal(pod))
 		return;
 	struct kg_demand d;
@@ -50,6 +50,7 @@ static void node_recount(
 {
 	free(n->taken);
 	n->taken = NULL;
+	n->ntaken = 0;
 	n->pods = n->score_cpu = n->score_mem = 0;
 	memset(n->used, 0, sizeof(n->used));
 	struct kg_ip_range r;
@@ -139,19 +140,41 @@ static struct kg_anchor *service_anchor(
 	return an;
 }
 
-static void anchor_fill(
-	struct kg_anchor *an, const struct kg_snapshot *s, const struct kg_object *svc)
+static void fill_from_pod(
+	struct kg_reconcile_state *st, const struct kg_object *pod, struct kg_buf *key)
 {
-	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	kg_iter_kind(&it, s, KG_KIND_POD, svc->ns, NULL);
-	while ((pod = kg_iter_next(&it))) {
-		const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
-		if (kg_equal(kg_get(labels, sel->members[0].key), &sel->members[0].value))
+	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	for (uint32_t k = 0; k < (labels->type == KG_OBJECT ? labels->len : 0); k++) {
+		anchor_key(key, pod->ns, labels->members[k].key,
+			kg_string(&labels->members[k].value, ""));
+		struct kg_anchor *an = kg_map_get(&st->unfilled, key->data);
+		if (an)
 			kg_map_put(&an->pods, pod->key, an);
 	}
-	kg_iter_release(&it);
+}
+
+/* One pass over the pods of the namespaces concerned, however many services are new. */
+void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s)
+{
+	if (st->unfilled.count == 0)
+		return;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	KG_AUTOFREE struct kg_map_entry **es = kg_map_sorted(&st->unfilled);
+	size_t done = 0; /* length of the namespace last walked, with its separator */
+	for (size_t i = 0; i < st->unfilled.count; i++) {
+		size_t len = (size_t)(strchr(es[i]->key, '\x01') - es[i]->key) + 1;
+		if (i && done == len && memcmp(es[i]->key, es[i - 1]->key, len) == 0)
+			continue;
+		done = len;
+		KG_AUTOFREE char *ns = kg_strndup(es[i]->key, len - 1);
+		struct kg_object_iter it;
+		const struct kg_object *pod;
+		kg_iter_kind(&it, s, KG_KIND_POD, ns, NULL);
+		while ((pod = kg_iter_next(&it)))
+			fill_from_pod(st, pod, &key);
+		kg_iter_release(&it);
+	}
+	kg_map_clear(&st->unfilled);
 }
 
 static void service_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -173,8 +196,13 @@ static void service_track(struct kg_reconcile_state *st, const struct kg_snapsho
 	if (!an)
 		return;
 	kg_map_put(&an->services, after->key, an);
-	if (made && s)
-		anchor_fill(an, s, after);
+	if (made && s) {
+		KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+		const struct kg_value *sel = kg_at(kg_obj(after), "spec.selector");
+		anchor_key(&key, after->ns, sel->members[0].key,
+			kg_string(&sel->members[0].value, ""));
+		kg_map_put(&st->unfilled, key.data, an);
+	}
 }
 
 static void pod_anchor(
@@ -434,6 +462,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_map_release(&st->nodes);
 	kg_map_release(&st->demands);
 	kg_map_release(&st->anchors);
+	kg_map_release(&st->unfilled);
 	kg_map_release(&st->pending);
 	for (int c = 0; c < KG_C_COUNT; c++) {
 		kg_map_release(&st->queue[c]);
