@@ -11,42 +11,7 @@
  * Only the connection's thread moves a watcher; a worker hands it pieces of history under the
  * request's lock, and publishers merely wake it.
  */
-#include "api/internal.h"
-
-#include <inttypes.h>
-
-enum { BOOKMARK_MS = 60000, PIECE_CHANGES = 500 };
-
-enum phase { FIRST, LIVE, BEHIND, OVER };
-
-struct watcher {
-	struct request *r; /* owns this */
-	struct watcher *prev, *next;
-	bool listed;
-	enum phase phase;
-	bool bookmarks, initial_bookmark, headers_sent;
-	uint64_t cursor;       /* every event up to here was given out */
-	int64_t end, bookmark; /* monotonic ms */
-	_Atomic int64_t due;   /* when the clock must wake it */
-
-	struct reader first;
-	struct feed_entry *entry; /* being given out */
-	size_t entry_at;
-
-	/* history, handed over under r->lock */
-	struct feed_entry **behind;
-	size_t nbehind, behind_cap, behind_at, behind_changes;
-	bool behind_stopped;
-	uint64_t behind_to; /* the history read reaches to here */
-	bool behind_ready;
-	int behind_rc;
-	struct kg_error behind_err;
-
-	/* what is being sent: out, or a prefix, a shared object and a suffix */
-	struct kg_buf out;
-	struct blob *blob;
-	size_t sent;
-};
+#include "api/watcher.h"
 
 static void watcher_free(void *state)
 {
@@ -167,190 +132,6 @@ static void watcher_due(struct watcher *w)
 	}
 }
 
-/* ---- what is sent ---- */
-
-static const char suffix[] = "}\n";
-
-static void emit(
-	struct watcher *w, const char *type, const struct kg_object *obj, uint64_t revision)
-{
-	w->sent = 0;
-	kg_buf_clear(&w->out);
-	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
-	if (w->r->form == FORM_OBJECT) {
-		w->blob = kg_api_encode_shared(w->r->api, obj, revision);
-	} else {
-		kg_api_write_form(&w->out, w->r, obj, revision, !w->headers_sent);
-		kg_buf_adds(&w->out, suffix);
-	}
-	w->headers_sent = true;
-	atomic_fetch_add_explicit(&w->r->api->events_sent, 1, memory_order_relaxed);
-}
-
-static void emit_bookmark(struct watcher *w, bool initial)
-{
-	const struct request *r = w->r;
-	KG_AUTOBUF struct kg_buf md = KG_BUF_INIT;
-
-	w->bookmark =
-		kg_api_now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
-	kg_buf_addf(&md, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", w->cursor);
-	if (initial)
-		kg_buf_adds(&md, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
-	kg_buf_addc(&md, '}');
-
-	w->sent = 0;
-	kg_buf_clear(&w->out);
-	kg_buf_adds(&w->out, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":");
-	if (r->form == FORM_OBJECT) {
-		kg_api_write_str(&w->out, r->kind->kind);
-		kg_api_write_member(&w->out, "apiVersion", kg_kind_api_version(r->kind));
-		kg_buf_addf(&w->out, ",%s}", md.data);
-	} else if (r->form == FORM_PARTIAL) {
-		kg_buf_addf(&w->out,
-			"\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",%s}",
-			r->form_version, md.data);
-	} else {
-		kg_buf_addf(&w->out,
-			"\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":{"
-			"\"resourceVersion\":\"%" PRIu64 "\"},\"columnDefinitions\":[],\"rows\":[{"
-			"\"cells\":[],\"object\":{\"kind\":\"PartialObjectMetadata\","
-			"\"apiVersion\":\"meta.k8s.io/%s\",%s}}]}",
-			r->form_version, w->cursor, r->form_version, md.data);
-	}
-	kg_buf_adds(&w->out, suffix);
-}
-
-static void emit_error(struct watcher *w, const struct kg_error *err)
-{
-	w->sent = 0;
-	kg_buf_clear(&w->out);
-	kg_buf_adds(&w->out, "{\"type\":\"ERROR\",\"object\":");
-	kg_api_write_status(
-		&w->out, NULL, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
-	kg_buf_adds(&w->out, suffix);
-	w->phase = OVER;
-}
-
-static void emit_gone(struct watcher *w)
-{
-	struct kg_error err;
-
-	kg_fail(&err, KG_E_GONE, "too old resource version: %" PRIu64, w->cursor);
-	emit_error(w, &err);
-}
-
-/* Copies what waits to be sent. */
-static size_t drain(struct watcher *w, char *buf, size_t max)
-{
-	const char *part[] = {w->out.data, w->blob ? w->blob->data : "", suffix};
-	size_t len[] = {w->out.len, w->blob ? w->blob->len : 0, w->blob ? strlen(suffix) : 0};
-	size_t n = 0, at = w->sent;
-
-	for (int i = 0; i < 3 && n < max; i++) {
-		if (at >= len[i]) {
-			at -= len[i];
-			continue;
-		}
-		size_t take = len[i] - at < max - n ? len[i] - at : max - n;
-
-		memcpy(buf + n, part[i] + at, take);
-		n += take;
-		at = 0;
-	}
-	w->sent += n;
-	if (w->sent == len[0] + len[1] + len[2]) {
-		kg_api_blob_unref(w->blob);
-		w->blob = NULL;
-		kg_buf_clear(&w->out);
-		w->sent = 0;
-	}
-	return n;
-}
-
-/* ---- history ---- */
-
-static int take_history(
-	void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
-{
-	struct watcher *w = ctx;
-	struct feed_entry *e = kg_api_feed_entry_of(w->r->kind, revision, changes);
-	(void)time;
-
-	w->behind_to = revision;
-	if (e) {
-		KG_GROW(w->behind, w->behind_cap, w->nbehind + 1);
-		w->behind[w->nbehind++] = e;
-		w->behind_changes += e->len;
-	}
-	w->behind_stopped = w->behind_changes >= PIECE_CHANGES;
-	return w->behind_stopped;
-}
-
-/* On a worker. The watcher does not touch what is behind_* until behind_ready. */
-static void read_history(void *arg)
-{
-	struct request *r = arg;
-	struct watcher *w = r->state;
-	struct kg_api *api = r->api;
-	uint64_t to = kg_hub_revision(api->opt.hub);
-
-	w->behind_rc = api->opt.history->changes(
-		api->opt.history_self, w->cursor, to, take_history, w, &w->behind_err);
-	if (!w->behind_stopped)
-		w->behind_to = to;
-	if (kg_api_request_enter(r)) {
-		w->behind_ready = true;
-		kg_http_stream_wake(r->http);
-		kg_api_request_leave(r);
-	}
-	kg_api_request_unref(r);
-}
-
-static bool start_history(struct watcher *w)
-{
-	if (!w->r->api->opt.history || w->r->kind->id == KG_KIND_EVENT) {
-		emit_gone(w);
-		return true;
-	}
-	w->phase = BEHIND;
-	w->nbehind = w->behind_at = w->behind_changes = 0;
-	w->behind_ready = w->behind_stopped = false;
-	w->behind_to = w->cursor;
-	kg_api_worker_add(w->r->api, read_history, kg_api_request_ref(w->r));
-	return false;
-}
-
-/* The next entry of the piece of history; at its end the watcher is live (or behind) again. */
-static bool next_behind(struct watcher *w, bool *emitted)
-{
-	bool ready;
-
-	*emitted = false;
-	pthread_mutex_lock(&w->r->lock);
-	ready = w->behind_ready;
-	pthread_mutex_unlock(&w->r->lock);
-	if (!ready)
-		return false;
-	if (w->behind_at < w->nbehind) {
-		w->entry = w->behind[w->behind_at++];
-		w->entry_at = 0;
-		return true;
-	}
-	if (w->behind_rc < 0) {
-		if (w->behind_err.code == KG_E_GONE)
-			emit_gone(w);
-		else
-			emit_error(w, &w->behind_err);
-		*emitted = true;
-		return true;
-	}
-	if (w->cursor < w->behind_to)
-		w->cursor = w->behind_to;
-	w->phase = LIVE;
-	return true;
-}
-
 /* ---- the machine ---- */
 
 /* What a change is to the watcher; NULL: nothing. */
@@ -375,7 +156,7 @@ static bool emit_change(struct watcher *w)
 
 		if (!type)
 			continue;
-		emit(w, type, *type == 'D' ? c->before : c->after, w->entry->revision);
+		kg_api_watch_emit(w, type, *type == 'D' ? c->before : c->after, w->entry->revision);
 		return true;
 	}
 	w->cursor = w->entry->revision;
@@ -392,14 +173,14 @@ static bool emit_first(struct watcher *w)
 	while ((obj = kg_api_reader_next(&w->first, &key))) {
 		if (!kg_api_selector_matches(&w->r->sel, obj))
 			continue;
-		emit(w, "ADDED", obj, obj->revision);
+		kg_api_watch_emit(w, "ADDED", obj, obj->revision);
 		return true;
 	}
 	kg_api_reader_release(&w->first);
 	w->phase = LIVE;
 	if (!w->initial_bookmark)
 		return false;
-	emit_bookmark(w, true);
+	kg_api_watch_emit_bookmark(w, true);
 	return true;
 }
 
@@ -410,7 +191,7 @@ static bool emit_idle(struct watcher *w, uint64_t seen)
 		w->cursor = seen;
 	if (!w->bookmarks || kg_api_now_ms() < w->bookmark)
 		return false;
-	emit_bookmark(w, false);
+	kg_api_watch_emit_bookmark(w, false);
 	return true;
 }
 
@@ -434,7 +215,7 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		case BEHIND:
-			if (!next_behind(w, &emitted))
+			if (!kg_api_watch_next_behind(w, &emitted))
 				return false;
 			if (emitted)
 				return true;
@@ -444,7 +225,7 @@ static bool produce(struct watcher *w)
 				w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
 			w->entry_at = 0;
 			if (gone)
-				return start_history(w);
+				return kg_api_watch_behind(w);
 			if (w->entry)
 				continue;
 			return emit_idle(w, seen);
@@ -463,7 +244,7 @@ static ssize_t watch_read(struct kg_http_req *http, char *buf, size_t max, void 
 	while (n < max) {
 		if (!w->out.len && !w->blob && !produce(w))
 			break;
-		n += drain(w, buf + n, max - n);
+		n += kg_api_watch_drain(w, buf + n, max - n);
 	}
 	watcher_due(w);
 	if (!n && w->phase == OVER)
@@ -564,8 +345,7 @@ void kg_api_handle_watch(struct request *r)
 		return;
 	}
 	w->bookmarks = kg_http_query_bool(r->http, "allowWatchBookmarks");
-	w->bookmark =
-		kg_api_now_ms() + (r->api->opt.bookmark_ms ? r->api->opt.bookmark_ms : BOOKMARK_MS);
+	kg_api_watch_next_bookmark(w);
 	w->initial_bookmark = initial == 1 && w->bookmarks;
 	/* "" and "0" begin with what there is, unless told otherwise. */
 	if (initial == 1 || (initial < 0 && !r->revision))
