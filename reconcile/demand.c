@@ -8,6 +8,8 @@
 #define SCORE_CPU 100
 #define SCORE_MEM (200 * INT64_C(1048576))
 
+#define CACHE_MAX 20000 /* templates */
+
 int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add)
 {
 	static const char *const fixed[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
@@ -112,6 +114,14 @@ static void compute(struct kg_reconcile_state *st, struct kg_demand *d, const st
 	*d = sum;
 }
 
+static void cache_clear(struct kg_map *m)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(m, &i));)
+		free(e->value);
+	kg_map_clear(m);
+}
+
 void kg_demand_of(struct kg_reconcile_state *st, struct kg_demand *out, const struct kg_object *pod)
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
@@ -127,6 +137,8 @@ void kg_demand_of(struct kg_reconcile_state *st, struct kg_demand *out, const st
 	compute(st, out, spec);
 	if (out->unknown) /* borrowed text, and nodes may come to have it */
 		return;
+	if (st->demands.count >= CACHE_MAX)
+		cache_clear(&st->demands);
 	cached = kg_memdup(out, sizeof(*out));
 	kg_map_put(&st->demands, pod->template_id, cached);
 }

@@ -41,7 +41,11 @@ static void put_rs(struct kg_rollout *x, const struct kg_object *rs, const struc
 	size_t i = 0;
 	while (i < x->all.n && x->all.v[i] != old)
 		i++;
-	if (i == x->all.n || !kg_put_value(x->r, old, v))
+	struct kg_value next = *v;
+	if (!kg_equal(kg_get(v, "spec"), kg_get(kg_obj(old), "spec")))
+		next = kg_with(&x->r->a, v, "metadata.generation",
+			kg_v_int(kg_int(kg_at(v, "metadata.generation"), 0) + 1));
+	if (i == x->all.n || !kg_put_value(x->r, old, &next))
 		return;
 	kg_list_add(&x->stale, old);
 	kg_object_unref(old);
@@ -68,11 +72,8 @@ bool kg_rollout_scale(struct kg_rollout *x, const struct kg_object *rs, int64_t 
 	struct kg_value v = *kg_obj(rs);
 	v = with_number(&r->a, &v, KG_DESIRED_ANNOTATION, x->replicas);
 	v = with_number(&r->a, &v, KG_MAX_ANNOTATION, x->replicas + x->surge);
-	if (resized) {
+	if (resized)
 		v = kg_with(&r->a, &v, "spec.replicas", kg_v_int(replicas));
-		v = kg_with(&r->a, &v, "metadata.generation",
-			kg_v_int(kg_int(kg_at(&v, "metadata.generation"), 0) + 1));
-	}
 	put_rs(x, rs, &v);
 	return resized;
 }

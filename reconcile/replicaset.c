@@ -196,6 +196,26 @@ static void add_pods(struct kg_run *r, const struct kg_object *rs, int64_t count
 	}
 }
 
+/* Finished pods stay for a look at them, the last few of each ReplicaSet. */
+#define KEEP_FINISHED 10
+
+static int cmp_newest(const void *a, const void *b)
+{
+	const struct kg_object *x = *(struct kg_object *const *)a;
+	const struct kg_object *y = *(struct kg_object *const *)b;
+	kg_time s = kg_object_created(x), t = kg_object_created(y);
+	return s != t ? (s > t ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static void forget_finished(struct kg_run *r, struct kg_list *finished)
+{
+	if (finished->n <= KEEP_FINISHED)
+		return;
+	qsort(finished->v, finished->n, sizeof(struct kg_object *), cmp_newest);
+	for (size_t i = KEEP_FINISHED; i < finished->n; i++)
+		kg_pod_delete(r, finished->v[i]);
+}
+
 /* ---- status ---- */
 
 struct counts {
@@ -266,13 +286,16 @@ void kg_replicaset_run(struct kg_run *r, const char *key)
 		kg_delete_object(r, found);
 		return;
 	}
-	KG_AUTOLIST struct kg_list self = {0}, all = {0}, active = {0};
+	KG_AUTOLIST struct kg_list self = {0}, all = {0}, active = {0}, finished = {0};
 	kg_list_add(&self, found);
 	const struct kg_object *rs = self.v[0];
 	kg_list_owned(&all, kg_now(r), KG_KIND_POD, kg_object_uid(rs));
 	for (size_t i = 0; i < all.n; i++)
 		if (kg_pod_active(all.v[i]))
 			kg_list_add(&active, all.v[i]);
+		else if (!kg_object_deleting(all.v[i]))
+			kg_list_add(&finished, all.v[i]);
+	forget_finished(r, &finished);
 	int64_t want = kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1);
 	int64_t diff = want - (int64_t)active.n, created = 0;
 	if (diff > 0) {

@@ -122,6 +122,13 @@ static void anchor_key(struct kg_buf *out, const char *ns, const char *label, co
 	kg_buf_addf(out, "%s\x01%s\x01%s", ns, label, value);
 }
 
+static void anchor_free(struct kg_anchor *an)
+{
+	kg_map_release(&an->services);
+	kg_map_release(&an->pods);
+	free(an);
+}
+
 /* A service is anchored at its selector's first pair; a pod is found by any of its labels. */
 static struct kg_anchor *service_anchor(
 	struct kg_reconcile_state *st, const struct kg_object *svc, bool *made)
@@ -177,6 +184,20 @@ void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	kg_map_clear(&st->unfilled);
 }
 
+static void anchor_leave(
+	struct kg_reconcile_state *st, struct kg_anchor *an, const struct kg_object *svc)
+{
+	kg_map_remove(&an->services, svc->key);
+	if (an->services.count)
+		return;
+	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	anchor_key(&key, svc->ns, sel->members[0].key, kg_string(&sel->members[0].value, ""));
+	kg_map_remove(&st->anchors, key.data);
+	kg_map_remove(&st->unfilled, key.data);
+	anchor_free(an);
+}
+
 static void service_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *before, const struct kg_object *after)
 {
@@ -191,7 +212,7 @@ static void service_track(struct kg_reconcile_state *st, const struct kg_snapsho
 		return;
 	struct kg_anchor *an = before ? service_anchor(st, before, &made) : NULL;
 	if (an)
-		kg_map_remove(&an->services, before->key);
+		anchor_leave(st, an, before);
 	an = after ? service_anchor(st, after, &made) : NULL;
 	if (!an)
 		return;
@@ -454,10 +475,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {
-		struct kg_anchor *an = e->value;
-		kg_map_release(&an->services);
-		kg_map_release(&an->pods);
-		free(an);
+		anchor_free(e->value);
 	}
 	kg_map_release(&st->nodes);
 	kg_map_release(&st->demands);
