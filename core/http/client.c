@@ -158,7 +158,10 @@ static int explain(struct call *call, CURLcode code, struct kg_error *err)
 			c->url, call->max_reply);
 	if (call->given_up)
 		return kg_fail(err, KG_E_UNAVAILABLE, "%s: the upload was given up", c->url);
-	return kg_fail(err, KG_E_UNAVAILABLE, "%s: %s", c->url, why);
+	/* GnuTLS' text goes on to name the CA's file, which is none. */
+	const char *file = strstr(why, " CAfile:");
+	return kg_fail(err, KG_E_UNAVAILABLE, "%s: %.*s", c->url,
+		file ? (int)(file - why) : (int)strlen(why), why);
 }
 
 /* How long the loop may wait; libcurl shortens it to its own timers. Negative: idle too long. */

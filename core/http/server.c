@@ -15,7 +15,10 @@
 #define HEADER_MS     20000
 #define BODY_MS       120000
 #define ANSWER_WAIT_S 5
-#define THREAD_STACK  ((size_t)256 * 1024)
+/* Beside the header. It also brings the pool above 32 KiB, from where on libmicrohttpd maps it:
+ * what a closed connection had goes back to the system, and what is not touched costs nothing. */
+#define REPLY_ROOM   4096
+#define THREAD_STACK ((size_t)256 * 1024)
 
 static void read_address(struct kg_http_conn *conn)
 {
@@ -137,7 +140,7 @@ static int start_daemon(struct kg_http_server *s, int fd, struct kg_error *err)
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key_pem},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)kg_tls_priorities},
 		{MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)o->max_header, NULL},
+		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)(o->max_header + REPLY_ROOM), NULL},
 		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)o->max_connections, NULL},
 		{MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)o->idle_timeout_s, NULL},
 		{MHD_OPTION_THREAD_STACK_SIZE, (intptr_t)THREAD_STACK, NULL},

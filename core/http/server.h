@@ -48,7 +48,7 @@ struct kg_http_server_options {
 	unsigned threads;          /* default 2 */
 	unsigned max_connections;  /* default 12,000 */
 	unsigned idle_timeout_s;   /* default 75; not for streams */
-	size_t max_header;         /* default 32 KiB */
+	size_t max_header;         /* default 32 KiB; request line included, more is 431 */
 	kg_http_router *router;
 	void *ctx;
 };

@@ -1,8 +1,8 @@
 /*
  * http_bench [connections] [seconds] [streams]: how many TLS requests a second kgit's HTTP server
- * answers (GET of 1 KB, kept-alive connections, client and server in one process on loopback),
+ * answers (GET of 1 KB, kept-alive connections, on loopback, clients in a child process),
  * what a handshake costs, what a sleeping stream costs in memory, and that a server at rest uses
- * no processor time.
+ * no processor time. Prints NAME VALUE UNIT lines.
  */
 #include "base/mem.h"
 #include "http/client.h"
@@ -114,10 +114,32 @@ static void *load(void *arg)
 	return NULL;
 }
 
-static void bench_requests(unsigned connections, unsigned seconds)
+/* Clients are a child process, so that memory and time are the server's alone. */
+static unsigned long in_child(
+	unsigned long (*run)(unsigned n, unsigned seconds), unsigned n, unsigned seconds)
+{
+	unsigned long result = 0;
+	int fds[2];
+
+	if (pipe(fds))
+		exit(1);
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		result = run(n, seconds);
+		_exit(write(fds[1], &result, sizeof(result)) != sizeof(result));
+	}
+	if (read(fds[0], &result, sizeof(result)) != sizeof(result))
+		exit(1);
+	waitpid(child, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
+	return result;
+}
+
+static unsigned long run_requests(unsigned connections, unsigned seconds)
 {
 	pthread_t *threads = kg_alloc(connections * sizeof(*threads));
-	double before = now_s(), cpu = cpu_s();
 
 	for (unsigned i = 0; i < connections; i++)
 		pthread_create(&threads[i], NULL, load, NULL);
@@ -125,26 +147,43 @@ static void bench_requests(unsigned connections, unsigned seconds)
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < connections; i++)
 		pthread_join(threads[i], NULL);
-	double took = now_s() - before;
-	printf("requests: %.0f/s over %u connections (%.0f us of CPU each, client included)\n",
-		(double)served / took, connections, (cpu_s() - cpu) * 1e6 / (double)served);
 	free(threads);
+	return served;
 }
 
-static void bench_handshakes(void)
+static void bench_requests(unsigned connections, unsigned seconds)
+{
+	double before = now_s(), cpu = cpu_s();
+	unsigned long n = in_child(run_requests, connections, seconds);
+
+	printf("http_get_1k_%u_connections %.0f requests/s\n", connections,
+		(double)n / (now_s() - before));
+	printf("http_get_1k_server_cpu %.1f us\n", (cpu_s() - cpu) * 1e6 / (double)n);
+}
+
+static unsigned long run_handshakes(unsigned n, unsigned seconds)
 {
 	struct kg_buf reply KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_error err;
-	double before = now_s();
 
-	for (int i = 0; i < 200; i++) {
+	(void)seconds;
+	for (unsigned i = 0; i < n; i++) {
 		struct kg_http_client *c = kg_http_client_new(
 			&(struct kg_http_client_options){.url = url, .ca_pem = ca});
 		if (kg_http_call(c, "GET", "/x", NULL, NULL, 0, &reply, &err))
 			fatal("GET", &err);
 		kg_http_client_free(c);
 	}
-	printf("new connections: %.2f ms each, client included\n", (now_s() - before) * 1000 / 200);
+	return n;
+}
+
+static void bench_handshakes(void)
+{
+	double before = now_s(), cpu = cpu_s();
+	unsigned long n = in_child(run_handshakes, 300, 0);
+
+	printf("http_new_connection %.2f ms\n", (now_s() - before) * 1000 / (double)n);
+	printf("http_new_connection_server_cpu %.2f ms\n", (cpu_s() - cpu) * 1000 / (double)n);
 }
 
 static bool said(void *ctx, const char *p, size_t n)
@@ -168,7 +207,6 @@ static void *hold(void *arg)
 	return NULL;
 }
 
-/* The clients are a child, so that memory and time are the server's alone. */
 static void bench_streams(unsigned streams)
 {
 	int fds[2];
@@ -177,6 +215,7 @@ static void bench_streams(unsigned streams)
 
 	if (pipe(fds))
 		exit(1);
+	fflush(stdout);
 	pid_t child = fork();
 	if (child == 0) {
 		pthread_attr_t attr;
@@ -192,11 +231,11 @@ static void bench_streams(unsigned streams)
 	for (unsigned i = 0; i < streams; i++)
 		if (read(fds[0], &c, 1) != 1)
 			exit(1);
-	printf("streams: %u asleep, %.1f KB each\n", streams,
+	printf("http_asleep_stream_of_%u %.1f KB\n", streams,
 		(double)(resident_kb() - before) / streams);
 	double cpu = cpu_s();
 	sleep(5);
-	printf("at rest: %.1f ms of CPU in 5 s\n", (cpu_s() - cpu) * 1000);
+	printf("http_rest_5s_cpu %.1f ms\n", (cpu_s() - cpu) * 1000);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 }
@@ -229,12 +268,12 @@ int main(int argc, char **argv)
 	if (kg_http_server_new(&s, &opts, &err))
 		fatal("server", &err);
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d", kg_http_server_port(s));
-	printf("resident: %ld KB\n", resident_kb());
+	printf("http_resident_at_start %ld KB\n", resident_kb());
 	bench_streams(argc > 3 ? (unsigned)atoi(argv[3]) : 500);
 	bench_handshakes();
 	bench_requests(
 		argc > 1 ? (unsigned)atoi(argv[1]) : 32, argc > 2 ? (unsigned)atoi(argv[2]) : 5);
-	printf("resident: %ld KB\n", resident_kb());
+	printf("http_resident_at_end %ld KB\n", resident_kb());
 	kg_http_server_free(s);
 	free(ca);
 	free(ca_key);
