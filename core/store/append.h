@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 struct kg_append {
-	uint64_t epoch;            /* of the writer; today always 1 */
-	uint64_t revision;         /* parent's plus one */
-	unsigned char parent[20];  /* zero: the first commit */
+	uint64_t epoch;           /* of the writer; today always 1 */
+	uint64_t revision;        /* parent's plus one */
+	unsigned char parent[20]; /* zero: the first commit */
 	unsigned char commit[20];
-	const void *pack;          /* a whole packfile that holds the commit and all that is new */
+	const void *pack; /* a whole packfile that holds the commit and all that is new */
 	size_t pack_len;
-	const void *index;         /* its .idx, version 2 */
+	const void *index; /* its .idx, version 2 */
 	size_t index_len;
 	unsigned char pack_id[20]; /* the pack's trailing checksum: names the files */
 };

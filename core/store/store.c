@@ -227,8 +227,7 @@ int kg_store_get_main(struct kg_store *s, char out[41], struct kg_error *err)
 	return kg_ref_read(out, s->dir, KG_MAIN_REF, err);
 }
 
-int kg_store_set_main(
-	struct kg_store *s, const char *old, const char *commit, struct kg_error *err)
+int kg_store_set_main(struct kg_store *s, const char *old, const char *commit, struct kg_error *err)
 {
 	struct kg_ref_outcome outcome;
 	struct kg_error why = {0};

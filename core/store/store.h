@@ -51,22 +51,22 @@ void kg_store_close(struct kg_store *store);
 int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_error *err);
 /* The snapshot of any retained revision: KG_E_GONE past the horizon, KG_E_NOT_FOUND ahead of the
  * head. Any thread. */
-int kg_store_load_at(struct kg_snapshot **out, struct kg_store *store, uint64_t revision,
-	struct kg_error *err);
+int kg_store_load_at(
+	struct kg_snapshot **out, struct kg_store *store, uint64_t revision, struct kg_error *err);
 /* The snapshot of a state commit given by its id (the CLI's fetched one). */
-int kg_store_load_commit(struct kg_snapshot **out, struct kg_store *store, const char *commit,
-	struct kg_error *err);
+int kg_store_load_commit(
+	struct kg_snapshot **out, struct kg_store *store, const char *commit, struct kg_error *err);
 uint64_t kg_store_revision(const struct kg_store *store); /* the head's; any thread */
 uint64_t kg_store_oldest(const struct kg_store *store);   /* oldest retained; any thread */
 
 struct kg_store_commit {
-	struct kg_snapshot *next;          /* from kg_txn_finish; its commit id is filled in */
+	struct kg_snapshot *next; /* from kg_txn_finish; its commit id is filled in */
 	const struct kg_snapshot *prev;
 	const struct kg_changes *changes;
-	const char *author;                /* "name <email>"; NULL: "kgit <kgit@CLUSTER>" */
-	const char *message;               /* without the trailer; ends with a newline */
-	const char *parent2;               /* hex id of the pushed commit, or NULL */
-	const char *objects_dir;           /* quarantine with parent2's objects; or NULL */
+	const char *author;      /* "name <email>"; NULL: "kgit <kgit@CLUSTER>" */
+	const char *message;     /* without the trailer; ends with a newline */
+	const char *parent2;     /* hex id of the pushed commit, or NULL */
+	const char *objects_dir; /* quarantine with parent2's objects; or NULL */
 };
 /* One revision, durable when it returns. On failure nothing is visible and next is unchanged
  * (where the ref had moved all the same, the result is success). The writer's thread. */
@@ -74,8 +74,8 @@ int kg_store_commit(struct kg_store *store, const struct kg_store_commit *c, str
 
 /* Moves refs/heads/main to a commit that a state commit names (admission's last step; also
  * recovery's), durably; `old` is what it must be now, "" for absent. */
-int kg_store_set_main(struct kg_store *store, const char *old, const char *commit,
-	struct kg_error *err);
+int kg_store_set_main(
+	struct kg_store *store, const char *old, const char *commit, struct kg_error *err);
 /* refs/heads/main as it is, "" where absent. */
 int kg_store_get_main(struct kg_store *store, char out[41], struct kg_error *err);
 
@@ -109,8 +109,8 @@ struct kg_tree_file {
 struct kg_tree_delta {
 	struct kg_tree_file *removed, *written; /* written: added or changed */
 	size_t nremoved, nwritten;
-	size_t total;  /* manifests in `after` */
-	bool all;      /* .kgitignore or settings changed: everything of `after` is in written */
+	size_t total; /* manifests in `after` */
+	bool all;     /* .kgitignore or settings changed: everything of `after` is in written */
 };
 int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *store, struct kg_arena *a,
 	const char *before, const char *after, const char *objects_dir, size_t max_files,
