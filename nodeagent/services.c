@@ -272,6 +272,19 @@ void kg_services_put(struct kg_services *s, const char *key, const struct kg_val
 		kg_map_put(&s->pending, key, old ? old : &no_service);
 }
 
+void kg_services_clear(struct kg_services *s)
+{
+	struct kg_map_entry **all = kg_map_sorted(&s->services);
+	size_t n = s->services.count;
+
+	for (size_t i = 0; i < n; i++) {
+		KG_AUTOFREE char *key = kg_strdup(all[i]->key);
+
+		kg_services_put(s, key, NULL);
+	}
+	free(all);
+}
+
 /* All that goes and all that comes are compared at once: a port may pass from one service to
  * another. */
 static int change_pending(struct kg_services *s, struct kg_error *err)

@@ -1,0 +1,178 @@
+/* kgit-node: the agent of a node, and what its operator does with a node's state. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node.h"
+#include "sys/file.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: kgit-node --state DIR --master URL [--join TOKEN] [--name NAME]\n"
+	"       kgit-node image import --state DIR SOURCE [NAME]\n"
+	"       kgit-node image list --state DIR\n"
+	"       kgit-node reset --state DIR\n"
+	"\n"
+	"Runs what a kgit master binds to this node. The first start needs a join token\n"
+	"(kgit token create prints one); later ones use the node's own credential in DIR/pki.\n"
+	"SIGTERM ends the agent and leaves the containers running; the next start finds them.\n"
+	"\n"
+	"  --state DIR        all of the node's state: credential, images, pods\n"
+	"  --master URL       https://HOST:PORT of kgitd\n"
+	"  --join TOKEN       join the cluster whose CA the token pins\n"
+	"  --name NAME        the node's name (default: the host's)\n"
+	"  --node-ip ADDRESS  the address by which other nodes reach this one (default: the one\n"
+	"                     that leads to the master)\n"
+	"  --labels K=V,...   labels of the node\n"
+	"  --max-pods N       default 250\n"
+	"  --verbose          log more\n"
+	"  --help, --version\n"
+	"\n"
+	"image import takes oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or "
+	"a\n"
+	"path; image list prints what is there. reset removes the pods of a stopped agent with "
+	"all\n"
+	"that belongs to them, and the node's bridge, rules and routes; credential and images "
+	"stay.\n";
+
+int kgn_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("kgit-node: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return 1;
+}
+
+int kgn_lock(const char *state)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/lock", state);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static const struct option flags[] = {
+	{"state", required_argument, NULL, 's'},
+	{"master", required_argument, NULL, 'm'},
+	{"join", required_argument, NULL, 'j'},
+	{"name", required_argument, NULL, 'n'},
+	{"node-ip", required_argument, NULL, 'i'},
+	{"labels", required_argument, NULL, 'l'},
+	{"max-pods", required_argument, NULL, 'p'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static bool parse_count(unsigned *out, const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*out = (unsigned)n;
+	return *text && !*end && n > 0 && n <= 10000;
+}
+
+/* 0: go on; otherwise the exit code plus one. */
+static int parse(struct kgn_options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", flags, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			o->state = optarg;
+			break;
+		case 'm':
+			o->master = optarg;
+			break;
+		case 'j':
+			o->join = optarg;
+			break;
+		case 'n':
+			o->name = optarg;
+			break;
+		case 'i':
+			o->node_ip = optarg;
+			break;
+		case 'l':
+			o->labels = optarg;
+			break;
+		case 'p':
+			if (!parse_count(&o->max_pods, optarg))
+				return 1 + kgn_fail("--max-pods: expected a number from 1 to "
+						    "10000, got \"%s\"",
+						   optarg);
+			break;
+		case 'v':
+			kg_log_set_level(KG_LOG_DEBUG);
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 1;
+		case 'V':
+			puts("kgit-node " KGIT_VERSION);
+			return 1;
+		default:
+			return 1 + 2;
+		}
+	}
+	o->args = argv + optind;
+	return 0;
+}
+
+/* The state directory as a whole path: mounts and sockets below it are named by it. */
+static char *make_state(const char *state)
+{
+	struct kg_error err;
+	char whole[PATH_MAX];
+
+	if (kg_mkdir_p(state, 0700, &err) < 0) {
+		kgn_fail("%s", err.msg);
+		return NULL;
+	}
+	return realpath(state, whole) ? kg_strdup(whole) : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct kgn_options o = {0};
+	int rc = parse(&o, argc, argv);
+
+	/* Little memory is worth more here than threads that never wait for each other. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	if (rc)
+		return rc - 1;
+	if (!o.state)
+		return 1 + kgn_fail("--state DIR is needed; kgit-node --help says more");
+	KG_AUTOFREE char *state = make_state(o.state);
+	if (!state)
+		return 1;
+	o.state = state;
+	if (!o.args[0])
+		return kgn_run(&o);
+	if (strcmp(o.args[0], "image") == 0)
+		return kgn_image(&o);
+	if (strcmp(o.args[0], "reset") == 0 && !o.args[1])
+		return kgn_reset(&o);
+	return 1 + kgn_fail("unknown command \"%s\"; kgit-node --help says more", o.args[0]);
+}

@@ -1,0 +1,20 @@
+/* kgit-node's commands; each returns the program's exit code. */
+#ifndef KGIT_NODE_NODE_H
+#define KGIT_NODE_NODE_H
+
+struct kgn_options {
+	const char *state, *master, *join, *name, *node_ip, *labels;
+	unsigned max_pods;
+	char **args; /* what is no flag, NULL-terminated */
+};
+
+int kgn_run(const struct kgn_options *o);
+int kgn_image(const struct kgn_options *o);
+int kgn_reset(const struct kgn_options *o);
+/* Prints "kgit-node: message" and returns 1. */
+int kgn_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The lock that says that an agent works on a state directory: a fd, or < 0 where another has it.
+ * It lasts as long as the fd. */
+int kgn_lock(const char *state);
+
+#endif

@@ -1,0 +1,103 @@
+/* kgit-node reset: what the pods of a stopped agent left is removed, as if all had been deleted. */
+#include "base/mem.h"
+#include "node.h"
+#include "nodeagent/bridge.h"
+#include "nodeagent/network.h"
+#include "nodeagent/pods.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOOK_MS 20
+#define MAX_MS  120000
+
+struct reset {
+	const struct kgn_options *opts;
+	struct kg_loop *loop;
+	struct kg_timer *timer;
+	int64_t until;
+};
+
+static unsigned count_pods(const char *state)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/pods", state);
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	unsigned n = 0;
+
+	while (dir && (e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void look(void *ctx)
+{
+	struct reset *r = ctx;
+
+	if (count_pods(r->opts->state) == 0)
+		kg_loop_stop(r->loop, 0);
+	else if (kg_monotonic_ms() > r->until)
+		kg_loop_stop(r->loop, 1);
+	else
+		kg_timer_set(r->timer, LOOK_MS);
+}
+
+static void on_status(void *ctx, const char *ns, const char *name, const char *uid,
+	const struct kg_value *status, bool gone)
+{
+	(void)ctx;
+	(void)uid;
+	(void)status;
+	if (gone)
+		printf("removed pod %s/%s\n", ns, name);
+}
+
+static int remove_pods(struct reset *r, struct kg_bridge *bridge)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value none = kg_v_array(&arena, NULL, 0);
+	struct kg_pods_options opts = {.dir = r->opts->state,
+		.node_name = "reset",
+		.node_ip = "127.0.0.1",
+		.net = &kg_bridge_podnet,
+		.net_self = bridge,
+		.on_status = on_status};
+	struct kg_pods *pods;
+	struct kg_error err;
+
+	if (kg_pods_new(&pods, r->loop, &opts, &err) < 0)
+		return kgn_fail("%s", err.msg);
+	kg_pods_apply(pods, &none, &none);
+	r->until = kg_monotonic_ms() + MAX_MS;
+	kg_timer_set(r->timer, 0);
+	int rc = kg_loop_run(r->loop);
+	kg_pods_free(pods);
+	if (rc)
+		kgn_fail("%u pods could not be removed; see %s/pods", count_pods(r->opts->state),
+			r->opts->state);
+	return rc;
+}
+
+int kgn_reset(const struct kgn_options *o)
+{
+	struct reset r = {.opts = o};
+	struct kg_error err;
+	KG_AUTOCLOSE int lock = kgn_lock(o->state);
+
+	if (lock < 0)
+		return kgn_fail("a kgit-node works on %s: stop it first", o->state);
+	kg_signals_block();
+	r.loop = kg_loop_new();
+	r.timer = kg_timer_new(r.loop, look, &r);
+	struct kg_bridge *bridge = kg_bridge_new();
+	int rc = count_pods(o->state) ? remove_pods(&r, bridge) : 0;
+	kg_bridge_free(bridge);
+	kg_timer_free(r.timer);
+	kg_loop_free(r.loop);
+	if (kg_network_remove(&err) < 0)
+		return kgn_fail("%s", err.msg);
+	return rc;
+}

@@ -1,0 +1,214 @@
+/* The agent itself. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "node.h"
+#include "nodeagent/agent.h"
+#include "nodeagent/bridge.h"
+#include "nodeagent/nodeinfo.h"
+#include "nodeagent/pods.h"
+
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTLED_MS 3000
+
+struct node {
+	const struct kgn_options *opts;
+	struct kg_loop *loop;
+	struct kg_pods *pods;
+	struct kg_agent *agent;
+	struct kg_timer *settled;
+	char name[256], address[16];
+};
+
+/* ---- the pods, as the agent sees them ---- */
+
+static void apply(void *self, const struct kg_value *pods, const struct kg_value *configmaps)
+{
+	struct node *n = self;
+
+	kg_pods_apply(n->pods, pods, configmaps);
+}
+
+static void report_all(void *self)
+{
+	struct node *n = self;
+
+	kg_pods_report_all(n->pods);
+}
+
+static int open_log(
+	void *self, void **reader, const struct kg_log_request *req, struct kg_error *err)
+{
+	struct node *n = self;
+	struct kg_log_reader *r = NULL;
+	int rc = kg_log_open(&r, n->pods, req, err);
+
+	*reader = r;
+	return rc;
+}
+
+static ssize_t read_log(void *reader, char *buf, size_t max, int wait_ms)
+{
+	return kg_log_read(reader, buf, max, wait_ms);
+}
+
+static void close_log(void *reader)
+{
+	kg_log_close(reader);
+}
+
+static void on_status(void *ctx, const char *ns, const char *name, const char *uid,
+	const struct kg_value *status, bool gone)
+{
+	struct node *n = ctx;
+
+	if (n->agent) /* else all is reported when it is there */
+		kg_agent_report(n->agent, ns, name, uid, status, gone);
+}
+
+/* ---- life ---- */
+
+/* What starting needed is given back. */
+static void on_settled(void *ctx)
+{
+	(void)ctx;
+	malloc_trim(0);
+}
+
+static void on_ready(void *ctx, const char *pod_cidr)
+{
+	struct node *n = ctx;
+
+	printf("kgit-node ready: node %s, address %s, pods %s, master %s\n", n->name, n->address,
+		*pod_cidr ? pod_cidr : "(no range yet)", n->opts->master);
+	fflush(stdout);
+	kg_timer_set(n->settled, SETTLED_MS);
+}
+
+static void on_stop(void *ctx, int signo)
+{
+	struct node *n = ctx;
+
+	(void)signo;
+	kg_loop_stop(n->loop, 0);
+}
+
+static int get_credential(struct kg_credential *out, const struct node *n)
+{
+	struct kg_error err;
+	int rc = kg_credential_load(out, n->opts->state, n->name, &err);
+
+	if (rc == -KG_E_NOT_FOUND && n->opts->join)
+		rc = kg_join(out, n->opts->state, n->opts->master, n->opts->join, n->name, &err);
+	else if (rc == -KG_E_NOT_FOUND)
+		return kgn_fail("this node has not joined a cluster yet: --join TOKEN is needed "
+				"(kgit token create prints one)");
+	return rc < 0 ? kgn_fail("%s", err.msg) : 0;
+}
+
+static int serve(struct node *n, const struct kg_credential *credential,
+	const struct kg_value *labels, struct kg_bridge *bridge)
+{
+	struct kg_error err;
+	struct kg_pods_options pods = {.dir = n->opts->state,
+		.node_name = n->name,
+		.node_ip = n->address,
+		.net = &kg_bridge_podnet,
+		.net_self = bridge,
+		.max_pods = n->opts->max_pods,
+		.on_status = on_status,
+		.ctx = n};
+	struct kg_agent_options agent = {.dir = n->opts->state,
+		.url = n->opts->master,
+		.name = n->name,
+		.address = n->address,
+		.credential = credential,
+		.labels = labels,
+		.max_pods = n->opts->max_pods,
+		.bridge = bridge,
+		.pods = {.apply = apply,
+			.report_all = report_all,
+			.self = n,
+			.logs = {open_log, read_log, close_log, n}},
+		.on_ready = on_ready,
+		.ctx = n};
+
+	if (kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
+		return kgn_fail("%s", err.msg);
+	if (kg_agent_new(&n->agent, n->loop, &agent, &err) < 0) {
+		kg_pods_free(n->pods);
+		return kgn_fail("%s", err.msg);
+	}
+	kg_pods_report_all(n->pods);
+	int rc = kg_loop_run(n->loop);
+	kg_agent_free(n->agent);
+	n->agent = NULL;
+	kg_pods_free(n->pods);
+	return rc;
+}
+
+static int start(struct node *n)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_credential credential KG_CLEANUP(kg_credential_release) = {0};
+	struct kg_value labels = kg_v_null();
+	struct kg_error err;
+
+	if (n->opts->labels && kg_node_labels_parse(&labels, &arena, n->opts->labels, &err) < 0)
+		return kgn_fail("%s", err.msg);
+	if (get_credential(&credential, n) != 0)
+		return 1;
+	struct kg_bridge *bridge = kg_bridge_new();
+	int rc = serve(n, &credential, &labels, bridge);
+	kg_bridge_free(bridge);
+	return rc;
+}
+
+static int set_names(struct node *n)
+{
+	struct in_addr ignored;
+
+	if (n->opts->name)
+		snprintf(n->name, sizeof(n->name), "%s", n->opts->name);
+	else if (gethostname(n->name, sizeof(n->name) - 1) < 0)
+		return kgn_fail("--name NAME is needed: the host has none");
+	if (n->opts->node_ip && (inet_pton(AF_INET, n->opts->node_ip, &ignored) != 1 ||
+					strlen(n->opts->node_ip) >= sizeof(n->address)))
+		return kgn_fail("--node-ip: \"%s\" is no IPv4 address", n->opts->node_ip);
+	if (n->opts->node_ip)
+		strcpy(n->address, n->opts->node_ip);
+	else
+		kg_node_address(n->address, n->opts->master);
+	return 0;
+}
+
+int kgn_run(const struct kgn_options *o)
+{
+	struct node n = {.opts = o};
+
+	if (!o->master)
+		return 1 + kgn_fail("--master URL is needed; kgit-node --help says more");
+	if (strncmp(o->master, "https://", 8) != 0)
+		return kgn_fail("--master: expected https://HOST:PORT, got \"%s\"", o->master);
+	if (geteuid() != 0)
+		return kgn_fail("containers and networks need root");
+	KG_AUTOCLOSE int lock = kgn_lock(o->state);
+	if (lock < 0)
+		return kgn_fail("another kgit-node works on %s", o->state);
+	if (set_names(&n) != 0)
+		return 1;
+	kg_signals_block();
+	n.loop = kg_loop_new();
+	n.settled = kg_timer_new(n.loop, on_settled, &n);
+	kg_loop_signal(n.loop, SIGTERM, on_stop, &n);
+	kg_loop_signal(n.loop, SIGINT, on_stop, &n);
+	int rc = start(&n);
+	kg_timer_free(n.settled);
+	kg_loop_free(n.loop);
+	return rc;
+}

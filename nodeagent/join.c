@@ -1,0 +1,156 @@
+#include "nodeagent/join.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "http/client.h"
+#include "pki/pki.h"
+#include "sys/file.h"
+#include "value/json.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define MAX_PEM ((size_t)64 << 10)
+
+void kg_credential_release(struct kg_credential *c)
+{
+	free(c->ca_pem);
+	free(c->cert_pem);
+	free(c->key_pem);
+	*c = (struct kg_credential){0};
+}
+
+static int read_text(char **out, const char *dir, const char *name, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/pki/%s", dir, name);
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	int rc = kg_file_read(&b, path, MAX_PEM, err);
+
+	if (rc == 0)
+		*out = kg_buf_steal(&b);
+	return rc;
+}
+
+int kg_credential_load(
+	struct kg_credential *out, const char *dir, const char *name, struct kg_error *err)
+{
+	struct kg_credential c = {0};
+	KG_AUTOFREE char *joined_as = NULL;
+	int rc = read_text(&c.cert_pem, dir, "node.crt", err);
+
+	if (rc == 0)
+		rc = read_text(&c.key_pem, dir, "node.key", err);
+	if (rc == 0)
+		rc = read_text(&c.ca_pem, dir, "ca.crt", err);
+	if (rc == 0)
+		rc = read_text(&joined_as, dir, "name", err);
+	if (rc == 0 && strcmp(joined_as, name) != 0)
+		rc = kg_fail(err, KG_E_INVALID, "%s holds node %s, not %s", dir, joined_as, name);
+	if (rc < 0) {
+		kg_credential_release(&c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+static int fetch_ca(char **out, const char *url, const char *pin, struct kg_error *err)
+{
+	struct kg_http_client_options opts = {.url = url};
+	struct kg_http_client *client = kg_http_client_new(&opts);
+	KG_AUTOBUF struct kg_buf pem = KG_BUF_INIT;
+	char found[80];
+	int rc = kg_http_call(client, "GET", "/kgit/v1/ca", NULL, NULL, 0, &pem, err);
+
+	kg_http_client_free(client);
+	if (rc == 0)
+		rc = kg_pki_pin(found, kg_buf_str(&pem), err);
+	if (rc < 0)
+		return kg_wrap(err, "the CA of %s", url);
+	const char *hex = strchr(found, ':');
+	if (strcasecmp(hex ? hex + 1 : found, pin) != 0)
+		return kg_fail(err, KG_E_UNAUTHORIZED,
+			"%s is not the master that made the join token: its CA is %s, the token "
+			"pins sha256:%s",
+			url, found, pin);
+	*out = kg_buf_steal(&pem);
+	return 0;
+}
+
+static int ask(struct kg_credential *c, const char *url, const char *token, const char *name,
+	struct kg_error *err)
+{
+	struct kg_http_client_options opts = {.url = url, .ca_pem = c->ca_pem};
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf body = KG_BUF_INIT, reply = KG_BUF_INIT;
+	KG_AUTOFREE char *csr = NULL;
+	struct kg_value answer;
+	int rc = kg_pki_csr_new(&csr, c->key_pem, name, err);
+
+	if (rc < 0)
+		return rc;
+	struct kg_value v = kg_v_obj(&arena, "token", kg_v_lit(token), "node", kg_v_lit(name),
+		"csr", kg_v_lit(csr), (char *)NULL);
+	kg_json_write(&body, &v);
+	struct kg_http_client *client = kg_http_client_new(&opts);
+	rc = kg_http_call(client, "POST", "/kgit/v1/join", "application/json", body.data, body.len,
+		&reply, err);
+	kg_http_client_free(client);
+	if (rc == 0)
+		rc = kg_json_parse(&answer, &arena, kg_buf_str(&reply), reply.len, err);
+	if (rc < 0)
+		return kg_wrap(err, "join %s", url);
+	c->cert_pem = kg_strdup(kg_string(kg_get(&answer, "certificate"), NULL));
+	if (!c->cert_pem)
+		return kg_fail(err, KG_E_CORRUPT, "join %s: the answer has no certificate", url);
+	return 0;
+}
+
+static int store_text(
+	const char *dir, const char *name, const char *text, mode_t mode, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/pki/%s", dir, name);
+
+	return kg_file_write(path, text, strlen(text), mode, err);
+}
+
+static int store(
+	const struct kg_credential *c, const char *dir, const char *name, struct kg_error *err)
+{
+	KG_AUTOFREE char *pki = kg_asprintf("%s/pki", dir);
+	int rc = kg_mkdir_p(pki, 0700, err);
+
+	if (rc == 0)
+		rc = store_text(dir, "ca.crt", c->ca_pem, 0644, err);
+	if (rc == 0)
+		rc = store_text(dir, "node.key", c->key_pem, 0600, err);
+	if (rc == 0)
+		rc = store_text(dir, "name", name, 0644, err);
+	if (rc == 0)
+		rc = store_text(dir, "node.crt", c->cert_pem, 0644, err);
+	return rc == 0 ? kg_sync_dir(dir, err) : rc;
+}
+
+int kg_join(struct kg_credential *out, const char *dir, const char *url, const char *token,
+	const char *name, struct kg_error *err)
+{
+	struct kg_credential c = {0};
+	const char *pin = strrchr(token, '.');
+	int rc;
+
+	if (strncmp(token, "kgj.", 4) != 0 || !pin || strlen(pin + 1) != 64)
+		return kg_fail(
+			err, KG_E_INVALID, "this is no join token (kgit token create prints one)");
+	rc = fetch_ca(&c.ca_pem, url, pin + 1, err);
+	if (rc == 0)
+		rc = kg_pki_key_new(&c.key_pem, err);
+	if (rc == 0)
+		rc = ask(&c, url, token, name, err);
+	if (rc == 0)
+		rc = store(&c, dir, name, err);
+	if (rc < 0) {
+		kg_credential_release(&c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* How a node comes to its credential: once by a join token, which pins the cluster's CA; from then
+ * on by what is kept in DIR/pki. */
+#ifndef KG_NODEAGENT_JOIN_H
+#define KG_NODEAGENT_JOIN_H
+
+#include "base/err.h"
+
+struct kg_credential {
+	char *ca_pem, *cert_pem, *key_pem; /* heap */
+};
+void kg_credential_release(struct kg_credential *c);
+
+/* KG_E_NOT_FOUND: this node has not joined. KG_E_INVALID: it joined under another name. */
+int kg_credential_load(
+	struct kg_credential *out, const char *dir, const char *name, struct kg_error *err);
+/*
+ * Fetches the CA from url, unverified, and trusts it only where it is the one that the token pins;
+ * then has a certificate made for a key that never leaves this node, and stores all durably.
+ * DIR/pki/node.crt is written last: it is there or the node has not joined.
+ */
+int kg_join(struct kg_credential *out, const char *dir, const char *url, const char *token,
+	const char *name, struct kg_error *err);
+
+#endif

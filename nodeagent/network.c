@@ -1,0 +1,229 @@
+#include "nodeagent/network.h"
+#include "base/mem.h"
+#include "nodeagent/bridge.h"
+#include "nodeagent/netlink.h"
+#include "nodeagent/nft.h"
+#include "nodeagent/routes.h"
+#include "nodeagent/services.h"
+#include "sys/loop.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define RETRY_MS 2000
+
+struct kg_network {
+	struct kg_network_options opts;
+	struct kg_loop *loop;
+	pthread_t thread;
+	/* the thread's own */
+	struct kg_services *services;
+	struct kg_timer *timer; /* tries again what failed */
+	struct kg_doc *node;    /* node.yaml */
+	struct kg_doc **nodes;
+	size_t nnodes;
+	bool services_failing, routes_failing;
+};
+
+/* One message to the thread. */
+struct update {
+	struct kg_network *network;
+	struct kg_view_diff diff;
+	struct kg_doc *node;
+	struct kg_doc **nodes;
+	size_t nnodes;
+};
+
+static void release_docs(struct kg_doc **docs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		kg_doc_unref(docs[i]);
+	free(docs);
+}
+
+static void release_update(struct update *u)
+{
+	kg_view_diff_release(&u->diff);
+	kg_doc_unref(u->node);
+	release_docs(u->nodes, u->nnodes);
+	free(u);
+}
+
+static const char *of_node(const struct kg_network *n, const char *key)
+{
+	return n->node ? kg_string(kg_get(kg_doc_value(n->node), key), "") : "";
+}
+
+/* Once for a row of failures. */
+static void told(struct kg_network *n, bool *failing, int rc, const struct kg_error *err)
+{
+	if (rc < 0)
+		kg_timer_set(n->timer, RETRY_MS);
+	if (rc < 0 && !*failing && n->opts.on_event)
+		n->opts.on_event(n->opts.ctx, err);
+	*failing = rc < 0;
+}
+
+static void sync_services(struct kg_network *n)
+{
+	struct kg_services_ranges ranges = {.pods = of_node(n, "podCIDR"),
+		.cluster = of_node(n, "clusterCIDR"),
+		.services = of_node(n, "serviceCIDR"),
+		.node_ip = n->opts.address};
+	struct kg_error err;
+
+	if (!*ranges.pods)
+		return; /* it has none yet */
+	int rc = kg_services_configure(n->services, &ranges, &err);
+	if (rc == 0)
+		rc = kg_services_commit(n->services, &err);
+	if (rc < 0)
+		kg_wrap(&err, "services");
+	told(n, &n->services_failing, rc, &err);
+}
+
+static void sync_routes(struct kg_network *n)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value *items = kg_arena_alloc(&arena, (n->nnodes + 1) * sizeof(*items));
+	struct kg_error err;
+
+	for (size_t i = 0; i < n->nnodes; i++)
+		items[i] = *kg_doc_value(n->nodes[i]);
+	struct kg_value nodes = kg_v_array(&arena, items, n->nnodes);
+	int rc = kg_routes_sync(&nodes, n->opts.node, of_node(n, "serviceCIDR"), &err);
+	if (rc < 0)
+		kg_wrap(&err, "routes");
+	told(n, &n->routes_failing, rc, &err);
+}
+
+static void on_update(void *ctx)
+{
+	struct update *u = ctx;
+	struct kg_network *n = u->network;
+
+	if (u->diff.node) {
+		kg_doc_unref(n->node);
+		n->node = kg_steal(&u->node);
+	}
+	if (u->diff.nodes) {
+		release_docs(n->nodes, n->nnodes);
+		n->nodes = kg_steal(&u->nodes);
+		n->nnodes = u->nnodes;
+		u->nnodes = 0;
+	}
+	if (u->diff.all_services)
+		kg_services_clear(n->services);
+	for (size_t i = 0; i < u->diff.nservices; i++) {
+		const struct kg_view_service *s = &u->diff.services[i];
+
+		kg_services_put(n->services, s->key, s->doc ? kg_doc_value(s->doc) : NULL);
+	}
+	if (u->diff.node || u->diff.all_services || u->diff.nservices)
+		sync_services(n);
+	if (u->diff.node || u->diff.nodes)
+		sync_routes(n);
+	release_update(u);
+}
+
+static void on_timer(void *ctx)
+{
+	struct kg_network *n = ctx;
+
+	if (n->services_failing)
+		sync_services(n);
+	if (n->routes_failing)
+		sync_routes(n);
+}
+
+static void on_services(void *ctx, const struct kg_error *err)
+{
+	struct kg_network *n = ctx;
+
+	if (n->opts.on_event)
+		n->opts.on_event(n->opts.ctx, err);
+}
+
+static void *run(void *ctx)
+{
+	struct kg_network *n = ctx;
+
+	kg_loop_run(n->loop);
+	return NULL;
+}
+
+int kg_network_new(
+	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err)
+{
+	struct kg_network *n = kg_alloc(sizeof(*n));
+	struct kg_services_options services = {on_services, n};
+
+	n->opts = *opts;
+	n->loop = kg_loop_new();
+	n->timer = kg_timer_new(n->loop, on_timer, n);
+	int rc = kg_services_new(&n->services, n->loop, &services, err);
+	if (rc < 0) {
+		kg_loop_free(n->loop);
+		free(n);
+		return rc;
+	}
+	if (pthread_create(&n->thread, NULL, run, n) != 0)
+		abort(); /* out of memory */
+	*out = n;
+	return 0;
+}
+
+static void stop(void *ctx)
+{
+	kg_loop_stop(ctx, 0);
+}
+
+void kg_network_free(struct kg_network *n)
+{
+	if (!n)
+		return;
+	kg_loop_post(n->loop, stop, n->loop); /* behind the updates that are on their way */
+	pthread_join(n->thread, NULL);
+	kg_services_free(n->services);
+	kg_loop_free(n->loop);
+	kg_doc_unref(n->node);
+	release_docs(n->nodes, n->nnodes);
+	free(n);
+}
+
+void kg_network_update(struct kg_network *n, const struct kg_view *view, struct kg_view_diff *diff)
+{
+	struct update *u;
+
+	if (!diff->node && !diff->nodes && !diff->all_services && !diff->nservices)
+		return;
+	u = kg_alloc(sizeof(*u));
+	u->network = n;
+	u->diff = *diff;
+	diff->services = NULL;
+	diff->nservices = 0;
+	if (diff->node)
+		u->node = kg_doc_new(kg_view_node(view), NULL, 0);
+	if (diff->nodes)
+		u->nodes = kg_view_docs(view, KG_VIEW_NODES, &u->nnodes);
+	kg_loop_post(n->loop, on_update, u);
+}
+
+int kg_network_remove(struct kg_error *err)
+{
+	struct kg_netlink *nl;
+	struct kg_error why;
+	int rc = kg_routes_sync(&kg_null, "", NULL, err);
+	int more =
+		kg_nft_run("table ip " KG_NFT_TABLE "\ndelete table ip " KG_NFT_TABLE "\n", &why);
+
+	if (more == 0)
+		more = kg_netlink_open(&nl, -1, &why);
+	if (more == 0) {
+		more = kg_link_del(nl, KG_BRIDGE_NAME, &why);
+		kg_netlink_close(nl);
+	}
+	if (rc == 0 && more < 0)
+		*err = why;
+	return rc < 0 ? rc : more;
+}

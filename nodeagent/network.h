@@ -1,0 +1,27 @@
+/* The node's part in the cluster's network: services and routes, kept by a thread of its own with a
+ * loop of its own, so that neither pods nor pulls wait for the packet filter. */
+#ifndef KG_NODEAGENT_NETWORK_H
+#define KG_NODEAGENT_NETWORK_H
+
+#include "nodeagent/view.h"
+
+struct kg_network;
+struct kg_network_options {
+	const char *node; /* borrowed */
+	const char *address;
+	/* Told on the network's thread: what failed and is tried again, or, err NULL, that
+	 * somebody else's change of the packet filter was mended. */
+	void (*on_event)(void *ctx, const struct kg_error *err);
+	void *ctx;
+};
+int kg_network_new(
+	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err);
+void kg_network_free(struct kg_network *n); /* rules and routes stay */
+
+/* What changed of the view. The services of diff are taken over. Any one thread. */
+void kg_network_update(struct kg_network *n, const struct kg_view *view, struct kg_view_diff *diff);
+
+/* Removes bridge, rules and routes. What is absent is fine; the first error is returned. */
+int kg_network_remove(struct kg_error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/* What a node says of itself when it registers. Reads /proc and /etc; blocks little. */
+#ifndef KG_NODEAGENT_NODEINFO_H
+#define KG_NODEAGENT_NODEINFO_H
+
+#include "base/err.h"
+#include "value/value.h"
+
+/* The address by which other nodes reach this one: the local end of a connection to the master;
+ * where that is loopback, the one that leads to the world; else that of any link; else loopback. */
+void kg_node_address(char out[16], const char *master_url);
+/* {"labels": {...}, "status": {addresses, capacity, allocatable, nodeInfo}}; labels: an object of
+ * the user's, or null. */
+struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const char *address,
+	const struct kg_value *labels, unsigned max_pods);
+/* "a=b,c=d" as an object. */
+int kg_node_labels_parse(
+	struct kg_value *out, struct kg_arena *a, const char *text, struct kg_error *err);
+
+#endif

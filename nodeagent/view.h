@@ -1,0 +1,55 @@
+/*
+ * The node's view: a git commit made by the master for this node, kept in DIR/view.git (so that a
+ * node that starts without its master knows what it is to run), and read by difference: the cost
+ * of a change is that of what changed. One thread at a time.
+ */
+#ifndef KG_NODEAGENT_VIEW_H
+#define KG_NODEAGENT_VIEW_H
+
+#include "base/err.h"
+#include "http/client.h"
+#include "value/value.h"
+
+struct kg_view;
+/* Opens, or makes, DIR/view.git; one that cannot be read is made anew, empty. */
+int kg_view_open(struct kg_view **out, const char *dir, struct kg_error *err);
+void kg_view_free(struct kg_view *v);
+/* The commit that was pulled last, 40 hex digits; "": none. */
+const char *kg_view_commit(const struct kg_view *v);
+
+/*
+ * Pulls a commit of the node's view over git's smart protocol; nothing is transferred that the
+ * last commit had. commit NULL, or one that the master no longer has: the present one. Nothing
+ * where it is here already.
+ */
+int kg_view_pull(struct kg_view *v, struct kg_http_client *client, const char *node,
+	const char *commit, struct kg_error *err);
+
+/* What differs between the last read and the commit pulled last. */
+struct kg_view_diff {
+	bool node, nodes, pods, configmaps; /* something of that kind changed */
+	bool all_services;                  /* services is the whole: every other one is removed */
+	struct kg_view_service {
+		char *key;          /* "NS/NAME" */
+		struct kg_doc *doc; /* NULL: removed */
+	} * services;
+	size_t nservices, cap;
+};
+void kg_view_diff_release(struct kg_view_diff *d);
+/*
+ * Reads the commit pulled last. On failure (a file that is not YAML, an object that is missing)
+ * nothing is changed and the same difference is read again; KG_E_CORRUPT: the repository itself is
+ * broken, kg_view_reset it. KG_E_NOT_FOUND: nothing was ever pulled.
+ */
+int kg_view_read(struct kg_view *v, struct kg_view_diff *out, struct kg_error *err);
+/* Forgets the repository (not what was read): the next pull transfers all. */
+int kg_view_reset(struct kg_view *v, struct kg_error *err);
+
+/* ---- what was read ---- */
+const struct kg_value *kg_view_node(const struct kg_view *v); /* node.yaml, or null */
+/* Every object of pods/, configmaps/ or nodes/, in the order of paths: a heap array of new
+ * references. */
+enum kg_view_kind { KG_VIEW_PODS, KG_VIEW_CONFIGMAPS, KG_VIEW_NODES };
+struct kg_doc **kg_view_docs(const struct kg_view *v, enum kg_view_kind kind, size_t *n);
+
+#endif
