@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -60,7 +59,8 @@ int kgn_lock(const char *state)
 	KG_AUTOFREE char *path = kg_asprintf("%s/lock", state);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) < 0) {
 		close(fd);
 		return -1;
 	}
