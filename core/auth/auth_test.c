@@ -105,6 +105,8 @@ static void paths_are_for(void **state)
 		{"system:node:n1", "system:nodes", "get", "/kgit/v1/nodes/n1", false},
 		{"system:node:n1", "system:nodes", "get", "/kgit/v1/nodes/n2/watch", false},
 		{"system:node:", "system:nodes", "get", "/kgit/v1/nodes//watch", false},
+		{"system:node:n1.git", "system:nodes", "get", "/kgit/v1/nodes/n1.git/info", false},
+		{"system:node:n1/x", "system:nodes", "get", "/kgit/v1/nodes/n1/x/watch", false},
 		{"system:node:n1", "other", "get", "/kgit/v1/nodes/n1/watch", false},
 		{"n1", "system:nodes", "get", "/kgit/v1/nodes/n1/watch", false},
 		{"system:node:n1", "system:nodes", "fetch", "/cluster.git/info/refs", false},

@@ -27,13 +27,21 @@ static bool is_under(const char *path, const char *root)
 	return rest && (*rest == '\0' || *rest == '/');
 }
 
+/* A node "a.git" could be taken for the view of a node "a". */
+static bool is_node_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && !strchr(name, '/') && (n < 4 || strcmp(name + n - 4, ".git") != 0);
+}
+
 /* A node: what lies below its own name, and nothing else of what nodes have. */
 static int nodes(
 	void *self, const struct kg_user *u, const struct kg_attributes *a, struct kg_error *err)
 {
 	(void)self;
 	const char *rest = skip(a->path, "/kgit/v1/nodes/");
-	if (!rest || !u->node[0] || !kg_user_in_group(u, "system:nodes"))
+	if (!rest || !is_node_name(u->node) || !kg_user_in_group(u, "system:nodes"))
 		return 0;
 	const char *own = skip(rest, u->node);
 	if (own && (*own == '/' || strncmp(own, ".git/", 5) == 0))
