@@ -5,6 +5,7 @@
  */
 #include "reconcile/admission.h"
 #include "base/map.h"
+#include "reconcile/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -256,27 +257,36 @@ static void claim(struct admitting *x, struct kg_map *taken, const struct defini
 	x->faults->root = NULL;
 }
 
+static void hold(struct admitting *x, struct kg_map *taken, const struct kg_object *svc,
+	const struct kg_value *spec, const struct kg_value *written)
+{
+	const char *me = words(x->a, svc->kind, svc->ns, svc->name);
+	const char *ip = kg_string(kg_get(spec, "clusterIP"), "None");
+	if (strcmp(ip, "None") != 0 && kg_is_null(kg_get(written, "clusterIP")))
+		kg_map_put(taken, ip, (void *)me);
+	const struct kg_value *ports = kg_get(spec, "ports"), *ours = kg_get(written, "ports");
+	for (uint32_t i = 0; i < kg_len(ports); i++) {
+		int64_t p = kg_int(kg_get(&ports->items[i], "nodePort"), 0);
+		if (p && (i >= kg_len(ours) || kg_is_null(kg_get(&ours->items[i], "nodePort"))))
+			kg_map_put(taken, kg_arena_printf(x->a, "%lld", (long long)p), (void *)me);
+	}
+}
+
+/* What Services hold that stay as they are, and what was allocated to those that change and is
+ * kept; what those ask for by themselves is claimed afterwards. */
 static void claim_existing(struct admitting *x, struct kg_map *taken)
 {
 	struct kg_object_iter it;
 	const struct kg_object *svc;
 	kg_iter_kind(&it, x->s, KG_KIND_SERVICE, NULL, NULL);
 	while ((svc = kg_iter_next(&it))) {
-		bool redefined =
-			kg_map_has(&x->by_key, key_of(x->a, svc->kind, svc->ns, svc->name));
-		if (!untouched(x, svc) && !redefined)
-			continue; /* it goes */
-		const char *me = words(x->a, svc->kind, svc->ns, svc->name);
-		const struct kg_value *spec = kg_get(kg_obj(svc), "spec");
-		const char *ip = kg_string(kg_get(spec, "clusterIP"), "None");
-		if (strcmp(ip, "None") != 0)
-			kg_map_put(taken, ip, (void *)me);
-		const struct kg_value *ports = kg_get(spec, "ports");
-		for (uint32_t i = 0; i < kg_len(ports); i++) {
-			int64_t p = kg_int(kg_get(&ports->items[i], "nodePort"), 0);
-			if (p)
-				kg_map_put(taken, kg_arena_printf(x->a, "%lld", (long long)p),
-					(void *)me);
+		const struct definition *d =
+			kg_map_get(&x->by_key, key_of(x->a, svc->kind, svc->ns, svc->name));
+		if (d) {
+			struct kg_value v = kg_service_keep(x->a, svc, d->m->value);
+			hold(x, taken, svc, kg_get(&v, "spec"), kg_get(&d->m->value, "spec"));
+		} else if (untouched(x, svc)) {
+			hold(x, taken, svc, kg_get(kg_obj(svc), "spec"), &kg_null);
 		}
 	}
 	kg_iter_release(&it);

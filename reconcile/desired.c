@@ -42,7 +42,7 @@ int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *
 {
 	struct kg_value v = newborn(r, kind, ns, name, kg_doc_value(base));
 	if (kind->id == KG_KIND_SERVICE) {
-		int rc = kg_ipam_check(r->st, NULL, ns, name, &v, r->err);
+		int rc = kg_ipam_check(r->st, ns, name, &v, r->err);
 		if (rc < 0)
 			return rc;
 	}
@@ -79,8 +79,7 @@ static bool is_headless(const struct kg_value *v)
 }
 
 /* Addresses and node ports that were allocated are kept where the manifest leaves them open. */
-static struct kg_value keep_service(
-	struct kg_arena *a, const struct kg_object *old, struct kg_value v)
+struct kg_value kg_service_keep(struct kg_arena *a, const struct kg_object *old, struct kg_value v)
 {
 	static const char *const keep[] = {
 		"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"};
@@ -126,7 +125,7 @@ static struct kg_value changed(
 	v = kg_with_key(a, &v, "status", *kg_get(was, "status"));
 	v = keep_annotations(a, old, v);
 	if (old->kind->id == KG_KIND_SERVICE)
-		v = keep_service(a, old, v);
+		v = kg_service_keep(a, old, v);
 	if (old->kind->id == KG_KIND_POD)
 		v = kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
 	if (kg_has_generation(old->kind) && !kg_equal(kg_get(&v, "spec"), kg_get(was, "spec")))
@@ -143,7 +142,7 @@ static int change(struct kg_run *r, const struct kg_object *old, const struct kg
 	if (!kg_object_deleting(old))
 		v = changed(r, old, &d->value);
 	if (d->kind->id == KG_KIND_SERVICE) {
-		int rc = kg_ipam_check(r->st, old, d->ns, d->name, &v, r->err);
+		int rc = kg_ipam_check(r->st, d->ns, d->name, &v, r->err);
 		if (rc < 0)
 			return rc;
 	}
@@ -244,6 +243,23 @@ static int cmp_desired(const void *a, const void *b)
 	return d ? d : strcmp(x->name, y->name);
 }
 
+/* Services that change let go of what they hold before any of them claims: two may swap. */
+static bool release_services(struct kg_run *r)
+{
+	bool any = false;
+	for (size_t i = 0; i < r->in->ndesired; i++) {
+		const struct kg_input_desired *d = &r->in->desired[i];
+		if (d->kind->id != KG_KIND_SERVICE || kg_is_null(&d->value))
+			continue;
+		const struct kg_object *old =
+			kg_snapshot_get(kg_now(r), KG_KIND_SERVICE, d->ns, d->name);
+		if (old)
+			kg_ipam_service(r->st, old, false);
+		any |= old != NULL;
+	}
+	return any;
+}
+
 int kg_desired_apply(struct kg_run *r)
 {
 	const struct kg_inputs *in = r->in;
@@ -251,6 +267,8 @@ int kg_desired_apply(struct kg_run *r)
 	for (size_t i = 0; i < in->ndesired; i++)
 		v[i] = &in->desired[i];
 	qsort(v, in->ndesired, sizeof(*v), cmp_desired);
+	bool released = release_services(r);
+	r->st->released = true;
 	for (size_t i = 0; i < in->ndesired; i++) {
 		int rc = 0;
 		if (kg_is_null(&v[i]->value))
@@ -261,5 +279,8 @@ int kg_desired_apply(struct kg_run *r)
 		if (rc < 0)
 			return rc;
 	}
+	r->st->released = false;
+	if (released) /* those that did not change after all hold what they held */
+		kg_ipam_recount(r->st, kg_now(r));
 	return 0;
 }

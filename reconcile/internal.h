@@ -90,6 +90,7 @@ struct kg_reconcile_state {
 	struct kg_map pending;  /* keys of pods that wait for a node */
 	struct kg_map anchors;  /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
 	struct kg_map unfilled; /* those of them whose pods are yet to be looked for */
+	bool released; /* Services that are put hold nothing any more: see kg_desired_apply */
 	uint64_t *service_ips;
 	uint64_t *node_ports;
 	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
@@ -181,9 +182,11 @@ bool kg_ipam_pod_room(const struct kg_node_info *n);
 bool kg_ipam_service_ip(char out[16], struct kg_reconcile_state *st, const char *uid);
 int kg_ipam_node_port(struct kg_reconcile_state *st, const char *uid, unsigned index); /* 0: none */
 bool kg_ipam_node_cidr(char out[32], struct kg_reconcile_state *st);
+/* Counts services' addresses and ports anew. */
+void kg_ipam_recount(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 /* Whether the addresses and ports that a Service asks for itself are in range and free. */
-int kg_ipam_check(struct kg_reconcile_state *st, const struct kg_object *before, const char *ns,
-	const char *name, const struct kg_value *v, struct kg_error *err);
+int kg_ipam_check(struct kg_reconcile_state *st, const char *ns, const char *name,
+	const struct kg_value *v, struct kg_error *err);
 
 /* ---- demand.c ---- */
 void kg_demand_of(
@@ -228,6 +231,8 @@ int kg_desired_apply(struct kg_run *r);
 /* The object of a manifest comes to be; base is its manifest's value. */
 int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, struct kg_doc *base, const char *source, unsigned source_index);
+/* A Service's manifest with what was allocated to it where the manifest leaves that open. */
+struct kg_value kg_service_keep(struct kg_arena *a, const struct kg_object *old, struct kg_value v);
 bool kg_namespace_is_system(const char *name);
 
 /* ---- deployment_math.c ---- */

@@ -130,22 +130,22 @@ int kg_ipam_node_port(struct kg_reconcile_state *st, const char *uid, unsigned i
 	return i == UINT32_MAX ? 0 : st->node_port_min + (int)i;
 }
 
-static bool own_ip(const struct kg_object *svc, const char *ip)
+void kg_ipam_recount(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 {
-	return svc && strcmp(kg_string(kg_at(kg_obj(svc), "spec.clusterIP"), ""), ip) == 0;
+	uint32_t ports = (uint32_t)(st->node_port_max - st->node_port_min + 1);
+	memset(st->service_ips, 0, ((size_t)st->service_range.size + 63) / 64 * 8);
+	memset(st->node_ports, 0, ((size_t)ports + 63) / 64 * 8);
+	kg_bit_set(st->service_ips, 1, true); /* the API's own */
+	struct kg_object_iter it;
+	const struct kg_object *svc;
+	kg_iter_kind(&it, s, KG_KIND_SERVICE, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		kg_ipam_service(st, svc, true);
+	kg_iter_release(&it);
 }
 
-static bool own_port(const struct kg_object *svc, int64_t port)
-{
-	const struct kg_value *ports = svc ? kg_at(kg_obj(svc), "spec.ports") : &kg_null;
-	for (uint32_t k = 0; k < kg_len(ports); k++)
-		if (kg_int(kg_get(&ports->items[k], "nodePort"), 0) == port)
-			return true;
-	return false;
-}
-
-int kg_ipam_check(struct kg_reconcile_state *st, const struct kg_object *before, const char *ns,
-	const char *name, const struct kg_value *v, struct kg_error *err)
+int kg_ipam_check(struct kg_reconcile_state *st, const char *ns, const char *name,
+	const struct kg_value *v, struct kg_error *err)
 {
 	const char *ip = kg_string(kg_at(v, "spec.clusterIP"), "");
 	uint32_t i;
@@ -154,7 +154,7 @@ int kg_ipam_check(struct kg_reconcile_state *st, const struct kg_object *before,
 			return kg_fail(err, KG_E_INVALID,
 				"Service %s/%s: spec.clusterIP: %s is not in the range of services",
 				ns, name, ip);
-		if (kg_bit(st->service_ips, i) && !own_ip(before, ip))
+		if (kg_bit(st->service_ips, i))
 			return kg_fail(err, KG_E_INVALID,
 				"Service %s/%s: spec.clusterIP: %s is already allocated", ns, name,
 				ip);
@@ -168,8 +168,7 @@ int kg_ipam_check(struct kg_reconcile_state *st, const struct kg_object *before,
 			return kg_fail(err, KG_E_INVALID,
 				"Service %s/%s: spec.ports[%u].nodePort: %lld is not in %d-%d", ns,
 				name, k, (long long)p, st->node_port_min, st->node_port_max);
-		if (kg_bit(st->node_ports, (uint32_t)(p - st->node_port_min)) &&
-			!own_port(before, p))
+		if (kg_bit(st->node_ports, (uint32_t)(p - st->node_port_min)))
 			return kg_fail(err, KG_E_INVALID,
 				"Service %s/%s: spec.ports[%u].nodePort: %lld is already allocated",
 				ns, name, k, (long long)p);

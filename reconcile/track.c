@@ -201,7 +201,7 @@ static void anchor_leave(
 static void service_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *before, const struct kg_object *after)
 {
-	if (before)
+	if (before && !(after && st->released))
 		kg_ipam_service(st, before, false);
 	if (after)
 		kg_ipam_service(st, after, true);
@@ -443,7 +443,7 @@ static void build_kind(
 void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 {
 	st->revision = s->revision;
-	st->moved = st->stale = false;
+	st->moved = st->stale = st->released = false;
 	st->fresh = true;
 	st->service_ips = kg_bits_new(st->service_range.size);
 	kg_bit_set(st->service_ips, 1, true); /* the API's own */
