@@ -137,6 +137,7 @@ static void handle_status(struct kg_http_req *req, void *ctx)
 	bool hold = fm.hold;
 	if (code == 0)
 		keep(fm_heard.status, sizeof(fm_heard.status), kg_http_body(req));
+	fm_heard.accepted += code == 0;
 	fm_heard.statuses++;
 	if (hold)
 		fm.held = req;

@@ -33,7 +33,7 @@ const char *fm_view_quietly(const struct fm_file *files, unsigned n);
 void fm_send(const char *line); /* on the stream, a newline is added */
 
 struct fm_heard {
-	unsigned registrations, leases, statuses, packs, streams, open_streams;
+	unsigned registrations, leases, statuses, accepted, packs, streams, open_streams;
 	unsigned objects; /* in the pack sent last */
 	char status[4096], status_body[4096], log[65536], log_query[512], registration[8192];
 	bool log_ended;
