@@ -547,7 +547,7 @@ static bool add_bytes(void *ctx, const char *p, size_t n)
 	return true;
 }
 
-static struct stream watch(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static struct stream watch(const char *fmt, ...)
 {
 	struct stream s = {0};
 	struct kg_http_client *c = test_client(&server);

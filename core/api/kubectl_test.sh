@@ -136,6 +136,22 @@ has "scale is refused" "edit web.yaml in the repository and git push" \
 	"$(k scale deploy web --replicas=3)"
 has "label is refused" "edit web.yaml in the repository and git push" "$(k label deploy web a=b)"
 
+cat >"$dir/new.yaml" <<EOF
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: new, namespace: default}
+data: {a: b}
+EOF
+new="ConfigMap default/new: desired state is not changed through the API: write it to a .yaml file"
+has "apply is refused" "$new" "$(k apply -f "$dir/new.yaml")"
+has "create is refused" "$new" "$(k create -f "$dir/new.yaml")"
+k get deploy web -o yaml | sed 's/replicas: 2/replicas: 5/' >"$dir/web.yaml"
+has "apply over what is there is refused" "edit web.yaml in the repository and git push" \
+	"$(k apply -f "$dir/web.yaml")"
+has "create deployment is refused" "Deployment default/x: desired state is not changed" \
+	"$(k create deployment x --image=y)"
+has "exec is not served" "pods/exec is not served yet" "$(k exec web-5d6f7c8b9-bcdfg -- ls)"
+
 case $("$kubectl" version 2>/dev/null | sed -n 's/.*lient Version.*v1\.\([0-9]*\)\..*/\1/p
 	s/.*GitVersion:"v1\.\([0-9]*\)\..*/\1/p' | head -n 1) in
 [1-9] | 1[0-9] | 2[0-5]) old=1 ;;

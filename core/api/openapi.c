@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-static const char v3_media[] = "application/json";
+static const char json_media[] = "application/json";
 
 /* ---- schemas ---- */
 
@@ -292,10 +292,35 @@ static void write_index(struct kg_buf *out)
 	kg_buf_adds(out, "}}");
 }
 
+/* Version 2 is there for clients that will not send anything without it (kubectl apply): it names
+ * no types, which makes them leave checking to the server. */
+static void reply_v2(struct request *r)
+{
+	static const char protobuf[] = "\x0a\x03"
+				       "2.0"
+				       "\x12\x0a\x0a\x04kgit\x12\x02v2";
+	const char *accept = kg_http_header(r->http, "Accept");
+	struct kg_buf out = KG_BUF_INIT;
+
+	if (accept && strstr(accept, "proto-openapi.spec.v2")) {
+		kg_buf_add(&out, protobuf, sizeof(protobuf) - 1);
+		kg_api_reply_cached(
+			r, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", &out);
+		return;
+	}
+	kg_buf_adds(&out, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v2\"},"
+			  "\"paths\":{},\"definitions\":{}}\n");
+	kg_api_reply_cached(r, json_media, &out);
+}
+
 void kg_api_handle_openapi(struct request *r, const char *path)
 {
 	struct kg_buf out = KG_BUF_INIT;
 
+	if (!strcmp(path, "/openapi/v2")) {
+		reply_v2(r);
+		return;
+	}
 	if (!strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/"))
 		write_index(&out);
 	else if (!strncmp(path, "/openapi/v3/apis/", 17))
@@ -303,7 +328,7 @@ void kg_api_handle_openapi(struct request *r, const char *path)
 	else if (!strncmp(path, "/openapi/v3/api/", 16))
 		write_document(&out, path + 16);
 	if (out.len)
-		kg_api_reply_cached(r, v3_media, &out);
+		kg_api_reply_cached(r, json_media, &out);
 	else
 		kg_api_reply_unknown_path(r);
 }

@@ -17,6 +17,8 @@ static const struct proto_field access_spec[] = {{1, "resourceAttributes", resou
 static const struct proto_field access_review[] = {{2, "spec", access_spec}, {0, NULL, NULL}};
 static const struct proto_field rules_spec[] = {{1, "namespace", NULL}, {0, NULL, NULL}};
 static const struct proto_field rules_review[] = {{2, "spec", rules_spec}, {0, NULL, NULL}};
+static const struct proto_field object_meta[] = {{1, "name", NULL}, {0, NULL, NULL}};
+static const struct proto_field named_object[] = {{1, "metadata", object_meta}, {0, NULL, NULL}};
 static const struct proto_field raw[] = {{2, "raw", NULL}, {0, NULL, NULL}};
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
@@ -108,21 +110,39 @@ bool kg_proto_is(const void *p, size_t n)
 	return n >= sizeof(magic) && !memcmp(p, magic, sizeof(magic));
 }
 
+/* The object inside the envelope. */
+static bool read_object(struct kg_value *out, struct kg_arena *a, const void *p, size_t n,
+	const struct proto_field *fields)
+{
+	struct in in = {(const unsigned char *)p + sizeof(magic), (const unsigned char *)p + n};
+	struct kg_value unknown;
+
+	if (!kg_proto_is(p, n) || !read_message(&unknown, a, in, raw))
+		return false;
+	const struct kg_value *inner = kg_get(&unknown, "raw");
+
+	in.p = (const unsigned char *)kg_string(inner, "");
+	in.end = in.p + (inner->type == KG_STRING ? inner->len : 0);
+	return read_message(out, a, in, fields);
+}
+
 int kg_proto_review_spec(struct kg_value *out, struct kg_arena *a, const char *resource,
 	const void *p, size_t n, struct kg_error *err)
 {
 	bool rules = !strcmp(resource, "selfsubjectrulesreviews");
-	struct kg_value unknown, review;
-	const struct kg_value *inner;
-	struct in in = {(const unsigned char *)p + sizeof(magic), (const unsigned char *)p + n};
+	struct kg_value review;
 
-	if (!kg_proto_is(p, n) || !read_message(&unknown, a, in, raw))
-		return kg_fail(err, KG_E_BAD_REQUEST, "the body is not a whole protobuf message");
-	inner = kg_get(&unknown, "raw");
-	in.p = (const unsigned char *)kg_string(inner, "");
-	in.end = in.p + (inner->type == KG_STRING ? inner->len : 0);
-	if (!read_message(&review, a, in, rules ? rules_review : access_review))
+	if (!read_object(&review, a, p, n, rules ? rules_review : access_review))
 		return kg_fail(err, KG_E_BAD_REQUEST, "the body is not a whole protobuf message");
 	*out = *kg_get(&review, "spec");
 	return 0;
+}
+
+const char *kg_proto_object_name(struct kg_arena *a, const void *p, size_t n)
+{
+	struct kg_value object;
+
+	if (!read_object(&object, a, p, n, named_object))
+		return NULL;
+	return kg_string(kg_at(&object, "metadata.name"), NULL);
 }

@@ -34,6 +34,20 @@ static void test_access_review(void **state)
 	kg_arena_release(&a);
 }
 
+static void test_object_name(void **state)
+{
+	static const char body[] = "k8s\0"
+				   "\x12\x0b"              /* raw */
+				   "\x0a\x07\x0a\x05hello" /* metadata: name */
+				   "\x12\x00";             /* spec */
+	struct kg_arena a = KG_ARENA_INIT;
+	(void)state;
+
+	assert_string_equal(kg_proto_object_name(&a, body, sizeof(body) - 1), "hello");
+	assert_null(kg_proto_object_name(&a, body, sizeof(body) - 4));
+	kg_arena_release(&a);
+}
+
 /* Cut anywhere, changed anywhere: an answer or an error, never a read beyond the end. */
 static void test_hostile(void **state)
 {
@@ -60,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_access_review),
+		cmocka_unit_test(test_object_name),
 		cmocka_unit_test(test_hostile),
 	};
 

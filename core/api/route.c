@@ -167,6 +167,17 @@ static bool sub_known(const struct request *r)
 	       (r->kind->id == KG_KIND_DEPLOYMENT || r->kind->id == KG_KIND_REPLICASET);
 }
 
+/* What goes on inside a running pod; known to clients, not served. */
+static bool is_into_pod(const struct request *r)
+{
+	static const char *const subs[] = {"exec", "attach", "portforward", "proxy"};
+
+	for (size_t i = 0; r->sub && r->kind->id == KG_KIND_POD && i < KG_ARRAY_LEN(subs); i++)
+		if (!strcmp(r->sub, subs[i]))
+			return true;
+	return false;
+}
+
 static bool is_read(const struct request *r)
 {
 	return !strcmp(r->verb, "get") || !strcmp(r->verb, "list") || !strcmp(r->verb, "watch");
@@ -182,6 +193,9 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 		kg_api_handle_self_subject(r, r->resource);
 	else if (!r->kind || (r->ns && !scoped) || (r->name && scoped && !r->ns))
 		kg_api_reply_unknown_path(r);
+	else if (is_into_pod(r))
+		kg_api_reply_status(
+			r, 501, "NotImplemented", NULL, "pods/%s is not served yet", r->sub);
 	else if (!is_read(r))
 		kg_api_handle_write(r);
 	else if (r->sub && !sub_known(r))

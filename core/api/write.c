@@ -3,6 +3,7 @@
  * to change: the object's own, or that of what it is made from.
  */
 #include "api/internal.h"
+#include "api/proto.h"
 
 /* The controlling owner, borrowed from the snapshot; NULL where there is none. */
 static const struct kg_object *owner_of(const struct kg_snapshot *s, const struct kg_object *obj)
@@ -74,6 +75,8 @@ static const char *name_in_body(struct request *r)
 	struct kg_value v;
 	struct kg_error err;
 
+	if (kg_proto_is(body->data, body->len))
+		return kg_proto_object_name(&r->arena, body->data, body->len);
 	if (!body->len || kg_json_parse(&v, &r->arena, body->data, body->len, &err))
 		return NULL;
 	return kg_string(kg_at(&v, "metadata.name"), NULL);
