@@ -1,0 +1,320 @@
+/* Rules of their own, as tables; and what a caller may do with the state. Whole courses of events
+ * are goldens (testdata/golden) and the simulation. */
+#include "reconcile/harness.h"
+#include "reconcile/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct kg_value parse(struct kg_arena *a, const char *yaml)
+{
+	struct kg_value v = {0};
+	struct kg_error err;
+	if (kg_yaml_load(&v, a, yaml, strlen(yaml), &err) < 0)
+		fail_msg("%s: %s", yaml, err.msg);
+	return v;
+}
+
+static void test_bounds(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *spec;
+		int64_t surge, unavailable;
+	} cases[] = {
+		{"{replicas: 4}", 1, 1},
+		{"{replicas: 3}", 1, 0}, /* 25 % up, 25 % down */
+		{"{replicas: 10, strategy: {rollingUpdate: {maxSurge: 30%, maxUnavailable: 15%}}}",
+			3, 1},
+		{"{replicas: 1, strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 25%}}}", 0,
+			1},
+		{"{replicas: 2, strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 9}}}", 1,
+			2},
+		{"{replicas: 0, strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 2}}}", 2,
+			0},
+		{"{replicas: 5, strategy: {type: Recreate}}", 0, 0},
+		{"{replicas: 7, strategy: {rollingUpdate: {maxSurge: 100%, maxUnavailable: 0}}}", 7,
+			0},
+	};
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a = KG_ARENA_INIT;
+		struct kg_value spec = parse(&a, cases[i].spec);
+		int64_t surge, unavailable;
+		kg_deployment_bounds(&spec, &surge, &unavailable);
+		if (surge != cases[i].surge || unavailable != cases[i].unavailable)
+			fail_msg("%s: %lld, %lld", cases[i].spec, (long long)surge,
+				(long long)unavailable);
+		kg_arena_release(&a);
+	}
+}
+
+static void test_tolerations(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *toleration, *taint;
+		bool want;
+	} cases[] = {
+		{"{operator: Exists}", "{key: a, value: b, effect: NoSchedule}", true},
+		{"{operator: Exists, effect: NoExecute}", "{key: a, effect: NoSchedule}", false},
+		{"{key: a, operator: Exists}", "{key: a, value: b, effect: NoSchedule}", true},
+		{"{key: a, value: b}", "{key: a, value: b, effect: NoExecute}", true},
+		{"{key: a, value: c}", "{key: a, value: b, effect: NoExecute}", false},
+		{"{key: a, operator: Equal}", "{key: a, effect: NoSchedule}", true},
+		{"{value: b}", "{key: a, value: b, effect: NoSchedule}", false},
+		{"{key: b, operator: Exists}", "{key: a, effect: NoSchedule}", false},
+	};
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a = KG_ARENA_INIT;
+		struct kg_value t = parse(&a, cases[i].toleration), n = parse(&a, cases[i].taint);
+		if (kg_tolerates(&t, &n) != cases[i].want)
+			fail_msg("%s of %s", cases[i].toleration, cases[i].taint);
+		kg_arena_release(&a);
+	}
+}
+
+static void test_qos(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *spec, *want;
+	} cases[] = {
+		{"{containers: [{name: a}]}", "BestEffort"},
+		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}}}]}", "Guaranteed"},
+		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1000m, "
+		 "memory: 1024Mi}}}]}",
+			"Guaranteed"},
+		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: "
+		 "500m}}}]}",
+			"Burstable"},
+		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}}}, {name: b}]}",
+			"Burstable"},
+		{"{containers: [{resources: {requests: {memory: 1Gi}}}]}", "Burstable"},
+	};
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a = KG_ARENA_INIT;
+		struct kg_value spec = parse(&a, cases[i].spec);
+		assert_string_equal(kg_qos_class(&spec), cases[i].want);
+		kg_arena_release(&a);
+	}
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	uint32_t ip;
+	struct kg_ip_range r;
+	char text[16];
+	assert_int_equal(kg_ip_parse(&ip, "10.244.1.255"), 0);
+	kg_ip_format(text, ip);
+	assert_string_equal(text, "10.244.1.255");
+	static const char *const bad[] = {"", "10.1.1", "10.1.1.256", "10.1.1.1x", "a.b.c.d"};
+	for (size_t i = 0; i < KG_ARRAY_LEN(bad); i++)
+		assert_int_equal(kg_ip_parse(&ip, bad[i]), -1);
+	assert_int_equal(kg_ip_range_parse(&r, "10.0.0.7/29"), 0);
+	assert_int_equal(r.size, 8);
+	assert_int_equal(r.first & 7, 0);
+	static const char *const badr[] = {"10.0.0.0", "10.0.0.0/", "10.0.0.0/31", "10.0.0.0/x"};
+	for (size_t i = 0; i < KG_ARRAY_LEN(badr); i++)
+		assert_int_equal(kg_ip_range_parse(&r, badr[i]), -1);
+	uint64_t map[2] = {UINT64_MAX, 0};
+	assert_int_equal(kg_bit_free(map, 0, 64, 5), UINT32_MAX);
+	assert_int_equal(kg_bit_free(map, 60, 70, 69), 69);
+	kg_bit_set(map, 69, true);
+	assert_int_equal(kg_bit_free(map, 60, 70, 69), 64);
+}
+
+/* ---- with a cluster ---- */
+
+static void push_pod(struct kg_harness *h, int i)
+{
+	char path[16], text[200];
+	snprintf(path, sizeof(path), "p%d.yaml", i);
+	snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec:\n"
+		"  containers: [{name: c, image: i}]\n",
+		i);
+	kg_harness_push(h, path, text);
+}
+
+static void add_node(struct kg_harness *h, const char *name)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value status = parse(&a, "{allocatable: {cpu: '4', memory: 8Gi}}");
+	kg_harness_node(h, name, &kg_null, &status, true);
+	kg_arena_release(&a);
+}
+
+static size_t count_bound(const struct kg_snapshot *s)
+{
+	size_t n = 0;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)))
+		n += *kg_pod_node(pod) != 0;
+	kg_iter_release(&it);
+	return n;
+}
+
+/* Eight addresses: five for pods, of one node; another node has none to give. */
+static void test_small_range(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct kg_reconcile_options opts = {.pod_cidr = "10.1.0.0/29"};
+	kg_harness_init(&h, &opts);
+	h.check = true;
+	add_node(&h, "one");
+	add_node(&h, "two");
+	for (int i = 0; i < 7; i++)
+		push_pod(&h, i);
+	assert_int_equal(count_bound(h.s), 5);
+	const struct kg_object *p = kg_snapshot_get(h.s, KG_KIND_POD, "default", "p6");
+	const struct kg_value *c =
+		kg_find(kg_at(kg_obj(p), "status.conditions"), "type", "PodScheduled");
+	assert_string_equal(kg_string(kg_get(c, "message"), ""),
+		"0/2 nodes are available: 2 node(s) had no free pod address.");
+	/* An address is free again when its node has let go of the pod. */
+	const struct kg_object *old = kg_snapshot_get(h.s, KG_KIND_POD, "default", "p0");
+	struct kg_object *held = kg_object_ref(old);
+	kg_harness_push(&h, "p0.yaml", NULL);
+	assert_int_equal(count_bound(h.s), 5);
+	struct kg_input_pod_status gone = {.node = kg_pod_node(held),
+		.ns = "default",
+		.name = "p0",
+		.uid = kg_object_uid(held),
+		.gone = true};
+	struct kg_inputs in = {.pods = &gone, .npods = 1};
+	struct kg_error err;
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	kg_object_unref(held);
+	assert_int_equal(count_bound(h.s), 5);
+	assert_null(kg_snapshot_get(h.s, KG_KIND_POD, "default", "p0"));
+	kg_harness_release(&h);
+}
+
+/* A txn that is thrown away, and a run that fails, leave the state as good as new. */
+static void test_state_heals(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	add_node(&h, "one");
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_error err;
+	struct kg_value pod =
+		parse(&a, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: "
+			  "default}, spec: {containers: [{name: c, image: i}]}}");
+	struct kg_value svc =
+		parse(&a, "{apiVersion: v1, kind: Service, metadata: {name: s, "
+			  "namespace: default}, spec: {clusterIP: 1.2.3.4, ports: [{port: "
+			  "1}]}}");
+	struct kg_input_desired good = {.kind = &kg_kinds[KG_KIND_POD],
+		.ns = "default",
+		.name = "p",
+		.value = pod,
+		.source = "p.yaml"};
+	struct kg_input_desired bad = {.kind = &kg_kinds[KG_KIND_SERVICE],
+		.ns = "default",
+		.name = "s",
+		.value = svc,
+		.source = "s.yaml"};
+	struct kg_inputs in = {.now = h.now, .desired = &good, .ndesired = 1};
+	kg_time wake;
+	struct kg_txn *txn = kg_txn_new(h.s); /* as a dry run does */
+	assert_int_equal(kg_reconcile(h.state, txn, &in, &wake, &err), 0);
+	kg_txn_free(txn);
+	struct kg_inputs fails = {.now = h.now, .desired = &bad, .ndesired = 1};
+	assert_int_equal(kg_harness_run(&h, &fails, &err), -KG_E_INVALID);
+	assert_non_null(strstr(err.msg, "1.2.3.4"));
+	h.check = true; /* against states that are new */
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	assert_int_equal(count_bound(h.s), 1);
+	kg_harness_release(&h);
+	kg_arena_release(&a);
+}
+
+static void test_reports(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	add_node(&h, "one");
+	push_pod(&h, 1);
+	struct kg_arena a = KG_ARENA_INIT;
+	const struct kg_object *pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "p1");
+	struct kg_object *held = kg_object_ref(pod);
+	struct kg_value running = kg_harness_running(&a, held, true, h.now);
+	struct kg_input_pod_status r = {.node = "one",
+		.ns = "default",
+		.name = "p1",
+		.uid = kg_object_uid(held),
+		.status = running};
+	struct kg_input_pod_status wrong[] = {r, r, r, r};
+	wrong[0].uid = "another";
+	wrong[1].node = "two";
+	wrong[2].name = "p2";
+	wrong[3].status = kg_v_null();
+	wrong[3].gone = true; /* but it is not being deleted */
+	struct kg_inputs in = {.pods = wrong, .npods = 4};
+	struct kg_error err;
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	assert_int_equal(h.last.len, 0);
+	in.pods = &r;
+	in.npods = 1;
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	assert_int_equal(h.last.len, 1);
+	pod = h.last.items[0].after;
+	assert_true(kg_pod_ready(pod));
+	/* What the system decided stands, whatever the node says of it. */
+	assert_string_equal(kg_string(kg_at(kg_obj(pod), "status.podIP"), ""),
+		kg_string(kg_at(kg_obj(held), "status.podIP"), "?"));
+	/* Finished is finished. */
+	r.status = parse(&a, "{phase: Failed}");
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	r.status = running;
+	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
+	assert_int_equal(h.last.len, 0);
+	kg_object_unref(held);
+	kg_arena_release(&a);
+	kg_harness_release(&h);
+}
+
+static void test_plan_is_bounded(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	add_node(&h, "one");
+	kg_harness_push(&h, "d.yaml",
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 9\n"
+		"  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n"
+		"    spec: {containers: [{name: c, image: i}]}\n");
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_plan_options o = {.max_lines = 2, .prefix = "> "};
+	kg_plan_write(&b, &h.last, &o);
+	assert_non_null(strstr(b.data, "> bound Pod default/d-"));
+	assert_non_null(strstr(b.data, "\n> and 9 more\n"));
+	kg_harness_release(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_tolerations),
+		cmocka_unit_test(test_qos),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_small_range),
+		cmocka_unit_test(test_state_heals),
+		cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_plan_is_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
