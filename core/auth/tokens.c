@@ -301,23 +301,23 @@ int kg_tokens_authenticate(struct kg_tokens *t, struct kg_user *out, const char 
 	return rc;
 }
 
-int kg_tokens_check_join(struct kg_tokens *t, const char *text, kg_time now, struct kg_error *err)
+int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now, struct kg_error *err)
 {
 	size_t len = 0;
 	int rc = 0;
 
 	/* The pin behind the third dot is for the node. */
-	if (strncmp(text, JOIN, strlen(JOIN)) == 0) {
+	if (strncmp(token, JOIN, strlen(JOIN)) == 0) {
 		len = strlen(JOIN);
-		len += strcspn(text + len, ".");
-		if (text[len] == '.')
-			len += 1 + strcspn(text + len + 1, ".");
+		len += strcspn(token + len, ".");
+		if (token[len] == '.')
+			len += 1 + strcspn(token + len + 1, ".");
 	}
 	pthread_mutex_lock(&t->lock);
-	const struct token *token = find(t, text, len, JOIN);
-	if (!token || !token->join)
+	const struct token *found = find(t, token, len, JOIN);
+	if (!found || !found->join)
 		rc = kg_fail(err, KG_E_UNAUTHORIZED, "the join token is not known");
-	else if (token->expires <= now)
+	else if (found->expires <= now)
 		rc = kg_fail(err, KG_E_UNAUTHORIZED, "the join token has expired");
 	pthread_mutex_unlock(&t->lock);
 	return rc;

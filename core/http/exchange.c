@@ -2,15 +2,15 @@
  * One exchange as libmicrohttpd drives it: the access handler is called once when the header is
  * there, for each piece of the body, and at the end until an answer was queued.
  *
- * An answer queued before the end makes libmicrohttpd close the connection, so a refusal waits for
- * a small body to pass by, and only a large one is cut off.
+ * An answer queued before the end makes libmicrohttpd close the connection; and closing while the
+ * peer still sends resets it, so that the peer may never read the answer. So a refusal waits until
+ * the body has passed by, and only one that is very large, or not sent yet, is cut off.
  */
 #include "base/mem.h"
 #include "internal.h"
 
 #include <string.h>
 
-#define SMALL_BODY   (64 * 1024)
 #define DEFAULT_BODY ((size_t)1 << 20)
 #define MAX_DRAIN    ((uint64_t)64 << 20)
 
@@ -86,11 +86,11 @@ static enum MHD_Result begin(struct kg_http_req *req, const char *version)
 	else
 		route(req);
 	bool body = f->chunked || f->length > 0;
-	if (is_answered(req) && body &&
-		(f->chunked || f->expects_continue || f->length > SMALL_BODY))
+	bool answered = is_answered(req);
+	if (answered && body && (f->expects_continue || f->length > MAX_DRAIN))
 		return kg_answer_queue(req);
 	kg_guard_phase(req->server->guard, &req->conn->guard,
-		body && !req->route.body ? KG_PHASE_BODY : KG_PHASE_FREE);
+		body && (answered || !req->route.body) ? KG_PHASE_BODY : KG_PHASE_FREE);
 	return MHD_YES;
 }
 

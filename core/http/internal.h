@@ -44,7 +44,7 @@ void kg_peer_release(struct kg_peer *p);
 
 /* ---- listen.c ---- */
 /* "127.0.0.1:6443", "[::]:0", ":6443" (all addresses): a listening socket, and its port. */
-int kg_listen(int *fd, int *port, const char *address, struct kg_error *err);
+int kg_listen(int *listening, int *port, const char *address, struct kg_error *err);
 
 struct kg_http_server {
 	struct kg_http_server_options opts; /* its texts are not used after the start */

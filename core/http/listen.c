@@ -36,7 +36,7 @@ bad:
 
 static int port_of(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len))
@@ -65,21 +65,21 @@ static int open_socket(const struct addrinfo *ai)
 	return fd;
 }
 
-int kg_listen(int *out, int *port, const char *address, struct kg_error *err)
+int kg_listen(int *listening, int *port, const char *address, struct kg_error *err)
 {
 	char host[64], service[8];
 	struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
 	};
-	struct addrinfo *ai;
+	struct addrinfo *ai = NULL;
 
 	int rc = split(address, host, service, err);
 	if (rc)
 		return rc;
 	/* All addresses: the IPv6 wildcard serves IPv4 too, where the machine has IPv6. */
 	int e = getaddrinfo(host[0] ? host : NULL, service, &hints, &ai);
-	if (e)
+	if (e || !ai)
 		return kg_fail(err, KG_E_BAD_REQUEST, "listen address \"%s\": %s", address,
 			gai_strerror(e));
 	int fd = -1;
@@ -94,7 +94,7 @@ int kg_listen(int *out, int *port, const char *address, struct kg_error *err)
 	errno = saved;
 	if (fd < 0)
 		return kg_fail_errno(err, "listen on %s", address);
-	*out = fd;
+	*listening = fd;
 	*port = port_of(fd);
 	return 0;
 }

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-int kg_pki_try(int e, const char *what, struct kg_error *err)
+int kg_pki_try(int gnutls_result, const char *what, struct kg_error *err)
 {
-	return e < 0 ? kg_fail(err, KG_E_INVALID, "%s: %s", what, gnutls_strerror(e)) : 0;
+	if (gnutls_result >= 0)
+		return 0;
+	return kg_fail(err, KG_E_INVALID, "%s: %s", what, gnutls_strerror(gnutls_result));
 }
 
 static gnutls_datum_t datum(const char *text)
@@ -98,7 +100,7 @@ int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err)
 			"hash the public key", err);
 	if (rc)
 		return rc;
-	memcpy(out, "sha256:", 7);
+	strcpy(out, "sha256:");
 	kg_hex(out + 7, id, sizeof(id));
 	return 0;
 }
