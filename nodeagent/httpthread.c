@@ -2,19 +2,15 @@
 
 #include <time.h>
 
-#define AGAIN_NS 20000000 /* an abort between two exchanges ends neither: it is repeated */
+#define AGAIN_NS 1000000 /* an abort between two exchanges ends neither: it is repeated */
 
 void kg_end_http_thread(pthread_t thread, struct kg_http_client *client)
 {
-	struct timespec until;
+	const struct timespec pause = {.tv_nsec = AGAIN_NS};
 
-	do {
+	kg_http_client_abort(client);
+	while (pthread_tryjoin_np(thread, NULL) != 0) {
+		nanosleep(&pause, NULL);
 		kg_http_client_abort(client);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += AGAIN_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-	} while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0);
+	}
 }
