@@ -109,7 +109,7 @@ static int add_parents(struct search *s, const unsigned char id[20], struct kg_e
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err)
 {
-	struct kg_reader r KG_CLEANUP(kg_reader_release) = {0};
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(store);
 	struct search s KG_CLEANUP(search_release) = {.r = &r};
 	unsigned char from[20], want[20];
 	bool found = false;
@@ -117,7 +117,7 @@ int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor
 	if (kg_unhex(from, 20, commit) < 0 || kg_unhex(want, 20, ancestor) < 0)
 		return kg_fail(err, KG_E_INVALID, "\"%s\" or \"%s\" is not a commit's id", ancestor,
 			commit);
-	int rc = kg_reader_init(&r, store->odb, objects_dir, err);
+	int rc = kg_reader_add(&r, objects_dir, err);
 	if (rc == 0)
 		rc = add(&s, from, err);
 	while (rc == 0 && s.len && !found) {

@@ -242,6 +242,7 @@ static void step_release(struct step *st)
 	kg_map_release(&st->keys);
 	kg_changes_release(&st->changes);
 	kg_bases_free(st->bases);
+	kg_reader_release(&st->reader);
 }
 
 static int resolve_side(struct kg_object **out, struct step *st, int side,

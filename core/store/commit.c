@@ -401,7 +401,7 @@ int kg_mirror_load(struct kg_mirror *m, const struct kg_reader *r, const struct 
 
 static int need_mirror(struct kg_store *s, struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 
 	pthread_mutex_lock(&s->lock);
 	s->mirror_taken = true;
@@ -418,6 +418,7 @@ static void publish(struct kg_store *s, const struct kg_view *v)
 	s->head = *v;
 	kg_history_append(&s->history, v->commit);
 	pthread_mutex_unlock(&s->lock);
+	kg_merger_poke(s);
 }
 
 static int check_commit(
@@ -437,7 +438,7 @@ static int check_commit(
 
 int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct kg_error *err)
 {
-	struct work w KG_CLEANUP(work_release) = {.s = s, .c = c};
+	struct work w KG_CLEANUP(work_release) = {.s = s, .c = c, .reader = kg_store_reader(s)};
 	struct kg_error why = {0};
 	struct kg_view v;
 
@@ -445,7 +446,7 @@ int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct 
 	if (rc == 0)
 		rc = need_mirror(s, &why);
 	if (rc == 0)
-		rc = kg_reader_init(&w.reader, s->odb, c->objects_dir, &why);
+		rc = kg_reader_add(&w.reader, c->objects_dir, &why);
 	if (rc == 0) {
 		rc = build(&v, &w, &why);
 		if (rc == 0)

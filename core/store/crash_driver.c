@@ -10,6 +10,7 @@
  * Exit status of run: 0 all done; 3 the store refused to go on after a failed write; 4 it could
  * not be opened. Acks are written with writev, which the harness never makes fail.
  */
+#include "store/private.h"
 #include "store/test_support.h"
 
 #include <errno.h>
@@ -91,6 +92,10 @@ static int one_revision(struct test_cluster *c, const struct test_template *t)
 	uint64_t was = c->now->revision;
 	struct kg_error err = {0};
 
+	/* What happens in the background otherwise, at a place that is always the same. A failure
+	 * of it is not one of the commit; after one that poisons, the commit fails by itself. */
+	if (was % 3 == 2 && kg_store_merge_packs(c->store, &err) < 0)
+		complain("merge", &err);
 	for (int i = 0; i < TRIES; i++) {
 		char push[41];
 
@@ -105,7 +110,7 @@ static int one_revision(struct test_cluster *c, const struct test_template *t)
 	return -1;
 }
 
-static int run(const char *repo, int commits, const char *acks)
+static int run(const char *repo, long commits, const char *acks)
 {
 	int fd = open(acks, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644), rc = 0;
 	struct test_template t;
@@ -115,7 +120,7 @@ static int run(const char *repo, int commits, const char *acks)
 		return 4;
 	test_template_init(&t, 1);
 	acknowledge(fd, &c);
-	for (int i = 0; rc == 0 && i < commits; i++) {
+	for (long i = 0; rc == 0 && i < commits; i++) {
 		rc = one_revision(&c, &t) < 0 ? 3 : 0;
 		if (rc == 0)
 			acknowledge(fd, &c);
@@ -138,17 +143,18 @@ static int wrong(const char *what)
 static int check_acks(struct test_cluster *c, const char *acks)
 {
 	FILE *f = fopen(acks, "re");
-	unsigned long long revision;
-	char commit[41], main_commit[41];
+	char line[200];
 	int rc = 0;
 
-	while (f && rc == 0 && fscanf(f, "%llu %40s %40s", &revision, commit, main_commit) == 3) {
+	while (f && rc == 0 && fgets(line, sizeof(line), f)) {
 		struct kg_snapshot *s = NULL;
 		struct kg_error err = {0};
+		char *end;
+		uint64_t revision = strtoull(line, &end, 10);
 
 		if (kg_store_load_at(&s, c->store, revision, &err) != 0)
 			rc = complain("acknowledged revision", &err);
-		else if (strcmp(s->commit, commit) != 0)
+		else if (*end != ' ' || strncmp(s->commit, end + 1, 40) != 0)
 			rc = wrong("an acknowledged revision is another commit");
 		kg_snapshot_unref(s);
 	}
@@ -262,8 +268,9 @@ static int cut(const char *dir)
 int main(int argc, char **argv)
 {
 	kg_kinds_init();
+	test_pack_limit = 1000000;
 	if (argc == 5 && strcmp(argv[1], "run") == 0)
-		return run(argv[2], atoi(argv[3]), argv[4]);
+		return run(argv[2], strtol(argv[3], NULL, 10), argv[4]);
 	if (argc == 4 && strcmp(argv[1], "check") == 0)
 		return check(argv[2], argv[3]);
 	if (argc == 3 && strcmp(argv[1], "cut") == 0)

@@ -61,7 +61,7 @@ size_t kg_fan_memory(const struct kg_fan *f)
 
 	if (!f->dirs)
 		return sum;
-	sum += f->n * sizeof(*f->dirs) + 16;
+	sum += f->n * KG_FAN_DIR_SIZE + 16;
 	for (unsigned i = 0; i < f->n; i++)
 		sum += f->dirs[i] ? kg_fan_memory(f->dirs[i]) : 0;
 	return sum;
@@ -107,7 +107,7 @@ static bool find(const struct kg_fan *f, const char *name, bool dir, struct spot
 void kg_fan_need_dirs(struct kg_fan *f)
 {
 	if (!f->dirs)
-		f->dirs = kg_alloc((f->n ? f->n : 1u) * sizeof(*f->dirs));
+		f->dirs = kg_alloc((f->n ? f->n : 1u) * KG_FAN_DIR_SIZE);
 }
 
 static void insert(struct kg_fan *f, const struct spot *s, const char *name,
@@ -121,7 +121,7 @@ static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 	f->raw = kg_realloc(f->raw, f->raw_len + grow);
 	char *p = f->raw + s->at;
 	memmove(p + grow, p, f->raw_len - s->at);
-	memcpy(p, mode, mode_len);
+	memcpy(p, mode, mode_len); /* NOLINT(bugprone-not-null-terminated-result) */
 	memcpy(p + mode_len, name, name_len);
 	memcpy(p + mode_len + name_len, dir ? zero : id, 20);
 	f->raw_len += grow;
@@ -129,9 +129,9 @@ static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 		kg_fan_need_dirs(f);
 	f->n++;
 	if (f->dirs) {
-		f->dirs = kg_realloc(f->dirs, f->n * sizeof(*f->dirs));
+		f->dirs = kg_realloc(f->dirs, f->n * KG_FAN_DIR_SIZE);
 		memmove(f->dirs + s->index + 1, f->dirs + s->index,
-			(f->n - 1u - s->index) * sizeof(*f->dirs));
+			(f->n - 1u - s->index) * KG_FAN_DIR_SIZE);
 		f->dirs[s->index] = dir;
 	}
 	f->dirty = true;
@@ -145,7 +145,7 @@ static void erase(struct kg_fan *f, const struct spot *s)
 	f->n--;
 	if (f->dirs)
 		memmove(f->dirs + s->index, f->dirs + s->index + 1,
-			((size_t)f->n - s->index) * sizeof(*f->dirs));
+			((size_t)f->n - s->index) * KG_FAN_DIR_SIZE);
 	f->dirty = true;
 }
 
@@ -158,6 +158,13 @@ static void clear_entries(struct kg_fan *f)
 	f->raw_len = 0;
 	f->n = 0;
 	f->dirty = true;
+}
+
+/* The directory of an entry that is one. */
+static struct kg_fan *dir_at(const struct kg_fan *f, unsigned index)
+{
+	assert(f->dirs && f->dirs[index]);
+	return f->dirs[index];
 }
 
 static void split_name(char out[3], const char *name, unsigned level)
@@ -180,7 +187,7 @@ static struct kg_fan *part_of(struct kg_fan *f, const char *name, bool make)
 
 	split_name(digit, name, f->level);
 	if (find(f, digit, true, &s))
-		return f->dirs[s.index];
+		return dir_at(f, s.index);
 	if (!make)
 		return NULL;
 	struct kg_fan *part = kg_fan_node(f->level + 1u);

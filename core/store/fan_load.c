@@ -92,7 +92,7 @@ static int load(struct kg_fan **out, const struct kg_reader *r, const unsigned c
 	if (rc < 0)
 		return rc;
 	if (any_dir) {
-		f->dirs = kg_alloc(f->n * sizeof(*f->dirs));
+		f->dirs = kg_alloc(f->n * KG_FAN_DIR_SIZE);
 		rc = load_dirs(f, r, depth, err);
 		if (rc < 0)
 			return rc;

@@ -16,6 +16,8 @@ struct kg_fan {
 	unsigned char id[20];
 };
 
+#define KG_FAN_DIR_SIZE sizeof(void *) /* of one item of dirs */
+
 struct kg_fan *kg_fan_node(unsigned level);
 /* Makes room in the parallel array for dirs, on first need. */
 void kg_fan_need_dirs(struct kg_fan *f);

@@ -87,7 +87,7 @@ static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg
 	const unsigned char commit[20], uint64_t revision, struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
-	struct kg_commit_view c;
+	struct kg_commit_view c = {0};
 	int rc = kg_reader_get(&obj, r, commit, GIT_OBJECT_COMMIT, err);
 
 	if (rc == 0)
@@ -205,7 +205,7 @@ void kg_history_append(struct kg_history *h, const unsigned char commit[20])
 static bool right(const struct kg_reader *r, const unsigned char id[20], uint64_t revision)
 {
 	unsigned char parent[20];
-	bool more;
+	bool more = false;
 
 	return parent_of(parent, &more, r, id, revision, NULL) == 0;
 }

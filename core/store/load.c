@@ -146,7 +146,7 @@ static int open_own(git_odb **odb, struct kg_store *s, struct kg_error *err)
 	return rc < 0 ? kg_git_fail(err, rc, "open %s", path) : 0;
 }
 
-static int run_workers(struct load *l, struct kg_error *err)
+static int run_workers(struct load *l, const struct kg_reader *r, struct kg_error *err)
 {
 	struct worker workers[MAX_THREADS] = {0};
 	git_odb *own[MAX_THREADS] = {0};
@@ -155,7 +155,7 @@ static int run_workers(struct load *l, struct kg_error *err)
 
 	for (size_t i = 0; i < n; i++) {
 		workers[i].l = l;
-		workers[i].reader = kg_store_reader(l->s);
+		workers[i].reader = *r;
 	}
 	for (; started < n; started++) {
 		/* Fewer threads do as well. */
@@ -226,14 +226,14 @@ static int load(struct kg_snapshot **out, struct kg_store *s, const struct kg_vi
 	struct kg_error *err)
 {
 	struct load l KG_CLEANUP(load_release) = {.s = s, .view = view, .err = err};
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 
 	l.bases = kg_bases_new();
 	int rc = kg_mirror_load(&l.mirror, &r, view, err);
 	if (rc == 0)
 		rc = kg_fan_each(l.mirror.decided, collect_kind, &l);
 	if (rc == 0)
-		rc = run_workers(&l, err);
+		rc = run_workers(&l, &r, err);
 	if (rc < 0)
 		return rc;
 	*out = make_snapshot(&l);
@@ -244,7 +244,7 @@ static int load(struct kg_snapshot **out, struct kg_store *s, const struct kg_vi
 static int load_id(struct kg_snapshot **out, struct kg_store *s, const unsigned char id[20],
 	struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	struct kg_error why = {0};
 	struct kg_view view;
 	char hex[41];

@@ -34,8 +34,8 @@ static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *mo
 	struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
-	struct kg_commit_view c;
-	struct kg_view view;
+	struct kg_commit_view c = {0};
+	struct kg_view view = {0};
 	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
 
 	if (rc == 0)
@@ -59,7 +59,7 @@ static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *mo
 int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *s, struct kg_arena *a,
 	uint64_t from, size_t limit, struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	struct kg_log_entry *entries KG_AUTOFREE = NULL;
 	size_t len = 0, cap = 0;
 	struct kg_view head;

@@ -283,7 +283,7 @@ int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *s, struct kg
 	const char *before, const char *after, const char *objects_dir, size_t max_files,
 	struct kg_error *err)
 {
-	struct kg_reader r KG_CLEANUP(kg_reader_release) = {0};
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	struct kg_error why = {0};
 	struct walk b KG_CLEANUP(walk_release) = {
 		.r = &r, .a = a, .err = &why, .max_files = SIZE_MAX};
@@ -291,7 +291,7 @@ int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *s, struct kg
 		.r = &r, .a = a, .err = &why, .max_files = max_files ? max_files : SIZE_MAX};
 	struct kg_tree_delta d = {0};
 
-	int rc = kg_reader_init(&r, s->odb, objects_dir, &why);
+	int rc = kg_reader_add(&r, objects_dir, &why);
 	if (rc == 0)
 		rc = walk_commit(&n, after);
 	if (rc == 0)
@@ -308,11 +308,11 @@ int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *s, struct kg
 int kg_store_read_blob(struct kg_buf *out, struct kg_store *s, const char *blob,
 	const char *objects_dir, size_t max, struct kg_error *err)
 {
-	struct kg_reader r KG_CLEANUP(kg_reader_release) = {0};
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	unsigned char id[20];
 
 	if (kg_unhex(id, 20, blob) < 0)
 		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a blob's id", blob);
-	int rc = kg_reader_init(&r, s->odb, objects_dir, err);
+	int rc = kg_reader_add(&r, objects_dir, err);
 	return rc < 0 ? rc : kg_reader_blob(out, &r, id, max, err);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* How many pack files libgit2 keeps open: one a commit would use up every descriptor. */
@@ -39,23 +40,48 @@ int kg_git_fail(struct kg_error *err, int git_rc, const char *fmt, ...)
 	return kg_fail(err, code, "%s: %s", what.msg, e ? e->message : "unknown error");
 }
 
-int kg_reader_init(struct kg_reader *r, git_odb *odb, const char *objects_dir, struct kg_error *err)
+struct kg_shared_odb {
+	atomic_int refs;
+	git_odb *odb;
+};
+
+struct kg_shared_odb *kg_shared_odb_new(git_odb *odb)
 {
-	*r = (struct kg_reader){.odb = odb};
+	struct kg_shared_odb *o = kg_alloc(sizeof(*o));
+
+	atomic_init(&o->refs, 1);
+	o->odb = odb;
+	return o;
+}
+
+void kg_shared_odb_unref(struct kg_shared_odb *o)
+{
+	if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
+		return;
+	git_odb_free(o->odb);
+	free(o);
+}
+
+struct kg_reader kg_shared_odb_reader(struct kg_shared_odb *o)
+{
+	atomic_fetch_add(&o->refs, 1);
+	return (struct kg_reader){.odb = o->odb, .shared = o};
+}
+
+int kg_reader_add(struct kg_reader *r, const char *objects_dir, struct kg_error *err)
+{
 	if (!objects_dir || !*objects_dir)
 		return 0;
 	int rc = git_odb_new(&r->extra);
 	if (rc == 0)
 		rc = git_odb_add_disk_alternate(r->extra, objects_dir);
-	if (rc == 0)
-		return 0;
-	kg_reader_release(r);
-	return kg_git_fail(err, rc, "open quarantine %s", objects_dir);
+	return rc < 0 ? kg_git_fail(err, rc, "open quarantine %s", objects_dir) : 0;
 }
 
 void kg_reader_release(struct kg_reader *r)
 {
 	git_odb_free(r->extra);
+	kg_shared_odb_unref(r->shared);
 	*r = (struct kg_reader){0};
 }
 
@@ -73,15 +99,29 @@ static git_odb *home_of(const struct kg_reader *r, const git_oid *oid)
 	return r->odb;
 }
 
+/*
+ * While packs are put together a listing of their directory can miss the new one, not there yet,
+ * and find the old one gone. A miss is therefore asked again, each time after another look.
+ */
+#define LOOKS 4
+
+static bool look_again(const struct kg_reader *r, int rc, int looks)
+{
+	return rc < 0 && looks < LOOKS && git_odb_refresh(r->odb) == 0;
+}
+
 int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigned char id[20],
 	git_object_t type, struct kg_error *err)
 {
 	git_odb_object *obj = NULL;
 	git_oid oid;
 	char hex[41];
+	int rc, looks = 0;
 
 	git_oid_fromraw(&oid, id);
-	int rc = git_odb_read(&obj, home_of(r, &oid), &oid);
+	do {
+		rc = git_odb_read(&obj, home_of(r, &oid), &oid);
+	} while (look_again(r, rc, ++looks));
 	if (rc < 0) {
 		kg_hex(hex, id, 20);
 		return kg_git_fail(err, rc, "read object %s", hex);
@@ -106,11 +146,14 @@ int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned
 	git_oid oid;
 	size_t len;
 	char hex[41];
+	int rc, looks = 0;
 
 	git_oid_fromraw(&oid, id);
 	kg_hex(hex, id, 20);
 	/* The size first, so that a huge one is never inflated. */
-	int rc = git_odb_read_header(&len, &type, home_of(r, &oid), &oid);
+	do {
+		rc = git_odb_read_header(&len, &type, home_of(r, &oid), &oid);
+	} while (look_again(r, rc, ++looks));
 	if (rc < 0)
 		return kg_git_fail(err, rc, "read object %s", hex);
 	if (len > max)
@@ -126,9 +169,14 @@ int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned
 bool kg_reader_has(const struct kg_reader *r, const unsigned char id[20])
 {
 	git_oid oid;
+	bool has;
+	int looks = 0;
 
 	git_oid_fromraw(&oid, id);
-	return git_odb_exists(home_of(r, &oid), &oid);
+	do {
+		has = git_odb_exists(home_of(r, &oid), &oid);
+	} while (look_again(r, has ? 0 : -1, ++looks));
+	return has;
 }
 
 /* ---- raw trees ---- */

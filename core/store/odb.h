@@ -12,13 +12,23 @@
 #include <stdbool.h>
 
 struct kg_reader {
-	git_odb *odb;   /* borrowed */
-	git_odb *extra; /* owned: a quarantine; or NULL */
+	git_odb *odb;   /* held */
+	git_odb *extra; /* held: a quarantine; or NULL */
+	struct kg_shared_odb *shared;
 };
-/* objects_dir NULL: no quarantine. */
-int kg_reader_init(
-	struct kg_reader *r, git_odb *odb, const char *objects_dir, struct kg_error *err);
 void kg_reader_release(struct kg_reader *r);
+/* Looks into a directory of objects first; NULL: none. */
+int kg_reader_add(struct kg_reader *r, const char *objects_dir, struct kg_error *err);
+
+/*
+ * An object database that readers hold while another takes its place: libgit2 never forgets a
+ * pack that it has seen, so after packs were put together a fresh one is opened.
+ */
+struct kg_shared_odb;
+struct kg_shared_odb *kg_shared_odb_new(git_odb *odb); /* takes over odb */
+void kg_shared_odb_unref(struct kg_shared_odb *o);     /* NULL is fine */
+/* A reader that holds it. */
+struct kg_reader kg_shared_odb_reader(struct kg_shared_odb *o);
 
 /* The object of that type (git_odb_object_free it). KG_E_NOT_FOUND: there is none;
  * KG_E_CORRUPT: it is of another type or unreadable. */

@@ -7,15 +7,9 @@
 #include <assert.h>
 #include <string.h>
 
-struct entry {
-	unsigned char id[20];
-	uint32_t crc;
-	uint64_t offset;
-};
-
 struct kg_pack {
 	struct kg_buf data, index;
-	struct entry *entries;
+	struct kg_pack_entry *entries;
 	size_t len, cap;
 	uint32_t *slots; /* open addressing: entry number plus one */
 	size_t nslots;
@@ -134,7 +128,7 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 	if (*slot)
 		return;
 	KG_GROW(p->entries, p->cap, p->len + 1);
-	struct entry *e = &p->entries[p->len++];
+	struct kg_pack_entry *e = &p->entries[p->len++];
 	*slot = (uint32_t)p->len;
 	memcpy(e->id, id, 20);
 	e->offset = p->data.len;
@@ -156,10 +150,11 @@ void kg_pack_add(struct kg_pack *p, enum kg_pack_type type, const void *data, si
 
 static int cmp_entries(const void *a, const void *b)
 {
-	return memcmp(((const struct entry *)a)->id, ((const struct entry *)b)->id, 20);
+	return memcmp(
+		((const struct kg_pack_entry *)a)->id, ((const struct kg_pack_entry *)b)->id, 20);
 }
 
-static void add_fanout(struct kg_buf *out, const struct entry *entries, size_t n)
+static void add_fanout(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n)
 {
 	uint32_t at = 0;
 
@@ -171,7 +166,7 @@ static void add_fanout(struct kg_buf *out, const struct entry *entries, size_t n
 }
 
 /* Offsets that do not fit in 31 bits go to a table of their own. */
-static void add_offsets(struct kg_buf *out, const struct entry *entries, size_t n)
+static void add_offsets(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n)
 {
 	uint32_t large = 0;
 
@@ -186,21 +181,28 @@ static void add_offsets(struct kg_buf *out, const struct entry *entries, size_t 
 	}
 }
 
-static void write_index(struct kg_pack *p, const unsigned char pack_id[20])
+void kg_pack_sort(struct kg_pack_entry *entries, size_t n)
 {
-	unsigned char sum[20];
-	struct kg_buf *out = &p->index;
+	if (n)
+		qsort(entries, n, sizeof(*entries), cmp_entries);
+}
 
-	kg_buf_reserve(out, 1100 + p->len * 28);
+void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,
+	const unsigned char pack_id[20])
+{
+	size_t from = out->len;
+	unsigned char sum[20];
+
+	kg_buf_reserve(out, 1100 + n * 28);
 	kg_buf_add(out, "\377tOc\0\0\0\2", 8);
-	add_fanout(out, p->entries, p->len);
-	for (size_t i = 0; i < p->len; i++)
-		kg_buf_add(out, p->entries[i].id, 20);
-	for (size_t i = 0; i < p->len; i++)
-		add_be32(out, p->entries[i].crc);
-	add_offsets(out, p->entries, p->len);
+	add_fanout(out, entries, n);
+	for (size_t i = 0; i < n; i++)
+		kg_buf_add(out, entries[i].id, 20);
+	for (size_t i = 0; i < n; i++)
+		add_be32(out, entries[i].crc);
+	add_offsets(out, entries, n);
 	kg_buf_add(out, pack_id, 20);
-	kg_sha1(sum, out->data, out->len);
+	kg_sha1(sum, out->data + from, out->len - from);
 	kg_buf_add(out, sum, 20);
 }
 
@@ -211,9 +213,8 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 	put_be32(p->data.data + 8, (uint32_t)p->len);
 	kg_sha1(id, p->data.data, p->data.len);
 	kg_buf_add(&p->data, id, 20);
-	if (p->len)
-		qsort(p->entries, p->len, sizeof(*p->entries), cmp_entries);
-	write_index(p, id);
+	kg_pack_sort(p->entries, p->len);
+	kg_pack_index_write(&p->index, p->entries, p->len, id);
 	*pack = &p->data;
 	*index = &p->index;
 }

@@ -28,4 +28,14 @@ size_t kg_pack_count(const struct kg_pack *p);
 void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct kg_buf **index,
 	unsigned char id[20]);
 
+/* An index (version 2) of entries that are sorted by id, appended to *out. */
+struct kg_pack_entry {
+	unsigned char id[20];
+	uint32_t crc; /* of the entry's bytes in the pack */
+	uint64_t offset;
+};
+void kg_pack_sort(struct kg_pack_entry *entries, size_t n);
+void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,
+	const unsigned char pack_id[20]);
+
 #endif

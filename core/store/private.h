@@ -11,6 +11,7 @@
 #include "store/view.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define KG_STATE_REF "refs/kgit/state"
 #define KG_MAIN_REF  "refs/heads/main"
@@ -24,29 +25,45 @@ int kg_mirror_load(struct kg_mirror *m, const struct kg_reader *r, const struct 
 	struct kg_error *err);
 void kg_mirror_release(struct kg_mirror *m);
 
+/* Puts packs together in the background; see merge.c. */
+struct kg_merger {
+	pthread_t thread;
+	bool started;
+	size_t limit;         /* packs of ours that are left apart */
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t wake;
+	size_t apart; /* packs since the last time */
+	bool stop;
+};
+/* The writer's store has a merger from open to close. */
+int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err);
+void kg_merger_stop(struct kg_store *s);
+void kg_merger_poke(struct kg_store *s); /* one more pack */
+/* What the merger does, now. */
+int kg_store_merge_packs(struct kg_store *s, struct kg_error *err);
+
 struct kg_store {
 	char *dir; /* the repository (a work tree's .git) */
 	char *ref;
 	bool read_only;
 	int lock_fd;
-	git_repository *repo;
-	git_odb *odb;
 	struct kg_append_backend *backend;
 	struct kg_pack *pack;    /* the writer's */
 	struct kg_mirror mirror; /* the writer's; decided NULL: not loaded */
 	bool mirror_taken;       /* the writer has begun to use it (under the lock) */
-	bool sync_failed;        /* main's ref could not be synced: nothing more is written */
+	atomic_bool sync_failed; /* of main's ref, or of a merged pack: nothing more is written */
+
+	struct kg_merger merger;
 
 	pthread_mutex_t lock; /* all below */
+	struct kg_shared_odb *odb;
 	bool has_head;
 	struct kg_view head; /* the newest commit */
 	struct kg_history history;
 };
 
-static inline struct kg_reader kg_store_reader(const struct kg_store *s)
-{
-	return (struct kg_reader){.odb = s->odb};
-}
+/* To be released. Any thread. */
+struct kg_reader kg_store_reader(struct kg_store *s);
 /* A copy of the head; KG_E_NOT_FOUND before there is one. Any thread. */
 int kg_store_head(struct kg_view *out, struct kg_store *s, struct kg_error *err);
 /* The commit of a revision. Any thread. */

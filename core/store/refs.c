@@ -58,6 +58,7 @@ int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error 
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 	struct stat st;
 
+	out[0] = '\0';
 	if (stat(path, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return kg_fail_errno(err, "read ref %s", ref);
 	if (stat(path, &st) < 0 || S_ISDIR(st.st_mode))

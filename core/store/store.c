@@ -37,21 +37,36 @@ static int take_lock(struct kg_store *s, struct kg_error *err)
 
 static int open_repository(struct kg_store *s, struct kg_error *err)
 {
-	int rc = git_repository_open_ext(&s->repo, s->dir,
+	git_repository *repo = NULL;
+	git_odb *odb = NULL;
+	int rc = git_repository_open_ext(&repo, s->dir,
 		s->read_only ? 0 : GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL);
 
 	if (rc == 0)
-		rc = git_repository_odb(&s->odb, s->repo);
-	if (rc < 0)
-		return kg_git_fail(err, rc, "open repository %s", s->dir);
+		rc = git_repository_odb(&odb, repo);
+	if (rc < 0) {
+		rc = kg_git_fail(err, rc, "open repository %s", s->dir);
+		git_repository_free(repo);
+		return rc;
+	}
+	s->odb = kg_shared_odb_new(odb);
 	/* Refs lie where the repository is, not where its work tree is. */
-	const char *path = git_repository_commondir(s->repo);
+	const char *path = git_repository_commondir(repo);
 	size_t len = strlen(path);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	free(s->dir);
 	s->dir = kg_strndup(path, len);
+	git_repository_free(repo);
 	return 0;
+}
+
+struct kg_reader kg_store_reader(struct kg_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct kg_reader r = kg_shared_odb_reader(s->odb);
+	pthread_mutex_unlock(&s->lock);
+	return r;
 }
 
 /* The directory as a bare repository, made where it is wanted and not there. */
@@ -72,7 +87,7 @@ static int prepare(struct kg_store *s, const struct kg_store_options *opts, stru
 
 static int read_head(struct kg_store *s, struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	unsigned char id[20];
 	char hex[41];
 
@@ -87,13 +102,19 @@ static int read_head(struct kg_store *s, struct kg_error *err)
 	return 0;
 }
 
-static int open_history(struct kg_store *s, struct kg_error *err)
+static int open_history(struct kg_store *s, const struct kg_reader *r, struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
 	char *path KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR "/revisions", s->dir);
 
 	return kg_history_open(
-		&s->history, s->read_only ? NULL : path, &r, s->head.commit, s->head.revision, err);
+		&s->history, s->read_only ? NULL : path, r, s->head.commit, s->head.revision, err);
+}
+
+static int start_history(struct kg_store *s, struct kg_error *err)
+{
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
+
+	return open_history(s, &r, err);
 }
 
 static int open_writer(struct kg_store *s, const struct kg_store_options *opts,
@@ -105,9 +126,11 @@ static int open_writer(struct kg_store *s, const struct kg_store_options *opts,
 		return kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
 	int rc = s->has_head ? 0 : kg_store_begin(s, opts, err);
 	if (rc == 0)
-		rc = open_history(s, err);
+		rc = start_history(s, err);
 	if (rc == 0)
 		rc = kg_recover_main(s, notes, err);
+	if (rc == 0)
+		rc = kg_merger_start(s, opts->pack_limit, err);
 	return rc;
 }
 
@@ -145,13 +168,13 @@ void kg_store_close(struct kg_store *s)
 {
 	if (!s)
 		return;
+	kg_merger_stop(s);
 	kg_history_release(&s->history);
 	kg_mirror_release(&s->mirror);
 	kg_pack_free(s->pack);
 	if (s->backend)
 		s->backend->free(s->backend);
-	git_odb_free(s->odb);
-	git_repository_free(s->repo);
+	kg_shared_odb_unref(s->odb);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_mutex_destroy(&s->lock);
@@ -181,20 +204,21 @@ uint64_t kg_store_revision(const struct kg_store *store)
 }
 
 /* With the lock held: a read-only store walks the history when it is first asked for. */
-static int need_history(struct kg_store *s, struct kg_error *err)
+static int need_history(struct kg_store *s, const struct kg_reader *r, struct kg_error *err)
 {
 	if (s->history.count || !s->has_head)
 		return 0;
-	return open_history(s, err);
+	return open_history(s, r, err);
 }
 
 uint64_t kg_store_oldest(const struct kg_store *store)
 {
 	struct kg_store *s = (struct kg_store *)(uintptr_t)store;
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 
 	pthread_mutex_lock(&s->lock);
 	/* Where the history cannot be read nothing but the head is retained. */
-	uint64_t oldest = need_history(s, NULL) < 0 ? s->head.revision : s->history.first;
+	uint64_t oldest = need_history(s, &r, NULL) < 0 ? s->head.revision : s->history.first;
 	pthread_mutex_unlock(&s->lock);
 	return oldest;
 }
@@ -202,10 +226,10 @@ uint64_t kg_store_oldest(const struct kg_store *store)
 int kg_store_find_revision(
 	unsigned char commit[20], struct kg_store *s, uint64_t revision, struct kg_error *err)
 {
-	struct kg_reader r = kg_store_reader(s);
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 
 	pthread_mutex_lock(&s->lock);
-	int rc = s->has_head ? need_history(s, err)
+	int rc = s->has_head ? need_history(s, &r, err)
 			     : kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
 	if (rc == 0)
 		rc = kg_history_find(

@@ -35,6 +35,9 @@ struct kg_store_options {
 	const char *state_ref;  /* default "refs/kgit/state" */
 	const char *cluster_id; /* on create; NULL: a random UUID */
 	kg_time now;            /* on create: the clock of revision 0 */
+	/* Every commit is a pack of its own; from so many on they are put together in the
+	 * background. Default 256 where 0. */
+	size_t pack_limit;
 };
 
 /*

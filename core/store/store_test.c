@@ -154,6 +154,9 @@ static void live(struct test_cluster *c, struct test_template *t)
 	OK(test_commit(c, &err));
 }
 
+static const char log_format[] =
+	"--format=%s|%an|%cn|%(trailers:key=Kgit-Revision,valueonly,separator=)";
+
 static void test_commit_and_load(void **state)
 {
 	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
@@ -174,11 +177,7 @@ static void test_commit_and_load(void **state)
 	OK(test_commit(&c, &err));
 	reopen(&c);
 	assert_true(test_fsck(*state));
-	assert_int_equal(TEST_GIT(&out, *state, "log",
-				 "--format=%s|%an|%cn|%(trailers:key="
-				 "Kgit-Revision,valueonly,separator=)",
-				 "-2", "refs/kgit/state"),
-		0);
+	assert_int_equal(TEST_GIT(&out, *state, "log", log_format, "-2", "refs/kgit/state"), 0);
 	assert_string_equal(kg_buf_str(&out), "1 changes|kgit|kgitd|6\n1 changes|kgit|kgitd|5\n");
 	test_template_release(&t);
 	test_close(&c);
@@ -256,11 +255,11 @@ static int replay(void *ctx, uint64_t revision, kg_time time, const struct kg_ch
 
 		assert_int_equal(!ch->before, !b);
 		assert_int_equal(!ch->after, !a);
-		if (a) {
+		if (a && ch->after) {
 			assert_true(kg_equal(kg_obj(a), kg_obj(ch->after)));
 			assert_int_equal(a->revision, ch->after->revision);
 		}
-		if (b)
+		if (b && ch->before)
 			assert_true(kg_equal(kg_obj(b), kg_obj(ch->before)));
 		if (i) {
 			const struct kg_change *last = &changes->items[i - 1];

@@ -36,11 +36,15 @@ void test_dir_remove(char *dir)
 	free(dir);
 }
 
+size_t test_pack_limit;
+
 int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
 	struct kg_error *err)
 {
-	struct kg_store_options opts = {
-		.create = create, .cluster_id = TEST_CLUSTER, .now = TEST_TIME};
+	struct kg_store_options opts = {.create = create,
+		.cluster_id = TEST_CLUSTER,
+		.now = TEST_TIME,
+		.pack_limit = test_pack_limit};
 
 	*c = (struct test_cluster){.dir = kg_strdup(dir)};
 	int rc = kg_store_open(&c->store, dir, &opts, notes, err);

@@ -19,6 +19,7 @@ struct test_cluster {
 	struct kg_txn *txn; /* begun by the first change */
 	char *dir;
 };
+extern size_t test_pack_limit; /* of the stores opened from now on */
 /* Calls return 0 or the store's error. */
 int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
 	struct kg_error *err);

@@ -5,6 +5,7 @@
  * afterwards); which disk it lies on decides the figures.
  */
 #include "store/test_support.h"
+#include "sys/file.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -31,14 +32,13 @@ static double now_ms(void)
 
 static double resident_mb(void)
 {
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_error err = {0};
+	char *end;
 
-	if (f && fscanf(f, "%*d %ld", &pages) != 1)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+	check(kg_file_read(&text, "/proc/self/statm", 4096, &err), &err);
+	strtol(kg_buf_str(&text), &end, 10);
+	return (double)strtol(end, NULL, 10) * (double)sysconf(_SC_PAGESIZE) / 1e6;
 }
 
 static void figure(const char *name, double value, const char *unit)
@@ -178,11 +178,11 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--pods") == 0 && i + 1 < argc)
-			pods = atoi(argv[++i]);
+			pods = (int)strtol(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--nodes") == 0 && i + 1 < argc)
-			nodes = atoi(argv[++i]);
+			nodes = (int)strtol(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--commits") == 0 && i + 1 < argc)
-			commits = atoi(argv[++i]);
+			commits = (int)strtol(argv[++i], NULL, 10);
 		else if (argv[i][0] != '-')
 			dir = argv[i];
 		else
