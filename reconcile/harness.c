@@ -126,6 +126,52 @@ static void check_full(struct kg_harness *h, const struct kg_inputs *in,
 	free((void *)turned.pods);
 }
 
+/* ---- what is stored gives the object back ---- */
+
+static struct kg_doc *stored_base(struct kg_arena *a, const struct kg_object *obj)
+{
+	if (!obj->template_id[0])
+		return kg_doc_ref(obj->base);
+	char id[24];
+	struct kg_value t = kg_template_of(a, obj);
+	kg_template_id(id, &t);
+	if (strcmp(id, obj->template_id) != 0)
+		die("template id", obj->key);
+	struct kg_doc *doc = kg_doc_new(&t, NULL, 0);
+	struct kg_doc *base = kg_template_expand(obj->kind, doc);
+	kg_doc_unref(doc);
+	return base;
+}
+
+static void check_record(const struct kg_object *obj)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_record decided, observed;
+	struct kg_error err;
+	KG_AUTOBUF struct kg_buf d = KG_BUF_INIT, o = KG_BUF_INIT, p = KG_BUF_INIT, q = KG_BUF_INIT;
+	bool seen = kg_record_is_observed(obj);
+	kg_record_decided(&d, obj, obj->revision);
+	if (kg_record_parse(&decided, &a, d.data, d.len, &err) < 0)
+		die(obj->key, err.msg);
+	if (seen) {
+		kg_record_observed(&o, obj, obj->revision);
+		if (kg_record_parse(&observed, &a, o.data, o.len, &err) < 0)
+			die(obj->key, err.msg);
+	}
+	struct kg_doc *base = obj->base ? stored_base(&a, obj) : NULL;
+	struct kg_object *back = kg_record_join(
+		obj->kind, obj->ns, obj->name, base, &decided, seen ? &observed : NULL);
+	kg_object_write_json(&p, obj);
+	kg_object_write_json(&q, back);
+	if (strcmp(kg_buf_str(&p), kg_buf_str(&q)) != 0) {
+		fprintf(stderr, "%s\n%s\n", p.data, q.data);
+		die("the records do not give the object back", obj->key);
+	}
+	kg_object_unref(back);
+	kg_doc_unref(base);
+	kg_arena_release(&a);
+}
+
 int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *err)
 {
 	struct kg_snapshot *next;
@@ -137,6 +183,9 @@ int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *
 		return rc;
 	if (h->check)
 		check_full(h, in, next, h->wake_at);
+	for (size_t i = 0; h->check && i < h->last.len; i++)
+		if (h->last.items[i].after)
+			check_record(h->last.items[i].after);
 	kg_snapshot_unref(h->s);
 	h->s = next;
 	return 0;
