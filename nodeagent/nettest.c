@@ -227,6 +227,7 @@ struct question {
 	const char *addr;
 	int port;
 	bool udp;
+	int from; /* port, 0: any */
 	char text[100];
 };
 
@@ -248,6 +249,9 @@ static void ask(void *arg)
 	int fd = socket(AF_INET, (q->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 	ssize_t n = -1;
 
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)q->from)};
+	if (q->from && bind(fd, (void *)&own, sizeof(own)) < 0)
+		die("bind");
 	inet_pton(AF_INET, q->addr, &addr.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
@@ -270,6 +274,15 @@ const char *nt_ask(int ns, const char *addr, int port, bool udp)
 	static struct question q;
 
 	q = (struct question){.addr = addr, .port = port, .udp = udp};
+	nt_in(ns, ask, &q);
+	return q.text;
+}
+
+const char *nt_ask_from(int ns, const char *addr, int port, int from)
+{
+	static struct question q;
+
+	q = (struct question){.addr = addr, .port = port, .udp = true, .from = from};
 	nt_in(ns, ask, &q);
 	return q.text;
 }

@@ -24,6 +24,8 @@ int nt_pod(const char *name, const char **path);
 void nt_serve(int ns, const char *name, int port, bool udp);
 /* What a connection to addr:port is told; "refused", "timeout" or another errno's text. Static. */
 const char *nt_ask(int ns, const char *addr, int port, bool udp);
+/* As nt_ask over UDP from a fixed port. */
+const char *nt_ask_from(int ns, const char *addr, int port, int from);
 /* As nt_ask, and only the name of who answered. */
 const char *nt_who(int ns, const char *addr, int port);
 

@@ -1,6 +1,7 @@
 #include "nodeagent/services.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "nodeagent/conntrack.h"
 #include "nodeagent/nft.h"
 #include "nodeagent/services_plan.h"
 
@@ -307,13 +308,65 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 	return rc;
 }
 
+static bool has_endpoint(
+	const struct kg_service *s, const struct kg_service_port *of, const struct kg_endpoint *e)
+{
+	for (uint32_t i = 0; s && i < s->nports; i++) {
+		const struct kg_service_port *p = &s->ports[i];
+
+		if (p->protocol != of->protocol || p->port != of->port)
+			continue;
+		for (uint32_t k = 0; k < p->nendpoints; k++) {
+			if (p->endpoints[k].addr == e->addr && p->endpoints[k].port == e->port)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The UDP endpoints that the services of this commit lost. */
+static size_t lost_udp(struct kg_endpoint **out, const struct kg_services *s)
+{
+	struct kg_map_entry *e;
+	size_t n = 0, cap = 0;
+
+	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
+		const struct kg_service *old = e->value, *new = kg_map_get(&s->services, e->key);
+
+		for (uint32_t k = 0; k < old->nports; k++) {
+			const struct kg_service_port *p = &old->ports[k];
+
+			for (uint32_t m = 0; p->protocol == IPPROTO_UDP && m < p->nendpoints; m++) {
+				if (has_endpoint(new, p, &p->endpoints[m]))
+					continue;
+				KG_GROW(*out, cap, n + 1);
+				(*out)[n++] = p->endpoints[m];
+			}
+		}
+	}
+	return n;
+}
+
+/* What is done already stays done where this fails: flows end by themselves in the end. */
+static int forget_flows(struct kg_services *s, struct kg_error *err)
+{
+	struct kg_endpoint *lost = NULL;
+	size_t n = lost_udp(&lost, s);
+	int rc = n ? kg_conntrack_forget_udp(lost, n, err) : 0;
+
+	free(lost);
+	return rc;
+}
+
 int kg_services_commit(struct kg_services *s, struct kg_error *err)
 {
 	if (!s->configured)
 		return kg_fail(err, KG_E_UNAVAILABLE, "the node has no pod range yet");
 	if (!s->resync && change_pending(s, err) == 0) {
+		int rc = forget_flows(s, err);
+
 		forget_pending(s);
-		return 0;
+		return rc;
 	}
 	/* Not what we thought it was (a change by somebody that is just being told): read it. */
 	s->resync = true;

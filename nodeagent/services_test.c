@@ -265,6 +265,22 @@ static void test_balance_and_affinity(void **state)
 		assert_string_equal(nt_who(a1, "10.96.0.11", 80), first);
 }
 
+/* A UDP client that goes on from the same port is not left with an endpoint that is gone. */
+static void test_udp_flow_moves(void **state)
+{
+	(void)state;
+	put_everywhere("default/dns",
+		SERVICE("10.96.0.53", "",
+			"{\"protocol\":\"UDP\",\"port\":53,\"endpoints\":[\"10.244.1.2:8053\"]}"));
+	assert_string_equal(nt_ask_from(a1, "10.96.0.53", 53, 5353), "b1 10.244.0.2");
+	put_everywhere("default/dns",
+		SERVICE("10.96.0.53", "",
+			"{\"protocol\":\"UDP\",\"port\":53,\"endpoints\":[\"10.244.0.3:8053\"]}"));
+	assert_string_equal(nt_ask_from(a1, "10.96.0.53", 53, 5353), "a2 10.244.0.2");
+	put_everywhere("default/dns", NULL);
+	assert_string_equal(nt_ask_from(a1, "10.96.0.53", 53, 5353), "refused");
+}
+
 /* Two services exchange their ports in one commit; a port passes to another service. */
 static void test_ports_change_hands(void **state)
 {
@@ -459,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_node_port),
 		cmocka_unit_test(test_balance_and_affinity),
+		cmocka_unit_test(test_udp_flow_moves),
 		cmocka_unit_test(test_ports_change_hands),
 		cmocka_unit_test(test_masquerade),
 		cmocka_unit_test(test_mended),
