@@ -319,6 +319,63 @@ static void check_services(struct admitting *x, struct definition **ds, size_t n
 	}
 }
 
+/* ---- how many pods there would be ---- */
+
+static int64_t pods_of(const struct kg_kind *kind, const struct kg_value *v)
+{
+	if (kind->id == KG_KIND_POD)
+		return 1;
+	if (kind->id != KG_KIND_DEPLOYMENT && kind->id != KG_KIND_REPLICASET)
+		return 0;
+	int64_t n = kg_int(kg_at(v, "spec.replicas"), 1);
+	return n > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : n;
+}
+
+/* Of desired objects that the push leaves alone; Pods are counted where they have a file. */
+static int64_t pods_elsewhere(struct admitting *x)
+{
+	static const enum kg_kind_id kinds[] = {
+		KG_KIND_POD, KG_KIND_REPLICASET, KG_KIND_DEPLOYMENT};
+	int64_t sum = 0;
+	if (x->all)
+		return 0;
+	struct kg_piter it;
+	const struct kg_object *obj;
+	kg_piter_init(&it, &x->s->index[KG_INDEX_SOURCE], "", NULL);
+	while ((obj = kg_piter_next(&it, NULL)))
+		for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
+			if (obj->kind->id == kinds[i] && untouched(x, obj))
+				sum += pods_of(obj->kind, kg_obj(obj));
+	return sum;
+}
+
+static void check_sizes(struct admitting *x, struct definition **ds, size_t n)
+{
+	int64_t sum = 0;
+	const struct definition *most = NULL;
+	for (size_t i = 0; i < n; i++) {
+		const struct kg_value *v = &ds[i]->m->value;
+		int64_t pods = pods_of(ds[i]->m->kind, v),
+			written = kg_int(kg_at(v, "spec.replicas"), 0);
+		if (written > KG_MAX_REPLICAS) {
+			look_at(x, ds[i]);
+			kg_fault_add(x->faults, "spec.replicas",
+				"%lld is more than the %d that kgit takes", (long long)written,
+				KG_MAX_REPLICAS);
+		}
+		if (pods && (!most || pods > pods_of(most->m->kind, &most->m->value)))
+			most = ds[i];
+		sum += pods;
+	}
+	x->faults->root = NULL;
+	if (!most || (sum += pods_elsewhere(x)) <= KG_MAX_PODS)
+		return;
+	x->faults->file = most->file->path;
+	kg_fault_add_at(x->faults, most->m->line, most->m->col, "",
+		"with this push %lld pods would be desired; kgit takes %d", (long long)sum,
+		KG_MAX_PODS);
+}
+
 /* ---- results ---- */
 
 static void emit(struct admitting *x, struct kg_input_desired d)
@@ -452,6 +509,7 @@ static void judge(struct admitting *x)
 		emit_definition(x, ds[i]);
 	}
 	check_services(x, ds, n);
+	check_sizes(x, ds, n);
 	emit_removals(x);
 	for (size_t i = 0; i < x->out->n; i++)
 		if (kg_is_null(&x->out->desired[i].value) &&

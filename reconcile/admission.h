@@ -8,6 +8,10 @@
 
 #include "reconcile/reconcile.h"
 
+/* What one cluster takes: a push beyond is refused. */
+#define KG_MAX_REPLICAS 100000 /* of one Deployment or ReplicaSet */
+#define KG_MAX_PODS     500000 /* desired in all */
+
 struct kg_admission_file {
 	const char *path;
 	const char *text; /* NULL: the file is removed */

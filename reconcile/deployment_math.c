@@ -16,6 +16,7 @@ int64_t kg_int_or_percent(const struct kg_value *v, int64_t total, bool up, int6
 		return dflt;
 	if (!*end)
 		return n;
+	n = n < 0 ? 0 : n > 100000 ? 100000 : n;
 	return (n * total + (up ? 99 : 0)) / 100;
 }
 

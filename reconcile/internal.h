@@ -123,6 +123,8 @@ bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg
 void kg_delete_object(struct kg_run *r, const struct kg_object *obj);
 struct kg_value kg_now_value(struct kg_run *r);
 kg_time kg_time_of(const struct kg_value *v, kg_time dflt);
+/* Seconds as milliseconds, between 0 and 100 years. */
+int64_t kg_seconds(const struct kg_value *v, int64_t dflt);
 /* uid, creationTimestamp and, where the kind has one, generation 1 put into metadata. */
 struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *v);

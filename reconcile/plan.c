@@ -163,6 +163,8 @@ void kg_plan_write(
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
 		const struct kg_object *obj = c->after ? c->after : c->before;
+		if (c->quiet)
+			continue;
 		if (obj->kind->id == KG_KIND_POD)
 			pod_words(&w, c->before, c->after);
 		else if (obj->kind->id == KG_KIND_NODE)

@@ -65,11 +65,12 @@ void kg_pod_delete(struct kg_run *r, const struct kg_object *pod)
 	}
 	struct kg_value v = *kg_obj(pod);
 	if (!kg_object_deleting(pod)) {
-		int64_t grace = kg_int(kg_at(&v, "spec.terminationGracePeriodSeconds"), 30);
+		int64_t grace = kg_seconds(kg_at(&v, "spec.terminationGracePeriodSeconds"), 30);
 		char when[32];
-		kg_time_format(when, r->now + grace * 1000);
+		kg_time_format(when, r->now + grace);
 		v = kg_with(&r->a, &v, "metadata.deletionTimestamp", kg_v_str(&r->a, when));
-		v = kg_with(&r->a, &v, "metadata.deletionGracePeriodSeconds", kg_v_int(grace));
+		v = kg_with(
+			&r->a, &v, "metadata.deletionGracePeriodSeconds", kg_v_int(grace / 1000));
 	}
 	/* A tombstone stands alone: its manifest is no longer in main. */
 	struct kg_object_spec spec = {
@@ -195,7 +196,7 @@ static kg_time eviction_time(
 			if (!kg_tolerates(t, taint))
 				continue;
 			const struct kg_value *s = kg_get(t, "tolerationSeconds");
-			int64_t ms = kg_int(s, 0) * 1000;
+			int64_t ms = kg_seconds(s, 0);
 			forever |= kg_is_null(s);
 			wait = !tolerated || ms < wait ? ms : wait;
 			tolerated = true;

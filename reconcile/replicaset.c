@@ -2,6 +2,7 @@
  * ReplicaSets: as many active pods as spec.replicas says. Pods' names are a hash of the owner's
  * uid and of a counter in its record, so none is used twice.
  */
+#include "reconcile/admission.h"
 #include "reconcile/internal.h"
 
 #include <stdio.h>
@@ -297,6 +298,7 @@ void kg_replicaset_run(struct kg_run *r, const char *key)
 			kg_list_add(&finished, all.v[i]);
 	forget_finished(r, &finished);
 	int64_t want = kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1);
+	want = want > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : want; /* admission has refused more */
 	int64_t diff = want - (int64_t)active.n, created = 0;
 	if (diff > 0) {
 		created = strtoll(kg_annotation(rs, KG_CREATED_ANNOTATION, "0"), NULL, 10);

@@ -45,6 +45,13 @@ kg_time kg_time_of(const struct kg_value *v, kg_time dflt)
 	return s && kg_time_parse(&t, s) == 0 ? t : dflt;
 }
 
+int64_t kg_seconds(const struct kg_value *v, int64_t dflt)
+{
+	const int64_t century = INT64_C(100) * 366 * 24 * 3600;
+	int64_t s = kg_int(v, dflt);
+	return (s < 0 ? 0 : s > century ? century : s) * 1000;
+}
+
 bool kg_has_generation(const struct kg_kind *kind)
 {
 	return kind->id == KG_KIND_DEPLOYMENT || kind->id == KG_KIND_REPLICASET;
