@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "node.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/hostns.h"
 #include "nodeagent/network.h"
 #include "nodeagent/pods.h"
 
@@ -89,6 +90,8 @@ int kgn_reset(const struct kgn_options *o)
 
 	if (lock < 0)
 		return kgn_fail("a kgit-node works on %s: stop it first", o->state);
+	if (kg_hostns_enter(o->state, &err) < 0)
+		return kgn_fail("%s", err.msg);
 	kg_signals_block();
 	r.loop = kg_loop_new();
 	r.timer = kg_timer_new(r.loop, look, &r);

@@ -4,6 +4,7 @@
 #include "node.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/hostns.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods.h"
 
@@ -200,6 +201,9 @@ int kgn_run(const struct kgn_options *o)
 	KG_AUTOCLOSE int lock = kgn_lock(o->state);
 	if (lock < 0)
 		return kgn_fail("another kgit-node works on %s", o->state);
+	struct kg_error err;
+	if (kg_hostns_enter(o->state, &err) < 0)
+		return kgn_fail("%s", err.msg);
 	if (set_names(&n) != 0)
 		return 1;
 	kg_signals_block();
