@@ -670,6 +670,49 @@ static void test_watch_beginnings(void **state)
 	assert_true(kg_is_null(kg_at(&wl.lines[2], "object.metadata.annotations")));
 }
 
+struct cut {
+	struct kg_buf text;
+};
+
+/* Ends the exchange once one line is there. */
+static bool first_line_only(void *ctx, const char *p, size_t n)
+{
+	struct cut *c = ctx;
+
+	kg_buf_add(&c->text, p, n);
+	return !memchr(c->text.data, '\n', c->text.len);
+}
+
+static void test_watch_cut_inside_a_commit(void **state)
+{
+	uint64_t base = kg_hub_revision(server.hub), rv;
+	struct kg_http_client *c = test_client(&server);
+	struct cut cut = {0};
+	struct kg_error err;
+	(void)state;
+
+	test_put_configmap(&server, "default", "m1", 1, "m");
+	test_put_configmap(&server, "default", "m2", 1, "m");
+	rv = test_commit(&server);
+	/* Listing at that revision and watching from it: nothing twice. */
+	ANSWER a = get("/api/v1/namespaces/default/configmaps?labelSelector=l%3Dm");
+	assert_int_equal(revision_of(&a), rv);
+	STREAM listed = watch(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, rv);
+	assert_int_equal(listed.n, 0);
+	/* A stream that had sent that commit and went away: all of the commit again. */
+	KG_AUTOFREE char *path =
+		kg_asprintf(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, base);
+	assert_int_equal(kg_http_get_stream(c, path, 5000, first_line_only, &cut, &err), 0);
+	STREAM again = watch(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, rv);
+	KG_AUTOFREE char *text = story(&again, base);
+	assert_string_equal(text, "ADDED m1@1 ADDED m2@1");
+	/* From elsewhere than what was sent: as always. */
+	STREAM other = watch(CONFIGMAPS "&labelSelector=l%%3Dx&resourceVersion=%" PRIu64, rv);
+	assert_int_equal(other.n, 0);
+	kg_http_client_free(c);
+	kg_buf_release(&cut.text);
+}
+
 static void test_watch_too_old(void **state)
 {
 	uint64_t base = kg_hub_revision(server.hub);
@@ -799,6 +842,7 @@ int main(void)
 		cmocka_unit_test(test_openapi),
 		cmocka_unit_test(test_watch_transitions),
 		cmocka_unit_test(test_watch_beginnings),
+		cmocka_unit_test(test_watch_cut_inside_a_commit),
 		cmocka_unit_test(test_watch_too_old),
 		cmocka_unit_test(test_watch_endpoints),
 		cmocka_unit_test(test_events),
