@@ -10,8 +10,8 @@
 #include "base/err.h"
 
 /*
- * Where no cgroup hierarchy is in sight, goes over to the mount namespace of process 1, provided
- * that `state` (a directory that exists) is the same there; otherwise changes nothing, which is
+ * Where no cgroup hierarchy is in sight, goes over to the host's mount namespace, provided that
+ * `state` (a directory that exists) is the same there; otherwise changes nothing, which is
  * success, too. Before any thread is started. The working directory is kept.
  */
 int kg_hostns_enter(const char *state, struct kg_error *err);
