@@ -7,17 +7,20 @@
  *   clock.yaml              {time: RFC3339 micro, revision: N, main: hex}
  *   desired/                main's own tree, by reference (absent before the first push)
  *   decided/ observed/ templates/      records, see kinds/record.h
- * Below decided/RESOURCE/NS, observed/NODE/NS and templates, files lie in a fan: a directory of
- * up to 32 files is flat; a larger one is split by the hex digits of the SHA-1 of the file's name,
- * one digit a level. The shape depends on the content alone.
+ * Cluster-scoped objects have no NS level. Below decided/RESOURCE, observed and templates, entries
+ * lie in a fan: a directory of up to 32 entries is flat; a larger one is split into directories
+ * "_0" to "_f" by the hex digits of the SHA-1 of the entry's name, one digit a level. The shape
+ * depends on the content alone. No directory is empty.
  *
  * Commits carry the trailer "Kgit-Revision: N", are linear by first parent, and have the pushed
  * commit as second parent where a push made them. Author is who caused it, committer is kgitd,
  * both dates are the commit's clock: the same inputs give the same ids.
  *
  * Durable before visible: kg_store_commit returns after the pack, its index, their directory, the
- * ref and every directory of it are synced. After a failed sync the store refuses to write until
- * it is opened again (KG_E_IO), since what reached the disk is then unknown.
+ * ref and every directory of it are synced: five fsyncs. After a failed sync the store refuses to
+ * write until it is opened again (KG_E_IO), since what reached the disk is then unknown.
+ *
+ * Each commit is one pack. A thread of the store puts packs together when there are many.
  *
  * One thread (the writer) calls kg_store_commit; readers of history may be any thread: every
  * function says so where it is not the writer's alone.
@@ -71,8 +74,13 @@ struct kg_store_commit {
 	const char *parent2;     /* hex id of the pushed commit, or NULL */
 	const char *objects_dir; /* quarantine with parent2's objects; or NULL */
 };
-/* One revision, durable when it returns. On failure nothing is visible and next is unchanged
- * (where the ref had moved all the same, the result is success). The writer's thread. */
+/*
+ * One revision, durable when it returns 0. On failure next is unchanged and the store is as before:
+ * KG_E_NO_SPACE or KG_E_CONFLICT (the branch was moved by somebody else) may be tried again. After
+ * KG_E_IO every later write is refused too; where it was the very last sync that failed, the ref
+ * has moved, but is not acknowledged: the next open finds that revision, or does not. The writer's
+ * thread.
+ */
 int kg_store_commit(struct kg_store *store, const struct kg_store_commit *c, struct kg_error *err);
 
 /* Moves refs/heads/main to a commit that a state commit names (admission's last step; also

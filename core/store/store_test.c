@@ -550,9 +550,21 @@ static void test_desired(void **state)
 	struct seen seen = {.c = &c};
 	OK(kg_store_changes(c.store, 0, 2, replay, &seen, &err));
 	assert_int_equal(seen.changes, 2);
-	/* A quiet change: defined at another place, the same value. */
-	put_desired(&c, two, "u-1");
-	assert_int_equal(test_commit(&c, &(struct kg_error){0}), 0);
+	/* A quiet change: defined at another place, the same value, so the same revision. */
+	struct kg_object_spec moved = {.kind = obj->kind,
+		.ns = obj->ns,
+		.name = obj->name,
+		.value = kg_obj(obj),
+		.base = obj->base,
+		.source = "web.yaml",
+		.source_index = 3};
+	kg_txn_put(test_txn(&c), kg_object_new(&moved));
+	OK(test_commit(&c, &err));
+	assert_int_equal(c.now->revision, 3);
+	reopen(&c);
+	obj = kg_snapshot_get(c.now, KG_KIND_CONFIGMAP, "default", "page");
+	assert_int_equal(obj->revision, 2);
+	assert_int_equal(obj->source_index, 3);
 	/* main moved past admission. */
 	make_main(dir, "kind: Nonsense\n", stray, second);
 	assert_int_equal(TEST_GIT(NULL, dir, "update-ref", "refs/heads/main", stray), 0);
