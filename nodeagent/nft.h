@@ -26,9 +26,12 @@ int kg_nft_fingerprint(uint64_t *out, struct kg_nft *nft, struct kg_error *err);
 
 /* ---- changes by others ---- */
 struct kg_nft_monitor;
-int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err);
+/* Changes made through `own` (borrowed for the call) are known as ours. */
+int kg_nft_monitor_open(
+	struct kg_nft_monitor **out, const struct kg_nft *own, struct kg_error *err);
 int kg_nft_monitor_fd(const struct kg_nft_monitor *m);
-/* Reads what is there. True: another process changed kgit's table, or that cannot be told. */
+/* Reads what is there. True: somebody else changed kgit's table (kg_nft_run counts as somebody
+ * else, so read once after it), or that cannot be told. */
 bool kg_nft_monitor_read(struct kg_nft_monitor *m);
 void kg_nft_monitor_close(struct kg_nft_monitor *m);
 

@@ -1,29 +1,25 @@
 /*
- * Changes by others. Each transaction is told as its changes and, at its end, one NEWGEN message
- * that names the process; our own are known by that.
+ * Changes by others. Each change is told with the port of the socket that it came by; our own are
+ * known by that.
  */
 #include "base/mem.h"
+#include "nft_private.h"
 #include "nodeagent/nft.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 struct kg_nft_monitor {
 	struct mnl_socket *socket;
-	bool touched; /* by the transaction that is being told */
+	unsigned own; /* the port of our own changes */
 	bool foreign;
 	alignas(8) char recv[32768];
 };
 
-int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err)
+int kg_nft_monitor_open(struct kg_nft_monitor **out, const struct kg_nft *own, struct kg_error *err)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int group = NFNLGRP_NFTABLES, size = 1 << 20;
@@ -38,6 +34,7 @@ int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err)
 	setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	struct kg_nft_monitor *m = kg_alloc(sizeof(*m));
 	m->socket = s;
+	m->own = mnl_socket_get_portid(own->socket);
 	*out = m;
 	return 0;
 }
@@ -45,18 +42,6 @@ int kg_nft_monitor_open(struct kg_nft_monitor **out, struct kg_error *err)
 int kg_nft_monitor_fd(const struct kg_nft_monitor *m)
 {
 	return mnl_socket_get_fd(m->socket);
-}
-
-static pid_t who(const struct nlmsghdr *h)
-{
-	const struct nlattr *a;
-
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID)
-			return (pid_t)ntohl(mnl_attr_get_u32(a));
-	}
-	return 0;
 }
 
 static bool names_our_table(const struct nlmsghdr *h)
@@ -79,13 +64,9 @@ static int on_event(const struct nlmsghdr *h, void *ctx)
 {
 	struct kg_nft_monitor *m = ctx;
 
-	if ((h->nlmsg_type & 0xFF) != NFT_MSG_NEWGEN) {
-		m->touched = m->touched || names_our_table(h);
-		return MNL_CB_OK;
-	}
-	if (m->touched && who(h) != getpid())
+	if ((h->nlmsg_type & 0xFF) != NFT_MSG_NEWGEN && h->nlmsg_pid != m->own &&
+		names_our_table(h))
 		m->foreign = true;
-	m->touched = false;
 	return MNL_CB_OK;
 }
 

@@ -128,7 +128,7 @@ static struct kg_value node_info(struct kg_arena *a, const struct utsname *u)
 		file_line(a, "/proc/sys/kernel/random/boot_id"), "kernelVersion",
 		kg_v_str(a, u->release), "osImage",
 		kg_v_str(a, file_field(a, "/etc/os-release", "PRETTY_NAME=")),
-		"containerRuntimeVersion", kg_v_lit("runc://" KGIT_VERSION), "kubeletVersion",
+		"containerRuntimeVersion", kg_v_lit("kgit://" KGIT_VERSION), "kubeletVersion",
 		version, "kubeProxyVersion", version, "operatingSystem", kg_v_lit("linux"),
 		"architecture", kg_v_str(a, architecture(u->machine)), (char *)NULL);
 }

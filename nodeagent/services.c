@@ -28,6 +28,7 @@ struct kg_services {
 	int64_t retry_ms;
 	struct kg_services_config config;
 	bool configured, resync; /* resync: the kernel's state is to be read and corrected */
+	bool corrected;          /* the last resync found something to correct */
 	uint64_t fingerprint;    /* of the rules as we made them */
 	struct kg_map services;  /* key -> struct kg_service */
 	/* key -> what the last commit had of it (none: &no_service); the old ones are owned */
@@ -75,6 +76,8 @@ static int install_rules(struct kg_services *s, struct kg_error *err)
 		kg_services_rules(&text, &s->config, true);
 		rc = kg_nft_run(text.data, err);
 	}
+	kg_nft_monitor_read(s->monitor); /* that was us */
+	s->corrected = true;
 	return rc == 0 ? kg_nft_fingerprint(&s->fingerprint, s->nft, err) : rc;
 }
 
@@ -109,6 +112,7 @@ static int correct(struct kg_services *s, struct kg_error *err)
 		kg_nft_elems_sort(&have);
 		desired(&want, s);
 		kg_nft_elems_diff(&del, &add, &have, &want);
+		s->corrected = s->corrected || del.n || add.n;
 		rc = change_in_pieces(s, &del, &add, err);
 	}
 	bool large = want.n > CHUNK;
@@ -127,6 +131,7 @@ static int resync(struct kg_services *s, struct kg_error *err)
 	int rc = kg_nft_fingerprint(&now, s->nft, err);
 
 	forget_pending(s);
+	s->corrected = false;
 	if (rc == 0 && (now != s->fingerprint || !now))
 		rc = install_rules(s, err);
 	if (rc == 0)
@@ -150,7 +155,7 @@ static void on_timer(void *ctx)
 	if (!s->configured)
 		return;
 	int rc = resync(s, &err);
-	if (s->opts.on_event)
+	if (s->opts.on_event && (rc < 0 || s->corrected))
 		s->opts.on_event(s->opts.ctx, rc < 0 ? &err : NULL);
 }
 
@@ -177,7 +182,7 @@ int kg_services_new(struct kg_services **out, struct kg_loop *loop,
 	s->retry_ms = RETRY_MS;
 	s->resync = true;
 	if (rc == 0)
-		rc = kg_nft_monitor_open(&s->monitor, err);
+		rc = kg_nft_monitor_open(&s->monitor, s->nft, err);
 	if (rc == 0) {
 		s->timer = kg_timer_new(loop, on_timer, s);
 		s->watch =
