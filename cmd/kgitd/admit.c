@@ -1,5 +1,7 @@
 #include "kgitd/admit.h"
 
+#include "base/map.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,28 +39,47 @@ int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_er
 	return 0;
 }
 
-/* What reading an unchanged file needs. */
+/* What reading unchanged files needs: they are few, and looked for only where a fault names two
+ * positions, so their list is made when the first is asked for. */
 struct other {
 	struct kgd_master *m;
 	const char *commit, *quarantine;
+	struct kg_arena arena;
+	struct kg_map blobs; /* path -> hex id */
+	bool listed;
 };
+
+static void other_release(struct other *o)
+{
+	kg_map_release(&o->blobs);
+	kg_arena_release(&o->arena);
+}
+
+static int list_others(struct other *o, struct kg_error *err)
+{
+	struct kg_tree_delta d;
+	int rc = kg_store_tree_delta(&d, o->m->store, &o->arena, "", o->commit, o->quarantine,
+		o->m->limits.push_files, err);
+
+	for (size_t i = 0; rc == 0 && i < d.nwritten; i++)
+		kg_map_put(&o->blobs, d.written[i].path, d.written[i].blob);
+	o->listed = rc == 0;
+	return rc;
+}
 
 static int read_other(void *ctx, const char *path, struct kg_buf *out)
 {
 	struct other *o = ctx;
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_tree_delta d;
 	struct kg_error err;
-	int rc = kg_store_tree_delta(
-		&d, o->m->store, &a, "", o->commit, o->quarantine, o->m->limits.push_files, &err);
+	int rc = o->listed ? 0 : list_others(o, &err);
+	const char *blob = rc == 0 ? kg_map_get(&o->blobs, path) : NULL;
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < d.nwritten; i++)
-		if (strcmp(d.written[i].path, path) == 0)
-			return kg_store_read_blob(out, o->m->store, d.written[i].blob,
-				o->quarantine, o->m->limits.file_bytes, &err);
-	return -KG_E_NOT_FOUND;
+	if (!blob)
+		return -KG_E_NOT_FOUND;
+	return kg_store_read_blob(
+		out, o->m->store, blob, o->quarantine, o->m->limits.file_bytes, &err);
 }
 
 static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const char *old_commit,
@@ -74,7 +95,9 @@ static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const c
 			"their files");
 	if (strcmp(s->main_commit, old_commit) != 0)
 		return kg_fail(err, KG_E_CONFLICT,
-			"main is at %.12s by now; git pull, then push again", s->main_commit);
+			"another push came first: main is at %.12s by now; git pull, then push "
+			"again",
+			*s->main_commit ? s->main_commit : "nothing");
 	if (!*old_commit || opts->force)
 		return 0;
 	int rc = kg_store_is_ancestor(&forward, m->store, old_commit, new_commit, quarantine, err);
@@ -94,7 +117,7 @@ static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_mast
 	struct kg_admission_file *files =
 		kg_arena_alloc(a, (d->nwritten + d->nremoved + 1) * sizeof(*files));
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
-	size_t count = 0;
+	size_t count = 0, total = 0;
 
 	for (size_t i = 0; i < d->nremoved; i++)
 		files[count++].path = d->removed[i].path;
@@ -104,6 +127,12 @@ static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_mast
 			&text, m->store, d->written[i].blob, quarantine, m->limits.file_bytes, err);
 		if (rc < 0)
 			return kg_wrap(err, "%s", d->written[i].path);
+		total += text.len;
+		if (total > m->limits.text_bytes)
+			return kg_fail(err, KG_E_TOO_LARGE,
+				"the changed manifests have more than %zu bytes; push them in "
+				"parts",
+				m->limits.text_bytes);
 		files[count++] = (struct kg_admission_file){
 			.path = d->written[i].path,
 			.text = kg_arena_strndup(a, kg_buf_str(&text), text.len),
@@ -163,7 +192,8 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	rc = read_files(&files, &nfiles, m, a, &delta, quarantine, err);
 	if (rc < 0)
 		return rc;
-	struct other other = {.m = m, .commit = out->new_commit, .quarantine = quarantine};
+	struct other other KG_CLEANUP(other_release) = {
+		.m = m, .commit = out->new_commit, .quarantine = quarantine};
 	kg_faults_init(&faults, a);
 	kg_admit(&out->admission, s, files, nfiles, delta.all, read_other, &other, a, &faults);
 	say_faults(say, &faults);

@@ -61,20 +61,22 @@ static void write_pkt(const char *text)
 	printf("%04zx%s\n", strlen(text) + 5, text);
 }
 
-static bool no_newline(const char *s)
+/* A line break ends a line of ours: what holds one is no value that kgitd knows. */
+static void pass(FILE *master, const char *key, const char *value)
 {
-	return !strchr(s, '\n');
+	if (!value)
+		return;
+	fprintf(master, "%s ", key);
+	for (; *value; value++)
+		putc(*value == '\n' ? '?' : *value, master);
+	putc('\n', master);
 }
 
 static void pass_environment(FILE *master, const char *hook)
 {
-	const char *user = getenv("KGIT_USER"), *quarantine = getenv("GIT_QUARANTINE_PATH");
-
-	fprintf(master, "hook %s\n", hook);
-	if (user && no_newline(user))
-		fprintf(master, "user %s\n", user);
-	if (quarantine && no_newline(quarantine))
-		fprintf(master, "quarantine %s\n", quarantine);
+	pass(master, "hook", hook);
+	pass(master, "user", getenv("KGIT_USER"));
+	pass(master, "quarantine", getenv("GIT_QUARANTINE_PATH"));
 }
 
 static void pass_push_options(FILE *master)
@@ -82,12 +84,10 @@ static void pass_push_options(FILE *master)
 	const char *count = getenv("GIT_PUSH_OPTION_COUNT");
 	long n = count ? strtol(count, NULL, 10) : 0;
 
-	for (long i = 0; i < n && i < 64; i++) {
+	for (long i = 0; i < n; i++) {
 		char name[40];
 		snprintf(name, sizeof(name), "GIT_PUSH_OPTION_%ld", i);
-		const char *value = getenv(name);
-		if (value && no_newline(value))
-			fprintf(master, "option %s\n", value);
+		pass(master, "option", getenv(name));
 	}
 }
 
@@ -112,12 +112,12 @@ static int pass_proc_receive(FILE *master)
 	printf("0000");
 	fflush(stdout);
 	while ((n = read_pkt(buf)) > 0)
-		fprintf(master, "command %s\n", buf);
+		pass(master, "command", buf);
 	if (n < 0)
 		return -1;
 	if (options)
 		while ((n = read_pkt(buf)) > 0)
-			fprintf(master, "option %s\n", buf);
+			pass(master, "option", buf);
 	return n < 0 ? -1 : 0;
 }
 

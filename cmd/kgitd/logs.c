@@ -3,7 +3,8 @@
  * node answers with a POST whose body is the log. The two ends meet here, in a session found by
  * its id; a small buffer between them gives back-pressure both ways.
  *
- * Locking: one lock for all sessions; neither end's stream functions are called with it held.
+ * Locking: one lock for all sessions, taken before the requests' own and the nodes'. An end that is
+ * set in a session is alive: its `done` takes the lock to clear it.
  */
 #include "base/log.h"
 #include "base/map.h"
@@ -17,54 +18,128 @@
 
 #define BUFFER       (64 << 10)
 #define MAX_SESSIONS 1000
+#define WAIT_MS      15000 /* for the node to come with the log */
+#define LOOK_MS      1000
 
 struct session {
+	struct kgd_logs *logs;
 	char id[33];
 	char node[254];
-	struct kg_http_req *reader; /* NULL once it went away */
+	struct kg_buf line;         /* what is asked of the node */
+	struct kg_http_req *reader; /* NULL before it waits, and once it went away */
 	struct kg_http_req *node_end;
+	int64_t deadline; /* monotonic, of the node's coming */
 	struct kg_buf buf;
-	bool started; /* the reader is being streamed to */
-	bool ended;   /* the node sent all */
-	bool stalled; /* the node's upload waits for room */
-	int refs;     /* of the two ends */
+	bool asked;    /* the node was */
+	bool claimed;  /* the node has come */
+	bool answered; /* the reader: it is being streamed to, or was told why not */
+	bool ended;    /* the node's end is done */
+	bool complete; /* after it sent all */
+	bool stalled;  /* the node's upload waits for room */
+	int refs;      /* of the two ends */
 };
 
 struct kgd_logs {
 	struct kgd_nodes *nodes;
+	struct kg_loop *loop;
+	struct kg_timer *timer; /* the loop's */
+	bool armed;             /* the loop's */
 	pthread_mutex_t lock;
-	struct kg_map sessions; /* id -> session, until the node came */
-	size_t open;
+	struct kg_map sessions; /* id -> session */
+	bool stopping;
 };
 
-struct kgd_logs *kgd_logs_new(struct kgd_nodes *nodes)
+/* With the lock held. */
+static void drop(struct session *s)
+{
+	if (--s->refs > 0)
+		return;
+	kg_map_remove(&s->logs->sessions, s->id);
+	kg_buf_release(&s->line);
+	kg_buf_release(&s->buf);
+	free(s);
+}
+
+/* With the lock held: the reader, which waits, is told why it waits no longer. */
+static void fail_reader(struct session *s, enum kg_code code, const char *why)
+{
+	struct kg_error err;
+
+	s->answered = true;
+	kg_fail(&err, code, "%s", why);
+	kgd_reply_error(s->reader, &err);
+}
+
+/* ---- readers whose node does not come ---- */
+
+static bool is_waiting(const struct session *s)
+{
+	return s->reader && !s->answered;
+}
+
+static void check_waiting(void *ctx)
+{
+	struct kgd_logs *l = ctx;
+	int64_t now = kg_monotonic_ms();
+	struct kg_map_entry *e;
+	bool more = false;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; (e = kg_map_next(&l->sessions, &i));) {
+		struct session *s = e->value;
+
+		if (is_waiting(s) && s->deadline <= now)
+			fail_reader(s, KG_E_TIMEOUT, "the node did not send the log in time");
+		more |= is_waiting(s);
+	}
+	pthread_mutex_unlock(&l->lock);
+	l->armed = more;
+	if (more)
+		kg_timer_set(l->timer, LOOK_MS);
+}
+
+static void arm(void *ctx)
+{
+	struct kgd_logs *l = ctx;
+
+	if (!l->armed)
+		kg_timer_set(l->timer, LOOK_MS);
+	l->armed = true;
+}
+
+struct kgd_logs *kgd_logs_new(struct kg_loop *loop, struct kgd_nodes *nodes)
 {
 	struct kgd_logs *l = kg_alloc(sizeof(*l));
 
 	l->nodes = nodes;
+	l->loop = loop;
+	l->timer = kg_timer_new(loop, check_waiting, l);
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
+}
+
+void kgd_logs_stop(struct kgd_logs *l)
+{
+	struct kg_map_entry *e;
+
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->stopping = true;
+	for (size_t i = 0; (e = kg_map_next(&l->sessions, &i));)
+		if (is_waiting(e->value))
+			fail_reader(e->value, KG_E_UNAVAILABLE, "kgitd is stopping; try again");
+	pthread_mutex_unlock(&l->lock);
 }
 
 void kgd_logs_free(struct kgd_logs *l)
 {
 	if (!l)
 		return;
+	kg_timer_free(l->timer);
 	kg_map_release(&l->sessions);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
-}
-
-/* With the lock held. */
-static void drop(struct kgd_logs *l, struct session *s)
-{
-	if (--s->refs > 0)
-		return;
-	if (kg_map_get(&l->sessions, s->id) == s)
-		kg_map_remove(&l->sessions, s->id);
-	l->open--;
-	kg_buf_release(&s->buf);
-	free(s);
 }
 
 /* ---- the reader's end ---- */
@@ -72,24 +147,22 @@ static void drop(struct kgd_logs *l, struct session *s)
 static ssize_t reader_read(struct kg_http_req *req, char *buf, size_t max, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
-	struct kg_http_req *resume = NULL;
+	struct kgd_logs *l = s->logs;
 	ssize_t got = 0;
 
+	(void)req;
 	pthread_mutex_lock(&l->lock);
 	if (s->buf.len) {
 		got = (ssize_t)(s->buf.len < max ? s->buf.len : max);
 		memcpy(buf, s->buf.data, (size_t)got);
 		kg_buf_remove(&s->buf, 0, (size_t)got);
-		if (s->stalled && s->node_end) {
-			s->stalled = false;
-			resume = s->node_end;
-		}
+		if (s->stalled && s->node_end)
+			kg_http_upload_resume(s->node_end);
+		s->stalled = false;
 	} else if (s->ended) {
-		got = -1;
+		/* A log that was cut off must not look whole. */
+		got = s->complete ? -1 : -2;
 	}
-	if (resume)
-		kg_http_upload_resume(resume);
 	pthread_mutex_unlock(&l->lock);
 	return got;
 }
@@ -145,59 +218,73 @@ static int check_container(const struct kg_object *pod, const char *name, struct
 
 static void refuse(struct kg_http_req *req, void *ctx)
 {
-	struct kg_error *err = ctx;
+	kgd_reply_error(req, ctx);
+}
 
-	kgd_reply_error(req, err);
-	free(err);
-	kgd_exchange(req)->state = NULL;
+static void refuse_done(struct kg_http_req *req, void *ctx)
+{
+	(void)req;
+	free(ctx);
 }
 
 static void handle_reader(struct kg_http_req *req, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
-	struct kg_buf *line = kgd_exchange(req)->state;
+	struct kgd_logs *l = s->logs;
+	struct kg_buf why KG_AUTOBUF = KG_BUF_INIT;
 
 	kg_http_defer(req);
 	pthread_mutex_lock(&l->lock);
 	s->reader = req;
-	pthread_mutex_unlock(&l->lock);
-	bool sent = kgd_nodes_send(l->nodes, s->node, kg_buf_str(line));
-	kg_buf_release(line);
-	free(line);
-	kgd_exchange(req)->state = NULL;
-	if (!sent) {
-		struct kg_error err;
-
-		kg_fail(&err, KG_E_UNAVAILABLE,
-			"node %s is not connected; its logs cannot be read now", s->node);
-		kgd_reply_error(req, &err);
+	s->deadline = kg_monotonic_ms() + WAIT_MS;
+	s->asked = kgd_nodes_send(l->nodes, s->node, kg_buf_str(&s->line));
+	if (!s->asked) {
+		kg_buf_addf(&why, "node %s is not connected; its logs cannot be read now", s->node);
+		fail_reader(s, KG_E_UNAVAILABLE, kg_buf_str(&why));
+	} else if (l->stopping) {
+		fail_reader(s, KG_E_UNAVAILABLE, "kgitd is stopping; try again");
 	}
+	pthread_mutex_unlock(&l->lock);
+	kg_loop_post(l->loop, arm, l);
 }
 
+/* The node need not go on: it may sleep over a log that is followed, and its connection is cut. */
 static void reader_done(struct kg_http_req *req, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
-	struct kg_buf *line = kgd_exchange(req)->state;
+	struct kgd_logs *l = s->logs;
+	char line[80];
 
-	if (line) {
-		kg_buf_release(line);
-		free(line);
-	}
+	(void)req;
 	pthread_mutex_lock(&l->lock);
 	s->reader = NULL;
-	/* An upload that waited for room goes on and is told that nobody reads. */
-	if (s->stalled && s->node_end)
-		kg_http_upload_resume(s->node_end);
-	drop(l, s);
+	if (s->asked && !s->ended) {
+		snprintf(line, sizeof(line), "{\"logCancel\":{\"id\":\"%s\"}}\n", s->id);
+		kgd_nodes_send(l->nodes, s->node, line);
+	}
+	if (s->node_end && !s->complete)
+		kg_http_abort(s->node_end);
+	drop(s);
 	pthread_mutex_unlock(&l->lock);
+}
+
+/* With the lock held. */
+static struct session *make_session(struct kgd_logs *l, const char *node)
+{
+	struct session *s = kg_alloc(sizeof(*s));
+
+	s->logs = l;
+	kg_random_hex(s->id, 16);
+	snprintf(s->node, sizeof(s->node), "%s", node);
+	s->refs = 1;
+	kg_map_put(&l->sessions, s->id, s);
+	return s;
 }
 
 void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *user,
 	const struct kg_object *pod, struct kg_http_route *route)
 {
-	struct kgd_master *m = ctx;
+	struct kgd_logs *l = ((struct kgd_master *)ctx)->logs;
 	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
 	struct kg_error err;
 	int rc = check_container(pod, kg_http_query(req, "container"), &err);
@@ -206,25 +293,18 @@ void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *us
 	if (rc == 0 && !*node)
 		rc = kg_fail(
 			&err, KG_E_BAD_REQUEST, "pod %s does not have a host assigned", pod->name);
-	pthread_mutex_lock(&m->logs->lock);
-	if (rc == 0 && m->logs->open >= MAX_SESSIONS)
+	pthread_mutex_lock(&l->lock);
+	if (rc == 0 && l->sessions.count >= MAX_SESSIONS)
 		rc = kg_fail(&err, KG_E_TOO_MANY, "%d logs are being read already", MAX_SESSIONS);
-	if (rc < 0) {
-		pthread_mutex_unlock(&m->logs->lock);
+	struct session *s = rc == 0 ? make_session(l, node) : NULL;
+	pthread_mutex_unlock(&l->lock);
+	if (!s) {
 		route->ctx = kg_memdup(&err, sizeof(err));
 		route->handle = refuse;
+		route->done = refuse_done;
 		return;
 	}
-	struct session *s = kg_alloc(sizeof(*s));
-	kg_random_hex(s->id, 16);
-	snprintf(s->node, sizeof(s->node), "%s", node);
-	s->refs = 1;
-	kg_map_put(&m->logs->sessions, s->id, s);
-	m->logs->open++;
-	pthread_mutex_unlock(&m->logs->lock);
-	struct kg_buf *line = kg_alloc(sizeof(*line));
-	request_line(line, req, s, pod);
-	kgd_exchange(req)->state = line;
+	request_line(&s->line, req, s, pod);
 	route->handle = handle_reader;
 	route->done = reader_done;
 	route->ctx = s;
@@ -232,41 +312,44 @@ void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *us
 
 /* ---- the node's end ---- */
 
+static enum kg_code code_of(int http)
+{
+	switch (http) {
+	case 400:
+	case 422:
+		return KG_E_BAD_REQUEST;
+	case 404:
+		return KG_E_NOT_FOUND;
+	case 503:
+		return KG_E_UNAVAILABLE;
+	default:
+		return KG_E_IO;
+	}
+}
+
 static void upload_open(struct kg_http_req *req, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
-	struct kg_http_req *start = NULL, *failed = NULL;
-	int code = kg_http_query(req, "code") ? atoi(kg_http_query(req, "code")) : 200;
+	const char *code = kg_http_query(req, "code"), *why = kg_http_query(req, "error");
 
-	pthread_mutex_lock(&l->lock);
+	pthread_mutex_lock(&s->logs->lock);
 	s->node_end = req;
-	if (s->reader && !s->started) {
-		s->started = true;
-		if (code == 200)
-			start = s->reader;
-		else
-			failed = s->reader;
+	if (is_waiting(s) && (!code || strcmp(code, "200") == 0)) {
+		s->answered = true;
+		kg_http_stream(s->reader, 200, "text/plain", reader_read, s);
+	} else if (is_waiting(s)) {
+		fail_reader(s, code_of(atoi(code)), why && *why ? why : "no such log");
 	}
-	if (start)
-		kg_http_stream(start, 200, "text/plain", reader_read, s);
-	if (failed) {
-		struct kg_error err;
-
-		kg_fail(&err, code == 404 ? KG_E_NOT_FOUND : KG_E_BAD_REQUEST, "%s",
-			kg_http_query(req, "error") ? kg_http_query(req, "error") : "no such log");
-		kgd_reply_error(failed, &err);
-	}
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_unlock(&s->logs->lock);
 }
 
 static bool upload_body(struct kg_http_req *req, const void *p, size_t n, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
 	bool taken = true;
 
-	pthread_mutex_lock(&l->lock);
+	(void)req;
+	pthread_mutex_lock(&s->logs->lock);
 	if (s->reader && s->buf.len && s->buf.len + n > BUFFER) {
 		s->stalled = true;
 		taken = false;
@@ -274,27 +357,32 @@ static bool upload_body(struct kg_http_req *req, const void *p, size_t n, void *
 		kg_buf_add(&s->buf, p, n);
 		kg_http_stream_wake(s->reader);
 	}
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_unlock(&s->logs->lock);
 	return taken;
 }
 
 static void upload_end(struct kg_http_req *req, void *ctx)
 {
-	(void)ctx;
+	struct session *s = ctx;
+
+	pthread_mutex_lock(&s->logs->lock);
+	s->complete = true;
+	pthread_mutex_unlock(&s->logs->lock);
 	kg_http_reply_text(req, 200, "{}\n");
 }
 
 static void upload_done(struct kg_http_req *req, void *ctx)
 {
 	struct session *s = ctx;
-	struct kgd_logs *l = kgd_exchange(req)->master->logs;
+	struct kgd_logs *l = s->logs;
 
+	(void)req;
 	pthread_mutex_lock(&l->lock);
 	s->ended = true;
 	s->node_end = NULL;
-	if (s->reader && s->started)
+	if (s->reader && s->answered)
 		kg_http_stream_wake(s->reader);
-	drop(l, s);
+	drop(s);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -314,9 +402,9 @@ void kgd_logs_upload_route(struct kg_http_req *req, struct kg_http_route *route)
 
 	pthread_mutex_lock(&l->lock);
 	struct session *s = kg_map_get(&l->sessions, x->id);
-	if (s && strcmp(s->node, x->node) == 0 && !s->node_end && s->reader) {
+	if (s && strcmp(s->node, x->node) == 0 && !s->claimed && is_waiting(s)) {
 		s->refs++;
-		kg_map_remove(&l->sessions, s->id);
+		s->claimed = true;
 	} else {
 		s = NULL;
 	}
@@ -327,6 +415,7 @@ void kgd_logs_upload_route(struct kg_http_req *req, struct kg_http_route *route)
 	}
 	route->open = upload_open;
 	route->body = upload_body;
+	route->upload_idle_s = -1; /* a log that is followed may be silent for days */
 	route->handle = upload_end;
 	route->done = upload_done;
 	route->ctx = s;

@@ -1,17 +1,27 @@
 /* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
 #include "base/log.h"
+#include "kgitd/git_child.h"
 #include "kgitd/master.h"
-#include "pki/pki.h"
 #include "sys/file.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define END_WAIT_MS 5000 /* for pushes and fetches that are under way */
+#define END_LOOK_MS 20
+#define RENEW_MS    (24LL * 3600 * 1000)
+
+struct renewal {
+	struct kgd_master *m;
+	struct kg_timer *timer;
+	const char *named;
+};
 
 struct flags {
 	const char *state, *listen, *advertise, *pod_cidr, *service_cidr;
@@ -37,6 +47,7 @@ static const char usage[] =
 	"  --max-push-bytes N           of one push; default 1073741824\n"
 	"  --max-manifest-bytes N       of one file; default 4194304\n"
 	"  --max-manifests N            files in main; default 200000\n"
+	"  --max-text-bytes N           of all manifests that a push changes; default 536870912\n"
 	"  --max-git-processes N        pushes and fetches at once; default 64\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
@@ -79,6 +90,7 @@ enum {
 	F_PUSH_BYTES,
 	F_FILE_BYTES,
 	F_FILES,
+	F_TEXT_BYTES,
 	F_GIT,
 	F_VERBOSE,
 	F_VERSION,
@@ -96,6 +108,7 @@ static const struct option options[] = {
 	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
 	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
 	{"max-manifests", required_argument, NULL, F_FILES},
+	{"max-text-bytes", required_argument, NULL, F_TEXT_BYTES},
 	{"max-git-processes", required_argument, NULL, F_GIT},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
@@ -132,6 +145,8 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		return count_flag(&f->limits.file_bytes, name, optarg) ? 3 : 0;
 	case F_FILES:
 		return count_flag(&f->limits.push_files, name, optarg) ? 3 : 0;
+	case F_TEXT_BYTES:
+		return count_flag(&f->limits.text_bytes, name, optarg) ? 3 : 0;
 	case F_GIT:
 		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
 	case F_VERBOSE:
@@ -162,6 +177,7 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 		.limits = {.push_bytes = 1 << 30,
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
+			.text_bytes = 512 << 20,
 			.git_processes = 64},
 	};
 	while ((c = getopt_long(argc, argv, "h", options, &index)) != -1) {
@@ -252,6 +268,8 @@ static int start_writer(struct kgd_master *m, const struct flags *f, struct kg_e
 				.node_port_max = 32767,
 				.eviction_timeout_ms = f->eviction_ms,
 			},
+		.hold_main = kgd_main_hold,
+		.ctx = m,
 	};
 
 	return kgd_writer_start(&m->writer, &opts, err);
@@ -277,7 +295,7 @@ static void make_nodes(struct kgd_master *m, const struct flags *f)
 	};
 
 	m->nodes = kgd_nodes_new(&opts);
-	m->logs = kgd_logs_new(m->nodes);
+	m->logs = kgd_logs_new(m->loop, m->nodes);
 }
 
 static void make_api(struct kgd_master *m)
@@ -353,7 +371,9 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	make_nodes(m, f);
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
-	rc = kgd_pushes_new(&m->pushes, m, err);
+	m->events = kgd_events_new(m->loop, m->hub, m->api);
+	m->pushes = kgd_pushes_new(m);
+	rc = kgd_hooks_new(&m->hooks, m, err);
 	if (rc == 0)
 		rc = kgd_strays_new(strays, m, err);
 	if (rc == 0)
@@ -363,12 +383,25 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	return rc;
 }
 
+/* What was posted while the loop was ending is still run: it owns memory. */
+static void run_posts(struct kg_loop *loop)
+{
+	kg_loop_stop(loop, 0);
+	kg_loop_run(loop);
+}
+
+/* First those who ask, then what answers them. */
 static void stop(struct kgd_master *m, struct kgd_strays *strays)
 {
-	kgd_strays_free(strays);
-	kgd_pushes_free(m->pushes);
-	kgd_writer_stop(m->writer);
+	kgd_logs_stop(m->logs);
 	kg_http_server_free(m->http);
+	kgd_hooks_free(m->hooks);
+	kgd_writer_stop(m->writer);
+	if (m->loop)
+		run_posts(m->loop);
+	kgd_strays_free(strays);
+	kgd_events_free(m->events);
+	kgd_pushes_free(m->pushes);
 	kg_api_free(m->api);
 	kgd_logs_free(m->logs);
 	kgd_nodes_free(m->nodes);
@@ -384,10 +417,73 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	free(m->address);
 }
 
+/* ---- the end ---- */
+
+struct ending {
+	struct kgd_master *m;
+	struct kg_timer *timer;
+	int64_t deadline;
+};
+
+/* Pushes and fetches that are under way need the loop: it ends after them, or when time is up. */
+static void end(void *ctx)
+{
+	struct ending *e = ctx;
+
+	if (kgd_git_active() == 0 || kg_monotonic_ms() >= e->deadline)
+		kg_loop_stop(e->m->loop, 0);
+	else
+		kg_timer_set(e->timer, END_LOOK_MS);
+}
+
 static void on_signal(void *ctx, int signo)
 {
-	kg_info("signal %d: stopping; what runs on the nodes goes on", signo);
-	kg_loop_stop(ctx, 0);
+	struct ending *e = ctx;
+
+	if (!atomic_exchange(&e->m->stopping, true)) {
+		kg_info("signal %d: stopping; what runs on the nodes goes on", signo);
+		e->deadline = kg_monotonic_ms() + END_WAIT_MS;
+	} else {
+		e->deadline = 0; /* asked twice: at once */
+	}
+	end(e);
+}
+
+/* Certificates are renewed while kgitd runs, too. */
+static void renew(void *ctx)
+{
+	struct renewal *r = ctx;
+	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
+	struct kg_error err;
+	int rc = kgd_setup_pki(r->m, r->named, &cert, &key, &err);
+
+	if (rc == 0)
+		rc = kg_http_server_set_cert(r->m->http, cert, key, &err);
+	if (rc == 0)
+		rc = kgd_setup_kubeconfig(r->m, &err);
+	if (rc < 0)
+		kg_error_log("renew certificates: %s", err.msg);
+	kg_timer_set(r->timer, RENEW_MS);
+}
+
+static int run(struct kgd_master *m, const struct flags *f)
+{
+	struct ending e = {.m = m};
+	struct renewal r = {.m = m, .named = f->advertise ? f->advertise : f->listen};
+
+	e.timer = kg_timer_new(m->loop, end, &e);
+	r.timer = kg_timer_new(m->loop, renew, &r);
+	kg_timer_set(r.timer, RENEW_MS);
+	kg_loop_signal(m->loop, SIGTERM, on_signal, &e);
+	kg_loop_signal(m->loop, SIGINT, on_signal, &e);
+	malloc_trim(0);
+	printf("kgitd ready at https://%s, revision %llu; export KUBECONFIG=%s/admin.kubeconfig\n",
+		m->address, (unsigned long long)kg_hub_revision(m->hub), m->dir);
+	fflush(stdout);
+	int rc = kg_loop_run(m->loop);
+	kg_timer_free(e.timer);
+	kg_timer_free(r.timer);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -413,13 +509,7 @@ int main(int argc, char **argv)
 		stop(&m, strays);
 		return 1;
 	}
-	kg_loop_signal(m.loop, SIGTERM, on_signal, m.loop);
-	kg_loop_signal(m.loop, SIGINT, on_signal, m.loop);
-	malloc_trim(0);
-	printf("kgitd ready at https://%s, revision %llu; export KUBECONFIG=%s/admin.kubeconfig\n",
-		m.address, (unsigned long long)kg_hub_revision(m.hub), m.dir);
-	fflush(stdout);
-	rc = kg_loop_run(m.loop);
+	rc = run(&m, &f);
 	stop(&m, strays);
 	return rc;
 }

@@ -11,6 +11,8 @@
 #include "sys/loop.h"
 #include "watch/hub.h"
 
+struct kgd_events;
+struct kgd_hooks;
 struct kgd_logs;
 struct kgd_pushes;
 
@@ -18,8 +20,8 @@ struct kgd_limits {
 	size_t push_bytes;    /* of one push's pack; default 1 GiB */
 	size_t push_files;    /* manifests in a tree; default 200,000 */
 	size_t file_bytes;    /* of one manifest; default 4 MiB */
+	size_t text_bytes;    /* of all manifests that one push changes; default 512 MiB */
 	size_t git_processes; /* git children at once; default 64 */
-	int hook_timeout_ms;  /* a push's admission and commit; default 300,000 */
 };
 
 struct kgd_master {
@@ -29,6 +31,7 @@ struct kgd_master {
 	char ca_pin[80];
 	char *address; /* "127.0.0.1:6443": as listened on */
 	struct kgd_limits limits;
+	_Atomic bool stopping; /* no new git is started */
 	struct kg_loop *loop;
 	struct kg_store *store;
 	struct kg_hub *hub;
@@ -36,9 +39,11 @@ struct kgd_master {
 	struct kgd_nodes *nodes;
 	struct kgd_logs *logs;
 	struct kgd_pushes *pushes;
+	struct kgd_hooks *hooks;
 	struct kg_tokens *tokens;
 	struct kg_auth *auth;
 	struct kg_api *api;
+	struct kgd_events *events;
 	struct kg_http_server *http;
 };
 
@@ -69,17 +74,29 @@ bool kgd_git_route(struct kg_http_req *req, const char *rest, struct kg_http_rou
 bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 
 /* ---- logs of pods, fetched from their nodes (logs.c) ---- */
-struct kgd_logs *kgd_logs_new(struct kgd_nodes *nodes);
-void kgd_logs_free(struct kgd_logs *logs);
+struct kgd_logs *kgd_logs_new(struct kg_loop *loop, struct kgd_nodes *nodes);
+void kgd_logs_stop(struct kgd_logs *logs); /* readers that wait for their node get an answer */
+void kgd_logs_free(struct kgd_logs *logs); /* after the HTTP server, before the loop */
 /* As kg_api_options.log_route; ctx is the kgd_master. */
 void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *user,
 	const struct kg_object *pod, struct kg_http_route *route);
 /* The node's end: POST .../streams/ID. */
 void kgd_logs_upload_route(struct kg_http_req *req, struct kg_http_route *route);
 
-/* ---- pushes: the hooks' socket and admission (hooks.c, admit.c) ---- */
-int kgd_pushes_new(struct kgd_pushes **out, struct kgd_master *m, struct kg_error *err);
+/* ---- pushes: what is judged and applied (pushes.c), for the hooks that come to a socket beside
+ * the repository (hooks.c) ---- */
+struct kgd_hook;
+struct kgd_pushes *kgd_pushes_new(struct kgd_master *m);
 void kgd_pushes_free(struct kgd_pushes *pushes);
+/* pre-receive and proc-receive. Any thread. */
+void kgd_pushes_judge(struct kgd_pushes *pushes, struct kgd_hook *h);
+void kgd_pushes_apply(struct kgd_pushes *pushes, struct kgd_hook *h);
+int kgd_hooks_new(struct kgd_hooks **out, struct kgd_master *m, struct kg_error *err);
+void kgd_hooks_free(struct kgd_hooks *hooks); /* waits for those that the writer owes an answer */
+
+/* ---- Kubernetes' Events of what was committed (events.c) ---- */
+struct kgd_events *kgd_events_new(struct kg_loop *loop, struct kg_hub *hub, struct kg_api *api);
+void kgd_events_free(struct kgd_events *events);
 
 /* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */
 int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
@@ -87,7 +104,10 @@ int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, cha
 int kgd_setup_repo(struct kgd_master *m, struct kg_error *err);
 int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err);
 
-/* Watches refs/heads/main for moves by other roads and sets it back (strays.c). */
+/* ---- main moved by other roads than a push is set back, the stray kept (strays.c) ---- */
+/* As kgd_writer_options.hold_main; ctx is the kgd_master. */
+int kgd_main_hold(void *ctx, const struct kg_snapshot *s, struct kg_error *err);
+/* Watches refs/heads/main. */
 struct kgd_strays;
 int kgd_strays_new(struct kgd_strays **out, struct kgd_master *m, struct kg_error *err);
 void kgd_strays_free(struct kgd_strays *s);

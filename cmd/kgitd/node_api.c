@@ -27,6 +27,15 @@ static int parse_body(
 	return rc < 0 ? kg_wrap(err, "%s", kg_http_path(req)) : 0;
 }
 
+static void take_node(struct kgd_request *r, const char *name, const struct kg_value *body)
+{
+	r->node = (struct kg_input_node){
+		.name = kg_arena_strdup(&r->arena, name),
+		.labels = kg_deep_copy(&r->arena, kg_get(body, "labels")),
+		.status = kg_deep_copy(&r->arena, kg_get(body, "status")),
+	};
+}
+
 /* ---- register ---- */
 
 static void registered(struct kgd_request *r, int rc, uint64_t revision, const struct kg_error *err)
@@ -44,18 +53,6 @@ static void registered(struct kgd_request *r, int rc, uint64_t revision, const s
 	kg_snapshot_unref(s);
 }
 
-static void submit_node(struct kgd_master *m, const char *name, const struct kg_value *body)
-{
-	struct kgd_request *r = kgd_request_new(KGD_NODE);
-
-	r->node = (struct kg_input_node){
-		.name = kg_arena_strdup(&r->arena, name),
-		.labels = kg_deep_copy(&r->arena, kg_get(body, "labels")),
-		.status = kg_deep_copy(&r->arena, kg_get(body, "status")),
-	};
-	kgd_writer_submit(m->writer, r);
-}
-
 static void handle_register(struct kg_http_req *req, void *ctx)
 {
 	struct kgd_exchange *x = kgd_exchange(req);
@@ -68,19 +65,12 @@ static void handle_register(struct kg_http_req *req, void *ctx)
 		kgd_reply_error(req, &err);
 		return;
 	}
-	kg_http_defer(req);
-	submit_node(x->master, x->node, &body);
-	struct kgd_request *r = kgd_request_new(KGD_LIVENESS);
-	r->liveness = (struct kg_input_liveness){
-		.name = kg_arena_strdup(&r->arena, x->node),
-		.ready = true,
-		.since = kg_realtime_ms(),
-		.reason = "KubeletReady",
-		.message = "kgit-node is posting ready status",
-	};
+	struct kgd_request *r = kgd_request_new(KGD_REPORT);
+	take_node(r, x->node, &body);
+	r->liveness = kgd_nodes_heard(x->master->nodes, r->node.name);
 	r->done = registered;
 	r->ctx = req;
-	kgd_nodes_seen(x->master->nodes, x->node);
+	kg_http_defer(req);
 	kgd_writer_submit(x->master->writer, r);
 }
 
@@ -137,7 +127,7 @@ static void handle_status(struct kg_http_req *req, void *ctx)
 {
 	struct kgd_exchange *x = kgd_exchange(req);
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kgd_request *r = kgd_request_new(KGD_POD_STATUSES);
+	struct kgd_request *r = kgd_request_new(KGD_REPORT);
 	struct kg_value body;
 	struct kg_error err;
 
@@ -148,11 +138,11 @@ static void handle_status(struct kg_http_req *req, void *ctx)
 		kgd_reply_error(req, &err);
 		return;
 	}
-	kg_http_defer(req);
 	if (!kg_is_null(kg_get(&body, "node")))
-		submit_node(x->master, x->node, kg_get(&body, "node"));
+		take_node(r, x->node, kg_get(&body, "node"));
 	r->done = status_done;
 	r->ctx = req;
+	kg_http_defer(req);
 	kgd_writer_submit(x->master->writer, r);
 }
 
@@ -193,7 +183,6 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 	};
 	struct kgd_exchange *x = kgd_exchange(req);
 
-	kgd_nodes_seen(x->master->nodes, x->node);
 	if (strncmp(rest, "streams/", 8) == 0 && strcmp(kg_http_method(req), "POST") == 0) {
 		snprintf(x->id, sizeof(x->id), "%s", rest + 8);
 		kgd_logs_upload_route(req, route);

@@ -13,6 +13,7 @@
 #define PING_MS          10000
 #define SHARED_MIN_GAP   20 /* ms between two versions of the part that all nodes share */
 #define DEFAULT_GRACE_MS 40000
+#define RETRY_MS         5000 /* the longest between two looks at who is silent */
 
 struct stream {
 	struct kg_http_req *req;
@@ -26,8 +27,9 @@ struct stream {
 struct node {
 	char *name;
 	kg_time first_seen, last_seen_wall;
-	int64_t last_seen; /* monotonic */
-	bool lost;         /* as last handed to the writer */
+	int64_t last_seen;  /* monotonic */
+	bool lost;          /* as last handed to the writer */
+	atomic_bool unsaid; /* which failed to commit it */
 	bool dirty;
 	struct kgd_view *view, *old[OLD_VIEWS];
 	struct stream *streams; /* newest first */
@@ -83,18 +85,40 @@ static void free_node(struct node *node)
 
 /* ---- liveness ---- */
 
-static void submit_liveness(struct kgd_nodes *n, const char *name, bool ready)
+static struct kg_input_liveness liveness_of(const char *name, bool ready)
 {
-	struct kgd_request *req = kgd_request_new(KGD_LIVENESS);
-
-	req->liveness = (struct kg_input_liveness){
-		.name = kg_arena_strdup(&req->arena, name),
+	return (struct kg_input_liveness){
+		.name = name,
 		.ready = ready,
 		.since = kg_realtime_ms(),
 		.reason = ready ? "KubeletReady" : "NodeStatusUnknown",
 		.message = ready ? "kgit-node is posting ready status"
 				 : "kgit-node stopped posting node status.",
 	};
+}
+
+/* On the writer's thread, or on the submitter's with the lock held. */
+static void liveness_written(
+	struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err)
+{
+	struct node *node = req->ctx;
+
+	(void)revision;
+	if (rc == 0)
+		return;
+	kg_warn("node %s: %s; said again soon", node->name, err->msg);
+	atomic_store(&node->unsaid, true);
+}
+
+/* With the lock held, so that what is said last is what is true. */
+static void submit_liveness(struct kgd_nodes *n, struct node *node)
+{
+	struct kgd_request *req = kgd_request_new(KGD_REPORT);
+
+	atomic_store(&node->unsaid, false);
+	req->liveness = liveness_of(kg_arena_strdup(&req->arena, node->name), !node->lost);
+	req->done = liveness_written;
+	req->ctx = node; /* nodes outlive the writer's thread */
 	kgd_writer_submit(n->writer, req);
 }
 
@@ -102,7 +126,7 @@ static void submit_liveness(struct kgd_nodes *n, const char *name, bool ready)
 static void check_liveness(void *ctx)
 {
 	struct kgd_nodes *n = ctx;
-	int64_t now = kg_monotonic_ms(), next = n->grace_ms;
+	int64_t now = kg_monotonic_ms(), next = n->grace_ms < RETRY_MS ? n->grace_ms : RETRY_MS;
 	struct kg_map_entry *e;
 
 	pthread_mutex_lock(&n->lock);
@@ -110,32 +134,48 @@ static void check_liveness(void *ctx)
 		struct node *node = e->value;
 		int64_t left = node->last_seen + n->grace_ms - now;
 
-		if (node->lost)
-			continue;
-		if (left <= 0) {
+		if (!node->lost && left <= 0) {
 			node->lost = true;
-			submit_liveness(n, node->name, false);
-		} else if (left < next) {
-			next = left;
+			submit_liveness(n, node);
+		} else if (atomic_load(&node->unsaid)) {
+			submit_liveness(n, node);
 		}
+		if (!node->lost && left < next)
+			next = left;
 	}
 	pthread_mutex_unlock(&n->lock);
 	kg_timer_set(n->liveness_timer, next + 1);
 }
 
-void kgd_nodes_seen(struct kgd_nodes *n, const char *name)
+/* With the lock held. */
+static struct node *hear(struct kgd_nodes *n, const char *name)
 {
-	pthread_mutex_lock(&n->lock);
 	struct node *node = make_node(n, name);
+
 	node->last_seen = kg_monotonic_ms();
 	node->last_seen_wall = kg_realtime_ms();
 	if (!node->first_seen)
 		node->first_seen = node->last_seen_wall;
+	return node;
+}
+
+void kgd_nodes_seen(struct kgd_nodes *n, const char *name)
+{
+	pthread_mutex_lock(&n->lock);
+	struct node *node = hear(n, name);
 	if (node->lost) {
 		node->lost = false;
-		submit_liveness(n, name, true);
+		submit_liveness(n, node);
 	}
 	pthread_mutex_unlock(&n->lock);
+}
+
+struct kg_input_liveness kgd_nodes_heard(struct kgd_nodes *n, const char *name)
+{
+	pthread_mutex_lock(&n->lock);
+	hear(n, name)->lost = false;
+	pthread_mutex_unlock(&n->lock);
+	return liveness_of(name, true);
 }
 
 bool kgd_nodes_lease(struct kgd_nodes *n, const char *name, kg_time *first, kg_time *last)
@@ -448,11 +488,6 @@ void kgd_nodes_watch_done(struct kgd_nodes *n, struct kg_http_req *req)
 		}
 	}
 	pthread_mutex_unlock(&n->lock);
-}
-
-struct kgd_writer *kgd_nodes_writer(struct kgd_nodes *n)
-{
-	return n->writer;
 }
 
 /* The nodes that earlier runs registered are given the grace anew. */

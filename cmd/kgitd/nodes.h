@@ -22,10 +22,11 @@ struct kgd_nodes_options {
 };
 struct kgd_nodes *kgd_nodes_new(const struct kgd_nodes_options *opts);
 void kgd_nodes_free(struct kgd_nodes *nodes); /* after the HTTP server */
-struct kgd_writer *kgd_nodes_writer(struct kgd_nodes *nodes);
 
 /* The node was heard from, now. */
 void kgd_nodes_seen(struct kgd_nodes *nodes, const char *name);
+/* What liveness says of a node that registers; texts are name's and static. */
+struct kg_input_liveness kgd_nodes_heard(struct kgd_nodes *nodes, const char *name);
 /* When it was first and last heard from (realtime); false: never. */
 bool kgd_nodes_lease(struct kgd_nodes *nodes, const char *name, kg_time *first, kg_time *last);
 int64_t kgd_nodes_grace_ms(const struct kgd_nodes *nodes);

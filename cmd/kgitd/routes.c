@@ -26,12 +26,14 @@ void kgd_reply_error(struct kg_http_req *req, const struct kg_error *err)
 }
 
 /* The git client asks for a password only when it is told so. */
-static void reply_unauthorized(struct kg_http_req *req, struct kg_error *err, bool git)
+static void reply_unauthorized(struct kg_http_req *req, const struct kg_error *err, bool git)
 {
 	if (git) {
+		struct kg_buf text = KG_BUF_INIT;
+
+		kg_buf_addf(&text, "kgit: %s; `kgit clone` sets a credential up\n", err->msg);
 		kg_http_set_header(req, "WWW-Authenticate", "Basic realm=\"kgit\"");
-		kg_http_reply_text(
-			req, 401, "kgit: a credential is needed; `kgit clone` sets one up\n");
+		kg_http_reply(req, 401, "text/plain; charset=utf-8", &text);
 		return;
 	}
 	kgd_reply_error(req, err);
@@ -77,6 +79,9 @@ static bool node_paths(struct kgd_exchange *x, struct kg_http_req *req, const ch
 		return false;
 	memcpy(x->node, rest, n);
 	x->node[n] = '\0';
+	/* An admin who looks at a node's paths is no sign of the node's life. */
+	if (strcmp(x->user.node, x->node) == 0)
+		kgd_nodes_seen(x->master->nodes, x->node);
 	return git ? kgd_view_git_route(req, slash + 1, route)
 		   : kgd_node_route(req, slash + 1, route);
 }
@@ -104,7 +109,8 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 		return true;
 	}
 	if (git && strcmp(x->user.name, "system:anonymous") == 0) {
-		reply_unauthorized(req, NULL, true);
+		kg_fail(&err, KG_E_UNAUTHORIZED, "a credential is needed");
+		reply_unauthorized(req, &err, true);
 		return true;
 	}
 	if (kg_api_route(x->master->api, req, &x->user, route))

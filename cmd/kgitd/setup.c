@@ -4,6 +4,7 @@
 #include "kgitd/master.h"
 #include "pki/pki.h"
 #include "sys/file.h"
+#include "sys/spawn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -230,6 +231,60 @@ static int link_hook(const char *repo, const char *name, const char *target, str
 	return 0;
 }
 
+/* ---- the repository's settings that are kgitd's ---- */
+
+struct setting {
+	const char *key, *value;
+};
+
+static int git_config(struct kgd_master *m, const char *const *args, struct kg_buf *out,
+	int *status, struct kg_error *err)
+{
+	char *file KG_AUTOFREE = kg_asprintf("%s/config", m->repo);
+	const char *argv[12] = {"git", "config", "--file", file};
+	const char *env[] = {"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", NULL};
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = out, .timeout_ms = 10000};
+
+	for (size_t i = 0; args[i]; i++)
+		argv[4 + i] = args[i];
+	run.spawn.argv = argv;
+	run.spawn.env = env;
+	return kg_run(&run, status, err);
+}
+
+static bool has_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	for (const char *p = text; (p = strstr(p, line)); p++)
+		if ((p == text || p[-1] == '\n') && (p[n] == '\n' || !p[n]))
+			return true;
+	return false;
+}
+
+/* A limit of kgitd's flags, and what of git's own behaviour the hooks rely on. */
+static int hold_settings(struct kgd_master *m, struct kg_error *err)
+{
+	char *limit KG_AUTOFREE = kg_asprintf("%zu", m->limits.push_bytes);
+	const struct setting settings[] = {
+		{"receive.maxinputsize", limit},
+		{"receive.procreceiverefs", "refs"},
+	};
+	const char *const list[] = {"--list", NULL};
+	struct kg_buf now KG_AUTOBUF = KG_BUF_INIT;
+	int rc = git_config(m, list, &now, NULL, err);
+
+	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(settings); i++) {
+		const struct setting *s = &settings[i];
+		const char *const set[] = {"--replace-all", s->key, s->value, NULL};
+		char *line KG_AUTOFREE = kg_asprintf("%s=%s", s->key, s->value);
+
+		if (!has_line(kg_buf_str(&now), line))
+			rc = git_config(m, set, NULL, NULL, err);
+	}
+	return rc;
+}
+
 int kgd_setup_repo(struct kgd_master *m, struct kg_error *err)
 {
 	char *self KG_AUTOFREE = kg_self_dir();
@@ -246,5 +301,5 @@ int kgd_setup_repo(struct kgd_master *m, struct kg_error *err)
 		rc = link_hook(m->repo, "proc-receive", hook, err);
 	if (rc == 0)
 		rc = kg_sync_dir(hooks, err);
-	return rc;
+	return rc == 0 ? hold_settings(m, err) : rc;
 }

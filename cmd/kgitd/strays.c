@@ -7,7 +7,7 @@
  */
 #include "base/log.h"
 #include "kgitd/master.h"
-#include "sys/spawn.h"
+#include "store/refs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,37 +16,33 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#define RETRY_MS 250
+#define LOUD_TRY 8
+
 struct kgd_strays {
 	struct kgd_master *m;
 	int fd;
 	struct kg_watch *watch;
+	struct kg_timer *timer; /* of the next try */
+	unsigned tries;         /* that failed in a row; the loop's */
 };
-
-static int update_ref(
-	struct kgd_master *m, const char *ref, const char *commit, struct kg_error *err)
-{
-	const char *set[] = {"git", "--git-dir", m->repo, "update-ref", ref, commit, NULL};
-	const char *drop[] = {"git", "--git-dir", m->repo, "update-ref", "-d", ref, NULL};
-	struct kg_run run = {.spawn = KG_SPAWN_INIT, .timeout_ms = 10000};
-
-	run.spawn.argv = *commit ? set : drop;
-	return kg_run(&run, NULL, err);
-}
 
 static void report(struct kgd_master *m, const char *stray, const char *admitted)
 {
-	char text[300];
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 
-	snprintf(text, sizeof(text),
-		"main was moved to %.12s without a push; it was set back to %.12s, and the stray "
-		"is kept "
-		"as refs/kgit/refused/%.12s: push it to have it judged",
-		stray, *admitted ? admitted : "nothing", stray);
-	kg_warn("%s", text);
+	if (*stray)
+		kg_buf_addf(&text,
+			"main was moved to %.12s without a push; it was set back to %.12s, and the "
+			"stray is kept as refs/kgit/refused/%s: push it to have it judged",
+			stray, *admitted ? admitted : "nothing", stray);
+	else
+		kg_buf_addf(&text, "main was removed; it was set back to %.12s", admitted);
+	kg_warn("%s", kg_buf_str(&text));
 	struct kg_api_event e = {
 		.type = "Warning",
 		.reason = "MainMoved",
-		.message = text,
+		.message = kg_buf_str(&text),
 		.component = "kgitd",
 		.api_version = "v1",
 		.kind = "Namespace",
@@ -54,35 +50,94 @@ static void report(struct kgd_master *m, const char *stray, const char *admitted
 		.ns = "default",
 		.time = kg_realtime_ms(),
 	};
-	kg_api_event_add(m->api, &e);
+	/* Before the first push there is nobody to tell yet. */
+	if (m->api)
+		kg_api_event_add(m->api, &e);
+}
+
+static int keep(struct kgd_master *m, const char *stray, struct kg_error *err)
+{
+	struct kg_ref_outcome outcome;
+	char ref[80], now[41];
+
+	snprintf(ref, sizeof(ref), "refs/kgit/refused/%s", stray);
+	int rc = kg_ref_read(now, m->repo, ref, err);
+	return rc < 0 || *now ? rc : kg_ref_update(m->repo, ref, "", stray, &outcome, err);
+}
+
+/* Main behind what was admitted is a push whose last step was cut off, and no stray. */
+static int is_behind(
+	bool *out, struct kgd_master *m, const char *now, const char *want, struct kg_error *err)
+{
+	*out = false;
+	return *now && *want ? kg_store_is_ancestor(out, m->store, now, want, NULL, err) : 0;
+}
+
+int kgd_main_hold(void *ctx, const struct kg_snapshot *s, struct kg_error *err)
+{
+	struct kgd_master *m = ctx;
+	const char *want = s->main_commit;
+	bool behind = false;
+	char now[41];
+	int rc = kg_store_get_main(m->store, now, err);
+
+	if (rc < 0 || strcmp(now, want) == 0)
+		return rc;
+	rc = is_behind(&behind, m, now, want, err);
+	if (rc == 0 && *now && !behind)
+		rc = keep(m, now, err);
+	if (rc == 0)
+		rc = kg_store_set_main(m->store, now, want, err);
+	if (rc < 0)
+		return kg_wrap(err, "set main back to %.12s, which was admitted",
+			*want ? want : "nothing");
+	if (!behind)
+		report(m, now, want);
+	return 0;
+}
+
+static void try_later(void *ctx)
+{
+	struct kgd_strays *s = ctx;
+
+	s->tries++;
+	kg_timer_set(s->timer, RETRY_MS);
+}
+
+static void held(void *ctx)
+{
+	struct kgd_strays *s = ctx;
+
+	s->tries = 0;
 }
 
 /* On the writer's thread: no push is under way. */
 static void judge(struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *e)
 {
-	struct kgd_master *m = req->ctx;
-	struct kg_snapshot *s = kg_hub_snapshot(m->hub);
+	struct kgd_strays *s = req->ctx;
+	struct kg_snapshot *snapshot = kg_hub_snapshot(s->m->hub);
 	struct kg_error err;
-	char now[41], ref[80];
 
+	(void)rc; /* of a commit that has nothing to do with it */
+	(void)e;
 	(void)revision;
-	if (rc < 0)
-		err = *e;
-	if (rc == 0 && (rc = kg_store_get_main(m->store, now, &err)) == 0 &&
-		strcmp(now, s->main_commit) != 0) {
-		snprintf(ref, sizeof(ref), "refs/kgit/refused/%.12s", now);
-		if (*now)
-			rc = update_ref(m, ref, now, &err);
-		if (rc == 0)
-			rc = *s->main_commit
-				     ? kg_store_set_main(m->store, now, s->main_commit, &err)
-				     : update_ref(m, "refs/heads/main", "", &err);
-		if (rc == 0)
-			report(m, *now ? now : "nothing", s->main_commit);
-	}
-	if (rc < 0)
-		kg_error_log("main cannot be held to what was admitted: %s", err.msg);
-	kg_snapshot_unref(s);
+	rc = kgd_main_hold(s->m, snapshot, &err);
+	/* Whoever moves it may not have let go of its lock yet. */
+	if (rc < 0 && (rc != -KG_E_CONFLICT || req->attempt == LOUD_TRY))
+		kg_error_log("%s", err.msg);
+	kg_loop_post(s->m->loop, rc < 0 ? try_later : held, s);
+	kg_snapshot_unref(snapshot);
+}
+
+static void look(void *ctx)
+{
+	struct kgd_strays *s = ctx;
+	struct kgd_request *req = kgd_request_new(KGD_CALL);
+
+	req->attempt = s->tries;
+	req->done = judge;
+	req->ctx = s;
+	kgd_writer_submit(s->m->writer, req);
 }
 
 static void moved(void *ctx, uint32_t events)
@@ -97,18 +152,16 @@ static void moved(void *ctx, uint32_t events)
 		for (char *p = buf; p < buf + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)p;
 
-			if (e->len && (strcmp(e->name, "main") == 0 ||
-					      strcmp(e->name, "packed-refs") == 0))
+			/* Where the queue overflowed anything may have moved. */
+			if ((e->mask & IN_Q_OVERFLOW) ||
+				(e->len && (strcmp(e->name, "main") == 0 ||
+						   strcmp(e->name, "packed-refs") == 0)))
 				main_touched = true;
 			p += sizeof(*e) + e->len;
 		}
 	}
-	if (!main_touched)
-		return;
-	struct kgd_request *req = kgd_request_new(KGD_MAIN_MOVED);
-	req->done = judge;
-	req->ctx = s->m;
-	kgd_writer_submit(s->m->writer, req);
+	if (main_touched)
+		look(s);
 }
 
 int kgd_strays_new(struct kgd_strays **out, struct kgd_master *m, struct kg_error *err)
@@ -128,6 +181,7 @@ int kgd_strays_new(struct kgd_strays **out, struct kgd_master *m, struct kg_erro
 	s = kg_alloc(sizeof(*s));
 	s->m = m;
 	s->fd = fd;
+	s->timer = kg_timer_new(m->loop, look, s);
 	s->watch = kg_loop_watch(m->loop, fd, EPOLLIN, moved, s);
 	*out = s;
 	return 0;
@@ -138,6 +192,7 @@ void kgd_strays_free(struct kgd_strays *s)
 	if (!s)
 		return;
 	kg_watch_free(s->watch);
+	kg_timer_free(s->timer);
 	close(s->fd);
 	free(s);
 }

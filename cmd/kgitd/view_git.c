@@ -2,6 +2,7 @@
  * A node's view over git's own protocol (version 0, smart HTTP): one ref, refs/heads/view, and
  * packs made from memory. Nothing else can be asked for, whatever ids are wanted.
  */
+#include "kgitd/gunzip.h"
 #include "kgitd/master.h"
 #include "store/pack.h"
 
@@ -9,6 +10,8 @@
 #include <string.h>
 
 #define CAPABILITIES "ofs-delta symref=HEAD:refs/heads/view agent=kgit/" KGIT_VERSION
+
+#define MAX_WANTS ((size_t)4 << 20)
 
 static void pkt(struct kg_buf *out, const char *text)
 {
@@ -110,6 +113,16 @@ static int parse_wants(struct wants *w, const struct kg_buf *body, struct kg_err
 	return *w->want ? 0 : kg_fail(err, KG_E_BAD_REQUEST, "nothing is wanted");
 }
 
+static int read_wants(struct wants *w, struct kg_http_req *req, struct kg_error *err)
+{
+	struct kg_buf plain KG_AUTOBUF = KG_BUF_INIT;
+
+	if (!kgd_is_gzip(kg_http_header(req, "Content-Encoding")))
+		return parse_wants(w, kg_http_body(req), err);
+	int rc = kgd_gunzip_all(&plain, kg_http_body(req), MAX_WANTS, err);
+	return rc < 0 ? rc : parse_wants(w, &plain, err);
+}
+
 static void add_object(
 	void *ctx, const char *type, const unsigned char oid[20], const void *p, size_t len)
 {
@@ -143,7 +156,7 @@ static void handle_pack(struct kg_http_req *req, void *ctx)
 	struct kg_error err;
 
 	(void)ctx;
-	if (parse_wants(&w, kg_http_body(req), &err) < 0) {
+	if (read_wants(&w, req, &err) < 0) {
 		kgd_reply_error(req, &err);
 		return;
 	}
@@ -172,7 +185,6 @@ static void handle_pack(struct kg_http_req *req, void *ctx)
 
 bool kgd_view_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route)
 {
-	kgd_nodes_seen(kgd_exchange(req)->master->nodes, kgd_exchange(req)->node);
 	if (strcmp(rest, "info/refs") == 0 && strcmp(kg_http_method(req), "GET") == 0)
 		route->handle = handle_refs;
 	else if (strcmp(rest, "git-upload-pack") == 0 && strcmp(kg_http_method(req), "POST") == 0)

@@ -20,6 +20,10 @@ struct kgd_writer {
 	struct kg_store *store;
 	struct kg_hub *hub;
 	struct kg_reconcile_options ropts;
+	int (*hold_main)(void *ctx, const struct kg_snapshot *s, struct kg_error *err);
+	void *hold_ctx;
+	bool main_behind;   /* a push's main could not follow yet */
+	bool commit_failed; /* the last one */
 	struct kg_reconcile_state *state;
 	struct kgd_clock clock;
 	kg_time wake_at; /* cluster time */
@@ -93,6 +97,8 @@ static void *last_by_name(struct kg_map *seen, const char *name, void *item)
 
 static void add_node(struct batch *b, struct kg_map *seen, const struct kgd_request *req)
 {
+	if (!req->node.name)
+		return;
 	struct kg_input_node *slot =
 		last_by_name(seen, req->node.name, &b->nodes[b->inputs.nnodes]);
 
@@ -103,6 +109,8 @@ static void add_node(struct batch *b, struct kg_map *seen, const struct kgd_requ
 
 static void add_liveness(struct batch *b, struct kg_map *seen, const struct kgd_request *req)
 {
+	if (!req->liveness.name)
+		return;
 	struct kg_input_liveness *slot =
 		last_by_name(seen, req->liveness.name, &b->liveness[b->inputs.nliveness]);
 
@@ -142,12 +150,9 @@ static void batch_inputs(struct batch *b, kg_time now)
 	b->pods = kg_alloc(npods * sizeof(*b->pods));
 	b->inputs = (struct kg_inputs){.now = now, .full = b->full};
 	for (struct kgd_request *r = b->requests; r; r = r->next) {
-		if (r->type == KGD_NODE)
-			add_node(b, &nodes, r);
-		else if (r->type == KGD_LIVENESS)
-			add_liveness(b, &liveness, r);
-		else if (r->type == KGD_POD_STATUSES)
-			add_pods(b, &pods, r);
+		add_node(b, &nodes, r);
+		add_liveness(b, &liveness, r);
+		add_pods(b, &pods, r);
 	}
 	b->inputs.nodes = b->nodes;
 	b->inputs.liveness = b->liveness;
@@ -168,18 +173,25 @@ static void batch_release(struct batch *b)
 
 /* ---- one commit ---- */
 
+/* Main as the snapshot has it: it is not where a crash or a lock kept it from following, or where
+ * somebody moved it by another road than a push. */
+static int hold_main(struct kgd_writer *w, const struct kg_snapshot *s, struct kg_error *err)
+{
+	int rc = w->hold_main ? w->hold_main(w->hold_ctx, s, err) : 0;
+
+	w->main_behind = rc < 0;
+	return rc;
+}
+
 static int check_main(struct kgd_writer *w, const struct kg_snapshot *s, const struct kgd_push *p,
 	struct kg_error *err)
 {
-	char now[41];
-	int rc = kg_store_get_main(w->store, now, err);
-
-	if (rc < 0)
-		return rc;
-	if (strcmp(s->main_commit, p->old_commit) != 0 || strcmp(now, p->old_commit) != 0)
-		return kg_fail(err, KG_E_CONFLICT, "fetch first: main has moved to %.12s meanwhile",
-			s->main_commit);
-	return 0;
+	if (strcmp(s->main_commit, p->old_commit) != 0)
+		return kg_fail(err, KG_E_CONFLICT,
+			"another push came first: main is at %.12s by now; git pull, then push "
+			"again",
+			*s->main_commit ? s->main_commit : "nothing");
+	return hold_main(w, s, err);
 }
 
 static void describe(struct kg_buf *message, const struct batch *b, const struct kg_changes *c)
@@ -202,6 +214,16 @@ static void describe(struct kg_buf *message, const struct batch *b, const struct
 	kg_plan_write(message, c, &opts);
 }
 
+/* "NAME <NAME@kgit>", without what git's format of a commit has a meaning for. */
+static void add_author(struct kg_buf *out, const char *user)
+{
+	struct kg_buf name KG_AUTOBUF = KG_BUF_INIT;
+
+	for (const char *p = user; *p; p++)
+		kg_buf_addc(&name, strchr("<>\"\\", *p) || (unsigned char)*p < ' ' ? '-' : *p);
+	kg_buf_addf(out, "%s <%s@kgit>", kg_buf_str(&name), kg_buf_str(&name));
+}
+
 static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
 	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
 {
@@ -212,24 +234,23 @@ static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapsho
 	describe(&message, b, changes);
 	c.message = kg_buf_str(&message);
 	if (b->push) {
-		kg_buf_addf(&author, "%s <%s@kgit>", b->push->push.user, b->push->push.user);
+		add_author(&author, b->push->push.user);
 		c.author = kg_buf_str(&author);
 		c.parent2 = b->push->push.new_commit;
 	}
-	int rc = kg_store_commit(w->store, &c, err);
-	if (rc < 0)
-		return rc;
-	if (b->push) {
-		const struct kgd_push *p = &b->push->push;
+	return kg_store_commit(w->store, &c, err);
+}
 
-		/* The state commit is the commit point; main follows. Where that fails, the next
-		 * start (or the watch on main) makes main agree. */
-		struct kg_error main_err;
-		if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &main_err) < 0)
-			kg_error_log("revision %llu is committed, but main could not follow: %s",
-				(unsigned long long)next->revision, main_err.msg);
-	}
-	return 0;
+/* The state commit is the commit point; main follows. Where it cannot, it is tried again. */
+static void move_main(struct kgd_writer *w, const struct kgd_push *p)
+{
+	struct kg_error err;
+
+	if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &err) == 0)
+		return;
+	kg_error_log("the push of %.12s is committed, but main could not follow yet: %s",
+		p->new_commit, err.msg);
+	w->main_behind = true;
 }
 
 static void plan_text(struct kgd_request *push, const struct kg_changes *changes)
@@ -248,9 +269,85 @@ static void renew_state(struct kgd_writer *w, const struct kg_snapshot *s)
 
 static void set_health(struct kgd_writer *w, const char *text)
 {
+	char now[sizeof(w->health)];
+
+	snprintf(now, sizeof(now), "%s", text);
 	pthread_mutex_lock(&w->lock);
-	snprintf(w->health, sizeof(w->health), "%s", text);
+	bool news = strcmp(now, w->health) != 0;
+	memcpy(w->health, now, sizeof(now));
 	pthread_mutex_unlock(&w->lock);
+	if (news && *now)
+		kg_error_log("%s", now);
+	else if (news)
+		kg_info("revisions can be committed again");
+}
+
+/* Reconcile's result for a batch, in *next and *changes; the state has moved along with it. */
+static int reconcile(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
+	kg_time now, struct kg_snapshot **next, struct kg_changes *changes, struct kg_error *err)
+{
+	struct kg_txn *txn = kg_txn_new(prev);
+
+	kg_txn_set_time(txn, now);
+	if (b->push)
+		kg_txn_set_main(txn, b->push->push.new_commit);
+	int rc = kg_reconcile(w->state, txn, &b->inputs, &w->wake_at, err);
+	if (rc < 0)
+		kg_txn_free(txn);
+	else
+		kg_txn_finish(txn, next, changes);
+	return rc;
+}
+
+/* Commits and publishes; main follows when watchers and nodes have been told. */
+static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
+	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
+{
+	int rc = commit(w, b, prev, next, changes, err);
+
+	w->commit_failed = rc < 0;
+	set_health(w, rc < 0 ? err->msg : "");
+	if (rc < 0)
+		return rc;
+	kg_hub_publish(w->hub, kg_commit_event_new(next->revision, next->time, changes, next));
+	if (b->push)
+		move_main(w, &b->push->push);
+	return 0;
+}
+
+/* What is undone is found again from the snapshot; not at once, since it may fail again. */
+static void undo(struct kgd_writer *w, const struct kg_snapshot *s, kg_time again)
+{
+	renew_state(w, s);
+	w->wake_at = again;
+}
+
+static int apply_inputs(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
+	kg_time now, uint64_t *revision, struct kg_error *err)
+{
+	struct kg_snapshot *next = NULL;
+	struct kg_changes changes = {0};
+	int rc = reconcile(w, b, prev, now, &next, &changes, err);
+
+	if (rc < 0) {
+		undo(w, prev, now + RETRY_MS);
+		return rc;
+	}
+	plan_text(b->push, &changes);
+	if (b->push && b->push->push.dry_run) {
+		undo(w, prev, now);
+	} else if (changes.len || b->push) {
+		rc = make_revision(w, b, prev, next, &changes, err);
+		if (rc < 0)
+			undo(w, prev, now + RETRY_MS);
+		else
+			*revision = next->revision;
+	} else if (!w->commit_failed) {
+		set_health(w, "");
+	}
+	kg_changes_release(&changes);
+	kg_snapshot_unref(next);
+	return rc;
 }
 
 /* Applies a batch: 0 and *revision, or an error after which nothing has changed. */
@@ -258,49 +355,16 @@ static int apply(struct kgd_writer *w, struct batch *b, uint64_t *revision, stru
 {
 	struct kg_snapshot *prev = kg_hub_snapshot(w->hub);
 	kg_time now = kgd_clock_read(&w->clock, kg_realtime_ms(), kg_monotonic_ms());
-	struct kg_snapshot *next = NULL;
-	struct kg_changes changes = {0};
-	bool dry = b->push && b->push->push.dry_run;
-	int rc;
+	int rc = 0;
 
 	*revision = prev->revision;
 	batch_inputs(b, now);
-	if (b->push && (rc = check_main(w, prev, &b->push->push, err)) < 0) {
-		kg_snapshot_unref(prev);
-		return rc;
-	}
-	struct kg_txn *txn = kg_txn_new(prev);
-	kg_txn_set_time(txn, now);
 	if (b->push)
-		kg_txn_set_main(txn, b->push->push.new_commit);
-	rc = kg_reconcile(w->state, txn, &b->inputs, &w->wake_at, err);
-	if (rc < 0) {
-		kg_txn_free(txn);
-		renew_state(w, prev);
+		rc = check_main(w, prev, &b->push->push, err);
+	if (rc == 0)
+		rc = apply_inputs(w, b, prev, now, revision, err);
+	if (w->main_behind && w->wake_at > now + RETRY_MS)
 		w->wake_at = now + RETRY_MS;
-		kg_snapshot_unref(prev);
-		return rc;
-	}
-	kg_txn_finish(txn, &next, &changes);
-	plan_text(b->push, &changes);
-	if (dry || (changes.len == 0 && !b->push)) {
-		if (dry)
-			renew_state(w, prev);
-		goto out;
-	}
-	rc = commit(w, b, prev, next, &changes, err);
-	if (rc < 0) {
-		set_health(w, err->msg);
-		renew_state(w, prev);
-		w->wake_at = now + RETRY_MS;
-		goto out;
-	}
-	set_health(w, "");
-	*revision = next->revision;
-	kg_hub_publish(w->hub, kg_commit_event_new(next->revision, next->time, &changes, next));
-out:
-	kg_changes_release(&changes);
-	kg_snapshot_unref(next);
 	kg_snapshot_unref(prev);
 	return rc;
 }
@@ -314,7 +378,7 @@ static void apply_batch(struct kgd_writer *w, struct batch *b)
 
 	if (rc == 0 || !b->requests || !b->requests->next) {
 		if (rc < 0 && !b->requests)
-			kg_error_log("reconcile on the clock: %s", err.msg);
+			set_health(w, err.msg);
 		answer_all(b, rc, revision, &err);
 		batch_release(b);
 		return;
@@ -336,19 +400,23 @@ static void apply_batch(struct kgd_writer *w, struct batch *b)
 
 /* ---- the thread ---- */
 
-/* Takes what is pending up to and with the first push: the next push is a commit of its own. */
+/* Takes what is pending up to and with the first push: the next push is a commit of its own. A dry
+ * run goes alone, since what it is applied with is thrown away. */
 static void take(struct kgd_writer *w, struct batch *b)
 {
 	struct kgd_request **end = &w->head;
 
 	while (*end) {
-		w->pending--;
-		if ((*end)->type == KGD_PUSH) {
-			b->push = *end;
-			end = &(*end)->next;
+		bool push = (*end)->type == KGD_PUSH;
+
+		if (push && (*end)->push.dry_run && end != &w->head)
 			break;
-		}
+		if (push)
+			b->push = *end;
 		end = &(*end)->next;
+		w->pending--;
+		if (push)
+			break;
 	}
 	b->requests = w->head;
 	w->head = *end;
@@ -388,6 +456,16 @@ static bool wait_for_work(struct kgd_writer *w)
 	return go;
 }
 
+static void retry_main(struct kgd_writer *w)
+{
+	struct kg_snapshot *s = kg_hub_snapshot(w->hub);
+	struct kg_error err;
+
+	if (hold_main(w, s, &err) == 0)
+		kg_info("main is at %.12s now", s->main_commit);
+	kg_snapshot_unref(s);
+}
+
 static void *run(void *arg)
 {
 	struct kgd_writer *w = arg;
@@ -398,6 +476,8 @@ static void *run(void *arg)
 		pthread_mutex_lock(&w->lock);
 		take(w, &b);
 		pthread_mutex_unlock(&w->lock);
+		if (w->main_behind)
+			retry_main(w);
 		apply_batch(w, &b);
 	}
 	return NULL;
@@ -415,6 +495,8 @@ int kgd_writer_start(
 	w->store = opts->store;
 	w->hub = opts->hub;
 	w->ropts = opts->reconcile;
+	w->hold_main = opts->hold_main;
+	w->hold_ctx = opts->ctx;
 	w->max_pending = opts->max_pending ? opts->max_pending : 100000;
 	w->wake_at = KG_TIME_NEVER;
 	w->tail = &w->head;
@@ -433,6 +515,8 @@ int kgd_writer_start(
 		rc = kg_fail(err, KG_E_IO, "start the writer's thread");
 	if (rc < 0) {
 		kg_reconcile_state_free(w->state);
+		pthread_cond_destroy(&w->cond);
+		pthread_mutex_destroy(&w->lock);
 		free(w);
 		return rc;
 	}
@@ -457,10 +541,11 @@ void kgd_writer_stop(struct kgd_writer *w)
 
 void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)
 {
-	bool refused;
+	bool refused, stop;
 
 	pthread_mutex_lock(&w->lock);
-	refused = w->stop || w->pending >= w->max_pending;
+	stop = w->stop;
+	refused = stop || w->pending >= w->max_pending;
 	if (!refused) {
 		req->next = NULL;
 		*w->tail = req;
@@ -471,8 +556,10 @@ void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)
 	pthread_mutex_unlock(&w->lock);
 	if (refused) {
 		struct kg_error err;
-		int rc = kg_fail(&err, KG_E_TOO_MANY,
-			"the writer has %zu requests pending; try again", w->max_pending);
+		int rc = stop ? kg_fail(&err, KG_E_UNAVAILABLE, "kgitd is stopping; try again")
+			      : kg_fail(&err, KG_E_TOO_MANY,
+					"%zu requests wait for the writer; try again",
+					w->max_pending);
 
 		answer(req, rc, 0, &err);
 	}

@@ -11,7 +11,9 @@
 #include "store/store.h"
 #include "watch/hub.h"
 
-enum kgd_request_type { KGD_PUSH, KGD_NODE, KGD_LIVENESS, KGD_POD_STATUSES, KGD_MAIN_MOVED };
+/* KGD_REPORT: what a node says or liveness says of it. KGD_CALL: nothing but `done`, which then
+ * runs between two commits. */
+enum kgd_request_type { KGD_PUSH, KGD_REPORT, KGD_CALL };
 
 struct kgd_push {
 	const char *user;    /* who pushed: "admin" */
@@ -31,6 +33,7 @@ struct kgd_request {
 	enum kgd_request_type type;
 	struct kg_arena arena; /* owns everything below */
 	struct kgd_push push;
+	/* Of a report; each part may be absent (a NULL name, npods 0). */
 	struct kg_input_node node;
 	struct kg_input_liveness liveness;
 	struct kg_input_pod_status *pods;
@@ -39,6 +42,7 @@ struct kgd_request {
 	void (*done)(
 		struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err);
 	void *ctx;
+	unsigned attempt; /* the maker's own */
 	struct kgd_request *next;
 };
 struct kgd_request *kgd_request_new(enum kgd_request_type type);
@@ -50,12 +54,17 @@ struct kgd_writer_options {
 	struct kg_hub *hub;     /* borrowed */
 	struct kg_reconcile_options reconcile;
 	size_t max_pending; /* requests; default 100,000: more are refused with KG_E_TOO_MANY */
+	/* Makes main what the snapshot says, keeping what it was where that was no push of ours:
+	 * called on the writer's thread before a push is judged and, until it succeeds, after one
+	 * whose main could not follow. */
+	int (*hold_main)(void *ctx, const struct kg_snapshot *s, struct kg_error *err);
+	void *ctx;
 };
 /* Starts the thread: brings the head to a fixpoint first (what was due while kgitd was away).
  * Fails where that commit fails. */
 int kgd_writer_start(
 	struct kgd_writer **out, const struct kgd_writer_options *opts, struct kg_error *err);
-/* Finishes what is pending, then ends the thread. */
+/* Finishes what is pending, ends the thread and frees the writer: nobody may submit any more. */
 void kgd_writer_stop(struct kgd_writer *w);
 /* Takes over the request; refused ones are answered at once on the caller's thread. */
 void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req);

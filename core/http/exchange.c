@@ -71,6 +71,13 @@ static void route(struct kg_http_req *req)
 		kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
 }
 
+/* Of the connection, in seconds; below 0: none. */
+static void set_idle(struct kg_http_req *req, int seconds)
+{
+	MHD_set_connection_option(req->conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+		seconds < 0 ? 0u : (unsigned)seconds);
+}
+
 /* The header is there. */
 static enum MHD_Result begin(struct kg_http_req *req, const char *version)
 {
@@ -86,6 +93,8 @@ static enum MHD_Result begin(struct kg_http_req *req, const char *version)
 	else
 		route(req);
 	bool body = f->chunked || f->length > 0;
+	if (body && req->route.body && req->route.upload_idle_s)
+		set_idle(req, req->route.upload_idle_s);
 	bool answered = is_answered(req);
 	if (answered && body && (f->expects_continue || f->length > MAX_DRAIN))
 		return kg_answer_queue(req);
@@ -195,6 +204,8 @@ void kg_exchange_completed(
 	*con_cls = NULL;
 	kg_guard_unwatch(s->guard, &req->conn->guard);
 	kg_guard_phase(s->guard, &req->conn->guard, KG_PHASE_IDLE);
+	if (req->routed && req->route.body && req->route.upload_idle_s)
+		set_idle(req, (int)s->opts.idle_timeout_s);
 	if (req->routed && req->route.done)
 		req->route.done(req, req->route.ctx);
 	pthread_mutex_lock(&req->lock);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 struct kg_http_req *kg_req_new(struct kg_http_conn *conn, const char *method)
 {
@@ -87,6 +88,18 @@ void kg_req_break(struct kg_http_req *req)
 {
 	pthread_mutex_lock(&req->lock);
 	req->broken = true;
+	kg_req_resume_locked(req);
+	pthread_mutex_unlock(&req->lock);
+}
+
+void kg_http_abort(struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	req->broken = true;
+	/* The connection outlives its exchange, which has not ended: libmicrohttpd sees the end of
+	 * a connection that it waits for. */
+	if (!req->ended)
+		shutdown(req->conn->guard.fd, SHUT_RDWR);
 	kg_req_resume_locked(req);
 	pthread_mutex_unlock(&req->lock);
 }

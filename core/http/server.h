@@ -31,6 +31,8 @@ struct kg_http_route {
 	 * is left of the body is read and dropped, and then the answer is sent.
 	 */
 	bool (*body)(struct kg_http_req *req, const void *p, size_t n, void *ctx);
+	int upload_idle_s; /* with `body`: silence after which the upload is broken; 0: the
+			    * server's idle_timeout_s; below 0: none */
 	void (*open)(struct kg_http_req *req, void *ctx);
 	/* Always the last call for a request that the router took, also when the peer went away
 	 * (which is noticed at once while a stream sleeps). Never between kg_http_defer and the
@@ -95,5 +97,8 @@ void kg_http_stream(struct kg_http_req *req, int status, const char *content_typ
 	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx);
 void kg_http_stream_wake(struct kg_http_req *req);
 void kg_http_upload_resume(struct kg_http_req *req);
+/* Breaks the exchange's connection, soon: `done` follows. Any thread, before `done` has returned.
+ */
+void kg_http_abort(struct kg_http_req *req);
 
 #endif

@@ -1,0 +1,423 @@
+/*
+ * Kubernetes' Events, as `kubectl describe` shows them, derived from what each commit changed: in
+ * Kubernetes' words and in the name of the component that would say them there. They are told on
+ * the loop, some at a time, behind what nodes wait for; a commit tells at most MAX_OF_COMMIT, and
+ * after a backlog that the hub no longer holds the missed ones are not told.
+ */
+#include "kgitd/master.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define STEP          100 /* changes looked at before the loop goes on */
+#define MAX_OF_COMMIT 1000
+#define DELAY_MS      2
+
+struct kgd_events {
+	struct kg_loop *loop;
+	struct kg_hub *hub;
+	struct kg_api *api;
+	struct kg_subscription *sub;
+	atomic_bool posted;
+
+	/* the loop's */
+	struct kg_timer *timer;
+	bool armed;
+	uint64_t seen;
+	struct kg_commit_event *commit; /* being told, or NULL */
+	size_t next;                    /* of its changes */
+	size_t told;
+};
+
+/* ---- telling ---- */
+
+struct teller {
+	struct kgd_events *ev;
+	const struct kg_commit_event *commit;
+	struct kg_arena a;
+};
+
+struct what {
+	const char *type, *reason, *component, *host, *field;
+};
+
+static void tell(
+	struct teller *t, const struct kg_object *obj, const struct what *w, const char *message)
+{
+	struct kg_api_event e = {
+		.type = w->type,
+		.reason = w->reason,
+		.message = message,
+		.component = w->component,
+		.host = w->host,
+		.api_version = kg_kind_api_version(obj->kind),
+		.kind = obj->kind->kind,
+		.ns = *obj->ns ? obj->ns : NULL,
+		.name = obj->name,
+		.uid = kg_object_uid(obj),
+		.field_path = w->field,
+		.time = t->commit->time,
+	};
+
+	if (t->ev->told++ < MAX_OF_COMMIT)
+		kg_api_event_add(t->ev->api, &e);
+}
+
+static const struct kg_value *at(const struct kg_object *obj, const char *path)
+{
+	return obj ? kg_at(kg_obj(obj), path) : &kg_null;
+}
+
+static const char *text_at(const struct kg_object *obj, const char *path)
+{
+	return kg_string(at(obj, path), "");
+}
+
+static const struct kg_value *condition(const struct kg_object *obj, const char *type)
+{
+	return kg_find(at(obj, "status.conditions"), "type", type);
+}
+
+/* The controlling owner, where it is of that kind and still what it was. */
+static const struct kg_object *owner(
+	struct teller *t, const struct kg_object *obj, enum kg_kind_id kind)
+{
+	const struct kg_value *refs = at(obj, "metadata.ownerReferences");
+
+	for (uint32_t i = 0; i < kg_len(refs); i++) {
+		const struct kg_value *r = &refs->items[i];
+
+		if (!kg_bool(kg_get(r, "controller"), false) ||
+			strcmp(kg_string(kg_get(r, "kind"), ""), kg_kinds[kind].kind) != 0)
+			continue;
+		const struct kg_object *o = kg_snapshot_get(
+			t->commit->snapshot, kind, obj->ns, kg_string(kg_get(r, "name"), ""));
+		if (o && strcmp(kg_object_uid(o), kg_string(kg_get(r, "uid"), "")) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/* ---- containers ---- */
+
+struct container {
+	const struct kg_object *pod;
+	const char *name, *image, *node;
+	const struct kg_value *before, *after; /* its status */
+};
+
+static void tell_container(struct teller *t, const struct container *c, const char *type,
+	const char *reason, char *text)
+{
+	struct what w = {
+		.type = type,
+		.reason = reason,
+		.component = "kubelet",
+		.host = c->node,
+		.field = kg_arena_printf(&t->a, "spec.containers{%s}", c->name),
+	};
+
+	tell(t, c->pod, &w, text);
+}
+
+/* Which run of the container it is: "" where it does not run and never did. */
+static const char *instance(const struct kg_value *status)
+{
+	const char *ended = kg_string(kg_at(status, "state.terminated.containerID"), "");
+	const char *last = kg_string(kg_at(status, "lastState.terminated.containerID"), "");
+
+	if (!kg_is_null(kg_at(status, "state.running")))
+		return kg_string(kg_get(status, "containerID"), "");
+	return *ended ? ended : last;
+}
+
+static void started(struct teller *t, const struct container *c)
+{
+	const char *now = instance(c->after);
+
+	if (!*now || strcmp(now, instance(c->before)) == 0)
+		return;
+	tell_container(t, c, "Normal", "Pulled",
+		kg_arena_printf(&t->a, "Container image \"%s\" is present on machine", c->image));
+	tell_container(t, c, "Normal", "Created",
+		kg_arena_printf(&t->a, "Created container: %s", c->name));
+	tell_container(
+		t, c, "Normal", "Started", kg_arena_printf(&t->a, "Started container %s", c->name));
+}
+
+static void pull_failed(
+	struct teller *t, const struct container *c, const char *reason, const char *message)
+{
+	if (strcmp(reason, "ImagePullBackOff") == 0)
+		tell_container(t, c, "Normal", "BackOff",
+			kg_arena_printf(&t->a, "Back-off pulling image \"%s\"", c->image));
+	else
+		tell_container(t, c, "Warning", "Failed",
+			kg_arena_printf(
+				&t->a, "Failed to pull image \"%s\": %s", c->image, message));
+	tell_container(t, c, "Warning", "Failed", kg_arena_printf(&t->a, "Error: %s", reason));
+}
+
+/* Reasons of waiting that are no fault: it is on its way. */
+static bool is_ordinary(const char *reason)
+{
+	return !*reason || strcmp(reason, "ContainerCreating") == 0 ||
+	       strcmp(reason, "PodInitializing") == 0;
+}
+
+static void waits(struct teller *t, const struct container *c)
+{
+	const char *reason = kg_string(kg_at(c->after, "state.waiting.reason"), "");
+	const char *was = kg_string(kg_at(c->before, "state.waiting.reason"), "");
+	const char *message = kg_string(kg_at(c->after, "state.waiting.message"), "");
+	bool again = strcmp(instance(c->after), instance(c->before)) != 0;
+
+	if (is_ordinary(reason) || (strcmp(reason, was) == 0 && !again))
+		return;
+	if (strcmp(reason, "CrashLoopBackOff") == 0)
+		tell_container(t, c, "Warning", "BackOff",
+			kg_arena_printf(&t->a,
+				"Back-off restarting failed container %s in pod %s_%s(%s)", c->name,
+				c->pod->name, c->pod->ns, kg_object_uid(c->pod)));
+	else if (strcmp(reason, "ErrImagePull") == 0 || strcmp(reason, "ImagePullBackOff") == 0 ||
+		 strcmp(reason, "InvalidImageName") == 0)
+		pull_failed(t, c, reason, message);
+	else
+		tell_container(t, c, "Warning", "Failed",
+			kg_arena_printf(&t->a, "Error: %s", *message ? message : reason));
+}
+
+static void containers(struct teller *t, const struct kg_object *before,
+	const struct kg_object *after, const char *specs, const char *statuses)
+{
+	const struct kg_value *list = at(after, specs);
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *name = kg_string(kg_get(&list->items[i], "name"), "");
+		struct container c = {
+			.pod = after,
+			.name = name,
+			.image = kg_string(kg_get(&list->items[i], "image"), ""),
+			.node = text_at(after, "spec.nodeName"),
+			.before = kg_find(at(before, statuses), "name", name),
+			.after = kg_find(at(after, statuses), "name", name),
+		};
+
+		started(t, &c);
+		waits(t, &c);
+	}
+}
+
+static void killing(struct teller *t, const struct kg_object *pod)
+{
+	const struct kg_value *list = at(pod, "spec.containers");
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		struct container c = {.pod = pod,
+			.name = kg_string(kg_get(&list->items[i], "name"), ""),
+			.node = text_at(pod, "spec.nodeName")};
+
+		tell_container(t, &c, "Normal", "Killing",
+			kg_arena_printf(&t->a, "Stopping container %s", c.name));
+	}
+}
+
+/* ---- pods ---- */
+
+static void scheduling(
+	struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what bound = {"Normal", "Scheduled", "default-scheduler", NULL, NULL};
+	const struct what failed = {"Warning", "FailedScheduling", "default-scheduler", NULL, NULL};
+	const char *node = text_at(after, "spec.nodeName");
+	const struct kg_value *now = condition(after, "PodScheduled");
+	const struct kg_value *was = condition(before, "PodScheduled");
+	const char *message = kg_string(kg_get(now, "message"), "");
+
+	if (*node && !*text_at(before, "spec.nodeName"))
+		tell(t, after, &bound,
+			kg_arena_printf(&t->a, "Successfully assigned %s/%s to %s", after->ns,
+				after->name, node));
+	else if (strcmp(kg_string(kg_get(now, "reason"), ""), "Unschedulable") == 0 &&
+		 strcmp(message, kg_string(kg_get(was, "message"), "")) != 0)
+		tell(t, after, &failed, message);
+}
+
+static void of_replicaset(
+	struct teller *t, const struct kg_object *pod, const char *reason, const char *verb)
+{
+	const struct what w = {"Normal", reason, "replicaset-controller", NULL, NULL};
+	const struct kg_object *rs = owner(t, pod, KG_KIND_REPLICASET);
+
+	if (rs)
+		tell(t, rs, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
+}
+
+static void lost_node(
+	struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what w = {"Warning", "NodeNotReady", "node-controller", NULL, NULL};
+	const char *node = text_at(after, "spec.nodeName");
+	const struct kg_object *n =
+		*node ? kg_snapshot_get(t->commit->snapshot, KG_KIND_NODE, "", node) : NULL;
+	const char *was = kg_string(kg_get(condition(before, "Ready"), "status"), "");
+	const char *now = kg_string(kg_get(condition(after, "Ready"), "status"), "");
+
+	if (n && strcmp(was, "True") == 0 && strcmp(now, "True") != 0 &&
+		strcmp(kg_string(kg_get(condition(n, "Ready"), "status"), ""), "True") != 0)
+		tell(t, after, &w, "Node is not ready");
+}
+
+static void of_pod(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	bool was_ending = before && kg_object_deleting(before);
+
+	if (!before)
+		of_replicaset(t, after, "SuccessfulCreate", "Created");
+	if (!after) {
+		if (!was_ending)
+			of_replicaset(t, before, "SuccessfulDelete", "Deleted");
+		return;
+	}
+	scheduling(t, before, after);
+	lost_node(t, before, after);
+	if (kg_object_deleting(after)) {
+		if (!was_ending) {
+			of_replicaset(t, after, "SuccessfulDelete", "Deleted");
+			killing(t, after);
+		}
+		return;
+	}
+	containers(t, before, after, "spec.initContainers", "status.initContainerStatuses");
+	containers(t, before, after, "spec.containers", "status.containerStatuses");
+}
+
+/* ---- the others ---- */
+
+static void of_rs(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what w = {"Normal", "ScalingReplicaSet", "deployment-controller", NULL, NULL};
+	int64_t was = kg_int(at(before, "spec.replicas"), 0);
+	int64_t now = kg_int(at(after, "spec.replicas"), 0);
+	const struct kg_object *d = after ? owner(t, after, KG_KIND_DEPLOYMENT) : NULL;
+
+	if (d && was != now)
+		tell(t, d, &w,
+			kg_arena_printf(&t->a, "Scaled %s replica set %s from %lld to %lld",
+				now > was ? "up" : "down", after->name, (long long)was,
+				(long long)now));
+}
+
+static void of_node(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	struct what w = {"Normal", "RegisteredNode", "node-controller", NULL, NULL};
+	const char *was = kg_string(kg_get(condition(before, "Ready"), "status"), "");
+	const char *now = kg_string(kg_get(condition(after, "Ready"), "status"), "");
+
+	if (!after)
+		return;
+	if (!before)
+		tell(t, after, &w,
+			kg_arena_printf(&t->a, "Node %s event: Registered Node %s in Controller",
+				after->name, after->name));
+	bool ready = strcmp(now, "True") == 0;
+	if ((strcmp(was, "True") == 0) == ready)
+		return;
+	w.reason = ready ? "NodeReady" : "NodeNotReady";
+	tell(t, after, &w,
+		kg_arena_printf(&t->a, "Node %s status is now: %s", after->name, w.reason));
+}
+
+static void of_change(struct teller *t, const struct kg_change *c)
+{
+	const struct kg_object *obj = c->after ? c->after : c->before;
+
+	if (c->quiet)
+		return;
+	if (obj->kind->id == KG_KIND_POD)
+		of_pod(t, c->before, c->after);
+	else if (obj->kind->id == KG_KIND_REPLICASET)
+		of_rs(t, c->before, c->after);
+	else if (obj->kind->id == KG_KIND_NODE)
+		of_node(t, c->before, c->after);
+}
+
+/* ---- the loop ---- */
+
+/* The commit that is to be told, or NULL: all were. */
+static struct kg_commit_event *current(struct kgd_events *ev)
+{
+	bool gone = false;
+
+	if (ev->commit && ev->next == ev->commit->changes.len) {
+		ev->seen = ev->commit->revision;
+		kg_commit_event_unref(kg_steal(&ev->commit));
+	}
+	if (!ev->commit) {
+		ev->commit = kg_hub_next(ev->hub, ev->seen, &gone);
+		if (gone)
+			ev->seen = kg_hub_revision(ev->hub);
+		ev->next = ev->told = 0;
+	}
+	return ev->commit;
+}
+
+static void step(void *ctx)
+{
+	struct kgd_events *ev = ctx;
+	struct teller t = {.ev = ev};
+	size_t n = 0;
+
+	while (n < STEP && (t.commit = current(ev))) {
+		const struct kg_changes *changes = &ev->commit->changes;
+
+		for (; n < STEP && ev->next < changes->len; n++)
+			of_change(&t, &changes->items[ev->next++]);
+		n++; /* an empty commit is work, too */
+	}
+	kg_arena_release(&t.a);
+	ev->armed = t.commit != NULL;
+	if (ev->armed)
+		kg_timer_set(ev->timer, DELAY_MS);
+}
+
+static void start(void *ctx)
+{
+	struct kgd_events *ev = ctx;
+
+	atomic_store(&ev->posted, false);
+	if (!ev->armed)
+		kg_timer_set(ev->timer, DELAY_MS);
+	ev->armed = true;
+}
+
+static void published(void *ctx)
+{
+	struct kgd_events *ev = ctx;
+
+	if (!atomic_exchange(&ev->posted, true))
+		kg_loop_post(ev->loop, start, ev);
+}
+
+struct kgd_events *kgd_events_new(struct kg_loop *loop, struct kg_hub *hub, struct kg_api *api)
+{
+	struct kgd_events *ev = kg_alloc(sizeof(*ev));
+
+	ev->loop = loop;
+	ev->hub = hub;
+	ev->api = api;
+	ev->timer = kg_timer_new(loop, step, ev);
+	ev->seen = kg_hub_revision(hub);
+	ev->sub = kg_hub_subscribe(hub, published, ev);
+	return ev;
+}
+
+void kgd_events_free(struct kgd_events *ev)
+{
+	if (!ev)
+		return;
+	kg_hub_unsubscribe(ev->sub);
+	kg_timer_free(ev->timer);
+	kg_commit_event_unref(ev->commit);
+	free(ev);
+}
