@@ -16,5 +16,6 @@ int kgn_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The lock that says that an agent works on a state directory: a fd, or < 0 where another has it.
  * It lasts as long as the fd. */
 int kgn_lock(const char *state);
+void kgn_trim(void); /* gives back what only starting needed */
 
 #endif

@@ -9,7 +9,6 @@
 #include "nodeagent/pods.h"
 
 #include <arpa/inet.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,11 +73,10 @@ static void on_status(void *ctx, const char *ns, const char *name, const char *u
 
 /* ---- life ---- */
 
-/* What starting needed is given back. */
 static void on_settled(void *ctx)
 {
 	(void)ctx;
-	malloc_trim(0);
+	kgn_trim();
 }
 
 static void on_ready(void *ctx, const char *pod_cidr)
