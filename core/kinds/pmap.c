@@ -78,8 +78,14 @@ static struct kg_pnode *own(const struct kg_pmap *m, struct kg_pnode *n)
 {
 	if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1)
 		return n;
-	struct kg_pnode *copy = kg_memdup(n, sizeof(*n));
+	struct kg_pnode *copy = kg_alloc(sizeof(*copy));
+	/* Not by assignment: readers of other versions change n->refs at the same time. */
 	atomic_init(&copy->refs, 1);
+	copy->prio = n->prio;
+	copy->key = n->key;
+	copy->value = n->value;
+	copy->left = n->left;
+	copy->right = n->right;
 	value_ref(m, copy->value);
 	node_ref(copy->left);
 	node_ref(copy->right);

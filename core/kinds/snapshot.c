@@ -34,9 +34,15 @@ struct kg_snapshot *kg_snapshot_new(const char *cluster_id)
 
 static struct kg_snapshot *snapshot_copy(const struct kg_snapshot *from)
 {
-	struct kg_snapshot *s = kg_memdup(from, sizeof(*from));
+	struct kg_snapshot *s = kg_alloc(sizeof(*s));
 
+	/* Not by assignment: readers change from->refs at the same time. */
 	atomic_init(&s->refs, 1);
+	s->revision = from->revision;
+	s->time = from->time;
+	memcpy(s->cluster_id, from->cluster_id, sizeof(s->cluster_id));
+	memcpy(s->main_commit, from->main_commit, sizeof(s->main_commit));
+	memcpy(s->commit, from->commit, sizeof(s->commit));
 	for (int i = 0; i < KG_KIND_COUNT; i++)
 		kg_pmap_copy(&s->objects[i], &from->objects[i]);
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
