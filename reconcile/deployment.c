@@ -150,7 +150,7 @@ static void reuse(struct kg_rollout *x, int64_t revision)
 	put_rs(x, x->newest, &v);
 	if (kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 0) &&
 		kg_is_null(kg_condition(&x->status, "Progressing")))
-		kg_rollout_condition(x, "Progressing", true, "FoundNewReplicaSet",
+		kg_rollout_condition(x, "Progressing", "True", "FoundNewReplicaSet",
 			kg_arena_printf(&x->r->a, "Found new replica set \"%s\"", x->newest->name),
 			false);
 }
@@ -233,7 +233,7 @@ static void create(struct kg_rollout *x, int64_t revision)
 	kg_doc_unref(base);
 	kg_doc_unref(doc);
 	if (kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 0))
-		kg_rollout_condition(x, "Progressing", true, "NewReplicaSetCreated",
+		kg_rollout_condition(x, "Progressing", "True", "NewReplicaSetCreated",
 			kg_arena_printf(a, "Created new replica set \"%s\"", name), false);
 }
 

@@ -28,8 +28,10 @@ bool kg_rollout_is_scaling(const struct kg_rollout *x);
 void kg_rollout_rescale(struct kg_rollout *x);
 
 /* deployment_status.c */
-void kg_rollout_condition(struct kg_rollout *x, const char *type, bool is_true, const char *reason,
-	const char *message, bool keep_transition);
+/* status "True", "False" or "Unknown". One of the same status and reason is left as it is, unless
+ * `renew` (its time and message are then those of now). */
+void kg_rollout_condition(struct kg_rollout *x, const char *type, const char *status,
+	const char *reason, const char *message, bool renew);
 void kg_rollout_pause_condition(struct kg_rollout *x);
 /* Counts and conditions into the Deployment; `progress` judges the rollout's progress too. */
 void kg_rollout_put_status(struct kg_rollout *x, bool progress);

@@ -7,15 +7,14 @@
 #define NEW_RS_AVAILABLE "NewReplicaSetAvailable"
 #define TIMED_OUT        "ProgressDeadlineExceeded"
 
-void kg_rollout_condition(struct kg_rollout *x, const char *type, bool is_true, const char *reason,
-	const char *message, bool keep_transition)
+void kg_rollout_condition(struct kg_rollout *x, const char *type, const char *status,
+	const char *reason, const char *message, bool renew)
 {
 	struct kg_arena *a = &x->r->a;
 	const struct kg_value *old = kg_condition(&x->status, type);
-	const char *status = is_true ? "True" : "False";
 	bool same = strcmp(kg_string(kg_get(old, "status"), ""), status) == 0;
 	bool same_reason = strcmp(kg_string(kg_get(old, "reason"), ""), reason) == 0;
-	if (same && same_reason && !keep_transition)
+	if (same && same_reason && !renew)
 		return;
 	struct kg_value now = kg_now_value(x->r);
 	struct kg_value since = same ? *kg_get(old, "lastTransitionTime") : now;
@@ -27,7 +26,8 @@ void kg_rollout_condition(struct kg_rollout *x, const char *type, bool is_true, 
 
 static bool has_deadline(const struct kg_rollout *x)
 {
-	return kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 0) > 0;
+	int64_t s = kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 0);
+	return s > 0 && s != INT32_MAX; /* Kubernetes' way to say: none */
 }
 
 static const char *progress_reason(const struct kg_rollout *x)
@@ -45,10 +45,10 @@ void kg_rollout_pause_condition(struct kg_rollout *x)
 		return;
 	bool noted = strcmp(reason, "DeploymentPaused") == 0;
 	if (paused && !noted)
-		kg_rollout_condition(
-			x, "Progressing", false, "DeploymentPaused", "Deployment is paused", false);
+		kg_rollout_condition(x, "Progressing", "Unknown", "DeploymentPaused",
+			"Deployment is paused", false);
 	else if (!paused && noted)
-		kg_rollout_condition(x, "Progressing", false, "DeploymentResumed",
+		kg_rollout_condition(x, "Progressing", "Unknown", "DeploymentResumed",
 			"Deployment is resumed", false);
 }
 
@@ -105,10 +105,10 @@ static void set_counts(struct kg_rollout *x, const struct tally *t)
 		count(t->unavailable), "collisionCount", count(x->collisions), "conditions",
 		conditions, (char *)NULL);
 	if (t->available >= x->replicas - x->unavailable)
-		kg_rollout_condition(x, "Available", true, "MinimumReplicasAvailable",
+		kg_rollout_condition(x, "Available", "True", "MinimumReplicasAvailable",
 			"Deployment has minimum availability.", false);
 	else
-		kg_rollout_condition(x, "Available", false, "MinimumReplicasUnavailable",
+		kg_rollout_condition(x, "Available", "False", "MinimumReplicasUnavailable",
 			"Deployment does not have minimum availability.", false);
 }
 
@@ -143,11 +143,11 @@ static void judge(struct kg_rollout *x, const struct tally *t)
 	if (was_complete && t->replicas == t->updated)
 		return;
 	if (complete(x, t)) {
-		kg_rollout_condition(x, "Progressing", true, NEW_RS_AVAILABLE,
+		kg_rollout_condition(x, "Progressing", "True", NEW_RS_AVAILABLE,
 			kg_arena_printf(a, "%s \"%s\" has successfully progressed.", what, name),
 			false);
 	} else if (progressed(x, t)) {
-		kg_rollout_condition(x, "Progressing", true, "ReplicaSetUpdated",
+		kg_rollout_condition(x, "Progressing", "True", "ReplicaSetUpdated",
 			kg_arena_printf(a, "%s \"%s\" is progressing.", what, name), true);
 	} else if (!was_complete && strcmp(progress_reason(x), TIMED_OUT) != 0) {
 		kg_time due = deadline(x);
@@ -156,7 +156,7 @@ static void judge(struct kg_rollout *x, const struct tally *t)
 				kg_wake(x->r, due);
 			return;
 		}
-		kg_rollout_condition(x, "Progressing", false, TIMED_OUT,
+		kg_rollout_condition(x, "Progressing", "False", TIMED_OUT,
 			kg_arena_printf(a, "%s \"%s\" has timed out progressing.", what, name),
 			false);
 	}
