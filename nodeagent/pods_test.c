@@ -6,32 +6,355 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "sys/file.h"
+#include "value/json.h"
+
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define SLEEPER                                                                                    \
-	"\"image\":\"kgit.local/busybox:1\",\"command\":[\"sh\",\"-c\",\"trap 'exit 0' TERM; "     \
-	"echo up; while :; do sleep 0.05; done\"]"
+#define IMAGE   "\"image\":\"kgit.local/busybox:1\""
+#define SHELL   IMAGE ",\"command\":[\"sh\",\"-c\","
+#define SLEEPER SHELL "\"trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done\"]"
+#define ONE(c)  "{\"containers\":[{\"name\":\"c\"," c "}]}"
+#define NEVER(c)                                                                                   \
+	"{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"       \
+	"\"name\":\"c\"," c "}]}"
+
+static const struct kg_value *container(struct kg_podtest *t, const char *pod)
+{
+	return kg_at(kg_podtest_status(t, pod), "containerStatuses.0");
+}
+
+static const char *waits_for(struct kg_podtest *t, const char *pod)
+{
+	return kg_string(kg_at(container(t, pod), "state.waiting.reason"), "");
+}
+
+static void add_configmap(struct kg_podtest *t, const char *json)
+{
+	struct kg_value v;
+	struct kg_error err;
+	if (kg_json_parse(&v, &t->arena, json, strlen(json), &err) < 0)
+		fail_msg("%s", err.msg);
+	t->configmaps = kg_v_array(&t->arena, &v, 1);
+}
 
 static void test_runs_and_stops(void **state)
 {
 	struct kg_podtest t;
 	(void)state;
 	kg_podtest_begin(&t, NULL, NULL);
-	kg_podtest_add(&t, "one", "{\"containers\":[{\"name\":\"c\"," SLEEPER "}]}");
-	int64_t from = kg_monotonic_ms();
+	kg_podtest_add(&t, "one", ONE(SLEEPER));
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_ready, "one", 10000);
-	print_message("running after %d ms\n", (int)(kg_monotonic_ms() - from));
-	const struct kg_value *s = kg_podtest_status(&t, "one");
+	const struct kg_value *s = kg_podtest_status(&t, "one"), *c = container(&t, "one");
 	assert_string_equal(kg_string(kg_get(s, "qosClass"), ""), "BestEffort");
-	assert_int_equal(t.reports, 1);
+	assert_string_equal(kg_string(kg_get(s, "podIP"), ""), "127.0.0.1");
+	assert_true(kg_bool(kg_get(c, "started"), false));
+	assert_int_equal(kg_int(kg_get(c, "restartCount"), -1), 0);
+	assert_memory_equal(kg_string(kg_get(c, "containerID"), ""), "runc://", 7);
+	assert_memory_equal(kg_string(kg_get(c, "imageID"), ""), "kgit.local/busybox@sha256:", 26);
+	unsigned reports = t.reports;
+	kg_podtest_apply(&t); /* the same again is nothing new */
+	assert_int_equal(t.reports, reports);
 	kg_podtest_remove(&t, "one");
-	from = kg_monotonic_ms();
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_gone, "one", 10000);
-	print_message("gone after %d ms\n", (int)(kg_monotonic_ms() - from));
+	kg_podtest_end(&t);
+}
+
+static void test_ends(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "good", NEVER(SHELL "\"echo done\"]"));
+	kg_podtest_add(
+		&t, "bad", NEVER(SHELL "\"echo out of luck >/dev/termination-log; exit 3\"]"));
+	kg_podtest_add(&t, "missing", NEVER(IMAGE ",\"command\":[\"/no/such\"]"));
+	kg_podtest_add(&t, "fallback",
+		NEVER(SHELL "\"echo last words; kill -9 $$\"],"
+			    "\"terminationMessagePolicy\":\"FallbackToLogsOnError\""));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "good", 10000);
+	kg_podtest_wait(&t, kg_podtest_failed, "bad", 10000);
+	kg_podtest_wait(&t, kg_podtest_failed, "missing", 10000);
+	kg_podtest_wait(&t, kg_podtest_failed, "fallback", 10000);
+	const struct kg_value *e = kg_at(container(&t, "good"), "state.terminated");
+	assert_string_equal(kg_string(kg_get(e, "reason"), ""), "Completed");
+	assert_int_equal(kg_int(kg_get(e, "exitCode"), -1), 0);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "good", false);
+	assert_string_equal(log, "done\n");
+	e = kg_at(container(&t, "bad"), "state.terminated");
+	assert_string_equal(kg_string(kg_get(e, "reason"), ""), "Error");
+	assert_int_equal(kg_int(kg_get(e, "exitCode"), -1), 3);
+	assert_string_equal(kg_string(kg_get(e, "message"), ""), "out of luck\n");
+	e = kg_at(container(&t, "missing"), "state.terminated");
+	assert_string_equal(kg_string(kg_get(e, "reason"), ""), "StartError");
+	assert_int_equal(kg_int(kg_get(e, "exitCode"), -1), 128);
+	assert_non_null(strstr(kg_string(kg_get(e, "message"), ""), "/no/such"));
+	e = kg_at(container(&t, "fallback"), "state.terminated");
+	assert_string_equal(kg_string(kg_get(e, "message"), ""), "last words\n");
+	kg_podtest_end(&t);
+}
+
+static bool backs_off(struct kg_podtest *t, const char *pod)
+{
+	return !strcmp(waits_for(t, pod), "CrashLoopBackOff");
+}
+
+static void test_crash_loop(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "crash", ONE(SHELL "\"echo try; exit 7\"]"));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, backs_off, "crash", 10000);
+	const struct kg_value *c = container(&t, "crash");
+	assert_int_equal(kg_int(kg_get(c, "restartCount"), -1), 1);
+	assert_int_equal(kg_int(kg_at(c, "lastState.terminated.exitCode"), -1), 7);
+	assert_non_null(strstr(kg_string(kg_at(c, "state.waiting.message"), ""), "back-off 10s"));
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "crash", true);
+	assert_string_equal(log, "try\n");
+	kg_podtest_end(&t);
+}
+
+static void test_init_containers(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "init",
+		"{\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}},"
+		"{\"name\":\"m\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Mi\"}}],"
+		"\"initContainers\":[{\"name\":\"a\",\"volumeMounts\":[{\"name\":\"v\","
+		"\"mountPath\":"
+		"\"/v\"}]," SHELL "\"echo a >>/v/f\"]},{\"name\":\"b\",\"volumeMounts\":[{\"name\":"
+		"\"v\",\"mountPath\":\"/v\"}]," SHELL "\"echo b >>/v/f\"]}],"
+		"\"containers\":[{\"name\":\"c\",\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":"
+		"\"/v\",\"readOnly\":true},{\"name\":\"m\",\"mountPath\":\"/m\"}]," SHELL
+		"\"cat /v/f >/dev/termination-log; touch /v/x || dd if=/dev/zero of=/m/f bs=64k "
+		"count=17 || ls /dev/shm\"]}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "init", 15000);
+	assert_string_equal(
+		kg_string(kg_at(container(&t, "init"), "state.terminated.message"), ""), "a\nb\n");
+	kg_podtest_end(&t);
+}
+
+static void test_what_it_sees(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	add_configmap(&t, "{\"metadata\":{\"name\":\"cm\",\"namespace\":\"default\"},"
+			  "\"data\":{\"K\":\"v1\",\"L\":\"v2\"}}");
+	kg_podtest_add(&t, "sees",
+		"{\"restartPolicy\":\"Never\",\"securityContext\":{\"fsGroup\":77},\"containers\":["
+		"{"
+		"\"name\":\"c\"," IMAGE
+		",\"command\":[\"sh\",\"-c\",\"id -u; id -g; id -G; hostname; "
+		"echo $K $L $POD $NS $IP $CPU $APP $HOME; echo $0 $1; grep NoNewPrivs "
+		"/proc/self/status; "
+		"grep Seccomp: /proc/self/status; touch /x 2>/dev/null || echo ro; unshare -m true "
+		"2>/dev/null || echo denied; "
+		"pwd\",\"$(K)-$(NONE)\",\"$$(K)\"],\"workingDir\":\"/tmp\","
+		"\"envFrom\":[{\"configMapRef\":{\"name\":\"cm\"}}],"
+		"\"env\":[{\"name\":\"POD\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":"
+		"\"metadata.name\"}}},{\"name\":\"NS\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":"
+		"\"metadata.namespace\"}}},{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{"
+		"\"fieldPath\":"
+		"\"status.podIP\"}}},{\"name\":\"CPU\",\"valueFrom\":{\"resourceFieldRef\":{"
+		"\"resource\":\"limits.cpu\",\"divisor\":\"1m\"}}},{\"name\":\"APP\",\"valueFrom\":"
+		"{"
+		"\"fieldRef\":{\"fieldPath\":\"metadata.labels['app']\"}}}],"
+		"\"resources\":{\"limits\":{\"cpu\":\"250m\",\"memory\":\"64Mi\"}},"
+		"\"securityContext\":{\"runAsUser\":33,\"readOnlyRootFilesystem\":true}}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "sees", 10000);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "sees", false);
+	assert_string_equal(log, "33\n33\n33 77 100\nsees\nv1 v2 sees default 127.0.0.1 250 test "
+				 "/var/www\nv1-$(NONE) $(K)\nNoNewPrivs:\t1\nSeccomp:\t2\nro\n"
+				 "denied\n/tmp\n");
+	assert_string_equal(
+		kg_string(kg_get(kg_podtest_status(&t, "sees"), "qosClass"), ""), "Guaranteed");
+	kg_podtest_end(&t);
+}
+
+static bool config_error(struct kg_podtest *t, const char *pod)
+{
+	return !strcmp(waits_for(t, pod), "CreateContainerConfigError");
+}
+
+static void test_configmaps(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "late",
+		ONE(SLEEPER ",\"env\":[{\"name\":\"K\",\"valueFrom\":{\"configMapKeyRef\":{"
+			    "\"name\":\"cm\",\"key\":\"K\"}}}]"));
+	/* Ends when it sees the new content. */
+	kg_podtest_add(&t, "follows",
+		"{\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":"
+		"\"cm\",\"optional\":true}}],\"containers\":[{\"name\":\"c\",\"volumeMounts\":[{"
+		"\"name\":\"v\",\"mountPath\":\"/v\"}]," SHELL
+		"\"until grep -q new /v/K 2>/dev/null; do sleep 0.02; done; readlink /v/K\"]}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, config_error, "late", 10000);
+	kg_podtest_wait(&t, kg_podtest_running, "follows", 10000);
+	add_configmap(&t, "{\"metadata\":{\"name\":\"cm\",\"namespace\":\"default\"},"
+			  "\"data\":{\"K\":\"old\"}}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "late", 10000);
+	add_configmap(&t, "{\"metadata\":{\"name\":\"cm\",\"namespace\":\"default\"},"
+			  "\"data\":{\"K\":\"new\"}}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "follows", 10000);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "follows", false);
+	assert_string_equal(log, "..data/K\n");
+	assert_int_equal(kg_int(kg_get(container(&t, "late"), "restartCount"), -1), 0);
+	kg_podtest_end(&t);
+}
+
+static bool image_error(struct kg_podtest *t, const char *pod)
+{
+	return !strncmp(waits_for(t, pod), "ErrImage", 8);
+}
+
+static void test_images(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(
+		&t, "never", ONE("\"image\":\"kgit.local/none:1\",\"imagePullPolicy\":\"Never\""));
+	kg_podtest_add(&t, "refused", ONE("\"image\":\"127.0.0.1:9/none:1\""));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, image_error, "never", 10000);
+	kg_podtest_wait(&t, image_error, "refused", 20000);
+	assert_string_equal(waits_for(&t, "never"), "ErrImageNeverPull");
+	assert_string_equal(waits_for(&t, "refused"), "ErrImagePull");
+	kg_podtest_end(&t);
+}
+
+static bool restarted(struct kg_podtest *t, const char *pod)
+{
+	return kg_int(kg_get(container(t, pod), "restartCount"), 0) > 0 &&
+	       kg_podtest_running(t, pod);
+}
+
+static void test_probes(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "ready",
+		ONE(SHELL "\"sleep 0.3; touch /tmp/ok; exec sleep 1000\"],"
+			  "\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"test\","
+			  "\"-e\",\"/tmp/ok\"]}}"));
+	kg_podtest_add(&t, "dies",
+		ONE(SLEEPER ",\"livenessProbe\":{\"periodSeconds\":1,\"failureThreshold\":1,"
+			    "\"exec\":{\"command\":[\"false\"]}}"));
+	t.objects[0] =
+		kg_with(&t.arena, &t.objects[0], "spec.terminationGracePeriodSeconds", kg_v_int(0));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_running, "ready", 10000);
+	assert_false(kg_podtest_ready(&t, "ready"));
+	kg_podtest_wait(&t, kg_podtest_ready, "ready", 10000);
+	kg_podtest_wait(&t, restarted, "dies", 15000);
+	kg_podtest_end(&t);
+}
+
+static void test_grace(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "deaf",
+		"{\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":\"c\"," SHELL
+		"\"trap '' TERM; while :; do sleep 0.1; done\"]}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "deaf", 10000);
+	kg_podtest_remove(&t, "deaf");
+	int64_t from = kg_monotonic_ms();
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_gone, "deaf", 10000);
+	assert_true(kg_monotonic_ms() - from >= 1000);
+	kg_podtest_end(&t);
+}
+
+static void test_out_of_memory(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "hungry",
+		NEVER(SHELL "\"exec tail /dev/zero\"],\"resources\":{\"limits\":{\"memory\":"
+			    "\"16Mi\"}}"));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_failed, "hungry", 20000);
+	const struct kg_value *e = kg_at(container(&t, "hungry"), "state.terminated");
+	assert_string_equal(kg_string(kg_get(e, "reason"), ""), "OOMKilled");
+	assert_int_equal(kg_int(kg_get(e, "exitCode"), -1), 137);
+	kg_podtest_end(&t);
+}
+
+/* The agent is killed while one pod runs and another is about to end; a new one goes on. */
+static void test_agent_is_killed(void **state)
+{
+	struct kg_podtest t;
+	int ready[2];
+	char byte;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_pods_free(t.pods);
+	t.pods = NULL;
+	kg_podtest_add(&t, "stays", ONE(SLEEPER));
+	kg_podtest_add(&t, "ends",
+		NEVER(SHELL "\"until [ -e /v/go ]; do sleep 0.02; done; exit 5\"],"
+			    "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]"));
+	struct kg_value v = kg_v_obj(&t.arena, "name", kg_v_lit("v"), "emptyDir",
+		kg_v_object(&t.arena, NULL, 0), (char *)NULL);
+	t.objects[1] =
+		kg_with(&t.arena, &t.objects[1], "spec.volumes", kg_v_array(&t.arena, &v, 1));
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* A loop of its own: the parent's epoll is shared with it otherwise. */
+		t.loop = kg_loop_new();
+		t.timer = kg_timer_new(t.loop, NULL, NULL);
+		kg_podtest_restart(&t, NULL, NULL);
+		kg_podtest_apply(&t);
+		kg_podtest_wait(&t, kg_podtest_ready, "stays", 10000);
+		kg_podtest_wait(&t, kg_podtest_running, "ends", 10000);
+		if (write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	char path[300];
+	struct kg_error err;
+	snprintf(path, sizeof(path), "%s/pods/%s/volumes/v/go", t.dir,
+		kg_string(kg_at(&t.objects[1], "metadata.uid"), ""));
+	assert_int_equal(kg_file_replace(path, "", 0, 0644, &err), 0);
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_wait(&t, kg_podtest_failed, "ends", 10000);
+	assert_int_equal(kg_int(kg_at(container(&t, "ends"), "state.terminated.exitCode"), -1), 5);
+	kg_podtest_apply(&t);
+	kg_pods_report_all(t.pods);
+	assert_true(kg_podtest_ready(&t, "stays"));
+	assert_int_equal(kg_int(kg_get(container(&t, "stays"), "restartCount"), -1), 0);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "stays", false);
+	assert_string_equal(log, "up\n");
 	kg_podtest_end(&t);
 }
 
@@ -39,6 +362,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs_and_stops),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_crash_loop),
+		cmocka_unit_test(test_init_containers),
+		cmocka_unit_test(test_what_it_sees),
+		cmocka_unit_test(test_configmaps),
+		cmocka_unit_test(test_images),
+		cmocka_unit_test(test_probes),
+		cmocka_unit_test(test_grace),
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_agent_is_killed),
 	};
 	kg_podtest_require();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,8 +200,9 @@ static int spawn_conmon(struct kg_runc_self *s, const struct kg_runtime_containe
 		"--socket-dir-path", s->socks, "--full-attach", "--persist-dir", c->bundle,
 		"--runtime-arg", root, "-p", pidfile, "-P", conmon, "--no-sync-log", "--log-level",
 		"error", NULL};
+	/* runc is short: more threads of Go's only cost. */
 	const char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		env_sync, NULL};
+		"GOMAXPROCS=1", env_sync, NULL};
 	int keep[] = {sync, -1};
 	struct kg_spawn spawn = KG_SPAWN_INIT;
 	spawn.argv = argv;
