@@ -3,41 +3,18 @@
  * against each other, against what the rest of main defines (which the snapshot knows), and
  * against what the system owns.
  */
-#include "reconcile/admission.h"
-#include "base/map.h"
-#include "reconcile/internal.h"
+#include "reconcile/admitting.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct definition {
-	const struct kg_admission_file *file;
-	const struct kg_manifest *m;
-};
-
-struct admitting {
-	struct kg_admission *out;
-	const struct kg_snapshot *s;
-	const struct kg_admission_file *files;
-	size_t nfiles;
-	bool all;
-	kg_read_file_fn *read_other;
-	void *ctx;
-	struct kg_arena *a;
-	struct kg_fault_list *faults;
-	struct kg_map by_path; /* path -> file */
-	struct kg_map by_key;  /* "KIND/NS/NAME" -> struct definition (arena) */
-	struct kg_map broken;  /* paths of files with faults: what they define is not known */
-	size_t cap;
-};
-
-static const char *key_of(
+const char *kg_admit_key(
 	struct kg_arena *a, const struct kg_kind *kind, const char *ns, const char *name)
 {
 	return kg_arena_printf(a, "%d/%s/%s", (int)kind->id, ns, name);
 }
 
-static const char *words(
+const char *kg_admit_words(
 	struct kg_arena *a, const struct kg_kind *kind, const char *ns, const char *name)
 {
 	return kg_arena_printf(a, "%s %s%s%s", kind->kind, ns, *ns ? "/" : "", name);
@@ -46,26 +23,26 @@ static const char *words(
 /* ---- definitions ---- */
 
 static void define(
-	struct admitting *x, const struct kg_admission_file *file, const struct kg_manifest *m)
+	struct kg_admitting *x, const struct kg_admission_file *file, const struct kg_manifest *m)
 {
-	const char *key = key_of(x->a, m->kind, m->ns, m->name);
-	const struct definition *first = kg_map_get(&x->by_key, key);
+	const char *key = kg_admit_key(x->a, m->kind, m->ns, m->name);
+	const struct kg_definition *first = kg_map_get(&x->by_key, key);
 	if (first) {
 		x->faults->file = file->path;
 		x->faults->root = NULL;
 		kg_fault_add_at(x->faults, m->line, m->col, "",
 			"%s is defined twice, first at %s:%u:%u",
-			words(x->a, m->kind, m->ns, m->name), first->file->path, first->m->line,
-			first->m->col);
+			kg_admit_words(x->a, m->kind, m->ns, m->name), first->file->path,
+			first->m->line, first->m->col);
 		return;
 	}
-	struct definition *d = kg_arena_alloc(x->a, sizeof(*d));
+	struct kg_definition *d = kg_arena_alloc(x->a, sizeof(*d));
 	d->file = file;
 	d->m = m;
 	kg_map_put(&x->by_key, key, d);
 }
 
-static void read_files(struct admitting *x)
+static void read_files(struct kg_admitting *x)
 {
 	for (size_t i = 0; i < x->nfiles; i++) {
 		const struct kg_admission_file *f = &x->files[i];
@@ -83,13 +60,13 @@ static void read_files(struct admitting *x)
 	}
 }
 
-static bool untouched(const struct admitting *x, const struct kg_object *obj)
+bool kg_admit_untouched(const struct kg_admitting *x, const struct kg_object *obj)
 {
 	return obj && obj->source && !x->all && !kg_map_has(&x->by_path, obj->source);
 }
 
 /* Where a file that the push did not change defines the object: "path:line:col" or the path. */
-static const char *position_elsewhere(struct admitting *x, const struct kg_object *obj)
+static const char *position_elsewhere(struct kg_admitting *x, const struct kg_object *obj)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	if (!x->read_other || x->read_other(x->ctx, obj->source, &text) < 0)
@@ -111,17 +88,17 @@ static const char *position_elsewhere(struct admitting *x, const struct kg_objec
 
 /* ---- one definition against what is there ---- */
 
-static bool namespace_defined(const struct admitting *x, const char *ns)
+static bool namespace_defined(const struct kg_admitting *x, const char *ns)
 {
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_NAMESPACE];
 	if (!*ns || strcmp(ns, "default") == 0 || strcmp(ns, "kube-system") == 0)
 		return true;
-	if (kg_map_has(&x->by_key, key_of(x->a, kind, "", ns)))
+	if (kg_map_has(&x->by_key, kg_admit_key(x->a, kind, "", ns)))
 		return true;
 	const struct kg_object *obj = kg_snapshot_get(x->s, KG_KIND_NAMESPACE, "", ns);
 	if (!obj || !obj->source || kg_object_deleting(obj))
 		return false;
-	return untouched(x, obj) || kg_map_has(&x->broken, obj->source);
+	return kg_admit_untouched(x, obj) || kg_map_has(&x->broken, obj->source);
 }
 
 /* The node of the document (Lists opened) that begins at line and column; NULL: not found. */
@@ -150,7 +127,7 @@ static const struct kg_yaml_node *document_at(
 }
 
 /* Faults added from now on get their positions from the definition's document. */
-static void look_at(struct admitting *x, const struct definition *d)
+void kg_admit_look_at(struct kg_admitting *x, const struct kg_definition *d)
 {
 	struct kg_yaml_node *docs = NULL;
 	size_t n = 0;
@@ -163,7 +140,7 @@ static void look_at(struct admitting *x, const struct definition *d)
 
 /* What the manifest left open and the system decided is not a change. */
 static struct kg_value before_of(
-	struct admitting *x, const struct kg_object *obj, const struct kg_value *after)
+	struct kg_admitting *x, const struct kg_object *obj, const struct kg_value *after)
 {
 	static const char *const open[] = {
 		"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
@@ -181,7 +158,7 @@ static struct kg_value before_of(
 }
 
 static void check_update(
-	struct admitting *x, const struct definition *d, const struct kg_object *old)
+	struct kg_admitting *x, const struct kg_definition *d, const struct kg_object *old)
 {
 	if (!old->base || !old->source || kg_object_deleting(old))
 		return;
@@ -196,44 +173,44 @@ static void check_update(
 	if (!found)
 		return;
 	/* Once more, with the document at hand for positions. */
-	look_at(x, d);
+	kg_admit_look_at(x, d);
 	kg_schema_check_update(d->m->kind->schema, &before, &d->m->value, "", x->faults);
 	x->faults->root = NULL;
 }
 
 /* An address, once chosen or given, stays as long as the Service has one. */
 static void check_cluster_ip(
-	struct admitting *x, const struct definition *d, const struct kg_object *old)
+	struct kg_admitting *x, const struct kg_definition *d, const struct kg_object *old)
 {
 	const char *was = kg_string(kg_at(kg_obj(old), "spec.clusterIP"), NULL);
 	const char *now = kg_string(kg_at(&d->m->value, "spec.clusterIP"), NULL);
 	if (d->m->kind->id != KG_KIND_SERVICE || !was || !now || strcmp(was, now) == 0)
 		return;
-	look_at(x, d);
+	kg_admit_look_at(x, d);
 	kg_fault_add(x->faults, "spec.clusterIP",
 		"Invalid value: \"%s\": may not change once set (it was \"%s\")", now, was);
 	x->faults->root = NULL;
 }
 
-static void check(struct admitting *x, const struct definition *d)
+static void check(struct kg_admitting *x, const struct kg_definition *d)
 {
 	const struct kg_manifest *m = d->m;
 	const struct kg_object *old = kg_snapshot_get(x->s, m->kind->id, m->ns, m->name);
-	const char *what = words(x->a, m->kind, m->ns, m->name);
+	const char *what = kg_admit_words(x->a, m->kind, m->ns, m->name);
 	x->faults->file = d->file->path;
 	x->faults->root = NULL;
 	if (!(m->kind->flags & KG_KF_MANIFEST))
 		kg_fault_add_at(x->faults, m->line, m->col, "kind",
 			"%s objects are the system's own", m->kind->kind);
 	if (!namespace_defined(x, m->ns)) {
-		look_at(x, d);
+		kg_admit_look_at(x, d);
 		kg_fault_add(x->faults, "metadata.namespace",
 			"namespace \"%s\" does not exist: add a Namespace manifest for it", m->ns);
 		x->faults->root = NULL;
 	}
 	if (!old)
 		return;
-	if (untouched(x, old))
+	if (kg_admit_untouched(x, old))
 		kg_fault_add_at(x->faults, m->line, m->col, "", "%s is defined twice, first at %s",
 			what, position_elsewhere(x, old));
 	if (!old->source && !kg_object_deleting(old) && m->kind->id != KG_KIND_NAMESPACE)
@@ -243,142 +220,9 @@ static void check(struct admitting *x, const struct definition *d)
 	check_cluster_ip(x, d, old);
 }
 
-/* ---- Services' own addresses and ports, among all that will be there ---- */
-
-static void claim(struct admitting *x, struct kg_map *taken, const struct definition *d,
-	const char *what, const char *path)
-{
-	const char *me = words(x->a, d->m->kind, d->m->ns, d->m->name);
-	const char *other = kg_map_put(taken, what, (void *)me);
-	if (!other || strcmp(other, me) == 0)
-		return;
-	look_at(x, d);
-	kg_fault_add(x->faults, path, "%s is already taken by %s", what, other);
-	x->faults->root = NULL;
-}
-
-static void hold(struct admitting *x, struct kg_map *taken, const struct kg_object *svc,
-	const struct kg_value *spec, const struct kg_value *written)
-{
-	const char *me = words(x->a, svc->kind, svc->ns, svc->name);
-	const char *ip = kg_string(kg_get(spec, "clusterIP"), "None");
-	if (strcmp(ip, "None") != 0 && kg_is_null(kg_get(written, "clusterIP")))
-		kg_map_put(taken, ip, (void *)me);
-	const struct kg_value *ports = kg_get(spec, "ports"), *ours = kg_get(written, "ports");
-	for (uint32_t i = 0; i < kg_len(ports); i++) {
-		int64_t p = kg_int(kg_get(&ports->items[i], "nodePort"), 0);
-		if (p && (i >= kg_len(ours) || kg_is_null(kg_get(&ours->items[i], "nodePort"))))
-			kg_map_put(taken, kg_arena_printf(x->a, "%lld", (long long)p), (void *)me);
-	}
-}
-
-/* What Services hold that stay as they are, and what was allocated to those that change and is
- * kept; what those ask for by themselves is claimed afterwards. */
-static void claim_existing(struct admitting *x, struct kg_map *taken)
-{
-	struct kg_object_iter it;
-	const struct kg_object *svc;
-	kg_iter_kind(&it, x->s, KG_KIND_SERVICE, NULL, NULL);
-	while ((svc = kg_iter_next(&it))) {
-		const struct definition *d =
-			kg_map_get(&x->by_key, key_of(x->a, svc->kind, svc->ns, svc->name));
-		if (d) {
-			struct kg_value v = kg_service_keep(x->a, svc, d->m->value);
-			hold(x, taken, svc, kg_get(&v, "spec"), kg_get(&d->m->value, "spec"));
-		} else if (untouched(x, svc)) {
-			hold(x, taken, svc, kg_get(kg_obj(svc), "spec"), &kg_null);
-		}
-	}
-	kg_iter_release(&it);
-}
-
-static void check_services(struct admitting *x, struct definition **ds, size_t n)
-{
-	KG_CLEANUP(kg_map_release) struct kg_map taken = KG_MAP_INIT;
-	bool filled = false;
-	for (size_t i = 0; i < n; i++) {
-		if (ds[i]->m->kind->id != KG_KIND_SERVICE)
-			continue;
-		const struct kg_value *spec = kg_get(&ds[i]->m->value, "spec");
-		const struct kg_value *ports = kg_get(spec, "ports");
-		const char *ip = kg_string(kg_get(spec, "clusterIP"), "None");
-		bool asks = strcmp(ip, "None") != 0;
-		for (uint32_t k = 0; k < kg_len(ports); k++)
-			asks |= kg_int(kg_get(&ports->items[k], "nodePort"), 0) > 0;
-		if (asks && !filled)
-			claim_existing(x, &taken);
-		filled |= asks;
-		if (strcmp(ip, "None") != 0)
-			claim(x, &taken, ds[i], ip, "spec.clusterIP");
-		for (uint32_t k = 0; k < kg_len(ports); k++) {
-			int64_t p = kg_int(kg_get(&ports->items[k], "nodePort"), 0);
-			if (p)
-				claim(x, &taken, ds[i], kg_arena_printf(x->a, "%lld", (long long)p),
-					kg_arena_printf(x->a, "spec.ports[%u].nodePort", k));
-		}
-	}
-}
-
-/* ---- how many pods there would be ---- */
-
-static int64_t pods_of(const struct kg_kind *kind, const struct kg_value *v)
-{
-	if (kind->id == KG_KIND_POD)
-		return 1;
-	if (kind->id != KG_KIND_DEPLOYMENT && kind->id != KG_KIND_REPLICASET)
-		return 0;
-	int64_t n = kg_int(kg_at(v, "spec.replicas"), 1);
-	return n > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : n;
-}
-
-/* Of desired objects that the push leaves alone; Pods are counted where they have a file. */
-static int64_t pods_elsewhere(struct admitting *x)
-{
-	static const enum kg_kind_id kinds[] = {
-		KG_KIND_POD, KG_KIND_REPLICASET, KG_KIND_DEPLOYMENT};
-	int64_t sum = 0;
-	if (x->all)
-		return 0;
-	struct kg_piter it;
-	const struct kg_object *obj;
-	kg_piter_init(&it, &x->s->index[KG_INDEX_SOURCE], "", NULL);
-	while ((obj = kg_piter_next(&it, NULL)))
-		for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
-			if (obj->kind->id == kinds[i] && untouched(x, obj))
-				sum += pods_of(obj->kind, kg_obj(obj));
-	return sum;
-}
-
-static void check_sizes(struct admitting *x, struct definition **ds, size_t n)
-{
-	int64_t sum = 0;
-	const struct definition *most = NULL;
-	for (size_t i = 0; i < n; i++) {
-		const struct kg_value *v = &ds[i]->m->value;
-		int64_t pods = pods_of(ds[i]->m->kind, v),
-			written = kg_int(kg_at(v, "spec.replicas"), 0);
-		if (written > KG_MAX_REPLICAS) {
-			look_at(x, ds[i]);
-			kg_fault_add(x->faults, "spec.replicas",
-				"%lld is more than the %d that kgit takes", (long long)written,
-				KG_MAX_REPLICAS);
-		}
-		if (pods && (!most || pods > pods_of(most->m->kind, &most->m->value)))
-			most = ds[i];
-		sum += pods;
-	}
-	x->faults->root = NULL;
-	if (!most || (sum += pods_elsewhere(x)) <= KG_MAX_PODS)
-		return;
-	x->faults->file = most->file->path;
-	kg_fault_add_at(x->faults, most->m->line, most->m->col, "",
-		"with this push %lld pods would be desired; kgit takes %d", (long long)sum,
-		KG_MAX_PODS);
-}
-
 /* ---- results ---- */
 
-static void emit(struct admitting *x, struct kg_input_desired d)
+static void emit(struct kg_admitting *x, struct kg_input_desired d)
 {
 	if (x->out->n == x->cap) {
 		size_t cap = x->cap ? 2 * x->cap : 64;
@@ -391,7 +235,7 @@ static void emit(struct admitting *x, struct kg_input_desired d)
 	x->out->desired[x->out->n++] = d;
 }
 
-static void emit_definition(struct admitting *x, const struct definition *d)
+static void emit_definition(struct kg_admitting *x, const struct kg_definition *d)
 {
 	const struct kg_manifest *m = d->m;
 	const struct kg_object *old = kg_snapshot_get(x->s, m->kind->id, m->ns, m->name);
@@ -409,9 +253,9 @@ static void emit_definition(struct admitting *x, const struct definition *d)
 			.source_index = m->index});
 }
 
-static void emit_removal(struct admitting *x, const struct kg_object *obj)
+static void emit_removal(struct kg_admitting *x, const struct kg_object *obj)
 {
-	if (kg_map_has(&x->by_key, key_of(x->a, obj->kind, obj->ns, obj->name)))
+	if (kg_map_has(&x->by_key, kg_admit_key(x->a, obj->kind, obj->ns, obj->name)))
 		return;
 	x->out->deleted++;
 	emit(x, (struct kg_input_desired){.kind = obj->kind,
@@ -420,7 +264,7 @@ static void emit_removal(struct admitting *x, const struct kg_object *obj)
 			.value = kg_v_null()});
 }
 
-static void emit_removals(struct admitting *x)
+static void emit_removals(struct kg_admitting *x)
 {
 	struct kg_object_iter it;
 	const struct kg_object *obj;
@@ -444,7 +288,7 @@ static void emit_removals(struct admitting *x)
 }
 
 /* A namespace may not go while main still defines something in it. */
-static void check_namespace_removal(struct admitting *x, const char *ns)
+static void check_namespace_removal(struct kg_admitting *x, const char *ns)
 {
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		if ((kg_kinds[k].flags & (KG_KF_MANIFEST | KG_KF_NAMESPACED)) !=
@@ -454,13 +298,13 @@ static void check_namespace_removal(struct admitting *x, const char *ns)
 		const struct kg_object *obj;
 		kg_iter_kind(&it, x->s, k, ns, NULL);
 		while ((obj = kg_iter_next(&it))) {
-			if (!untouched(x, obj))
+			if (!kg_admit_untouched(x, obj))
 				continue; /* going too, or redefined and judged there */
 			x->faults->file = obj->source;
 			x->faults->root = NULL;
 			kg_fault_add_at(x->faults, 1, 1, "metadata.namespace",
 				"this push removes namespace \"%s\", but %s is still in it", ns,
-				words(x->a, obj->kind, obj->ns, obj->name));
+				kg_admit_words(x->a, obj->kind, obj->ns, obj->name));
 		}
 		kg_iter_release(&it);
 	}
@@ -477,8 +321,8 @@ static int cmp_desired(const void *a, const void *b)
 
 static int cmp_definition(const void *a, const void *b)
 {
-	const struct definition *x = *(struct definition *const *)a;
-	const struct definition *y = *(struct definition *const *)b;
+	const struct kg_definition *x = *(struct kg_definition *const *)a;
+	const struct kg_definition *y = *(struct kg_definition *const *)b;
 	int d = strcmp(x->file->path, y->file->path);
 	return d ? d : (x->m->index > y->m->index) - (x->m->index < y->m->index);
 }
@@ -496,9 +340,9 @@ static int cmp_fault(const void *a, const void *b)
 	return d ? d : strcmp(x->msg, y->msg);
 }
 
-static void judge(struct admitting *x)
+static void judge(struct kg_admitting *x)
 {
-	struct definition **ds = kg_arena_alloc(x->a, (x->by_key.count + 1) * sizeof(*ds));
+	struct kg_definition **ds = kg_arena_alloc(x->a, (x->by_key.count + 1) * sizeof(*ds));
 	size_t n = 0;
 	struct kg_map_entry *e;
 	for (size_t i = 0; (e = kg_map_next(&x->by_key, &i));)
@@ -508,8 +352,8 @@ static void judge(struct admitting *x)
 		check(x, ds[i]);
 		emit_definition(x, ds[i]);
 	}
-	check_services(x, ds, n);
-	check_sizes(x, ds, n);
+	kg_admit_services(x, ds, n);
+	kg_admit_sizes(x, ds, n);
 	emit_removals(x);
 	for (size_t i = 0; i < x->out->n; i++)
 		if (kg_is_null(&x->out->desired[i].value) &&
@@ -539,7 +383,7 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 		memcpy(v, files, nfiles * sizeof(*v));
 		qsort(v, nfiles, sizeof(*v), cmp_file);
 	}
-	struct admitting x = {.out = out,
+	struct kg_admitting x = {.out = out,
 		.s = s,
 		.files = v,
 		.nfiles = nfiles,

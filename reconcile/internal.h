@@ -2,7 +2,7 @@
  * Within reconcile: the run (one call of kg_reconcile), the remembered state, and what the
  * controllers share. A controller is a function of one key; it reads the txn's snapshot, puts and
  * deletes objects, and asks for a wake-up. Whatever depends on what it changed is enqueued by
- * kg_track_change, never by the controller itself.
+ * kg_concerns, never by the controller itself.
  */
 #ifndef KG_RECONCILE_INTERNAL_H
 #define KG_RECONCILE_INTERNAL_H
@@ -159,6 +159,8 @@ void kg_list_owned(struct kg_list *l, const struct kg_snapshot *s, enum kg_kind_
 
 /* ---- track.c: the state follows every change ---- */
 void kg_track_change(void *run, const struct kg_object *before, const struct kg_object *after);
+void kg_concerns(struct kg_run *r, const struct kg_object *before,
+	const struct kg_object *after); /* concerns.c */
 void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 void kg_track_clear(struct kg_reconcile_state *st);
 /* Completes the anchors that came up since: before their pods are read. */

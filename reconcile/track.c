@@ -1,6 +1,6 @@
 /*
  * The remembered state follows every change of the txn: allocators, nodes' sums, pending pods,
- * which services a pod belongs to; and whatever a change concerns is enqueued. The same code
+ * which services a pod belongs to. The same code
  * builds the state from a snapshot, object by object.
  */
 #include "reconcile/internal.h"
@@ -292,116 +292,7 @@ static void pod_track(struct kg_reconcile_state *st, const struct kg_object *bef
 		pod_anchor(st, after, true, true);
 }
 
-/* ---- who must look at it ---- */
-
-static void enqueue_owner(struct kg_run *r, const struct kg_object *obj, enum kg_controller c)
-{
-	const struct kg_value *ref = kg_owner_ref(obj);
-	if (kg_is_null(ref))
-		return;
-	char key[600];
-	snprintf(key, sizeof(key), "%s/%s", obj->ns, kg_string(kg_get(ref, "name"), ""));
-	kg_enqueue(r->st, c, key);
-}
-
-static void enqueue_owned(
-	struct kg_run *r, const struct kg_object *owner, enum kg_kind_id kind, enum kg_controller c)
-{
-	struct kg_object_iter it;
-	const struct kg_object *obj;
-	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(owner));
-	while ((obj = kg_iter_next(&it)))
-		if (obj->kind->id == kind)
-			kg_enqueue(r->st, c, obj->key);
-	kg_iter_release(&it);
-}
-
-static bool is_new_identity(const struct kg_object *before, const struct kg_object *after)
-{
-	return before && (!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0);
-}
-
-static void pod_concerns(
-	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
-{
-	const struct kg_object *obj = after ? after : before;
-	if (after)
-		kg_enqueue(r->st, KG_C_POD, obj->key);
-	enqueue_owner(r, obj, KG_C_REPLICASET);
-	if (after)
-		return;
-	char ns[300];
-	snprintf(ns, sizeof(ns), "/%s", obj->ns);
-	kg_enqueue(r->st, KG_C_NAMESPACE, ns);
-	/* A Deployment of the kind Recreate waits for the last pod to be gone. */
-	const struct kg_object *rs = kg_snapshot_get(kg_now(r), KG_KIND_REPLICASET, obj->ns,
-		kg_string(kg_get(kg_owner_ref(obj), "name"), ""));
-	if (rs)
-		enqueue_owner(r, rs, KG_C_DEPLOYMENT);
-}
-
-static void node_concerns(
-	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
-{
-	const char *name = after ? after->name : before->name;
-	kg_enqueue(r->st, KG_C_NODE, after ? after->key : before->key);
-	if (r->st->pending.count)
-		kg_enqueue(r->st, KG_C_SCHEDULER, "");
-	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
-	const struct kg_value *y = after ? kg_obj(after) : &kg_null;
-	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
-		    kg_condition(kg_get(y, "status"), "Ready")) &&
-		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
-		return;
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	kg_iter_index(&it, kg_now(r), KG_INDEX_NODE, name);
-	while ((pod = kg_iter_next(&it)))
-		if (pod->kind->id == KG_KIND_POD)
-			kg_enqueue(r->st, KG_C_POD, pod->key);
-	kg_iter_release(&it);
-}
-
-static void concerns(
-	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
-{
-	const struct kg_object *obj = after ? after : before;
-	bool gone = is_new_identity(before, after);
-	switch (obj->kind->id) {
-	case KG_KIND_NAMESPACE:
-		kg_enqueue(r->st, KG_C_NAMESPACE, obj->key);
-		break;
-	case KG_KIND_NODE:
-		node_concerns(r, before, after);
-		break;
-	case KG_KIND_POD:
-		pod_concerns(r, before, after);
-		break;
-	case KG_KIND_REPLICASET:
-		kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
-		enqueue_owner(r, obj, KG_C_DEPLOYMENT);
-		if (gone)
-			enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
-		break;
-	case KG_KIND_DEPLOYMENT:
-		kg_enqueue(r->st, KG_C_DEPLOYMENT, obj->key);
-		if (gone)
-			enqueue_owned(r, before, KG_KIND_REPLICASET, KG_C_REPLICASET);
-		break;
-	case KG_KIND_SERVICE:
-		kg_enqueue(r->st, KG_C_SERVICE, obj->key);
-		if (gone)
-			enqueue_owned(r, before, KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE);
-		break;
-	case KG_KIND_ENDPOINTSLICE:
-		if (after)
-			kg_enqueue(r->st, KG_C_GARBAGE, obj->key);
-		enqueue_owner(r, obj, KG_C_SERVICE);
-		break;
-	default:
-		break;
-	}
-}
+/* ---- all kinds ---- */
 
 static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *before, const struct kg_object *after)
@@ -426,7 +317,7 @@ void kg_track_change(void *run, const struct kg_object *before, const struct kg_
 	struct kg_run *r = run;
 	r->st->moved = true;
 	track(r->st, kg_now(r), before, after);
-	concerns(r, before, after);
+	kg_concerns(r, before, after);
 }
 
 static void build_kind(

@@ -1,0 +1,43 @@
+/* Between admission's files: one push being judged. */
+#ifndef KG_RECONCILE_ADMITTING_H
+#define KG_RECONCILE_ADMITTING_H
+
+#include "reconcile/admission.h"
+#include "reconcile/internal.h"
+
+struct kg_definition {
+	const struct kg_admission_file *file;
+	const struct kg_manifest *m;
+};
+
+struct kg_admitting {
+	struct kg_admission *out;
+	const struct kg_snapshot *s;
+	const struct kg_admission_file *files;
+	size_t nfiles;
+	bool all;
+	kg_read_file_fn *read_other;
+	void *ctx;
+	struct kg_arena *a;
+	struct kg_fault_list *faults;
+	struct kg_map by_path; /* path -> file */
+	struct kg_map by_key;  /* "KIND/NS/NAME" -> struct kg_definition (arena) */
+	struct kg_map broken;  /* paths of files with faults: what they define is not known */
+	size_t cap;
+};
+
+/* The object's place among all kinds; its name for people. Text from the arena. */
+const char *kg_admit_key(
+	struct kg_arena *a, const struct kg_kind *kind, const char *ns, const char *name);
+const char *kg_admit_words(
+	struct kg_arena *a, const struct kg_kind *kind, const char *ns, const char *name);
+/* A desired object whose file the push does not touch. */
+bool kg_admit_untouched(const struct kg_admitting *x, const struct kg_object *obj);
+/* Faults added from now on get their positions from the definition's document. */
+void kg_admit_look_at(struct kg_admitting *x, const struct kg_definition *d);
+
+/* admission_limits.c: what definitions ask for against what there is. */
+void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+
+#endif
