@@ -384,8 +384,12 @@ int kg_fan_each(const struct kg_fan *f, kg_fan_fn *fn, void *ctx)
 
 	for (unsigned i = 0; kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0; i++) {
 		const struct kg_fan *dir = f->dirs ? f->dirs[i] : NULL;
-		int rc = f->split ? kg_fan_each(dir, fn, ctx)
-				  : fn(ctx, e.name, dir ? dir->id : e.id, dir);
+		int rc;
+
+		if (f->split)
+			rc = kg_fan_each(dir_at(f, i), fn, ctx);
+		else
+			rc = fn(ctx, e.name, dir ? dir->id : e.id, dir);
 		if (rc)
 			return rc;
 	}

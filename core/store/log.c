@@ -34,7 +34,7 @@ static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *mo
 	struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
-	struct kg_commit_view c = {0};
+	struct kg_commit_view c = {.author = "", .message = ""};
 	struct kg_view view = {0};
 	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
 

@@ -154,13 +154,23 @@ static bool source_open(struct source *p)
 
 /* ---- which ---- */
 
+/* Bytes of a source's pack that are copied as they are. */
+struct piece {
+	const struct source *from;
+	size_t first, end;
+};
+
 struct merge {
 	const char *packs; /* directory */
 	struct source *sources;
 	size_t len, cap;
 	struct kg_map taken; /* hex ids */
+	/* The new pack: what is copied, and where it will lie. */
+	struct piece *pieces;
+	size_t npieces, pieces_cap;
 	struct kg_pack_entry *entries;
 	size_t n, entries_cap;
+	uint64_t at;
 	bool sync_failed;
 };
 
@@ -171,6 +181,7 @@ static void merge_release(struct merge *m)
 		free(m->sources[i].base);
 	}
 	free(m->sources);
+	free(m->pieces);
 	free(m->entries);
 	kg_map_release(&m->taken);
 }
@@ -275,47 +286,46 @@ static void plan(struct merge *m, struct source *p, bool *keep)
 	}
 }
 
-/* Lays the sources out one after the other; fills m->entries. */
-struct piece {
-	const struct source *from;
-	size_t first, end; /* bytes of its pack */
-};
+/* One entry to the end of the new pack. */
+static void add_entry(
+	struct merge *m, const struct source *p, const struct kg_pack_entry *e, size_t end)
+{
+	struct piece *last = m->npieces ? &m->pieces[m->npieces - 1] : NULL;
+	size_t from = (size_t)e->offset;
 
-static void take(struct merge *m, struct source *p, uint64_t *at, struct piece **pieces, size_t *n,
-	size_t *cap)
+	if (last && last->from == p && last->end == from) {
+		last->end = end;
+	} else {
+		KG_GROW(m->pieces, m->pieces_cap, m->npieces + 1);
+		m->pieces[m->npieces++] = (struct piece){.from = p, .first = from, .end = end};
+	}
+	KG_GROW(m->entries, m->entries_cap, m->n + 1);
+	m->entries[m->n] = *e;
+	m->entries[m->n++].offset = m->at;
+	m->at += end - from;
+}
+
+/* Lays what is new of a source out behind those before it. */
+static void take(struct merge *m, struct source *p)
 {
 	bool *keep KG_AUTOFREE = kg_alloc(p->n + 1);
 
 	plan(m, p, keep);
-	for (size_t i = 0; p->used && i < p->n; i++) {
-		size_t from = (size_t)p->entries[i].offset, to = entry_end(p, i);
-
-		if (!keep[i])
-			continue;
-		if (*n && (*pieces)[*n - 1].from == p && (*pieces)[*n - 1].end == from) {
-			(*pieces)[*n - 1].end = to;
-		} else {
-			KG_GROW(*pieces, *cap, *n + 1);
-			(*pieces)[(*n)++] = (struct piece){.from = p, .first = from, .end = to};
-		}
-		KG_GROW(m->entries, m->entries_cap, m->n + 1);
-		m->entries[m->n] = p->entries[i];
-		m->entries[m->n++].offset = *at;
-		*at += to - from;
-	}
+	for (size_t i = 0; p->used && i < p->n; i++)
+		if (keep[i])
+			add_entry(m, p, &p->entries[i], entry_end(p, i));
 }
 
-static int copy(
-	struct output *o, const struct piece *pieces, size_t n, size_t count, struct kg_error *err)
+static int copy(struct output *o, const struct merge *m, struct kg_error *err)
 {
 	unsigned char head[12] = "PACK\0\0\0\2";
 
 	for (int i = 0; i < 4; i++)
-		head[8 + i] = (unsigned char)(count >> (24 - 8 * i));
+		head[8 + i] = (unsigned char)(m->n >> (24 - 8 * i));
 	int rc = put(o, head, sizeof(head), err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = put(o, pieces[i].from->pack.data + pieces[i].first,
-			pieces[i].end - pieces[i].first, err);
+	for (size_t i = 0; rc == 0 && i < m->npieces; i++)
+		rc = put(o, m->pieces[i].from->pack.data + m->pieces[i].first,
+			m->pieces[i].end - m->pieces[i].first, err);
 	return rc;
 }
 
@@ -327,8 +337,7 @@ static int sync_file(struct merge *m, int fd, const char *what, struct kg_error 
 	return kg_fail_errno(err, "sync %s", what);
 }
 
-static int write_pack(struct merge *m, const char *path, const struct piece *pieces, size_t n,
-	unsigned char id[20], struct kg_error *err)
+static int write_pack(struct merge *m, const char *path, unsigned char id[20], struct kg_error *err)
 {
 	KG_AUTOCLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
 	struct output o = {.fd = fd};
@@ -336,7 +345,7 @@ static int write_pack(struct merge *m, const char *path, const struct piece *pie
 	if (fd < 0)
 		return kg_fail_errno(err, "make %s", path);
 	sha1_init(&o.sum);
-	int rc = copy(&o, pieces, n, m->n, err);
+	int rc = copy(&o, m, err);
 	sha1_digest(&o.sum, 20, id);
 	if (rc == 0)
 		rc = kg_write_all(fd, id, 20, err);
@@ -373,7 +382,7 @@ static int place(
 	unsigned char id[20];
 	char hex[41];
 
-	int rc = write_pack(m, tmp_pack, pieces, n, id, err);
+	int rc = write_pack(m, tmp_pack, id, err);
 	if (rc == 0)
 		rc = write_index(m, tmp_index, id, err);
 	kg_hex(hex, id, 20);
@@ -413,21 +422,19 @@ static void remove_sources(const struct merge *m, const char *except)
 /* Returns how many packs became one, or an error. */
 static int merge_packs(struct merge *m, struct kg_error *err)
 {
-	struct piece *pieces KG_AUTOFREE = NULL;
 	char *base KG_AUTOFREE = NULL;
-	size_t n = 0, cap = 0;
-	uint64_t at = 12;
 	int used = 0;
 
 	int rc = list(m, err);
 	size_t chosen = rc == 0 ? choose(m) : 0;
+	m->at = 12;
 	for (size_t i = 0; i < chosen; i++) {
 		if (source_open(&m->sources[i]))
-			take(m, &m->sources[i], &at, &pieces, &n, &cap);
+			take(m, &m->sources[i]);
 		used += m->sources[i].used;
 	}
 	if (used > 1)
-		rc = place(m, pieces, n, &base, err);
+		rc = place(m, &base, err);
 	if (rc < 0 || used < 2)
 		return rc;
 	remove_sources(m, base);

@@ -320,12 +320,13 @@ static void test_history(void **state)
 	assert_string_equal(log[3].subject, "A new cluster");
 	/* The side file is a cache. */
 	for (int i = 0; i < 4; i++) {
-		static const char *const broken[] = {"", "kgitrev1", "garbage of some length",
-			"kgitrev1\0\0\0\0\0\0\0\0xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-			"xxxxxxxxxxxxxx"};
+		static const char zeros[80] = "kgitrev1";
+		static const char *const broken[] = {
+			"", "kgitrev1", "garbage of some length", zeros};
 		char *path KG_AUTOFREE = kg_asprintf("%s/kgit/revisions", (char *)*state);
 
-		OK(kg_file_replace(path, broken[i], i == 3 ? 80 : strlen(broken[i]), 0644, &err));
+		OK(kg_file_replace(
+			path, broken[i], i == 3 ? sizeof(zeros) : strlen(broken[i]), 0644, &err));
 		reopen(&c);
 		OK(kg_store_load_at(&s, c.store, 2, &err));
 		assert_int_equal(s->revision, 2);
