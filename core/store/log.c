@@ -7,26 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long a text is without the newlines at its end. */
+static size_t trimmed(const char *s, size_t n)
+{
+	while (n && s[n - 1] == '\n')
+		n--;
+	return n;
+}
+
 /* Splits a message: its first line, and the rest without the trailer. */
 static void split_message(
 	struct kg_log_entry *e, struct kg_arena *a, const struct kg_commit_view *c)
 {
-	const char *m = c->message, *end = m + c->message_len;
-	const char *nl = memchr(m, '\n', c->message_len);
-	const char *body = nl ? nl + 1 : end;
+	const char *m = c->message, *line;
+	size_t n = trimmed(m, c->message_len), subject;
 
-	e->subject = kg_arena_strndup(a, m, (size_t)((nl ? nl : end) - m));
-	if (c->has_revision) {
-		while (end > m && end[-1] == '\n')
-			end--;
-		while (end > m && end[-1] != '\n')
-			end--;
-	}
-	while (end > body && end[-1] == '\n')
-		end--;
-	while (body < end && *body == '\n')
-		body++;
-	e->body = body < end ? kg_arena_strndup(a, body, (size_t)(end - body)) : "";
+	if (c->has_revision && (line = memrchr(m, '\n', n)))
+		n = trimmed(m, (size_t)(line - m));
+	line = memchr(m, '\n', n);
+	subject = line ? (size_t)(line - m) : n;
+	e->subject = kg_arena_strndup(a, m, subject);
+	while (subject < n && m[subject] == '\n')
+		subject++;
+	e->body = kg_arena_strndup(a, m + subject, n - subject);
 }
 
 static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *more,

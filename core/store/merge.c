@@ -374,8 +374,7 @@ static int sync_packs(struct merge *m, struct kg_error *err)
 }
 
 /* Writes the new pack under its name, durably; *base is its path without the ending. */
-static int place(
-	struct merge *m, const struct piece *pieces, size_t n, char **base, struct kg_error *err)
+static int place(struct merge *m, char **base, struct kg_error *err)
 {
 	char *tmp_pack KG_AUTOFREE = kg_asprintf("%s/tmp_kgit_merge.pack", m->packs);
 	char *tmp_index KG_AUTOFREE = kg_asprintf("%s/tmp_kgit_merge.idx", m->packs);
