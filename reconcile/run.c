@@ -109,7 +109,7 @@ struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *ow
 bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const struct kg_value *ref = kg_owner_ref(obj);
-	if (kg_is_null(ref))
+	if (kg_is_null(ref) || obj->source) /* what main defines is owned by main */
 		return true;
 	const struct kg_kind *kind = kg_kind_by_api(
 		kg_string(kg_get(ref, "apiVersion"), ""), kg_string(kg_get(ref, "kind"), ""));
