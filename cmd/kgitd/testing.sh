@@ -63,6 +63,7 @@ wait_for() {
 }
 
 start_master() {
+	rm -f "$dir/master.out"
 	"$bin/kgitd" --state "$state" --listen "127.0.0.1:${port:-0}" "${master_flags[@]}" \
 		>"$dir/master.out" 2>>"$dir/master.log" &
 	master_pid=$!
