@@ -76,7 +76,7 @@ static void test_ends(void **state)
 		&t, "bad", NEVER(SHELL "\"echo out of luck >/dev/termination-log; exit 3\"]"));
 	kg_podtest_add(&t, "missing", NEVER(IMAGE ",\"command\":[\"/no/such\"]"));
 	kg_podtest_add(&t, "fallback",
-		NEVER(SHELL "\"echo last words; kill -9 $$\"],"
+		NEVER(SHELL "\"echo last words; exit 9\"],"
 			    "\"terminationMessagePolicy\":\"FallbackToLogsOnError\""));
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_succeeded, "good", 10000);

@@ -1,0 +1,326 @@
+#include "nodeagent/plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka wants those first */
+#include <cmocka.h>
+
+#include "nodeagent/status.h"
+#include "value/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * A table: the pod's spec, its state in a few words, and what is decided. Containers are a, b, ...
+ * in the order of the state's words, "i:" before a name makes it an init container:
+ *   a=wait        not started, image not there
+ *   a=img         image there
+ *   a=pulling     a=start    a=run    a=term (SIGTERM sent, SIGKILL due at 5000)
+ *   a=exitN       ended with N (dirty), image there
+ *   a=backN       ended with N, back-off until 20000
+ *   a=restart     runs, must restart
+ * The sandbox is ready but for words: nosandbox, down; more: deleting (grace 30 s), now (grace 0),
+ * busy, Never, OnFailure, deadline.
+ * Now is 10000.
+ */
+struct row {
+	const char *state, *decides;
+};
+static const struct row rows[] = {
+	/* a fresh pod: the image first, then all in one job */
+	{"nosandbox a=wait", "pull:a"},
+	{"nosandbox a=pulling", ""},
+	{"nosandbox a=img", "setup start:a"},
+	{"nosandbox a=img b=img", "setup start:a start:b"},
+	{"nosandbox a=img b=wait", "setup start:a pull:b"},
+	{"nosandbox busy a=img", ""},
+	{"a=run b=img", "start:b"},
+	{"a=run b=run", ""},
+	/* init containers one after another */
+	{"nosandbox i:a=img i:b=img c=img", "setup start:a"},
+	{"i:a=run i:b=img c=wait", "pull:c"},
+	{"i:a=exit0 i:b=img c=img", "start:b clean:a"},
+	{"i:a=exit0 i:b=exit0 c=img", "start:c clean:a clean:b"},
+	{"i:a=exit1 c=img", "start:a"},
+	{"Never i:a=exit1 c=img", "clean:a teardown"},
+	{"OnFailure i:a=exit1 c=img", "start:a"},
+	/* restarts */
+	{"a=exit0", "start:a"},
+	{"a=exit1", "start:a"},
+	{"OnFailure a=exit1", "start:a"},
+	{"OnFailure a=exit0 b=run", "clean:a"},
+	{"OnFailure a=exit0", "clean:a teardown"},
+	{"Never a=exit1 b=run", "clean:a"},
+	{"Never a=exit1 b=exit0", "clean:a clean:b teardown"},
+	{"a=back1", "wake:20000"},
+	{"busy a=exit1", ""},
+	/* liveness */
+	{"a=restart", "term:a@40000 wake:40000"},
+	{"a=restart b=run", "term:a@40000 wake:40000"},
+	/* deletion */
+	{"deleting a=run b=run", "term:a@40000 term:b@40000 wake:40000"},
+	{"deleting a=term", "kill:a@12000 wake:12000"},
+	{"deleting now a=run", "kill:a@12000 wake:12000"},
+	{"deleting a=start busy", ""},
+	{"deleting a=exit0", "clean:a teardown"},
+	{"deleting a=wait", "teardown"},
+	{"deleting nosandbox a=wait", "teardown"},
+	{"deleting down a=exit0", "gone"},
+	{"deleting down busy a=exit0", ""},
+	{"deleting a=back1", "clean:a teardown"},
+	{"deadline a=run", "term:a@40000 wake:40000"},
+	/* a pod at its end stays until it is deleted */
+	{"Never down a=exit0", ""},
+};
+
+static struct kg_doc *make_pod(const char *state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf init = KG_BUF_INIT;
+	KG_AUTOBUF struct kg_buf main = KG_BUF_INIT;
+	for (const char *p = state; *p; p += strcspn(p, " "), p += *p == ' ') {
+		bool is_init = !strncmp(p, "i:", 2);
+		struct kg_buf *b = is_init ? &init : &main;
+		const char *name = is_init ? p + 2 : p;
+		if (name[1] == '=')
+			kg_buf_addf(
+				b, "%s{\"name\":\"%c\",\"image\":\"x\"}", b->len ? "," : "", *name);
+	}
+	const char *policy = strstr(state, "Never")       ? "Never"
+			     : strstr(state, "OnFailure") ? "OnFailure"
+							  : "Always";
+	char *text = kg_arena_printf(&a,
+		"{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"spec\":{\"restartPolicy\":\"%s\","
+		"\"initContainers\":[%s],\"containers\":[%s]}}",
+		policy, kg_buf_str(&init), kg_buf_str(&main));
+	struct kg_value v;
+	struct kg_error err;
+	assert_int_equal(kg_json_parse(&v, &a, text, strlen(text), &err), 0);
+	return kg_doc_new(&v, NULL, 0);
+}
+
+static void set_container(struct kg_cstate *c, const char *word)
+{
+	c->probe_grace_ms = -1;
+	c->image_ready = !!strncmp(word, "wait", 4) && !!strncmp(word, "pulling", 7);
+	c->pulling = !strncmp(word, "pulling", 7);
+	if (!strncmp(word, "start", 5))
+		c->phase = KG_C_STARTING;
+	if (!strncmp(word, "run", 3) || !strncmp(word, "term", 4) || !strncmp(word, "restart", 7))
+		c->phase = KG_C_RUNNING;
+	c->restart = !strncmp(word, "restart", 7);
+	if (!strncmp(word, "term", 4)) {
+		c->stopping = true;
+		c->kill_mono = 5000;
+	}
+	if (!strncmp(word, "exit", 4) || !strncmp(word, "back", 4)) {
+		c->phase = KG_C_EXITED;
+		kg_cterm_set(&c->term, atoi(word + 4), "Error", NULL);
+		c->dirty = true;
+		if (*word == 'b')
+			c->not_before_mono = 20000;
+	}
+}
+
+static void set_state(struct kg_pstate *p, const char *state)
+{
+	p->sandbox = strstr(state, "nosandbox") ? KG_SANDBOX_NONE
+		     : strstr(state, "down")    ? KG_SANDBOX_DOWN
+						: KG_SANDBOX_READY;
+	p->deleting = strstr(state, "deleting");
+	p->grace_ms = strstr(state, "now") ? 0 : 30000;
+	p->busy = strstr(state, "busy");
+	p->deadline_exceeded = strstr(state, "deadline");
+	for (const char *q = state; *q; q += strcspn(q, " "), q += *q == ' ') {
+		const char *name = !strncmp(q, "i:", 2) ? q + 2 : q;
+		for (size_t i = 0; name[1] == '=' && i < p->nc; i++)
+			if (p->c[i].name[0] == *name)
+				set_container(&p->c[i], name + 2);
+	}
+}
+
+static void print_plan(struct kg_buf *b, const struct kg_pstate *p, const struct kg_plan *plan)
+{
+	static const char *const names[] = {
+		"pull", "setup", "start", "term", "kill", "clean", "teardown", "gone"};
+	for (size_t i = 0; i < plan->len; i++) {
+		const struct kg_action *a = &plan->items[i];
+		bool whole =
+			a->kind == KG_A_SETUP || a->kind == KG_A_TEARDOWN || a->kind == KG_A_GONE;
+		kg_buf_addf(b, "%s%s", b->len ? " " : "", names[a->kind]);
+		if (!whole)
+			kg_buf_addf(b, ":%s", p->c[a->container].name);
+		if (a->kind == KG_A_TERM || a->kind == KG_A_KILL)
+			kg_buf_addf(b, "@%lld", (long long)a->at);
+	}
+	if (plan->wake_mono != INT64_MAX)
+		kg_buf_addf(b, "%swake:%lld", b->len ? " " : "", (long long)plan->wake_mono);
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	unsigned bad = 0;
+	for (size_t i = 0; i < KG_ARRAY_LEN(rows); i++) {
+		struct kg_doc *doc = make_pod(rows[i].state);
+		struct kg_pstate p;
+		struct kg_plan plan = {0};
+		KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+		kg_pstate_init(&p, doc);
+		set_state(&p, rows[i].state);
+		kg_plan_make(&plan, &p, 10000);
+		print_plan(&got, &p, &plan);
+		if (strcmp(kg_buf_str(&got), rows[i].decides)) {
+			print_error("%s\n  decides %s\n  not     %s\n", rows[i].state,
+				kg_buf_str(&got), rows[i].decides);
+			bad++;
+		}
+		kg_plan_release(&plan);
+		kg_pstate_release(&p);
+		kg_doc_unref(doc);
+	}
+	assert_int_equal(bad, 0);
+}
+
+static void test_back_off(void **state)
+{
+	static const int64_t waits[] = {0, 10, 20, 40, 80, 160, 300, 300};
+	struct kg_cstate c = {0};
+	int64_t now = 1000;
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(waits); i++) {
+		c.phase = KG_C_RUNNING;
+		c.started_mono = now;
+		now += 1000;
+		kg_plan_exited(&c, now);
+		assert_int_equal(c.not_before_mono - now, waits[i] * 1000);
+		now = c.not_before_mono;
+	}
+	/* Ten minutes of running are forgiven. */
+	c.started_mono = now;
+	now += 600 * 1000;
+	kg_plan_exited(&c, now);
+	assert_int_equal(c.not_before_mono, now);
+	free(c.message);
+}
+
+static void test_pull_back_off(void **state)
+{
+	static const int64_t waits[] = {10, 20, 40, 80, 160, 300, 300};
+	struct kg_cstate c = {0};
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(waits); i++) {
+		kg_plan_pull_failed(&c, 5000);
+		assert_int_equal(c.pull_not_before_mono, 5000 + waits[i] * 1000);
+	}
+}
+
+static void test_saved_state(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_doc *doc = make_pod("i:a=exit0 b=run c=back3");
+	struct kg_pstate p, q;
+	(void)state;
+	kg_pstate_init(&p, doc);
+	set_state(&p, "i:a=exit0 b=run c=back3");
+	p.c[1].pid = 42;
+	p.c[1].pid_start = 4242;
+	struct kg_value v = kg_pstate_save(&a, &p);
+	kg_pstate_init(&q, doc);
+	kg_pstate_load(&q, &v, true, 99000);
+	struct kg_value again = kg_pstate_save(&a, &q);
+	assert_true(kg_equal(&v, &again));
+	kg_pstate_release(&q);
+	/* After a reboot what ran has ended, and nothing waits. */
+	kg_pstate_init(&q, doc);
+	kg_pstate_load(&q, &v, false, 99000);
+	assert_int_equal(q.c[1].phase, KG_C_EXITED);
+	assert_int_equal(q.c[1].term.exit_code, 255);
+	assert_int_equal(q.c[1].pid, 0);
+	assert_int_equal(q.c[2].not_before_mono, 0);
+	assert_int_equal(q.sandbox, KG_SANDBOX_NONE);
+	kg_pstate_release(&q);
+	kg_pstate_release(&p);
+	kg_doc_unref(doc);
+}
+
+/* Phase, Ready, and the state of the containers, of the same words. */
+static const struct row statuses[] = {
+	{"nosandbox a=wait", "Pending False a:ContainerCreating"},
+	{"nosandbox i:a=wait b=wait", "Pending False b:PodInitializing"},
+	{"a=run b=run", "Running True a:running b:running"},
+	{"a=run b=wait", "Pending False a:running b:ContainerCreating"},
+	{"a=back1 b=run", "Running False a:CrashLoopBackOff b:running"},
+	{"a=back1", "Running False a:CrashLoopBackOff"},
+	{"Never a=exit0", "Succeeded False a:exit0"},
+	{"Never a=exit0 b=exit2", "Failed False a:exit0 b:exit2"},
+	{"Never a=exit1 b=run", "Running False a:exit1 b:running"},
+	{"OnFailure a=exit0", "Succeeded False a:exit0"},
+	{"Never i:a=exit1 b=wait", "Failed False b:PodInitializing"},
+	{"deadline a=exit137", "Failed False a:exit137"},
+	{"deleting a=run", "Running True a:running"},
+};
+
+static void print_status(struct kg_buf *b, const struct kg_value *s)
+{
+	const struct kg_value *ready = kg_find(kg_get(s, "conditions"), "type", "Ready");
+	const struct kg_value *list = kg_get(s, "containerStatuses");
+	kg_buf_addf(b, "%s %s", kg_string(kg_get(s, "phase"), ""),
+		kg_string(kg_get(ready, "status"), ""));
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const struct kg_value *c = &list->items[i], *st = kg_get(c, "state");
+		kg_buf_addf(b, " %s:", kg_string(kg_get(c, "name"), ""));
+		if (!kg_is_null(kg_get(st, "running")))
+			kg_buf_adds(b, "running");
+		else if (!kg_is_null(kg_get(st, "terminated")))
+			kg_buf_addf(b, "exit%d", (int)kg_int(kg_at(st, "terminated.exitCode"), 0));
+		else
+			kg_buf_adds(b, kg_string(kg_at(st, "waiting.reason"), "?"));
+	}
+}
+
+static void test_status(void **state)
+{
+	unsigned bad = 0;
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(statuses); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+		struct kg_doc *doc = make_pod(statuses[i].state);
+		struct kg_pstate p;
+		kg_pstate_init(&p, doc);
+		set_state(&p, statuses[i].state);
+		for (size_t n = 0; n < p.nc; n++) {
+			p.c[n].ready = p.c[n].phase == KG_C_RUNNING;
+			if (p.c[n].phase == KG_C_EXITED)
+				kg_cstate_wait(&p.c[n], "", NULL);
+		}
+		struct kg_value s = kg_pod_status(&a, &p, &kg_null, 1000, 10000);
+		print_status(&got, &s);
+		if (strcmp(kg_buf_str(&got), statuses[i].decides)) {
+			print_error("%s\n  is  %s\n  not %s\n", statuses[i].state, kg_buf_str(&got),
+				statuses[i].decides);
+			bad++;
+		}
+		/* The same state later: conditions keep their time. */
+		struct kg_value later = kg_pod_status(&a, &p, &s, 99000, 10000);
+		assert_true(kg_equal(&s, &later));
+		kg_pstate_release(&p);
+		kg_doc_unref(doc);
+	}
+	assert_int_equal(bad, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_pull_back_off),
+		cmocka_unit_test(test_saved_state),
+		cmocka_unit_test(test_status),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
