@@ -97,7 +97,7 @@ static int fetch(struct kg_view *v, struct kg_http_client *client, const char *n
 	KG_AUTOFREE char *path = kg_asprintf("/kgit/v1/nodes/%s.git/" SERVICE, node);
 	KG_AUTOBUF struct kg_buf body = KG_BUF_INIT, reply = KG_BUF_INIT;
 	char line[128];
-	const char *pack;
+	const char *pack = NULL;
 
 	snprintf(line, sizeof(line), "want %s ofs-delta agent=kgit/" KGIT_VERSION "\n", commit);
 	put_pkt(&body, line);

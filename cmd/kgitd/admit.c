@@ -178,9 +178,9 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 {
 	struct kg_arena *a = &out->arena;
 	struct kg_tree_delta delta;
-	struct kg_admission_file *files;
+	struct kg_admission_file *files = NULL;
 	struct kg_fault_list faults;
-	size_t nfiles;
+	size_t nfiles = 0;
 	int rc = check_move(m, s, out->old_commit, out->new_commit, quarantine, opts, err);
 
 	if (rc < 0)

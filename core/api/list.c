@@ -296,7 +296,7 @@ static int parse_limit(struct request *r, struct page *p, struct kg_error *err)
 
 static int parse_page(struct request *r, struct page *p, struct kg_error *err)
 {
-	const char *token = kg_http_query(r->http, "continue"), *key;
+	const char *token = kg_http_query(r->http, "continue"), *key = "";
 	int rc = parse_limit(r, p, err);
 
 	if (rc)

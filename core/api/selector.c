@@ -193,7 +193,7 @@ static int scan_field_value(struct scan *s, const char **out, struct kg_error *e
 static int scan_field(struct scan *s, struct requirement *r, struct kg_error *err)
 {
 	size_t n = strcspn(s->at, "=!,");
-	const char *value;
+	const char *value = NULL;
 	int rc;
 
 	r->key = kg_arena_strndup(s->a, s->at, n);
