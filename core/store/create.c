@@ -13,35 +13,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-/*
- * What git does in this repository. Objects and packs are synced before a ref names them (the
- * directories are ours to sync); pushed packs stay packs; nobody repacks behind our back; main
- * and the state branch are moved by kgitd alone.
- */
-static const char config_text[] = "[core]\n"
-				  "\trepositoryformatversion = 0\n"
-				  "\tfilemode = true\n"
-				  "\tbare = true\n"
-				  "\tfsync = committed,reference\n"
-				  "\tfsyncMethod = fsync\n"
-				  "\tlogAllRefUpdates = false\n"
-				  "[gc]\n"
-				  "\tauto = 0\n"
-				  "[maintenance]\n"
-				  "\tauto = false\n"
-				  "[receive]\n"
-				  "\tfsckObjects = true\n"
-				  "\tunpackLimit = 1\n"
-				  "\tautogc = false\n"
-				  "\tmaxInputSize = 1g\n"
-				  "\tadvertisePushOptions = true\n"
-				  "\tprocReceiveRefs = refs/heads/main\n"
-				  "\tprocReceiveRefs = refs/kgit\n"
-				  "[transfer]\n"
-				  "\tunpackLimit = 1\n"
-				  "[uploadpack]\n"
-				  "\tallowAnySHA1InWant = false\n";
-
 static const char *const directories[] = {"objects", "objects/info", "objects/pack", "refs",
 	"refs/heads", "refs/tags", "refs/kgit", "info", "hooks", KG_SIDE_DIR};
 
@@ -63,8 +34,10 @@ static int sync_parent(const char *dir, struct kg_error *err)
 
 int kg_repo_create(const char *dir, struct kg_error *err)
 {
+	struct kg_buf config KG_AUTOBUF = KG_BUF_INIT;
 	int rc = kg_mkdir_p(dir, 0755, err);
 
+	kg_config_write(&config);
 	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(directories); i++) {
 		char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, directories[i]);
 		rc = kg_mkdir_p(path, 0755, err);
@@ -74,7 +47,7 @@ int kg_repo_create(const char *dir, struct kg_error *err)
 		rc = kg_sync_dir(path, err);
 	}
 	if (rc == 0)
-		rc = write_new(dir, "config", config_text, err);
+		rc = write_new(dir, "config", kg_buf_str(&config), err);
 	if (rc == 0)
 		rc = write_new(dir, "description", "kgit: the cluster's state\n", err);
 	/* Last: what has a HEAD is a repository. */

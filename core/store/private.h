@@ -75,6 +75,9 @@ int kg_store_poisoned(struct kg_error *err);
 
 /* Makes a bare repository, durably; whatever of it is there already is kept. */
 int kg_repo_create(const char *dir, struct kg_error *err);
+/* git's settings as text; and those of a repository made to be so, with a line in notes. */
+void kg_config_write(struct kg_buf *out);
+int kg_config_ensure(const char *dir, struct kg_buf *notes, struct kg_error *err);
 /* Revision 0 on a repository without a state branch. */
 int kg_store_begin(struct kg_store *s, const struct kg_store_options *opts, struct kg_error *err);
 /* What a crash left, before anything is read; lines are added to notes (may be NULL). */

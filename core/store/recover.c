@@ -27,7 +27,7 @@
 #define MAX_DEPTH     32
 
 struct sweep {
-	const char *state_lock, *main_lock; /* paths of locks that only we take */
+	const char *ours[3]; /* paths of locks that only we take, or nobody keeps for long */
 	struct kg_buf *notes;
 	time_t boot, now;
 	char *path; /* current directory */
@@ -106,8 +106,10 @@ static int each(struct sweep *s, const char *dir, sweep_fn *fn, struct kg_error 
 static int lock_file(struct sweep *s, const char *path, const char *name, const struct stat *st,
 	struct kg_error *err)
 {
-	bool ours = strcmp(path, s->state_lock) == 0 || strcmp(path, s->main_lock) == 0;
+	bool ours = false;
 
+	for (size_t i = 0; i < KG_ARRAY_LEN(s->ours); i++)
+		ours |= strcmp(path, s->ours[i]) == 0;
 	if (S_ISREG(st->st_mode) && has_suffix(name, ".lock") && (ours || is_old(s, st)))
 		return drop(s, path, "stale lock", err);
 	return 0;
@@ -193,11 +195,12 @@ int kg_recover_files(
 {
 	char *state KG_AUTOFREE = kg_asprintf("%s/%s.lock", dir, state_ref);
 	char *main_lock KG_AUTOFREE = kg_asprintf("%s/" KG_MAIN_REF ".lock", dir);
+	char *config KG_AUTOFREE = kg_asprintf("%s/config.lock", dir);
 	char *refs KG_AUTOFREE = kg_asprintf("%s/refs", dir);
 	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
 	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
 	struct timespec now, up;
-	struct sweep s = {.state_lock = state, .main_lock = main_lock, .notes = notes};
+	struct sweep s = {.ours = {state, main_lock, config}, .notes = notes};
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &up);

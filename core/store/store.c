@@ -82,6 +82,8 @@ static int prepare(struct kg_store *s, const struct kg_store_options *opts, stru
 		rc = take_lock(s, err);
 	if (rc == 0)
 		rc = kg_recover_files(s->dir, s->ref, notes, err);
+	if (rc == 0)
+		rc = kg_config_ensure(s->dir, notes, err);
 	return rc;
 }
 

@@ -444,6 +444,7 @@ static void test_stale_files(void **state)
 	write_file(dir, empty_blob, "");
 	write_file(dir, "refs/kgit/state.lock", "");
 	write_file(dir, "refs/heads/main.lock", "x");
+	write_file(dir, "config.lock", "x");
 	write_file(dir, "refs/heads/other.lock", "of a git that is running");
 	write_file(dir, "objects/pack/tmp_kgit_12.pack", "PACK");
 	write_file(dir, "objects/pack/pack-0000000000000000000000000000000000000000.idx", "");
@@ -683,6 +684,26 @@ static void test_config(void **state)
 		assert_int_equal(TEST_GIT(&out, *state, "config", "--get-all", wanted[i][0]), 0);
 		assert_string_equal(kg_buf_str(&out), wanted[i][1]);
 	}
+	/* A backup is a clone, put back. */
+	struct kg_buf notes KG_AUTOBUF = KG_BUF_INIT;
+	char *clone KG_AUTOFREE = kg_asprintf("%s/clone", (char *)*state);
+	test_put_node(&c, "n", 0);
+	OK(test_commit(&c, &err));
+	assert_int_equal(TEST_GIT(NULL, *state, "clone", "-q", "--mirror", *state, clone), 0);
+	struct test_cluster back;
+	OK(test_open(&back, clone, false, &notes, &err));
+	assert_true(test_same_snapshot(c.now, back.now));
+	assert_non_null(strstr(kg_buf_str(&notes), "git's settings"));
+	for (size_t i = 0; i < KG_ARRAY_LEN(wanted); i++) {
+		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+		assert_int_equal(TEST_GIT(&out, clone, "config", "--get-all", wanted[i][0]), 0);
+		assert_string_equal(kg_buf_str(&out), wanted[i][1]);
+	}
+	test_put_node(&back, "n", 1);
+	OK(test_commit(&back, &err));
+	reopen(&back);
+	test_close(&back);
 	char *head KG_AUTOFREE = read_file(*state, "HEAD");
 	assert_string_equal(head, "ref: refs/heads/main\n");
 	test_close(&c);
