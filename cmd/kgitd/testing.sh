@@ -97,11 +97,11 @@ kill_master() {
 	master_pid=
 }
 
-# admin METHOD PATH [curl arguments]
+# admin METHOD PATH [curl arguments]. For the background, so that $! is curl's: via=exec admin ... &
 admin() {
 	local method=$1 path=$2
 	shift 2
-	curl -sS --max-time 60 --cacert "$ca" --cert "$state/pki/admin.crt" \
+	${via-} curl -sS --max-time 60 --cacert "$ca" --cert "$state/pki/admin.crt" \
 		--key "$state/pki/admin.key" -X "$method" "$url$path" "$@"
 }
 
