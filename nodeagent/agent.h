@@ -38,7 +38,7 @@ struct kg_agent_options { /* texts are borrowed until kg_agent_free */
 	int idle_ms; /* of the stream, after which it is broken; default 35,000 */
 };
 struct kg_agent;
-/* Applies the view that an earlier run pulled, if there is one, and starts. */
+/* Starts. Where the master does not answer soon, the view that an earlier run pulled is applied. */
 int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_agent_options *opts,
 	struct kg_error *err);
 /* Ends the threads; pods, rules and routes stay. From the loop's thread, not from a callback. */

@@ -11,6 +11,7 @@
 
 #define RETRY_MS     50
 #define RETRY_MAX_MS 3000
+#define FIRST_MS     2000
 
 struct kg_puller {
 	struct kg_puller_options opts;
@@ -38,19 +39,19 @@ void kg_puller_want(struct kg_puller *p, const char *commit)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Waits for news; false: it is to end. With something to be tried again, not for ever. */
-static bool wait_for_news(struct kg_puller *p, char commit[48])
+/* Waits for news, at most ms (< 0: for ever); false: it is to end. */
+static bool wait_for_news(struct kg_puller *p, char commit[48], int64_t ms)
 {
 	struct timespec at;
 	int rc = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_nsec += p->retry_ms % 1000 * 1000000;
-	at.tv_sec += p->retry_ms / 1000 + at.tv_nsec / 1000000000;
+	at.tv_nsec += ms % 1000 * 1000000;
+	at.tv_sec += ms / 1000 + at.tv_nsec / 1000000000;
 	at.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop && !p->news && rc != ETIMEDOUT) {
-		if (p->failing)
+		if (ms >= 0)
 			rc = pthread_cond_timedwait(&p->changed, &p->lock, &at);
 		else
 			pthread_cond_wait(&p->changed, &p->lock);
@@ -130,13 +131,18 @@ static void *run(void *ctx)
 	struct kg_error err;
 
 	p->unread = *kg_view_commit(p->opts.view) != '\0';
-	do {
+	/* What an earlier run pulled may be old: the master is given a moment to say better. */
+	bool go = wait_for_news(p, commit, FIRST_MS);
+	while (go) {
 		int rc = pull(p, commit, &err);
 
-		told(p, rc, &err);
 		if (rc == 0 && *commit)
 			p->opts.done(p->opts.ctx);
-	} while (wait_for_news(p, commit));
+		if (rc == 0)
+			rc = kg_view_save(p->opts.view, &err);
+		told(p, rc, &err);
+		go = wait_for_news(p, commit, p->failing ? p->retry_ms : -1);
+	}
 	return NULL;
 }
 

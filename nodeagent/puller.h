@@ -18,7 +18,7 @@ struct kg_puller_options {
 	void (*state)(void *ctx, const struct kg_error *err);
 	void *ctx;
 };
-/* A view that was pulled by an earlier run is applied at once. */
+/* A view that was pulled by an earlier run is applied where none comes within two seconds. */
 struct kg_puller *kg_puller_new(const struct kg_puller_options *opts);
 void kg_puller_free(struct kg_puller *p);
 /* Any thread: the view's commit is this one now. */

@@ -4,6 +4,7 @@
 #include "view_private.h"
 
 #include <dirent.h>
+#include <git2/sys/mempack.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,26 @@ static void init_git(void)
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 }
 
+static void forget_unsaved(struct kg_view *v)
+{
+	for (size_t i = 0; i < v->nunsaved; i++)
+		kg_buf_release(&v->unsaved[i]);
+	v->nunsaved = 0;
+}
+
 static void close_repo(struct kg_view *v)
 {
+	forget_unsaved(v);
 	git_odb_free(v->odb);
 	git_repository_free(v->repo);
 	v->odb = NULL;
 	v->repo = NULL;
+}
+
+/* The objects of unsaved packs are looked for first; its memory belongs to the odb. */
+static bool add_memory(struct kg_view *v)
+{
+	return git_mempack_new(&v->memory) == 0 && git_odb_add_backend(v->odb, v->memory, 999) == 0;
 }
 
 static bool open_repo(struct kg_view *v)
@@ -44,7 +59,7 @@ static bool open_repo(struct kg_view *v)
 
 	v->commit[0] = '\0';
 	if (git_repository_open_bare(&v->repo, v->path) < 0 ||
-		git_repository_odb(&v->odb, v->repo) < 0)
+		git_repository_odb(&v->odb, v->repo) < 0 || !add_memory(v))
 		return false;
 	if (git_reference_name_to_id(&oid, v->repo, REF) < 0)
 		return true; /* nothing pulled yet */
@@ -65,15 +80,9 @@ int kg_view_reset(struct kg_view *v, struct kg_error *err)
 	if (rc < 0)
 		return rc;
 	if (git_repository_init(&v->repo, v->path, true) < 0 ||
-		git_repository_odb(&v->odb, v->repo) < 0)
+		git_repository_odb(&v->odb, v->repo) < 0 || !add_memory(v))
 		return kg_view_fail(err, v->path);
 	return 0;
-}
-
-int kg_view_reopen(struct kg_view *v, struct kg_error *err)
-{
-	close_repo(v);
-	return open_repo(v) ? 0 : kg_view_fail(err, v->path);
 }
 
 int kg_view_open(struct kg_view **out, const char *dir, struct kg_error *err)
@@ -108,6 +117,7 @@ void kg_view_free(struct kg_view *v)
 	}
 	kg_doc_unref(v->node);
 	close_repo(v);
+	free(v->unsaved);
 	free(v->path);
 	free(v);
 }
@@ -171,7 +181,7 @@ static int write_one_pack(
 	return 0;
 }
 
-int kg_view_consolidate(struct kg_view *v, struct kg_error *err)
+static int consolidate(struct kg_view *v, struct kg_error *err)
 {
 	KG_AUTOFREE char *dir = kg_asprintf("%s/objects/pack", v->path);
 	git_oid oid;
@@ -180,18 +190,35 @@ int kg_view_consolidate(struct kg_view *v, struct kg_error *err)
 		return 0;
 	git_oid_fromstr(&oid, v->commit);
 	int rc = write_one_pack(v, &oid, dir, err);
-	return rc == 0 ? kg_view_reopen(v, err) : rc;
+	if (rc < 0)
+		return rc;
+	close_repo(v); /* it has the old packs open */
+	return open_repo(v) ? 0 : kg_view_fail(err, v->path);
 }
 
-int kg_view_set_commit(struct kg_view *v, const char *commit, struct kg_error *err)
+static int save_ref(struct kg_view *v, struct kg_error *err)
 {
-	git_reference *ref;
-	git_oid oid;
+	KG_AUTOFREE char *path = kg_asprintf("%s/" REF, v->path);
+	char line[GIT_OID_HEXSZ + 2];
 
-	git_oid_fromstr(&oid, commit);
-	if (git_reference_create(&ref, v->repo, REF, &oid, true, NULL) < 0)
-		return kg_view_fail(err, "move " REF);
-	git_reference_free(ref);
-	git_oid_tostr(v->commit, sizeof(v->commit), &oid);
-	return 0;
+	snprintf(line, sizeof(line), "%s\n", v->commit);
+	return kg_file_replace(path, line, strlen(line), 0644, err);
+}
+
+int kg_view_save(struct kg_view *v, struct kg_error *err)
+{
+	int rc = 0;
+
+	if (!*v->commit)
+		return 0;
+	for (size_t i = 0; i < v->nunsaved && rc == 0; i++)
+		rc = kg_view_write_pack(v, v->unsaved[i].data, v->unsaved[i].len, err);
+	if (rc == 0)
+		rc = save_ref(v, err);
+	if (rc < 0)
+		return kg_wrap(err, "save the view");
+	if (v->nunsaved)
+		git_mempack_reset(v->memory);
+	forget_unsaved(v);
+	return consolidate(v, err);
 }

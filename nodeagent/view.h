@@ -20,10 +20,14 @@ const char *kg_view_commit(const struct kg_view *v);
 /*
  * Pulls a commit of the node's view over git's smart protocol; nothing is transferred that the
  * last commit had. commit NULL, or one that the master no longer has: the present one. Nothing
- * where it is here already.
+ * where it is here already. What is small is only in memory until kg_view_save: it can be read
+ * and applied before it is written.
  */
 int kg_view_pull(struct kg_view *v, struct kg_http_client *client, const char *node,
 	const char *commit, struct kg_error *err);
+
+/* Writes what was pulled, so that the next kg_view_open finds it. */
+int kg_view_save(struct kg_view *v, struct kg_error *err);
 
 /* What differs between the last read and the commit pulled last. */
 struct kg_view_diff {

@@ -12,6 +12,9 @@ struct kg_view {
 	git_repository *repo;
 	git_odb *odb;
 	char commit[GIT_OID_HEXSZ + 1];
+	git_odb_backend *memory; /* objects of the packs that are not saved yet */
+	struct kg_buf *unsaved;  /* those packs, in the order in which they came */
+	size_t nunsaved, unsaved_cap;
 	git_oid read;           /* the tree read last; zero: none */
 	struct kg_map files[3]; /* path -> struct kg_doc, by enum kg_view_kind */
 	struct kg_doc *node;
@@ -19,11 +22,9 @@ struct kg_view {
 
 /* The error of libgit2's call that just failed. */
 int kg_view_fail(struct kg_error *err, const char *what);
-/* Takes commit as the one pulled last: moves the ref. */
-int kg_view_set_commit(struct kg_view *v, const char *commit, struct kg_error *err);
-int kg_view_reopen(struct kg_view *v, struct kg_error *err);
-/* Where there are many packs: one, of the present commit alone. After it was read, since only then
- * nothing is compared with an older tree any more. */
-int kg_view_consolidate(struct kg_view *v, struct kg_error *err);
+/* Takes a pack over into memory: its objects can be read from now on. KG_E_UNSUPPORTED: it is
+ * large, or has deltas; then it is for kg_view_write_pack. */
+int kg_view_unpack(struct kg_view *v, const char *pack, size_t n, struct kg_error *err);
+int kg_view_write_pack(struct kg_view *v, const char *pack, size_t n, struct kg_error *err);
 
 #endif

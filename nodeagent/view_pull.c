@@ -3,7 +3,6 @@
 #include "nodeagent/view.h"
 #include "view_private.h"
 
-#include <git2/sys/odb_backend.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,22 +74,6 @@ static int find_pack(const char **pack, const struct kg_buf *reply, struct kg_er
 	return 0;
 }
 
-static int write_pack(struct kg_view *v, const char *pack, size_t n, struct kg_error *err)
-{
-	git_odb_writepack *w;
-	git_indexer_progress progress = {0};
-
-	if (git_odb_write_pack(&w, v->odb, NULL, NULL) < 0)
-		return kg_view_fail(err, "write a pack");
-	int rc = w->append(w, pack, n, &progress);
-	if (rc == 0)
-		rc = w->commit(w, &progress);
-	w->free(w);
-	if (rc < 0 || git_odb_refresh(v->odb) < 0)
-		return kg_view_fail(err, "write a pack");
-	return 0;
-}
-
 static int fetch(struct kg_view *v, struct kg_http_client *client, const char *node,
 	const char *commit, struct kg_error *err)
 {
@@ -111,9 +94,11 @@ static int fetch(struct kg_view *v, struct kg_http_client *client, const char *n
 		body.len, &reply, err);
 	if (rc == 0)
 		rc = find_pack(&pack, &reply, err);
-	if (rc == 0)
-		rc = write_pack(v, pack, (size_t)(reply.data + reply.len - pack), err);
-	return rc;
+	if (rc < 0)
+		return rc;
+	size_t n = (size_t)(reply.data + reply.len - pack);
+	rc = kg_view_unpack(v, pack, n, err);
+	return rc == -KG_E_UNSUPPORTED ? kg_view_write_pack(v, pack, n, err) : rc;
 }
 
 static int check_commit(struct kg_view *v, const char *commit, struct kg_error *err)
@@ -156,7 +141,8 @@ int kg_view_pull(struct kg_view *v, struct kg_http_client *client, const char *n
 	}
 	if (rc == 0)
 		rc = check_commit(v, id, err);
-	if (rc == 0)
-		rc = kg_view_set_commit(v, id, err);
-	return rc < 0 ? kg_wrap(err, "pull the view") : 0;
+	if (rc < 0)
+		return kg_wrap(err, "pull the view");
+	strcpy(v->commit, id);
+	return 0;
 }

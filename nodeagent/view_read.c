@@ -228,9 +228,6 @@ int kg_view_read(struct kg_view *v, struct kg_view_diff *out, struct kg_error *e
 		*out = diff;
 	}
 	release(&w);
-	/* That packs stay many is no reason to fail; the next read tries again. */
-	if (rc == 0 && kg_view_consolidate(v, NULL) < 0 && !v->repo)
-		rc = kg_view_reopen(v, err);
 	return rc;
 }
 
