@@ -1,4 +1,5 @@
-/* Inside pods.c, podrun.c, podstore.c: the registry and one pod of it. The loop's thread only. */
+/* Inside pods.c, podrun.c, podlive.c, podpull.c, podstore.c: the registry and one pod of it. The
+ * loop's thread only. */
 #ifndef KG_NODEAGENT_PODS_PRIVATE_H
 #define KG_NODEAGENT_PODS_PRIVATE_H
 
@@ -57,12 +58,15 @@ struct kg_pods {
 /* podrun.c: plan and act, report, arm the timer. The pod may be gone afterwards. */
 void kg_pod_evaluate(struct pod *p);
 void kg_pod_report(struct pod *p, bool again);
-/* Sees whether a container that is thought to run has ended. */
+void kg_pod_free(struct pod *p);
+/* podpull.c: asks for a container's image; returns whether it turned out to be there already. */
+bool kg_pod_pull(struct pod *p, struct kg_cstate *c);
+
+/* podlive.c. Sees whether a container that is thought to run has ended. */
 void kg_pod_check_exit(struct live *l);
 /* Begins to watch a running container. */
 void kg_pod_watch(struct live *l);
 void kg_pod_unwatch(struct live *l);
-void kg_pod_free(struct pod *p);
 
 /* podstore.c */
 struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);

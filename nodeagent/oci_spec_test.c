@@ -1,0 +1,208 @@
+/* Specifications against goldens in testdata/oci_spec: NAME.in.json holds pod, image and what of
+ * the host matters, NAME.out.json what becomes of it. `oci_spec_test --update` rewrites them. */
+#include "nodeagent/oci_spec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka wants those first */
+#include <cmocka.h>
+
+#include "nodeagent/caps.h"
+#include "nodeagent/cgroup.h"
+#include "nodeagent/env.h"
+#include "nodeagent/resources.h"
+#include "nodeagent/seccomp.h"
+#include "sys/file.h"
+#include "value/json.h"
+
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GOLDENS KGIT_SOURCE_DIR "/nodeagent/testdata/"
+
+static bool update;
+
+static void load(struct kg_value *out, struct kg_arena *a, const char *path)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_error err;
+	if (kg_file_read(&b, path, 1 << 20, &err) < 0 ||
+		kg_json_parse(out, a, kg_buf_str(&b), b.len, &err) < 0)
+		fail_msg("%s: %s", path, err.msg);
+}
+
+/* The seccomp profile depends on the libseccomp that is installed: only its shape is kept. */
+static struct kg_value without_names(struct kg_arena *a, const struct kg_value *spec)
+{
+	const struct kg_value *s = kg_at(spec, "linux.seccomp");
+	if (kg_is_null(s))
+		return *spec;
+	return kg_with(a, spec, "linux.seccomp", *kg_get(s, "defaultAction"));
+}
+
+static void golden(const char *name)
+{
+	static const char *const layers[] = {"top"}, *const dirs[] = {"/nonexistent"};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value in, spec;
+	struct kg_error err;
+	struct kg_image image = {.layers = layers, .dirs = dirs, .nlayers = 1};
+	struct kg_spec_host host = {
+		.capabilities = (UINT64_C(1) << 41) - 1, .memory_bytes = (int64_t)8 << 30};
+	KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+	KG_AUTOBUF struct kg_buf want = KG_BUF_INIT;
+	KG_AUTOFREE char *from = kg_asprintf(GOLDENS "%s.in.json", name);
+	KG_AUTOFREE char *to = kg_asprintf(GOLDENS "%s.out.json", name);
+	load(&in, &a, from);
+	image.config = *kg_get(&in, "image");
+	host.cgroup_v2 = kg_bool(kg_at(&in, "host.cgroupV2"), false);
+	const struct kg_value *pod = kg_get(&in, "pod");
+	struct kg_spec_in si = {
+		.pod = pod,
+		.container = kg_at(pod, "spec.containers.0"),
+		.configmaps = kg_get(&in, "configmaps"),
+		.image = &image,
+		.host = &host,
+		.node_name = "n1",
+		.pod_dir = "/state/pods/uid",
+		.upper = "../upper",
+		.work = "../work",
+		.term_log = "/state/pods/uid/c/web/term",
+		.cgroup = "/kgit/n1/poduid/id",
+		.netns = kg_pod_host_network(pod) ? NULL : "/state/run/ns/uid/net",
+	};
+	if (kg_oci_spec(&spec, &a, &si, &err) < 0) {
+		kg_buf_addf(&got, "error: %s\n", err.msg);
+	} else {
+		spec = without_names(&a, &spec);
+		kg_json_write_pretty(&got, &spec);
+		kg_buf_addc(&got, '\n');
+	}
+	if (update) {
+		assert_int_equal(kg_file_replace(to, got.data, got.len, 0644, &err), 0);
+		return;
+	}
+	if (kg_file_read(&want, to, 1 << 20, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(kg_buf_str(&got), kg_buf_str(&want));
+}
+
+static void test_goldens(void **state)
+{
+	static const char *const names[] = {
+		"spec-plain", "spec-full", "spec-privileged", "spec-nonroot", "spec-missing"};
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++)
+		golden(names[i]);
+}
+
+static void test_expansion(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {{"plain", "plain"}, {"$(A)", "1"}, {"x$(A)y$(B)z", "x1y2z"}, {"$(C)", "$(C)"},
+		{"$$(A)", "$(A)"}, {"$$$(A)", "$1"}, {"$", "$"}, {"$(A", "$(A"}, {"$A", "$A"},
+		{"$()", "$()"}, {"$(AB)", "$(AB)"}};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_env env = {0};
+	(void)state;
+	kg_env_set(&env, "A", "1");
+	kg_env_set(&env, "B", "2");
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++)
+		assert_string_equal(kg_env_expand(&a, cases[i].in, &env), cases[i].out);
+	kg_env_release(&env);
+}
+
+static void test_capabilities(void **state)
+{
+	static const struct {
+		const char *security;
+		int count;
+		const char *has, *not ;
+	} cases[] = {
+		{"{}", 14, "CAP_CHOWN", "CAP_SYS_ADMIN"},
+		{"{\"capabilities\":{\"drop\":[\"ALL\"]}}", 0, NULL, "CAP_CHOWN"},
+		{"{\"capabilities\":{\"drop\":[\"ALL\"],\"add\":[\"NET_ADMIN\"]}}", 1,
+			"CAP_NET_ADMIN", "CAP_CHOWN"},
+		{"{\"capabilities\":{\"add\":[\"SYS_TIME\"],\"drop\":[\"CHOWN\"]}}", 14,
+			"CAP_SYS_TIME", "CAP_CHOWN"},
+		{"{\"capabilities\":{\"add\":[\"ALL\"]}}", 40, "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"},
+		{"{\"privileged\":true}", 40, "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"},
+	};
+	uint64_t available = ((UINT64_C(1) << 41) - 1) & ~(UINT64_C(1) << CAP_SYS_RESOURCE);
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_value v;
+		struct kg_error err;
+		const char *caps[KG_CAPS_MAX];
+		bool has = !cases[i].has;
+		assert_int_equal(
+			kg_json_parse(&v, &a, cases[i].security, strlen(cases[i].security), &err),
+			0);
+		size_t n = kg_caps_of(caps, &v, available);
+		assert_int_equal(n, cases[i].count);
+		for (size_t c = 0; c < n; c++) {
+			has = has || !strcmp(caps[c], cases[i].has);
+			assert_string_not_equal(caps[c], cases[i].not );
+		}
+		assert_true(has);
+	}
+}
+
+static bool profile_names(const struct kg_value *profile, const char *name)
+{
+	const struct kg_value *names = kg_at(profile, "syscalls.0.names");
+	for (uint32_t i = 0; i < kg_len(names); i++)
+		if (!strcmp(kg_string(&names->items[i], ""), name))
+			return true;
+	return false;
+}
+
+static void test_seccomp(void **state)
+{
+	static const char *const denied[] = {"mount", "unshare", "setns", "keyctl", "bpf",
+		"kexec_load", "init_module", "io_uring_setup", "userfaultfd", "reboot", "clone3",
+		"open_by_handle_at", "perf_event_open", "add_key", "swapon", "pivot_root"};
+	static const char *const allowed[] = {"read", "openat", "execve", "futex", "epoll_wait",
+		"accept4", "clock_gettime", "rseq", "statx", "pidfd_open", "close_range"};
+	static const char *const admin[] = {"CAP_SYS_ADMIN"};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = kg_seccomp_default(&a, NULL, 0);
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(denied); i++)
+		assert_false(profile_names(&v, denied[i]));
+	for (size_t i = 0; i < KG_ARRAY_LEN(allowed); i++)
+		assert_true(profile_names(&v, allowed[i]));
+	v = kg_seccomp_default(&a, admin, 1);
+	assert_true(profile_names(&v, "mount"));
+	assert_false(profile_names(&v, "init_module"));
+}
+
+static void test_cgroup_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(kg_cgroup_shares(0), 2);
+	assert_int_equal(kg_cgroup_shares(1000), 1024);
+	assert_int_equal(kg_cgroup_shares(250), 256);
+	assert_int_equal(kg_cgroup_quota(500), 50000);
+	assert_int_equal(kg_cgroup_quota(1), 1000);
+	assert_int_equal(kg_cgroup_weight(2), 1);
+	assert_int_equal(kg_cgroup_weight(1024), 39);
+	assert_int_equal(kg_cgroup_weight(262144), 10000);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_goldens),
+		cmocka_unit_test(test_expansion),
+		cmocka_unit_test(test_capabilities),
+		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_cgroup_numbers),
+	};
+	update = argc > 1 && !strcmp(argv[1], "--update");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
