@@ -9,10 +9,7 @@
 #include "base/mem.h"
 #include "sys/file.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct setting {
 	const char *section, *name, *value;
@@ -50,56 +47,55 @@ void kg_config_write(struct kg_buf *out)
 }
 
 struct wanted {
-	const char *value;
+	const struct setting *s;
 	bool found;
 };
 
+/* Of several values the last counts, unless all do. */
 static int look(const git_config_entry *e, void *ctx)
 {
 	struct wanted *w = ctx;
+	bool same = w->s->only_new || strcmp(e->value ? e->value : "", w->s->value) == 0;
 
-	w->found |= !w->value || strcmp(e->value ? e->value : "", w->value) == 0;
+	w->found = same || (w->s->one_of && w->found);
 	return 0;
 }
 
-static int apply(git_config *cfg, const struct setting *s, bool *changed)
+/* Adds the line that makes the setting so, where it is not. */
+static int add_missing(struct kg_buf *out, git_config *cfg, const struct setting *s)
 {
 	char *name KG_AUTOFREE = kg_asprintf("%s.%s", s->section, s->name);
-	char *only KG_AUTOFREE = kg_asprintf("^%s$", s->value);
-	struct wanted w = {.value = s->only_new ? NULL : s->value};
+	struct wanted w = {.s = s};
 	int rc = git_config_get_multivar_foreach(cfg, name, NULL, look, &w);
 
-	if ((rc < 0 && rc != GIT_ENOTFOUND) || w.found)
-		return rc == GIT_ENOTFOUND ? 0 : rc;
-	*changed = true;
-	/* The last of several values counts, so all become ours. */
-	return git_config_set_multivar(cfg, name, s->one_of ? only : ".*", s->value);
-}
-
-static int sync_config(const char *path, const char *dir, struct kg_error *err)
-{
-	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return kg_fail_errno(err, "sync %s", path);
-	return kg_sync_dir(dir, err);
+	if (rc < 0 && rc != GIT_ENOTFOUND)
+		return rc;
+	if (!w.found)
+		kg_buf_addf(out, "[%s]\n\t%s = %s\n", s->section, s->name, s->value);
+	return 0;
 }
 
 int kg_config_ensure(const char *dir, struct kg_buf *notes, struct kg_error *err)
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/config", dir);
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT, missing KG_AUTOBUF = KG_BUF_INIT;
 	git_config *cfg = NULL;
-	bool changed = false;
 	int rc = git_config_open_ondisk(&cfg, path);
 
 	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(settings); i++)
-		rc = apply(cfg, &settings[i], &changed);
+		rc = add_missing(&missing, cfg, &settings[i]);
 	if (rc < 0)
-		rc = kg_git_fail(err, rc, "configure %s", path);
+		rc = kg_git_fail(err, rc, "read %s", path);
 	git_config_free(cfg);
-	if (rc < 0 || !changed)
+	if (rc < 0 || !missing.len)
 		return rc;
+	rc = kg_file_read(&text, path, 1u << 20, err);
+	if (rc < 0 && rc != -KG_E_NOT_FOUND)
+		return rc;
+	if (text.len && text.data[text.len - 1] != '\n')
+		kg_buf_addc(&text, '\n');
+	kg_buf_add(&text, missing.data, missing.len);
 	if (notes)
-		kg_buf_addf(notes, "git's settings in %s are now those that kgit needs\n", path);
-	return sync_config(path, dir, err);
+		kg_buf_addf(notes, "added what kgit needs of git's settings to %s\n", path);
+	return kg_file_write(path, text.data, text.len, 0644, err);
 }

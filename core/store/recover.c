@@ -27,7 +27,7 @@
 #define MAX_DEPTH     32
 
 struct sweep {
-	const char *ours[3]; /* paths of locks that only we take, or nobody keeps for long */
+	const char *ours[2]; /* paths of locks that only we take */
 	struct kg_buf *notes;
 	time_t boot, now;
 	char *path; /* current directory */
@@ -195,12 +195,11 @@ int kg_recover_files(
 {
 	char *state KG_AUTOFREE = kg_asprintf("%s/%s.lock", dir, state_ref);
 	char *main_lock KG_AUTOFREE = kg_asprintf("%s/" KG_MAIN_REF ".lock", dir);
-	char *config KG_AUTOFREE = kg_asprintf("%s/config.lock", dir);
 	char *refs KG_AUTOFREE = kg_asprintf("%s/refs", dir);
 	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
 	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
 	struct timespec now, up;
-	struct sweep s = {.ours = {state, main_lock, config}, .notes = notes};
+	struct sweep s = {.ours = {state, main_lock}, .notes = notes};
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &up);

@@ -444,7 +444,6 @@ static void test_stale_files(void **state)
 	write_file(dir, empty_blob, "");
 	write_file(dir, "refs/kgit/state.lock", "");
 	write_file(dir, "refs/heads/main.lock", "x");
-	write_file(dir, "config.lock", "x");
 	write_file(dir, "refs/heads/other.lock", "of a git that is running");
 	write_file(dir, "objects/pack/tmp_kgit_12.pack", "PACK");
 	write_file(dir, "objects/pack/pack-0000000000000000000000000000000000000000.idx", "");
@@ -693,7 +692,7 @@ static void test_config(void **state)
 	struct test_cluster back;
 	OK(test_open(&back, clone, false, &notes, &err));
 	assert_true(test_same_snapshot(c.now, back.now));
-	assert_non_null(strstr(kg_buf_str(&notes), "git's settings"));
+	assert_non_null(strstr(kg_buf_str(&notes), "of git's settings"));
 	for (size_t i = 0; i < KG_ARRAY_LEN(wanted); i++) {
 		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
 
