@@ -25,7 +25,7 @@ int kg_mirror_load(struct kg_mirror *m, const struct kg_reader *r, const struct 
 	struct kg_error *err);
 void kg_mirror_release(struct kg_mirror *m);
 
-/* Puts packs together in the background; see merge.c. */
+/* Puts packs together in the background; see merger.c. */
 struct kg_merger {
 	pthread_t thread;
 	bool started;

@@ -1,0 +1,103 @@
+/* The store's thread that puts packs together when there are many. */
+#include "store/merge.h"
+#include "store/private.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define DEFAULT_LIMIT 256
+
+/* libgit2 keeps what it knows of packs that are gone: readers to come get a fresh database. */
+static int renew_odb(struct kg_store *s, struct kg_error *err)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/objects", s->dir);
+	git_odb *odb = NULL;
+	int rc = git_odb_open(&odb, path);
+
+	if (rc < 0)
+		return kg_git_fail(err, rc, "open %s", path);
+	struct kg_shared_odb *fresh = kg_shared_odb_new(odb);
+	pthread_mutex_lock(&s->lock);
+	struct kg_shared_odb *old = s->odb;
+	s->odb = fresh;
+	pthread_mutex_unlock(&s->lock);
+	kg_shared_odb_unref(old);
+	return 0;
+}
+
+int kg_store_merge_packs(struct kg_store *s, struct kg_error *err)
+{
+	struct kg_error why = {0};
+	bool sync_failed;
+	int rc = kg_packs_merge(s->dir, &sync_failed, &why);
+
+	if (sync_failed)
+		atomic_store(&s->sync_failed, true);
+	if (rc > 0)
+		rc = renew_odb(s, &why);
+	return rc < 0 ? kg_fail(err, why.code, "put packs together: %s", why.msg) : 0;
+}
+
+static void *work(void *arg)
+{
+	struct kg_store *s = arg;
+	struct kg_merger *m = &s->merger;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->stop) {
+		if (m->apart < m->limit) {
+			pthread_cond_wait(&m->wake, &m->lock);
+			continue;
+		}
+		m->apart = 0;
+		pthread_mutex_unlock(&m->lock);
+		/* A failure leaves the packs as they are; it is tried again as many commits later,
+		 * and where the disk is at fault the next commit says so. */
+		kg_store_merge_packs(s, NULL);
+		pthread_mutex_lock(&m->lock);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err)
+{
+	struct kg_merger *m = &s->merger;
+
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->wake, NULL);
+	m->limit = limit ? limit : DEFAULT_LIMIT;
+	m->apart = kg_packs_count(s->dir);
+	int e = pthread_create(&m->thread, NULL, work, s);
+	if (e)
+		return kg_fail(err, KG_E_UNAVAILABLE, "start a thread: %s", strerror(e));
+	m->started = true;
+	return 0;
+}
+
+void kg_merger_stop(struct kg_store *s)
+{
+	struct kg_merger *m = &s->merger;
+
+	if (!m->started)
+		return;
+	pthread_mutex_lock(&m->lock);
+	m->stop = true;
+	pthread_cond_signal(&m->wake);
+	pthread_mutex_unlock(&m->lock);
+	pthread_join(m->thread, NULL);
+	pthread_cond_destroy(&m->wake);
+	pthread_mutex_destroy(&m->lock);
+	m->started = false;
+}
+
+void kg_merger_poke(struct kg_store *s)
+{
+	struct kg_merger *m = &s->merger;
+
+	pthread_mutex_lock(&m->lock);
+	if (++m->apart >= m->limit)
+		pthread_cond_signal(&m->wake);
+	pthread_mutex_unlock(&m->lock);
+}
