@@ -19,7 +19,7 @@ struct run {
 	int in, out, err, pidfd;
 	size_t written; /* of the input */
 	size_t max_output;
-	bool too_large;
+	bool too_large, cancelled;
 	struct kg_buf scratch; /* output nobody wants */
 	struct kg_buf errors;  /* the last of stderr */
 };
@@ -110,13 +110,14 @@ static bool drain_err(struct run *r)
 static bool pump(struct run *r, int64_t deadline)
 {
 	for (;;) {
-		struct pollfd p[4] = {{r->in, POLLOUT, 0}, {r->out, POLLIN, 0}, {r->err, POLLIN, 0},
-			{r->pidfd, POLLIN, 0}};
+		int cancel = r->opts->cancel > 0 ? r->opts->cancel : -1;
+		struct pollfd p[5] = {{r->in, POLLOUT, 0}, {r->out, POLLIN, 0}, {r->err, POLLIN, 0},
+			{r->pidfd, POLLIN, 0}, {cancel, POLLIN, 0}};
 		int64_t left = deadline - kg_monotonic_ms();
 
 		if (left <= 0)
 			return false;
-		if (poll(p, 4, (int)left) < 0)
+		if (poll(p, 5, (int)left) < 0)
 			continue;
 		if (p[0].revents)
 			feed(r);
@@ -124,6 +125,9 @@ static bool pump(struct run *r, int64_t deadline)
 			drain_out(r);
 		if (p[2].revents && r->err >= 0)
 			drain_err(r);
+		r->cancelled = p[4].revents & POLLIN;
+		if (r->cancelled)
+			return false;
 		if (r->too_large || p[3].revents)
 			return true;
 	}
@@ -171,6 +175,8 @@ static int judge(struct run *r, bool in_time, int status, struct kg_error *err)
 	if (r->too_large)
 		return kg_fail(
 			err, KG_E_TOO_LARGE, "%s wrote more than %zu bytes", name, r->max_output);
+	if (r->cancelled)
+		return kg_fail(err, KG_E_UNAVAILABLE, "%s was given up", name);
 	if (!in_time)
 		return kg_fail(err, KG_E_TIMEOUT, "%s did not end in time%s%s", name, sep, said);
 	if (WIFSIGNALED(status))

@@ -37,6 +37,8 @@ struct kg_run {
 	struct kg_buf *output;
 	size_t max_output;
 	int timeout_ms;
+	int cancel; /* an fd (an eventfd, say): once readable the run is given up: KG_E_UNAVAILABLE;
+		     * 0: none */
 };
 int kg_run(const struct kg_run *opts, int *status, struct kg_error *err);
 
