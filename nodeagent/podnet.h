@@ -16,7 +16,8 @@ struct kg_podnet_pod {
 struct kg_podnet {
 	/* Idempotent: makes what is missing, mends what differs. Loopback is brought up, too. */
 	int (*setup)(void *self, const struct kg_podnet_pod *pod, struct kg_error *err);
-	/* Idempotent; fine for a pod that was never set up. The namespace itself is the caller's. */
+	/* Idempotent; fine for a pod that was never set up. The namespace itself is the caller's.
+	 */
 	int (*teardown)(void *self, const struct kg_podnet_pod *pod, struct kg_error *err);
 };
 

@@ -11,7 +11,10 @@ struct kg_buf {
 	char *data; /* owned; NULL while empty */
 	size_t len, cap;
 };
-#define KG_BUF_INIT {0}
+#define KG_BUF_INIT                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 void kg_buf_release(struct kg_buf *b); /* frees; the buffer is empty again */
 void kg_buf_clear(struct kg_buf *b);   /* keeps the memory */
@@ -21,7 +24,8 @@ void kg_buf_add(struct kg_buf *b, const void *p, size_t n);
 void kg_buf_addc(struct kg_buf *b, char c);
 void kg_buf_adds(struct kg_buf *b, const char *s);
 void kg_buf_addf(struct kg_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void kg_buf_addv(struct kg_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+void kg_buf_addv(struct kg_buf *b, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 void kg_buf_remove(struct kg_buf *b, size_t pos, size_t n); /* drops n bytes at pos */
 const char *kg_buf_str(const struct kg_buf *b);             /* "" while empty */
 #define KG_AUTOBUF KG_CLEANUP(kg_buf_release)

@@ -19,7 +19,10 @@ struct kg_map {
 	unsigned *index;
 	size_t index_size;
 };
-#define KG_MAP_INIT {0}
+#define KG_MAP_INIT                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 void kg_map_release(struct kg_map *m); /* values are not freed */
 void kg_map_clear(struct kg_map *m);

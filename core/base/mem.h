@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-void *kg_alloc(size_t size);             /* zeroed; free() */
-void *kg_realloc(void *p, size_t size);  /* not zeroed */
-char *kg_strdup(const char *s);          /* NULL gives NULL */
+void *kg_alloc(size_t size);            /* zeroed; free() */
+void *kg_realloc(void *p, size_t size); /* not zeroed */
+char *kg_strdup(const char *s);         /* NULL gives NULL */
 char *kg_strndup(const char *s, size_t n);
 void *kg_memdup(const void *p, size_t n);
 char *kg_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -48,7 +48,10 @@ struct kg_arena {
 	struct kg_arena_block *head;
 	size_t used; /* bytes handed out, for bounds and metrics */
 };
-#define KG_ARENA_INIT {0}
+#define KG_ARENA_INIT                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
 void kg_arena_release(struct kg_arena *a); /* frees all; the arena can be used again */
 void *kg_arena_alloc(struct kg_arena *a, size_t size);
 char *kg_arena_strdup(struct kg_arena *a, const char *s);

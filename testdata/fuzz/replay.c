@@ -1,4 +1,5 @@
-/* Runs a fuzzer's corpus as an ordinary test: every file of the directories (or the files) named. */
+/* Runs a fuzzer's corpus as an ordinary test: every file of the directories (or the files) named.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
