@@ -75,7 +75,7 @@ node n1 POST /kgit/v1/nodes/n1/register -d "$(facts 1)" >"$dir/out"
 check "register" grep -q '"podCIDR":"10.244.0.0/24"' "$dir/out"
 beat n1 &
 beat1=$!
-pids+=($beat1)
+pids+=("$beat1")
 check "a registered node is ready" ready n1
 check_same "register: nonsense" 400 "$(status_of n1 POST /kgit/v1/nodes/n1/register -d '[]')"
 
