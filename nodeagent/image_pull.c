@@ -15,19 +15,22 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define INSPECT_MS   (60 * 1000)
 #define COPY_MS      (30 * 60 * 1000)
 #define MAX_MANIFEST (4 << 20)
 
-static int run(const char *const *argv, struct kg_buf *output, int timeout_ms, struct kg_error *err)
+static int run(struct kg_images *im, const char *const *argv, struct kg_buf *output, int timeout_ms,
+	struct kg_error *err)
 {
 	struct kg_run r = {
 		.spawn = KG_SPAWN_INIT,
 		.output = output,
 		.max_output = MAX_MANIFEST,
 		.timeout_ms = timeout_ms,
+		.cancel = im->cancel,
 	};
 	r.spawn.argv = argv;
 	return kg_run(&r, NULL, err);
@@ -41,7 +44,7 @@ static int copy(struct kg_images *im, const char *source, const char *layout, bo
 	const char *argv[] = {"skopeo", "--insecure-policy", "--override-os", "linux", "copy", "-q",
 		"--dest-shared-blob-dir", blobs, source, dest,
 		plain_http ? "--src-tls-verify=false" : NULL, NULL};
-	return run(argv, NULL, COPY_MS, err);
+	return run(im, argv, NULL, COPY_MS, err);
 }
 
 static int index_entry(
@@ -88,13 +91,14 @@ static int add(struct kg_images *im, const char *source, const char *ref, const 
 }
 
 /* What the registry has by that name now: the digest of the manifest or index. */
-static int remote_digest(char out[80], const char *ref, bool plain_http, struct kg_error *err)
+static int remote_digest(
+	char out[80], struct kg_images *im, const char *ref, bool plain_http, struct kg_error *err)
 {
 	KG_AUTOFREE char *source = kg_asprintf("docker://%s", ref);
 	const char *argv[] = {"skopeo", "inspect", "--raw", source,
 		plain_http ? "--tls-verify=false" : NULL, NULL};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	int rc = run(argv, &b, INSPECT_MS, err);
+	int rc = run(im, argv, &b, INSPECT_MS, err);
 	if (rc < 0)
 		return rc;
 	unsigned char d[32];
@@ -112,7 +116,7 @@ static int pull_ref(struct kg_images *im, const char *ref, bool always, struct k
 	kg_images_digest(im, ref, have);
 	if (*have && !always)
 		return 0;
-	int rc = remote_digest(want, ref, plain, err);
+	int rc = remote_digest(want, im, ref, plain, err);
 	if (rc < 0 || !strcmp(have, want))
 		return rc;
 	/* By digest, so that what was looked at is what is taken. */
@@ -217,6 +221,12 @@ int kg_images_new(
 		return rc;
 	struct kg_images *im = *out;
 	im->loop = loop;
+	im->cancel = eventfd(0, EFD_CLOEXEC);
+	if (im->cancel < 0) {
+		rc = kg_fail_errno(err, "eventfd");
+		kg_images_free(im);
+		return rc;
+	}
 	im->work = kg_work_new(3, 3);
 	im->mailbox = kg_mailbox_new(loop);
 	KG_AUTOFREE char *tmp = kg_asprintf("%s/tmp", im->dir);
@@ -228,7 +238,7 @@ int kg_images_new(
 
 /* ---- import ---- */
 
-static char *source_of(const char *path, struct kg_error *err)
+static char *source_of(struct kg_images *im, const char *path, struct kg_error *err)
 {
 	static const char *const known[] = {"oci:", "oci-archive:", "docker-archive:", "dir:"};
 	for (size_t i = 0; i < KG_ARRAY_LEN(known); i++)
@@ -243,24 +253,43 @@ static char *source_of(const char *path, struct kg_error *err)
 		return kg_asprintf("oci:%s", path);
 	const char *argv[] = {"tar", "-tf", path, NULL};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	if (run(argv, &b, COPY_MS, err) < 0)
+	if (run(im, argv, &b, COPY_MS, err) < 0)
 		return NULL;
 	bool oci = strstr(kg_buf_str(&b), "oci-layout") != NULL;
 	return kg_asprintf("%s:%s", oci ? "oci-archive" : "docker-archive", path);
 }
 
-/* The name that an OCI layout's index gives its image. */
-static int name_of(char **out, const char *source, struct kg_error *err)
+/* A JSON file of an archive. */
+static int archived_json(struct kg_value *out, struct kg_arena *a, struct kg_images *im,
+	const char *archive, const char *file, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	const char *argv[] = {"tar", "--wildcards", "--no-anchored", "-xOf", archive, file, NULL};
+	int rc = run(im, argv, &b, COPY_MS, err);
+	return rc < 0 ? rc : kg_json_parse(out, a, kg_buf_str(&b), b.len, err);
+}
+
+/* The name that the layout or archive gives its image. */
+static int name_of(char **out, struct kg_images *im, const char *source, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value entry = kg_null;
-	if (!strncmp(source, "oci:", 4) && kg_path_exists(source + 4)) {
-		int rc = index_entry(&entry, &a, source + 4, err);
-		if (rc < 0)
-			return rc;
-	}
-	const struct kg_value *notes = kg_get(&entry, "annotations");
-	const char *name = kg_string(kg_get(notes, "org.opencontainers.image.ref.name"), NULL);
+	struct kg_value v = kg_null;
+	const char *path = strchr(source, ':') + 1, *name = NULL;
+	int rc = 0;
+	if (!strncmp(source, "oci:", 4) && kg_path_exists(path))
+		rc = index_entry(&v, &a, path, err);
+	else if (!strncmp(source, "oci-archive:", 12) && kg_path_exists(path))
+		rc = archived_json(&v, &a, im, path, "index.json", err);
+	else if (!strncmp(source, "docker-archive:", 15) && kg_path_exists(path))
+		rc = archived_json(&v, &a, im, path, "manifest.json", err);
+	if (rc < 0)
+		return rc;
+	if (!kg_is_null(kg_get(&v, "manifests")))
+		v = *kg_at(&v, "manifests.0");
+	const struct kg_value *notes = kg_get(&v, "annotations");
+	name = kg_string(kg_get(notes, "org.opencontainers.image.ref.name"), NULL);
+	if (!name && v.type == KG_ARRAY)
+		name = kg_string(kg_at(&v, "0.RepoTags.0"), NULL);
 	if (!name)
 		return kg_fail(err, KG_E_INVALID,
 			"%s does not name its image: give the reference to import it as", source);
@@ -275,19 +304,20 @@ static void kg_images_freep(struct kg_images **im)
 
 int kg_image_import(const char *dir, const char *source, const char *ref, struct kg_error *err)
 {
-	KG_AUTOFREE char *from = source_of(source, err);
+	struct kg_images *im KG_CLEANUP(kg_images_freep) = NULL;
+	int rc = kg_images_open(&im, dir, err);
+	if (rc < 0)
+		return rc;
+	KG_AUTOFREE char *from = source_of(im, source, err);
 	if (!from)
 		return -err->code;
 	KG_AUTOFREE char *name = kg_strdup(ref);
-	int rc = name ? 0 : name_of(&name, from, err);
+	rc = name ? 0 : name_of(&name, im, from, err);
 	if (rc < 0)
 		return rc;
 	KG_AUTOFREE char *normal = kg_image_normalize(name, err);
 	if (!normal)
 		return -err->code;
-	struct kg_images *im KG_CLEANUP(kg_images_freep) = NULL;
-	rc = kg_images_open(&im, dir, err);
-	if (rc == 0)
-		rc = add(im, from, normal, NULL, false, err);
+	rc = add(im, from, normal, NULL, false, err);
 	return rc < 0 ? kg_wrap(err, "import %s", source) : 0;
 }

@@ -63,8 +63,14 @@ void kg_images_free(struct kg_images *im)
 {
 	if (!im)
 		return;
+	uint64_t one = 1;
+	/* Cannot fail: nobody else adds to it. */
+	if (im->cancel > 0 && write(im->cancel, &one, sizeof(one)) < 0)
+		abort();
 	kg_work_free(im->work);
 	kg_mailbox_close(im->mailbox);
+	if (im->cancel > 0)
+		close(im->cancel);
 	forget_present(im);
 	kg_map_release(&im->present);
 	kg_map_release(&im->pulls);

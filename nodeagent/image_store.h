@@ -18,6 +18,7 @@ struct kg_images {
 	struct kg_map
 		present; /* normalised reference -> struct kg_image, of refs.json as of `seen` */
 	struct stat seen;
+	int cancel;          /* eventfd: ends what runs for pulls; 0: none */
 	struct kg_map pulls; /* key -> struct pull; loop's thread */
 };
 

@@ -132,6 +132,8 @@ static void test_imports(void **state)
 	if (kg_image_import(base, layout, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
 	check_image(im, "kgit.local/busybox:1");
+	if (kg_image_import(base, archive, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
 	if (kg_image_import(base, archive, "kgit.local/other:2", &err) < 0)
 		fail_msg("%s", err.msg);
 	check_image(im, "kgit.local/other:2");

@@ -138,7 +138,7 @@ int kg_layer_unpack(const char *blob, const char *dest, const char *diff_id,
 	if (kg_path_exists(dest))
 		return 0;
 	KG_AUTOFREE char *tmp = kg_asprintf("%s.tmp-%d-%u", dest, (int)getpid(), serial++);
-	if (mkdir(tmp, 0755) < 0)
+	if (mkdir(tmp, 0755) < 0 || chmod(tmp, 0755) < 0)
 		return kg_fail_errno(err, "make %s", tmp);
 	int rc = unpack_to(blob, tmp, diff_id, limits, err);
 	/* Somebody else may have been faster with the same content. */

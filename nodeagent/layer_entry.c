@@ -67,7 +67,9 @@ static int make_parents(struct kg_layer_root *r, const char *path, struct kg_err
 			KG_AUTOCLOSE int up = open_inside(r, base ? p : "", O_PATH | O_DIRECTORY);
 			if (base)
 				*base = '/';
-			if (up < 0 || mkdirat(up, base ? base + 1 : p, 0755) < 0)
+			const char *name = base ? base + 1 : p;
+			if (up < 0 || mkdirat(up, name, 0755) < 0 ||
+				fchmodat(up, name, 0755, 0) < 0)
 				return kg_fail_errno(err, "make %s", p);
 		} else if (fd < 0) {
 			return kg_fail_errno(err, "%s", p);

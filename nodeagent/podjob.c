@@ -223,6 +223,17 @@ static const struct kg_value *container_spec(
 		kg_at(pod, c->init ? "spec.initContainers" : "spec.containers"), "name", c->name);
 }
 
+/* The root directory's owner and mode are the upper layer's: they must be the image's. */
+static int match_root(const char *bundle, const struct kg_image *image, struct kg_error *err)
+{
+	KG_AUTOFREE char *upper = kg_asprintf("%s/upper", bundle);
+	struct stat st;
+	if (stat(image->dirs[0], &st) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 ||
+		chmod(upper, st.st_mode & 07777) < 0)
+		return kg_fail_errno(err, "%s", upper);
+	return 0;
+}
+
 static int make_dirs(const struct kg_podjob *j, const struct making *m, struct kg_error *err)
 {
 	static const char *const sub[] = {"rootfs", "upper", "work"};
@@ -275,6 +286,8 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 	*config = rc < 0;
 	if (rc == 0)
 		rc = make_dirs(j, m, err);
+	if (rc == 0)
+		rc = match_root(m->bundle, image, err);
 	if (rc < 0)
 		return rc;
 	KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;

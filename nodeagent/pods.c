@@ -134,6 +134,7 @@ void kg_pods_free(struct kg_pods *pods)
 {
 	if (!pods)
 		return;
+	kg_runc_cancel(pods->runc);
 	kg_work_free(pods->work);
 	pods->work = NULL;
 	kg_images_free(pods->env.images);

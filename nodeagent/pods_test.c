@@ -6,12 +6,16 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "nodeagent/logs.h"
+#include "nodeagent/runtime.h"
 #include "sys/file.h"
 #include "value/json.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -270,6 +274,42 @@ static void test_probes(void **state)
 	kg_podtest_end(&t);
 }
 
+static int free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (void *)&a, sizeof(a)), 0);
+	getsockname(fd, (void *)&a, &n);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+/* Not ready while the page is missing (404); ready, and alive by TCP, once it is there. */
+static void test_network_probes(void **state)
+{
+	struct kg_podtest t;
+	char spec[1024];
+	int port = free_port();
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	snprintf(spec, sizeof(spec),
+		"{\"hostNetwork\":true,\"terminationGracePeriodSeconds\":0,\"containers\":[{"
+		"\"name\":\"c\"," SHELL
+		"\"mkdir /www; (sleep 0.5; echo hi >/www/page) & exec httpd -f -h /www -p "
+		"127.0.0.1:%d\"],\"ports\":[{\"name\":\"web\",\"containerPort\":%d}],"
+		"\"startupProbe\":{\"periodSeconds\":1,\"tcpSocket\":{\"port\":\"web\"}},"
+		"\"readinessProbe\":{\"periodSeconds\":1,\"httpGet\":{\"path\":\"/page\","
+		"\"port\":%d}}}]}",
+		port, port, port);
+	kg_podtest_add(&t, "web", spec);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_running, "web", 10000);
+	assert_false(kg_podtest_ready(&t, "web"));
+	kg_podtest_wait(&t, kg_podtest_ready, "web", 10000);
+	kg_podtest_end(&t);
+}
+
 static void test_grace(void **state)
 {
 	struct kg_podtest t;
@@ -285,6 +325,52 @@ static void test_grace(void **state)
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_gone, "deaf", 10000);
 	assert_true(kg_monotonic_ms() - from >= 1000);
+	kg_podtest_end(&t);
+}
+
+/* conmon goes on in a new file when it is told that the old one was renamed; a follower sees all.
+ */
+static void test_log_rotation(void **state)
+{
+	struct kg_podtest t;
+	char uid[37], buf[256];
+	struct kg_log_reader *r;
+	struct kg_error err;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "talks",
+		NEVER(SHELL "\"i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i; sleep 0.01; "
+			    "done\"]"));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_running, "talks", 10000);
+	snprintf(uid, sizeof(uid), "%s", kg_string(kg_at(&t.objects[0], "metadata.uid"), ""));
+	struct kg_log_request q = {.uid = uid, .tail = -1, .follow = true};
+	assert_int_equal(kg_log_open(&r, t.pods, &q, &err), 0);
+	KG_AUTOFREE char *log = kg_asprintf("%s/pods/%s/logs/c/0.log", t.dir, uid);
+	KG_AUTOFREE char *bundle = kg_asprintf("%s/pods/%s/c/c", t.dir, uid);
+	struct kg_runtime_container c = {.bundle = bundle};
+	KG_AUTOBUF struct kg_buf seen = KG_BUF_INIT;
+	bool rotated = false;
+	/* The loop, which notes the end, runs on between the reads. */
+	for (ssize_t n; (n = kg_log_read(r, buf, sizeof(buf), 50)) != 0;) {
+		if (n > 0)
+			kg_buf_add(&seen, buf, (size_t)n);
+		if (n > 0 && !rotated) {
+			assert_int_equal(kg_log_rotate(log, 0, KG_LOG_FILES, &err), 1);
+			if (kg_runc.reopen_log(NULL, &c, &err) < 0)
+				fail_msg("%s", err.msg);
+			rotated = true;
+		}
+		if (seen.len > 280)
+			kg_podtest_wait(&t, kg_podtest_succeeded, "talks", 10000);
+	}
+	kg_log_close(r);
+	KG_AUTOBUF struct kg_buf want = KG_BUF_INIT;
+	for (int i = 1; i <= 100; i++)
+		kg_buf_addf(&want, "%d\n", i);
+	assert_string_equal(kg_buf_str(&seen), kg_buf_str(&want));
+	KG_AUTOFREE char *again = kg_podtest_log(&t, "talks", false);
+	assert_string_equal(again, want.data);
 	kg_podtest_end(&t);
 }
 
@@ -369,7 +455,9 @@ int main(void)
 		cmocka_unit_test(test_configmaps),
 		cmocka_unit_test(test_images),
 		cmocka_unit_test(test_probes),
+		cmocka_unit_test(test_network_probes),
 		cmocka_unit_test(test_grace),
+		cmocka_unit_test(test_log_rotation),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_agent_is_killed),
 	};

@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,6 +42,7 @@ struct kg_runc_self {
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	unsigned slots;
+	int cancel; /* eventfd: nobody waits for a create any more */
 };
 
 static const char *find_runc(void)
@@ -69,7 +71,10 @@ int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgro
 	s->slots = cpus > 2 ? (unsigned)cpus : 2;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->freed, NULL);
-	int rc = kg_mkdir_p(s->root, 0700, err);
+	s->cancel = eventfd(0, EFD_CLOEXEC);
+	int rc = s->cancel < 0 ? kg_fail_errno(err, "eventfd") : 0;
+	if (rc == 0)
+		rc = kg_mkdir_p(s->root, 0700, err);
 	if (rc == 0)
 		rc = kg_mkdir_p(s->exits, 0700, err);
 	if (rc == 0)
@@ -86,12 +91,21 @@ void kg_runc_free(struct kg_runc_self *s)
 {
 	if (!s)
 		return;
+	kg_closep(&s->cancel);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->freed);
 	free(s->root);
 	free(s->exits);
 	free(s->socks);
 	free(s);
+}
+
+void kg_runc_cancel(struct kg_runc_self *s)
+{
+	uint64_t one = 1;
+	/* Cannot fail: nobody else adds to it. */
+	if (s && write(s->cancel, &one, sizeof(one)) < 0)
+		abort();
 }
 
 static void take_slot(struct kg_runc_self *s)
@@ -173,9 +187,11 @@ static int read_reply(
 		}
 		if (left <= 0)
 			return kg_fail(err, KG_E_TIMEOUT, "runc create did not end in time");
-		struct pollfd p = {fd, POLLIN, 0};
-		if (poll(&p, 1, (int)left) <= 0)
+		struct pollfd p[2] = {{fd, POLLIN, 0}, {s->cancel, POLLIN, 0}};
+		if (poll(p, 2, (int)left) <= 0)
 			continue;
+		if (!p[0].revents)
+			return kg_fail(err, KG_E_UNAVAILABLE, "the agent ends");
 		char chunk[4096];
 		ssize_t n = read(fd, chunk, sizeof(chunk));
 		if (n < 0 && errno == EINTR)
@@ -238,7 +254,7 @@ static int create(
 	close(pipes[1]);
 	if (rc == 0) {
 		rc = read_reply(s, from, &reply, &slot, err);
-		if (rc < 0)
+		if (rc < 0 && err->code != KG_E_UNAVAILABLE)
 			kill(-conmon, SIGKILL);
 		reap(conmon);
 	}

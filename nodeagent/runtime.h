@@ -58,6 +58,9 @@ struct kg_runc_self;
 int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgroups *cgroups,
 	struct kg_error *err);
 void kg_runc_free(struct kg_runc_self *self);
+/* Any thread: whoever waits for a container's creation gives up (KG_E_UNAVAILABLE), for good. What
+ * was begun is found by the next run of the agent. */
+void kg_runc_cancel(struct kg_runc_self *self);
 
 /* Field 22 of /proc/PID/stat: with the pid it names a process for good. 0: no such process. */
 uint64_t kg_pid_start(pid_t pid);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define STUCK_MS 2000
@@ -92,7 +93,9 @@ static void *work(void *arg)
 {
 	struct worker *me = arg;
 	struct kg_work *w = me->pool;
-	unshare(CLONE_FS);
+	/* A working directory and a umask of its own. */
+	if (unshare(CLONE_FS) == 0)
+		umask(022);
 	pthread_mutex_lock(&w->lock);
 	while ((w->head && !w->ending) || wait_for_job(w)) {
 		struct job *j = take(w);
