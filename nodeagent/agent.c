@@ -264,8 +264,10 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 	struct kg_error *err)
 {
 	struct kg_agent *a = kg_alloc(sizeof(*a));
-	struct kg_network_options network = {
-		.node = opts->name, .address = opts->address, .on_event = network_event};
+	struct kg_network_options network = {.bridge = opts->bridge,
+		.node = opts->name,
+		.address = opts->address,
+		.on_event = network_event};
 	int rc = kg_view_open(&a->view, opts->dir, err);
 
 	a->opts = *opts;

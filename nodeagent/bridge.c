@@ -135,6 +135,31 @@ static int make_bridge(
 	return rc == 0 ? set_sysctls(err) : rc;
 }
 
+/* "kg" and twelve hex digits. */
+static bool is_pod_link(const char *name)
+{
+	return strncmp(name, "kg", 2) == 0 && strlen(name) == 14 &&
+	       strspn(name + 2, "0123456789abcdef") == 12;
+}
+
+/* Where the bridge was removed under the pods: their links are put into the new one. */
+static int attach_pods(struct kg_netlink *nl, int bridge, struct kg_error *err)
+{
+	struct kg_link *links = NULL;
+	size_t n = 0;
+	int rc = kg_link_list(&links, &n, nl, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if (!is_pod_link(links[i].name) || links[i].master == bridge)
+			continue;
+		rc = kg_link_set_master(nl, links[i].index, bridge, err);
+		if (rc == 0)
+			rc = kg_link_set_hairpin(nl, links[i].index, err);
+	}
+	free(links);
+	return rc;
+}
+
 int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_error *err)
 {
 	struct kg_netlink *nl = NULL;
@@ -157,6 +182,8 @@ int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_err
 	rc = make_bridge(nl, b, &link, err);
 	b->configured = rc == 0;
 	pthread_mutex_unlock(&b->lock);
+	if (rc == 0)
+		rc = attach_pods(nl, link.index, err);
 	kg_netlink_close(nl);
 	return rc < 0 ? kg_wrap(err, "pod network") : 0;
 }

@@ -17,8 +17,9 @@ struct kg_bridge;
 struct kg_bridge *kg_bridge_new(void);
 /*
  * Makes the bridge for the node's pod range ("10.244.1.0/24", of 4 addresses at least), turns
- * forwarding on, and lets NodePorts be reached over 127.0.0.1 by it. Idempotent; call again when
- * the range changed. Until the first success kg_podnet's setup fails with KG_E_UNAVAILABLE.
+ * forwarding on, lets NodePorts be reached over 127.0.0.1 by it, and takes pods' links that lost
+ * their bridge into it. Idempotent; call again when the range changed or the bridge is gone. Until
+ * the first success kg_podnet's setup fails with KG_E_UNAVAILABLE.
  */
 int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_error *err);
 void kg_bridge_free(struct kg_bridge *b); /* links stay */

@@ -39,6 +39,8 @@ struct kg_link {
 	char name[16];
 };
 int kg_link_get(struct kg_link *out, struct kg_netlink *nl, const char *name, struct kg_error *err);
+/* Every link of the namespace: a heap array. */
+int kg_link_list(struct kg_link **out, size_t *n, struct kg_netlink *nl, struct kg_error *err);
 int kg_link_add_bridge(
 	struct kg_netlink *nl, const char *name, const uint8_t mac[6], struct kg_error *err);
 struct kg_veth {
@@ -86,5 +88,14 @@ int kg_neigh_set(struct kg_netlink *nl, int index, in_addr_t addr, const uint8_t
 /* Removes it where it names this mac: another owner's stays. */
 int kg_neigh_del(struct kg_netlink *nl, int index, in_addr_t addr, const uint8_t mac[6],
 	struct kg_error *err);
+
+/* ---- what happens to links, addresses and routes of the caller's namespace ---- */
+struct kg_netlink_monitor;
+int kg_netlink_monitor_open(struct kg_netlink_monitor **out, struct kg_error *err);
+int kg_netlink_monitor_fd(const struct kg_netlink_monitor *m);
+/* Reads what is there. True: something that may have taken routes of ours along, or the link
+ * `bridge` itself (the links of pods, ports of it, do not count), or that cannot be told. */
+bool kg_netlink_monitor_read(struct kg_netlink_monitor *m, const char *bridge);
+void kg_netlink_monitor_close(struct kg_netlink_monitor *m);
 
 #endif

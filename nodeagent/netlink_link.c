@@ -1,3 +1,4 @@
+#include "base/mem.h"
 #include "netlink_private.h"
 #include "nodeagent/netlink.h"
 
@@ -37,6 +38,28 @@ static int on_link(const struct nlmsghdr *h, void *ctx)
 	return MNL_CB_OK;
 }
 
+struct links {
+	struct kg_link *items;
+	size_t n, cap;
+};
+
+static int on_each_link(const struct nlmsghdr *h, void *ctx)
+{
+	struct links *all = ctx;
+	const struct nlattr *a;
+	struct kg_link link = {0};
+
+	on_link(h, &link);
+	mnl_attr_for_each(a, h, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(a) == IFLA_IFNAME)
+			strncpy(link.name, mnl_attr_get_str(a), sizeof(link.name) - 1);
+	}
+	KG_GROW(all->items, all->cap, all->n + 1);
+	all->items[all->n++] = link;
+	return MNL_CB_OK;
+}
+
 static struct nlmsghdr *begin(
 	struct kg_netlink *nl, unsigned type, unsigned flags, int index, bool up)
 {
@@ -63,6 +86,20 @@ int kg_link_get(struct kg_link *out, struct kg_netlink *nl, const char *name, st
 	}
 	strncpy(link.name, name, sizeof(link.name) - 1);
 	*out = link;
+	return 0;
+}
+
+int kg_link_list(struct kg_link **out, size_t *n, struct kg_netlink *nl, struct kg_error *err)
+{
+	struct links all = {0};
+	struct nlmsghdr *h = begin(nl, RTM_GETLINK, NLM_F_DUMP, 0, false);
+
+	if (kg_netlink_do(nl, h, on_each_link, &all) < 0) {
+		free(all.items);
+		return kg_fail_errno(err, "list links");
+	}
+	*out = all.items;
+	*n = all.n;
 	return 0;
 }
 

@@ -9,8 +9,10 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/epoll.h>
 
-#define RETRY_MS 2000
+#define RETRY_MS  2000
+#define SETTLE_MS 100 /* lets a burst of changes of links end */
 
 struct kg_network {
 	struct kg_network_options opts;
@@ -19,7 +21,10 @@ struct kg_network {
 	/* the thread's own */
 	struct kg_services *services;
 	struct kg_timer *timer; /* tries again what failed */
-	struct kg_doc *node;    /* node.yaml */
+	struct kg_netlink_monitor *monitor;
+	struct kg_watch *watch;
+	struct kg_timer *settle;
+	struct kg_doc *node; /* node.yaml */
 	struct kg_doc **nodes;
 	size_t nnodes;
 	bool services_failing, routes_failing;
@@ -136,6 +141,43 @@ static void on_timer(void *ctx)
 		sync_routes(n);
 }
 
+/* The bridge first: routes lead by it. */
+static void on_settled(void *ctx)
+{
+	struct kg_network *n = ctx;
+	struct kg_error err;
+	const char *range = of_node(n, "podCIDR");
+
+	if (!n->node)
+		return;
+	if (*range && kg_bridge_configure(n->opts.bridge, range, &err) < 0) {
+		if (n->opts.on_event)
+			n->opts.on_event(n->opts.ctx, &err);
+		kg_timer_set(n->settle, RETRY_MS);
+	}
+	sync_routes(n);
+}
+
+static void on_links(void *ctx, uint32_t events)
+{
+	struct kg_network *n = ctx;
+
+	(void)events;
+	if (kg_netlink_monitor_read(n->monitor, KG_BRIDGE_NAME))
+		kg_timer_set(n->settle, SETTLE_MS);
+}
+
+static int watch_links(struct kg_network *n, struct kg_error *err)
+{
+	int rc = kg_netlink_monitor_open(&n->monitor, err);
+
+	if (rc < 0)
+		return rc;
+	n->settle = kg_timer_new(n->loop, on_settled, n);
+	n->watch = kg_loop_watch(n->loop, kg_netlink_monitor_fd(n->monitor), EPOLLIN, on_links, n);
+	return n->watch ? 0 : kg_fail_errno(err, "watch links");
+}
+
 static void on_services(void *ctx, const struct kg_error *err)
 {
 	struct kg_network *n = ctx;
@@ -162,7 +204,11 @@ int kg_network_new(
 	n->loop = kg_loop_new();
 	n->timer = kg_timer_new(n->loop, on_timer, n);
 	int rc = kg_services_new(&n->services, n->loop, &services, err);
+	if (rc == 0)
+		rc = watch_links(n, err);
 	if (rc < 0) {
+		kg_services_free(n->services);
+		kg_netlink_monitor_close(n->monitor);
 		kg_loop_free(n->loop);
 		free(n);
 		return rc;
@@ -185,6 +231,8 @@ void kg_network_free(struct kg_network *n)
 	kg_loop_post(n->loop, stop, n->loop); /* behind the updates that are on their way */
 	pthread_join(n->thread, NULL);
 	kg_services_free(n->services);
+	kg_watch_free(n->watch);
+	kg_netlink_monitor_close(n->monitor);
 	kg_loop_free(n->loop);
 	kg_doc_unref(n->node);
 	release_docs(n->nodes, n->nnodes);

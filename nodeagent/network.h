@@ -6,11 +6,14 @@
 #include "nodeagent/view.h"
 
 struct kg_network;
+struct kg_bridge;
 struct kg_network_options {
-	const char *node; /* borrowed */
+	struct kg_bridge *bridge; /* borrowed; made again where somebody removes it */
+	const char *node;         /* borrowed */
 	const char *address;
 	/* Told on the network's thread: what failed and is tried again, or, err NULL, that
-	 * somebody else's change of the packet filter was mended. */
+	 * somebody else's change of the packet filter was mended. What takes routes or the bridge
+	 * away (a link that went down and came back) is mended without a word. */
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;
 };

@@ -45,15 +45,27 @@ static void want_services(struct table *want, struct kg_netlink *nl, const char 
 			  .index = bridge.index});
 }
 
-static bool same_destination(const struct kg_route *a, const struct kg_route *b)
+static int compare(const struct kg_route *a, const struct kg_route *b)
 {
-	return a->dst == b->dst && a->prefix == b->prefix;
+	if (a->dst != b->dst)
+		return ntohl(a->dst) < ntohl(b->dst) ? -1 : 1;
+	return (int)a->prefix - (int)b->prefix;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	return compare(a, b);
+}
+
+static void sort(struct table *t)
+{
+	if (t->n)
+		qsort(t->items, t->n, sizeof(*t->items), compare_items);
 }
 
 static bool satisfies(const struct kg_route *have, const struct kg_route *want)
 {
-	return same_destination(have, want) && have->gateway == want->gateway &&
-	       (!want->index || have->index == want->index);
+	return have->gateway == want->gateway && (!want->index || have->index == want->index);
 }
 
 static void keep_first(int *rc, struct kg_error *err, int now, const struct kg_error *why)
@@ -65,27 +77,26 @@ static void keep_first(int *rc, struct kg_error *err, int now, const struct kg_e
 		*err = *why;
 }
 
-static int reconcile(struct kg_netlink *nl, const struct table *want, const struct table *have,
-	struct kg_error *err)
+static int reconcile(
+	struct kg_netlink *nl, struct table *want, struct table *have, struct kg_error *err)
 {
+	size_t h = 0, w = 0;
 	struct kg_error why;
 	int rc = 0;
 
-	for (size_t i = 0; i < have->n; i++) {
-		bool wanted = false;
+	sort(want);
+	sort(have);
+	while (h < have->n || w < want->n) {
+		int order = h == have->n   ? 1
+			    : w == want->n ? -1
+					   : compare(&have->items[h], &want->items[w]);
 
-		for (size_t k = 0; k < want->n && !wanted; k++)
-			wanted = same_destination(&have->items[i], &want->items[k]);
-		if (!wanted)
-			keep_first(&rc, err, kg_route_del(nl, &have->items[i], &why), &why);
-	}
-	for (size_t i = 0; i < want->n; i++) {
-		bool there = false;
-
-		for (size_t k = 0; k < have->n && !there; k++)
-			there = satisfies(&have->items[k], &want->items[i]);
-		if (!there)
-			keep_first(&rc, err, kg_route_set(nl, &want->items[i], &why), &why);
+		if (order < 0)
+			keep_first(&rc, err, kg_route_del(nl, &have->items[h], &why), &why);
+		else if (order > 0 || !satisfies(&have->items[h], &want->items[w]))
+			keep_first(&rc, err, kg_route_set(nl, &want->items[w], &why), &why);
+		h += order <= 0;
+		w += order >= 0;
 	}
 	return rc;
 }
