@@ -216,17 +216,24 @@ int kgit_call(struct kg_value *out, struct kg_arena *a, struct kg_http_client *h
 	return rc;
 }
 
+/* With *revision set: as of exactly that one; else as of now, which becomes *revision. */
 static int load_kind(struct kg_txn *txn, uint64_t *revision, const struct kg_kind *kind,
 	struct kg_http_client *http, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	char *path KG_AUTOFREE =
-		*kind->group
-			? kg_asprintf("/apis/%s/%s/%s", kind->group, kind->version, kind->plural)
-			: kg_asprintf("/api/%s/%s", kind->version, kind->plural);
+	struct kg_buf path KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_value list;
-	int rc = kgit_call(&list, &a, http, "GET", path, NULL, err);
 
+	kg_buf_addf(&path, "%s/%s/%s/%s", *kind->group ? "/apis" : "/api", kind->group,
+		kind->version, kind->plural);
+	if (!*kind->group) {
+		kg_buf_clear(&path);
+		kg_buf_addf(&path, "/api/%s/%s", kind->version, kind->plural);
+	}
+	if (*revision)
+		kg_buf_addf(&path, "?resourceVersionMatch=Exact&resourceVersion=%llu",
+			(unsigned long long)*revision);
+	int rc = kgit_call(&list, &a, http, "GET", path.data, NULL, err);
 	if (rc < 0)
 		return kg_wrap(err, "%s", kind->plural);
 	const struct kg_value *items = kg_get(&list, "items");
@@ -243,12 +250,12 @@ static int load_kind(struct kg_txn *txn, uint64_t *revision, const struct kg_kin
 	return 0;
 }
 
-int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, struct kg_error *err)
+int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, uint64_t revision,
+	struct kg_error *err)
 {
 	struct kg_snapshot *empty = kg_snapshot_new("");
 	struct kg_txn *txn = kg_txn_new(empty);
 	struct kg_changes changes = {0};
-	uint64_t revision = 0;
 	int rc = 0;
 
 	kg_snapshot_unref(empty);

@@ -171,7 +171,7 @@ static int load_until(struct kg_snapshot **out, struct kg_http_client *http, int
 	int64_t deadline = kg_monotonic_ms() + wait_ms;
 
 	for (;;) {
-		int rc = kgit_load(out, http, err);
+		int rc = kgit_load(out, http, 0, err);
 		int64_t left = deadline - kg_monotonic_ms();
 
 		if (rc < 0 && (left <= 0 || err->code != KG_E_UNAVAILABLE))
@@ -190,13 +190,16 @@ static int load_until(struct kg_snapshot **out, struct kg_http_client *http, int
 static int run(int argc, char **argv, const char *kubeconfig)
 {
 	static const struct option options[] = {{"wait", required_argument, NULL, 'w'},
-		{"output", required_argument, NULL, 'o'}, {0}};
+		{"output", required_argument, NULL, 'o'}, {"at", required_argument, NULL, 'a'},
+		{0}};
 	struct kgit_cluster cluster KG_CLEANUP(kgit_cluster_release) = {0};
 	int64_t wait_ms = -1;
 	struct kg_snapshot *s;
+	const char *at = NULL;
+	uint64_t revision = 0;
 	struct kg_error err;
 	bool json = false;
-	int c;
+	int c, rc;
 
 	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
 		if (c == 'w' && (kg_duration_parse(&wait_ms, optarg) < 0 || wait_ms < 0))
@@ -206,15 +209,25 @@ static int run(int argc, char **argv, const char *kubeconfig)
 			return kgit_bad_usage(
 				&kgit_status_verb, "-o: expected json, got \"%s\"", optarg);
 		json |= c == 'o';
+		if (c == 'a')
+			at = optarg;
 		if (c == '?')
 			return 2;
 	}
+	if (at && wait_ms >= 0)
+		return kgit_bad_usage(&kgit_status_verb, "the past cannot be waited for");
 	if (optind < argc)
 		return kgit_bad_usage(&kgit_status_verb, "unexpected \"%s\"", argv[optind]);
 	if (kgit_cluster_find(&cluster, kubeconfig, &err) < 0)
 		return kgit_fail(&err);
 	struct kg_http_client *http = kgit_connect(&cluster, 0);
-	int rc = load_until(&s, http, wait_ms, &err);
+	if (at) {
+		rc = kgit_revision_parse(&revision, http, at, &err);
+		if (rc == 0)
+			rc = kgit_load(&s, http, revision, &err);
+	} else {
+		rc = load_until(&s, http, wait_ms, &err);
+	}
 	kg_http_client_free(http);
 	if (rc < 0)
 		return kgit_fail(&err);

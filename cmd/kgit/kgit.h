@@ -20,8 +20,16 @@ struct kg_http_client *kgit_connect(const struct kgit_cluster *c, int timeout_ms
 int kgit_call(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
 	const char *method, const char *path, const struct kg_value *body, struct kg_error *err);
 
-/* Every object of the served kinds as a snapshot (revision: the lists'). The caller owns it. */
-int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, struct kg_error *err);
+/* Every object of the served kinds as a snapshot: of one revision, or, with 0, of now (every list
+ * is of that same revision, the first one's). The caller owns it. */
+int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, uint64_t revision,
+	struct kg_error *err);
+/* The newest revision that was made at or before a time (KG_E_NOT_FOUND: there is none). */
+int kgit_revision_at(
+	uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err);
+/* "42", or a time: RFC 3339, "2026-11-26 05:04:03" of here, "10m ago". */
+int kgit_revision_parse(
+	uint64_t *out, struct kg_http_client *http, const char *text, struct kg_error *err);
 
 /* git, with the cluster's credential in its configuration; argv ends with NULL. */
 int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,

@@ -1,0 +1,97 @@
+/* Revisions as people name them: by number, or by when they were. */
+#include "kgit/kgit.h"
+#include "sys/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* The log entry of the newest revision <= from (0: of the head). */
+static int entry_at(uint64_t *revision, kg_time *time, struct kg_http_client *http, uint64_t from,
+	struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value reply;
+	char path[80];
+
+	snprintf(path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)from);
+	int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
+	if (rc < 0)
+		return rc;
+	const struct kg_value *e = kg_at(&reply, "entries.0");
+	if (kg_time_parse(time, kg_string(kg_get(e, "time"), "")) < 0)
+		return kg_fail(
+			err, KG_E_NOT_FOUND, "there is no revision %llu", (unsigned long long)from);
+	*revision = (uint64_t)kg_int(kg_get(e, "revision"), 0);
+	return 0;
+}
+
+int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err)
+{
+	uint64_t low = 0, high, revision;
+	kg_time at;
+	int rc = entry_at(&high, &at, http, 0, err);
+
+	if (rc < 0)
+		return rc;
+	if (at <= time) {
+		*out = high;
+		return 0;
+	}
+	/* Time never goes back from one revision to the next. */
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		rc = entry_at(&revision, &at, http, middle ? middle : 1, err);
+		if (rc < 0)
+			return rc;
+		if (at <= time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return kg_fail(err, KG_E_NOT_FOUND, "the cluster has no revision that old");
+	*out = low - 1;
+	return 0;
+}
+
+static bool parse_time(kg_time *out, const char *text)
+{
+	struct tm tm = {.tm_isdst = -1};
+	const char *ago = strstr(text, " ago");
+	int64_t ms;
+
+	if (kg_time_parse(out, text) == 0)
+		return true;
+	if (ago && !ago[4]) {
+		char *span KG_AUTOFREE = kg_strndup(text, (size_t)(ago - text));
+
+		if (kg_duration_parse(&ms, span) < 0)
+			return false;
+		*out = kg_realtime_ms() - ms;
+		return true;
+	}
+	const char *end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
+	if (!end || *end)
+		return false;
+	*out = (kg_time)mktime(&tm) * 1000;
+	return true;
+}
+
+int kgit_revision_parse(
+	uint64_t *out, struct kg_http_client *http, const char *text, struct kg_error *err)
+{
+	char *end;
+	kg_time time;
+
+	*out = strtoull(text, &end, 10);
+	if (end != text && !*end && *out > 0)
+		return 0;
+	if (!parse_time(&time, text))
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"\"%s\" is neither a revision (42) nor a time (2026-11-26T05:04:03Z, "
+			"\"2026-11-26 05:04:03\", \"10m ago\")",
+			text);
+	return kgit_revision_at(out, http, time, err);
+}
