@@ -208,6 +208,69 @@ static int diff(const struct kg_snapshot *s, const char *dir, struct kg_error *e
 	return plan(s, &admission);
 }
 
+/* ---- two revisions ---- */
+
+/* The changes that turn one snapshot into another. */
+static void changes_between(
+	struct kg_changes *out, const struct kg_snapshot *from, const struct kg_snapshot *to)
+{
+	struct kg_txn *txn = kg_txn_new(from);
+	const struct kg_object *obj;
+	struct kg_snapshot *ignored;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct kg_object_iter it;
+
+		kg_iter_kind(&it, from, (enum kg_kind_id)k, NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			if (!kg_snapshot_get_key(to, obj->kind->id, obj->key))
+				kg_txn_delete(txn, obj->kind->id, obj->ns, obj->name);
+		kg_iter_release(&it);
+		kg_iter_kind(&it, to, (enum kg_kind_id)k, NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			kg_txn_put(txn, kg_object_with(obj, kg_obj(obj)));
+		kg_iter_release(&it);
+	}
+	kg_txn_finish(txn, &ignored, out);
+	kg_snapshot_unref(ignored);
+}
+
+static int load_at(struct kg_snapshot **out, struct kg_http_client *http, const char *text,
+	struct kg_error *err)
+{
+	uint64_t revision = 0;
+	int rc = *text ? kgit_revision_parse(&revision, http, text, err) : 0;
+
+	return rc < 0 ? rc : kgit_load(out, http, revision, err);
+}
+
+/* FROM..TO; either may be left out: the revision of now. */
+static int diff_revisions(const struct kgit_cluster *c, const char *range, struct kg_error *err)
+{
+	const char *dots = strstr(range, "..");
+	char *from_text KG_AUTOFREE = kg_strndup(range, (size_t)(dots - range));
+	struct kg_http_client *http = kgit_connect(c, 0);
+	struct kg_snapshot *from = NULL, *to = NULL;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_plan_options opts = {0};
+	struct kg_changes changes;
+	int rc = load_at(&from, http, from_text, err);
+
+	if (rc == 0)
+		rc = load_at(&to, http, dots + 2, err);
+	kg_http_client_free(http);
+	if (rc == 0) {
+		changes_between(&changes, from, to);
+		kg_plan_write(&out, &changes, &opts);
+		fputs(out.len ? out.data : "no change\n", stdout);
+		kg_changes_release(&changes);
+		rc = out.len ? 1 : 0;
+	}
+	kg_snapshot_unref(from);
+	kg_snapshot_unref(to);
+	return rc;
+}
+
 static int run(int argc, char **argv, const char *kubeconfig)
 {
 	struct kgit_cluster c KG_CLEANUP(kgit_cluster_release) = {0};
@@ -216,6 +279,15 @@ static int run(int argc, char **argv, const char *kubeconfig)
 
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-'))
 		return kgit_bad_usage(&kgit_diff_verb, "expected at most one directory");
+	if (argc == 2 && strstr(argv[1], "..") && !kg_path_exists(argv[1])) {
+		int shown = kgit_cluster_find(&c, kubeconfig, &err);
+
+		if (shown == 0)
+			shown = diff_revisions(&c, argv[1], &err);
+		if (shown < 0)
+			kgit_fail(&err);
+		return shown < 0 ? 2 : shown;
+	}
 	char *dir KG_AUTOFREE = wanted_dir(argc == 2 ? argv[1] : NULL, &err);
 	if (!dir || kgit_cluster_find(&c, kubeconfig, &err) < 0 || fetch_state(&s, &c, &err) < 0) {
 		kgit_fail(&err);
@@ -233,11 +305,12 @@ static int run(int argc, char **argv, const char *kubeconfig)
 const struct kgit_verb kgit_diff_verb = {
 	.name = "diff",
 	.summary = "what a push would change, down to pods and nodes",
-	.usage = "kgit diff [DIR]\n"
+	.usage = "kgit diff [DIR | REV..REV]\n"
 		 "\n"
 		 "Compares DIR (default: the working tree) with what the cluster runs: objects, "
 		 "pods and\n"
-		 "the nodes they would be bound to. Nothing is started. Exit status: 0 no change,\n"
-		 "1 changes, 2 refused.\n",
+		 "the nodes they would be bound to. Nothing is started. With REV..REV: what\n"
+		 "changed between two revisions (or times). Exit status: 0 no change, 1 changes,\n"
+		 "2 refused.\n",
 	.run = run,
 };

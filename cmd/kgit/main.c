@@ -12,6 +12,7 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_diff_verb,
 	&kgit_log_verb,
 	&kgit_logs_verb,
+	&kgit_rollback_verb,
 	&kgit_token_verb,
 };
 

@@ -1,0 +1,173 @@
+/*
+ * Back to what main was at a revision: a new commit on top of main with that older tree, pushed as
+ * the user. Nothing is taken out of history.
+ */
+#include "kgit/kgit.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How many entries of the log are asked for at once. */
+#define PAGE 1000
+
+/* The commit that main was at: the newest push at or before the revision. */
+static int main_at(
+	char out[41], struct kg_http_client *http, uint64_t revision, struct kg_error *err)
+{
+	uint64_t from = revision;
+
+	for (;;) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_value reply;
+		char path[80];
+
+		snprintf(path, sizeof(path), "/kgit/v1/log?limit=%d&from=%llu", PAGE,
+			(unsigned long long)from);
+		int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
+		if (rc < 0)
+			return rc;
+		const struct kg_value *entries = kg_get(&reply, "entries");
+		for (uint32_t i = 0; i < kg_len(entries); i++) {
+			const struct kg_value *e = &entries->items[i];
+			const char *pushed = kg_string(kg_get(e, "pushed"), "");
+
+			if (*pushed) {
+				snprintf(out, 41, "%s", pushed);
+				return 0;
+			}
+			from = (uint64_t)kg_int(kg_get(e, "revision"), 0);
+		}
+		if (kg_len(entries) < PAGE || from <= 1)
+			return kg_fail(err, KG_E_NOT_FOUND,
+				"nothing had been pushed by revision %llu",
+				(unsigned long long)revision);
+		from--;
+	}
+}
+
+static int git_text(char **out, const char *const *argv, struct kg_error *err)
+{
+	struct kg_buf text = KG_BUF_INIT;
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &text, .timeout_ms = 60000};
+
+	run.spawn.argv = argv;
+	int rc = kg_run(&run, NULL, err);
+	if (rc < 0) {
+		kg_buf_release(&text);
+		return rc;
+	}
+	while (text.len && text.data[text.len - 1] == '\n')
+		kg_buf_remove(&text, text.len - 1, 1);
+	*out = kg_buf_steal(&text);
+	return 0;
+}
+
+/* git push, which speaks for itself: its exit status. */
+static int push(const char *commit, char **options, int noptions)
+{
+	char *refspec KG_AUTOFREE = kg_asprintf("%s:refs/heads/main", commit);
+	const char *argv[40] = {"git", "push"};
+	struct kg_spawn spawn = KG_SPAWN_INIT;
+	struct kg_error err;
+	size_t n = 2;
+	pid_t pid;
+	int status;
+
+	for (int i = 0; i < noptions && n < KG_ARRAY_LEN(argv) - 5; i++) {
+		argv[n++] = "-o";
+		argv[n++] = options[i];
+	}
+	argv[n++] = "origin";
+	argv[n++] = refspec;
+	argv[n] = NULL;
+	spawn.argv = argv;
+	spawn.out = STDOUT_FILENO;
+	spawn.err = STDERR_FILENO;
+	if (kg_spawn(&pid, &spawn, &err) < 0)
+		return kgit_fail(&err);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int make_commit(char **out, uint64_t revision, const char *target, struct kg_error *err)
+{
+	char *tree KG_AUTOFREE = kg_asprintf("%s^{tree}", target);
+	char *message KG_AUTOFREE = kg_asprintf("Roll back to revision %llu\n\nThe tree of %s.\n",
+		(unsigned long long)revision, target);
+	const char *fetch[] = {"git", "fetch", "--quiet", "origin", NULL};
+	const char *commit[] = {
+		"git", "commit-tree", tree, "-p", "refs/remotes/origin/main", "-m", message, NULL};
+	char *ignored KG_AUTOFREE = NULL;
+	int rc = git_text(&ignored, fetch, err);
+
+	return rc < 0 ? rc : git_text(out, commit, err);
+}
+
+static int rollback(const struct kgit_cluster *c, const char *to, char **options, int noptions)
+{
+	char *commit KG_AUTOFREE = NULL, target[41];
+	struct kg_http_client *http = kgit_connect(c, 0);
+	uint64_t revision;
+	struct kg_error err;
+	int rc = kgit_revision_parse(&revision, http, to, &err);
+
+	if (rc == 0)
+		rc = main_at(target, http, revision, &err);
+	kg_http_client_free(http);
+	if (rc == 0)
+		rc = make_commit(&commit, revision, target, &err);
+	if (rc < 0)
+		return kgit_fail(&err);
+	rc = push(commit, options, noptions);
+	if (rc == 0)
+		printf("main is as it was at revision %llu (%.12s); git pull brings it into this "
+		       "working tree\n",
+			(unsigned long long)revision, target);
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *kubeconfig)
+{
+	struct kgit_cluster c KG_CLEANUP(kgit_cluster_release) = {0};
+	char *git_dir KG_AUTOFREE = kgit_git_dir(".");
+	char *options[16];
+	const char *to = NULL;
+	struct kg_error err;
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && n < (int)KG_ARRAY_LEN(options))
+			options[n++] = argv[++i];
+		else if (argv[i][0] == '-' || to)
+			return kgit_bad_usage(&kgit_rollback_verb, "unexpected \"%s\"", argv[i]);
+		else
+			to = argv[i];
+	}
+	if (!to)
+		return kgit_bad_usage(&kgit_rollback_verb, "expected a revision or a time");
+	if (!git_dir)
+		return kgit_bad_usage(&kgit_rollback_verb,
+			"stand in a clone (kgit clone DIR): the commit is made and pushed from it");
+	if (kgit_cluster_find(&c, kubeconfig, &err) < 0)
+		return kgit_fail(&err);
+	return rollback(&c, to, options, n);
+}
+
+const struct kgit_verb kgit_rollback_verb = {
+	.name = "rollback",
+	.summary = "push main as it was at a revision, as a new commit",
+	.usage = "kgit rollback REV|TIME [-o PUSH-OPTION]...\n"
+		 "\n"
+		 "Makes a commit on top of main whose tree is main's at that revision, and pushes "
+		 "it as\n"
+		 "you. Run it in a clone; `git pull` then brings it into the working tree. -o is "
+		 "git\n"
+		 "push's (-o allow-delete=N).\n",
+	.run = run,
+};
