@@ -259,7 +259,7 @@ static void reader_done(struct kg_http_req *req, void *ctx)
 	pthread_mutex_lock(&l->lock);
 	s->reader = NULL;
 	if (s->asked && !s->ended) {
-		snprintf(line, sizeof(line), "{\"logCancel\":{\"id\":\"%s\"}}\n", s->id);
+		snprintf(line, sizeof(line), "{\"logEnd\":\"%s\"}\n", s->id);
 		kgd_nodes_send(l->nodes, s->node, line);
 	}
 	if (s->node_end && !s->complete)
