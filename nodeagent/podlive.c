@@ -54,6 +54,7 @@ static void start_probe(struct live *l, enum kg_probe_kind kind)
 	struct kg_probe_options o = {
 		.loop = p->pods->loop,
 		.kind = kind,
+		.pod = p->st.pod,
 		.spec = kg_get(spec, kg_probe_field(kind)),
 		.container = spec,
 		.ip = kg_pod_host_network(pod) ? "127.0.0.1" : kg_string(kg_get(pod, "podIP"), ""),

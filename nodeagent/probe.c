@@ -54,6 +54,7 @@ void kg_probe_free(struct kg_probe *p)
 	kg_timer_free(p->next);
 	kg_timer_free(p->timeout);
 	free(p->ip);
+	kg_doc_unref(p->o.pod);
 	free(p);
 }
 
@@ -157,6 +158,7 @@ struct kg_probe *kg_probe_new(const struct kg_probe_options *o)
 {
 	struct kg_probe *p = kg_alloc(sizeof(*p));
 	p->o = *o;
+	p->o.pod = kg_doc_ref(o->pod);
 	p->ip = kg_strdup(o->ip);
 	p->next = kg_timer_new(o->loop, run, p);
 	p->timeout = kg_timer_new(o->loop, timed_out, p);

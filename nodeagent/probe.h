@@ -15,7 +15,8 @@ enum kg_probe_kind { KG_PROBE_STARTUP, KG_PROBE_LIVENESS, KG_PROBE_READINESS, KG
 struct kg_probe_options {
 	struct kg_loop *loop;
 	enum kg_probe_kind kind;
-	const struct kg_value *spec;      /* the Probe; kept alive by the caller */
+	struct kg_doc *pod;               /* what spec and container lie in; referenced */
+	const struct kg_value *spec;      /* the Probe */
 	const struct kg_value *container; /* for named ports */
 	const char *ip;                   /* the pod's, or 127.0.0.1 with hostNetwork; copied */
 	const struct kg_runtime *runtime;

@@ -225,6 +225,7 @@ static int spawn_conmon(struct kg_runc_self *s, const struct kg_runtime_containe
 	spawn.env = env;
 	spawn.clean_env = true;
 	spawn.keep = keep;
+	spawn.cwd = c->bundle; /* where it leaves a file "oom" */
 	spawn.new_session = true;
 	KG_AUTOCLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	spawn.err = null;

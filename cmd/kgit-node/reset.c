@@ -2,13 +2,16 @@
 #include "base/mem.h"
 #include "node.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/cgroup.h"
 #include "nodeagent/hostns.h"
 #include "nodeagent/network.h"
 #include "nodeagent/pods.h"
+#include "sys/file.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOOK_MS 20
 #define MAX_MS  120000
@@ -56,6 +59,39 @@ static void on_status(void *ctx, const char *ns, const char *name, const char *u
 		printf("removed pod %s/%s\n", ns, name);
 }
 
+int kgn_remember_name(const char *state, const char *name)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/node", state);
+	struct kg_error err;
+
+	if (kg_file_replace(path, name, strlen(name), 0644, &err) < 0) {
+		kgn_fail("%s", err.msg);
+		return -1;
+	}
+	return 0;
+}
+
+/* The node's own cgroup, once no pod's is left in it, and the one of all nodes if it is empty. */
+static void remove_cgroups(const char *state)
+{
+	char *file KG_AUTOFREE = kg_asprintf("%s/node", state);
+	struct kg_buf name KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_cgroups groups;
+	struct kg_error err;
+
+	if (kg_file_read(&name, file, 256, &err) < 0 || kg_cgroups_detect(&groups, &err) < 0)
+		return;
+	for (unsigned i = 0; i < groups.nmounts; i++) {
+		char *own KG_AUTOFREE = kg_asprintf("%s/kgit/%s", groups.mounts[i], name.data);
+		char *all KG_AUTOFREE = kg_asprintf("%s/kgit", groups.mounts[i]);
+
+		/* Fails where something is still in it, and that is right. */
+		if (rmdir(own) == 0)
+			rmdir(all);
+	}
+	kg_cgroups_release(&groups);
+}
+
 static int remove_pods(struct reset *r, struct kg_bridge *bridge)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -97,6 +133,7 @@ int kgn_reset(const struct kgn_options *o)
 	r.timer = kg_timer_new(r.loop, look, &r);
 	struct kg_bridge *bridge = kg_bridge_new();
 	int rc = count_pods(o->state) ? remove_pods(&r, bridge) : 0;
+	remove_cgroups(o->state);
 	kg_bridge_free(bridge);
 	kg_timer_free(r.timer);
 	kg_loop_free(r.loop);

@@ -204,6 +204,8 @@ int kgn_run(const struct kgn_options *o)
 		return kgn_fail("%s", err.msg);
 	if (set_names(&n) != 0)
 		return 1;
+	if (kgn_remember_name(o->state, n.name) < 0)
+		return 1;
 	kg_signals_block();
 	n.loop = kg_loop_new();
 	n.settled = kg_timer_new(n.loop, on_settled, &n);
