@@ -77,8 +77,8 @@ static int inflate_object(struct reader *r, unsigned char *out, size_t size, str
 
 static int take_object(struct kg_view *v, struct reader *r, struct kg_error *err)
 {
-	unsigned type;
-	size_t size;
+	unsigned type = 0;
+	size_t size = 0;
 	git_oid oid;
 	int rc = read_header(r, &type, &size, err);
 
