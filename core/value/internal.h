@@ -23,4 +23,8 @@ size_t kg_float_text(char out[40], double f);
  * malformed. */
 unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp);
 
+/* Whether YAML is written with the character as it is: no control, no line end of Unicode's, no
+ * byte order mark, no non-character. */
+bool kg_is_printable(uint32_t cp);
+
 #endif

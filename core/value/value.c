@@ -236,3 +236,11 @@ unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp)
 	*cp = v;
 	return len;
 }
+
+bool kg_is_printable(uint32_t cp)
+{
+	if (cp < 0x20 || (cp >= 0x7F && cp < 0xA0))
+		return false;
+	/* Unicode's own line ends, the byte order mark, and non-characters. */
+	return cp != 0x2028 && cp != 0x2029 && cp != 0xFEFF && cp != 0xFFFE && cp != 0xFFFF;
+}

@@ -1,5 +1,6 @@
 /* Reading YAML: text in, documents out. */
 #include "value/internal.h"
+#include "value/yaml_own.h"
 #include "value/yaml_parser.h"
 
 static const struct kg_yaml_limits default_limits = {
@@ -149,7 +150,7 @@ struct kg_value kg_yaml_value(struct kg_arena *a, const struct kg_yaml_node *nod
 	return to_value(a, node, false);
 }
 
-int kg_yaml_load(struct kg_value *out, struct kg_arena *a, const char *text, size_t len,
+int kg_yaml_load_any(struct kg_value *out, struct kg_arena *a, const char *text, size_t len,
 	struct kg_error *err)
 {
 	static const struct kg_yaml_limits own = {
@@ -164,4 +165,10 @@ int kg_yaml_load(struct kg_value *out, struct kg_arena *a, const char *text, siz
 		return kg_fail(err, KG_E_INVALID, "1:1: %zu documents where one was expected", n);
 	*out = to_value(a, &docs[0], true);
 	return 0;
+}
+
+int kg_yaml_load(struct kg_value *out, struct kg_arena *a, const char *text, size_t len,
+	struct kg_error *err)
+{
+	return kg_yaml_read_own(out, a, text, len) ? 0 : kg_yaml_load_any(out, a, text, len, err);
 }

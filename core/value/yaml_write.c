@@ -11,14 +11,6 @@ enum { INDENT = 2, LONGEST_SIMPLE_KEY = 800 };
 
 /* ---- which style ---- */
 
-static bool is_printable(uint32_t cp)
-{
-	if (cp < 0x20 || (cp >= 0x7F && cp < 0xA0))
-		return false;
-	/* Unicode's own line ends, the byte order mark, and non-characters. */
-	return cp != 0x2028 && cp != 0x2029 && cp != 0xFEFF && cp != 0xFFFE && cp != 0xFFFF;
-}
-
 /* Whether all is printable, but for newlines and tabs where they are `also` allowed. */
 static bool all_printable(const char *s, size_t n, const char *also)
 {
@@ -31,7 +23,7 @@ static bool all_printable(const char *s, size_t n, const char *also)
 			continue;
 		}
 		unsigned len = kg_utf8_next(s + i, n - i, &cp);
-		if (!len || (!is_printable(cp) && !(cp && cp < 0x20 && strchr(also, (int)cp))))
+		if (!len || (!kg_is_printable(cp) && !(cp && cp < 0x20 && strchr(also, (int)cp))))
 			return false;
 		i += len;
 	}
@@ -112,7 +104,7 @@ static void write_quoted(struct kg_buf *out, const char *s, size_t n)
 		}
 		if (cp == '"' || cp == '\\')
 			kg_buf_addc(out, '\\');
-		if (is_printable(cp))
+		if (kg_is_printable(cp))
 			kg_buf_add(out, s + i, len);
 		else
 			write_escape(out, cp);
