@@ -303,7 +303,7 @@ int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *a
 	struct kg_buf *output, struct kg_error *err)
 {
 	char *ca KG_CLEANUP(drop_secret) = NULL, *cert KG_CLEANUP(drop_secret) = NULL;
-	char *key KG_CLEANUP(drop_secret) = NULL, *header KG_AUTOFREE = NULL;
+	char *key KG_CLEANUP(drop_secret) = NULL;
 	char *texts[8] = {0};
 	const char *env[20];
 	size_t n = 0, t = 0, count = 0;
