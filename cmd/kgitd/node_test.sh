@@ -276,7 +276,7 @@ check "followed: the first line" wait_for 5 grep -q one "$dir/log"
 echo two >&5
 check "followed: the second line" wait_for 5 grep -q two "$dir/log"
 kill $reader
-check "the reader goes: the node is told" wait_for 5 grep -q "\"logCancel\":{\"id\":\"$id\"" "$dir/n1.watch"
+check "the reader goes: the node is told" wait_for 5 grep -q "{\"logEnd\":\"$id\"}" "$dir/n1.watch"
 gone() {
 	echo more >&5
 	! kill -0 "$1" 2>/dev/null

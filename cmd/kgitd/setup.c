@@ -235,6 +235,7 @@ static int link_hook(const char *repo, const char *name, const char *target, str
 
 struct setting {
 	const char *key, *value;
+	const char *how; /* of git config: "--add" to a list, "--replace-all" of what is there */
 };
 
 static int git_config(struct kgd_master *m, const char *const *args, struct kg_buf *out,
@@ -267,8 +268,11 @@ static int hold_settings(struct kgd_master *m, struct kg_error *err)
 {
 	char *limit KG_AUTOFREE = kg_asprintf("%zu", m->limits.push_bytes);
 	const struct setting settings[] = {
-		{"receive.maxinputsize", limit},
-		{"receive.procreceiverefs", "refs"},
+		{"receive.maxinputsize", limit, "--replace-all"},
+		{"receive.procreceiverefs", "refs", "--add"},
+		/* Of the check of a push's objects: git would run itself twice more to list the
+		 * refs of the quarantine's alternate, which is this repository, listed anyway. */
+		{"core.alternaterefscommand", "true", "--replace-all"},
 	};
 	const char *const list[] = {"--list", NULL};
 	struct kg_buf now KG_AUTOBUF = KG_BUF_INIT;
@@ -276,7 +280,7 @@ static int hold_settings(struct kgd_master *m, struct kg_error *err)
 
 	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(settings); i++) {
 		const struct setting *s = &settings[i];
-		const char *const set[] = {"--replace-all", s->key, s->value, NULL};
+		const char *const set[] = {s->how, s->key, s->value, NULL};
 		char *line KG_AUTOFREE = kg_asprintf("%s=%s", s->key, s->value);
 
 		if (!has_line(kg_buf_str(&now), line))

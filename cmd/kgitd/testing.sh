@@ -82,8 +82,12 @@ start_master() {
 stop_master() {
 	[ -n "$master_pid" ] || return 0
 	kill -TERM "$master_pid" 2>/dev/null
+	# Where it hangs it is killed, and its exit code says so.
+	(sleep 30 && kill -9 "$master_pid" 2>/dev/null) &
+	local code watchdog=$!
 	wait "$master_pid"
-	local code=$?
+	code=$?
+	kill $watchdog 2>/dev/null
 	master_pid=
 	[ $code -eq 0 ] || {
 		echo "FAIL kgitd ended with $code"
@@ -118,10 +122,16 @@ remote() { # the repository's URL, with a new token of the admin's
 state_git() {
 	git --git-dir "$state/cluster.git" "$@"
 }
+# The newest, as kgitd says.
 revision() {
-	state_git log -1 --format=%B refs/kgit/state | sed -n 's/^Kgit-Revision: //p'
+	admin GET '/kgit/v1/log?limit=1' | sed -n 's/.*"revision":\([0-9]*\).*/\1/p'
+}
+# git's files may follow the store's journal a moment later.
+git_has() {
+	[ "$(state_git log -1 --format=%B refs/kgit/state | sed -n 's/^Kgit-Revision: //p')" -ge "$1" ]
 }
 main_of_state() {
+	wait_for 10 git_has "$(revision)"
 	state_git show refs/kgit/state:clock.yaml | sed -n 's/^main: *//p'
 }
 
@@ -170,6 +180,7 @@ commit() {
 
 # The repository and the state branch agree, and nothing is damaged.
 check_whole() {
+	wait_for 10 git_has "$(revision)"
 	check_same "$1: main is what the state branch says" "$(main_of_state)" \
 		"$(state_git rev-parse refs/heads/main)"
 	state_git fsck --strict --no-dangling >"$dir/out" 2>&1
