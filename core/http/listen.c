@@ -46,6 +46,20 @@ static int port_of(int fd)
 	return ntohs(((struct sockaddr_in *)&ss)->sin_port);
 }
 
+/* Accepted sockets inherit these. A peer whose machine or network is gone sends no FIN: a stream
+ * that only waits for it would stay for ever. What fails here leaves the kernel's defaults. */
+static void set_keepalive(int fd)
+{
+	int on = 1, idle_s = 30, interval_s = 10, probes = 3;
+	unsigned unacked_ms = 60000;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+}
+
 static int open_socket(const struct addrinfo *ai)
 {
 	int one = 1;
@@ -62,6 +76,7 @@ static int open_socket(const struct addrinfo *ai)
 		errno = e;
 		return -1;
 	}
+	set_keepalive(fd);
 	return fd;
 }
 
