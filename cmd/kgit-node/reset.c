@@ -71,18 +71,31 @@ int kgn_remember_name(const char *state, const char *name)
 	return 0;
 }
 
-/* The node's own cgroup, once no pod's is left in it, and the one of all nodes if it is empty. */
-static void remove_cgroups(const char *state)
+/* The name under which the agent ran, and with it where its pods' cgroups are; NULL: it never did.
+ */
+static char *remembered_name(const char *state)
 {
 	char *file KG_AUTOFREE = kg_asprintf("%s/node", state);
-	struct kg_buf name KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf name = KG_BUF_INIT;
+	struct kg_error err;
+
+	if (kg_file_read(&name, file, 256, &err) < 0 || name.len == 0) {
+		kg_buf_release(&name);
+		return NULL;
+	}
+	return kg_buf_steal(&name);
+}
+
+/* The node's own cgroup, once no pod's is left in it, and the one of all nodes if it is empty. */
+static void remove_cgroups(const char *name)
+{
 	struct kg_cgroups groups;
 	struct kg_error err;
 
-	if (kg_file_read(&name, file, 256, &err) < 0 || kg_cgroups_detect(&groups, &err) < 0)
+	if (kg_cgroups_detect(&groups, &err) < 0)
 		return;
 	for (unsigned i = 0; i < groups.nmounts; i++) {
-		char *own KG_AUTOFREE = kg_asprintf("%s/kgit/%s", groups.mounts[i], name.data);
+		char *own KG_AUTOFREE = kg_asprintf("%s/kgit/%s", groups.mounts[i], name);
 		char *all KG_AUTOFREE = kg_asprintf("%s/kgit", groups.mounts[i]);
 
 		/* Fails where something is still in it, and that is right. */
@@ -92,12 +105,12 @@ static void remove_cgroups(const char *state)
 	kg_cgroups_release(&groups);
 }
 
-static int remove_pods(struct reset *r, struct kg_bridge *bridge)
+static int remove_pods(struct reset *r, const char *name, struct kg_bridge *bridge)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value none = kg_v_array(&arena, NULL, 0);
 	struct kg_pods_options opts = {.dir = r->opts->state,
-		.node_name = "reset",
+		.node_name = name ? name : "reset",
 		.node_ip = "127.0.0.1",
 		.net = &kg_bridge_podnet,
 		.net_self = bridge,
@@ -131,9 +144,11 @@ int kgn_reset(const struct kgn_options *o)
 	kg_signals_block();
 	r.loop = kg_loop_new();
 	r.timer = kg_timer_new(r.loop, look, &r);
+	char *name KG_AUTOFREE = remembered_name(o->state);
 	struct kg_bridge *bridge = kg_bridge_new();
-	int rc = count_pods(o->state) ? remove_pods(&r, bridge) : 0;
-	remove_cgroups(o->state);
+	int rc = count_pods(o->state) ? remove_pods(&r, name, bridge) : 0;
+	if (name)
+		remove_cgroups(name);
 	kg_bridge_free(bridge);
 	kg_timer_free(r.timer);
 	kg_loop_free(r.loop);
