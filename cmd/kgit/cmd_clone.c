@@ -69,19 +69,23 @@ static int put_file(const char *git_dir, const char *name, const char *text, str
 /*
  * The credential goes along with every request (extraHeader): git would otherwise ask once
  * without it and run a credential helper twice, a third of a push's time. It lies in a file of
- * its own, that only the owner can read, which .git/config includes.
+ * its own, that only the owner can read, which .git/config includes. sslCAPath is an empty
+ * directory: git's curl would otherwise load every certificate of the machine beside the one that
+ * counts, which is nearly half of a push's time.
  */
 static int put_files(
 	const char *git_dir, const struct kgit_cluster *c, const char *token, struct kg_error *err)
 {
 	char *dir KG_AUTOFREE = kg_asprintf("%s/kgit", git_dir);
+	char *others KG_AUTOFREE = kg_asprintf("%s/no-other-ca", dir);
 	char *pair KG_AUTOFREE = kg_asprintf("kgit:%s", token);
 	char *basic KG_AUTOFREE = kg_base64_encode(pair, strlen(pair));
 	char *config KG_AUTOFREE = kg_asprintf("[http \"%s\"]\n"
 					       "\tsslCAInfo = \"%s/ca.crt\"\n"
+					       "\tsslCAPath = \"%s\"\n"
 					       "\textraHeader = Authorization: Basic %s\n",
-		c->url, dir, basic);
-	int rc = kg_mkdir_p(dir, 0700, err);
+		c->url, dir, others, basic);
+	int rc = kg_mkdir_p(others, 0700, err);
 
 	if (rc == 0)
 		rc = put_file(git_dir, "ca.crt", c->ca_pem, err);
