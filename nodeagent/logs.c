@@ -103,17 +103,19 @@ static void open_files(struct kg_log_reader *r)
 
 /* ---- the tail ---- */
 
-static int64_t whole_lines(int fd)
+/* The lines of a file; of the newest one also that which has no end yet. */
+static int64_t count_lines(int fd, bool newest)
 {
 	char buf[65536];
 	int64_t n = 0;
 	int field = 0;
 	off_t at = 0;
-	bool whole = false;
+	bool whole = false, open = false;
 	for (ssize_t got; (got = pread(fd, buf, sizeof(buf), at)) > 0; at += got) {
 		for (ssize_t i = 0; i < got; i++) {
 			if (buf[i] == '\n') {
 				n += whole;
+				open = !whole;
 				field = 0;
 				whole = false;
 			} else if (buf[i] == ' ' && field < 3) {
@@ -123,7 +125,7 @@ static int64_t whole_lines(int fd)
 			}
 		}
 	}
-	return n;
+	return n + (newest && open);
 }
 
 /* Begins in the newest files that have `tail` lines together. */
@@ -131,11 +133,11 @@ static void seek_tail(struct kg_log_reader *r, int64_t tail)
 {
 	int64_t have = 0;
 	int first = r->nfds;
-	while (first > 0 && have < tail)
-		have += whole_lines(r->fds[--first]);
+	for (; first > 0 && have < tail; first--)
+		have += count_lines(r->fds[first - 1], first == r->nfds);
 	if (first == r->nfds && r->nfds > 0) { /* nothing of what is there */
 		first = r->nfds - 1;
-		have = whole_lines(r->fds[first]);
+		have = count_lines(r->fds[first], true);
 	}
 	r->at = first;
 	r->skip = have > tail ? have - tail : 0;

@@ -108,6 +108,13 @@ static void test_reads(void **state)
 	q = (struct kg_log_request){.uid = "aa", .container = "web", .tail = -1};
 	assert_int_equal(kg_time_parse(&q.since_ms, "2026-11-26T04:00:02Z"), 0);
 	expect(&q, "two\nthree\n");
+	/* A last line that has no end yet is a line. */
+	put("logs/web/1.log", T("1.1") "F one\n" T("2.2") "P tw\n" T("2.3") "F o\n" T(
+				      "3.5") "P thr\n" T("3.6") "P ee\n");
+	q = (struct kg_log_request){.uid = "aa", .container = "web", .tail = 2};
+	expect(&q, "two\nthree");
+	q.tail = 1;
+	expect(&q, "three");
 }
 
 static void test_refusals(void **state)
