@@ -204,11 +204,16 @@ static int check_container(const struct kg_object *pod, const char *name, struct
 	const struct kg_value *inits = kg_at(kg_obj(pod), "spec.initContainers");
 
 	if (!name || !*name) {
-		if (kg_len(cs) > 1)
-			return kg_fail(err, KG_E_BAD_REQUEST,
-				"a container name must be specified for pod %s, it has %u of them",
-				pod->name, kg_len(cs));
-		return 0;
+		struct kg_buf names KG_AUTOBUF = KG_BUF_INIT;
+
+		if (kg_len(cs) <= 1)
+			return 0;
+		for (uint32_t i = 0; i < kg_len(cs); i++)
+			kg_buf_addf(&names, "%s%s", i ? " " : "",
+				kg_string(kg_get(&cs->items[i], "name"), ""));
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"a container name must be specified for pod %s, choose one of: [%s]",
+			pod->name, kg_buf_str(&names));
 	}
 	if (kg_is_null(kg_find(cs, "name", name)) && kg_is_null(kg_find(inits, "name", name)))
 		return kg_fail(err, KG_E_BAD_REQUEST, "container %s is not valid for pod %s", name,
