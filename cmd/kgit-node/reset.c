@@ -86,20 +86,6 @@ static char *remembered_name(const char *state)
 	return kg_buf_steal(&name);
 }
 
-/* The name under which the agent ran last; heap. */
-static char *remembered_name(const char *state)
-{
-	char *path KG_AUTOFREE = kg_asprintf("%s/node", state);
-	struct kg_buf name = KG_BUF_INIT;
-	struct kg_error err;
-
-	if (kg_file_read(&name, path, 256, &err) < 0 || !name.len) {
-		kg_buf_release(&name);
-		return kg_strdup("reset");
-	}
-	return kg_buf_steal(&name);
-}
-
 /* The node's own cgroup, once no pod's is left in it, and the one of all nodes if it is empty. */
 static void remove_cgroups(const char *name)
 {
