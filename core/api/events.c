@@ -16,22 +16,12 @@ struct event_item {
 	int64_t count;
 };
 
-static void obj_ref(void *v)
-{
-	kg_object_ref(v);
-}
-static void obj_unref(void *v)
-{
-	kg_object_unref(v);
-}
-static const struct kg_pmap_ops object_ops = {obj_ref, obj_unref};
-
 void kg_api_events_init(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
 
 	pthread_mutex_init(&s->lock, NULL);
-	kg_pmap_init(&s->objects, &object_ops);
+	kg_pmap_init(&s->objects, &kg_objects_ops);
 	s->seq = (uint64_t)kg_api_now(api) * 1000;
 	api->feeds[KG_KIND_EVENT].floor = api->feeds[KG_KIND_EVENT].seen = s->seq;
 }

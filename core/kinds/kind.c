@@ -259,14 +259,27 @@ static void collect(struct kg_map *names, const struct kg_schema *s)
 	}
 }
 
+/* Values that nearly every object has. */
+static const char *const common[] = {"v1", "apps/v1", "default", "kube-system", "True", "False",
+	"Unknown", "Ready", "Initialized", "ContainersReady", "PodScheduled",
+	"PodReadyToStartContainers", "Available", "Progressing", "Pending", "Running", "Succeeded",
+	"Failed", "Guaranteed", "Burstable", "BestEffort", "Always", "IfNotPresent", "Never",
+	"OnFailure", "ClusterFirst", "ClusterIP", "TCP", "UDP", "File", "HTTP", "RollingUpdate",
+	"default-scheduler", "/dev/termination-log", "ContainersNotReady", "ContainerCreating",
+	"Unschedulable", "Completed", "Error", "CrashLoopBackOff"};
+
 void kg_kinds_init(void)
 {
 	KG_CLEANUP(kg_map_release) struct kg_map names = KG_MAP_INIT;
 	struct kg_map_entry *e;
 	size_t n = 0;
 
-	for (size_t i = 0; i < KG_KIND_COUNT; i++)
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
 		collect(&names, kg_kinds[i].schema);
+		kg_map_put(&names, kg_kinds[i].kind, (void *)kg_kinds[i].kind);
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(common); i++)
+		kg_map_put(&names, common[i], (void *)common[i]);
 	KG_AUTOFREE const char **list = kg_alloc(names.count * sizeof(*list));
 	for (size_t i = 0; (e = kg_map_next(&names, &i));)
 		list[n++] = e->value;

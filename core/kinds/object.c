@@ -7,68 +7,58 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The index keys an object has, as offsets into nothing yet: texts in an arena. */
-static void index_keys(const char *keys[KG_INDEX_COUNT], struct kg_arena *a,
-	const struct kg_object_spec *spec, const char *key)
+/* Texts of the object's own and of its value. */
+static void set_indexes(struct kg_object *obj)
 {
-	const struct kg_value *v = spec->value;
-	const char *what[KG_INDEX_COUNT] = {0};
+	const char **by = obj->indexed_by, *owner = kg_object_owner_uid(obj);
 
-	if (spec->kind->id == KG_KIND_POD)
-		what[KG_INDEX_NODE] = kg_string(kg_at(v, "spec.nodeName"), NULL);
-	const struct kg_value *owners = kg_at(v, "metadata.ownerReferences");
-	for (uint32_t i = 0; i < kg_len(owners); i++)
-		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
-			what[KG_INDEX_OWNER] = kg_string(kg_get(&owners->items[i], "uid"), NULL);
-	what[KG_INDEX_SOURCE] = spec->source;
-	if (spec->template_id && *spec->template_id)
-		what[KG_INDEX_TEMPLATE] = spec->template_id;
+	if (obj->kind->id == KG_KIND_POD)
+		by[KG_INDEX_NODE] = kg_string(kg_at(kg_obj(obj), "spec.nodeName"), NULL);
+	by[KG_INDEX_OWNER] = owner;
+	by[KG_INDEX_SOURCE] = obj->source;
+	by[KG_INDEX_TEMPLATE] = obj->template_id;
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		keys[i] = what[i] && *what[i] ? kg_arena_printf(a, "%s\x01%02d/%s", what[i],
-							(int)spec->kind->id, key)
-					      : NULL;
+		if (by[i] && !*by[i])
+			by[i] = NULL;
 }
 
-static char *place(char **at, const char *s)
+static char *place(char **at, const char *s, size_t n)
 {
-	size_t n = strlen(s) + 1;
-	char *p = memcpy(*at, s, n);
+	char *p = *at;
 
-	*at += n;
+	memcpy(p, s, n);
+	p[n] = '\0';
+	*at += n + 1;
 	return p;
 }
 
+/* "NS/NAME" behind the object, NS, and the source. */
 struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 {
-	_Static_assert(KG_ARRAY_LEN(((struct kg_object *)0)->index_key) == KG_INDEX_COUNT,
-		"one index key an index");
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const char *keys[KG_INDEX_COUNT];
+	_Static_assert(KG_ARRAY_LEN(((struct kg_object *)0)->indexed_by) == KG_INDEX_COUNT,
+		"one place an index");
 	const char *ns = spec->ns ? spec->ns : "";
-	char *key = kg_arena_printf(&a, "%s/%s", ns, spec->name);
+	size_t ns_len = strlen(ns), name_len = strlen(spec->name);
+	size_t source_len = spec->source ? strlen(spec->source) + 1 : 0;
 
-	index_keys(keys, &a, spec, key);
-	size_t size = strlen(ns) + 1 + strlen(key) + 1;
-	if (spec->source)
-		size += strlen(spec->source) + 1;
-	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		size += keys[i] ? strlen(keys[i]) + 1 : 0;
-
-	struct kg_object *obj = kg_alloc(sizeof(*obj) + size);
+	struct kg_object *obj = kg_alloc(
+		sizeof(*obj) + ns_len + name_len + 2 + (ns_len ? ns_len + 1 : 0) + source_len);
 	char *at = (char *)(obj + 1);
 	atomic_init(&obj->refs, 1);
 	obj->kind = spec->kind;
-	obj->ns = place(&at, ns);
-	obj->key = place(&at, key);
-	obj->name = obj->key + strlen(ns) + 1;
-	obj->source = spec->source ? place(&at, spec->source) : NULL;
+	obj->key = at;
+	memcpy(at, ns, ns_len);
+	at[ns_len] = '/';
+	at += ns_len + 1;
+	obj->name = place(&at, spec->name, name_len);
+	obj->ns = ns_len ? place(&at, ns, ns_len) : "";
+	obj->source = spec->source ? place(&at, spec->source, source_len - 1) : NULL;
 	obj->source_index = spec->source_index;
-	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		obj->index_key[i] = keys[i] ? place(&at, keys[i]) : NULL;
 	if (spec->template_id)
 		strncpy(obj->template_id, spec->template_id, sizeof(obj->template_id) - 1);
 	obj->base = spec->base ? kg_doc_ref(spec->base) : NULL;
-	obj->doc = kg_doc_new(spec->value, &spec->base, spec->base ? 1 : 0);
+	obj->doc = kg_doc_new_common(spec->value, &spec->base, spec->base ? 1 : 0);
+	set_indexes(obj);
 	return obj;
 }
 

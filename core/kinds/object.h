@@ -20,10 +20,12 @@ struct kg_object {
 	 * defaulted. Pods and ReplicaSets made by a controller: the template (see record.h). NULL:
 	 * nothing. */
 	struct kg_doc *base;
-	const char *source;       /* desired objects: "path/in/main.yaml"; NULL for derived ones */
-	unsigned source_index;    /* of the document in that file */
-	char template_id[24];     /* hex id of the template that base is made of, or "" */
-	const char *index_key[4]; /* by enum kg_index (snapshot.h); NULL: not in that index */
+	const char *source;    /* desired objects: "path/in/main.yaml"; NULL for derived ones */
+	unsigned source_index; /* of the document in that file */
+	char template_id[24];  /* hex id of the template that base is made of, or "" */
+	/* By enum kg_index (snapshot.h): what it is found by (a node, a uid, ...); NULL: not in
+	 * that index. */
+	const char *indexed_by[4];
 };
 
 struct kg_object_spec {

@@ -1,44 +1,37 @@
 #include "kinds/pmap.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
+enum { MAX = 32, MIN = MAX / 4 };
+
+/* Values in a leaf, at height 0; above, of each child its least value (borrowed: the child holds
+ * it), and then the children. A node is as large as it must be. */
 struct kg_pnode {
 	_Atomic unsigned refs;
-	unsigned prio;
-	const char *key;
-	void *value;
-	struct kg_pnode *left, *right;
+	uint16_t n, height;
+	void *slots[];
 };
 
-/* Priorities are salted, so that nobody can choose names that make the treap a list. */
-static uint64_t salt;
+/* A node taken apart, to be changed and put together again. */
+struct parts {
+	unsigned n, height;
+	void *values[2 * MAX];
+	struct kg_pnode *children[2 * MAX];
+};
 
-static void salt_init(void)
+static struct kg_pnode *child_of(const struct kg_pnode *n, unsigned i)
 {
-	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
-		salt = (uintptr_t)&salt;
+	return n->slots[n->n + i];
 }
 
-static unsigned priority(const char *key)
+static void *least(const struct kg_pnode *n)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, salt_init);
-	uint64_t h = kg_hash64(key, strlen(key)) ^ salt;
-	h *= 0x9e3779b97f4a7c15u;
-	return (unsigned)(h >> 32);
-}
-
-static bool above(const struct kg_pnode *a, const struct kg_pnode *b)
-{
-	return a->prio != b->prio ? a->prio > b->prio : strcmp(a->key, b->key) < 0;
+	return n->slots[0];
 }
 
 static struct kg_pnode *node_ref(struct kg_pnode *n)
@@ -48,121 +41,258 @@ static struct kg_pnode *node_ref(struct kg_pnode *n)
 	return n;
 }
 
-static void node_unref(const struct kg_pmap_ops *ops, struct kg_pnode *n)
-{
-	while (n && atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
-		struct kg_pnode *right = n->right;
-
-		node_unref(ops, n->left);
-		if (ops && ops->unref)
-			ops->unref(n->value);
-		free(n);
-		n = right;
-	}
-}
-
 static void value_ref(const struct kg_pmap *m, void *value)
 {
-	if (m->ops && m->ops->ref)
+	if (m->ops->ref)
 		m->ops->ref(value);
 }
 
-static void value_unref(const struct kg_pmap *m, void *value)
+static void value_unref(const struct kg_pmap_ops *ops, void *value)
 {
-	if (m->ops && m->ops->unref)
-		m->ops->unref(value);
+	if (ops->unref)
+		ops->unref(value);
 }
 
-/* A node that only this version holds: n itself where that is so already, else a copy. */
-static struct kg_pnode *own(const struct kg_pmap *m, struct kg_pnode *n)
+static void node_unref(const struct kg_pmap_ops *ops, struct kg_pnode *n)
 {
-	if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1)
-		return n;
-	struct kg_pnode *copy = kg_alloc(sizeof(*copy));
-	/* Not by assignment: readers of other versions change n->refs at the same time. */
-	atomic_init(&copy->refs, 1);
-	copy->prio = n->prio;
-	copy->key = n->key;
-	copy->value = n->value;
-	copy->left = n->left;
-	copy->right = n->right;
-	value_ref(m, copy->value);
-	node_ref(copy->left);
-	node_ref(copy->right);
+	if (!n || atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (unsigned i = 0; i < n->n; i++) {
+		if (n->height)
+			node_unref(ops, child_of(n, i));
+		else
+			value_unref(ops, n->slots[i]);
+	}
+	free(n);
+}
+
+/* ---- order ---- */
+
+static int cmp(const struct kg_pmap_ops *ops, const void *value, const void *key)
+{
+	return ops->cmp ? ops->cmp(value, key) : strcmp(ops->key(value), key);
+}
+
+/* The first of n whose key is not below; *found: it is that key. */
+static unsigned search(const struct kg_pmap_ops *ops, void *const *values, unsigned n,
+	const void *key, bool *found)
+{
+	unsigned low = 0, high = n;
+
+	*found = false;
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		int c = cmp(ops, values[mid], key);
+
+		if (c == 0) {
+			*found = true;
+			return mid;
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The child in which the key is, or would be. */
+static unsigned search_child(
+	const struct kg_pmap_ops *ops, void *const *values, unsigned n, const void *key)
+{
+	bool found;
+	unsigned i = search(ops, values, n, key, &found);
+
+	return found || i == 0 ? i : i - 1;
+}
+
+/* ---- apart and together ---- */
+
+/* Takes over the reference to n; the parts have references of their own. */
+static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
+{
+	bool mine = atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
+
+	p->n = n->n;
+	p->height = n->height;
+	memcpy(p->values, n->slots, n->n * sizeof(void *));
+	if (n->height)
+		memcpy(p->children, n->slots + n->n, n->n * sizeof(void *));
+	if (mine) {
+		free(n);
+		return;
+	}
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->height)
+			node_ref(p->children[i]);
+		else
+			value_ref(m, p->values[i]);
+	}
 	node_unref(m->ops, n);
-	return copy;
 }
 
-/* Takes over the reference to n and returns one to what stands in its place. */
-static struct kg_pnode *put(struct kg_pmap *m, struct kg_pnode *n, struct kg_pnode *fresh)
+static struct kg_pnode *pack(const struct parts *p, unsigned from, unsigned to)
 {
-	if (!n) {
-		m->count++;
-		return fresh;
-	}
-	int cmp = strcmp(fresh->key, n->key);
-	n = own(m, n);
-	if (cmp == 0) {
-		void *old = n->value;
+	unsigned n = to - from;
+	struct kg_pnode *node =
+		kg_realloc(NULL, sizeof(*node) + (p->height ? 2 : 1) * n * sizeof(void *));
 
-		n->key = fresh->key;
-		n->value = fresh->value;
-		value_unref(m, old);
-		free(fresh);
-		return n;
-	}
-	if (cmp < 0) {
-		struct kg_pnode *child = n->left = put(m, n->left, fresh);
+	atomic_init(&node->refs, 1);
+	node->n = (uint16_t)n;
+	node->height = (uint16_t)p->height;
+	memcpy(node->slots, p->values + from, n * sizeof(void *));
+	if (p->height)
+		memcpy(node->slots + n, p->children + from, n * sizeof(void *));
+	return node;
+}
 
-		if (above(child, n)) {
-			n->left = child->right;
-			child->right = n;
-			return child;
+static void insert(struct parts *p, unsigned at, void *value, struct kg_pnode *child)
+{
+	memmove(p->values + at + 1, p->values + at, (p->n - at) * sizeof(void *));
+	p->values[at] = value;
+	if (p->height) {
+		memmove(p->children + at + 1, p->children + at, (p->n - at) * sizeof(void *));
+		p->children[at] = child;
+	}
+	p->n++;
+}
+
+static void take_out(struct parts *p, unsigned at)
+{
+	p->n--;
+	memmove(p->values + at, p->values + at + 1, (p->n - at) * sizeof(void *));
+	if (p->height)
+		memmove(p->children + at, p->children + at + 1, (p->n - at) * sizeof(void *));
+}
+
+/* ---- put ---- */
+
+/* Takes over the reference to n and returns one to what stands in its place; *right is what
+ * follows that, where it had to be split. */
+static struct kg_pnode *put(struct kg_pmap *m, struct kg_pnode *n, const void *key, void *value,
+	struct kg_pnode **right)
+{
+	struct parts p;
+	bool found;
+
+	unpack(m, &p, n);
+	if (p.height) {
+		struct kg_pnode *more = NULL;
+		unsigned i = search_child(m->ops, p.values, p.n, key);
+
+		p.children[i] = put(m, p.children[i], key, value, &more);
+		p.values[i] = least(p.children[i]);
+		if (more)
+			insert(&p, i + 1, least(more), more);
+	} else {
+		unsigned i = search(m->ops, p.values, p.n, key, &found);
+
+		if (found) {
+			value_unref(m->ops, p.values[i]);
+			p.values[i] = value;
+		} else {
+			insert(&p, i, value, NULL);
+			m->count++;
+		}
+	}
+	unsigned half = p.n > MAX ? p.n / 2 : p.n;
+	*right = half < p.n ? pack(&p, half, p.n) : NULL;
+	return pack(&p, 0, half);
+}
+
+/* A root above two nodes. */
+static struct kg_pnode *above(struct kg_pnode *left, struct kg_pnode *right)
+{
+	struct parts p = {.n = 2, .height = left->height + 1u};
+
+	p.values[0] = least(left);
+	p.values[1] = least(right);
+	p.children[0] = left;
+	p.children[1] = right;
+	return pack(&p, 0, 2);
+}
+
+void kg_pmap_put(struct kg_pmap *m, const void *key, void *value)
+{
+	struct kg_pnode *right;
+
+	value_ref(m, value);
+	if (!m->root) {
+		struct parts p = {.n = 1};
+
+		p.values[0] = value;
+		m->root = pack(&p, 0, 1);
+		m->count = 1;
+		return;
+	}
+	m->root = put(m, m->root, key, value, &right);
+	if (right)
+		m->root = above(m->root, right);
+}
+
+/* ---- remove ---- */
+
+/* Child i has become small: it and a neighbour become one where they fit. */
+static void join(const struct kg_pmap *m, struct parts *p, unsigned i)
+{
+	unsigned left = i + 1 < p->n ? i : i - 1;
+	struct parts both, more;
+
+	if (p->n < 2 || p->children[left]->n + p->children[left + 1]->n > MAX)
+		return;
+	unpack(m, &both, p->children[left]);
+	unpack(m, &more, p->children[left + 1]);
+	memcpy(both.values + both.n, more.values, more.n * sizeof(void *));
+	memcpy(both.children + both.n, more.children, (more.height ? more.n : 0) * sizeof(void *));
+	both.n += more.n;
+	take_out(p, left + 1);
+	p->children[left] = pack(&both, 0, both.n);
+}
+
+/* As put. The key is there. NULL: nothing is left. */
+static struct kg_pnode *drop(const struct kg_pmap *m, struct kg_pnode *n, const void *key)
+{
+	struct parts p;
+	bool found;
+
+	unpack(m, &p, n);
+	if (p.height) {
+		unsigned i = search_child(m->ops, p.values, p.n, key);
+
+		p.children[i] = drop(m, p.children[i], key);
+		if (!p.children[i]) {
+			take_out(&p, i);
+		} else {
+			p.values[i] = least(p.children[i]);
+			if (p.children[i]->n < MIN)
+				join(m, &p, i);
 		}
 	} else {
-		struct kg_pnode *child = n->right = put(m, n->right, fresh);
+		unsigned i = search(m->ops, p.values, p.n, key, &found);
+		void *value = p.values[i];
 
-		if (above(child, n)) {
-			n->right = child->left;
-			child->left = n;
-			return child;
-		}
+		take_out(&p, i);
+		value_unref(m->ops, value);
 	}
-	return n;
+	return p.n ? pack(&p, 0, p.n) : NULL;
 }
 
-/* Joins two treaps, every key of l before every key of r; takes over both references. */
-static struct kg_pnode *join(const struct kg_pmap *m, struct kg_pnode *l, struct kg_pnode *r)
+bool kg_pmap_remove(struct kg_pmap *m, const void *key)
 {
-	if (!l || !r)
-		return l ? l : r;
-	if (above(l, r)) {
-		l = own(m, l);
-		l->right = join(m, l->right, r);
-		return l;
+	if (!kg_pmap_get(m, key))
+		return false;
+	m->root = drop(m, m->root, key);
+	m->count--;
+	while (m->root && m->root->height && m->root->n == 1) {
+		struct kg_pnode *only = node_ref(child_of(m->root, 0));
+
+		node_unref(m->ops, m->root);
+		m->root = only;
 	}
-	r = own(m, r);
-	r->left = join(m, l, r->left);
-	return r;
+	return true;
 }
 
-static struct kg_pnode *drop(const struct kg_pmap *m, struct kg_pnode *n, const char *key)
-{
-	int cmp = strcmp(key, n->key);
-
-	if (cmp == 0) {
-		struct kg_pnode *joined = join(m, node_ref(n->left), node_ref(n->right));
-
-		node_unref(m->ops, n);
-		return joined;
-	}
-	n = own(m, n);
-	if (cmp < 0)
-		n->left = drop(m, n->left, key);
-	else
-		n->right = drop(m, n->right, key);
-	return n;
-}
+/* ---- whole maps ---- */
 
 void kg_pmap_init(struct kg_pmap *m, const struct kg_pmap_ops *ops)
 {
@@ -182,85 +312,126 @@ void kg_pmap_release(struct kg_pmap *m)
 	m->count = 0;
 }
 
-static const struct kg_pnode *find(const struct kg_pmap *m, const char *key)
+/* How many of the `left` go into one node, so that the last is not a small one. */
+static size_t share(size_t left)
+{
+	return left <= MAX ? left : left < 2 * MAX ? left / 2 : MAX;
+}
+
+void kg_pmap_build(struct kg_pmap *m, void *const *values, size_t n)
+{
+	KG_AUTOFREE struct kg_pnode **nodes = kg_alloc((n ? n : 1) * sizeof(struct kg_pnode *));
+	size_t len = 0;
+	struct parts p = {0};
+
+	assert(!m->root);
+	for (size_t i = 0; i < n; i += p.n) {
+		p.n = (unsigned)share(n - i);
+		memcpy(p.values, values + i, p.n * sizeof(void *));
+		nodes[len++] = pack(&p, 0, p.n);
+		for (unsigned k = 0; k < p.n; k++)
+			value_ref(m, p.values[k]);
+	}
+	while (len > 1) {
+		size_t kept = 0;
+
+		p.height++;
+		for (size_t i = 0; i < len; i += p.n) {
+			p.n = (unsigned)share(len - i);
+			for (unsigned k = 0; k < p.n; k++) {
+				p.children[k] = nodes[i + k];
+				p.values[k] = least(nodes[i + k]);
+			}
+			nodes[kept++] = pack(&p, 0, p.n);
+		}
+		len = kept;
+	}
+	m->root = len ? nodes[0] : NULL;
+	m->count = n;
+}
+
+void *kg_pmap_get(const struct kg_pmap *m, const void *key)
 {
 	const struct kg_pnode *n = m->root;
+	bool found;
 
-	while (n) {
-		int cmp = strcmp(key, n->key);
-
-		if (cmp == 0)
-			return n;
-		n = cmp < 0 ? n->left : n->right;
-	}
-	return NULL;
+	while (n && n->height)
+		n = child_of(n, search_child(m->ops, n->slots, n->n, key));
+	if (!n)
+		return NULL;
+	unsigned i = search(m->ops, n->slots, n->n, key, &found);
+	return found ? n->slots[i] : NULL;
 }
 
-void *kg_pmap_get(const struct kg_pmap *m, const char *key)
+/* ---- iteration ---- */
+
+static void push(struct kg_piter *it, const struct kg_pnode *n, unsigned at)
 {
-	const struct kg_pnode *n = find(m, key);
-
-	return n ? n->value : NULL;
-}
-
-void kg_pmap_put(struct kg_pmap *m, const char *key, void *value)
-{
-	struct kg_pnode *fresh = kg_alloc(sizeof(*fresh));
-
-	atomic_init(&fresh->refs, 1);
-	fresh->prio = priority(key);
-	fresh->key = key;
-	fresh->value = value;
-	value_ref(m, value);
-	m->root = put(m, m->root, fresh);
-}
-
-bool kg_pmap_remove(struct kg_pmap *m, const char *key)
-{
-	if (!find(m, key))
-		return false;
-	m->root = drop(m, m->root, key);
-	m->count--;
-	return true;
-}
-
-static void push(struct kg_piter *it, const struct kg_pnode *n)
-{
-	/* Salted priorities keep the depth near 2 log n; 128 is out of reach. */
+	/* MIN to the power of that is out of reach. */
 	assert(it->depth < (int)KG_ARRAY_LEN(it->stack));
-	it->stack[it->depth++] = n;
+	it->stack[it->depth].node = n;
+	it->stack[it->depth++].at = at;
+}
+
+/* from NULL: the first of all. */
+static void descend(struct kg_piter *it, const struct kg_pnode *n, const void *from)
+{
+	bool found;
+
+	for (; n && n->height; n = child_of(n, it->stack[it->depth - 1].at))
+		push(it, n, from ? search_child(it->ops, n->slots, n->n, from) : 0);
+	if (n)
+		push(it, n, from ? search(it->ops, n->slots, n->n, from, &found) : 0);
 }
 
 void kg_piter_init(
 	struct kg_piter *it, const struct kg_pmap *m, const char *prefix, const char *from)
 {
-	it->depth = 0;
-	it->prefix = prefix ? prefix : "";
-	it->prefix_len = strlen(it->prefix);
-	const char *start = from && strcmp(from, it->prefix) > 0 ? from : it->prefix;
+	*it = (struct kg_piter){.ops = m->ops, .range = prefix ? prefix : ""};
+	it->prefix_len = strlen(it->range);
+	const char *start = from && strcmp(from, it->range) > 0 ? from : it->range;
+	descend(it, m->root, *start ? start : NULL);
+}
 
-	for (const struct kg_pnode *n = m->root; n;) {
-		if (strcmp(n->key, start) >= 0) {
-			push(it, n);
-			n = n->left;
-		} else {
-			n = n->right;
-		}
-	}
+void kg_piter_init_range(struct kg_piter *it, const struct kg_pmap *m, const void *from,
+	bool (*within)(const void *value, const void *range), const void *range)
+{
+	*it = (struct kg_piter){.ops = m->ops, .range = range, .within = within};
+	descend(it, m->root, from);
+}
+
+static bool within(const struct kg_piter *it, const void *value)
+{
+	if (it->within)
+		return it->within(value, it->range);
+	return !it->prefix_len || !strncmp(it->ops->key(value), it->range, it->prefix_len);
 }
 
 void *kg_piter_next(struct kg_piter *it, const char **key)
 {
-	if (it->depth == 0)
-		return NULL;
-	const struct kg_pnode *n = it->stack[--it->depth];
-	if (strncmp(n->key, it->prefix, it->prefix_len) != 0) {
-		it->depth = 0;
-		return NULL;
+	while (it->depth > 0) {
+		const struct kg_pnode *n = it->stack[it->depth - 1].node;
+		unsigned at = it->stack[it->depth - 1].at;
+
+		if (at >= n->n) {
+			/* The leaf, or a node, is at its end: on in the one above. */
+			if (--it->depth > 0)
+				it->stack[it->depth - 1].at++;
+			continue;
+		}
+		if (n->height) {
+			descend(it, child_of(n, at), NULL);
+			continue;
+		}
+		void *value = n->slots[at];
+		if (!within(it, value)) {
+			it->depth = 0;
+			return NULL;
+		}
+		it->stack[it->depth - 1].at++;
+		if (key)
+			*key = it->ops->key(value);
+		return value;
 	}
-	for (const struct kg_pnode *c = n->right; c; c = c->left)
-		push(it, c);
-	if (key)
-		*key = n->key;
-	return n->value;
+	return NULL;
 }

@@ -1,11 +1,10 @@
 /*
- * A persistent ordered map from byte-string keys to pointers: a treap whose priorities are hashes
- * of the keys, so its shape depends on its content alone. Every version is immutable; put and
- * remove give a new version that shares all but O(log n) nodes. Versions may be read by any
- * thread; reference counts are atomic.
+ * A persistent ordered map from keys to pointers: a B-tree, whose nodes hold values alone, some
+ * ten bytes for each. Every version is immutable; put and remove give a new version that shares
+ * all but O(log n) nodes. Versions may be read by any thread; reference counts are atomic.
  *
- * Keys and values are borrowed: the value must contain or outlive the key. ref/unref are called
- * for values as nodes come and go; either may be NULL.
+ * The key of a value is the value's to tell (ops) and must never change. Values are borrowed
+ * where ops has no ref and unref.
  */
 #ifndef KG_KINDS_PMAP_H
 #define KG_KINDS_PMAP_H
@@ -14,8 +13,12 @@
 #include <stddef.h>
 
 struct kg_pmap_ops {
-	void (*ref)(void *value);
-	void (*unref)(void *value);
+	void (*ref)(void *value);   /* may be NULL, and so may unref */
+	void (*unref)(void *value); /* as nodes go */
+	/* The value's key, where keys are text in the order of its bytes. */
+	const char *(*key)(const void *value);
+	/* Else the order: the value's key against another, whatever that is. */
+	int (*cmp)(const void *value, const void *key);
 };
 struct kg_pnode;
 struct kg_pmap {
@@ -27,21 +30,34 @@ struct kg_pmap {
 void kg_pmap_init(struct kg_pmap *m, const struct kg_pmap_ops *ops);
 void kg_pmap_copy(struct kg_pmap *to, const struct kg_pmap *from); /* O(1): another version */
 void kg_pmap_release(struct kg_pmap *m);
-void *kg_pmap_get(const struct kg_pmap *m, const char *key);
-/* Changes m in place (older copies are untouched). The map takes its own reference. */
-void kg_pmap_put(struct kg_pmap *m, const char *key, void *value);
-bool kg_pmap_remove(struct kg_pmap *m, const char *key);
+void *kg_pmap_get(const struct kg_pmap *m, const void *key);
+/* Changes m in place (older copies are untouched). The key is the value's. The map takes its own
+ * reference. */
+void kg_pmap_put(struct kg_pmap *m, const void *key, void *value);
+bool kg_pmap_remove(struct kg_pmap *m, const void *key);
+/* n values in ascending order of their keys, into an empty map. */
+void kg_pmap_build(struct kg_pmap *m, void *const *values, size_t n);
 
 /* In key order; the map must not change meanwhile. */
 struct kg_piter {
-	const struct kg_pnode *stack[128];
+	struct {
+		const struct kg_pnode *node;
+		unsigned at;
+	} stack[16];
 	int depth;
-	const char *prefix; /* stop where keys no longer begin with it; "" for all */
+	const struct kg_pmap_ops *ops;
+	const void *range; /* stop where within says no; for text a prefix */
 	size_t prefix_len;
+	bool (*within)(const void *value, const void *range);
 };
-/* From the first key >= from (NULL: from the prefix on). Borrowed prefix. */
+/* From the first key >= from (NULL: from the prefix on) to the last that begins with the prefix
+ * ("" or NULL: to the end, and that for every map). Borrowed prefix. Keys are text. */
 void kg_piter_init(
 	struct kg_piter *it, const struct kg_pmap *m, const char *prefix, const char *from);
-void *kg_piter_next(struct kg_piter *it, const char **key); /* NULL at the end; key may be NULL */
+/* From the first key >= from, as long as values are within the range (borrowed). */
+void kg_piter_init_range(struct kg_piter *it, const struct kg_pmap *m, const void *from,
+	bool (*within)(const void *value, const void *range), const void *range);
+/* NULL at the end. key may be NULL, and must be where keys are not text. */
+void *kg_piter_next(struct kg_piter *it, const char **key);
 
 #endif

@@ -17,7 +17,51 @@ static void unref_object(void *value)
 	kg_object_unref(value);
 }
 
-static const struct kg_pmap_ops object_ops = {.ref = ref_object, .unref = unref_object};
+static const char *key_of_object(const void *value)
+{
+	return ((const struct kg_object *)value)->key;
+}
+
+const struct kg_pmap_ops kg_objects_ops = {
+	.ref = ref_object, .unref = unref_object, .key = key_of_object};
+
+/* A place in an index. */
+struct place {
+	enum kg_index index;
+	const char *what;
+	enum kg_kind_id kind;
+	const char *key;
+};
+
+static struct place place_of(const struct kg_object *obj, enum kg_index index)
+{
+	return (struct place){.index = index,
+		.what = obj->indexed_by[index],
+		.kind = obj->kind->id,
+		.key = obj->key};
+}
+
+static int cmp_place(const void *value, const void *place)
+{
+	const struct kg_object *obj = value;
+	const struct place *p = place;
+	const char *what = obj->indexed_by[p->index];
+	int c = what == p->what ? 0 : strcmp(what, p->what);
+
+	if (c == 0)
+		c = (int)obj->kind->id - (int)p->kind;
+	return c ? c : strcmp(obj->key, p->key);
+}
+
+static bool is_within(const void *value, const void *range)
+{
+	const struct place *p = range;
+
+	return strcmp(((const struct kg_object *)value)->indexed_by[p->index], p->what) == 0;
+}
+
+static const struct kg_pmap_ops index_ops = {
+	.ref = ref_object, .unref = unref_object, .cmp = cmp_place};
 
 struct kg_snapshot *kg_snapshot_new(const char *cluster_id)
 {
@@ -26,9 +70,9 @@ struct kg_snapshot *kg_snapshot_new(const char *cluster_id)
 	atomic_init(&s->refs, 1);
 	snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", cluster_id);
 	for (int i = 0; i < KG_KIND_COUNT; i++)
-		kg_pmap_init(&s->objects[i], &object_ops);
+		kg_pmap_init(&s->objects[i], &kg_objects_ops);
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		kg_pmap_init(&s->index[i], &object_ops);
+		kg_pmap_init(&s->index[i], &index_ops);
 	return s;
 }
 
@@ -91,15 +135,20 @@ const struct kg_object *kg_snapshot_get(
 void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,
 	const char *ns, const char *from)
 {
-	it->prefix = ns ? kg_asprintf("%s/", ns) : NULL;
-	kg_piter_init(&it->it, &s->objects[kind], it->prefix, from);
+	char *prefix = ns ? kg_asprintf("%s/", ns) : NULL;
+
+	it->prefix = prefix;
+	kg_piter_init(&it->it, &s->objects[kind], prefix, from);
 }
 
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what)
 {
-	it->prefix = kg_asprintf("%s\x01", what);
-	kg_piter_init(&it->it, &s->index[index], it->prefix, NULL);
+	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
+
+	*from = (struct place){.index = index, .what = strcpy((char *)(from + 1), what), .key = ""};
+	it->prefix = from;
+	kg_piter_init_range(&it->it, &s->index[index], from, is_within, from);
 }
 
 const struct kg_object *kg_iter_next(struct kg_object_iter *it)
@@ -126,23 +175,30 @@ void kg_changes_release(struct kg_changes *c)
 
 /* ---- indexes follow the objects ---- */
 
+static void index_remove(struct kg_snapshot *s, enum kg_index index, const struct kg_object *obj)
+{
+	struct place p = place_of(obj, index);
+
+	if (p.what)
+		kg_pmap_remove(&s->index[index], &p);
+}
+
 static void index_drop(struct kg_snapshot *s, const struct kg_object *obj)
 {
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		if (obj->index_key[i])
-			kg_pmap_remove(&s->index[i], obj->index_key[i]);
+		index_remove(s, i, obj);
 }
 
 static void index_move(struct kg_snapshot *s, const struct kg_object *old, struct kg_object *obj)
 {
 	for (int i = 0; i < KG_INDEX_COUNT; i++) {
-		const char *was = old ? old->index_key[i] : NULL;
-		const char *now = obj->index_key[i];
+		struct place p = place_of(obj, i);
 
-		if (was && (!now || strcmp(was, now) != 0))
-			kg_pmap_remove(&s->index[i], was);
-		if (now)
-			kg_pmap_put(&s->index[i], now, obj);
+		if (old && old->indexed_by[i] &&
+			(!p.what || strcmp(old->indexed_by[i], p.what) != 0))
+			index_remove(s, i, old);
+		if (p.what)
+			kg_pmap_put(&s->index[i], &p, obj);
 	}
 }
 
@@ -153,6 +209,52 @@ static void snapshot_put(struct kg_snapshot *s, struct kg_object *obj)
 	index_move(s, old, obj);
 	kg_pmap_put(&s->objects[obj->kind->id], obj->key, obj);
 	kg_object_unref(old);
+}
+
+/* ---- a whole snapshot ---- */
+
+static int by_kind_and_key(const void *a, const void *b)
+{
+	const struct kg_object *x = *(struct kg_object *const *)a;
+	const struct kg_object *y = *(struct kg_object *const *)b;
+	int c = (int)x->kind->id - (int)y->kind->id;
+
+	return c ? c : strcmp(x->key, y->key);
+}
+
+static int by_place(const void *a, const void *b, void *index)
+{
+	const struct kg_object *y = *(struct kg_object *const *)b;
+	struct place p = place_of(y, *(enum kg_index *)index);
+
+	return cmp_place(*(struct kg_object *const *)a, &p);
+}
+
+static void fill_index(
+	struct kg_snapshot *s, enum kg_index index, struct kg_object **objects, size_t n)
+{
+	struct kg_object **in KG_AUTOFREE = kg_alloc((n ? n : 1) * sizeof(*in));
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (objects[i]->indexed_by[index])
+			in[len++] = objects[i];
+	qsort_r(in, len, sizeof(struct kg_object *), by_place, &index);
+	kg_pmap_build(&s->index[index], (void **)in, len);
+}
+
+void kg_snapshot_fill(struct kg_snapshot *s, struct kg_object **objects, size_t n)
+{
+	qsort(objects, n, sizeof(*objects), by_kind_and_key);
+	for (size_t from = 0, to; from < n; from = to) {
+		const struct kg_kind *kind = objects[from]->kind;
+
+		for (to = from; to < n && objects[to]->kind == kind;)
+			to++;
+		kg_pmap_build(&s->objects[kind->id], (void **)objects + from, to - from);
+	}
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		fill_index(s, i, objects, n);
 }
 
 /* ---- txn ---- */

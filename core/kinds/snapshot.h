@@ -9,7 +9,7 @@
 #include "kinds/object.h"
 #include "kinds/pmap.h"
 
-/* Secondary indexes. Keys are "WHAT\x01KINDID/NS/NAME"; values are the objects. */
+/* Secondary indexes: objects by what they are found by (obj->indexed_by), kind and key. */
 enum kg_index {
 	KG_INDEX_NODE,     /* pods by spec.nodeName */
 	KG_INDEX_OWNER,    /* by the controlling owner's uid */
@@ -25,13 +25,17 @@ struct kg_snapshot {
 	char cluster_id[37];  /* UUID: namespace of every uid */
 	char main_commit[41]; /* hex id of main as admitted; "" before the first push */
 	char commit[41];      /* hex id of the state commit; "" in a txn */
-	struct kg_pmap objects[KG_KIND_COUNT];
+	struct kg_pmap objects[KG_KIND_COUNT]; /* by key */
 	struct kg_pmap index[KG_INDEX_COUNT];
 };
+/* Of maps of objects by key. */
+extern const struct kg_pmap_ops kg_objects_ops;
 
 struct kg_snapshot *kg_snapshot_new(const char *cluster_id); /* empty, revision 0 */
 struct kg_snapshot *kg_snapshot_ref(const struct kg_snapshot *s);
 void kg_snapshot_unref(struct kg_snapshot *s);
+/* Fills an empty snapshot that nobody else has yet. References the objects and sorts the array. */
+void kg_snapshot_fill(struct kg_snapshot *s, struct kg_object **objects, size_t n);
 
 /* Borrowed: valid as long as the snapshot is held. NULL where absent. */
 const struct kg_object *kg_snapshot_get(
@@ -41,7 +45,7 @@ const struct kg_object *kg_snapshot_get_key(
 
 struct kg_object_iter {
 	struct kg_piter it;
-	char *prefix; /* heap */
+	void *prefix; /* heap: where to stop */
 };
 /* In key order. ns NULL: all namespaces. from NULL or the first key wanted. */
 void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,

@@ -35,6 +35,13 @@ static struct kg_snapshot *commit(struct kg_txn *txn, struct kg_changes *changes
 
 /* ---- pmap ---- */
 
+static const char *itself(const void *value)
+{
+	return value;
+}
+
+static const struct kg_pmap_ops text_ops = {.key = itself};
+
 static void pmap_matches_a_sorted_array(void **state)
 {
 	static char keys[500][8];
@@ -44,7 +51,7 @@ static void pmap_matches_a_sorted_array(void **state)
 	size_t count = 0;
 
 	(void)state;
-	kg_pmap_init(&map, NULL);
+	kg_pmap_init(&map, &text_ops);
 	for (size_t i = 0; i < KG_ARRAY_LEN(keys); i++)
 		snprintf(keys[i], sizeof(keys[i]), "k%04zu", i);
 	for (int step = 0; step < 20000; step++) {
@@ -82,6 +89,124 @@ static void pmap_matches_a_sorted_array(void **state)
 	kg_pmap_release(&map);
 }
 
+/* ---- a map of thousands: references, versions, growing and shrinking ---- */
+
+enum { MANY = 3000 };
+static struct counted {
+	char key[8];
+	int refs;
+} counted[MANY];
+
+static void counted_ref(void *value)
+{
+	((struct counted *)value)->refs++;
+}
+
+static void counted_unref(void *value)
+{
+	((struct counted *)value)->refs--;
+}
+
+static const char *counted_key(const void *value)
+{
+	return ((const struct counted *)value)->key;
+}
+
+static const struct kg_pmap_ops counted_ops = {
+	.ref = counted_ref, .unref = counted_unref, .key = counted_key};
+
+/* What is in the map, in order, by each way to look at it. */
+static void check_map(const struct kg_pmap *map, const bool *in)
+{
+	struct kg_piter it, from;
+	const char *key;
+	size_t n = 0;
+
+	kg_piter_init(&it, map, NULL, NULL);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_ptr_equal(kg_pmap_get(map, counted[i].key), in[i] ? &counted[i] : NULL);
+		if (!in[i])
+			continue;
+		assert_ptr_equal(kg_piter_next(&it, &key), &counted[i]);
+		assert_string_equal(key, counted[i].key);
+		kg_piter_init(&from, map, "", counted[i].key);
+		assert_ptr_equal(kg_piter_next(&from, NULL), &counted[i]);
+		n++;
+	}
+	assert_null(kg_piter_next(&it, NULL));
+	assert_null(kg_piter_next(&it, NULL));
+	assert_int_equal(map->count, n);
+}
+
+static void pmap_keeps_versions(void **state)
+{
+	static bool in[MANY], in_old[MANY];
+	struct kg_pmap map, old;
+	unsigned seed = 11;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++)
+		snprintf(counted[i].key, sizeof(counted[i].key), "k%04zu", i);
+	kg_pmap_init(&map, &counted_ops);
+	kg_pmap_copy(&old, &map);
+	for (int step = 1; step <= 24000; step++) {
+		/* At first most are put, at last all are removed. */
+		seed = seed * 1103515245 + 12345;
+		size_t i = (seed >> 8) % MANY;
+		bool put = step > 18000 ? false : step < 6000 ? true : !in[i];
+
+		if (step > 21000)
+			i = (size_t)(step - 21001);
+		if (put)
+			kg_pmap_put(&map, counted[i].key, &counted[i]);
+		else
+			assert_int_equal(kg_pmap_remove(&map, counted[i].key), in[i]);
+		in[i] = put;
+		if (step % 1500 == 0) {
+			check_map(&map, in);
+			check_map(&old, in_old);
+			kg_pmap_release(&old);
+			kg_pmap_copy(&old, &map);
+			memcpy(in_old, in, sizeof(in));
+		}
+	}
+	assert_int_equal(map.count, 0);
+	assert_null(map.root);
+	kg_pmap_release(&old);
+	kg_pmap_release(&map);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(counted[i].refs, 0);
+}
+
+static void pmap_is_built_at_once(void **state)
+{
+	static const size_t sizes[] = {0, 1, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 1056, MANY};
+	static void *values[MANY];
+
+	(void)state;
+	for (size_t k = 0; k < KG_ARRAY_LEN(sizes); k++) {
+		bool in[MANY] = {0};
+		struct kg_pmap map;
+
+		kg_pmap_init(&map, &counted_ops);
+		for (size_t i = 0; i < MANY; i++) {
+			snprintf(counted[i].key, sizeof(counted[i].key), "k%04zu", i);
+			values[i] = &counted[i];
+			in[i] = i < sizes[k];
+		}
+		kg_pmap_build(&map, values, sizes[k]);
+		check_map(&map, in);
+		for (size_t i = 0; i < sizes[k]; i += 2) {
+			assert_true(kg_pmap_remove(&map, counted[i].key));
+			in[i] = false;
+		}
+		check_map(&map, in);
+		kg_pmap_release(&map);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(counted[i].refs, 0);
+}
+
 static void pmap_iterates_prefixes(void **state)
 {
 	static const char *const keys[] = {"a/1", "a/2", "a/3", "ab/1", "b/1"};
@@ -89,7 +214,7 @@ static void pmap_iterates_prefixes(void **state)
 	struct kg_piter it;
 
 	(void)state;
-	kg_pmap_init(&map, NULL);
+	kg_pmap_init(&map, &text_ops);
 	for (size_t i = 0; i < KG_ARRAY_LEN(keys); i++)
 		kg_pmap_put(&map, keys[i], (void *)(uintptr_t)keys[i]);
 	kg_piter_init(&it, &map, "a/", "a/2");
@@ -354,6 +479,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pmap_matches_a_sorted_array),
+		cmocka_unit_test(pmap_keeps_versions),
+		cmocka_unit_test(pmap_is_built_at_once),
 		cmocka_unit_test(pmap_iterates_prefixes),
 		cmocka_unit_test(txn_has_net_changes),
 		cmocka_unit_test(a_moved_definition_is_quiet),

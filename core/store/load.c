@@ -178,14 +178,6 @@ static int run_workers(struct load *l, const struct kg_reader *r, struct kg_erro
 
 /* ---- the snapshot ---- */
 
-static void add_object(struct kg_snapshot *s, struct kg_object *obj)
-{
-	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		if (obj->index_key[i])
-			kg_pmap_put(&s->index[i], obj->index_key[i], obj);
-	kg_pmap_put(&s->objects[obj->kind->id], obj->key, obj);
-}
-
 static struct kg_snapshot *make_snapshot(struct load *l)
 {
 	struct kg_snapshot *s = kg_snapshot_new(l->view->cluster_id);
@@ -194,8 +186,11 @@ static struct kg_snapshot *make_snapshot(struct load *l)
 	s->time = l->view->time;
 	memcpy(s->main_commit, l->view->main_commit, sizeof(s->main_commit));
 	kg_hex(s->commit, l->view->commit, 20);
+	struct kg_object **objects KG_AUTOFREE =
+		kg_alloc((l->len ? l->len : 1) * sizeof(struct kg_object *));
 	for (size_t i = 0; i < l->len; i++)
-		add_object(s, l->jobs[i].obj);
+		objects[i] = l->jobs[i].obj;
+	kg_snapshot_fill(s, objects, l->len);
 	return s;
 }
 

@@ -3,20 +3,10 @@
  * items, text. Its size is found by one walk, which a second walk that copies repeats exactly:
  * both take the same decisions in the same order (enum step, struct seen).
  */
+#include "value/doc_private.h"
 #include "value/internal.h"
-#include "value/value.h"
 
 #include <assert.h>
-#include <stdatomic.h>
-
-struct kg_doc {
-	atomic_size_t refs;
-	size_t size;
-	struct kg_value value;
-	struct kg_doc *dead; /* links what is about to be freed */
-	size_t nheld;
-	struct kg_doc *held[];
-};
 
 /*
  * The docs whose memory may be pointed to, by address: those that were named, and those that they
@@ -117,11 +107,13 @@ static bool lent(struct lenders *l, const void *p)
 	return true;
 }
 
-/* Keys met in this walk. A full or occupied place only costs a second copy of the key. */
+/* Texts met in this walk: a doc has no text twice. A full or occupied place only costs a second
+ * copy. */
 struct seen {
-	const char *key, *copy;
+	const char *text, *copy;
+	size_t n;
 };
-enum { SEEN_SIZE = 64 };
+enum { SEEN_SIZE = 64, LONGEST_SEEN = 64 };
 
 struct walk {
 	struct lenders *lenders;
@@ -130,14 +122,16 @@ struct walk {
 	char *node_at, *text_at; /* where the next goes; NULL while sizes are taken */
 };
 
-static struct seen *seen_slot(struct walk *w, const char *key, size_t n)
+/* n > 0. Times differ in their last digits. */
+static struct seen *seen_slot(struct walk *w, const char *s, size_t n)
 {
-	unsigned char first = (unsigned char)key[0], last = n ? (unsigned char)key[n - 1] : 0;
+	const unsigned char *u = (const unsigned char *)s;
 
-	return &w->seen[(n * 7 + first * 3u + last) % SEEN_SIZE];
+	return &w->seen[(n * 7 + u[0] * 3u + u[n / 2] * 5u + u[n - 1] + u[n - 1 - (n > 1)] * 31u) %
+			SEEN_SIZE];
 }
 
-static const char *walk_text(struct walk *w, const char *s, size_t n)
+static const char *walk_copy(struct walk *w, const char *s, size_t n)
 {
 	w->text += n + 1;
 	if (!w->text_at)
@@ -149,20 +143,21 @@ static const char *walk_text(struct walk *w, const char *s, size_t n)
 	return copy;
 }
 
-static const char *walk_key(struct walk *w, const char *key)
+static const char *walk_text(struct walk *w, const char *s, size_t n)
 {
-	size_t n = strlen(key);
-	const char *known = kg_key_find(key, n);
-
+	if (!n)
+		return "";
+	if (lent(w->lenders, s))
+		return s;
+	if (n > LONGEST_SEEN)
+		return walk_copy(w, s, n);
+	const char *known = kg_key_find(s, n);
 	if (known)
 		return known;
-	if (lent(w->lenders, key))
-		return key;
-	struct seen *slot = seen_slot(w, key, n);
-	if (slot->key && (slot->key == key || !strcmp(slot->key, key)))
+	struct seen *slot = seen_slot(w, s, n);
+	if (slot->n == n && (slot->text == s || !memcmp(slot->text, s, n)))
 		return slot->copy;
-	slot->key = key;
-	slot->copy = walk_text(w, key, n);
+	*slot = (struct seen){.text = s, .copy = walk_copy(w, s, n), .n = n};
 	return slot->copy;
 }
 
@@ -186,7 +181,7 @@ static struct kg_value walk(struct walk *w, const struct kg_value *v)
 		copy.s = v->type == KG_STRING ? "" : NULL;
 		return copy;
 	}
-	if (lent(w->lenders, v->s))
+	if (v->type != KG_STRING && lent(w->lenders, v->items))
 		return copy;
 	if (v->type == KG_STRING) {
 		copy.s = walk_text(w, v->s, v->len);
@@ -204,7 +199,8 @@ static struct kg_value walk(struct walk *w, const struct kg_value *v)
 		struct kg_member *members = walk_nodes(w, v->len * sizeof(*members));
 
 		for (uint32_t i = 0; i < v->len; i++) {
-			const char *key = walk_key(w, v->members[i].key);
+			const char *name = v->members[i].key;
+			const char *key = walk_text(w, name, strlen(name));
 			struct kg_value value = walk(w, &v->members[i].value);
 
 			if (members)
@@ -241,10 +237,10 @@ struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share,
 	size_t head = sizeof(struct kg_doc) + nheld * sizeof(struct kg_doc *);
 	size_t size = head + measure.nodes + measure.text;
 	struct kg_doc *doc = kg_realloc(NULL, size);
+	assert(size <= UINT32_MAX);
+	*doc = (struct kg_doc){.size = (uint32_t)size};
 	atomic_init(&doc->refs, 1);
-	doc->size = size;
-	doc->dead = NULL;
-	doc->nheld = lenders_hold(&lenders, doc->held);
+	doc->nheld = lenders_hold(&lenders, doc->held) & INT32_MAX;
 
 	struct walk copy = {.lenders = &lenders,
 		.node_at = (char *)doc + head,
@@ -281,6 +277,8 @@ void kg_doc_unref(struct kg_doc *doc)
 		dead = d->dead;
 		for (size_t i = 0; i < d->nheld; i++)
 			dead = drop(d->held[i], dead);
+		if (d->common)
+			kg_common_forget(d);
 		free(d);
 	}
 }

@@ -219,6 +219,112 @@ static void test_threads(void **state)
 	kg_doc_unref(doc);
 }
 
+/* ---- parts in common ---- */
+
+#define OWNER                                                                                      \
+	"[{\"controller\":true,\"kind\":\"ReplicaSet\",\"name\":\"web-5d4f8c7b9\","                \
+	"\"uid\":\"3c1d2e4f-0000-5000-8000-000000000002\"}]"
+
+static struct kg_doc *owned(int i)
+{
+	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v = parsed(
+		&a, kg_arena_printf(&a, "{\"name\":\"web-%d\",\"ownerReferences\":" OWNER "}", i));
+
+	return kg_doc_new_common(&v, NULL, 0);
+}
+
+/* From the second on it is there once, until the last that has it goes. */
+static void test_common(void **state)
+{
+	struct kg_doc *docs[6];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 6; i++)
+			docs[i] = owned(i);
+		const struct kg_value *owner = kg_get(kg_doc_value(docs[1]), "ownerReferences");
+		for (int i = 2; i < 6; i++) {
+			assert_ptr_equal(kg_get(kg_doc_value(docs[i]), "ownerReferences")->items,
+				owner->items);
+			assert_true(kg_doc_size(docs[i]) < 150);
+		}
+		assert_false(lies_in(docs[1], owner->items));
+		for (int i = 0; i < 6; i++) {
+			kg_doc_unref(docs[i * 5 % 6]);
+			docs[i * 5 % 6] = NULL;
+			for (int k = 0; k < 6; k++) {
+				KG_AUTOFREE char *want = kg_asprintf(
+					"{\"name\":\"web-%d\",\"ownerReferences\":" OWNER "}", k);
+				if (docs[k])
+					assert_json(docs[k], want);
+			}
+		}
+	}
+}
+
+/* Whatever is made of parts of one another: equal, and none outlives its memory. */
+static void test_common_random(void **state)
+{
+	enum { N = 64 };
+	struct kg_random r = {.state = 8};
+	struct kg_doc *docs[N] = {0};
+	struct kg_buf want[N] = {0};
+
+	(void)state;
+	for (int i = 0; i < 6000; i++) {
+		KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+		unsigned k = kg_random_below(&r, N), from = kg_random_below(&r, N);
+		struct kg_value v = docs[from] ? kg_random_change(&a, &r, kg_doc_value(docs[from]))
+					       : kg_random_value(&a, &r, 6);
+		struct kg_value pair[] = {v, docs[from] ? *kg_doc_value(docs[from]) : v};
+		bool share = kg_random_below(&r, 2) && docs[from];
+
+		if (!kg_random_below(&r, 3) && docs[from] && want[from].len < 4000)
+			v = kg_v_array(&a, pair, 2);
+		struct kg_doc *doc = kg_doc_new_common(&v, &docs[from], share);
+		assert_true(kg_equal(kg_doc_value(doc), &v));
+		kg_doc_unref(docs[k]);
+		docs[k] = doc;
+		kg_buf_clear(&want[k]);
+		kg_json_write(&want[k], kg_doc_value(doc));
+		assert_json(docs[from] ? docs[from] : doc,
+			kg_buf_str(docs[from] ? &want[from] : &want[k]));
+	}
+	for (int i = 0; i < N; i++) {
+		if (docs[i])
+			assert_json(docs[i], kg_buf_str(&want[i]));
+		kg_doc_unref(docs[i]);
+		kg_buf_release(&want[i]);
+	}
+}
+
+static void *make_and_drop(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3000; i++) {
+		struct kg_doc *a = owned(i % 3), *b = owned(i % 5);
+
+		if (!kg_equal(kg_get(kg_doc_value(a), "ownerReferences"),
+			    kg_get(kg_doc_value(b), "ownerReferences")))
+			abort();
+		kg_doc_unref(a);
+		kg_doc_unref(b);
+	}
+	return NULL;
+}
+
+static void test_common_threads(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, make_and_drop, NULL), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +336,9 @@ int main(void)
 		cmocka_unit_test(test_many_registered_keys),
 		cmocka_unit_test(test_repeated_keys),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_common),
+		cmocka_unit_test(test_common_random),
+		cmocka_unit_test(test_common_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,9 @@
 
 #include "value/value.h"
 
+/* Quick, of this process and machine only. */
+uint64_t kg_text_hash(const char *s, size_t n);
+
 /* The registered string equal to the n bytes at key, or NULL. */
 const char *kg_key_find(const char *key, size_t n);
 /* The registered string, else a copy in the arena. */

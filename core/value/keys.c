@@ -8,7 +8,7 @@ static struct {
 	size_t size, count; /* size is a power of two */
 } table;
 
-static uint64_t hash(const char *s, size_t n)
+uint64_t kg_text_hash(const char *s, size_t n)
 {
 	uint64_t h = n;
 
@@ -27,7 +27,7 @@ static uint64_t hash(const char *s, size_t n)
 
 static size_t slot_of(const char *key, size_t n)
 {
-	size_t mask = table.size - 1, i = hash(key, n) & mask;
+	size_t mask = table.size - 1, i = kg_text_hash(key, n) & mask;
 
 	while (table.slots[i] && (table.lens[i] != n || memcmp(table.slots[i], key, n) != 0))
 		i = (i + 1) & mask;

@@ -105,13 +105,18 @@ struct kg_value kg_deep_copy(struct kg_arena *a, const struct kg_value *v);
  */
 struct kg_doc;
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare);
+/* As kg_doc_new, at most 8 shared. Parts of the value that other docs made so have, too, whatever
+ * those are, lie in memory once: for what comes in great numbers. */
+#define KG_COMMON_SHARE 8
+struct kg_doc *kg_doc_new_common(
+	const struct kg_value *v, struct kg_doc *const *share, size_t nshare);
 struct kg_doc *kg_doc_ref(struct kg_doc *doc);
 void kg_doc_unref(struct kg_doc *doc);                         /* NULL is fine */
 const struct kg_value *kg_doc_value(const struct kg_doc *doc); /* borrowed */
 size_t kg_doc_size(const struct kg_doc *doc); /* bytes of its own block, without shared docs */
 
-/* Registers field names that docs then point to instead of copying. Call before threads start;
- * the strings must outlive the process. */
+/* Registers field names and common values (of at most 64 bytes) that docs then point to instead of
+ * copying. Call before threads start; the strings must outlive the process. */
 void kg_keys_register(const char *const *names, size_t n);
 
 #endif

@@ -1,0 +1,24 @@
+/* Docs from inside: for doc.c and common.c. */
+#ifndef KG_VALUE_DOC_PRIVATE_H
+#define KG_VALUE_DOC_PRIVATE_H
+
+#include "value/value.h"
+
+#include <stdatomic.h>
+
+struct kg_doc {
+	atomic_uint refs;
+	uint32_t nheld : 31;
+	uint32_t common : 1; /* in the table of common.c, which holds no reference */
+	uint32_t size, hash; /* hash: the low bits of where it is in that table */
+	union {
+		struct kg_value value;
+		struct kg_doc *dead; /* links what is about to be freed */
+	};
+	struct kg_doc *held[];
+};
+
+/* Takes a doc without references out of the table. */
+void kg_common_forget(const struct kg_doc *doc);
+
+#endif
