@@ -132,7 +132,8 @@ git_has() {
 }
 main_of_state() {
 	wait_for 10 git_has "$(revision)"
-	state_git show refs/kgit/state:clock.yaml | sed -n 's/^main: *//p'
+	# An id that could be a number is quoted.
+	state_git show refs/kgit/state:clock.yaml | sed -n 's/^main: *"\{0,1\}\([0-9a-f]*\).*/\1/p'
 }
 
 # check NAME COMMAND...: it succeeds.
