@@ -58,7 +58,7 @@ git config --global init.defaultBranch main
 
 declare -A DAEMON=()   # name -> pid
 declare -A NETNS=()    # node -> its network namespace below /run/netns; "": the test's own
-declare -a HELPERS=()  # pids of what runs beside the test
+declare -A HELPERS=()  # pids of what runs beside the test
 declare -a EXPECTED=() # patterns of logged errors that are no failure
 PATIENCE=60            # seconds; under a sanitizer all is several times slower
 TEST=$(basename "$0")
@@ -146,10 +146,13 @@ beside() { # OUTPUT CMD...
 	local out=$1
 	shift
 	"$@" >"$out" 2>&1 &
-	HELPERS+=($!)
+	HELPERS[$!]=1
 }
 
 end_beside() { # PID
+	unset "HELPERS[$1]"
+	# By now the number may be somebody else's.
+	[ "$(awk '{print $4}' "/proc/$1/stat" 2>/dev/null)" = $$ ] || return 0
 	kill "$1" 2>/dev/null || true
 	wait "$1" 2>/dev/null || true
 }
@@ -486,7 +489,7 @@ dump() {
 
 stop_all() {
 	local name pid rc
-	for pid in "${HELPERS[@]}"; do
+	for pid in "${!HELPERS[@]}"; do
 		end_beside "$pid"
 	done
 	# The nodes first: they have something to say to the master.
