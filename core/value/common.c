@@ -219,10 +219,10 @@ static struct part look_at(struct parts *ps, const struct kg_value *v)
 static struct kg_doc *doc_of(const struct kg_value *v, uint64_t hash)
 {
 	pthread_mutex_lock(&table.lock);
-	struct kg_doc *doc = find(hash), *made = NULL;
-	bool again = !doc && meet(hash);
+	bool again = meet(hash);
+	struct kg_doc *doc = again ? find(hash) : NULL, *made = NULL;
 	pthread_mutex_unlock(&table.lock);
-	if (again) {
+	if (again && !doc) {
 		made = kg_doc_new_common(v, NULL, 0);
 		made->common = 1;
 		made->hash = (uint32_t)hash;
