@@ -4,7 +4,7 @@
  *   1. the pack as a temporary file, synced; its index likewise
  *   2. both renamed to their names, the pack first (git looks for *.idx)
  *   3. objects/pack synced: this also makes durable the packs of a push, which git renamed into
- *      the same directory and never syncs
+ *      the same directory and never syncs (kg_append.pushed)
  *   4. the ref: lock file, synced, renamed (the commit point), its directory synced
  *
  * A failure before the rename of 4 leaves nothing but, at worst, a temporary file that the next
@@ -186,6 +186,29 @@ static int append(void *self, const struct kg_append *a, struct kg_error *err)
 		      : 0;
 }
 
+static int head(void *self, char out[41], struct kg_error *err)
+{
+	struct append_git *g = self;
+
+	return kg_ref_read(out, g->dir, g->ref, err);
+}
+
+static int flush(void *self, int timeout_ms, struct kg_error *err)
+{
+	(void)self;
+	(void)timeout_ms;
+	(void)err;
+	return 0;
+}
+
+static int attach(void *self, struct git_odb *odb, struct kg_error *err)
+{
+	(void)self;
+	(void)odb;
+	(void)err;
+	return 0;
+}
+
 static void append_git_free(void *self)
 {
 	struct append_git *g = self;
@@ -202,8 +225,11 @@ struct kg_append_backend *kg_append_git_new(const char *dir, const char *ref)
 {
 	struct append_git *g = kg_alloc(sizeof(*g));
 
-	g->base.append = append;
-	g->base.free = append_git_free;
+	g->base = (struct kg_append_backend){.append = append,
+		.head = head,
+		.flush = flush,
+		.attach = attach,
+		.free = append_git_free};
 	g->dir = kg_strdup(dir);
 	g->ref = kg_strdup(ref);
 	g->packs = kg_asprintf("%s/objects/pack", dir);

@@ -1,4 +1,5 @@
-/* The append backend of today: a git repository's objects/pack and one loose ref. */
+/* The append backend at the bottom: a git repository's objects/pack and one loose ref, five fsyncs
+ * a revision. */
 #ifndef KG_STORE_APPEND_GIT_H
 #define KG_STORE_APPEND_GIT_H
 

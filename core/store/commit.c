@@ -347,9 +347,10 @@ static int build(struct kg_view *v, struct work *w, struct kg_error *err)
 	return pack_commit(v, w, err);
 }
 
-static int append(struct kg_store *s, const struct kg_view *v, struct kg_error *err)
+static int append(struct work *w, const struct kg_view *v, struct kg_error *err)
 {
-	struct kg_append a = {.epoch = 1, .revision = v->revision};
+	struct kg_store *s = w->s;
+	struct kg_append a = {.epoch = 1, .revision = v->revision, .pushed = w->c->parent2 != NULL};
 	const struct kg_buf *pack, *index;
 
 	kg_pack_finish(s->pack, &pack, &index, a.pack_id);
@@ -418,7 +419,6 @@ static void publish(struct kg_store *s, const struct kg_view *v)
 	s->head = *v;
 	kg_history_append(&s->history, v->commit);
 	pthread_mutex_unlock(&s->lock);
-	kg_merger_poke(s);
 }
 
 static int check_commit(
@@ -450,7 +450,7 @@ int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct 
 	if (rc == 0) {
 		rc = build(&v, &w, &why);
 		if (rc == 0)
-			rc = append(s, &v, &why);
+			rc = append(&w, &v, &why);
 		if (rc < 0)
 			take_back(&w);
 	}

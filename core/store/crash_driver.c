@@ -7,11 +7,14 @@
  *                                       nothing acknowledged is lost and that it goes on
  *   store_crash cut DIR                 takes the power from the ext4 that DIR lies on
  *
- * Exit status of run: 0 all done; 3 the store refused to go on after a failed write; 4 it could
+ * Exit status of run: 0 all done; 3 the store refused to go on after a failed write, or git's files
+ * could not be brought along; 4 it could
  * not be opened. Acks are written with writev, which the harness never makes fail.
  */
 #include "store/private.h"
 #include "store/test_support.h"
+
+#include "base/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +61,22 @@ static void acknowledge(int fd, const struct test_cluster *c)
 		_exit(9);
 }
 
+/* So much that the journal's halves are both used within a few revisions. */
+static void put_ballast(struct test_cluster *c, uint64_t r)
+{
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	uint64_t h = r;
+
+	for (int i = 0; i < 12000; i++) {
+		char word[9];
+
+		h = kg_hash64(&h, sizeof(h));
+		kg_safe_encode(word, 8, h);
+		kg_buf_add(&text, word, 8);
+	}
+	test_put_configmap(c, "default", "ballast", kg_buf_str(&text));
+}
+
 /* What revision r changes: nodes, pods, statuses, deletions in turn. */
 static void change(struct test_cluster *c, const struct test_template *t, uint64_t r)
 {
@@ -70,6 +89,7 @@ static void change(struct test_cluster *c, const struct test_template *t, uint64
 	test_set_status(c, "default", pod, (int)r);
 	if (r > 2 && r % 2)
 		kg_txn_delete(test_txn(c), KG_KIND_POD, "default", old);
+	put_ballast(c, r);
 }
 
 /* A commit of the state branch serves as a user's: it is a commit, and it is there. */
@@ -115,6 +135,7 @@ static int run(const char *repo, long commits, const char *acks)
 	int fd = open(acks, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644), rc = 0;
 	struct test_template t;
 	struct test_cluster c;
+	struct kg_error err = {0};
 
 	if (fd < 0 || open_store(&c, repo) < 0)
 		return 4;
@@ -125,6 +146,8 @@ static int run(const char *repo, long commits, const char *acks)
 		if (rc == 0)
 			acknowledge(fd, &c);
 	}
+	if (rc == 0 && kg_store_flush(c.store, 10000, &err) < 0)
+		rc = complain("flush", &err) < 0 ? 3 : 0;
 	test_template_release(&t);
 	test_close(&c);
 	close(fd);
@@ -269,6 +292,7 @@ int main(int argc, char **argv)
 {
 	kg_kinds_init();
 	test_pack_limit = 1000000;
+	test_journal_size = 512 << 10;
 	if (argc == 5 && strcmp(argv[1], "run") == 0)
 		return run(argv[2], strtol(argv[3], NULL, 10), argv[4]);
 	if (argc == 4 && strcmp(argv[1], "check") == 0)

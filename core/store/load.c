@@ -137,15 +137,6 @@ static size_t how_many(const struct load *l)
 	return n ? n : 1;
 }
 
-/* libgit2 locks a database around each read, so each thread but the first gets its own. */
-static int open_own(git_odb **odb, struct kg_store *s, struct kg_error *err)
-{
-	char *path KG_AUTOFREE = kg_asprintf("%s/objects", s->dir);
-	int rc = git_odb_open(odb, path);
-
-	return rc < 0 ? kg_git_fail(err, rc, "open %s", path) : 0;
-}
-
 static int run_workers(struct load *l, const struct kg_reader *r, struct kg_error *err)
 {
 	struct worker workers[MAX_THREADS] = {0};
@@ -158,8 +149,9 @@ static int run_workers(struct load *l, const struct kg_reader *r, struct kg_erro
 		workers[i].reader = *r;
 	}
 	for (; started < n; started++) {
-		/* Fewer threads do as well. */
-		if (open_own(&own[started], l->s, NULL) < 0)
+		/* libgit2 locks a database around each read, so each thread but the first gets its
+		 * own. Fewer threads do as well. */
+		if (kg_store_open_odb(&own[started], l->s, NULL) < 0)
 			break;
 		workers[started].reader.odb = own[started];
 		if (pthread_create(&workers[started].thread, NULL, work, &workers[started]) != 0)

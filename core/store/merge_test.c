@@ -61,12 +61,13 @@ static size_t packs(const char *dir, char **one)
 	return n;
 }
 
-static void live(struct test_cluster *c, int commits)
+/* Commits, each with a pack of its own where `apart`. */
+static void commits(struct test_cluster *c, int n, bool apart)
 {
 	struct test_template t;
 
 	test_template_init(&t, 1);
-	for (int i = 0; i < commits; i++) {
+	for (int i = 0; i < n; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "web-%d", (int)c->now->revision);
@@ -74,8 +75,15 @@ static void live(struct test_cluster *c, int commits)
 		test_put_pod(c, &t, "default", name, "node-1");
 		test_set_status(c, "default", name, i);
 		OK(test_commit(c, &err));
+		if (apart)
+			test_flush(c);
 	}
 	test_template_release(&t);
+}
+
+static void live(struct test_cluster *c, int n)
+{
+	commits(c, n, true);
 }
 
 static void check_all(struct test_cluster *c)
@@ -126,8 +134,10 @@ static void test_duplicates(void **state)
 	for (int i = 0; i < 6; i++) {
 		test_put_pod(&c, &t, "default", "a", NULL);
 		OK(test_commit(&c, &err));
+		test_flush(&c);
 		kg_txn_delete(test_txn(&c), KG_KIND_POD, "default", "a");
 		OK(test_commit(&c, &err));
+		test_flush(&c);
 	}
 	OK(kg_store_merge_packs(c.store, &err));
 	assert_int_equal(packs(*state, NULL), 1);
@@ -266,7 +276,7 @@ static void test_readers(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
 	/* At least so many commits, and so many that each reader got somewhere. */
 	for (int i = 0; (i < 120 || atomic_load(&r.rounds) < 12) && !atomic_load(&r.failures); i++)
-		live(&c, 1);
+		commits(&c, 1, i % 4 == 0);
 	atomic_store(&r.stop, true);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);

@@ -11,12 +11,11 @@
 /* libgit2 keeps what it knows of packs that are gone: readers to come get a fresh database. */
 static int renew_odb(struct kg_store *s, struct kg_error *err)
 {
-	char *path KG_AUTOFREE = kg_asprintf("%s/objects", s->dir);
 	git_odb *odb = NULL;
-	int rc = git_odb_open(&odb, path);
+	int rc = kg_store_open_odb(&odb, s, err);
 
 	if (rc < 0)
-		return kg_git_fail(err, rc, "open %s", path);
+		return rc;
 	struct kg_shared_odb *fresh = kg_shared_odb_new(odb);
 	pthread_mutex_lock(&s->lock);
 	struct kg_shared_odb *old = s->odb;
@@ -61,14 +60,21 @@ static void *work(void *arg)
 	return NULL;
 }
 
+void kg_merger_init(struct kg_store *s)
+{
+	pthread_mutex_init(&s->merger.lock, NULL);
+	pthread_cond_init(&s->merger.wake, NULL);
+}
+
 int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err)
 {
 	struct kg_merger *m = &s->merger;
+	size_t apart = kg_packs_count(s->dir);
 
-	pthread_mutex_init(&m->lock, NULL);
-	pthread_cond_init(&m->wake, NULL);
+	pthread_mutex_lock(&m->lock);
 	m->limit = limit ? limit : DEFAULT_LIMIT;
-	m->apart = kg_packs_count(s->dir);
+	m->apart += apart;
+	pthread_mutex_unlock(&m->lock);
 	int e = pthread_create(&m->thread, NULL, work, s);
 	if (e)
 		return kg_fail(err, KG_E_UNAVAILABLE, "start a thread: %s", strerror(e));
@@ -87,8 +93,6 @@ void kg_merger_stop(struct kg_store *s)
 	pthread_cond_signal(&m->wake);
 	pthread_mutex_unlock(&m->lock);
 	pthread_join(m->thread, NULL);
-	pthread_cond_destroy(&m->wake);
-	pthread_mutex_destroy(&m->lock);
 	m->started = false;
 }
 
@@ -97,7 +101,7 @@ void kg_merger_poke(struct kg_store *s)
 	struct kg_merger *m = &s->merger;
 
 	pthread_mutex_lock(&m->lock);
-	if (++m->apart >= m->limit)
+	if (++m->apart >= m->limit && m->limit)
 		pthread_cond_signal(&m->wake);
 	pthread_mutex_unlock(&m->lock);
 }

@@ -120,18 +120,39 @@ static void add_object_header(struct kg_buf *out, enum kg_pack_type type, size_t
 	kg_buf_addc(out, (char)c);
 }
 
-void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
-	const unsigned char id[20])
+/* The entry that is to be made at the pack's end; NULL where the object is there already. */
+static struct kg_pack_entry *add_entry(struct kg_pack *p, const unsigned char id[20])
 {
 	grow_slots(p);
 	uint32_t *slot = slot_of(p, id);
 	if (*slot)
-		return;
+		return NULL;
 	KG_GROW(p->entries, p->cap, p->len + 1);
 	struct kg_pack_entry *e = &p->entries[p->len++];
 	*slot = (uint32_t)p->len;
 	memcpy(e->id, id, 20);
 	e->offset = p->data.len;
+	return e;
+}
+
+void kg_pack_add_packed(
+	struct kg_pack *p, const void *bytes, size_t n, const struct kg_pack_entry *from)
+{
+	struct kg_pack_entry *e = add_entry(p, from->id);
+
+	if (!e)
+		return;
+	e->crc = from->crc;
+	kg_buf_add(&p->data, bytes, n);
+}
+
+void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
+	const unsigned char id[20])
+{
+	struct kg_pack_entry *e = add_entry(p, id);
+
+	if (!e)
+		return;
 	add_object_header(&p->data, type, len);
 	kg_zpack_add(&p->data, &p->z, data, len, type == KG_PACK_TREE);
 	e->crc = (uint32_t)crc32_z(crc32(0, NULL, 0),

@@ -12,6 +12,12 @@
 
 enum kg_pack_type { KG_PACK_COMMIT = 1, KG_PACK_TREE = 2, KG_PACK_BLOB = 3 };
 
+struct kg_pack_entry {
+	unsigned char id[20];
+	uint32_t crc; /* of the entry's bytes in the pack */
+	uint64_t offset;
+};
+
 struct kg_pack;
 struct kg_pack *kg_pack_new(void);
 void kg_pack_free(struct kg_pack *p);
@@ -22,6 +28,9 @@ void kg_pack_add(struct kg_pack *p, enum kg_pack_type type, const void *data, si
 /* As kg_pack_add for an object whose id is known. */
 void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
 	const unsigned char id[20]);
+/* An entry of another pack, as its n bytes lie there (no delta); id and crc are the entry's. */
+void kg_pack_add_packed(
+	struct kg_pack *p, const void *bytes, size_t n, const struct kg_pack_entry *e);
 size_t kg_pack_count(const struct kg_pack *p);
 /* Ends the pack. The buffers are the pack's, valid until it is cleared or freed; `id` is the
  * pack's trailing checksum. */
@@ -29,11 +38,6 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 	unsigned char id[20]);
 
 /* An index (version 2) of entries that are sorted by id, appended to *out. */
-struct kg_pack_entry {
-	unsigned char id[20];
-	uint32_t crc; /* of the entry's bytes in the pack */
-	uint64_t offset;
-};
 void kg_pack_sort(struct kg_pack_entry *entries, size_t n);
 void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,
 	const unsigned char pack_id[20]);

@@ -35,7 +35,8 @@ struct kg_merger {
 	size_t apart; /* packs since the last time */
 	bool stop;
 };
-/* The writer's store has a merger from open to close. */
+/* The writer's store has a merger from open to close; poking may begin before the start. */
+void kg_merger_init(struct kg_store *s);
 int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err);
 void kg_merger_stop(struct kg_store *s);
 void kg_merger_poke(struct kg_store *s); /* one more pack */
@@ -62,6 +63,8 @@ struct kg_store {
 	struct kg_history history;
 };
 
+/* A database of the repository and of what is not in its files yet. */
+int kg_store_open_odb(git_odb **out, struct kg_store *s, struct kg_error *err);
 /* To be released. Any thread. */
 struct kg_reader kg_store_reader(struct kg_store *s);
 /* A copy of the head; KG_E_NOT_FOUND before there is one. Any thread. */

@@ -1,4 +1,5 @@
 #include "store/append_git.h"
+#include "store/append_journal.h"
 #include "store/commit_text.h"
 #include "store/private.h"
 #include "store/refs.h"
@@ -12,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define DEFAULT_LINGER_MS 5
+#define FLUSH_MS          10000 /* slower than that is not slow but broken */
 
 /* ---- opening ---- */
 
@@ -35,22 +39,15 @@ static int take_lock(struct kg_store *s, struct kg_error *err)
 	return kg_fail_errno(err, "lock %s", path);
 }
 
-static int open_repository(struct kg_store *s, struct kg_error *err)
+/* Refs and objects lie where the repository is, not where its work tree is. */
+static int find_repository(struct kg_store *s, struct kg_error *err)
 {
 	git_repository *repo = NULL;
-	git_odb *odb = NULL;
 	int rc = git_repository_open_ext(&repo, s->dir,
 		s->read_only ? 0 : GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL);
 
-	if (rc == 0)
-		rc = git_repository_odb(&odb, repo);
-	if (rc < 0) {
-		rc = kg_git_fail(err, rc, "open repository %s", s->dir);
-		git_repository_free(repo);
-		return rc;
-	}
-	s->odb = kg_shared_odb_new(odb);
-	/* Refs lie where the repository is, not where its work tree is. */
+	if (rc < 0)
+		return kg_git_fail(err, rc, "open repository %s", s->dir);
 	const char *path = git_repository_commondir(repo);
 	size_t len = strlen(path);
 	while (len > 1 && path[len - 1] == '/')
@@ -59,6 +56,22 @@ static int open_repository(struct kg_store *s, struct kg_error *err)
 	s->dir = kg_strndup(path, len);
 	git_repository_free(repo);
 	return 0;
+}
+
+int kg_store_open_odb(git_odb **out, struct kg_store *s, struct kg_error *err)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/objects", s->dir);
+	git_odb *odb = NULL;
+	int rc = git_odb_open(&odb, path);
+
+	if (rc < 0)
+		return kg_git_fail(err, rc, "open %s", path);
+	rc = s->backend ? s->backend->attach(s->backend, odb, err) : 0;
+	if (rc < 0)
+		git_odb_free(odb);
+	else
+		*out = odb;
+	return rc;
 }
 
 struct kg_reader kg_store_reader(struct kg_store *s)
@@ -87,13 +100,47 @@ static int prepare(struct kg_store *s, const struct kg_store_options *opts, stru
 	return rc;
 }
 
+static void packed(void *ctx)
+{
+	kg_merger_poke(ctx);
+}
+
+static int open_backend(struct kg_store *s, const struct kg_store_options *opts,
+	struct kg_buf *notes, struct kg_error *err)
+{
+	char *side KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR, s->dir);
+	struct kg_append_journal_options o = {.dir = s->dir,
+		.ref = s->ref,
+		.journal = side,
+		.size = opts->journal_size,
+		.linger_ms = opts->linger_ms ? opts->linger_ms : DEFAULT_LINGER_MS,
+		.packed = packed,
+		.ctx = s};
+
+	if (opts->journal_size != KG_STORE_NO_JOURNAL)
+		return kg_append_journal_open(&s->backend, &o, notes, err);
+	s->backend = kg_append_git_new(s->dir, s->ref);
+	return 0;
+}
+
+static int open_objects(struct kg_store *s, struct kg_error *err)
+{
+	git_odb *odb;
+	int rc = kg_store_open_odb(&odb, s, err);
+
+	if (rc == 0)
+		s->odb = kg_shared_odb_new(odb);
+	return rc;
+}
+
 static int read_head(struct kg_store *s, struct kg_error *err)
 {
 	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	unsigned char id[20];
 	char hex[41];
 
-	int rc = kg_ref_read(hex, s->dir, s->ref, err);
+	int rc = s->backend ? s->backend->head(s->backend, hex, err)
+			    : kg_ref_read(hex, s->dir, s->ref, err);
 	if (rc < 0 || !hex[0])
 		return rc;
 	kg_unhex(id, 20, hex);
@@ -119,10 +166,26 @@ static int start_history(struct kg_store *s, struct kg_error *err)
 	return open_history(s, &r, err);
 }
 
+/* git's files and main made to agree with the head. A full disk need not keep anybody from reading:
+ * it is all done later. */
+static int settle(struct kg_store *s, struct kg_buf *notes, struct kg_error *err)
+{
+	struct kg_error why = {0};
+	int rc = kg_store_flush(s, FLUSH_MS, &why);
+
+	if (rc == 0)
+		rc = kg_recover_main(s, notes, &why);
+	if (rc == -KG_E_NO_SPACE || rc == -KG_E_TIMEOUT) {
+		if (notes)
+			kg_buf_addf(notes, "git's files are behind: %s\n", why.msg);
+		return 0;
+	}
+	return rc < 0 ? kg_fail(err, why.code, "%s", why.msg) : 0;
+}
+
 static int open_writer(struct kg_store *s, const struct kg_store_options *opts,
 	struct kg_buf *notes, struct kg_error *err)
 {
-	s->backend = kg_append_git_new(s->dir, s->ref);
 	s->pack = kg_pack_new();
 	if (!s->has_head && !opts->create)
 		return kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
@@ -130,7 +193,7 @@ static int open_writer(struct kg_store *s, const struct kg_store_options *opts,
 	if (rc == 0)
 		rc = start_history(s, err);
 	if (rc == 0)
-		rc = kg_recover_main(s, notes, err);
+		rc = settle(s, notes, err);
 	if (rc == 0)
 		rc = kg_merger_start(s, opts->pack_limit, err);
 	return rc;
@@ -151,9 +214,14 @@ int kg_store_open(struct kg_store **out, const char *dir, const struct kg_store_
 	s->read_only = opts->read_only;
 	s->lock_fd = s->history.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
+	kg_merger_init(s);
 	int rc = s->read_only ? 0 : prepare(s, opts, notes, &why);
 	if (rc == 0)
-		rc = open_repository(s, &why);
+		rc = find_repository(s, &why);
+	if (rc == 0 && !s->read_only)
+		rc = open_backend(s, opts, notes, &why);
+	if (rc == 0)
+		rc = open_objects(s, &why);
 	if (rc == 0)
 		rc = read_head(s, &why);
 	if (rc == 0 && !s->read_only)
@@ -171,11 +239,14 @@ void kg_store_close(struct kg_store *s)
 	if (!s)
 		return;
 	kg_merger_stop(s);
+	/* Its thread pokes the merger, which then does nothing any more. */
+	if (s->backend)
+		s->backend->free(s->backend);
+	pthread_cond_destroy(&s->merger.wake);
+	pthread_mutex_destroy(&s->merger.lock);
 	kg_history_release(&s->history);
 	kg_mirror_release(&s->mirror);
 	kg_pack_free(s->pack);
-	if (s->backend)
-		s->backend->free(s->backend);
 	kg_shared_odb_unref(s->odb);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
@@ -183,6 +254,11 @@ void kg_store_close(struct kg_store *s)
 	free(s->ref);
 	free(s->dir);
 	free(s);
+}
+
+int kg_store_flush(struct kg_store *s, int timeout_ms, struct kg_error *err)
+{
+	return s->backend ? s->backend->flush(s->backend, timeout_ms, err) : 0;
 }
 
 /* ---- where it stands ---- */
@@ -260,7 +336,11 @@ int kg_store_set_main(struct kg_store *s, const char *old, const char *commit, s
 
 	if (s->sync_failed)
 		return kg_store_poisoned(err);
-	int rc = kg_ref_update(s->dir, KG_MAIN_REF, old, commit, &outcome, &why);
-	s->sync_failed = outcome.sync_failed || outcome.moved;
+	int rc = kg_store_flush(s, FLUSH_MS, &why);
+	if (rc == 0) {
+		rc = kg_ref_update(s->dir, KG_MAIN_REF, old, commit, &outcome, &why);
+		if (outcome.sync_failed || outcome.moved)
+			s->sync_failed = true;
+	}
 	return rc < 0 ? kg_fail(err, why.code, "set main: %s", why.msg) : 0;
 }

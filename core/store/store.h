@@ -16,11 +16,16 @@
  * commit as second parent where a push made them. Author is who caused it, committer is kgitd,
  * both dates are the commit's clock: the same inputs give the same ids.
  *
- * Durable before visible: kg_store_commit returns after the pack, its index, their directory, the
- * ref and every directory of it are synced: five fsyncs. After a failed sync the store refuses to
+ * Durable before visible: kg_store_commit returns when the revision is in the journal (kgit/journal
+ * in the repository), one fdatasync. From then on everything here sees it. A thread of the store
+ * puts it to git's files milliseconds later, several revisions as one pack: programs that read the
+ * repository themselves lag by that much (kg_store_flush). After a failed sync the store refuses to
  * write until it is opened again (KG_E_IO), since what reached the disk is then unknown.
  *
- * Each commit is one pack. A thread of the store puts packs together when there are many.
+ * A full disk breaks nothing that was acknowledged, and the journal goes on taking revisions while
+ * its space lasts: then KG_E_NO_SPACE, until there is room again.
+ *
+ * Another thread puts packs together when there are many.
  *
  * One thread (the writer) calls kg_store_commit; readers of history may be any thread: every
  * function says so where it is not the writer's alone.
@@ -38,20 +43,31 @@ struct kg_store_options {
 	const char *state_ref;  /* default "refs/kgit/state" */
 	const char *cluster_id; /* on create; NULL: a random UUID */
 	kg_time now;            /* on create: the clock of revision 0 */
-	/* Every commit is a pack of its own; from so many on they are put together in the
-	 * background. Default 256 where 0. */
+	/* From so many packs on they are put together in the background. Default 256 where 0. */
 	size_t pack_limit;
+	/* Bytes of the journal where it has to be made; default 64 MiB where 0, at most an eighth
+	 * of the free space. KG_STORE_NO_JOURNAL: each commit goes to git's files at once. */
+	size_t journal_size;
+	/* How long a revision may wait for others before it is put to git's files; default 5 ms
+	 * where 0. */
+	int linger_ms;
 };
+#define KG_STORE_NO_JOURNAL ((size_t)-1)
 
 /*
  * Opens DIR (a bare repository; for read_only any repository). When not read-only it takes a lock
  * (KG_E_CONFLICT where another process holds it) and recovers: stale *.lock files, empty objects,
- * half-written packs, main made to agree with the state branch; what it mended is appended to
- * `notes` (may be NULL), one line each.
+ * half-written packs, revisions that only the journal has, main made to agree with the state
+ * branch; what it mended is appended to `notes` (may be NULL), one line each. KG_E_CORRUPT where
+ * it cannot be mended: the message says what to do.
  */
 int kg_store_open(struct kg_store **out, const char *dir, const struct kg_store_options *opts,
 	struct kg_buf *notes, struct kg_error *err);
-void kg_store_close(struct kg_store *store);
+void kg_store_close(struct kg_store *store); /* git's files have everything, if there is room */
+
+/* Waits until git's own files have every revision: for who is about to run git on the repository.
+ * KG_E_TIMEOUT, or what keeps them from being written. Any thread. */
+int kg_store_flush(struct kg_store *store, int timeout_ms, struct kg_error *err);
 
 /* The head as a snapshot: every object joined. The caller owns it. Any thread. */
 int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_error *err);
@@ -77,14 +93,14 @@ struct kg_store_commit {
 /*
  * One revision, durable when it returns 0. On failure next is unchanged and the store is as before:
  * KG_E_NO_SPACE or KG_E_CONFLICT (the branch was moved by somebody else) may be tried again. After
- * KG_E_IO every later write is refused too; where it was the very last sync that failed, the ref
- * has moved, but is not acknowledged: the next open finds that revision, or does not. The writer's
- * thread.
+ * KG_E_IO every later write is refused too; where it was the sync itself that failed, the next open
+ * finds that revision, or does not. The writer's thread.
  */
 int kg_store_commit(struct kg_store *store, const struct kg_store_commit *c, struct kg_error *err);
 
 /* Moves refs/heads/main to a commit that a state commit names (admission's last step; also
- * recovery's), durably; `old` is what it must be now, "" for absent. */
+ * recovery's), durably; `old` is what it must be now, "" for absent. It flushes first: whoever
+ * reads the repository never sees main ahead of the state branch. */
 int kg_store_set_main(
 	struct kg_store *store, const char *old, const char *commit, struct kg_error *err);
 /* refs/heads/main as it is, "" where absent. */

@@ -209,6 +209,7 @@ static void test_templates(void **state)
 	assert_string_equal(kg_buf_str(&out), both);
 	kg_txn_delete(test_txn(&c), KG_KIND_POD, "default", "b");
 	OK(test_commit(&c, &err));
+	test_flush(&c);
 	kg_buf_clear(&out);
 	assert_int_equal(
 		TEST_GIT(&out, *state, "ls-tree", "--name-only", "refs/kgit/state", "templates/"),
@@ -217,6 +218,7 @@ static void test_templates(void **state)
 	assert_string_equal(kg_buf_str(&out), one);
 	kg_txn_delete(test_txn(&c), KG_KIND_POD, "default", "a");
 	OK(test_commit(&c, &err));
+	test_flush(&c);
 	kg_buf_clear(&out);
 	/* No empty directories. */
 	assert_int_equal(TEST_GIT(&out, *state, "ls-tree", "--name-only", "refs/kgit/state"), 0);
@@ -368,6 +370,7 @@ static void test_foreign_commit(void **state)
 	OK(test_open(&c, *state, true, NULL, &err));
 	test_put_node(&c, "n", 0);
 	OK(test_commit(&c, &err));
+	test_flush(&c);
 	memcpy(was, c.now->commit, sizeof(was));
 	/* Somebody moves the branch: the writer notices and changes nothing. */
 	assert_int_equal(
@@ -391,6 +394,7 @@ static void test_packed_refs(void **state)
 	OK(test_open(&c, *state, true, NULL, &err));
 	test_put_node(&c, "n", 0);
 	OK(test_commit(&c, &err));
+	test_flush(&c);
 	assert_int_equal(TEST_GIT(NULL, *state, "pack-refs", "--all"), 0);
 	assert_false(exists(*state, "refs/kgit/state"));
 	test_put_node(&c, "n", 1);
@@ -688,6 +692,7 @@ static void test_config(void **state)
 	char *clone KG_AUTOFREE = kg_asprintf("%s/clone", (char *)*state);
 	test_put_node(&c, "n", 0);
 	OK(test_commit(&c, &err));
+	test_flush(&c);
 	assert_int_equal(TEST_GIT(NULL, *state, "clone", "-q", "--mirror", *state, clone), 0);
 	struct test_cluster back;
 	OK(test_open(&back, clone, false, &notes, &err));

@@ -36,7 +36,8 @@ void test_dir_remove(char *dir)
 	free(dir);
 }
 
-size_t test_pack_limit;
+size_t test_pack_limit, test_journal_size = 1 << 20;
+int test_linger_ms;
 
 int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
 	struct kg_error *err)
@@ -44,7 +45,9 @@ int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_bu
 	struct kg_store_options opts = {.create = create,
 		.cluster_id = TEST_CLUSTER,
 		.now = TEST_TIME,
-		.pack_limit = test_pack_limit};
+		.pack_limit = test_pack_limit,
+		.journal_size = test_journal_size,
+		.linger_ms = test_linger_ms};
 
 	*c = (struct test_cluster){.dir = kg_strdup(dir)};
 	int rc = kg_store_open(&c->store, dir, &opts, notes, err);
@@ -104,6 +107,14 @@ int test_commit_push(struct test_cluster *c, const char *main_commit, struct kg_
 int test_commit(struct test_cluster *c, struct kg_error *err)
 {
 	return test_commit_push(c, NULL, err);
+}
+
+void test_flush(struct test_cluster *c)
+{
+	struct kg_error err;
+
+	if (kg_store_flush(c->store, 10000, &err) < 0)
+		die("flush", &err);
 }
 
 /* ---- objects ---- */

@@ -19,7 +19,9 @@ struct test_cluster {
 	struct kg_txn *txn; /* begun by the first change */
 	char *dir;
 };
-extern size_t test_pack_limit; /* of the stores opened from now on */
+/* Of the stores opened from now on: see struct kg_store_options. */
+extern size_t test_pack_limit, test_journal_size;
+extern int test_linger_ms;
 /* Calls return 0 or the store's error. */
 int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
 	struct kg_error *err);
@@ -27,6 +29,8 @@ void test_close(struct test_cluster *c);
 struct kg_txn *test_txn(struct test_cluster *c);
 int test_commit(struct test_cluster *c, struct kg_error *err);
 int test_commit_push(struct test_cluster *c, const char *main_commit, struct kg_error *err);
+
+void test_flush(struct test_cluster *c); /* git's own files have all of it */
 
 /* A template in YAML, and objects made of it; put into the txn. */
 struct test_template {

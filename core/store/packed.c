@@ -1,0 +1,173 @@
+#include "store/packed.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#define PACK_HEAD  12
+#define TRAILER    20
+#define INDEX_HEAD (8 + 1024)
+
+static uint32_t be32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static int malformed(struct kg_error *err)
+{
+	return kg_fail(err, KG_E_CORRUPT, "malformed pack");
+}
+
+static bool index_is_whole(const struct kg_packed *p)
+{
+	return p->index_len >= INDEX_HEAD + 40 &&
+	       (p->index_len - INDEX_HEAD - 40) / 28 >= be32(p->index + INDEX_HEAD - 4);
+}
+
+/* Small packs have no 64-bit offsets. */
+static size_t offset_of(const struct kg_packed *p, size_t i, size_t n)
+{
+	return be32(p->index + INDEX_HEAD + 24 * n + 4 * i);
+}
+
+size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
+{
+	if (!index_is_whole(p))
+		return 0;
+	size_t n = be32(p->index + INDEX_HEAD - 4);
+	size_t low = id[0] ? be32(p->index + 8 + 4 * (id[0] - 1)) : 0;
+	size_t high = be32(p->index + 8 + 4 * id[0]);
+
+	while (low < high && high <= n) {
+		size_t mid = low + (high - low) / 2;
+		int c = memcmp(id, p->index + INDEX_HEAD + 20 * mid, 20);
+
+		if (c == 0)
+			return offset_of(p, mid, n);
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return 0;
+}
+
+/* *at moves to the entry's zlib stream. */
+static int read_head(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t *at,
+	struct kg_error *err)
+{
+	size_t end = p->pack_len - TRAILER, i = *at;
+	unsigned shift = 4;
+
+	if (p->pack_len < PACK_HEAD + TRAILER || i < PACK_HEAD || i >= end)
+		return malformed(err);
+	unsigned c = p->pack[i++];
+	*type = (enum kg_pack_type)(c >> 4 & 7);
+	*len = c & 15;
+	for (; c & 0x80; shift += 7) {
+		if (i >= end || shift > 50)
+			return malformed(err);
+		c = p->pack[i++];
+		*len |= (size_t)(c & 0x7f) << shift;
+	}
+	if (*type < KG_PACK_COMMIT || *type > KG_PACK_BLOB)
+		return malformed(err);
+	*at = i;
+	return 0;
+}
+
+int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t at,
+	struct kg_error *err)
+{
+	return read_head(type, len, p, &at, err);
+}
+
+/* Inflates the stream at *at, which must give len bytes; *at moves behind it. */
+static int inflate_at(
+	void *out, size_t len, const struct kg_packed *p, size_t *at, struct kg_error *err)
+{
+	uLongf got = len;
+	uLong used = p->pack_len - TRAILER - *at;
+
+	if (uncompress2(out, &got, p->pack + *at, &used) != Z_OK || got != len)
+		return malformed(err);
+	*at += used;
+	return 0;
+}
+
+int kg_packed_read(
+	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err)
+{
+	enum kg_pack_type type;
+	size_t is;
+	int rc = read_head(&type, &is, p, &at, err);
+
+	if (rc == 0 && is != len)
+		rc = malformed(err);
+	return rc < 0 ? rc : inflate_at(out, len, p, &at, err);
+}
+
+/* ---- into another pack ---- */
+
+static int by_offset(const void *a, const void *b)
+{
+	uint64_t x = ((const struct kg_pack_entry *)a)->offset;
+	uint64_t y = ((const struct kg_pack_entry *)b)->offset;
+
+	return (x > y) - (x < y);
+}
+
+int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err)
+{
+	struct kg_pack_entry *entries KG_AUTOFREE = NULL;
+	size_t n = index_is_whole(p) ? be32(p->index + INDEX_HEAD - 4) : 0;
+
+	if (!n || p->pack_len < PACK_HEAD + TRAILER)
+		return malformed(err);
+	entries = kg_alloc(n * sizeof(*entries));
+	for (size_t i = 0; i < n; i++) {
+		memcpy(entries[i].id, p->index + INDEX_HEAD + 20 * i, 20);
+		entries[i].crc = be32(p->index + INDEX_HEAD + 20 * n + 4 * i);
+		entries[i].offset = offset_of(p, i, n);
+	}
+	qsort(entries, n, sizeof(*entries), by_offset);
+	for (size_t i = 0; i < n; i++) {
+		size_t from = (size_t)entries[i].offset;
+		size_t end = i + 1 < n ? (size_t)entries[i + 1].offset : p->pack_len - TRAILER;
+
+		if (from < PACK_HEAD || end <= from || end > p->pack_len - TRAILER)
+			return malformed(err);
+		kg_pack_add_packed(to, p->pack + from, end - from, &entries[i]);
+	}
+	return 0;
+}
+
+int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct kg_error *err)
+{
+	struct kg_packed p = {.pack = pack, .pack_len = len};
+	struct kg_buf raw KG_AUTOBUF = KG_BUF_INIT;
+	size_t at = PACK_HEAD;
+
+	if (len < PACK_HEAD + TRAILER || memcmp(pack, "PACK\0\0\0\2", 8) != 0)
+		return malformed(err);
+	for (uint32_t n = be32(p.pack + 8); n; n--) {
+		enum kg_pack_type type;
+		unsigned char id[20];
+		size_t size;
+		int rc = read_head(&type, &size, &p, &at, err);
+
+		/* zlib makes at most 1,032 bytes of one. */
+		if (rc == 0 && size / 1032 > len)
+			rc = malformed(err);
+		if (rc == 0) {
+			kg_buf_clear(&raw);
+			kg_buf_reserve(&raw, size + 1);
+			rc = inflate_at(raw.data, size, &p, &at, err);
+		}
+		if (rc < 0)
+			return rc;
+		kg_pack_add(to, type, raw.data, size, id);
+	}
+	return at == len - TRAILER ? 0 : malformed(err);
+}

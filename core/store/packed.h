@@ -1,0 +1,32 @@
+/*
+ * A finished pack in memory, with its index, as store/pack.h makes them (whole objects, no
+ * deltas): its objects found, read and copied. Nothing is trusted: what is malformed is
+ * KG_E_CORRUPT.
+ */
+#ifndef KG_STORE_PACKED_H
+#define KG_STORE_PACKED_H
+
+#include "base/err.h"
+#include "store/pack.h"
+
+#include <stddef.h>
+
+struct kg_packed {
+	const unsigned char *pack, *index; /* borrowed */
+	size_t pack_len, index_len;
+};
+
+/* Where the object's entry lies in the pack; 0: it is not there. */
+size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20]);
+/* Type and length of the object whose entry lies there. */
+int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t at,
+	struct kg_error *err);
+/* Its bytes, len of them as kg_packed_header says. */
+int kg_packed_read(
+	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err);
+/* Every entry into another pack, as it lies: nothing is inflated. */
+int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err);
+/* Every object of a pack without an index into another pack, which then knows their ids. */
+int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct kg_error *err);
+
+#endif
