@@ -65,8 +65,8 @@ static void test_left(void **state)
 		"a: |\n  x\n y: 1\n", "|\n  x\n", "a: |\n  x\n# c\n", "a: \"\\uD83D\\uDE00\"\n",
 		"a: \"\\0\"\n", "a: \"\\x00\"\n", "a: \"b\n  c\"\n", "a: \"b\" c\n", "? a\n: b\n",
 		"%TAG ! x\n",
-		"\xEF\xBB\xBF"
-		"a: b\n",
+		("\xEF\xBB\xBF"
+		 "a: b\n"),
 		"a: \xFF\n", "a: \xC2\x85\n", "a: x\n...\n", "a: \xC3\xA9%TAG\n", "a: b: c\n",
 		"a: b:\n", "a\n  b: c\n", "a\nb\n", "x: |\n  \n  y\n"};
 
