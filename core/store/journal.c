@@ -129,7 +129,7 @@ static int read_record(
 {
 	unsigned char head[HEAD], sum[20];
 	size_t space = s->j->size - at;
-	bool whole;
+	bool whole = false;
 
 	*counts = false;
 	if (space < BLOCK)

@@ -228,6 +228,29 @@ static int load(struct kg_snapshot **out, struct kg_store *s, const struct kg_vi
 	return 0;
 }
 
+/*
+ * libgit2 keeps what it has read of a pack mapped as long as anybody has the pack open, and a load
+ * reads nearly all of it. So the database is closed before it is opened again; who comes meanwhile
+ * waits. Where it cannot be opened, reads find nothing and say so.
+ */
+static int let_packs_go(struct kg_store *s, struct kg_error *err)
+{
+	git_odb *odb = NULL;
+
+	if (git_odb_new(&odb) < 0)
+		return kg_git_fail(err, -1, "open a database");
+	pthread_mutex_lock(&s->lock);
+	kg_shared_odb_unref(s->odb);
+	s->odb = kg_shared_odb_new(odb);
+	int rc = kg_store_open_odb(&odb, s, err);
+	if (rc == 0) {
+		kg_shared_odb_unref(s->odb);
+		s->odb = kg_shared_odb_new(odb);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 static int load_id(struct kg_snapshot **out, struct kg_store *s, const unsigned char id[20],
 	struct kg_error *err)
 {
@@ -245,10 +268,20 @@ static int load_id(struct kg_snapshot **out, struct kg_store *s, const unsigned 
 
 int kg_store_load(struct kg_snapshot **out, struct kg_store *s, struct kg_error *err)
 {
+	struct kg_snapshot *snapshot;
 	struct kg_view head;
 	int rc = kg_store_head(&head, s, err);
 
-	return rc < 0 ? rc : load_id(out, s, head.commit, err);
+	if (rc == 0)
+		rc = load_id(&snapshot, s, head.commit, err);
+	if (rc < 0)
+		return rc;
+	rc = let_packs_go(s, err);
+	if (rc < 0)
+		kg_snapshot_unref(snapshot);
+	else
+		*out = snapshot;
+	return rc;
 }
 
 int kg_store_load_at(

@@ -10,19 +10,12 @@
 /* How many pack files libgit2 keeps open: one a commit would use up every descriptor. */
 #define OPEN_PACKS 128
 
-/* How much of the packs it keeps mapped, and at a time: what was read once to load a snapshot
- * would otherwise stay resident. */
-#define PACK_WINDOW (1u << 20)
-#define PACK_MAPPED (32u << 20)
-
 static void git_init(void)
 {
 	git_libgit2_init();
 	/* Trees and commits are read once; the mirror of the state trees is the store's own. */
 	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
 	git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)OPEN_PACKS);
-	git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)PACK_WINDOW);
-	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)PACK_MAPPED);
 }
 
 void kg_git_init(void)

@@ -100,7 +100,7 @@ int kg_packed_read(
 	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err)
 {
 	enum kg_pack_type type;
-	size_t is;
+	size_t is = 0;
 	int rc = read_head(&type, &is, p, &at, err);
 
 	if (rc == 0 && is != len)
@@ -152,9 +152,9 @@ int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct k
 	if (len < PACK_HEAD + TRAILER || memcmp(pack, "PACK\0\0\0\2", 8) != 0)
 		return malformed(err);
 	for (uint32_t n = be32(p.pack + 8); n; n--) {
-		enum kg_pack_type type;
+		enum kg_pack_type type = KG_PACK_BLOB;
 		unsigned char id[20];
-		size_t size;
+		size_t size = 0;
 		int rc = read_head(&type, &size, &p, &at, err);
 
 		/* zlib makes at most 1,032 bytes of one. */
