@@ -15,6 +15,7 @@
 #define FETCH_BODY    ((size_t)8 << 20)  /* of a negotiation, as sent */
 #define FETCH_INFLATE ((size_t)32 << 20) /* and as meant */
 #define FEED_STEP     ((size_t)64 << 10)
+#define FLUSH_MS      2000
 
 struct rpc {
 	struct kgd_git *git;
@@ -63,6 +64,10 @@ static struct rpc *start(
 	opts->m = x->master;
 	opts->user = x->user.name;
 	opts->protocol = kg_http_header(req, "Git-Protocol");
+	/* Who fetches finds every revision that was told to anybody before. Where the disk has no
+	 * room for git's files, what they have is served. */
+	if (strcmp(opts->service, "git-upload-pack") == 0)
+		kg_store_flush(x->master->store, FLUSH_MS, NULL);
 	if (kgd_git_start(&git, req, opts, err) < 0)
 		return NULL;
 	struct rpc *r = kg_alloc(sizeof(*r));
