@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Between two looks while nothing moves; a change ends it at once. */
+/* Between two looks while nothing moves; a change ends it early. */
 #define LOOK_MS 2000
+/* Changes come in storms, and each look reads the whole cluster: never sooner than this. */
+#define REST_MS 100
 
 /* ---- as a tree ---- */
 
@@ -181,6 +183,7 @@ static int load_until(struct kg_snapshot **out, struct kg_http_client *http, int
 		if (rc == 0) {
 			wait_for_change(http, *out, left < LOOK_MS ? left + 1 : LOOK_MS);
 			kg_snapshot_unref(*out);
+			usleep(REST_MS * 1000);
 		} else {
 			usleep(100 * 1000);
 		}
