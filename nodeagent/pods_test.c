@@ -19,10 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IMAGE   "\"image\":\"kgit.local/busybox:1\""
-#define SHELL   IMAGE ",\"command\":[\"sh\",\"-c\","
-#define SLEEPER SHELL "\"trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done\"]"
-#define ONE(c)  "{\"containers\":[{\"name\":\"c\"," c "}]}"
+#define IMAGE "\"image\":\"kgit.local/busybox:1\""
+#define SHELL IMAGE ",\"command\":[\"sh\",\"-c\","
+/* Ready once it would hear a TERM: before, process 1 of a namespace ignores it for its whole grace.
+ */
+#define SLEEPER                                                                                    \
+	SHELL "\"trap 'exit 0' TERM; echo up; touch /up; while :; do sleep 0.05; done\"],"         \
+	      "\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}"
+#define ONE(c) "{\"containers\":[{\"name\":\"c\"," c "}]}"
 #define NEVER(c)                                                                                   \
 	"{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"       \
 	"\"name\":\"c\"," c "}]}"
