@@ -106,7 +106,7 @@ void kg_api_free(struct kg_api *api)
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
 		kg_snapshot_unref(api->loaded[i]);
 	pthread_mutex_destroy(&api->load_lock);
-	kg_api_resume_release(&api->resume);
+	pthread_mutex_destroy(&api->resume.lock);
 	pthread_mutex_destroy(&api->wait_lock);
 	pthread_mutex_destroy(&api->watch_lock);
 	pthread_mutex_destroy(&api->feed_lock);

@@ -547,19 +547,12 @@ static bool add_bytes(void *ctx, const char *p, size_t n)
 	return true;
 }
 
-__attribute__((format(printf, 1, 2))) static struct stream watch(const char *fmt, ...)
+static struct stream watch_by(struct kg_http_client *c, const char *path)
 {
 	struct stream s = {0};
-	struct kg_http_client *c = test_client(&server);
 	struct kg_error err;
-	va_list ap;
-	char path[500];
 
-	va_start(ap, fmt);
-	vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
 	assert_int_equal(kg_http_get_stream(c, path, 5000, add_bytes, &s.text, &err), 0);
-	kg_http_client_free(c);
 	for (char *line = s.text.data, *end; line && *line; line = end + 1) {
 		end = strchr(line, '\n');
 		assert_non_null(end);
@@ -568,6 +561,22 @@ __attribute__((format(printf, 1, 2))) static struct stream watch(const char *fmt
 			kg_json_parse(&s.lines[s.n++], &s.arena, line, (size_t)(end - line), &err),
 			0);
 	}
+	return s;
+}
+
+/* By a client of its own. */
+__attribute__((format(printf, 1, 2))) static struct stream watch(const char *fmt, ...)
+{
+	struct kg_http_client *c = test_client(&server);
+	va_list ap;
+	char path[500];
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	struct stream s = watch_by(c, path);
+
+	kg_http_client_free(c);
 	return s;
 }
 
@@ -685,8 +694,9 @@ static bool first_line_only(void *ctx, const char *p, size_t n)
 
 static void test_watch_cut_inside_a_commit(void **state)
 {
+	static const char list[] = "/api/v1/namespaces/default/configmaps?labelSelector=l%3Dm";
 	uint64_t base = kg_hub_revision(server.hub), rv;
-	struct kg_http_client *c = test_client(&server);
+	struct kg_http_client *c = test_client(&server), *other = test_client(&server);
 	struct cut cut = {0};
 	struct kg_error err;
 	(void)state;
@@ -694,22 +704,35 @@ static void test_watch_cut_inside_a_commit(void **state)
 	test_put_configmap(&server, "default", "m1", 1, "m");
 	test_put_configmap(&server, "default", "m2", 1, "m");
 	rv = test_commit(&server);
-	/* Listing at that revision and watching from it: nothing twice. */
-	ANSWER a = get("/api/v1/namespaces/default/configmaps?labelSelector=l%3Dm");
-	assert_int_equal(revision_of(&a), rv);
-	STREAM listed = watch(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, rv);
-	assert_int_equal(listed.n, 0);
-	/* A stream that had sent that commit and went away: all of the commit again. */
-	KG_AUTOFREE char *path =
+	KG_AUTOFREE char *from =
 		kg_asprintf(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, base);
-	assert_int_equal(kg_http_get_stream(c, path, 5000, first_line_only, &cut, &err), 0);
-	STREAM again = watch(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, rv);
+	KG_AUTOFREE char *at =
+		kg_asprintf(CONFIGMAPS "&labelSelector=l%%3Dm&resourceVersion=%" PRIu64, rv);
+	/* Listing at that revision and watching from it: nothing twice. */
+	assert_int_equal(kg_http_call(c, "GET", list, NULL, NULL, 0, &cut.text, &err), 0);
+	STREAM listed = watch_by(c, at);
+	assert_int_equal(listed.n, 0);
+	/* That list counted once: who knows no more than the revision gets all of the commit. */
+	STREAM second = watch_by(c, at);
+	KG_AUTOFREE char *told = story(&second, base);
+	assert_string_equal(told, "ADDED m1@1 ADDED m2@1");
+	/* A stream that broke in the middle, while another client of that name listed. */
+	kg_buf_clear(&cut.text);
+	assert_int_equal(kg_http_get_stream(c, from, 5000, first_line_only, &cut, &err), 0);
+	assert_int_equal(kg_http_call(other, "GET", list, NULL, NULL, 0, &cut.text, &err), 0);
+	STREAM again = watch_by(c, at);
 	KG_AUTOFREE char *text = story(&again, base);
 	assert_string_equal(text, "ADDED m1@1 ADDED m2@1");
-	/* From elsewhere than what was sent: as always. */
-	STREAM other = watch(CONFIGMAPS "&labelSelector=l%%3Dx&resourceVersion=%" PRIu64, rv);
-	assert_int_equal(other.n, 0);
+	STREAM lister = watch_by(other, at);
+	assert_int_equal(lister.n, 0);
+	/* One event is had or not, and others' do not count. */
+	STREAM one =
+		watch(CONFIGMAPS "&fieldSelector=metadata.name%%3Dm1&resourceVersion=%" PRIu64, rv);
+	assert_int_equal(one.n, 0);
+	STREAM none = watch(CONFIGMAPS "&labelSelector=l%%3Dx&resourceVersion=%" PRIu64, rv);
+	assert_int_equal(none.n, 0);
 	kg_http_client_free(c);
+	kg_http_client_free(other);
 	kg_buf_release(&cut.text);
 }
 

@@ -60,7 +60,6 @@ struct request {
 	bool has_revision, has_match;
 	bool exact;
 
-	uint64_t resume_key;
 	struct kg_error error; /* to be replied by reply_error_later */
 
 	pthread_mutex_t lock; /* guards dead, and calls of http from other threads */
@@ -288,26 +287,19 @@ void kg_api_watch_done(struct request *r);
 void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
 int64_t kg_api_watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
 
-/* ---- where broken watches may go on (resume.c) ---- */
+/* ---- where a watch goes on (resume.c) ---- */
 
-struct resume_span {
-	uint64_t key, used;
-	uint64_t after, upto; /* revisions that were sent: (after, upto]; no end while open */
-	uint64_t listed;      /* a list of this revision was sent, and no watch from it yet */
-	unsigned open;        /* streams */
+struct resume_listed {
+	uint64_t key, revision;
 };
 struct resume_table {
 	pthread_mutex_t lock;
-	struct resume_span *spans;
-	size_t len, cap;
-	uint64_t clock;
+	struct resume_listed listed[2048]; /* by key; a newer one takes an older one's place */
 };
+/* A list of that revision was sent. */
 void kg_api_resume_listed(const struct request *r, uint64_t revision);
-/* A watch begins. Might this be a broken stream going on from a revision of which it had seen only
- * a part? Goes with one resume_close. */
-bool kg_api_resume_open(struct request *r, uint64_t revision);
-void kg_api_resume_close(struct request *r, uint64_t sent);
-void kg_api_resume_release(struct resume_table *t);
+/* A watch begins there: is it known that the client has all of that revision? Once. */
+bool kg_api_resume_has_all(const struct request *r, uint64_t revision);
 
 struct kg_api {
 	struct kg_api_options opt;

@@ -1,16 +1,27 @@
 /*
- * Where a watch may be resumed. One commit of ours changes many objects, all with the same
+ * Where a watch goes on. One commit of ours changes many objects, all with the same
  * resourceVersion; a client that goes away in the middle of such a commit's events knows only that
- * number, and resuming after it would lose the rest. So what was sent to whom is remembered for a
- * while, and a client that asks the same thing again from a revision that an open or broken
- * stream of its had sent gets the events of that one commit once more: at least once instead of
- * at most once. A client that has just listed at that revision has all of it, and does not.
+ * number, and going on after it would lose the rest. Nothing that is remembered of what was sent
+ * settles it: it may not have arrived, and a restart forgets it.
  *
- * "The same client asking the same thing" is: user, agent, path and selectors.
+ * So a watch from revision R begins with the events of R itself, where several of them concern it:
+ * at least once instead of at most once. Where one or none does, who names R has all of it. Being
+ * told again is harmless: it makes the client's state at those objects that of R, whatever part of
+ * R it had (client-go's caches replace an object by its equal, and delete what is not there). A
+ * 410 instead would make all clients list again after each restart, and ends `kubectl get -w`.
+ *
+ * The exception is who has just listed at R: then the list was whole, and its objects would all be
+ * told twice (`kubectl get -w` would print them twice). That is known of a list that was asked for
+ * on the same connection, by the same user and agent, of the same path and selectors; it counts
+ * once, and whatever is forgotten is told again.
+ *
+ * So: within a stream everything comes once and in order; a stream that goes on may begin with
+ * what its predecessor had of the one revision at which it goes on.
+ *
+ * Unresolved: two watches of the same thing in one process, over one connection, of which one
+ * broke in the middle of R while the other one listed at R and lets the first go on before it.
  */
 #include "api/internal.h"
-
-enum { KEEP = 2048 };
 
 static uint64_t resume_key(const struct request *r)
 {
@@ -19,6 +30,7 @@ static uint64_t resume_key(const struct request *r)
 		kg_http_path(r->http), kg_http_query(r->http, "labelSelector"),
 		kg_http_query(r->http, "fieldSelector")};
 
+	kg_buf_addf(&key, "%llu\n", (unsigned long long)kg_http_connection(r->http));
 	for (size_t i = 0; i < KG_ARRAY_LEN(parts); i++) {
 		kg_buf_adds(&key, parts[i] ? parts[i] : "");
 		kg_buf_addc(&key, '\n');
@@ -26,42 +38,9 @@ static uint64_t resume_key(const struct request *r)
 	return kg_hash64(key.data, key.len);
 }
 
-static struct resume_span *find(struct resume_table *t, uint64_t key)
+static struct resume_listed *slot(struct resume_table *t, uint64_t key)
 {
-	for (size_t i = 0; i < t->len; i++) {
-		if (t->spans[i].key == key) {
-			t->spans[i].used = ++t->clock;
-			return &t->spans[i];
-		}
-	}
-	return NULL;
-}
-
-/* The span least recently used of those without an open stream; NULL where there is none. */
-static struct resume_span *stale(struct resume_table *t)
-{
-	struct resume_span *s = NULL;
-
-	for (size_t i = 0; i < t->len; i++)
-		if (!t->spans[i].open && (!s || t->spans[i].used < s->used))
-			s = &t->spans[i];
-	return s;
-}
-
-static struct resume_span *find_or_add(struct resume_table *t, uint64_t key)
-{
-	struct resume_span *s = find(t, key);
-
-	if (s)
-		return s;
-	if (t->len >= KEEP)
-		s = stale(t);
-	if (!s) {
-		KG_GROW(t->spans, t->cap, t->len + 1);
-		s = &t->spans[t->len++];
-	}
-	*s = (struct resume_span){.key = key, .used = ++t->clock, .after = UINT64_MAX};
-	return s;
+	return &t->listed[key % KG_ARRAY_LEN(t->listed)];
 }
 
 void kg_api_resume_listed(const struct request *r, uint64_t revision)
@@ -70,44 +49,21 @@ void kg_api_resume_listed(const struct request *r, uint64_t revision)
 	uint64_t key = resume_key(r);
 
 	pthread_mutex_lock(&t->lock);
-	find_or_add(t, key)->listed = revision;
+	*slot(t, key) = (struct resume_listed){.key = key, .revision = revision};
 	pthread_mutex_unlock(&t->lock);
 }
 
-bool kg_api_resume_open(struct request *r, uint64_t revision)
+bool kg_api_resume_has_all(const struct request *r, uint64_t revision)
 {
 	struct resume_table *t = &r->api->resume;
-	bool partly;
-
-	r->resume_key = resume_key(r);
-	pthread_mutex_lock(&t->lock);
-	struct resume_span *s = find_or_add(t, r->resume_key);
-
-	partly = revision > s->after && (s->open || revision <= s->upto) && s->listed != revision;
-	if (s->listed == revision)
-		s->listed = 0;
-	if (revision < s->after)
-		s->after = revision;
-	s->open++;
-	pthread_mutex_unlock(&t->lock);
-	return partly;
-}
-
-void kg_api_resume_close(struct request *r, uint64_t sent)
-{
-	struct resume_table *t = &r->api->resume;
+	uint64_t key = resume_key(r);
 
 	pthread_mutex_lock(&t->lock);
-	struct resume_span *s = find(t, r->resume_key);
+	struct resume_listed *l = slot(t, key);
+	bool all = l->key == key && l->revision == revision;
 
-	if (s->upto < sent)
-		s->upto = sent;
-	s->open--;
+	if (all)
+		*l = (struct resume_listed){0};
 	pthread_mutex_unlock(&t->lock);
-}
-
-void kg_api_resume_release(struct resume_table *t)
-{
-	free(t->spans);
-	pthread_mutex_destroy(&t->lock);
+	return all;
 }

@@ -51,8 +51,6 @@ void kg_api_watch_done(struct request *r)
 
 	if (!r->watch || !w)
 		return;
-	if (w->listed)
-		kg_api_resume_close(r, w->entry ? w->entry->revision : w->cursor);
 	pthread_mutex_lock(&api->watch_lock);
 	if (w->listed) {
 		*(w->prev ? &w->prev->next : &api->watchers[r->kind->id]) = w->next;
@@ -147,6 +145,20 @@ static const char *change_type(const struct watcher *w, const struct kg_change *
 	return was ? "DELETED" : NULL;
 }
 
+void kg_api_watch_enter(struct watcher *w, struct feed_entry *e)
+{
+	size_t n = 0;
+
+	w->entry = e;
+	w->entry_at = 0;
+	if (e->revision != w->again)
+		return;
+	for (size_t i = 0; i < e->len && n < 2; i++)
+		n += change_type(w, &e->changes[i]) != NULL;
+	if (n < 2)
+		w->entry_at = e->len;
+}
+
 /* Gives out the next change of the entry that concerns the watcher. */
 static bool emit_change(struct watcher *w)
 {
@@ -198,6 +210,7 @@ static bool emit_idle(struct watcher *w, uint64_t seen)
 /* Puts the next thing to send into place; false: nothing now, or over. */
 static bool produce(struct watcher *w)
 {
+	struct feed_entry *e;
 	bool gone, emitted;
 	uint64_t seen;
 
@@ -221,14 +234,13 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		case LIVE:
-			w->entry = kg_api_feed_next(
-				w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
-			w->entry_at = 0;
+			e = kg_api_feed_next(w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
 			if (gone)
 				return kg_api_watch_behind(w);
-			if (w->entry)
-				continue;
-			return emit_idle(w, seen);
+			if (!e)
+				return emit_idle(w, seen);
+			kg_api_watch_enter(w, e);
+			continue;
 		case OVER:
 			return false;
 		}
@@ -294,22 +306,6 @@ static int parse_initial(const struct request *r, int *initial, struct kg_error 
 	return 0;
 }
 
-/* A broken stream goes on from this revision: after the one before it where several of that
- * commit's changes concern the watcher, so that it gets all of them. */
-static uint64_t again_from(const struct watcher *w, uint64_t revision)
-{
-	uint64_t seen;
-	bool gone;
-	struct feed_entry *e =
-		kg_api_feed_next(w->r->api, w->r->kind->id, revision - 1, &gone, &seen);
-	size_t n = 0;
-
-	for (size_t i = 0; e && e->revision == revision && i < e->len; i++)
-		n += change_type(w, &e->changes[i]) != NULL;
-	kg_api_feed_entry_unref(e);
-	return gone || n > 1 ? revision - 1 : revision;
-}
-
 static void watch_begin(struct request *r)
 {
 	struct watcher *w = r->state;
@@ -323,8 +319,12 @@ static void watch_begin(struct request *r)
 			kg_api_reader_init(&w->first, r, &src, NULL);
 		kg_api_source_release(&src);
 	}
-	if (kg_api_resume_open(r, w->cursor) && w->phase == LIVE && r->revision)
-		w->cursor = again_from(w, r->revision);
+	/* Events have each a revision of their own. */
+	if (w->phase == LIVE && r->revision && r->kind->id != KG_KIND_EVENT &&
+		!kg_api_resume_has_all(r, r->revision)) {
+		w->again = r->revision;
+		w->cursor = r->revision - 1;
+	}
 	watcher_add(w);
 	watcher_due(w);
 	kg_http_stream(r->http, 200, "application/json", watch_read, w);

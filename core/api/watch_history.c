@@ -66,8 +66,7 @@ bool kg_api_watch_next_behind(struct watcher *w, bool *emitted)
 	if (!ready)
 		return false;
 	if (w->behind_at < w->nbehind) {
-		w->entry = w->behind[w->behind_at++];
-		w->entry_at = 0;
+		kg_api_watch_enter(w, w->behind[w->behind_at++]);
 		return true;
 	}
 	if (w->behind_rc < 0) {

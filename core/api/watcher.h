@@ -14,6 +14,7 @@ struct watcher {
 	enum phase phase;
 	bool bookmarks, initial_bookmark, headers_sent;
 	uint64_t cursor;       /* every event up to here was given out */
+	uint64_t again;        /* of this revision the client may have a part; see resume.c */
 	int64_t end, bookmark; /* monotonic ms */
 	_Atomic int64_t due;   /* when the clock must wake it */
 
@@ -35,6 +36,10 @@ struct watcher {
 	struct blob *blob;
 	size_t sent;
 };
+
+/* ---- watch.c ---- */
+/* Begins to give out an entry (its reference is taken over). */
+void kg_api_watch_enter(struct watcher *w, struct feed_entry *e);
 
 /* ---- watch_send.c: puts one thing to send into place ---- */
 void kg_api_watch_emit(

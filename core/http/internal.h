@@ -66,6 +66,7 @@ struct kg_http_conn {
 	struct kg_http_server *server;
 	struct MHD_Connection *mhd;
 	struct kg_creds *creds;
+	uint64_t number; /* kg_http_connection */
 	char address[INET6_ADDRSTRLEN];
 	struct kg_buf target;  /* of the request being read, as it came */
 	const char *target_at; /* where it lies in libmicrohttpd's buffer */

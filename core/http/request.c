@@ -156,6 +156,11 @@ const char *kg_http_peer_address(const struct kg_http_req *req)
 	return req->conn->address;
 }
 
+uint64_t kg_http_connection(const struct kg_http_req *req)
+{
+	return req->conn->number;
+}
+
 void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void *))
 {
 	if (req->user_free && req->user != user)

@@ -60,10 +60,12 @@ static void set_up_session(struct kg_http_conn *conn)
 
 static void connection_open(struct kg_http_server *s, struct MHD_Connection *mhd, void **ctx)
 {
+	static atomic_uint_fast64_t connections;
 	struct kg_http_conn *conn = kg_alloc(sizeof(*conn));
 
 	conn->server = s;
 	conn->mhd = mhd;
+	conn->number = atomic_fetch_add(&connections, 1) + 1;
 	conn->guard.fd =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	read_address(conn);

@@ -74,6 +74,8 @@ const struct kg_buf *kg_http_body(const struct kg_http_req *req);
 const char *kg_http_peer_cn(const struct kg_http_req *req);
 const char *const *kg_http_peer_orgs(const struct kg_http_req *req);
 const char *kg_http_peer_address(const struct kg_http_req *req); /* "127.0.0.1" */
+/* The connection it came by: a number that no other connection of the process ever has. */
+uint64_t kg_http_connection(const struct kg_http_req *req);
 void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void *));
 void *kg_http_user(const struct kg_http_req *req); /* per-request data of the layer above */
 
