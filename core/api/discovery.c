@@ -25,7 +25,7 @@ bool kg_api_is_self_subject(const char *group, const char *resource)
 
 /* ---- groups: one version each ---- */
 
-enum { MAX_GROUPS = 16 };
+enum { MAX_GROUPS = 32 };
 struct group {
 	const char *name, *version;
 };
@@ -103,7 +103,7 @@ static size_t subs_of(const struct kg_kind *k, struct sub out[3])
 		out[n++] = status;
 	if (k->id == KG_KIND_POD)
 		out[n++] = log;
-	if (k->id == KG_KIND_DEPLOYMENT || k->id == KG_KIND_REPLICASET)
+	if (k->flags & KG_KF_SCALE)
 		out[n++] = scale;
 	return n;
 }

@@ -3,10 +3,13 @@
 
 #include <inttypes.h>
 
-/* autoscaling/v1 Scale of a Deployment or ReplicaSet. */
+/* autoscaling/v1 Scale of what has KG_KF_SCALE. */
 static void write_scale(struct kg_buf *out, const struct kg_object *obj)
 {
-	const struct kg_value *v = kg_obj(obj), *labels = kg_at(v, "spec.selector.matchLabels");
+	bool plain = obj->kind->id == KG_KIND_REPLICATIONCONTROLLER;
+	const struct kg_value *v = kg_obj(obj);
+	const struct kg_value *labels =
+		kg_at(v, plain ? "spec.selector" : "spec.selector.matchLabels");
 	KG_AUTOBUF struct kg_buf selector = KG_BUF_INIT;
 
 	for (uint32_t i = 0; labels->type == KG_OBJECT && i < labels->len; i++)

@@ -163,8 +163,7 @@ static bool sub_known(const struct request *r)
 		return true;
 	if (!strcmp(r->sub, "log"))
 		return r->kind->id == KG_KIND_POD;
-	return !strcmp(r->sub, "scale") &&
-	       (r->kind->id == KG_KIND_DEPLOYMENT || r->kind->id == KG_KIND_REPLICASET);
+	return !strcmp(r->sub, "scale") && (r->kind->flags & KG_KF_SCALE);
 }
 
 /* What goes on inside a running pod; known to clients, not served. */

@@ -24,6 +24,22 @@ typedef struct kg_value kg_cell_fn(struct kg_arena *a, const struct kg_object *o
 		.cell = (fn)                                                                       \
 	}
 
+/* A cell function of the integer at a path, 0 where there is none. */
+#define KG_INT_CELL(fn, path)                                                                      \
+	static struct kg_value fn(struct kg_arena *a, const struct kg_object *obj, kg_time now)    \
+	{                                                                                          \
+		(void)a, (void)now;                                                                \
+		return kg_cell_int(kg_at(kg_obj(obj), path));                                      \
+	}
+#define KG_CONTAINER_COLUMNS                                                                       \
+	KG_COLUMN("Containers", "string", 1, kg_cell_containers,                                   \
+		"Names of each container in the template."),                                       \
+		KG_COLUMN("Images", "string", 1, kg_cell_images,                                   \
+			"Images referenced by each container in the template.")
+#define KG_WORKLOAD_COLUMNS                                                                        \
+	KG_CONTAINER_COLUMNS, KG_COLUMN("Selector", "string", 1, kg_cell_workload_selector,        \
+				      "Which pods are its own.")
+
 kg_cell_fn kg_cell_name, kg_cell_age;
 /* "3m20s" since an RFC 3339 text; "<unknown>" where there is none. */
 struct kg_value kg_cell_since(struct kg_arena *a, const struct kg_value *time, kg_time now);
@@ -39,5 +55,6 @@ struct kg_value kg_cell_selector(struct kg_arena *a, const struct kg_value *sele
 struct kg_value kg_cell_joined(struct kg_arena *a, const struct kg_value *list, const char *key);
 /* Names and images of a workload's containers, and its selector. */
 kg_cell_fn kg_cell_containers, kg_cell_images, kg_cell_workload_selector;
+kg_cell_fn kg_cell_ready_of; /* "2/3": status.readyReplicas of spec.replicas */
 
 #endif

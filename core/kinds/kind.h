@@ -23,6 +23,14 @@ enum kg_kind_id {
 	KG_KIND_ENDPOINTS, /* synthetic: served from EndpointSlices, never stored */
 	KG_KIND_EVENT,     /* synthetic: kept by the watch room, never stored as an object */
 	KG_KIND_LEASE,     /* synthetic: liveness, in memory */
+	KG_KIND_STATEFULSET,
+	KG_KIND_DAEMONSET,
+	KG_KIND_CONTROLLERREVISION,
+	KG_KIND_JOB,
+	KG_KIND_CRONJOB,
+	KG_KIND_PODDISRUPTIONBUDGET,
+	KG_KIND_REPLICATIONCONTROLLER,
+	KG_KIND_PODTEMPLATE,
 	KG_KIND_COUNT
 };
 
@@ -32,6 +40,10 @@ enum kg_kind_flags {
 	/* Bound to a node its status is what the node observed (kept under observed/NODE). */
 	KG_KF_OBSERVED = 1 << 2,
 	KG_KF_SYNTHETIC = 1 << 3,
+	/* Known, decoded and served, but nothing acts on it yet: admission refuses its manifests.
+	 * Whoever writes its controller removes this. */
+	KG_KF_NO_CONTROLLER = 1 << 4,
+	KG_KF_SCALE = 1 << 5, /* has the subresource scale: spec.replicas, status.replicas */
 };
 
 struct kg_column {
@@ -46,7 +58,8 @@ struct kg_kind {
 	enum kg_kind_id id;
 	const char *group, *version; /* "" is the core group */
 	const char *kind, *plural, *singular, *list_kind;
-	const char *const *short_names; /* NULL-terminated */
+	const char *api_version, *resource; /* "apps/v1", "deployments.apps" */
+	const char *const *short_names;     /* NULL-terminated */
 	const char *const *categories;
 	unsigned flags;
 	const struct kg_schema *schema;

@@ -58,30 +58,17 @@ static const char *type_text(
 static bool is_kubernetes_kind(const char *kind)
 {
 	static const char *const kinds[] = {"APIService", "Binding", "CertificateSigningRequest",
-		"ClusterRole", "ClusterRoleBinding", "ControllerRevision", "CronJob", "CSIDriver",
-		"CSINode", "CustomResourceDefinition", "DaemonSet", "FlowSchema",
-		"HorizontalPodAutoscaler", "Ingress", "IngressClass", "Job", "LimitRange",
+		"ClusterRole", "ClusterRoleBinding", "CSIDriver", "CSINode", "CSIStorageCapacity",
+		"CustomResourceDefinition", "DeviceClass", "FlowSchema", "HorizontalPodAutoscaler",
+		"Ingress", "IngressClass", "IPAddress", "LimitRange", "MutatingAdmissionPolicy",
 		"MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume",
-		"PersistentVolumeClaim", "PodDisruptionBudget", "PodTemplate", "PriorityClass",
-		"PriorityLevelConfiguration", "ReplicationController", "ResourceQuota", "Role",
-		"RoleBinding", "RuntimeClass", "Secret", "ServiceAccount", "StatefulSet",
+		"PersistentVolumeClaim", "PriorityClass", "PriorityLevelConfiguration",
+		"ResourceClaim", "ResourceClaimTemplate", "ResourceQuota", "ResourceSlice", "Role",
+		"RoleBinding", "RuntimeClass", "Secret", "ServiceAccount", "ServiceCIDR",
 		"StorageClass", "ValidatingAdmissionPolicy", "ValidatingWebhookConfiguration",
-		"VolumeAttachment", NULL};
+		"VolumeAttachment", "VolumeAttributesClass", NULL};
 
 	return kg_rule_one_of(kind, kinds);
-}
-
-static const char *pushable(struct kg_arena *a)
-{
-	const char *names[KG_KIND_COUNT + 1];
-	size_t n = 0;
-
-	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
-		if (kg_kinds[i].flags & KG_KF_MANIFEST)
-			names[n++] = kg_kinds[i].kind;
-	}
-	names[n] = NULL;
-	return kg_rule_values(a, names);
 }
 
 static void unknown_kind(
@@ -103,7 +90,9 @@ static void unknown_kind(
 	}
 	if (is_kubernetes_kind(kind)) {
 		kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
-			"kgit does not support kind \"%s\" yet; it knows %s", kind, pushable(r->a));
+			"kgit does not support kind \"%s\" yet; kubectl api-resources lists those "
+			"that it does",
+			kind);
 		return;
 	}
 	kg_suggest_init(&near, kind);
@@ -115,7 +104,7 @@ static void unknown_kind(
 		"unknown kind %s of %s%s", kg_rule_show(r->a, &shown),
 		kg_rule_show(r->a, &shown_version),
 		near.best ? kg_suggest_text(r->a, &near)
-			  : kg_arena_printf(r->a, "; kgit knows %s", pushable(r->a)));
+			  : "; kubectl api-resources lists those of kgit");
 }
 
 /* The namespace as it is meant; the value says it too. */

@@ -35,16 +35,14 @@ static const struct {
 	{"apiVersion: v1\nkind: Servce\n", "",
 		"m.yaml:2:7: kind: unknown kind \"Servce\" of \"v1\", did you mean \"Service\"?\n"},
 	{"apiVersion: example.com/v1\nkind: Widget\n", "",
-		"m.yaml:2:7: kind: unknown kind \"Widget\" of \"example.com/v1\"; kgit knows "
-		"\"Namespace\", \"ConfigMap\", \"Pod\", \"ReplicaSet\", \"Deployment\", "
-		"\"Service\"\n"},
+		"m.yaml:2:7: kind: unknown kind \"Widget\" of \"example.com/v1\"; kubectl "
+		"api-resources lists those of kgit\n"},
 	{"apiVersion: extensions/v1beta1\nkind: Deployment\n", "",
 		"m.yaml:1:13: apiVersion: unknown API version \"extensions/v1beta1\" for kind "
 		"Deployment, expected \"apps/v1\"\n"},
-	{"apiVersion: v1\nkind: Secret\n", "",
-		"m.yaml:2:7: kind: kgit does not support kind \"Secret\" yet; it knows "
-		"\"Namespace\", \"ConfigMap\", \"Pod\", \"ReplicaSet\", \"Deployment\", "
-		"\"Service\"\n"},
+	{"apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n", "",
+		"m.yaml:2:7: kind: kgit does not support kind \"HorizontalPodAutoscaler\" yet; "
+		"kubectl api-resources lists those that it does\n"},
 	{"apiVersion: v1\nkind: Node\nmetadata: {name: m}\n", "",
 		"m.yaml:1:1: kind: Forbidden: a Node is made by the system and cannot be pushed\n"},
 	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m, namespace: m}\n", "",

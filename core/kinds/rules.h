@@ -36,6 +36,29 @@ void kg_rule_selects_template(
 /* Are all of a LabelSelector's matchLabels and matchExpressions true of these labels? */
 bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_value *labels);
 
+/* What every template of pods that are kept running must say; kind as in "StatefulSet". */
+void kg_rule_kept_running(
+	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind);
+/* Both; lower as in "statefulset". */
+void kg_rule_workload_template(struct kg_fault_list *f, const struct kg_value *spec,
+	const char *path, const char *lower, const char *kind);
+/* Do a pod's containers mount only volumes that it has, or that these claim templates make? */
+void kg_rule_mounts(struct kg_fault_list *f, const struct kg_value *pod_spec,
+	const struct kg_value *claims, const char *path);
+/* accessModes of a claim's or a volume's spec: some, and ReadWriteOncePod alone. */
+void kg_rule_access_modes(struct kg_fault_list *f, const struct kg_value *spec, const char *path);
+/* A count or percentage: its number; *percent says which it is. */
+int64_t kg_rule_amount(const struct kg_value *v, bool *percent);
+/* A fault where a percentage is more than 100. */
+void kg_rule_at_most_all(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path, const char *sub);
+/* "Invalid value: 3: MSG" at a field of v, where the field is there. */
+void kg_rule_invalid(struct kg_fault_list *f, const struct kg_value *v, const char *path,
+	const char *field, const char *msg);
+/* A fault for each immutable field of two objects that differs, in the words of KG_FF_IMMUTABLE. */
+void kg_rule_immutable(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path, const char *field);
+
 /* Is this string one of a NULL-terminated list? */
 bool kg_rule_one_of(const char *s, const char *const *values);
 /* "\"A\", \"B\"" in the arena: for messages. */

@@ -123,8 +123,17 @@ void kg_validate_node_field(struct kg_fault_list *f, const struct kg_value *v, c
 
 /* ---- the spec ---- */
 
+static bool is_claim(const struct kg_value *claims, const char *name)
+{
+	for (uint32_t i = 0; i < kg_len(claims); i++) {
+		if (!strcmp(kg_string(kg_at(&claims->items[i], "metadata.name"), ""), name))
+			return true;
+	}
+	return false;
+}
+
 static void validate_mounts(struct kg_fault_list *f, const struct kg_value *container,
-	const struct kg_value *volumes, const char *path)
+	const struct kg_value *volumes, const struct kg_value *claims, const char *path)
 {
 	const struct kg_value *mounts = kg_get(container, "volumeMounts");
 
@@ -132,11 +141,15 @@ static void validate_mounts(struct kg_fault_list *f, const struct kg_value *cont
 		const struct kg_value *name = kg_get(&mounts->items[i], "name");
 		struct kg_suggest near;
 
-		if (kg_is_null(name) || !kg_is_null(kg_find(volumes, "name", name->s)))
+		if (kg_is_null(name) || !kg_is_null(kg_find(volumes, "name", name->s)) ||
+			is_claim(claims, name->s))
 			continue;
 		kg_suggest_init(&near, name->s);
 		for (uint32_t j = 0; j < kg_len(volumes); j++)
 			kg_suggest_offer(&near, kg_string(kg_get(&volumes->items[j], "name"), ""));
+		for (uint32_t j = 0; j < kg_len(claims); j++)
+			kg_suggest_offer(
+				&near, kg_string(kg_at(&claims->items[j], "metadata.name"), ""));
 		kg_rule(f, path, kg_arena_printf(f->arena, "volumeMounts[%u].name", i),
 			"Not found: %s: spec.volumes has no volume of this name%s",
 			kg_rule_show(f->arena, name), kg_suggest_text(f->arena, &near));
@@ -198,7 +211,19 @@ static void validate_container_names(
 	}
 }
 
-void kg_validate_pod_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+void kg_rule_mounts(struct kg_fault_list *f, const struct kg_value *pod_spec,
+	const struct kg_value *claims, const char *path)
+{
+	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
+		const struct kg_value *list = kg_get(pod_spec, container_lists[l]);
+		for (uint32_t i = 0; i < kg_len(list); i++)
+			validate_mounts(f, &list->items[i], kg_get(pod_spec, "volumes"), claims,
+				kg_rule_path(f, path, "%s[%u]", container_lists[l], i));
+	}
+}
+
+void kg_validate_claiming_pod_spec(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
 
@@ -206,17 +231,21 @@ void kg_validate_pod_spec(struct kg_fault_list *f, const struct kg_value *v, con
 	validate_dns(f, v, path);
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
 		const struct kg_value *list = kg_get(v, container_lists[l]);
-		for (uint32_t i = 0; i < kg_len(list); i++) {
-			const char *at = kg_rule_path(f, path, "%s[%u]", container_lists[l], i);
-			validate_mounts(f, &list->items[i], kg_get(v, "volumes"), at);
-			validate_host_ports(f, &list->items[i], host_network, at);
-		}
+		for (uint32_t i = 0; i < kg_len(list); i++)
+			validate_host_ports(f, &list->items[i], host_network,
+				kg_rule_path(f, path, "%s[%u]", container_lists[l], i));
 	}
 	const struct kg_value *account = kg_get(v, "serviceAccount");
 	if (!kg_is_null(account) && !kg_equal(account, kg_get(v, "serviceAccountName")))
 		kg_rule(f, path, "serviceAccount",
 			"Invalid value: %s: must be the same as serviceAccountName",
 			kg_rule_show(f->arena, account));
+}
+
+void kg_validate_pod_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_validate_claiming_pod_spec(f, v, path);
+	kg_rule_mounts(f, v, &kg_null, path);
 }
 
 void kg_validate_pod(struct kg_fault_list *f, const struct kg_value *v, const char *path)

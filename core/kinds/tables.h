@@ -54,7 +54,15 @@ extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_t
 	kg_schema_readiness_probe, kg_schema_liveness_probe, kg_schema_env_var, kg_schema_env_from,
 	kg_schema_volume, kg_schema_affinity, kg_schema_toleration, kg_schema_dns_config,
 	kg_schema_resources, kg_schema_object_reference;
+/* A pod template whose mounts may name volumes that its owner adds (claim templates). */
+extern const struct kg_schema kg_schema_claiming_pod_template;
+/* type, status, reason, message and times: the conditions of every workload. */
+extern const struct kg_field kg_fields_workload_condition[];
 /* the other kinds */
+extern const struct kg_schema kg_schema_statefulset, kg_schema_daemonset,
+	kg_schema_controllerrevision, kg_schema_job, kg_schema_cronjob,
+	kg_schema_poddisruptionbudget, kg_schema_replicationcontroller, kg_schema_podtemplate,
+	kg_schema_claim_template, kg_schema_persistentvolumeclaim;
 extern const struct kg_schema kg_schema_namespace, kg_schema_node, kg_schema_configmap,
 	kg_schema_replicaset, kg_schema_deployment, kg_schema_service, kg_schema_endpointslice,
 	kg_schema_endpoints, kg_schema_event, kg_schema_lease;
@@ -62,7 +70,10 @@ extern const struct kg_schema kg_schema_namespace, kg_schema_node, kg_schema_con
 /* Table columns. */
 extern const struct kg_column kg_columns_pod[], kg_columns_deployment[], kg_columns_replicaset[],
 	kg_columns_service[], kg_columns_node[], kg_columns_namespace[], kg_columns_configmap[],
-	kg_columns_endpointslice[], kg_columns_endpoints[], kg_columns_event[], kg_columns_lease[];
+	kg_columns_endpointslice[], kg_columns_endpoints[], kg_columns_event[], kg_columns_lease[],
+	kg_columns_statefulset[], kg_columns_daemonset[], kg_columns_controllerrevision[],
+	kg_columns_job[], kg_columns_cronjob[], kg_columns_poddisruptionbudget[],
+	kg_columns_replicationcontroller[], kg_columns_podtemplate[];
 
 /* Rules of types that lie in a file of their own (rules_pod.c, rules_service.c, ...). */
 kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_default_volume,
@@ -73,10 +84,18 @@ kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_re
 	kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
 	kg_validate_security_context, kg_validate_toleration, kg_validate_node_expression,
 	kg_validate_node_field, kg_validate_service, kg_validate_service_spec,
-	kg_validate_deployment, kg_validate_deployment_spec, kg_validate_deployment_strategy,
-	kg_validate_replicaset, kg_validate_replicaset_spec, kg_validate_configmap,
-	kg_validate_namespace;
-kg_update_fn kg_update_pod, kg_update_configmap;
+	kg_validate_deployment_spec, kg_validate_deployment_strategy, kg_validate_replicaset_spec,
+	kg_validate_configmap, kg_validate_namespace;
+kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
+	kg_validate_statefulset_strategy, kg_validate_daemonset_spec,
+	kg_validate_daemonset_strategy, kg_validate_any_named, kg_validate_job,
+	kg_validate_job_spec, kg_validate_cronjob_job_spec, kg_validate_exit_codes,
+	kg_validate_failure_rule, kg_validate_success_rule, kg_validate_cronjob,
+	kg_validate_cronjob_spec, kg_validate_pdb_spec, kg_validate_replicationcontroller_spec,
+	kg_validate_claim_spec, kg_validate_claim_template;
+kg_default_fn kg_default_job, kg_default_job_spec, kg_default_replicationcontroller;
+kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_update_job_spec,
+	kg_update_claim_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,
 	kg_check_host_users, kg_check_cluster_ip, kg_check_http_header, kg_check_resource_field;
 

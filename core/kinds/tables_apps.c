@@ -3,8 +3,8 @@
 
 static const char *const strategy_types[] = {"RollingUpdate", "Recreate", NULL};
 
-static const struct kg_field condition_fields[] = {
-	F_STR("type", KG_FF_REQUIRED, "Available, Progressing or ReplicaFailure."),
+const struct kg_field kg_fields_workload_condition[] = {
+	F_STR("type", KG_FF_REQUIRED, "What it is about, in one word."),
 	F_STR("status", KG_FF_REQUIRED, "True, False or Unknown."),
 	F_STR("reason", 0, "Why, in one word."),
 	F_STR("message", 0, "Why, for people."),
@@ -15,12 +15,12 @@ static const struct kg_field condition_fields[] = {
 static const struct kg_schema deployment_condition = {
 	.name = "io.k8s.api.apps.v1.DeploymentCondition",
 	.doc = "Something that is or is not true of a Deployment.",
-	.fields = condition_fields,
+	.fields = kg_fields_workload_condition,
 };
 static const struct kg_schema replicaset_condition = {
 	.name = "io.k8s.api.apps.v1.ReplicaSetCondition",
 	.doc = "Something that is or is not true of a ReplicaSet.",
-	.fields = condition_fields,
+	.fields = kg_fields_workload_condition,
 };
 
 /* ---- Deployment ---- */
@@ -109,7 +109,7 @@ const struct kg_schema kg_schema_deployment = {
 	.name = "io.k8s.api.apps.v1.Deployment",
 	.doc = "Keeps a number of equal pods running and replaces them step by step.",
 	.fields = deployment_fields,
-	.validate = kg_validate_deployment,
+	.validate = kg_validate_any_named,
 };
 
 /* ---- ReplicaSet ---- */
@@ -155,5 +155,5 @@ const struct kg_schema kg_schema_replicaset = {
 	.name = "io.k8s.api.apps.v1.ReplicaSet",
 	.doc = "Keeps a number of equal pods running.",
 	.fields = replicaset_fields,
-	.validate = kg_validate_replicaset,
+	.validate = kg_validate_any_named,
 };

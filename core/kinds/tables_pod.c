@@ -233,6 +233,24 @@ const struct kg_schema kg_schema_pod_template = {
 	.fields = pod_template_fields,
 };
 
+static const struct kg_schema claiming_pod_spec = {
+	.name = "io.k8s.api.core.v1.PodSpec",
+	.doc = "What runs in a pod and how.",
+	.fields = pod_spec_fields,
+	.defaults = kg_default_pod_spec,
+	.validate = kg_validate_claiming_pod_spec,
+};
+static const struct kg_field claiming_pod_template_fields[] = {
+	F_OBJ("metadata", kg_schema_object_meta, 0, "Labels and annotations of the pods."),
+	F_OBJ("spec", claiming_pod_spec, KG_FF_REQUIRED, "What runs in the pods and how."),
+	F_END,
+};
+const struct kg_schema kg_schema_claiming_pod_template = {
+	.name = "io.k8s.api.core.v1.PodTemplateSpec",
+	.doc = "What pods are made of.",
+	.fields = claiming_pod_template_fields,
+};
+
 static const struct kg_field pod_fields[] = {
 	F_TYPE_META,
 	F_METADATA,

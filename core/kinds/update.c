@@ -1,5 +1,17 @@
 #include "kinds/rules.h"
 
+void kg_rule_immutable(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path, const char *field)
+{
+	const struct kg_value *old = kg_get(before, field), *new = kg_get(after, field);
+
+	if (!kg_equal(old, new))
+		kg_rule(f, path, field,
+			"Invalid value: %s: field is immutable (it was %s); an object of another "
+			"name can have it",
+			kg_rule_show(f->arena, new), kg_rule_show(f->arena, old));
+}
+
 void kg_schema_check_update(const struct kg_schema *s, const struct kg_value *before,
 	const struct kg_value *after, const char *path, struct kg_fault_list *faults)
 {
@@ -12,12 +24,7 @@ void kg_schema_check_update(const struct kg_schema *s, const struct kg_value *be
 		if (f->flags & KG_FF_STATUS)
 			continue;
 		if (f->flags & KG_FF_IMMUTABLE) {
-			if (!kg_equal(old, new))
-				kg_rule(faults, path, f->name,
-					"Invalid value: %s: field is immutable (it was %s); an "
-					"object of another name can have it",
-					kg_rule_show(faults->arena, new),
-					kg_rule_show(faults->arena, old));
+			kg_rule_immutable(faults, before, after, path, f->name);
 			continue;
 		}
 		if (f->type == KG_F_OBJECT && !(f->flags & (KG_FF_LIST | KG_FF_MAP)))
