@@ -71,10 +71,30 @@ static int look_over(struct kg_fan *f, bool *any_dir, struct kg_error *err)
 	return 0;
 }
 
+static int read_raw(struct kg_fan *f, const struct kg_reader *r, const unsigned char tree[20],
+	struct kg_error *err)
+{
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	struct kg_buf raw KG_AUTOBUF = KG_BUF_INIT;
+	const void *data;
+
+	if (kg_reader_quick(&raw, r, tree, GIT_OBJECT_TREE)) {
+		data = raw.data;
+		f->raw_len = (uint32_t)raw.len;
+	} else {
+		int rc = kg_reader_get(&obj, r, tree, GIT_OBJECT_TREE, err);
+		if (rc < 0)
+			return rc;
+		data = git_odb_object_data(obj);
+		f->raw_len = (uint32_t)git_odb_object_size(obj);
+	}
+	f->raw = f->raw_len ? kg_memdup(data, f->raw_len) : NULL;
+	return 0;
+}
+
 static int load(struct kg_fan **out, const struct kg_reader *r, const unsigned char tree[20],
 	unsigned level, bool flat, unsigned depth, struct kg_error *err)
 {
-	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_fan *f KG_CLEANUP(fan_freep) = kg_fan_node(level);
 	bool any_dir;
 
@@ -83,12 +103,9 @@ static int load(struct kg_fan **out, const struct kg_reader *r, const unsigned c
 	f->dirty = false;
 	if (depth > MAX_DEPTH || level > 39)
 		return wrong_shape(f, "too deep", err);
-	int rc = kg_reader_get(&obj, r, tree, GIT_OBJECT_TREE, err);
-	if (rc < 0)
-		return rc;
-	f->raw_len = (uint32_t)git_odb_object_size(obj);
-	f->raw = f->raw_len ? kg_memdup(git_odb_object_data(obj), f->raw_len) : NULL;
-	rc = look_over(f, &any_dir, err);
+	int rc = read_raw(f, r, tree, err);
+	if (rc == 0)
+		rc = look_over(f, &any_dir, err);
 	if (rc < 0)
 		return rc;
 	if (any_dir) {

@@ -3,6 +3,7 @@
  * keeps, where it has none yet); then the records are read, parsed and joined by as many threads
  * as there are processors, each with an object database of its own.
  */
+#include "store/packset.h"
 #include "store/private.h"
 #include "store/resolve.h"
 
@@ -209,12 +210,20 @@ static void load_release(struct load *l)
 	kg_mirror_release(&l->mirror);
 }
 
+static void packset_freep(struct kg_packset **packs)
+{
+	kg_packset_free(*packs);
+}
+
 static int load(struct kg_snapshot **out, struct kg_store *s, const struct kg_view *view,
 	struct kg_error *err)
 {
 	struct load l KG_CLEANUP(load_release) = {.s = s, .view = view, .err = err};
+	char *dir KG_AUTOFREE = kg_asprintf("%s/objects/pack", s->dir);
+	struct kg_packset *packs KG_CLEANUP(packset_freep) = kg_packset_new(dir);
 	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 
+	r.packs = packs;
 	l.bases = kg_bases_new();
 	int rc = kg_mirror_load(&l.mirror, &r, view, err);
 	if (rc == 0)

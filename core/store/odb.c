@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/packset.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,6 +10,8 @@
 
 /* How many pack files libgit2 keeps open: one a commit would use up every descriptor. */
 #define OPEN_PACKS 128
+/* Larger objects are rare: libgit2 reads them. */
+#define QUICK_MAX (16u << 20)
 
 static void git_init(void)
 {
@@ -164,6 +167,13 @@ int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned
 		return rc;
 	kg_buf_add(out, git_odb_object_data(obj), git_odb_object_size(obj));
 	return 0;
+}
+
+bool kg_reader_quick(struct kg_buf *out, const struct kg_reader *r, const unsigned char id[20],
+	git_object_t type)
+{
+	/* Both number the types as packs do. */
+	return r->packs && kg_packset_read(out, r->packs, (enum kg_pack_type)type, id, QUICK_MAX);
 }
 
 bool kg_reader_has(const struct kg_reader *r, const unsigned char id[20])

@@ -15,6 +15,7 @@ struct kg_reader {
 	git_odb *odb;   /* held */
 	git_odb *extra; /* held: a quarantine; or NULL */
 	struct kg_shared_odb *shared;
+	const struct kg_packset *packs; /* borrowed: asked first where there is one; NULL */
 };
 void kg_reader_release(struct kg_reader *r);
 /* Looks into a directory of objects first; NULL: none. */
@@ -37,6 +38,9 @@ int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigne
 /* Its bytes appended to *out; KG_E_TOO_LARGE above max. */
 int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned char id[20],
 	size_t max, struct kg_error *err);
+/* Appends the object's bytes where the packset has it; false: kg_reader_get has to be asked. */
+bool kg_reader_quick(struct kg_buf *out, const struct kg_reader *r, const unsigned char id[20],
+	git_object_t type);
 bool kg_reader_has(const struct kg_reader *r, const unsigned char id[20]);
 
 void kg_odb_object_freep(git_odb_object **obj);

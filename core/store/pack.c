@@ -16,6 +16,9 @@ struct kg_pack {
 	struct kg_zpack z;
 };
 
+static const char *const type_names[] = {
+	[KG_PACK_COMMIT] = "commit", [KG_PACK_TREE] = "tree", [KG_PACK_BLOB] = "blob"};
+
 static void put_be32(char *p, uint32_t v)
 {
 	for (int i = 0; i < 4; i++)
@@ -159,13 +162,18 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 		(const unsigned char *)p->data.data + e->offset, p->data.len - e->offset);
 }
 
+bool kg_pack_is(const unsigned char id[20], enum kg_pack_type type, const void *data, size_t len)
+{
+	unsigned char is[20];
+
+	kg_git_oid(is, type_names[type], data, len);
+	return memcmp(is, id, 20) == 0;
+}
+
 void kg_pack_add(struct kg_pack *p, enum kg_pack_type type, const void *data, size_t len,
 	unsigned char id[20])
 {
-	static const char *const names[] = {
-		[KG_PACK_COMMIT] = "commit", [KG_PACK_TREE] = "tree", [KG_PACK_BLOB] = "blob"};
-
-	kg_git_oid(id, names[type], data, len);
+	kg_git_oid(id, type_names[type], data, len);
 	kg_pack_add_known(p, type, data, len, id);
 }
 

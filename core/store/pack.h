@@ -31,6 +31,8 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 /* An entry of another pack, as its n bytes lie there (no delta); id and crc are the entry's. */
 void kg_pack_add_packed(
 	struct kg_pack *p, const void *bytes, size_t n, const struct kg_pack_entry *e);
+/* Are the bytes the object of that id. */
+bool kg_pack_is(const unsigned char id[20], enum kg_pack_type type, const void *data, size_t len);
 size_t kg_pack_count(const struct kg_pack *p);
 /* Ends the pack. The buffers are the pack's, valid until it is cleared or freed; `id` is the
  * pack's trailing checksum. */

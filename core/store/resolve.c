@@ -254,8 +254,11 @@ static int read_record(struct kg_record *rec, struct kg_arena *a, const struct k
 	const unsigned char blob[20], struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
-	int rc = kg_reader_get(&obj, r, blob, GIT_OBJECT_BLOB, err);
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 
+	if (kg_reader_quick(&text, r, blob, GIT_OBJECT_BLOB))
+		return kg_record_parse(rec, a, kg_buf_str(&text), text.len, err);
+	int rc = kg_reader_get(&obj, r, blob, GIT_OBJECT_BLOB, err);
 	if (rc == 0)
 		rc = kg_record_parse(
 			rec, a, git_odb_object_data(obj), git_odb_object_size(obj), err);

@@ -1,0 +1,223 @@
+/*
+ * Small packs' objects are all in one hash table; a large pack, of which the merger leaves few, is
+ * searched by its own index.
+ */
+#include "store/packset.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store/packed.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LARGE      100000 /* objects */
+#define INDEX_HEAD (8 + 1024)
+#define FAR        0x80000000u /* the offset is in the index's table of large ones */
+
+/* An object of a small pack. */
+struct slot {
+	uint32_t pack; /* plus one; 0: empty */
+	uint32_t at;
+};
+struct kg_packset {
+	struct kg_packed *packs; /* those that are searched first */
+	size_t len, cap;
+	size_t nlarge;
+	struct slot *slots;
+	size_t nslots; /* a power of two, or 0 */
+};
+
+static uint32_t be32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* ---- mapping ---- */
+
+static bool map_file(const unsigned char **out, size_t *len, const char *path)
+{
+	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+		return false;
+	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	*out = p;
+	*len = (size_t)st.st_size;
+	return true;
+}
+
+static void unmap(struct kg_packed *p)
+{
+	if (p->pack)
+		munmap((void *)(uintptr_t)p->pack, p->pack_len);
+	if (p->index)
+		munmap((void *)(uintptr_t)p->index, p->index_len);
+	*p = (struct kg_packed){0};
+}
+
+static size_t count_of(const struct kg_packed *p)
+{
+	return be32(p->index + INDEX_HEAD - 4);
+}
+
+static bool is_index(const struct kg_packed *p)
+{
+	return p->index_len >= INDEX_HEAD + 40 && memcmp(p->index, "\377tOc\0\0\0\2", 8) == 0 &&
+	       (p->index_len - INDEX_HEAD - 40) / 28 >= count_of(p);
+}
+
+/* The pack whose index has that name. */
+static void add_pack(struct kg_packset *s, const char *dir, const char *index)
+{
+	char *idx KG_AUTOFREE = kg_asprintf("%s/%s", dir, index);
+	char *pack KG_AUTOFREE = kg_asprintf("%.*s.pack", (int)(strlen(idx) - 4), idx);
+	struct kg_packed p = {0};
+
+	if (!map_file(&p.index, &p.index_len, idx) || !is_index(&p) ||
+		!map_file(&p.pack, &p.pack_len, pack)) {
+		unmap(&p);
+		return;
+	}
+	KG_GROW(s->packs, s->cap, s->len + 1);
+	s->packs[s->len++] = p;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	size_t x = count_of(a), y = count_of(b);
+
+	return (x < y) - (x > y);
+}
+
+static void map_packs(struct kg_packset *s, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		size_t n = strlen(e->d_name);
+
+		if (n > 9 && strncmp(e->d_name, "pack-", 5) == 0 &&
+			strcmp(e->d_name + n - 4, ".idx") == 0)
+			add_pack(s, dir, e->d_name);
+	}
+	if (d)
+		closedir(d);
+	if (s->len)
+		qsort(s->packs, s->len, sizeof(*s->packs), larger_first);
+	while (s->nlarge < s->len && count_of(&s->packs[s->nlarge]) >= LARGE)
+		s->nlarge++;
+}
+
+/* ---- the table ---- */
+
+static const unsigned char *id_at(const struct kg_packed *p, size_t i)
+{
+	return p->index + INDEX_HEAD + 20 * i;
+}
+
+static size_t first_slot(const struct kg_packset *s, const unsigned char id[20])
+{
+	size_t h;
+
+	/* The first bytes are alike in neighbours of an index. */
+	memcpy(&h, id + 4, sizeof(h));
+	return h & (s->nslots - 1);
+}
+
+/* Objects that are in two packs are the same in both. */
+static void fill_table(struct kg_packset *s)
+{
+	size_t total = 0;
+
+	for (size_t i = s->nlarge; i < s->len; i++)
+		total += count_of(&s->packs[i]);
+	if (!total)
+		return;
+	for (s->nslots = 64; s->nslots < 2 * total;)
+		s->nslots *= 2;
+	s->slots = kg_alloc(s->nslots * sizeof(*s->slots));
+	for (size_t i = s->nlarge; i < s->len; i++) {
+		size_t n = count_of(&s->packs[i]);
+
+		for (size_t k = 0; k < n; k++) {
+			size_t at = first_slot(s, id_at(&s->packs[i], k));
+
+			while (s->slots[at].pack)
+				at = (at + 1) & (s->nslots - 1);
+			s->slots[at] = (struct slot){(uint32_t)i + 1, (uint32_t)k};
+		}
+	}
+}
+
+struct kg_packset *kg_packset_new(const char *packs_dir)
+{
+	struct kg_packset *s = kg_alloc(sizeof(*s));
+
+	map_packs(s, packs_dir);
+	fill_table(s);
+	return s;
+}
+
+void kg_packset_free(struct kg_packset *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->len; i++)
+		unmap(&s->packs[i]);
+	free(s->packs);
+	free(s->slots);
+	free(s);
+}
+
+/* ---- reading ---- */
+
+/* Where the object lies; 0: not here. */
+static size_t find(const struct kg_packed **in, const struct kg_packset *s, const unsigned char *id)
+{
+	for (size_t at = s->nslots ? first_slot(s, id) : 0; s->nslots && s->slots[at].pack;
+		at = (at + 1) & (s->nslots - 1)) {
+		const struct kg_packed *p = &s->packs[s->slots[at].pack - 1];
+
+		if (memcmp(id_at(p, s->slots[at].at), id, 20) != 0)
+			continue;
+		*in = p;
+		return be32(p->index + INDEX_HEAD + 24 * count_of(p) + 4 * s->slots[at].at);
+	}
+	for (size_t i = 0; i < s->nlarge; i++) {
+		size_t at = kg_packed_find(&s->packs[i], id);
+
+		*in = &s->packs[i];
+		if (at)
+			return at;
+	}
+	return 0;
+}
+
+bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,
+	const unsigned char id[20], size_t max)
+{
+	const struct kg_packed *in;
+	enum kg_pack_type is;
+	struct kg_error err;
+	size_t len, at = find(&in, s, id);
+
+	if (!at || at >= FAR || kg_packed_header(&is, &len, in, at, &err) < 0 || is != type ||
+		len > max)
+		return false;
+	kg_buf_reserve(out, len + 1);
+	char *to = out->data + out->len;
+	bool good = kg_packed_read(to, len, in, at, &err) == 0 && kg_pack_is(id, type, to, len);
+	if (good)
+		out->len += len;
+	out->data[out->len] = '\0';
+	return good;
+}

@@ -1,0 +1,23 @@
+/*
+ * The packs of a repository as they were when it was opened, mapped, to read very many objects:
+ * libgit2 asks one pack after the other and words an error for each that lacks the object. Only
+ * whole objects (what kgitd itself stores) are read here; deltas, and what came later, are left to
+ * libgit2. Immutable: any thread.
+ */
+#ifndef KG_STORE_PACKSET_H
+#define KG_STORE_PACKSET_H
+
+#include "base/buf.h"
+#include "store/pack.h"
+
+struct kg_packset;
+/* Of the directory objects/pack. What cannot be mapped is left out. */
+struct kg_packset *kg_packset_new(const char *packs_dir);
+void kg_packset_free(struct kg_packset *s); /* NULL is fine */
+
+/* Appends the object's bytes, whose id is checked. False: libgit2 has to be asked, since it is not
+ * here, has more than `max` bytes, is of another type, or is damaged. */
+bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,
+	const unsigned char id[20], size_t max);
+
+#endif
