@@ -3,7 +3,8 @@
  *   refs.json          what is known: reference -> digest, manifest
  *   blobs/sha256/HEX   manifests, configurations and layers as they came
  *   layers/HEX         layers unpacked, by the digest of their content (diffID)
- *   l/SHORT            links to them: overlayfs takes its options in one page
+ *   base               a layer below every image: what each container is mounted upon, empty
+ *   l/SHORT, l/base    links to them: overlayfs takes its options in one page
  * References are normalised as docker does ("busybox" is docker.io/library/busybox:latest).
  */
 #ifndef KG_NODEAGENT_IMAGE_H
@@ -14,6 +15,8 @@
 #include "value/value.h"
 
 #include <stdbool.h>
+
+#define KG_IMAGE_BASE "base"
 
 /* An image that is ready to run: immutable, reference-counted, any thread. */
 struct kg_image {

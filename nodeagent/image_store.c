@@ -33,6 +33,29 @@ void kg_image_unref(struct kg_image *image)
 	free(image);
 }
 
+/* Were these missing, the runtime would make them in each container's own layer. */
+static int make_base(const char *images, struct kg_error *err)
+{
+	static const char *const dirs[] = {"dev", "etc", "proc", "sys"};
+	static const char *const files[] = {"etc/hostname", "etc/hosts", "etc/resolv.conf"};
+	KG_AUTOFREE char *link = kg_asprintf("%s/l/" KG_IMAGE_BASE, images);
+	for (size_t i = 0; i < KG_ARRAY_LEN(dirs); i++) {
+		KG_AUTOFREE char *p = kg_asprintf("%s/" KG_IMAGE_BASE "/%s", images, dirs[i]);
+		int rc = kg_mkdir_p(p, 0755, err);
+		if (rc < 0)
+			return rc;
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(files); i++) {
+		KG_AUTOFREE char *p = kg_asprintf("%s/" KG_IMAGE_BASE "/%s", images, files[i]);
+		KG_AUTOCLOSE int fd = open(p, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0 || fchmod(fd, 0644) < 0)
+			return kg_fail_errno(err, "%s", p);
+	}
+	if (symlink("../" KG_IMAGE_BASE, link) < 0 && errno != EEXIST)
+		return kg_fail_errno(err, "link %s", link);
+	return 0;
+}
+
 int kg_images_open(struct kg_images **out, const char *dir, struct kg_error *err)
 {
 	static const char *const sub[] = {"blobs", "layers", "l", "tmp"};
@@ -42,6 +65,8 @@ int kg_images_open(struct kg_images **out, const char *dir, struct kg_error *err
 		KG_AUTOFREE char *p = kg_asprintf("%s/%s", base, sub[i]);
 		rc = kg_mkdir_p(p, 0755, err);
 	}
+	if (rc == 0)
+		rc = make_base(base, err);
 	if (rc < 0)
 		return rc;
 	struct kg_images *im = kg_alloc(sizeof(*im));

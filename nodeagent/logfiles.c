@@ -102,12 +102,11 @@ static void make_utf8(char *s)
 	}
 }
 
-char *kg_term_message(const char *bundle, const char *log, const char *policy, bool failed)
+char *kg_term_message(const char *term, const char *log, const char *policy, bool failed)
 {
-	KG_AUTOFREE char *path = kg_asprintf("%s/term", bundle);
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	char *message = NULL;
-	read_end(&b, path, MESSAGE_BYTES);
+	read_end(&b, term, MESSAGE_BYTES);
 	if (b.len > 0) {
 		message = kg_strdup(kg_buf_str(&b));
 	} else if (failed && !strcmp(policy, "FallbackToLogsOnError")) {

@@ -1,8 +1,8 @@
 /*
  * Reading a container's log: the files of one attempt, oldest first, as people want to see them.
  * All files that are there are opened at once, so that a rotation meanwhile changes nothing.
- * Following waits by inotify for the log and for the pod's state.json, which says when the
- * container has ended.
+ * Following waits by inotify for the log and for the pod's record, which says when the container
+ * has ended.
  */
 #include "nodeagent/logs.h"
 
@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,7 @@
 #define MAX_LINE (1 << 20)
 
 struct kg_log_reader {
-	char *pod_dir, *dir, *container; /* dir: logs/NAME */
+	char *dir, *run, *container; /* the pod's directories, see podfiles.h */
 	int attempt;
 	int fds[KG_LOG_FILES + 2];
 	int nfds, at; /* being read: fds[at] */
@@ -43,18 +44,31 @@ static bool name_ok(const char *s)
 	return *s && *s != '.' && strlen(s) < 256 && !strchr(s, '/');
 }
 
-static int only_container(char **out, const char *logs, struct kg_error *err)
+/* "NAME.N.log": N, and how long NAME is; else -1. */
+static long log_attempt(const char *file, size_t *name_len)
 {
-	DIR *d = opendir(logs);
+	char *end;
+	*name_len = strcspn(file, ".");
+	if (file[*name_len] != '.' || file[*name_len + 1] < '0' || file[*name_len + 1] > '9')
+		return -1;
+	long n = strtol(file + *name_len + 1, &end, 10);
+	return strcmp(end, ".log") || n > INT_MAX ? -1 : n;
+}
+
+static int only_container(char **out, const char *dir, struct kg_error *err)
+{
+	DIR *d = opendir(dir);
 	KG_AUTOFREE char *found = NULL;
 	bool several = false;
+	size_t len;
 	for (struct dirent *e; d && (e = readdir(d));) {
-		if (e->d_name[0] == '.')
+		if (log_attempt(e->d_name, &len) < 0)
 			continue;
-		several = found != NULL;
+		several = found && (strlen(found) != len || strncmp(found, e->d_name, len) != 0);
 		if (several)
 			break;
-		found = kg_strdup(e->d_name);
+		if (!found)
+			found = kg_strndup(e->d_name, len);
 	}
 	if (d)
 		closedir(d);
@@ -68,14 +82,14 @@ static int only_container(char **out, const char *logs, struct kg_error *err)
 }
 
 /* The newest attempt that has a log, or the one before. */
-static int find_attempt(const char *dir, bool previous, int *out)
+static int find_attempt(const char *dir, const char *container, bool previous, int *out)
 {
 	int newest = -1, before = -1;
 	DIR *d = opendir(dir);
 	for (struct dirent *e; d && (e = readdir(d));) {
-		char *end;
-		long n = strtol(e->d_name, &end, 10);
-		if (end == e->d_name || strcmp(end, ".log") || n < 0)
+		size_t len;
+		long n = log_attempt(e->d_name, &len);
+		if (n < 0 || strlen(container) != len || strncmp(container, e->d_name, len) != 0)
 			continue;
 		if (n > newest) {
 			before = newest;
@@ -90,11 +104,16 @@ static int find_attempt(const char *dir, bool previous, int *out)
 	return *out < 0 ? -1 : 0;
 }
 
+static char *log_path(const struct kg_log_reader *r)
+{
+	return kg_asprintf("%s/%s.%d.log", r->dir, r->container, r->attempt);
+}
+
 static void open_files(struct kg_log_reader *r)
 {
+	KG_AUTOFREE char *newest = log_path(r);
 	for (int i = KG_LOG_FILES; i >= 0; i--) {
-		KG_AUTOFREE char *path = i ? kg_asprintf("%s/%d.log.%d", r->dir, r->attempt, i)
-					   : kg_asprintf("%s/%d.log", r->dir, r->attempt);
+		KG_AUTOFREE char *path = i ? kg_asprintf("%s.%d", newest, i) : kg_strdup(newest);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
 			r->fds[r->nfds++] = fd;
@@ -149,19 +168,17 @@ static void seek_tail(struct kg_log_reader *r, int64_t tail)
 static int open_reader(
 	struct kg_log_reader *r, const struct kg_log_request *req, struct kg_error *err)
 {
-	KG_AUTOFREE char *logs = kg_asprintf("%s/logs", r->pod_dir);
-	if (!kg_path_exists(r->pod_dir))
+	if (!kg_path_exists(r->dir))
 		return kg_fail(err, KG_E_NOT_FOUND, "the pod is not on this node");
 	if (req->container && *req->container)
 		r->container = kg_strdup(req->container);
-	int rc = r->container ? 0 : only_container(&r->container, logs, err);
+	int rc = r->container ? 0 : only_container(&r->container, r->dir, err);
 	if (rc < 0)
 		return rc;
 	if (!name_ok(r->container))
 		return kg_fail(
 			err, KG_E_BAD_REQUEST, "\"%s\" is not a container's name", r->container);
-	r->dir = kg_asprintf("%s/%s", logs, r->container);
-	if (find_attempt(r->dir, req->previous, &r->attempt) < 0)
+	if (find_attempt(r->dir, r->container, req->previous, &r->attempt) < 0)
 		return req->previous
 			       ? kg_fail(err, KG_E_BAD_REQUEST,
 					 "previous terminated container \"%s\" not found",
@@ -173,7 +190,7 @@ static int open_reader(
 		if (r->inotify < 0 ||
 			inotify_add_watch(r->inotify, r->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO) <
 				0 ||
-			inotify_add_watch(r->inotify, r->pod_dir, IN_MOVED_TO | IN_DELETE_SELF) < 0)
+			inotify_add_watch(r->inotify, r->run, IN_MOVED_TO | IN_DELETE_SELF) < 0)
 			return kg_fail_errno(err, "watch %s", r->dir);
 	}
 	open_files(r);
@@ -189,7 +206,8 @@ int kg_log_open_in(struct kg_log_reader **out, const char *dir, const struct kg_
 		return kg_fail(err, KG_E_BAD_REQUEST, "malformed uid");
 	struct kg_log_reader *r = kg_alloc(sizeof(*r));
 	r->inotify = -1;
-	r->pod_dir = kg_asprintf("%s/pods/%s", dir, req->uid);
+	r->dir = kg_asprintf("%s/pods/%s", dir, req->uid);
+	r->run = kg_asprintf("%s/run/pods/%s", dir, req->uid);
 	r->follow = req->follow && !req->previous;
 	r->timestamps = req->timestamps;
 	r->since_ms = req->since_ms;
@@ -218,8 +236,8 @@ void kg_log_close(struct kg_log_reader *r)
 	kg_closep(&r->inotify);
 	kg_buf_release(&r->in);
 	kg_buf_release(&r->out);
-	free(r->pod_dir);
 	free(r->dir);
+	free(r->run);
 	free(r->container);
 	free(r);
 }
@@ -290,7 +308,7 @@ static bool fill(struct kg_log_reader *r)
 static bool next_file(struct kg_log_reader *r)
 {
 	struct stat now, mine;
-	KG_AUTOFREE char *path = kg_asprintf("%s/%d.log", r->dir, r->attempt);
+	KG_AUTOFREE char *path = log_path(r);
 	if (stat(path, &now) < 0 || r->nfds == 0 || fstat(r->fds[r->nfds - 1], &mine) < 0 ||
 		now.st_ino == mine.st_ino)
 		return false;
@@ -305,18 +323,18 @@ static bool next_file(struct kg_log_reader *r)
 	return true;
 }
 
-/* Does the attempt still run, as state.json has it? */
+/* Does the attempt still run, as the pod's record has it? */
 static bool still_runs(const struct kg_log_reader *r)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	KG_AUTOFREE char *path = kg_asprintf("%s/state.json", r->pod_dir);
+	KG_AUTOFREE char *path = kg_asprintf("%s/record.json", r->run);
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	struct kg_error err;
 	struct kg_value v;
 	if (kg_file_read(&b, path, 16 << 20, &err) < 0 ||
 		kg_json_parse(&v, &a, kg_buf_str(&b), b.len, &err) < 0)
 		return false;
-	const struct kg_value *c = kg_find(kg_get(&v, "containers"), "name", r->container);
+	const struct kg_value *c = kg_find(kg_at(&v, "state.containers"), "name", r->container);
 	int64_t phase = kg_int(kg_get(c, "phase"), KG_C_EXITED);
 	/* While it is starting its number is not counted yet. */
 	if (phase == KG_C_STARTING)

@@ -11,7 +11,7 @@
 int kg_log_rotate(const char *path, int64_t max, int files, struct kg_error *err);
 /* The message of a container that ended: what it wrote to its termination log; with
  * FallbackToLogsOnError and a failure the end of its log. Heap, or NULL where there is none. */
-char *kg_term_message(const char *bundle, const char *log, const char *policy, bool failed);
+char *kg_term_message(const char *term, const char *log, const char *policy, bool failed);
 /* The state directory, which never changes: for readers on other threads. */
 const char *kg_pods_dir(const struct kg_pods *pods);
 /* As kg_log_open, for a state directory. */

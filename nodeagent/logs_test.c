@@ -47,8 +47,10 @@ static int set_up(void **state)
 	(void)state;
 	snprintf(base, sizeof(base), "/tmp/kgit-logs-XXXXXX");
 	assert_non_null(mkdtemp(base));
-	KG_AUTOFREE char *p = path_of("logs/web");
-	return kg_mkdir_p(p, 0755, &err);
+	KG_AUTOFREE char *p = path_of("");
+	KG_AUTOFREE char *run = kg_asprintf("%s/run/pods/aa", base);
+	int rc = kg_mkdir_p(p, 0755, &err);
+	return rc < 0 ? rc : kg_mkdir_p(run, 0755, &err);
 }
 
 static int tear_down(void **state)
@@ -84,8 +86,8 @@ static void expect(const struct kg_log_request *req, const char *text)
 static void test_reads(void **state)
 {
 	(void)state;
-	put("logs/web/0.log", T("0.0") "F before\n");
-	put("logs/web/1.log", three);
+	put("web.0.log", T("0.0") "F before\n");
+	put("web.1.log", three);
 	struct kg_log_request q = {.uid = "aa", .tail = -1};
 	expect(&q, "one\ntwo\nthree\n");
 	q.tail = 2;
@@ -109,8 +111,8 @@ static void test_reads(void **state)
 	assert_int_equal(kg_time_parse(&q.since_ms, "2026-11-26T04:00:02Z"), 0);
 	expect(&q, "two\nthree\n");
 	/* A last line that has no end yet is a line. */
-	put("logs/web/1.log", T("1.1") "F one\n" T("2.2") "P tw\n" T("2.3") "F o\n" T(
-				      "3.5") "P thr\n" T("3.6") "P ee\n");
+	put("web.1.log", T("1.1") "F one\n" T("2.2") "P tw\n" T("2.3") "F o\n" T("3.5") "P thr\n" T(
+				 "3.6") "P ee\n");
 	q = (struct kg_log_request){.uid = "aa", .container = "web", .tail = 2};
 	expect(&q, "two\nthree");
 	q.tail = 1;
@@ -133,9 +135,8 @@ static void test_refusals(void **state)
 	};
 	struct kg_error err;
 	(void)state;
-	put("logs/web/0.log", three);
-	KG_AUTOFREE char *p = path_of("logs/other");
-	kg_mkdir_p(p, 0755, &err);
+	put("web.0.log", three);
+	put("other.0.log", three);
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		struct kg_log_reader *r;
 		assert_int_equal(kg_log_open_in(&r, base, &cases[i].q, &err), -cases[i].code);
@@ -144,17 +145,17 @@ static void test_refusals(void **state)
 
 static void test_rotation(void **state)
 {
-	KG_AUTOFREE char *log = path_of("logs/web/0.log");
+	KG_AUTOFREE char *log = path_of("web.0.log");
 	struct kg_error err;
 	(void)state;
 	for (char c = 'a'; c <= 'g'; c++) {
 		char line[200];
 		snprintf(line, sizeof(line), T("1.0") "F %c\n", c);
-		put("logs/web/0.log", line);
+		put("web.0.log", line);
 		assert_int_equal(kg_log_rotate(log, 1000, 3, &err), 0);
 		assert_int_equal(kg_log_rotate(log, 10, 3, &err), 1);
 	}
-	put("logs/web/0.log", T("1.0") "F now\n");
+	put("web.0.log", T("1.0") "F now\n");
 	struct kg_log_request q = {.uid = "aa", .tail = -1};
 	expect(&q, "f\ng\nnow\n");
 	q.tail = 2;
@@ -165,20 +166,21 @@ static void say_phase(int phase)
 {
 	char text[200];
 	snprintf(text, sizeof(text),
-		"{\"containers\":[{\"name\":\"web\",\"phase\":%d,\"restarts\":0}]}", phase);
-	put("state.json", text);
+		"{\"state\":{\"containers\":[{\"name\":\"web\",\"phase\":%d,\"restarts\":0}]}}",
+		phase);
+	put("../../run/pods/aa/record.json", text);
 }
 
 /* Writes, rotates, writes and ends, as conmon and the agent do. */
 static void *writer(void *arg)
 {
-	KG_AUTOFREE char *log = path_of("logs/web/0.log");
+	KG_AUTOFREE char *log = path_of("web.0.log");
 	struct kg_error err;
 	(void)arg;
-	append("logs/web/0.log", T("2.0") "F more\n");
+	append("web.0.log", T("2.0") "F more\n");
 	kg_log_rotate(log, 1, 3, &err);
-	put("logs/web/0.log", T("3.0") "F rotated\n");
-	append("logs/web/0.log", T("4.0") "F last\n");
+	put("web.0.log", T("3.0") "F rotated\n");
+	append("web.0.log", T("4.0") "F last\n");
 	say_phase(3);
 	return NULL;
 }
@@ -193,7 +195,7 @@ static void test_follow(void **state)
 	pthread_t t;
 	(void)state;
 	say_phase(2);
-	put("logs/web/0.log", T("1.0") "F first\n");
+	put("web.0.log", T("1.0") "F first\n");
 	assert_int_equal(kg_log_open_in(&r, base, &q, &err), 0);
 	assert_int_equal(kg_log_read(r, buf, sizeof(buf), 1000), 6);
 	assert_int_equal(kg_log_read(r, buf, sizeof(buf), 1), -1);
@@ -206,15 +208,15 @@ static void test_follow(void **state)
 
 static void test_messages(void **state)
 {
-	KG_AUTOFREE char *dir = path_of("."), *log = path_of("logs/web/0.log");
+	KG_AUTOFREE char *term = path_of("web.term"), *log = path_of("web.0.log");
 	(void)state;
-	put("logs/web/0.log", three);
-	assert_null(kg_term_message(dir, log, "File", true));
-	assert_null(kg_term_message(dir, log, "FallbackToLogsOnError", false));
-	KG_AUTOFREE char *m = kg_term_message(dir, log, "FallbackToLogsOnError", true);
+	put("web.0.log", three);
+	assert_null(kg_term_message(term, log, "File", true));
+	assert_null(kg_term_message(term, log, "FallbackToLogsOnError", false));
+	KG_AUTOFREE char *m = kg_term_message(term, log, "FallbackToLogsOnError", true);
 	assert_string_equal(m, "one\ntwo\nthree\n");
-	put("term", "a\xff\xc3\xa4\xed\xa0\x80.");
-	KG_AUTOFREE char *u = kg_term_message(dir, log, "File", false);
+	put("web.term", "a\xff\xc3\xa4\xed\xa0\x80.");
+	KG_AUTOFREE char *u = kg_term_message(term, log, "File", false);
 	assert_string_equal(u, "a?\xc3\xa4???.");
 }
 

@@ -258,7 +258,8 @@ static int root_mount(struct build *b, struct list *l, struct kg_error *err)
 	KG_AUTOBUF struct kg_buf lower = KG_BUF_INIT;
 	kg_buf_adds(&lower, "lowerdir=");
 	for (size_t i = 0; i < im->nlayers; i++)
-		kg_buf_addf(&lower, "%s../l/%s", i ? ":" : "", im->layers[i]);
+		kg_buf_addf(&lower, "../l/%s:", im->layers[i]);
+	kg_buf_adds(&lower, "../l/" KG_IMAGE_BASE);
 	char *upper = kg_arena_printf(b->a, "upperdir=%s", b->in->upper);
 	char *work = kg_arena_printf(b->a, "workdir=%s", b->in->work);
 	if (lower.len + strlen(upper) + strlen(work) > OVERLAY_PAGE)
@@ -309,7 +310,7 @@ static void file_mounts(struct build *b, struct list *l)
 	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++) {
 		char *to = kg_arena_printf(b->a, "/etc/%s", names[i]);
 		if (!user_mounts(b, to))
-			bind(b, l, kg_arena_printf(b->a, "%s/etc/%s", b->in->pod_dir, names[i]), to,
+			bind(b, l, kg_arena_printf(b->a, "%s/%s", b->in->files_dir, names[i]), to,
 				false);
 	}
 	const char *term = kg_string(

@@ -2,7 +2,8 @@
  * The runtime's config.json of one container. Pure: from the Pod object, the image and where its
  * things lie, to a value. The root file system is the first mount of the specification, an overlay
  * made inside the container's mount namespace: nothing is mounted on the host, nothing is left to
- * unmount. Its layers are named by links relative to the bundle's rootfs ("../l/SHORT").
+ * unmount. Its layers are named by links relative to the bundle's rootfs ("../l/SHORT");
+ * the lowest one holds what is mounted upon in every container ("../l/base", image.h).
  */
 #ifndef KG_NODEAGENT_OCI_SPEC_H
 #define KG_NODEAGENT_OCI_SPEC_H
@@ -24,7 +25,8 @@ struct kg_spec_in {
 	const struct kg_image *image;
 	const struct kg_spec_host *host;
 	const char *node_name;
-	const char *pod_dir;      /* etc/hosts, etc/resolv.conf, etc/hostname, volumes/NAME */
+	const char *pod_dir;      /* volumes/NAME */
+	const char *files_dir;    /* hosts, resolv.conf, hostname */
 	const char *upper, *work; /* of the overlay */
 	const char *term_log;     /* the file that is mounted as the termination log */
 	const char *cgroup;       /* "/kgit/NODE/podUID/ID" */

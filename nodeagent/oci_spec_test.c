@@ -67,9 +67,10 @@ static void golden(const char *name)
 		.host = &host,
 		.node_name = "n1",
 		.pod_dir = "/state/pods/uid",
+		.files_dir = "/state/run/files/uid",
 		.upper = "../upper",
 		.work = "../work",
-		.term_log = "/state/pods/uid/c/web/term",
+		.term_log = "/state/run/files/uid/web.term",
 		.cgroup = "/kgit/n1/poduid/id",
 		.netns = kg_pod_host_network(pod) ? NULL : "/state/run/ns/uid/net",
 	};

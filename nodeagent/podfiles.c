@@ -4,17 +4,19 @@
 #include "sys/file.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
+
+#define FILES_SIZE "4m"
 
 void kg_podpaths_init(
 	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid)
 {
 	p->dir = kg_asprintf("%s/pods/%s", dir, uid);
+	p->run = kg_asprintf("%s/run/pods/%s", dir, uid);
+	p->files = kg_asprintf("%s/run/files/%s", dir, uid);
 	p->ns_dir = kg_asprintf("%s/run/ns/%s", dir, uid);
 	p->netns = kg_asprintf("%s/net", p->ns_dir);
 	p->ipcns = kg_asprintf("%s/ipc", p->ns_dir);
@@ -25,6 +27,8 @@ void kg_podpaths_init(
 void kg_podpaths_release(struct kg_podpaths *p)
 {
 	free(p->dir);
+	free(p->run);
+	free(p->files);
 	free(p->ns_dir);
 	free(p->netns);
 	free(p->ipcns);
@@ -35,18 +39,33 @@ void kg_podpaths_release(struct kg_podpaths *p)
 
 char *kg_bundle_path(const struct kg_podpaths *p, const char *container)
 {
-	return kg_asprintf("%s/c/%s", p->dir, container);
+	return kg_asprintf("%s/%s", p->run, container);
+}
+
+char *kg_upper_path(const struct kg_podpaths *p, const char *container)
+{
+	return kg_asprintf("%s/%s.upper", p->dir, container);
+}
+
+char *kg_work_path(const struct kg_podpaths *p, const char *container)
+{
+	return kg_asprintf("%s/%s.work", p->dir, container);
+}
+
+char *kg_term_path(const struct kg_podpaths *p, const char *container)
+{
+	return kg_asprintf("%s/%s.term", p->files, container);
 }
 
 char *kg_log_path(const struct kg_podpaths *p, const char *container, int attempt)
 {
-	return kg_asprintf("%s/logs/%s/%d.log", p->dir, container, attempt);
+	return kg_asprintf("%s/%s.%d.log", p->dir, container, attempt);
 }
 
 static int put(
 	const struct kg_podpaths *p, const char *name, const struct kg_buf *b, struct kg_error *err)
 {
-	KG_AUTOFREE char *path = kg_asprintf("%s/etc/%s", p->dir, name);
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", p->files, name);
 	int rc = kg_file_replace(path, kg_buf_str(b), b->len, 0644, err);
 	if (rc == 0 && chmod(path, 0644) < 0)
 		rc = kg_fail_errno(err, "chmod %s", path);
@@ -123,14 +142,39 @@ static int write_hostname(
 	return put(p, "hostname", &b, err);
 }
 
+/* ---- what is mounted ---- */
+
+static bool is_mounted(const char *path)
+{
+	struct stat st, up;
+	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
+	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
+}
+
+static int mount_tmpfs(
+	const char *name, const char *path, const char *options, struct kg_error *err)
+{
+	int rc = kg_mkdir_p(path, 0755, err);
+	if (rc < 0 || is_mounted(path))
+		return rc;
+	if (mount(name, path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+		return kg_fail_errno(err, "mount %s", path);
+	return 0;
+}
+
+static int unmount(const char *path, struct kg_error *err)
+{
+	while (is_mounted(path))
+		if (umount2(path, MNT_DETACH) < 0)
+			return kg_fail_errno(err, "unmount %s", path);
+	if (rmdir(path) < 0 && errno != ENOENT)
+		return kg_fail_errno(err, "remove %s", path);
+	return 0;
+}
+
 int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
 {
-	static const char *const sub[] = {"etc", "volumes", "c", "logs"};
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(sub); i++) {
-		KG_AUTOFREE char *path = kg_asprintf("%s/%s", p->dir, sub[i]);
-		rc = kg_mkdir_p(path, 0755, err);
-	}
+	int rc = mount_tmpfs("kgit-pod", p->files, "mode=0755,size=" FILES_SIZE, err);
 	if (rc == 0)
 		rc = write_hosts(p, pod, err);
 	if (rc == 0)
@@ -140,30 +184,13 @@ int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, s
 	return rc;
 }
 
-static bool is_tmpfs_mount(const char *path)
-{
-	struct stat st, up;
-	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
-	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
-}
-
 int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err)
 {
-	int rc = kg_mkdir_p(p->shm, 0755, err);
-	if (rc < 0 || is_tmpfs_mount(p->shm))
-		return rc;
-	if (mount("shm", p->shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		    "mode=1777,size=65536k") < 0)
-		return kg_fail_errno(err, "mount %s", p->shm);
-	return 0;
+	return mount_tmpfs("shm", p->shm, "mode=1777,size=65536k", err);
 }
 
-int kg_podfiles_unmount_shm(const struct kg_podpaths *p, struct kg_error *err)
+int kg_podfiles_unmount(const struct kg_podpaths *p, struct kg_error *err)
 {
-	while (is_tmpfs_mount(p->shm))
-		if (umount2(p->shm, MNT_DETACH) < 0)
-			return kg_fail_errno(err, "unmount %s", p->shm);
-	if (rmdir(p->shm) < 0 && errno != ENOENT)
-		return kg_fail_errno(err, "remove %s", p->shm);
-	return 0;
+	int rc = unmount(p->shm, err);
+	return rc < 0 ? rc : unmount(p->files, err);
 }

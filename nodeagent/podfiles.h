@@ -1,12 +1,18 @@
 /* Where a pod's things lie, and the small files its containers see. Blocking.
  *
- *   DIR/pods/UID/pod.json, state.json, status.json
- *   DIR/pods/UID/etc/{hosts,hostname,resolv.conf}
+ *   DIR/pods/UID/record.json       what a reboot must not forget, once it has settled (podstore.c)
  *   DIR/pods/UID/volumes/NAME
- *   DIR/pods/UID/c/NAME            bundle: config.json, rootfs, upper, work, term
- *   DIR/pods/UID/logs/NAME/N.log   of attempt N; N.log.1 ... when it grew
+ *   DIR/pods/UID/NAME.{upper,work} a container's writable layer
+ *   DIR/pods/UID/NAME.N.log        of attempt N; NAME.N.log.1 ... when it grew
+ *   DIR/run/pods/UID/record.json   what is known of it now
+ *   DIR/run/pods/UID/NAME          bundle: config.json, rootfs, and what conmon keeps
+ *   DIR/run/files/UID              hosts, hostname, resolv.conf, NAME.term: a tmpfs of its own,
+ *                                  since containers write there
  *   DIR/run/ns/UID/{net,ipc}       pinned namespaces
  *   DIR/run/shm/UID                /dev/shm of a pod with several containers
+ *
+ * DIR/run dies with the machine and is a tmpfs (rundir.h): a pod's start makes some thirty small
+ * files, and a disk's file system takes up to a third of its time for them.
  */
 #ifndef KG_NODEAGENT_PODFILES_H
 #define KG_NODEAGENT_PODFILES_H
@@ -14,20 +20,24 @@
 #include "value/value.h"
 
 struct kg_podpaths {
-	char *dir, *ns_dir, *netns, *ipcns, *shm, *cgroup;
+	char *dir, *run, *files, *ns_dir, *netns, *ipcns, *shm, *cgroup;
 };
 void kg_podpaths_init(
 	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid);
 void kg_podpaths_release(struct kg_podpaths *p);
 
-/* hosts, hostname, resolv.conf and the directories. */
+/* Mounts the tmpfs and writes hosts, hostname and resolv.conf. */
 int kg_podfiles_write(
 	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err);
 int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err);
-int kg_podfiles_unmount_shm(const struct kg_podpaths *p, struct kg_error *err);
+/* Both of them, where they are mounted. */
+int kg_podfiles_unmount(const struct kg_podpaths *p, struct kg_error *err);
 
 /* Heap. */
 char *kg_bundle_path(const struct kg_podpaths *p, const char *container);
+char *kg_upper_path(const struct kg_podpaths *p, const char *container);
+char *kg_work_path(const struct kg_podpaths *p, const char *container);
+char *kg_term_path(const struct kg_podpaths *p, const char *container);
 char *kg_log_path(const struct kg_podpaths *p, const char *container, int attempt);
 
 #endif

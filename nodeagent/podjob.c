@@ -162,7 +162,7 @@ static int teardown(const struct kg_podjob *j, struct kg_error *err)
 	if (rc == 0 && rmdir(j->paths.ns_dir) < 0 && errno != ENOENT)
 		rc = kg_fail_errno(err, "remove %s", j->paths.ns_dir);
 	if (rc == 0)
-		rc = kg_podfiles_unmount_shm(&j->paths, err);
+		rc = kg_podfiles_unmount(&j->paths, err);
 	if (rc == 0)
 		rc = kg_cgroup_remove(&j->env->cgroups, j->paths.cgroup, err);
 	if (rc == 0)
@@ -183,7 +183,7 @@ static int refresh(const struct kg_podjob *j, struct kg_error *err)
 /* ---- containers ---- */
 
 struct making {
-	char *bundle, *log, *cgroup;
+	char *bundle, *upper, *work, *term, *log, *cgroup;
 	struct kg_runtime_container rc;
 };
 
@@ -191,6 +191,9 @@ static void making_init(struct making *m, const struct kg_podjob *j,
 	const struct kg_job_container *c, const char *id)
 {
 	m->bundle = kg_bundle_path(&j->paths, c->name);
+	m->upper = kg_upper_path(&j->paths, c->name);
+	m->work = kg_work_path(&j->paths, c->name);
+	m->term = kg_term_path(&j->paths, c->name);
 	m->log = kg_log_path(&j->paths, c->name, c->attempt);
 	m->cgroup = kg_asprintf("%s/%s", j->paths.cgroup, id);
 	m->rc = (struct kg_runtime_container){id, m->bundle, m->log, m->cgroup};
@@ -199,6 +202,9 @@ static void making_init(struct making *m, const struct kg_podjob *j,
 static void making_release(struct making *m)
 {
 	free(m->bundle);
+	free(m->upper);
+	free(m->work);
+	free(m->term);
 	free(m->log);
 	free(m->cgroup);
 }
@@ -212,6 +218,10 @@ static int clean(const struct kg_podjob *j, const struct kg_job_container *c, st
 		rc = j->env->runtime->remove(j->env->runtime_self, &m.rc, err);
 	if (rc == 0)
 		rc = kg_remove_tree(m.bundle, err);
+	if (rc == 0)
+		rc = kg_remove_tree(m.upper, err);
+	if (rc == 0)
+		rc = kg_remove_tree(m.work, err);
 	return rc < 0 ? kg_wrap(err, "clean up container %s", c->name) : 0;
 }
 
@@ -223,39 +233,44 @@ static const struct kg_value *container_spec(
 		kg_at(pod, c->init ? "spec.initContainers" : "spec.containers"), "name", c->name);
 }
 
-/* The root directory's owner and mode are the upper layer's: they must be the image's. */
-static int match_root(const char *bundle, const struct kg_image *image, struct kg_error *err)
+/* The writable layer. The root directory's owner and mode are its own: they must be the image's. */
+static int make_layer(const struct making *m, const struct kg_image *image, struct kg_error *err)
 {
-	KG_AUTOFREE char *upper = kg_asprintf("%s/upper", bundle);
 	struct stat st;
-	if (stat(image->dirs[0], &st) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 ||
-		chmod(upper, st.st_mode & 07777) < 0)
-		return kg_fail_errno(err, "%s", upper);
+	if (mkdir(m->upper, 0755) < 0 && errno != EEXIST)
+		return kg_fail_errno(err, "make %s", m->upper);
+	if (mkdir(m->work, 0755) < 0 && errno != EEXIST)
+		return kg_fail_errno(err, "make %s", m->work);
+	if (stat(image->dirs[0], &st) < 0 || chown(m->upper, st.st_uid, st.st_gid) < 0 ||
+		chmod(m->upper, st.st_mode & 07777) < 0)
+		return kg_fail_errno(err, "%s", m->upper);
 	return 0;
 }
 
+static int put_link(const struct making *m, const char *name, const char *to, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", m->bundle, name);
+	if (symlink(to, path) < 0 && errno != EEXIST)
+		return kg_fail_errno(err, "link %s", path);
+	return 0;
+}
+
+/* The links are what the overlay's options name, relative to rootfs: one page holds them all. */
 static int make_dirs(const struct kg_podjob *j, const struct making *m, struct kg_error *err)
 {
-	static const char *const sub[] = {"rootfs", "upper", "work"};
 	KG_AUTOFREE char *layers = kg_asprintf("%s/images/l", j->env->dir);
-	KG_AUTOFREE char *link = kg_asprintf("%s/l", m->bundle);
-	KG_AUTOFREE char *term = kg_asprintf("%s/term", m->bundle);
-	KG_AUTOFREE char *logs = kg_strdup(m->log);
-	*strrchr(logs, '/') = '\0';
-	int rc = kg_mkdir_p(m->bundle, 0755, err);
-	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(sub); i++) {
-		KG_AUTOFREE char *p = kg_asprintf("%s/%s", m->bundle, sub[i]);
-		if (mkdir(p, 0755) < 0 && errno != EEXIST)
-			rc = kg_fail_errno(err, "make %s", p);
-	}
+	KG_AUTOFREE char *rootfs = kg_asprintf("%s/rootfs", m->bundle);
+	int rc = kg_mkdir_p(rootfs, 0755, err);
 	if (rc == 0)
-		rc = kg_mkdir_p(logs, 0755, err);
-	if (rc == 0 && symlink(layers, link) < 0 && errno != EEXIST)
-		rc = kg_fail_errno(err, "link %s", link);
+		rc = put_link(m, "l", layers, err);
+	if (rc == 0)
+		rc = put_link(m, "upper", m->upper, err);
+	if (rc == 0)
+		rc = put_link(m, "work", m->work, err);
 	KG_AUTOCLOSE int fd =
-		rc < 0 ? -1 : open(term, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		rc < 0 ? -1 : open(m->term, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (rc == 0 && (fd < 0 || fchmod(fd, 0666) < 0))
-		rc = kg_fail_errno(err, "%s", term);
+		rc = kg_fail_errno(err, "%s", m->term);
 	return rc;
 }
 
@@ -263,7 +278,6 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 	const struct making *m, const struct kg_image *image, bool *config, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	KG_AUTOFREE char *term = kg_asprintf("%s/term", m->bundle);
 	const struct kg_value *pod = kg_doc_value(j->pod);
 	struct kg_spec_in in = {
 		.pod = pod,
@@ -273,9 +287,10 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.host = &j->env->host,
 		.node_name = j->env->node_name,
 		.pod_dir = j->paths.dir,
+		.files_dir = j->paths.files,
 		.upper = "../upper",
 		.work = "../work",
-		.term_log = term,
+		.term_log = m->term,
 		.cgroup = m->cgroup,
 		.netns = kg_pod_host_network(pod) ? NULL : j->paths.netns,
 		.ipcns = shares_ipc(pod) ? j->paths.ipcns : NULL,
@@ -287,7 +302,7 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 	if (rc == 0)
 		rc = make_dirs(j, m, err);
 	if (rc == 0)
-		rc = match_root(m->bundle, image, err);
+		rc = make_layer(m, image, err);
 	if (rc < 0)
 		return rc;
 	KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;
@@ -353,6 +368,13 @@ static void clean_one(const struct kg_podjob *j, const struct kg_job_container *
 	post(j, e);
 }
 
+/* The record of now goes last: until then it says that the pod is being removed. */
+static int purge(const struct kg_podjob *j, struct kg_error *err)
+{
+	int rc = kg_remove_tree(j->paths.dir, err);
+	return rc < 0 ? rc : kg_remove_tree(j->paths.run, err);
+}
+
 static void run(struct kg_podjob *j)
 {
 	struct netjob net = {.job = j};
@@ -379,7 +401,7 @@ static void run(struct kg_podjob *j)
 	if (j->teardown)
 		tell(j, KG_PE_TEARDOWN, rc = teardown(j, &err), &err);
 	if (j->purge && rc == 0)
-		tell(j, KG_PE_PURGED, kg_remove_tree(j->paths.dir, &err), &err);
+		tell(j, KG_PE_PURGED, purge(j, &err), &err);
 }
 
 void kg_podjob_run(void *arg)

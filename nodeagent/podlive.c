@@ -124,7 +124,8 @@ static void ended(struct live *l, const struct kg_runtime_state *s, const char *
 	struct pod *p = l->pod;
 	struct kg_cstate *c = &p->st.c[l->index];
 	struct kg_cterm t = {0};
-	KG_AUTOFREE char *message = kg_term_message(l->bundle, l->log,
+	KG_AUTOFREE char *term = kg_term_path(&p->paths, c->name);
+	KG_AUTOFREE char *message = kg_term_message(term, l->log,
 		kg_string(kg_get(kg_cstate_spec(&p->st, c), "terminationMessagePolicy"), "File"),
 		s->exit_code != 0);
 	kg_cterm_set(&t, s->exit_code, reason, message);

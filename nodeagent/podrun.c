@@ -33,7 +33,7 @@ void kg_pod_report(struct pod *p, bool again)
 		struct kg_doc *old = p->status;
 		p->status = kg_doc_new(&v, NULL, 0);
 		kg_doc_unref(old);
-		kg_pod_save_status(p);
+		kg_pod_save(p);
 	}
 	p->pods->on_status(
 		p->pods->ctx, p->st.ns, p->st.name, p->st.uid, kg_doc_value(p->status), false);

@@ -110,6 +110,7 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 {
 	struct kg_pods *pods = kg_alloc(sizeof(*pods));
 	pods->loop = loop;
+	pods->settle = kg_timer_new(loop, kg_pods_settle, pods);
 	pods->inotify = -1;
 	pods->on_status = o->on_status;
 	pods->ctx = o->ctx;
@@ -139,6 +140,7 @@ void kg_pods_free(struct kg_pods *pods)
 	pods->work = NULL;
 	kg_images_free(pods->env.images);
 	kg_mailbox_close(pods->env.mailbox);
+	kg_pods_settle(pods);
 	struct kg_map_entry *e;
 	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));)
 		kg_pod_free(e->value);
@@ -147,6 +149,7 @@ void kg_pods_free(struct kg_pods *pods)
 	kg_watch_free(pods->exit_watch);
 	kg_closep(&pods->inotify);
 	kg_timer_free(pods->rotate);
+	kg_timer_free(pods->settle);
 	kg_runc_free(pods->runc);
 	kg_cgroups_release(&pods->env.cgroups);
 	kg_doc_unref(pods->configmaps);
@@ -209,9 +212,9 @@ static struct pod *accept(struct kg_pods *pods, const struct kg_value *v)
 	struct pod *p = kg_pod_new(pods, doc);
 	kg_doc_unref(doc);
 	struct kg_error err;
-	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0)
+	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
 		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
-	kg_pod_save_doc(p);
+	kg_pod_save(p);
 	p->quiet_mono = kg_monotonic_ms() + QUIET_MS;
 	return p;
 }
@@ -249,7 +252,7 @@ static void want(struct kg_pods *pods, const struct kg_value *v)
 		struct kg_doc *old = p->st.pod;
 		p->st.pod = kg_doc_new(v, NULL, 0);
 		kg_doc_unref(old);
-		kg_pod_save_doc(p);
+		kg_pod_save(p);
 	}
 	p->wanted = true;
 	if (deleting)

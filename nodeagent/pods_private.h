@@ -35,7 +35,8 @@ struct pod {
 	bool refresh;          /* its volumes and network are to be looked at */
 	bool wanted;           /* in the last view */
 	bool evaluating;
-	bool purging; /* a job removes its directory: nothing is written there any more */
+	bool purging;   /* a job removes its directories: nothing is written there any more */
+	bool unsettled; /* the record on disk is older */
 };
 struct kg_pods {
 	struct kg_loop *loop;
@@ -45,9 +46,10 @@ struct kg_pods {
 	struct kg_map pods; /* uid -> struct pod */
 	struct kg_map ids;  /* container id -> struct live */
 	struct kg_doc *configmaps;
-	struct kg_timer *rotate;
+	struct kg_timer *rotate, *settle;
 	struct kg_watch *exit_watch;
 	int inotify;
+	bool settling; /* the timer is armed */
 	unsigned max_pods;
 	bool applied; /* a view was seen: what is not in it goes */
 	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
@@ -70,9 +72,8 @@ void kg_pod_unwatch(struct live *l);
 
 /* podstore.c */
 struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);
-void kg_pod_save(struct pod *p);     /* state.json */
-void kg_pod_save_doc(struct pod *p); /* pod.json */
-void kg_pod_save_status(struct pod *p);
+void kg_pod_save(struct pod *p);
+void kg_pods_settle(void *pods); /* copies what changed to disk */
 void kg_pods_save_configmaps(struct kg_pods *pods);
 int kg_pods_recover(struct kg_pods *pods, bool same_boot, struct kg_error *err);
 /* Before anything else: what lies in DIR/run is void after a reboot; *same tells. */

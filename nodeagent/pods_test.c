@@ -350,8 +350,8 @@ static void test_log_rotation(void **state)
 	snprintf(uid, sizeof(uid), "%s", kg_string(kg_at(&t.objects[0], "metadata.uid"), ""));
 	struct kg_log_request q = {.uid = uid, .tail = -1, .follow = true};
 	assert_int_equal(kg_log_open(&r, t.pods, &q, &err), 0);
-	KG_AUTOFREE char *log = kg_asprintf("%s/pods/%s/logs/c/0.log", t.dir, uid);
-	KG_AUTOFREE char *bundle = kg_asprintf("%s/pods/%s/c/c", t.dir, uid);
+	KG_AUTOFREE char *log = kg_asprintf("%s/pods/%s/c.0.log", t.dir, uid);
+	KG_AUTOFREE char *bundle = kg_asprintf("%s/run/pods/%s/c", t.dir, uid);
 	struct kg_runtime_container c = {.bundle = bundle};
 	KG_AUTOBUF struct kg_buf seen = KG_BUF_INIT;
 	bool rotated = false;

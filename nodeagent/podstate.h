@@ -1,6 +1,6 @@
 /*
  * What a node knows of one of its pods: plain data that the loop's thread owns, that plan.c reads
- * and that lies in DIR/pods/UID/state.json so that the next run of the agent can go on.
+ * and that lies in the pod's record (podstore.c) so that the next run of the agent can go on.
  * Times named *_mono are milliseconds of the monotonic clock (they are void after a reboot, which
  * the boot id in the file tells); kg_time is wall clock and only ever shown.
  */
@@ -95,7 +95,7 @@ void kg_cstate_wait(struct kg_cstate *c, const char *reason, const char *message
 /* The container's part of the Pod object. */
 const struct kg_value *kg_cstate_spec(const struct kg_pstate *p, const struct kg_cstate *c);
 
-/* To and from state.json. Loading into a state of the same pod (kg_pstate_init was called). With
+/* To and from the record. Loading into a state of the same pod (kg_pstate_init was called). With
  * same_boot false everything that ran is noted as ended with the machine. */
 struct kg_value kg_pstate_save(struct kg_arena *a, const struct kg_pstate *p);
 void kg_pstate_load(struct kg_pstate *p, const struct kg_value *v, bool same_boot, kg_time now);

@@ -1,7 +1,9 @@
 /*
- * What lies on disk of each pod, and finding it again. Nothing here is synced: it says how to find
- * what runs, and that dies with the machine; after a reboot the pods are made anew from what the
- * master wants.
+ * What is known of each pod, and finding it again. One record a pod, {pod, state, status}, written
+ * at every change below DIR/run, which dies with the machine, as what runs does. A few seconds
+ * later it is copied to the pod's directory on disk: after a reboot the pod goes on from there,
+ * with its volumes, logs and counts of restarts. Nothing is synced: a pod that was not copied is
+ * made anew from what the master wants.
  */
 #include "base/log.h"
 #include "nodeagent/netns.h"
@@ -15,7 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_JSON (64 << 20)
+#define MAX_JSON  (64 << 20)
+#define RECORD    "record.json"
+#define SETTLE_MS (5 * 1000)
 
 static void on_timer(void *ctx)
 {
@@ -48,24 +52,37 @@ static void write_json(const char *dir, const char *name, const struct kg_value 
 		kg_warn("%s", err.msg);
 }
 
-void kg_pod_save(struct pod *p)
+static void write_record(const struct pod *p, const char *dir)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value v = kg_pstate_save(&a, &p->st);
-	if (!p->purging)
-		write_json(p->paths.dir, "state.json", &v);
+	struct kg_value v =
+		kg_v_obj(&a, "pod", *kg_doc_value(p->st.pod), "state", kg_pstate_save(&a, &p->st),
+			"status", p->status ? *kg_doc_value(p->status) : kg_v_null(), (char *)NULL);
+	write_json(dir, RECORD, &v);
 }
 
-void kg_pod_save_doc(struct pod *p)
+void kg_pod_save(struct pod *p)
 {
-	if (!p->purging)
-		write_json(p->paths.dir, "pod.json", kg_doc_value(p->st.pod));
+	if (p->purging)
+		return;
+	write_record(p, p->paths.run);
+	p->unsettled = true;
+	if (!p->pods->settling)
+		kg_timer_set(p->pods->settle, SETTLE_MS);
+	p->pods->settling = true;
 }
 
-void kg_pod_save_status(struct pod *p)
+void kg_pods_settle(void *ctx)
 {
-	if (!p->purging)
-		write_json(p->paths.dir, "status.json", kg_doc_value(p->status));
+	struct kg_pods *pods = ctx;
+	struct kg_map_entry *e;
+	pods->settling = false;
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
+		struct pod *p = e->value;
+		if (p->unsettled && !p->purging)
+			write_record(p, p->paths.dir);
+		p->unsettled = false;
+	}
 }
 
 void kg_pods_save_configmaps(struct kg_pods *pods)
@@ -86,7 +103,7 @@ static int read_json(struct kg_value *out, struct kg_arena *a, const char *dir, 
 
 int kg_pods_check_boot(const char *dir, bool *same, struct kg_error *err)
 {
-	static const char *const sub[] = {"runc", "exits", "s", "ns", "shm"};
+	static const char *const sub[] = {"runc", "exits", "s", "ns", "shm", "files", "pods"};
 	KG_AUTOBUF struct kg_buf now = KG_BUF_INIT;
 	KG_AUTOBUF struct kg_buf before = KG_BUF_INIT;
 	KG_AUTOFREE char *run = kg_asprintf("%s/run", dir);
@@ -143,27 +160,50 @@ static void recover_container(struct pod *p, size_t i)
 	kg_pod_watch(&p->live[i]);
 }
 
-static void recover_pod(struct kg_pods *pods, const char *dir, bool same_boot)
+/* Returns false where there is no record: the pod was being removed, or never got to anything. */
+static bool recover_pod(struct kg_pods *pods, const char *dir, bool same_boot)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value v;
 	struct kg_error err;
-	if (read_json(&v, &a, dir, "pod.json", &err) < 0) {
-		/* It was being removed, or never got to anything: records come first. */
-		if (kg_remove_tree(dir, &err) < 0)
-			kg_warn("%s", err.msg);
-		return;
-	}
-	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+	if (read_json(&v, &a, dir, RECORD, &err) < 0)
+		return false;
+	struct kg_doc *doc = kg_doc_new(kg_get(&v, "pod"), NULL, 0);
 	struct pod *p = kg_pod_new(pods, doc);
 	kg_doc_unref(doc);
-	if (read_json(&v, &a, dir, "state.json", &err) == 0)
-		kg_pstate_load(&p->st, &v, same_boot, kg_realtime_ms());
-	if (read_json(&v, &a, dir, "status.json", &err) == 0)
-		p->status = kg_doc_new(&v, NULL, 0);
+	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
+		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
+	kg_pstate_load(&p->st, kg_get(&v, "state"), same_boot, kg_realtime_ms());
+	if (!kg_is_null(kg_get(&v, "status")))
+		p->status = kg_doc_new(kg_get(&v, "status"), NULL, 0);
 	p->refresh = true;
 	for (size_t i = 0; i < p->st.nc; i++)
 		recover_container(p, i);
+	kg_pod_save(p);
+	return true;
+}
+
+/* Of each directory's pods those that are not known yet. */
+static int recover_from(
+	struct kg_pods *pods, const char *place, bool same_boot, struct kg_error *err)
+{
+	KG_AUTOFREE char *dir = kg_asprintf("%s/%s", pods->env.dir, place);
+	int rc = kg_mkdir_p(dir, 0700, err);
+	if (rc < 0)
+		return rc;
+	DIR *d = opendir(dir);
+	if (!d)
+		return kg_fail_errno(err, "%s", dir);
+	for (struct dirent *e; (e = readdir(d));) {
+		KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, e->d_name);
+		struct kg_error left;
+		if (e->d_name[0] == '.' || kg_map_has(&pods->pods, e->d_name))
+			continue;
+		if (!recover_pod(pods, path, same_boot) && kg_remove_tree(path, &left) < 0)
+			kg_warn("%s", left.msg);
+	}
+	closedir(d);
+	return 0;
 }
 
 /* Exit files and namespaces of nobody. */
@@ -207,22 +247,14 @@ int kg_pods_recover(struct kg_pods *pods, bool same_boot, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value maps = kg_v_array(&a, NULL, 0);
-	KG_AUTOFREE char *dir = kg_asprintf("%s/pods", pods->env.dir);
 	struct kg_error ignored; /* none yet: containers that need one wait for the first view */
 	read_json(&maps, &a, pods->env.dir, "configmaps.json", &ignored);
 	pods->configmaps = kg_doc_new(&maps, NULL, 0);
-	int rc = kg_mkdir_p(dir, 0700, err);
+	int rc = recover_from(pods, "run/pods", same_boot, err);
+	if (rc == 0)
+		rc = recover_from(pods, "pods", false, err);
 	if (rc < 0)
 		return rc;
-	DIR *d = opendir(dir);
-	if (!d)
-		return kg_fail_errno(err, "%s", dir);
-	for (struct dirent *e; (e = readdir(d));) {
-		KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, e->d_name);
-		if (e->d_name[0] != '.')
-			recover_pod(pods, path, same_boot);
-	}
-	closedir(d);
 	sweep(pods);
 	return 0;
 }

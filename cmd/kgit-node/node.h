@@ -18,6 +18,7 @@ int kgn_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kgn_lock(const char *state);
 /* DIR/node holds the name under which the agent ran last: its cgroup is /kgit/NAME. */
 int kgn_remember_name(const char *state, const char *name);
-void kgn_trim(void); /* gives back what only starting needed */
+unsigned kgn_count_pods(const char *state); /* those that have a directory below DIR/pods */
+void kgn_trim(void);                        /* gives back what only starting needed */
 
 #endif

@@ -6,6 +6,7 @@
 #include "nodeagent/hostns.h"
 #include "nodeagent/network.h"
 #include "nodeagent/pods.h"
+#include "nodeagent/rundir.h"
 #include "sys/file.h"
 
 #include <dirent.h>
@@ -23,7 +24,7 @@ struct reset {
 	int64_t until;
 };
 
-static unsigned count_pods(const char *state)
+unsigned kgn_count_pods(const char *state)
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/pods", state);
 	DIR *dir = opendir(path);
@@ -41,7 +42,7 @@ static void look(void *ctx)
 {
 	struct reset *r = ctx;
 
-	if (count_pods(r->opts->state) == 0)
+	if (kgn_count_pods(r->opts->state) == 0)
 		kg_loop_stop(r->loop, 0);
 	else if (kg_monotonic_ms() > r->until)
 		kg_loop_stop(r->loop, 1);
@@ -126,8 +127,8 @@ static int remove_pods(struct reset *r, const char *name, struct kg_bridge *brid
 	int rc = kg_loop_run(r->loop);
 	kg_pods_free(pods);
 	if (rc)
-		kgn_fail("%u pods could not be removed; see %s/pods", count_pods(r->opts->state),
-			r->opts->state);
+		kgn_fail("%u pods could not be removed; see %s/pods",
+			kgn_count_pods(r->opts->state), r->opts->state);
 	return rc;
 }
 
@@ -139,20 +140,20 @@ int kgn_reset(const struct kgn_options *o)
 
 	if (lock < 0)
 		return kgn_fail("a kgit-node works on %s: stop it first", o->state);
-	if (kg_hostns_enter(o->state, &err) < 0)
+	if (kg_hostns_enter(o->state, &err) < 0 || kg_rundir_mount(o->state, &err) < 0)
 		return kgn_fail("%s", err.msg);
 	kg_signals_block();
 	r.loop = kg_loop_new();
 	r.timer = kg_timer_new(r.loop, look, &r);
 	char *name KG_AUTOFREE = remembered_name(o->state);
 	struct kg_bridge *bridge = kg_bridge_new();
-	int rc = count_pods(o->state) ? remove_pods(&r, name, bridge) : 0;
+	int rc = kgn_count_pods(o->state) ? remove_pods(&r, name, bridge) : 0;
 	if (name)
 		remove_cgroups(name);
 	kg_bridge_free(bridge);
 	kg_timer_free(r.timer);
 	kg_loop_free(r.loop);
-	if (kg_network_remove(&err) < 0)
+	if (kg_network_remove(&err) < 0 || (rc == 0 && kg_rundir_unmount(o->state, &err) < 0))
 		return kgn_fail("%s", err.msg);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "nodeagent/hostns.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods.h"
+#include "nodeagent/rundir.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -200,7 +201,7 @@ int kgn_run(const struct kgn_options *o)
 	if (lock < 0)
 		return kgn_fail("another kgit-node works on %s", o->state);
 	struct kg_error err;
-	if (kg_hostns_enter(o->state, &err) < 0)
+	if (kg_hostns_enter(o->state, &err) < 0 || kg_rundir_mount(o->state, &err) < 0)
 		return kgn_fail("%s", err.msg);
 	if (set_names(&n) != 0)
 		return 1;
@@ -214,5 +215,7 @@ int kgn_run(const struct kgn_options *o)
 	int rc = start(&n);
 	kg_timer_free(n.settled);
 	kg_loop_free(n.loop);
+	if (kgn_count_pods(o->state) == 0)
+		kg_rundir_unmount(o->state, &err); /* something still uses it: it stays */
 	return rc;
 }

@@ -1,18 +1,12 @@
 #include "base/time.h"
 #include "kgit/kgit.h"
 #include "kgit/summary.h"
-#include "sys/loop.h"
+#include "kgit/waiting.h"
 #include "value/json.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Between two looks while nothing moves; a change ends it early. */
-#define LOOK_MS 2000
-/* Changes come in storms, and each look reads the whole cluster: never sooner than this. */
-#define REST_MS 100
 
 /* ---- as a tree ---- */
 
@@ -144,52 +138,6 @@ static void print_json(const struct kg_snapshot *s, const char *url)
 	puts(kg_buf_str(&out));
 }
 
-/* ---- waiting ---- */
-
-static bool first_event(void *ctx, const char *p, size_t n)
-{
-	(void)ctx;
-	(void)p;
-	return n == 0;
-}
-
-/* Until a pod changes after the snapshot, or ms have passed. Every step of a rollout moves one. */
-static void wait_for_change(struct kg_http_client *http, const struct kg_snapshot *s, int64_t ms)
-{
-	struct kg_error err;
-	char path[120];
-
-	snprintf(path, sizeof(path),
-		"/api/v1/pods?watch=true&resourceVersion=%llu&timeoutSeconds=60",
-		(unsigned long long)s->revision);
-	if (kg_http_get_stream(http, path, (int)ms, first_event, NULL, &err) < 0 &&
-		err.code != KG_E_TIMEOUT)
-		usleep(100 * 1000); /* the master is away for a moment: its restart is waited for */
-}
-
-static int load_until(struct kg_snapshot **out, struct kg_http_client *http, int64_t wait_ms,
-	struct kg_error *err)
-{
-	int64_t deadline = kg_monotonic_ms() + wait_ms;
-
-	for (;;) {
-		int rc = kgit_load(out, http, 0, err);
-		int64_t left = deadline - kg_monotonic_ms();
-
-		if (rc < 0 && (left <= 0 || err->code != KG_E_UNAVAILABLE))
-			return rc;
-		if (rc == 0 && (left <= 0 || kgit_all_ready(*out)))
-			return 0;
-		if (rc == 0) {
-			wait_for_change(http, *out, left < LOOK_MS ? left + 1 : LOOK_MS);
-			kg_snapshot_unref(*out);
-			usleep(REST_MS * 1000);
-		} else {
-			usleep(100 * 1000);
-		}
-	}
-}
-
 static int run(int argc, char **argv, const char *kubeconfig)
 {
 	static const struct option options[] = {{"wait", required_argument, NULL, 'w'},
@@ -229,7 +177,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		if (rc == 0)
 			rc = kgit_load(&s, http, revision, &err);
 	} else {
-		rc = load_until(&s, http, wait_ms, &err);
+		rc = kgit_load_ready(&s, http, wait_ms, &err);
 	}
 	kg_http_client_free(http);
 	if (rc < 0)

@@ -48,7 +48,7 @@ struct kg_store_options {
 	/* Bytes of the journal where it has to be made; default 64 MiB where 0, at most an eighth
 	 * of the free space. KG_STORE_NO_JOURNAL: each commit goes to git's files at once. */
 	size_t journal_size;
-	/* How long a revision may wait for others before it is put to git's files; default 5 ms
+	/* How long a revision may wait for others before it is put to git's files; default 50 ms
 	 * where 0. */
 	int linger_ms;
 };

@@ -1,0 +1,54 @@
+#include "nodeagent/rundir.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static bool is_mounted(const char *dir, const char *run)
+{
+	struct stat above, here;
+	return stat(dir, &above) == 0 && stat(run, &here) == 0 && above.st_dev != here.st_dev;
+}
+
+/* Did an agent of this boot work in the directory itself? */
+static bool in_use(const char *run)
+{
+	KG_AUTOBUF struct kg_buf now = KG_BUF_INIT;
+	KG_AUTOBUF struct kg_buf boot = KG_BUF_INIT;
+	KG_AUTOFREE char *path = kg_asprintf("%s/boot", run);
+	return kg_file_read(&boot, path, 100, NULL) == 0 &&
+	       kg_file_read(&now, "/proc/sys/kernel/random/boot_id", 100, NULL) == 0 &&
+	       !strcmp(kg_buf_str(&now), kg_buf_str(&boot));
+}
+
+int kg_rundir_mount(const char *dir, struct kg_error *err)
+{
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", dir);
+	int rc = kg_mkdir_p(run, 0700, err);
+	if (rc < 0 || is_mounted(dir, run) || in_use(run))
+		return rc;
+	rc = kg_remove_tree(run, err);
+	if (rc == 0)
+		rc = kg_mkdir_p(run, 0700, err);
+	if (rc == 0 && mount("kgit-run", run, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			       "mode=0700,size=25%") < 0)
+		rc = kg_fail_errno(err, "mount a tmpfs at %s", run);
+	/* What is mounted below it is nobody else's affair. */
+	if (rc == 0 && mount(NULL, run, NULL, MS_PRIVATE, NULL) < 0)
+		rc = kg_fail_errno(err, "make %s private", run);
+	return rc;
+}
+
+int kg_rundir_unmount(const char *dir, struct kg_error *err)
+{
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", dir);
+	while (is_mounted(dir, run))
+		if (umount2(run, UMOUNT_NOFOLLOW) < 0)
+			return kg_fail_errno(err, "unmount %s", run);
+	return 0;
+}
