@@ -185,4 +185,56 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
 		},
+	[KG_KIND_SECRET] =
+		{
+			CORE(SECRET, "Secret", "secrets", "secret", secret),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NAMES("type"),
+		},
+	[KG_KIND_SERVICEACCOUNT] =
+		{
+			CORE(SERVICEACCOUNT, "ServiceAccount", "serviceaccounts", "serviceaccount",
+				serviceaccount),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
+			.short_names = NAMES("sa"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_ROLE] =
+		{
+			GROUP("rbac.authorization.k8s.io", ROLE, "Role", "roles", "role", role),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_CLUSTERROLE] =
+		{
+			GROUP("rbac.authorization.k8s.io", CLUSTERROLE, "ClusterRole",
+				"clusterroles", "clusterrole", clusterrole),
+			.flags = KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_ROLEBINDING] =
+		{
+			GROUP("rbac.authorization.k8s.io", ROLEBINDING, "RoleBinding",
+				"rolebindings", "rolebinding", rolebinding),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_CLUSTERROLEBINDING] =
+		{
+			GROUP("rbac.authorization.k8s.io", CLUSTERROLEBINDING, "ClusterRoleBinding",
+				"clusterrolebindings", "clusterrolebinding", clusterrolebinding),
+			.flags = KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
 };

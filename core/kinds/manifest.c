@@ -58,15 +58,15 @@ static const char *type_text(
 static bool is_kubernetes_kind(const char *kind)
 {
 	static const char *const kinds[] = {"APIService", "Binding", "CertificateSigningRequest",
-		"ClusterRole", "ClusterRoleBinding", "CSIDriver", "CSINode", "CSIStorageCapacity",
-		"CustomResourceDefinition", "DeviceClass", "FlowSchema", "HorizontalPodAutoscaler",
-		"Ingress", "IngressClass", "IPAddress", "LimitRange", "MutatingAdmissionPolicy",
+		"CSIDriver", "CSINode", "CSIStorageCapacity", "CustomResourceDefinition",
+		"DeviceClass", "FlowSchema", "HorizontalPodAutoscaler", "Ingress", "IngressClass",
+		"IPAddress", "LimitRange", "MutatingAdmissionPolicy",
 		"MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume",
 		"PersistentVolumeClaim", "PriorityClass", "PriorityLevelConfiguration",
-		"ResourceClaim", "ResourceClaimTemplate", "ResourceQuota", "ResourceSlice", "Role",
-		"RoleBinding", "RuntimeClass", "Secret", "ServiceAccount", "ServiceCIDR",
-		"StorageClass", "ValidatingAdmissionPolicy", "ValidatingWebhookConfiguration",
-		"VolumeAttachment", "VolumeAttributesClass", NULL};
+		"ResourceClaim", "ResourceClaimTemplate", "ResourceQuota", "ResourceSlice",
+		"RuntimeClass", "ServiceCIDR", "StorageClass", "ValidatingAdmissionPolicy",
+		"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
+		NULL};
 
 	return kg_rule_one_of(kind, kinds);
 }
@@ -190,22 +190,35 @@ static void read_object(struct reader *r, const struct kg_yaml_node *node, int d
 			unknown_kind(r, node, version, kind);
 		else if (!(k->flags & KG_KF_MANIFEST))
 			kg_fault_add_at(r->faults, node->line, node->col, "kind",
-				"Forbidden: a %s is made by the system and cannot be pushed", kind);
+				"Forbidden: %s objects are made by the system and cannot be pushed",
+				kind);
 		else
 			read_typed(r, node, k);
 	}
 	r->index++;
 }
 
-/* The parser's message begins with "LINE:COL: ". */
-static void syntax_fault(struct kg_fault_list *faults, const char *msg)
+/* Does the parser's message show text that was meant as a value? */
+static bool shows_a_value(const char *msg)
+{
+	return !strncmp(msg, "alias ", 6) || !strncmp(msg, "tag ", 4) ||
+	       strstr(msg, "JSON has no such number") || strstr(msg, "is not a !!");
+}
+
+/* The parser's message begins with "LINE:COL: ". Where a file may have a Secret it shows no value
+ * of it. */
+static void syntax_fault(struct kg_fault_list *faults, const char *msg, bool secretive)
 {
 	unsigned line = 0, col = 0;
 	int at = 0;
 
 	if (sscanf(msg, "%u:%u: %n", &line, &col, &at) < 2 || !at)
 		at = 0;
-	kg_fault_add_at(faults, line, col, "", "%s", msg + at);
+	msg += at;
+	if (secretive && shows_a_value(msg))
+		msg = "an unquoted value is an alias or has a tag that cannot be used; in quotes "
+		      "it is a string (it is not shown, since this file has a Secret)";
+	kg_fault_add_at(faults, line, col, "", "%s", msg);
 }
 
 /* Rules come after what they are about; people read from top to bottom. */
@@ -234,7 +247,7 @@ void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, c
 
 	faults->file = kg_arena_strdup(faults->arena, path);
 	if (kg_yaml_parse(&docs, &ndocs, a, text, len, limits, &err))
-		syntax_fault(faults, err.msg);
+		syntax_fault(faults, err.msg, memmem(text, len, "Secret", 6));
 	else
 		for (size_t i = 0; i < ndocs; i++)
 			read_object(&r, &docs[i], 0);

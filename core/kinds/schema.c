@@ -22,6 +22,7 @@ struct decoder {
 	struct kg_arena *a;
 	struct kg_fault_list *faults;
 	struct kg_buf path;
+	bool secret; /* within a KG_FF_SECRET */
 };
 
 static bool decode_object(struct kg_value *out, struct decoder *d, const struct kg_schema *s,
@@ -68,8 +69,20 @@ static const char *here(const struct decoder *d)
 #define FAULT(d, node, ...)                                                                        \
 	kg_fault_add_at((d)->faults, (node)->line, (node)->col, here(d), __VA_ARGS__)
 
+static const char *shown(const struct decoder *d, const struct kg_value *v)
+{
+	return d->secret ? "<secret contents redacted>" : kg_rule_show(d->a, v);
+}
+
 static const char *found(struct decoder *d, const struct kg_yaml_node *node)
 {
+	static const char *const kinds[] = {[KG_BOOL] = "a boolean",
+		[KG_INT] = "an integer",
+		[KG_FLOAT] = "a number",
+		[KG_STRING] = "a string"};
+
+	if (d->secret && node->type >= KG_BOOL && node->type <= KG_STRING)
+		return kinds[node->type];
 	switch (node->type) {
 	case KG_NULL:
 		return "nothing";
@@ -93,7 +106,9 @@ static bool mismatch(struct decoder *d, const struct kg_yaml_node *node, const c
 	const char *hint = "";
 
 	if (!strcmp(expected, "a string") && node->type >= KG_BOOL && node->type <= KG_FLOAT)
-		hint = kg_arena_printf(d->a, "; in quotes it is one: \"%s\"", node->text);
+		hint = d->secret
+			       ? "; in quotes it is one"
+			       : kg_arena_printf(d->a, "; in quotes it is one: \"%s\"", node->text);
 	FAULT(d, node, "expected %s, got %s%s", expected, found(d, node), hint);
 	return false;
 }
@@ -104,8 +119,8 @@ static void run_check(struct decoder *d, kg_check_fn *check, const struct kg_val
 	const char *msg = check ? check(d->a, v) : NULL;
 
 	if (msg)
-		kg_fault_add_at(d->faults, line, col, here(d), "Invalid value: %s: %s",
-			kg_rule_show(d->a, v), msg);
+		kg_fault_add_at(
+			d->faults, line, col, here(d), "Invalid value: %s: %s", shown(d, v), msg);
 }
 
 /* ---- scalars ---- */
@@ -121,9 +136,8 @@ static bool decode_string(struct kg_value *out, struct decoder *d, const struct 
 		kg_suggest_init(&near, out->s);
 		for (const char *const *v = f->values; *v; v++)
 			kg_suggest_offer(&near, *v);
-		FAULT(d, node, "Unsupported value: %s: supported values: %s%s",
-			kg_rule_show(d->a, out), kg_rule_values(d->a, f->values),
-			kg_suggest_text(d->a, &near));
+		FAULT(d, node, "Unsupported value: %s: supported values: %s%s", shown(d, out),
+			kg_rule_values(d->a, f->values), kg_suggest_text(d->a, &near));
 	}
 	return true;
 }
@@ -216,8 +230,7 @@ static bool decode_bytes(struct kg_value *out, struct decoder *d, const struct k
 		return mismatch(d, node, "a string");
 	KG_AUTOFREE unsigned char *bytes = kg_base64_decode(node->scalar.s, node->scalar.len, &n);
 	if (!bytes) {
-		FAULT(d, node, "Invalid value: %s: expected base64",
-			kg_rule_show(d->a, &node->scalar));
+		FAULT(d, node, "Invalid value: %s: expected base64", shown(d, &node->scalar));
 		return false;
 	}
 	*out = node->scalar;
@@ -300,7 +313,10 @@ static bool decode_map(struct kg_value *out, struct decoder *d, const struct kg_
 	for (uint32_t i = 0; i < node->len; i++) {
 		const struct kg_yaml_member *m = &node->members[i];
 		struct kg_value key = kg_v_lit(m->key);
+		bool secret = d->secret;
+		d->secret = false; /* keys are none */
 		run_check(d, f->check_key, &key, m->line, m->col);
+		d->secret = secret;
 		if (m->value.type == KG_NULL && f->type == KG_F_STRING) {
 			/* Kubernetes reads a null among strings as the empty string. */
 			members[n++] = (struct kg_member){m->key, kg_v_lit("")};
@@ -348,12 +364,13 @@ static bool counts_as_absent(const struct kg_field *f, const struct kg_value *v)
 static bool decode_field(struct kg_value *out, struct decoder *d, const struct kg_field *f,
 	const struct kg_yaml_member *m)
 {
-	bool ok;
+	bool ok, secret = d->secret;
 
 	*out = kg_null;
 	if ((f->flags & KG_FF_STATUS) || m->value.type == KG_NULL)
 		return true;
 	size_t mark = enter(d, f->name);
+	d->secret |= (f->flags & KG_FF_SECRET) != 0;
 	if (f->flags & KG_FF_UNSUPPORTED) {
 		ok = is_zero(&m->value);
 		if (!ok)
@@ -367,6 +384,7 @@ static bool decode_field(struct kg_value *out, struct decoder *d, const struct k
 	} else {
 		ok = decode_item(out, d, f, &m->value);
 	}
+	d->secret = secret;
 	leave(d, mark);
 	if (ok && counts_as_absent(f, out))
 		*out = kg_null;

@@ -75,6 +75,11 @@ extern const struct kg_column kg_columns_pod[], kg_columns_deployment[], kg_colu
 	kg_columns_job[], kg_columns_cronjob[], kg_columns_poddisruptionbudget[],
 	kg_columns_replicationcontroller[], kg_columns_podtemplate[];
 
+extern const struct kg_schema kg_schema_secret, kg_schema_serviceaccount, kg_schema_role,
+	kg_schema_clusterrole, kg_schema_rolebinding, kg_schema_clusterrolebinding;
+extern const struct kg_column kg_columns_secret[], kg_columns_serviceaccount[], kg_columns_role[],
+	kg_columns_clusterrole[], kg_columns_rolebinding[], kg_columns_clusterrolebinding[];
+
 /* Rules of types that lie in a file of their own (rules_pod.c, rules_service.c, ...). */
 kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_default_volume,
 	kg_default_pod_spec, kg_default_service_port, kg_default_service_spec, kg_default_namespace;
@@ -94,6 +99,12 @@ kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
 	kg_validate_cronjob_spec, kg_validate_pdb_spec, kg_validate_replicationcontroller_spec,
 	kg_validate_claim_spec, kg_validate_claim_template;
 kg_default_fn kg_default_job, kg_default_job_spec, kg_default_replicationcontroller;
+kg_validate_fn kg_validate_secret, kg_validate_rbac, kg_validate_role_rule,
+	kg_validate_clusterrole_rule, kg_validate_subject, kg_validate_cluster_subject;
+kg_default_fn kg_default_secret, kg_default_subject;
+kg_update_fn kg_update_secret;
+kg_check_fn kg_check_path_segment;
+extern const struct kg_schema kg_schema_local_reference;
 kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_update_job_spec,
 	kg_update_claim_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,

@@ -53,12 +53,13 @@ static void validate_requirement(
 {
 	const char *op = kg_string(kg_get(v, "operator"), "");
 	bool takes = !strcmp(op, "In") || !strcmp(op, "NotIn");
+	bool none = !strcmp(op, "Exists") || !strcmp(op, "DoesNotExist");
 	uint32_t n = kg_len(kg_get(v, "values"));
 
 	if (takes && !n)
 		kg_rule(f, path, "values",
 			"Required value: must be specified when `operator` is 'In' or 'NotIn'");
-	else if (*op && !takes && n)
+	else if (none && n)
 		kg_rule(f, path, "values",
 			"Forbidden: may not be specified when `operator` is 'Exists' or "
 			"'DoesNotExist'");
