@@ -82,6 +82,20 @@ static int read_other(void *ctx, const char *path, struct kg_buf *out)
 		out, o->m->store, blob, o->quarantine, o->m->limits.file_bytes, &err);
 }
 
+/* Main may lag behind what was admitted while the disk is at fault: then nobody came first. */
+static int moved_on(struct kgd_master *m, const struct kg_snapshot *s, const char *old_commit,
+	struct kg_error *err)
+{
+	char now[41], why[256];
+
+	kgd_writer_health(m->writer, why);
+	if (*why && kg_store_get_main(m->store, now, NULL) == 0 && strcmp(now, old_commit) == 0)
+		return kg_fail(err, KG_E_UNAVAILABLE, "%s; try again later", why);
+	return kg_fail(err, KG_E_CONFLICT,
+		"another push came first: main is at %.12s by now; git pull, then push again",
+		*s->main_commit ? s->main_commit : "nothing");
+}
+
 static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const char *old_commit,
 	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
 	struct kg_error *err)
@@ -94,10 +108,7 @@ static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const c
 			"delete "
 			"their files");
 	if (strcmp(s->main_commit, old_commit) != 0)
-		return kg_fail(err, KG_E_CONFLICT,
-			"another push came first: main is at %.12s by now; git pull, then push "
-			"again",
-			*s->main_commit ? s->main_commit : "nothing");
+		return moved_on(m, s, old_commit, err);
 	if (!*old_commit || opts->force)
 		return 0;
 	int rc = kg_store_is_ancestor(&forward, m->store, old_commit, new_commit, quarantine, err);

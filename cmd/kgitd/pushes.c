@@ -187,7 +187,12 @@ static void say_outcome(struct kgd_hook *h, const struct wait *w)
 {
 	if (w->rc < 0) {
 		kgd_hook_sayf(h, "%s", w->err.msg);
-		kgd_hook_sayf(h, "nothing was changed");
+		/* What a failed sync left is known to nobody yet. */
+		if (w->err.code == KG_E_IO)
+			kgd_hook_sayf(h, "kgitd writes no more until it is restarted; then `kgit "
+					 "log` tells whether the push was taken");
+		else
+			kgd_hook_sayf(h, "nothing was changed");
 		return;
 	}
 	kgd_hook_say(h, "kgit: ", kg_buf_str(&w->plan));

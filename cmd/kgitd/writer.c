@@ -241,18 +241,6 @@ static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapsho
 	return kg_store_commit(w->store, &c, err);
 }
 
-/* The state commit is the commit point; main follows. Where it cannot, it is tried again. */
-static void move_main(struct kgd_writer *w, const struct kgd_push *p)
-{
-	struct kg_error err;
-
-	if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &err) == 0)
-		return;
-	kg_error_log("the push of %.12s is committed, but main could not follow yet: %s",
-		p->new_commit, err.msg);
-	w->main_behind = true;
-}
-
 static void plan_text(struct kgd_request *push, const struct kg_changes *changes)
 {
 	struct kg_plan_options opts = {.max_lines = PUSH_LINES};
@@ -279,7 +267,7 @@ static void set_health(struct kgd_writer *w, const char *text)
 	if (news && *now)
 		kg_error_log("%s", now);
 	else if (news)
-		kg_info("revisions can be committed again");
+		kg_info("revisions can be committed again, and main follows");
 }
 
 /* Reconcile's result for a batch, in *next and *changes; the state has moved along with it. */
@@ -299,6 +287,25 @@ static int reconcile(struct kgd_writer *w, struct batch *b, const struct kg_snap
 	return rc;
 }
 
+/* The state commit is the commit point; main follows. Where it cannot, it is tried once more at
+ * once (what was wrong may be over), and then again and again. */
+static void move_main(struct kgd_writer *w, const struct kgd_push *p)
+{
+	char text[sizeof(w->health)];
+	struct kg_error err;
+
+	if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &err) == 0)
+		return;
+	kg_error_log("main could not follow at once: %s", err.msg);
+	if (kg_store_set_main(w->store, p->old_commit, p->new_commit, &err) == 0)
+		return;
+	snprintf(text, sizeof(text),
+		"the push of %.12s is committed, but main could not follow yet: %.160s",
+		p->new_commit, err.msg);
+	w->main_behind = true;
+	set_health(w, text);
+}
+
 /* Commits and publishes; main follows when watchers and nodes have been told. */
 static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
 	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
@@ -306,9 +313,12 @@ static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_
 	int rc = commit(w, b, prev, next, changes, err);
 
 	w->commit_failed = rc < 0;
-	set_health(w, rc < 0 ? err->msg : "");
-	if (rc < 0)
+	if (rc < 0) {
+		set_health(w, err->msg);
 		return rc;
+	}
+	if (!w->main_behind)
+		set_health(w, "");
 	kg_hub_publish(w->hub, kg_commit_event_new(next->revision, next->time, changes, next));
 	if (b->push)
 		move_main(w, &b->push->push);
@@ -342,7 +352,7 @@ static int apply_inputs(struct kgd_writer *w, struct batch *b, const struct kg_s
 			undo(w, prev, now + RETRY_MS);
 		else
 			*revision = next->revision;
-	} else if (!w->commit_failed) {
+	} else if (!w->commit_failed && !w->main_behind) {
 		set_health(w, "");
 	}
 	kg_changes_release(&changes);
@@ -461,8 +471,10 @@ static void retry_main(struct kgd_writer *w)
 	struct kg_snapshot *s = kg_hub_snapshot(w->hub);
 	struct kg_error err;
 
-	if (hold_main(w, s, &err) == 0)
-		kg_info("main is at %.12s now", s->main_commit);
+	if (hold_main(w, s, &err) < 0)
+		set_health(w, err.msg);
+	else if (!w->commit_failed)
+		set_health(w, "");
 	kg_snapshot_unref(s);
 }
 
