@@ -6,11 +6,8 @@
 #include "value/json.h"
 #include "value/yaml.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_KUBECONFIG (1 << 20)
 
@@ -270,75 +267,4 @@ int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, uint64_t re
 	kg_changes_release(&changes);
 	(*out)->revision = revision;
 	return 0;
-}
-
-/* ---- git ---- */
-
-/* A file that only we can read, for what git takes by name alone. */
-static char *secret_file(const char *text, struct kg_error *err)
-{
-	const char *dir = getenv("TMPDIR");
-	char *path = kg_asprintf("%s/kgit-XXXXXX", dir && *dir ? dir : "/tmp");
-	int fd KG_AUTOCLOSE = mkostemp(path, O_CLOEXEC);
-
-	if (fd < 0 || kg_write_all(fd, text, strlen(text), err) < 0) {
-		if (fd < 0)
-			kg_fail_errno(err, "%s", path);
-		else
-			unlink(path);
-		free(path);
-		return NULL;
-	}
-	return path;
-}
-
-static void drop_secret(char **path)
-{
-	if (*path)
-		unlink(*path);
-	free(*path);
-}
-
-int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,
-	struct kg_buf *output, struct kg_error *err)
-{
-	char *ca KG_CLEANUP(drop_secret) = NULL, *cert KG_CLEANUP(drop_secret) = NULL;
-	char *key KG_CLEANUP(drop_secret) = NULL;
-	char *texts[8] = {0};
-	const char *env[20];
-	size_t n = 0, t = 0, count = 0;
-
-	if (c->ca_pem && !(ca = secret_file(c->ca_pem, err)))
-		return -(int)err->code;
-	if (c->cert_pem && c->key_pem &&
-		(!(cert = secret_file(c->cert_pem, err)) || !(key = secret_file(c->key_pem, err))))
-		return -(int)err->code;
-		/* Not by -c: arguments are seen by every user of the machine. */
-#define GIT_CONFIG(k, ...)                                                                         \
-	do {                                                                                       \
-		env[n++] = texts[t++] = kg_asprintf("GIT_CONFIG_KEY_%zu=" k, count);               \
-		env[n++] = texts[t++] = kg_asprintf("GIT_CONFIG_VALUE_%zu=" __VA_ARGS__);          \
-		count++;                                                                           \
-	} while (0)
-	if (ca)
-		GIT_CONFIG("http.sslCAInfo", "%s", count, ca);
-	if (cert) {
-		GIT_CONFIG("http.sslCert", "%s", count, cert);
-		GIT_CONFIG("http.sslKey", "%s", count, key);
-	} else if (c->token) {
-		GIT_CONFIG("http.extraHeader", "Authorization: Bearer %s", count, c->token);
-	}
-#undef GIT_CONFIG
-	char *total KG_AUTOFREE = kg_asprintf("GIT_CONFIG_COUNT=%zu", count);
-	env[n++] = total;
-	env[n++] = "GIT_TERMINAL_PROMPT=0";
-	env[n] = NULL;
-	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = output, .timeout_ms = 600000};
-	run.spawn.argv = argv;
-	run.spawn.env = env;
-	run.spawn.cwd = cwd;
-	int rc = kg_run(&run, NULL, err);
-	for (size_t i = 0; i < t; i++)
-		free(texts[i]);
-	return rc;
 }

@@ -11,42 +11,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many entries of the log are asked for at once. */
-#define PAGE 1000
-
-/* The commit that main was at: the newest push at or before the revision. */
+/* The commit that main was at. */
 static int main_at(
 	char out[41], struct kg_http_client *http, uint64_t revision, struct kg_error *err)
 {
-	uint64_t from = revision;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value reply;
+	char path[80];
 
-	for (;;) {
-		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-		struct kg_value reply;
-		char path[80];
-
-		snprintf(path, sizeof(path), "/kgit/v1/log?limit=%d&from=%llu", PAGE,
-			(unsigned long long)from);
-		int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
-		if (rc < 0)
-			return rc;
-		const struct kg_value *entries = kg_get(&reply, "entries");
-		for (uint32_t i = 0; i < kg_len(entries); i++) {
-			const struct kg_value *e = &entries->items[i];
-			const char *pushed = kg_string(kg_get(e, "pushed"), "");
-
-			if (*pushed) {
-				snprintf(out, 41, "%s", pushed);
-				return 0;
-			}
-			from = (uint64_t)kg_int(kg_get(e, "revision"), 0);
-		}
-		if (kg_len(entries) < PAGE || from <= 1)
-			return kg_fail(err, KG_E_NOT_FOUND,
-				"nothing had been pushed by revision %llu",
-				(unsigned long long)revision);
-		from--;
-	}
+	snprintf(
+		path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)revision);
+	int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
+	if (rc < 0)
+		return rc;
+	const char *commit = kg_string(kg_at(&reply, "entries.0.main"), "");
+	if ((uint64_t)kg_int(kg_at(&reply, "entries.0.revision"), 0) != revision)
+		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu yet",
+			(unsigned long long)revision);
+	if (!*commit)
+		return kg_fail(err, KG_E_NOT_FOUND, "nothing had been pushed by revision %llu",
+			(unsigned long long)revision);
+	snprintf(out, 41, "%s", commit);
+	return 0;
 }
 
 static int git_text(char **out, const char *const *argv, struct kg_error *err)

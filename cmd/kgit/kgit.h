@@ -31,6 +31,28 @@ int kgit_revision_at(
 int kgit_revision_parse(
 	uint64_t *out, struct kg_http_client *http, const char *text, struct kg_error *err);
 
+/* An object as people name it. */
+struct kgit_object_name {
+	const struct kg_kind *kind;
+	char ns[256], name[256]; /* ns "" for cluster-scoped */
+};
+/* "KIND/NAME", or "KIND" "NAME", in kubectl's spelling (short names too). ns NULL: "default". */
+int kgit_object_parse(struct kgit_object_name *out, int argc, char *const *words, const char *ns,
+	struct kg_error *err);
+/* "Pod default/web". */
+char *kgit_object_words(const struct kgit_object_name *o);
+
+/* A piece of an object's history, newest first: {entries: [{revision, time, author, subject,
+ * pushed, file, line, manifest, object}], before, next, cut, head, oldest}; see kgitd's history.c.
+ */
+int kgit_history(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	const struct kgit_object_name *o, uint64_t from, unsigned limit, bool namesakes,
+	struct kg_error *err);
+/* What caused an entry, for people: "push by admin: "scale web" (3f2a91c, Jane <j@x>)". */
+void kgit_cause_write(struct kg_buf *out, const struct kg_value *entry);
+/* A time of the API as the clock on the wall here shows it. */
+void kgit_time_write(struct kg_buf *out, const struct kg_value *time);
+
 /* git, with the cluster's credential in its configuration; argv ends with NULL. */
 int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,
 	struct kg_buf *output, struct kg_error *err);

@@ -1,4 +1,4 @@
-/* /kgit/v1/{ca,join,tokens,log}: the cluster's CA, joining it, tokens, and the log of revisions. */
+/* /kgit/v1/{ca,join,tokens}: the cluster's CA, joining it, and tokens. */
 #include "kgitd/master.h"
 #include "pki/pki.h"
 #include "value/json.h"
@@ -11,8 +11,6 @@
 #define CLOCK_SKEW_MS  (5LL * 60 * 1000)
 #define DEFAULT_JOIN_S 3600
 #define MAX_TTL_S      (10LL * 365 * 24 * 3600)
-#define LOG_DEFAULT    50
-#define LOG_MAX        5000
 
 static int parse(
 	struct kg_value *out, struct kg_arena *a, struct kg_http_req *req, struct kg_error *err)
@@ -136,45 +134,6 @@ static void handle_tokens(struct kg_http_req *req, void *ctx)
 	kgd_reply_value(req, 201, &v);
 }
 
-/* ---- log ---- */
-
-static struct kg_value log_entry(struct kg_arena *a, const struct kg_log_entry *e)
-{
-	char time[40];
-
-	kg_time_format_micro(time, e->time);
-	return kg_v_obj(a, "revision", kg_v_int((int64_t)e->revision), "time", kg_v_str(a, time),
-		"commit", kg_v_str(a, e->commit), "pushed",
-		*e->parent2 ? kg_v_str(a, e->parent2) : kg_v_null(), "author",
-		kg_v_str(a, e->author), "subject", kg_v_str(a, e->subject), "body",
-		kg_v_str(a, e->body), (char *)NULL);
-}
-
-static void handle_log(struct kg_http_req *req, void *ctx)
-{
-	struct kgd_exchange *x = kgd_exchange(req);
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const char *limit = kg_http_query(req, "limit"), *from = kg_http_query(req, "from");
-	long max = limit ? strtol(limit, NULL, 10) : LOG_DEFAULT;
-	struct kg_log_entry *entries;
-	struct kg_error err;
-	size_t n;
-
-	(void)ctx;
-	if (max <= 0 || max > LOG_MAX)
-		max = LOG_MAX;
-	if (kg_store_log(&entries, &n, x->master->store, &a, from ? strtoull(from, NULL, 10) : 0,
-		    (size_t)max, &err) < 0) {
-		kgd_reply_error(req, &err);
-		return;
-	}
-	struct kg_value *items = kg_arena_alloc(&a, (n + 1) * sizeof(*items));
-	for (size_t i = 0; i < n; i++)
-		items[i] = log_entry(&a, &entries[i]);
-	struct kg_value v = kg_v_obj(&a, "entries", kg_v_array(&a, items, n), (char *)NULL);
-	kgd_reply_value(req, 200, &v);
-}
-
 bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route)
 {
 	static const struct {
@@ -184,7 +143,6 @@ bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_r
 		{"GET", "ca", handle_ca},
 		{"POST", "join", handle_join},
 		{"POST", "tokens", handle_tokens},
-		{"GET", "log", handle_log},
 	};
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(routes); i++) {

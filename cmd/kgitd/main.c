@@ -372,6 +372,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
 	m->events = kgd_events_new(m->loop, m->hub, m->api);
+	m->history = kgd_history_new(m);
 	m->pushes = kgd_pushes_new(m);
 	rc = kgd_hooks_new(&m->hooks, m, err);
 	if (rc == 0)
@@ -394,6 +395,7 @@ static void run_posts(struct kg_loop *loop)
 static void stop(struct kgd_master *m, struct kgd_strays *strays)
 {
 	kgd_logs_stop(m->logs);
+	kgd_history_stop(m->history);
 	kg_http_server_free(m->http);
 	kgd_hooks_free(m->hooks);
 	kgd_writer_stop(m->writer);
@@ -401,6 +403,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 		run_posts(m->loop);
 	kgd_strays_free(strays);
 	kgd_events_free(m->events);
+	kgd_history_free(m->history);
 	kgd_pushes_free(m->pushes);
 	kg_api_free(m->api);
 	kgd_logs_free(m->logs);

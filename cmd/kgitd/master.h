@@ -12,6 +12,7 @@
 #include "watch/hub.h"
 
 struct kgd_events;
+struct kgd_history;
 struct kgd_hooks;
 struct kgd_logs;
 struct kgd_pushes;
@@ -44,6 +45,7 @@ struct kgd_master {
 	struct kg_auth *auth;
 	struct kg_api *api;
 	struct kgd_events *events;
+	struct kgd_history *history;
 	struct kg_http_server *http;
 };
 
@@ -72,6 +74,12 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 bool kgd_view_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_history_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+
+/* ---- what is read from the history on disk, on a thread of its own (history.c) ---- */
+struct kgd_history *kgd_history_new(struct kgd_master *m);
+void kgd_history_stop(struct kgd_history *history); /* those that wait get an answer */
+void kgd_history_free(struct kgd_history *history); /* after the HTTP server */
 
 /* ---- logs of pods, fetched from their nodes (logs.c) ---- */
 struct kgd_logs *kgd_logs_new(struct kg_loop *loop, struct kgd_nodes *nodes);

@@ -50,6 +50,7 @@ static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *mo
 		return rc;
 	*e = (struct kg_log_entry){.revision = view.revision, .time = view.time};
 	kg_hex(e->commit, id, 20);
+	memcpy(e->main, view.main_commit, sizeof(e->main));
 	if (c.has_parent2)
 		kg_hex(e->parent2, c.parent2, 20);
 	e->author = kg_arena_strndup(a, c.author, c.author_len);

@@ -118,6 +118,7 @@ struct kg_log_entry {
 	uint64_t revision;
 	kg_time time;
 	char commit[41], parent2[41];
+	char main[41]; /* what main was admitted at; "" before the first push */
 	const char *author, *subject, *body;
 };
 /* The newest `limit` entries with revision <= from (0: the head), newest first. Any thread. */
