@@ -1,7 +1,21 @@
-/* Does a node take a pod: name, cordon, readiness, taints, selectors and affinity, ports, room. */
+/*
+ * Does a node take a pod: cordon, name, taints, selectors and affinity, ports, room. A node that
+ * does not answer has a taint that says so, and so needs no rule of its own.
+ */
 #include "reconcile/scheduler.h"
 
+#include <errno.h>
 #include <string.h>
+
+static bool numeric_compare(const char *have, const char *want, bool greater)
+{
+	char *e1, *e2;
+	errno = 0;
+	long long a = strtoll(have, &e1, 10), b = strtoll(want, &e2, 10);
+	if (errno || !*have || *e1 || !*want || *e2)
+		return false;
+	return greater ? a > b : a < b;
+}
 
 /* ---- taints ---- */
 
@@ -9,15 +23,19 @@ bool kg_tolerates(const struct kg_value *t, const struct kg_value *taint)
 {
 	const char *effect = kg_string(kg_get(t, "effect"), "");
 	const char *key = kg_string(kg_get(t, "key"), "");
-	bool exists = strcmp(kg_string(kg_get(t, "operator"), "Equal"), "Exists") == 0;
+	const char *op = kg_string(kg_get(t, "operator"), "Equal");
+	bool exists = strcmp(op, "Exists") == 0;
 	if (*effect && strcmp(effect, kg_string(kg_get(taint, "effect"), "")) != 0)
 		return false;
 	if (*key && strcmp(key, kg_string(kg_get(taint, "key"), "")) != 0)
 		return false;
 	if (!*key && !exists)
 		return false;
-	return exists || strcmp(kg_string(kg_get(t, "value"), ""),
-				 kg_string(kg_get(taint, "value"), "")) == 0;
+	const char *want = kg_string(kg_get(t, "value"), "");
+	const char *have = kg_string(kg_get(taint, "value"), "");
+	if (strcmp(op, "Lt") == 0 || strcmp(op, "Gt") == 0)
+		return numeric_compare(have, want, op[0] == 'G');
+	return exists || strcmp(want, have) == 0;
 }
 
 static bool tolerated(const struct kg_value *taint, const struct kg_value *tolerations)
@@ -50,16 +68,6 @@ static bool has_value(const struct kg_value *values, const char *v)
 	return false;
 }
 
-static bool compare(const struct kg_value *values, const char *v, bool greater)
-{
-	char *e1, *e2;
-	const char *want = kg_len(values) == 1 ? kg_string(&values->items[0], "") : "";
-	long long a = strtoll(v, &e1, 10), b = strtoll(want, &e2, 10);
-	if (!*v || *e1 || !*want || *e2)
-		return false;
-	return greater ? a > b : a < b;
-}
-
 /* v NULL: the node has no such label. */
 static bool expression_matches(const struct kg_value *e, const char *v)
 {
@@ -74,20 +82,20 @@ static bool expression_matches(const struct kg_value *e, const char *v)
 	if (strcmp(op, "DoesNotExist") == 0)
 		return v == NULL;
 	if (strcmp(op, "Gt") == 0 || strcmp(op, "Lt") == 0)
-		return v && compare(values, v, op[0] == 'G');
+		return v && kg_len(values) == 1 &&
+		       numeric_compare(v, kg_string(&values->items[0], ""), op[0] == 'G');
 	return false;
 }
 
 bool kg_node_selector_matches(const struct kg_value *term, const struct kg_node_info *n)
 {
-	const struct kg_value *labels = kg_at(kg_obj(n->obj), "metadata.labels");
 	const struct kg_value *es = kg_get(term, "matchExpressions");
 	const struct kg_value *fs = kg_get(term, "matchFields");
 	if (kg_len(es) == 0 && kg_len(fs) == 0)
 		return false; /* an empty term matches nothing */
 	for (uint32_t i = 0; i < kg_len(es); i++) {
 		const struct kg_value *e = &es->items[i];
-		const char *v = kg_string(kg_get(labels, kg_string(kg_get(e, "key"), "")), NULL);
+		const char *v = kg_string(kg_get(n->labels, kg_string(kg_get(e, "key"), "")), NULL);
 		if (!expression_matches(e, v))
 			return false;
 	}
@@ -100,10 +108,9 @@ bool kg_node_selector_matches(const struct kg_value *term, const struct kg_node_
 	return true;
 }
 
-static bool affinity_matches(const struct kg_pod_class *c, const struct kg_node_info *n)
+bool kg_fit_affinity(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	if (!kg_is_null(c->selector) &&
-		!kg_labels_match_map(c->selector, kg_at(kg_obj(n->obj), "metadata.labels")))
+	if (!kg_is_null(c->selector) && !kg_labels_match_map(c->selector, n->labels))
 		return false;
 	if (kg_is_null(c->required))
 		return true;
@@ -114,21 +121,35 @@ static bool affinity_matches(const struct kg_pod_class *c, const struct kg_node_
 	return false;
 }
 
-enum kg_misfit kg_fit_static(
-	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_value **taint)
+bool kg_fit_taints(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
+	return !n->tainted || !kg_untolerated(n->taints, c->tolerations, true);
+}
+
+/* A cordoned node takes those that tolerate the taint that Kubernetes gives it. */
+static bool tolerates_cordon(const struct kg_pod_class *c)
+{
+	static const struct kg_member members[] = {
+		{"effect", {.type = KG_STRING, .len = 10, .s = "NoSchedule"}},
+		{"key", {.type = KG_STRING, .len = 32, .s = "node.kubernetes.io/unschedulable"}},
+	};
+	static const struct kg_value taint = {
+		.type = KG_OBJECT, .len = KG_ARRAY_LEN(members), .members = members};
+	return tolerated(&taint, c->tolerations);
+}
+
+enum kg_misfit kg_fit_static(const struct kg_pod_class *c, const struct kg_node_info *n)
+{
+	if (n->unschedulable && !tolerates_cordon(c))
+		return KG_MISFIT_UNSCHEDULABLE;
 	if (*c->node_name && strcmp(c->node_name, n->name) != 0)
 		return KG_MISFIT_NODE_NAME;
-	if (n->unschedulable)
-		return KG_MISFIT_UNSCHEDULABLE;
-	if (!n->ready)
-		return KG_MISFIT_NOT_READY;
-	if (n->tainted) {
-		*taint = kg_untolerated(kg_at(kg_obj(n->obj), "spec.taints"), c->tolerations, true);
-		if (*taint)
-			return KG_MISFIT_TAINT;
-	}
-	return affinity_matches(c, n) ? KG_FIT : KG_MISFIT_AFFINITY;
+	bool affine = kg_fit_affinity(c, n);
+	if (!affine && c->by_name)
+		return KG_MISFIT_NOT_NAMED;
+	if (!kg_fit_taints(c, n))
+		return KG_MISFIT_TAINT;
+	return affine ? KG_FIT : KG_MISFIT_AFFINITY;
 }
 
 int64_t kg_fit_preference(const struct kg_pod_class *c, const struct kg_node_info *n)
@@ -145,74 +166,64 @@ int64_t kg_fit_preference(const struct kg_pod_class *c, const struct kg_node_inf
 
 int64_t kg_fit_soft_taints(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	if (!n->tainted)
-		return 0;
-	const struct kg_value *taints = kg_at(kg_obj(n->obj), "spec.taints");
 	int64_t count = 0;
-	for (uint32_t i = 0; i < kg_len(taints); i++)
-		count += strcmp(kg_string(kg_get(&taints->items[i], "effect"), ""),
+	for (uint32_t i = 0; n->tainted && i < kg_len(n->taints); i++)
+		count += strcmp(kg_string(kg_get(&n->taints->items[i], "effect"), ""),
 				 "PreferNoSchedule") == 0 &&
-			 !tolerated(&taints->items[i], c->tolerations);
+			 !tolerated(&n->taints->items[i], c->tolerations);
 	return count;
 }
 
 /* ---- room ---- */
 
-static bool same_host_port(const struct kg_value *a, const struct kg_value *b)
+bool kg_fit_ports(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	int64_t p = kg_int(kg_get(a, "hostPort"), 0);
-	if (!p || p != kg_int(kg_get(b, "hostPort"), 0) ||
-		strcmp(kg_string(kg_get(a, "protocol"), "TCP"),
-			kg_string(kg_get(b, "protocol"), "TCP")) != 0)
-		return false;
-	const char *x = kg_string(kg_get(a, "hostIP"), "0.0.0.0");
-	const char *y = kg_string(kg_get(b, "hostIP"), "0.0.0.0");
-	return !*x || !*y || strcmp(x, "0.0.0.0") == 0 || strcmp(y, "0.0.0.0") == 0 ||
-	       strcmp(x, y) == 0;
-}
-
-static bool ports_clash(const struct kg_value *spec, const struct kg_value *other)
-{
-	const struct kg_value *cs = kg_get(spec, "containers"), *ds = kg_get(other, "containers");
-	for (uint32_t i = 0; i < kg_len(cs); i++)
-		for (uint32_t k = 0; k < kg_len(ds); k++) {
-			const struct kg_value *ps = kg_get(&cs->items[i], "ports");
-			const struct kg_value *qs = kg_get(&ds->items[k], "ports");
-			for (uint32_t p = 0; p < kg_len(ps); p++)
-				for (uint32_t q = 0; q < kg_len(qs); q++)
-					if (same_host_port(&ps->items[p], &qs->items[q]))
-						return true;
+	for (size_t i = 0; i < c->nports; i++)
+		for (size_t k = 0; k < n->nports; k++) {
+			const struct kg_host_port *p = &c->ports[i], *q = &n->ports[k];
+			if (p->port == q->port && p->protocol == q->protocol &&
+				(!p->address || !q->address || p->address == q->address))
+				return false;
 		}
-	return false;
+	return true;
 }
 
-static bool ports_free(
-	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_snapshot *s)
+enum kg_misfit kg_fit_room(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	bool clash = false;
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	kg_iter_index(&it, s, KG_INDEX_NODE, n->name);
-	while (!clash && (pod = kg_iter_next(&it)))
-		clash = pod->kind->id == KG_KIND_POD && !kg_pod_terminal(pod) &&
-			ports_clash(c->spec, kg_get(kg_obj(pod), "spec"));
-	kg_iter_release(&it);
-	return !clash;
-}
-
-enum kg_misfit kg_fit_room(
-	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_snapshot *s)
-{
-	if (n->pods >= n->max_pods)
-		return KG_MISFIT_PODS;
-	if (c->demand.unknown)
+	if (c->nports && !kg_fit_ports(c, n))
+		return KG_MISFIT_PORTS;
+	if (n->pods >= n->max_pods || c->demand.unknown)
 		return KG_MISFIT_RESOURCES;
 	for (int i = 0; i < KG_RES_MAX; i++)
 		if (c->demand.req[i] && c->demand.req[i] > n->alloc[i] - n->used[i])
 			return KG_MISFIT_RESOURCES;
-	if (!c->host_network && !kg_ipam_pod_room(n))
-		return KG_MISFIT_ADDRESS;
-	if (c->host_ports && !ports_free(c, n, s))
-		return KG_MISFIT_PORTS;
-	return KG_FIT;
+	return c->host_network || kg_ipam_pod_room(n) ? KG_FIT : KG_MISFIT_ADDRESS;
+}
+
+/* ---- words ---- */
+
+const char *kg_misfit_plugin(enum kg_misfit m)
+{
+	static const char *const names[KG_MISFIT_COUNT] = {
+		[KG_MISFIT_UNSCHEDULABLE] = "NodeUnschedulable",
+		[KG_MISFIT_NODE_NAME] = "NodeName",
+		[KG_MISFIT_TAINT] = "TaintToleration",
+		[KG_MISFIT_AFFINITY] = "NodeAffinity",
+		[KG_MISFIT_NOT_NAMED] = "NodeAffinity",
+		[KG_MISFIT_PORTS] = "NodePorts",
+		[KG_MISFIT_RESOURCES] = "NodeResourcesFit",
+		[KG_MISFIT_ADDRESS] = "NodeAddresses",
+		[KG_MISFIT_SPREAD] = "PodTopologySpread",
+		[KG_MISFIT_SPREAD_LABEL] = "PodTopologySpread",
+		[KG_MISFIT_POD_AFFINITY] = "InterPodAffinity",
+		[KG_MISFIT_POD_ANTI] = "InterPodAffinity",
+		[KG_MISFIT_EXISTING_ANTI] = "InterPodAffinity",
+	};
+	return names[m];
+}
+
+bool kg_misfit_is_final(enum kg_misfit m)
+{
+	return m <= KG_MISFIT_NOT_NAMED || m == KG_MISFIT_SPREAD_LABEL ||
+	       m == KG_MISFIT_POD_AFFINITY;
 }

@@ -35,13 +35,21 @@ enum kg_controller {
 #define KG_CREATED_ANNOTATION "kgit/pods-created"
 
 /* ---- resources ---- */
-enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 8 };
+enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };
 
 /* What a pod asks of its node. cpu in milli-units, the rest in whole units. */
 struct kg_demand {
 	int64_t req[KG_RES_MAX];
 	int64_t score_cpu, score_mem; /* as req, but never zero: what scoring counts */
 	const char *unknown; /* a resource that no node has; borrowed from the pod, or NULL */
+	bool host_ports;     /* a container asks for a port of the node */
+};
+
+/* A port of the node that a pod takes. */
+struct kg_host_port {
+	uint16_t port;
+	char protocol;    /* its first letter */
+	uint64_t address; /* hash of its text; 0: every address */
 };
 
 struct kg_node_info {
@@ -49,6 +57,11 @@ struct kg_node_info {
 	uint64_t hash;
 	struct kg_object *obj; /* referenced */
 	bool ready, unschedulable, tainted;
+	uint32_t slot;    /* its place in the scheduler's arrays */
+	uint64_t version; /* of obj, as the scheduler counts them; never used twice */
+	const struct kg_value *labels, *taints; /* of obj */
+	struct kg_host_port *ports; /* that its pods take, each as often as it is taken */
+	size_t nports, ports_cap;
 	int64_t alloc[KG_RES_MAX], used[KG_RES_MAX];
 	int64_t score_cpu, score_mem;
 	int64_t max_pods, pods;
@@ -95,6 +108,7 @@ struct kg_reconcile_state {
 	uint64_t *node_ports;
 	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
 	uint32_t ncidrs;
+	struct kg_sched *sched; /* scheduler.h */
 };
 
 struct kg_run {
@@ -196,6 +210,8 @@ int kg_ipam_check(struct kg_reconcile_state *st, const char *ns, const char *nam
 void kg_demand_of(
 	struct kg_reconcile_state *st, struct kg_demand *out, const struct kg_object *pod);
 void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n);
+/* The ports of the node that a pod asks for: the number of them, and at most max in out. */
+size_t kg_host_ports(struct kg_host_port *out, size_t max, const struct kg_value *pod_spec);
 /* Index of a resource name; -1 where there is none (or, with add, no room). */
 int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add);
 const char *kg_qos_class(const struct kg_value *spec);

@@ -1,42 +1,380 @@
-/* Between the scheduler's files: what a node must be for pods of one class. */
+/*
+ * Between the scheduler's files.
+ *
+ * What is remembered (struct kg_sched, in kg_reconcile_state, derived from the snapshot alone):
+ * every node has a slot; topologies give the domain of a slot; tallies count, by slot, the pods
+ * that some selector matches or that carry some affinity term; shapes keep what nodes are to pods
+ * that ask for the same. All of it follows every change of nodes and pods (sched_track), so that
+ * placing a pod never reads the other pods.
+ *
+ * What is made for a moment: a class (pods alike in every respect) is compiled, and placed by a
+ * kg_placing, which puts the nodes that have room into buckets. In a bucket all nodes are alike
+ * but for what they have left, so a pod costs one look at every bucket.
+ */
 #ifndef KG_RECONCILE_SCHEDULER_H
 #define KG_RECONCILE_SCHEDULER_H
 
+#include "reconcile/explain.h"
 #include "reconcile/internal.h"
 
-/* Why a node does not take a pod; the texts are Kubernetes'. */
-enum kg_misfit {
-	KG_FIT,
-	KG_MISFIT_NODE_NAME,
-	KG_MISFIT_UNSCHEDULABLE,
-	KG_MISFIT_NOT_READY,
-	KG_MISFIT_TAINT,
-	KG_MISFIT_AFFINITY,
-	KG_MISFIT_PORTS,
-	KG_MISFIT_PODS,
-	KG_MISFIT_ADDRESS,
-	KG_MISFIT_RESOURCES,
+#define KG_NO_DOMAIN UINT32_MAX
+#define KG_HOSTNAME  "kubernetes.io/hostname"
+#define KG_ZONE      "topology.kubernetes.io/zone"
+
+/* ---- scheduler_tally.c: counts by slot; few of the slots have any ---- */
+struct kg_tally {
+	uint32_t *slot; /* open addressing: slot + 1, 0 is free */
+	int32_t *count;
+	uint32_t cap, used;
+	int64_t total;
+};
+void kg_tally_add(struct kg_tally *t, uint32_t slot, int32_t n);
+int32_t kg_tally_get(const struct kg_tally *t, uint32_t slot);
+void kg_tally_clear(struct kg_tally *t, uint32_t slot);
+void kg_tally_release(struct kg_tally *t);
+/* Those that are not zero: `for (uint32_t i = 0; kg_tally_next(t, &i, &slot, &n);)`. */
+bool kg_tally_next(const struct kg_tally *t, uint32_t *i, uint32_t *slot, int32_t *n);
+
+/* ---- scheduler_peers.c: which pods a term speaks of ---- */
+
+/* Pods by namespace and labels. An affinity term that several pods have is one of these. */
+struct kg_peers {
+	char *key;          /* canonical */
+	struct kg_doc *doc; /* what the rest points into */
+	size_t nterms;      /* all of them must match; more than one for required affinity alone */
+	bool alive;         /* pods that are being deleted do not count */
+	struct kg_tally by_node;
+	uint64_t used; /* the run that asked last */
+};
+/* Pods that have their namespace and labels in common. */
+struct kg_group {
+	char *ns;
+	struct kg_doc *doc;
+	const struct kg_value *labels;
+	struct kg_tally all, leaving; /* leaving: those that are being deleted */
+	struct kg_peers **subs;       /* who counts them */
+	size_t nsubs, subs_cap;
+};
+struct kg_pair_list {
+	void **v;
+	size_t n, cap;
+};
+/* What a pod carries: its own required and preferred terms, as others are met by them. */
+enum kg_carried_kind { KG_CARRIED_ANTI, KG_CARRIED_SCORE };
+struct kg_carried {
+	char *key;
+	struct kg_doc *doc;
+	enum kg_carried_kind kind;
+	int64_t weight; /* of a score: below zero for anti-affinity */
+	const char *topology;
+	struct kg_tally by_node; /* pods that carry it */
 };
 
-/* Pods that ask for the same: all of one template and owner, or a single one. */
+struct kg_topology {
+	char *key;
+	bool host; /* every node is its own domain, which is its slot */
+	uint32_t *domain;
+	struct kg_map values; /* value -> id + 1 */
+	uint32_t ndomains;
+};
+
+struct kg_shape;
+struct kg_sched {
+	struct kg_node_info **nodes; /* by slot; NULL: free */
+	uint32_t nslots, cap, *free, nfree, free_cap;
+	uint64_t runs;
+	/* Slots that changed, oldest first: log[i] is the change number log_first + i. */
+	uint32_t *log;
+	uint64_t log_first;
+	size_t log_n, log_cap;
+	struct kg_map topologies, peers, carried, shapes, groups;
+	struct kg_map peers_by_pair, groups_by_pair; /* "LABEL\x01VALUE", or "": kg_pair_list */
+	size_t groups_swept;
+	struct kg_map images; /* name -> struct kg_image */
+	uint64_t images_version, uses, versions;
+};
+
+/* ---- scheduler_track.c: it follows nodes and pods ---- */
+void kg_sched_new(struct kg_reconcile_state *st);
+void kg_sched_free(struct kg_reconcile_state *st);
+/* A node came, or is a new version of itself (old: the one before, or NULL). */
+void kg_sched_node(struct kg_reconcile_state *st, struct kg_node_info *n);
+void kg_sched_node_gone(struct kg_reconcile_state *st, struct kg_node_info *n);
+/* The node's pods are about to be counted from nothing. */
+void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n);
+/* A pod that is not terminal begins (or ceases) to count on its node. */
+void kg_sched_pod(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_node_info *n, const struct kg_object *pod, bool on);
+/* Labels of a namespace changed. */
+void kg_sched_namespace(struct kg_reconcile_state *st);
+void kg_sched_touch(struct kg_sched *sc, uint32_t slot);
+struct kg_topology *kg_topology_get(struct kg_sched *sc, const char *key);
+
+/* ---- terms ---- */
+struct kg_term {
+	struct kg_peers *peers;
+	struct kg_topology *topology;
+	int64_t weight;
+	bool self; /* the pod itself is one of the peers */
+};
+/* Peers, counted, of one canonical value {namespaces, namespaceSelector, selector} or several. */
+struct kg_peers *kg_peers_get(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_value *terms, size_t n, bool alive);
+/* Does one term speak of pods with these labels in this namespace? */
+bool kg_peers_match(const struct kg_value *term, const struct kg_snapshot *s, const char *ns,
+	const struct kg_value *labels);
+bool kg_peers_want(const struct kg_peers *p, const struct kg_snapshot *s, const struct kg_group *g);
+/* The canonical value of a PodAffinityTerm of this pod. */
+struct kg_value kg_peers_of_term(
+	struct kg_arena *a, const struct kg_object *pod, const struct kg_value *term);
+struct kg_value kg_peers_of_selector(
+	struct kg_arena *a, const char *ns, const struct kg_value *selector);
+/* A label selector with matchLabelKeys (and mismatchLabelKeys) made into expressions. */
+struct kg_value kg_selector_with_keys(struct kg_arena *a, const struct kg_value *selector,
+	const struct kg_value *labels, const struct kg_value *match,
+	const struct kg_value *mismatch);
+void kg_carried_track(
+	struct kg_reconcile_state *st, uint32_t slot, const struct kg_object *pod, bool on);
+void kg_peers_age(struct kg_sched *sc); /* forgets those that nobody asked for lately */
+void kg_peers_drop(struct kg_sched *sc, bool namespaces_only);
+
+/* ---- scheduler_groups.c ---- */
+void kg_groups_track(struct kg_reconcile_state *st, const struct kg_snapshot *s, uint32_t slot,
+	const struct kg_object *pod, bool on);
+void kg_groups_forget_slot(struct kg_sched *sc, uint32_t slot);
+void kg_groups_sweep(struct kg_sched *sc);
+void kg_groups_free(struct kg_sched *sc);
+void kg_group_subscribe(struct kg_group *g, struct kg_peers *p);
+void kg_group_unsubscribe(struct kg_group *g, const struct kg_peers *p);
+void kg_pair_key(struct kg_buf *out, const char *label, const char *value);
+void kg_pairs_add(struct kg_map *m, const char *pair, void *item);
+void kg_pairs_remove(struct kg_map *m, const char *pair, const void *item);
+
+/* ---- scheduler_class.c ---- */
+struct kg_profile {
+	const char *name;
+	bool most_allocated;
+};
+/* NULL: no such scheduler; its pods are left alone. */
+const struct kg_profile *kg_profile_of(const struct kg_object *pod);
+
+struct kg_spread {
+	struct kg_topology *topology;
+	struct kg_peers *peers;
+	int64_t max_skew, min_domains;
+	bool hard, self, honor_affinity, ignore_taints;
+};
+
+/* Pods that are alike but for their names and times. */
 struct kg_pod_class {
-	const struct kg_value *spec; /* borrowed from the first pod */
+	const struct kg_object *pod; /* the first */
+	const struct kg_value *spec; /* borrowed from it */
 	const char *node_name;       /* the node that the manifest names, or "" */
+	const struct kg_profile *profile;
+	int64_t priority;
 	struct kg_demand demand;
-	bool host_network, host_ports;
+	bool host_network, best_effort;
+	struct kg_host_port *ports;
+	size_t nports;
 	/* Parts of spec, looked up once; &kg_null where absent. */
 	const struct kg_value *tolerations, *selector, *required, *preferred;
+	bool by_name; /* required affinity names its nodes */
+	struct kg_term *affinity, *anti, *scored;
+	size_t naffinity, nanti, nscored;
+	struct kg_peers *affine; /* of all required affinity terms together */
+	bool affine_self;
+	struct kg_spread *spread;
+	size_t nspread;
+	bool spread_default;       /* by the system's constraints: soft, and labels may lack */
+	struct kg_carried **meets; /* terms of other pods that speak of this one */
+	size_t nmeets;
+	uint64_t seed; /* orders nodes that are equal in everything else */
 };
+bool kg_class_same(const struct kg_object *a, const struct kg_object *b);
+/* Memory and borrowed pods: as long as the arena's, and until the next change of pods. */
+void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
+	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_object *pod);
+int64_t kg_pod_priority(const struct kg_object *pod);
+/* The order in which pods are placed: priority, age, name. */
+int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b);
+bool kg_pod_gated(const struct kg_object *pod);
 
-/* What does not change while pods are bound. *taint is set for KG_MISFIT_TAINT. */
-enum kg_misfit kg_fit_static(
-	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_value **taint);
+/* ---- fit.c: one node, one class ---- */
+
+/* Why a node does not take a pod, in the order in which it is found out. */
+enum kg_misfit {
+	KG_FIT,
+	KG_MISFIT_UNSCHEDULABLE,
+	KG_MISFIT_NODE_NAME,
+	KG_MISFIT_TAINT,
+	KG_MISFIT_AFFINITY,
+	KG_MISFIT_NOT_NAMED, /* required affinity names other nodes */
+	KG_MISFIT_PORTS,
+	KG_MISFIT_RESOURCES, /* pods among them */
+	KG_MISFIT_ADDRESS,
+	KG_MISFIT_SPREAD,
+	KG_MISFIT_SPREAD_LABEL,
+	KG_MISFIT_POD_AFFINITY,
+	KG_MISFIT_POD_ANTI,
+	KG_MISFIT_EXISTING_ANTI,
+	KG_MISFIT_COUNT
+};
+const char *kg_misfit_plugin(enum kg_misfit m);
+/* Would it be the same if pods were gone from the node? */
+bool kg_misfit_is_final(enum kg_misfit m);
+
+/* What does not change while pods are bound. */
+enum kg_misfit kg_fit_static(const struct kg_pod_class *c, const struct kg_node_info *n);
+bool kg_fit_affinity(const struct kg_pod_class *c, const struct kg_node_info *n);
+bool kg_fit_taints(const struct kg_pod_class *c, const struct kg_node_info *n);
 /* What does: room. */
-enum kg_misfit kg_fit_room(
-	const struct kg_pod_class *c, const struct kg_node_info *n, const struct kg_snapshot *s);
+enum kg_misfit kg_fit_room(const struct kg_pod_class *c, const struct kg_node_info *n);
+bool kg_fit_ports(const struct kg_pod_class *c, const struct kg_node_info *n);
 bool kg_node_selector_matches(const struct kg_value *term, const struct kg_node_info *n);
 /* Preferred affinity's weights, and how many PreferNoSchedule taints are not tolerated. */
 int64_t kg_fit_preference(const struct kg_pod_class *c, const struct kg_node_info *n);
 int64_t kg_fit_soft_taints(const struct kg_pod_class *c, const struct kg_node_info *n);
+
+/* ---- scheduler_score.c: what a node alone is worth, 0 to 100 each ---- */
+int64_t kg_score_room(const struct kg_pod_class *c, const struct kg_node_info *n);
+int64_t kg_score_balance(const struct kg_pod_class *c, const struct kg_node_info *n);
+int64_t kg_score_images(
+	const struct kg_sched *sc, const struct kg_pod_class *c, const struct kg_node_info *n);
+void kg_images_track(struct kg_sched *sc, const struct kg_object *node, bool on);
+void kg_images_free(struct kg_sched *sc);
+bool kg_images_known(const struct kg_sched *sc, const struct kg_pod_class *c);
+
+/* ---- scheduler_shape.c ---- */
+struct kg_shape_node {
+	uint64_t seen_fixed; /* the node's version that the verdict and scores below are of */
+	int32_t preference, soft;
+	uint8_t fixed, room;   /* enum kg_misfit */
+	bool affinity, taints; /* that these alone would do */
+	uint8_t balance, left, images;
+};
+struct kg_shape {
+	struct kg_shape_node *nodes; /* by slot */
+	uint32_t cap;
+	bool images; /* some node has an image of the pod's */
+	uint64_t seen, images_seen, used;
+};
+/* Up to date; valid until the next call. */
+struct kg_shape *kg_shape_get(struct kg_sched *sc, const struct kg_pod_class *c);
+void kg_shape_update(
+	struct kg_shape *sh, struct kg_sched *sc, const struct kg_pod_class *c, uint32_t slot);
+void kg_shapes_free(struct kg_sched *sc);
+
+/* ---- scheduler_place.c ---- */
+
+/* One topology as a class sees it. Counts by domain; of the host's topology by slot. */
+struct kg_axis {
+	struct kg_topology *topology;
+	unsigned at; /* in the buckets' keys: the domain; by host KG_HOST_KEYS entries */
+	int32_t *anti, *existing, *affinity; /* NULL: not asked */
+	int64_t *score;
+};
+enum {
+	KG_HOST_PRESENT,
+	KG_HOST_ANTI,
+	KG_HOST_EXISTING,
+	KG_HOST_AFFINITY,
+	KG_HOST_SCORE,
+	KG_HOST_KEYS
+};
+struct kg_spreading {
+	const struct kg_spread *c;
+	const struct kg_axis *axis;
+	unsigned at;         /* by host: the count in the buckets' keys */
+	int32_t *count;      /* by domain or slot */
+	uint8_t *eligible;   /* hard: whether the domain has a node that counts */
+	int64_t domains;     /* how many have */
+	uint32_t *histogram; /* hard, by host: how many eligible nodes have so many pods */
+	int32_t histogram_n;
+	int64_t least, weight; /* as of the last look */
+};
+struct kg_candidate {
+	struct kg_node_info *n;
+	uint64_t tie;
+	int64_t local; /* room, balance and images */
+};
+struct kg_bucket {
+	const int32_t *key;
+	struct kg_candidate *v;
+	uint32_t n, cap, best;
+	bool heap; /* v is one; else best is known, or UINT32_MAX */
+	uint64_t hash;
+	uint32_t place; /* in the list of those that are not empty */
+	/* As of the last look. */
+	enum kg_misfit verdict;
+	bool ignored; /* by soft spreading: a label lacks */
+	int64_t spread, affinity, total;
+};
+/* What scores are normalised by, over the nodes that fit. */
+struct kg_rank {
+	uint32_t fit; /* how many do */
+	int64_t preference, soft, spread_min, spread_max, affinity_min, affinity_max;
+};
+struct kg_placing {
+	struct kg_reconcile_state *st;
+	struct kg_arena *a;
+	const struct kg_pod_class *c;
+	struct kg_shape *shape;
+	struct kg_axis *axes;
+	unsigned naxes;
+	struct kg_spreading *spread;
+	bool scored;     /* pod affinity counts at all */
+	bool nobody_yet; /* no pod anywhere is one that required affinity asks for */
+	unsigned nkeys, preference_at, soft_at;
+	int32_t *key;               /* scratch */
+	struct kg_bucket **buckets; /* not empty */
+	uint32_t nbuckets, buckets_cap;
+	struct kg_bucket **table, *last;
+	uint32_t table_n, table_cap;
+	uint32_t *stamp, stamp_now; /* by domain: for counting distinct ones */
+	struct kg_rank rank;
+};
+/* Everything lies in the arena but for what release frees. */
+void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st, struct kg_arena *a,
+	const struct kg_pod_class *c);
+void kg_placing_release(struct kg_placing *p);
+/* The best node, which is no candidate until kg_placing_bound; NULL: none fits. */
+struct kg_node_info *kg_placing_take(struct kg_placing *p);
+/* A pod of the class was bound to the node that was taken, and the state has followed. */
+void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n);
+/* Why a node does not fit, as of now. */
+enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_info *n);
+void kg_placing_key(struct kg_placing *p, int32_t *key, uint32_t slot);
+
+/* ---- scheduler_count.c: pods of other classes, by the domains of this one ---- */
+void kg_placing_count(struct kg_placing *p);
+/* One more pod of the class itself. */
+void kg_placing_count_own(struct kg_placing *p, uint32_t slot);
+
+/* ---- scheduler_rank.c ---- */
+enum kg_misfit kg_rank_verdict(const struct kg_placing *p, const int32_t *key);
+/* Judges every bucket that is not empty. */
+void kg_rank_buckets(struct kg_placing *p);
+/* Normalised scores of a node of this bucket. */
+void kg_rank_scores(int64_t out[KG_SCORE_COUNT], const struct kg_placing *p,
+	const struct kg_bucket *b, const struct kg_node_info *n);
+
+/* ---- scheduler_message.c ---- */
+/* The reasons of one node, in Kubernetes' words, in the arena. */
+size_t kg_reasons(const char **out, size_t max, struct kg_arena *a, struct kg_placing *p,
+	const struct kg_node_info *n, enum kg_misfit m);
+/* "0/5 nodes are available: ..." with what preemption says (NULL: nothing) behind it. */
+const char *kg_message(struct kg_arena *a, struct kg_placing *p, const char *preemption);
+
+/* Reasons counted, and the sentence they make. */
+void kg_histogram_add(struct kg_map *counts, const char *reason);
+const char *kg_histogram(struct kg_arena *a, size_t nodes, const struct kg_map *counts);
+
+/* ---- scheduler_bind.c ---- */
+/* False where the node has no address left. */
+bool kg_bind(struct kg_run *r, const struct kg_object *pod, const struct kg_pod_class *c,
+	const struct kg_node_info *n);
+/* The condition PodScheduled; nominated: NULL leaves it as it is, "" removes it. */
+void kg_say_waiting(struct kg_run *r, const struct kg_object *pod, const char *reason,
+	const char *message, const char *nominated);
 
 #endif

@@ -3,7 +3,7 @@
  * which services a pod belongs to. The same code
  * builds the state from a snapshot, object by object.
  */
-#include "reconcile/internal.h"
+#include "reconcile/scheduler.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static void node_info_free(struct kg_node_info *n)
 	free(n);
 }
 
-static void pod_account(struct kg_reconcile_state *st, const struct kg_object *pod, bool on)
+static void pod_account(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *pod, bool on)
 {
 	struct kg_node_info *n = kg_node_info(st, kg_pod_node(pod));
 	if (!n)
@@ -43,6 +44,7 @@ static void pod_account(struct kg_reconcile_state *st, const struct kg_object *p
 	n->score_cpu += sign * d.score_cpu;
 	n->score_mem += sign * d.score_mem;
 	n->pods += sign;
+	kg_sched_pod(st, s, n, pod, on);
 }
 
 static void node_recount(
@@ -53,6 +55,7 @@ static void node_recount(
 	n->ntaken = 0;
 	n->pods = n->score_cpu = n->score_mem = 0;
 	memset(n->used, 0, sizeof(n->used));
+	kg_sched_node_recount(st, n);
 	struct kg_ip_range r;
 	n->has_cidr =
 		kg_ip_range_parse(&r, kg_string(kg_at(kg_obj(n->obj), "spec.podCIDR"), "")) == 0;
@@ -66,8 +69,22 @@ static void node_recount(
 	kg_iter_index(&it, s, KG_INDEX_NODE, n->name);
 	while ((pod = kg_iter_next(&it)))
 		if (pod->kind->id == KG_KIND_POD)
-			pod_account(st, pod, true);
+			pod_account(st, s, pod, true);
 	kg_iter_release(&it);
+}
+
+static void images_track(
+	struct kg_sched *sc, const struct kg_object *before, const struct kg_object *after)
+{
+	if (before && after &&
+		kg_equal(kg_at(kg_obj(before), "status.images"),
+			kg_at(kg_obj(after), "status.images")))
+		return;
+	if (before)
+		kg_images_track(sc, before, false);
+	if (after)
+		kg_images_track(sc, after, true);
+	sc->images_version++; /* each counts by the part of the nodes that has it */
 }
 
 static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -76,9 +93,12 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 	if (before)
 		kg_ipam_node(st, before, false);
 	if (!after) {
+		images_track(st->sched, before, NULL);
 		struct kg_node_info *old = kg_map_remove(&st->nodes, before->name);
-		if (old)
+		if (old) {
+			kg_sched_node_gone(st, old);
 			node_info_free(old);
+		}
 		return;
 	}
 	kg_ipam_node(st, after, true);
@@ -90,6 +110,7 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 		n = kg_alloc(sizeof(*n));
 		n->name = kg_strdup(after->name);
 		n->hash = kg_hash64(n->name, strlen(n->name));
+		n->slot = UINT32_MAX;
 		kg_map_put(&st->nodes, n->name, n);
 	}
 	kg_object_unref(n->obj);
@@ -97,7 +118,11 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 	const struct kg_value *spec = kg_get(kg_obj(after), "spec");
 	n->ready = kg_condition_is_true(kg_get(kg_obj(after), "status"), "Ready");
 	n->unschedulable = kg_bool(kg_get(spec, "unschedulable"), false);
-	n->tainted = kg_len(kg_get(spec, "taints")) > 0;
+	n->taints = kg_get(spec, "taints");
+	n->tainted = kg_len(n->taints) > 0;
+	n->labels = kg_get(kg_get(kg_obj(after), "metadata"), "labels");
+	images_track(st->sched, before, after);
+	kg_sched_node(st, n);
 	/* A new resource name changes what pods ask for: their sums are made anew. */
 	int names = 0, after_names = 0;
 	for (int i = KG_RES_FIXED; i < KG_RES_MAX; i++)
@@ -255,9 +280,12 @@ static bool accounted_alike(const struct kg_object *a, const struct kg_object *b
 {
 	const struct kg_value *x = kg_get(kg_obj(a), "status"), *y = kg_get(kg_obj(b), "status");
 	return strcmp(kg_pod_node(a), kg_pod_node(b)) == 0 &&
+	       kg_object_deleting(a) == kg_object_deleting(b) &&
 	       kg_pod_terminal(a) == kg_pod_terminal(b) &&
 	       kg_equal(kg_get(x, "podIP"), kg_get(y, "podIP")) &&
-	       kg_equal(kg_at(kg_obj(a), "spec.containers"), kg_at(kg_obj(b), "spec.containers"));
+	       kg_equal(kg_get(kg_obj(a), "spec"), kg_get(kg_obj(b), "spec")) &&
+	       kg_equal(kg_get(kg_get(kg_obj(a), "metadata"), "labels"),
+		       kg_get(kg_get(kg_obj(b), "metadata"), "labels"));
 }
 
 static bool is_pending(const struct kg_object *pod)
@@ -265,14 +293,14 @@ static bool is_pending(const struct kg_object *pod)
 	return !*kg_pod_node(pod) && kg_pod_active(pod);
 }
 
-static void pod_track(struct kg_reconcile_state *st, const struct kg_object *before,
-	const struct kg_object *after)
+static void pod_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
 {
 	if (!before || !after || !accounted_alike(before, after)) {
 		if (before)
-			pod_account(st, before, false);
+			pod_account(st, s, before, false);
 		if (after)
-			pod_account(st, after, true);
+			pod_account(st, s, after, true);
 		if (st->pending.count || (after && is_pending(after)))
 			kg_enqueue(st, KG_C_SCHEDULER, "");
 	}
@@ -302,10 +330,13 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		node_track(st, s, before, after);
 		break;
 	case KG_KIND_POD:
-		pod_track(st, before, after);
+		pod_track(st, s, before, after);
 		break;
 	case KG_KIND_SERVICE:
 		service_track(st, s, before, after);
+		break;
+	case KG_KIND_NAMESPACE:
+		kg_sched_namespace(st);
 		break;
 	default:
 		break;
@@ -341,6 +372,7 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	st->node_ports = kg_bits_new((uint32_t)(st->node_port_max - st->node_port_min + 1));
 	st->ncidrs = st->pod_range.size / 256 ? st->pod_range.size / 256 : 1;
 	st->node_cidrs = kg_bits_new(st->ncidrs);
+	kg_sched_new(st);
 	build_kind(st, s, KG_KIND_NODE); /* counts the pods of each */
 	/* Then pods need only be found by their labels and, if they wait, be remembered. */
 	struct kg_object_iter it;
@@ -361,8 +393,12 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 void kg_track_clear(struct kg_reconcile_state *st)
 {
 	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->nodes, &i));)
-		node_info_free(e->value);
+	for (size_t i = 0; (e = kg_map_next(&st->nodes, &i));) {
+		struct kg_node_info *n = e->value;
+		free(n->ports);
+		node_info_free(n);
+	}
+	kg_sched_free(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {

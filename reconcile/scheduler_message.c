@@ -1,0 +1,120 @@
+/* Why a pod waits, in the words of Kubernetes' scheduler. */
+#include "reconcile/scheduler.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static size_t resource_reasons(const char **out, size_t max, struct kg_arena *a,
+	const struct kg_placing *p, const struct kg_node_info *n)
+{
+	static const char *const names[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
+	const struct kg_demand *d = &p->c->demand;
+	size_t k = 0;
+	if (n->pods >= n->max_pods && k < max)
+		out[k++] = "Too many pods";
+	for (int i = 0; i < KG_RES_MAX && k < max; i++)
+		if (d->req[i] && d->req[i] > n->alloc[i] - n->used[i])
+			out[k++] = kg_arena_printf(a, "Insufficient %s",
+				i < KG_RES_FIXED ? names[i] : p->st->res_name[i]);
+	if (d->unknown && k < max)
+		out[k++] = kg_arena_printf(a, "Insufficient %s", d->unknown);
+	return k;
+}
+
+static const char *one_reason(struct kg_arena *a, const struct kg_placing *p,
+	const struct kg_node_info *n, enum kg_misfit m)
+{
+	static const char *const texts[KG_MISFIT_COUNT] = {
+		[KG_MISFIT_UNSCHEDULABLE] = "node(s) were unschedulable",
+		[KG_MISFIT_NODE_NAME] = "node(s) didn't match the requested node name",
+		[KG_MISFIT_AFFINITY] = "node(s) didn't match Pod's node affinity/selector",
+		[KG_MISFIT_NOT_NAMED] = "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+		[KG_MISFIT_PORTS] = "node(s) didn't have free ports for the requested pod ports",
+		[KG_MISFIT_ADDRESS] = "node(s) had no free pod address",
+		[KG_MISFIT_SPREAD] = "node(s) didn't match pod topology spread constraints",
+		[KG_MISFIT_SPREAD_LABEL] = "node(s) didn't match pod topology spread constraints "
+					   "(missing required label)",
+		[KG_MISFIT_POD_AFFINITY] = "node(s) didn't match pod affinity rules",
+		[KG_MISFIT_POD_ANTI] = "node(s) didn't match pod anti-affinity rules",
+		[KG_MISFIT_EXISTING_ANTI] =
+			"node(s) didn't satisfy existing pods anti-affinity rules",
+	};
+	if (m != KG_MISFIT_TAINT)
+		return texts[m];
+	const struct kg_value *t = kg_untolerated(n->taints, p->c->tolerations, true);
+	return kg_arena_printf(a, "node(s) had untolerated taint {%s: %s}",
+		t ? kg_string(kg_get(t, "key"), "") : "",
+		t ? kg_string(kg_get(t, "value"), "") : "");
+}
+
+size_t kg_reasons(const char **out, size_t max, struct kg_arena *a, struct kg_placing *p,
+	const struct kg_node_info *n, enum kg_misfit m)
+{
+	if (m == KG_MISFIT_RESOURCES)
+		return resource_reasons(out, max, a, p, n);
+	if (max)
+		out[0] = one_reason(a, p, n, m);
+	return max > 0;
+}
+
+static int cmp_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char *kg_histogram(struct kg_arena *a, size_t nodes, const struct kg_map *counts)
+{
+	struct kg_map_entry *e;
+	const char **v = kg_arena_alloc(a, (counts->count + 1) * sizeof(*v));
+	size_t n = 0;
+	for (size_t i = 0; (e = kg_map_next(counts, &i));)
+		v[n++] = kg_arena_printf(a, "%" PRIdPTR " %s", (intptr_t)e->value, e->key);
+	qsort(v, n, sizeof(*v), cmp_text);
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	kg_buf_addf(&b, "0/%zu nodes are available: ", nodes);
+	for (size_t i = 0; i < n; i++)
+		kg_buf_addf(&b, "%s%s", i ? ", " : "", v[i]);
+	kg_buf_adds(&b, ".");
+	return kg_arena_strdup(a, kg_buf_str(&b));
+}
+
+void kg_histogram_add(struct kg_map *counts, const char *reason)
+{
+	kg_map_put(counts, reason, (void *)((intptr_t)kg_map_get(counts, reason) + 1));
+}
+
+/* Reasons that are one text for every node are counted by number, the others by text. */
+static void add_node(
+	struct kg_map *counts, size_t *plain, struct kg_placing *p, const struct kg_node_info *n)
+{
+	const char *reasons[KG_RES_MAX + 2];
+	struct kg_arena a = KG_ARENA_INIT;
+	enum kg_misfit m = kg_placing_verdict(p, n);
+	if (m != KG_MISFIT_TAINT && m != KG_MISFIT_RESOURCES) {
+		plain[m]++;
+		return;
+	}
+	size_t k = kg_reasons(reasons, KG_ARRAY_LEN(reasons), &a, p, n, m);
+	for (size_t i = 0; i < k; i++)
+		kg_histogram_add(counts, reasons[i]);
+	kg_arena_release(&a);
+}
+
+const char *kg_message(struct kg_arena *a, struct kg_placing *p, const char *preemption)
+{
+	const struct kg_sched *sc = p->st->sched;
+	size_t nodes = p->st->nodes.count;
+	if (nodes == 0)
+		return "no nodes available to schedule pods";
+	size_t plain[KG_MISFIT_COUNT] = {0};
+	struct kg_map counts = KG_MAP_INIT;
+	for (uint32_t i = 0; i < sc->nslots; i++)
+		if (sc->nodes[i])
+			add_node(&counts, plain, p, sc->nodes[i]);
+	for (int m = KG_FIT + 1; m < KG_MISFIT_COUNT; m++)
+		if (plain[m])
+			kg_map_put(&counts, one_reason(a, p, NULL, m), (void *)(intptr_t)plain[m]);
+	const char *text = kg_histogram(a, nodes, &counts);
+	kg_map_release(&counts);
+	return preemption ? kg_arena_printf(a, "%s preemption: %s", text, preemption) : text;
+}
