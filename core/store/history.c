@@ -34,6 +34,7 @@ void kg_history_release(struct kg_history *h)
 {
 	free(h->path);
 	free(h->ids);
+	kg_shallow_release(&h->stops);
 	if (h->fd >= 0)
 		close(h->fd);
 	*h = (struct kg_history){.fd = -1};
@@ -81,10 +82,11 @@ static bool read_id(const struct kg_history *h, uint64_t revision, unsigned char
 
 /* ---- walking the commits ---- */
 
-/* The commit's first parent; *has_parent false at the end, also where the parent is not here
- * (a shallow boundary). */
-static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg_reader *r,
-	const unsigned char commit[20], uint64_t revision, struct kg_error *err)
+/* The commit's first parent; *has_parent false at the end, also where history was cut or the parent
+ * is not here. */
+static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg_history *h,
+	const struct kg_reader *r, const unsigned char commit[20], uint64_t revision,
+	struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c = {0};
@@ -100,7 +102,8 @@ static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg
 			"the state branch's history: expected revision "
 			"%llu, found %llu",
 			(unsigned long long)revision, (unsigned long long)c.revision);
-	*has_parent = c.has_parent && revision > 0 && kg_reader_has(r, c.parent);
+	*has_parent = c.has_parent && revision > 0 && !kg_shallow_has(&h->stops, commit) &&
+		      kg_reader_has(r, c.parent);
 	memcpy(parent, c.parent, 20);
 	return 0;
 }
@@ -126,7 +129,7 @@ static int walk(struct walked *w, const struct kg_history *h, const struct kg_re
 		}
 		w->ids = kg_grow(w->ids, &w->cap, w->len + 1, 20);
 		memcpy(w->ids + 20 * w->len++, at, 20);
-		int rc = parent_of(at, &more, r, at, revision, err);
+		int rc = parent_of(at, &more, h, r, at, revision, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -154,6 +157,26 @@ static int save(struct kg_history *h, struct walked *w, uint64_t revision, struc
 	return 0;
 }
 
+/* The newest of the commits without parents on the way ends it. */
+static void find_oldest(struct kg_history *h, const struct kg_reader *r)
+{
+	h->oldest = h->first;
+	for (size_t i = 0; i < h->stops.n; i++) {
+		git_odb_object *obj KG_AUTOOBJ = NULL;
+		struct kg_commit_view c = {0};
+		unsigned char id[20];
+
+		if (!kg_reader_has(r, h->stops.ids[i]) ||
+			kg_reader_get(&obj, r, h->stops.ids[i], GIT_OBJECT_COMMIT, NULL) < 0 ||
+			kg_commit_text_read(
+				&c, git_odb_object_data(obj), git_odb_object_size(obj), NULL) < 0)
+			continue;
+		if (c.has_revision && c.revision > h->oldest && read_id(h, c.revision, id) &&
+			memcmp(id, h->stops.ids[i], 20) == 0)
+			h->oldest = c.revision;
+	}
+}
+
 static int refresh(struct kg_history *h, const struct kg_reader *r, const unsigned char head[20],
 	uint64_t revision, bool trust, struct kg_error *err)
 {
@@ -174,20 +197,30 @@ static int refresh(struct kg_history *h, const struct kg_reader *r, const unsign
 		h->first = revision + 1 - w.len;
 	}
 	free(w.ids);
+	if (rc == 0)
+		find_oldest(h, r);
 	return rc;
 }
 
-int kg_history_open(struct kg_history *h, const char *path, const struct kg_reader *r,
-	const unsigned char head[20], uint64_t revision, struct kg_error *err)
+static int open_file(struct kg_history *h, const char *path, struct kg_error *err)
+{
+	if (!path)
+		return 0;
+	h->path = kg_strdup(path);
+	h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	return h->fd < 0 ? kg_fail_errno(err, "open %s", path) : 0;
+}
+
+int kg_history_open(struct kg_history *h, const char *dir, const char *path,
+	const struct kg_reader *r, const unsigned char head[20], uint64_t revision,
+	struct kg_error *err)
 {
 	*h = (struct kg_history){.fd = -1};
-	if (path) {
-		h->path = kg_strdup(path);
-		h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-		if (h->fd < 0)
-			return kg_fail_errno(err, "open %s", path);
-	}
-	int rc = refresh(h, r, head, revision, true, err);
+	int rc = kg_shallow_read(&h->stops, dir, err);
+	if (rc == 0)
+		rc = open_file(h, path, err);
+	if (rc == 0)
+		rc = refresh(h, r, head, revision, true, err);
 	if (rc < 0)
 		kg_history_release(h);
 	return rc;
@@ -201,13 +234,62 @@ void kg_history_append(struct kg_history *h, const unsigned char commit[20])
 	h->count++;
 }
 
+/* Past so many, the beginning of the file is left out. */
+#define TRIM 65536
+
+/* The file without what is no longer retained, in its place. Where that fails, or the power is cut,
+ * it is what it was, or wrong, which the next look-up mends. */
+static void trim(struct kg_history *h)
+{
+	char *tmp KG_AUTOFREE = kg_asprintf("%s.new", h->path);
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	uint64_t skip = h->oldest - h->first;
+	size_t n = (size_t)(20 * (h->count - skip));
+	unsigned char head[HEAD_SIZE] = MAGIC;
+
+	KG_AUTOCLOSE int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	put_be64(head + 8, h->oldest);
+	kg_buf_add(&out, head, sizeof(head));
+	kg_buf_reserve(&out, n);
+	if (fd < 0 ||
+		pread(h->fd, out.data + HEAD_SIZE, n, (off_t)(HEAD_SIZE + 20 * skip)) != (ssize_t)n)
+		return;
+	out.len += n;
+	if (kg_write_all(fd, out.data, out.len, NULL) < 0 || rename(tmp, h->path) < 0)
+		return;
+	int old = h->fd;
+	h->fd = fd;
+	fd = old;
+	h->first = h->oldest;
+	h->count -= skip;
+}
+
+void kg_history_cut(struct kg_history *h, uint64_t oldest, const unsigned char commit[20])
+{
+	kg_shallow_add(&h->stops, commit);
+	if (oldest > h->oldest)
+		h->oldest = oldest;
+	if (h->path && h->oldest - h->first >= TRIM)
+		trim(h);
+}
+
 /* Is that the commit of the revision. */
-static bool right(const struct kg_reader *r, const unsigned char id[20], uint64_t revision)
+static bool right(const struct kg_history *h, const struct kg_reader *r, const unsigned char id[20],
+	uint64_t revision)
 {
 	unsigned char parent[20];
 	bool more = false;
 
-	return parent_of(parent, &more, r, id, revision, NULL) == 0;
+	return parent_of(parent, &more, h, r, id, revision, NULL) == 0;
+}
+
+static int gone(const struct kg_history *h, uint64_t revision, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_GONE,
+		"revision %llu is not kept any more: the oldest that is kept is %llu. Ask for that "
+		"or a later one, or without a revision for the newest; how much is kept says "
+		"retention in .kgit/settings.yaml",
+		(unsigned long long)revision, (unsigned long long)h->oldest);
 }
 
 int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct kg_reader *r,
@@ -221,15 +303,14 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 		memcpy(commit, head, 20);
 		return 0;
 	}
-	if (revision >= h->first && read_id(h, revision, commit) && right(r, commit, revision))
+	if (revision < h->oldest)
+		return gone(h, revision, err);
+	if (read_id(h, revision, commit) && right(h, r, commit, revision))
 		return 0;
-	if (revision >= h->first) {
-		int rc = refresh(h, r, head, head_revision, false, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (revision >= h->first && read_id(h, revision, commit))
+	int rc = refresh(h, r, head, head_revision, false, err);
+	if (rc < 0)
+		return rc;
+	if (revision >= h->oldest && read_id(h, revision, commit))
 		return 0;
-	return kg_fail(err, KG_E_GONE, "revision %llu is older than the oldest retained, %llu",
-		(unsigned long long)revision, (unsigned long long)h->first);
+	return gone(h, revision, err);
 }

@@ -8,18 +8,22 @@
 #define KG_STORE_HISTORY_H
 
 #include "store/odb.h"
+#include "store/shallow.h"
 
 struct kg_history {
 	char *path; /* owned; NULL: in memory */
 	int fd;
-	uint64_t first; /* the oldest retained revision */
+	uint64_t oldest; /* retained */
+	uint64_t first;  /* that ids has; not above `oldest` */
 	uint64_t count;
-	unsigned char *ids; /* owned; in memory: the newest first */
+	struct kg_shallow stops; /* where commits have no parents, whatever they say */
+	unsigned char *ids;      /* owned; in memory: the newest first */
 };
 
-/* The history that ends at the commit `head` of revision `revision`. */
-int kg_history_open(struct kg_history *h, const char *path, const struct kg_reader *r,
-	const unsigned char head[20], uint64_t revision, struct kg_error *err);
+/* The history of the repository dir that ends at the commit `head` of revision `revision`. */
+int kg_history_open(struct kg_history *h, const char *dir, const char *path,
+	const struct kg_reader *r, const unsigned char head[20], uint64_t revision,
+	struct kg_error *err);
 void kg_history_release(struct kg_history *h);
 /* The next revision. A failure only makes the file wrong, which the next look-up mends. */
 void kg_history_append(struct kg_history *h, const unsigned char commit[20]);
@@ -27,6 +31,9 @@ void kg_history_append(struct kg_history *h, const unsigned char commit[20]);
 int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct kg_reader *r,
 	const unsigned char head[20], uint64_t head_revision, uint64_t revision,
 	struct kg_error *err);
+/* Nothing older is retained from now on; `commit` is that revision's, and in dir's file `shallow`
+ * already. */
+void kg_history_cut(struct kg_history *h, uint64_t oldest, const unsigned char commit[20]);
 /* How far the file at path (if it is one) says that revisions went: 0 and false where it does not
  * say. */
 bool kg_history_newest(uint64_t *revision, const char *path);

@@ -47,6 +47,7 @@ struct span {
 struct source {
 	char *base; /* owned: path without the ending */
 	size_t size;
+	time_t mtime;
 	struct span pack, index;
 	struct kg_pack_entry *entries; /* owned; by offset */
 	size_t n;
@@ -162,6 +163,7 @@ struct piece {
 
 struct merge {
 	const char *packs; /* directory */
+	const struct kg_map *skip;
 	struct source *sources;
 	size_t len, cap;
 	struct kg_map taken; /* hex ids */
@@ -202,11 +204,14 @@ static void consider(struct merge *m, const char *name)
 		return;
 	char *path KG_AUTOFREE = kg_asprintf("%s/%s", m->packs, name);
 	char *base KG_AUTOFREE = kg_strndup(path, strlen(path) - 5);
+	if (m->skip && kg_map_has(m->skip, strrchr(base, '/') + 1))
+		return;
 	if (stat(path, &st) < 0 || (size_t)st.st_size > LARGEST || !has(base, ".idx") ||
 		has(base, ".keep") || has(base, ".promisor"))
 		return;
 	KG_GROW(m->sources, m->cap, m->len + 1);
-	m->sources[m->len++] = (struct source){.base = kg_steal(&base), .size = (size_t)st.st_size};
+	m->sources[m->len++] = (struct source){
+		.base = kg_steal(&base), .size = (size_t)st.st_size, .mtime = st.st_mtime};
 }
 
 static int by_size(const void *a, const void *b)
@@ -373,6 +378,20 @@ static int sync_packs(struct merge *m, struct kg_error *err)
 	return fd < 0 ? kg_fail_errno(err, "open %s", m->packs) : sync_file(m, fd, m->packs, err);
 }
 
+/* As young as the youngest of what it is made of: how old a pack is says how long its objects have
+ * been there (compact.c). */
+static void keep_age(const struct merge *m, const char *pack)
+{
+	struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
+
+	for (size_t i = 0; i < m->len; i++)
+		if (m->sources[i].used && m->sources[i].mtime > t[1].tv_sec)
+			t[1].tv_sec = m->sources[i].mtime;
+	/* Where this fails it seems younger than it is, and stays longer. */
+	if (utimensat(AT_FDCWD, pack, t, 0) < 0)
+		errno = 0;
+}
+
 /* Writes the new pack under its name, durably; *base is its path without the ending. */
 static int place(struct merge *m, char **base, struct kg_error *err)
 {
@@ -388,6 +407,8 @@ static int place(struct merge *m, char **base, struct kg_error *err)
 	*base = kg_asprintf("%s/pack-%s", m->packs, hex);
 	char *pack KG_AUTOFREE = kg_asprintf("%s.pack", *base);
 	char *index KG_AUTOFREE = kg_asprintf("%s.idx", *base);
+	if (rc == 0)
+		keep_age(m, tmp_pack);
 	if (rc == 0 && rename(tmp_pack, pack) < 0)
 		rc = kg_fail_errno(err, "rename %s", tmp_pack);
 	if (rc == 0 && rename(tmp_index, index) < 0)
@@ -440,10 +461,11 @@ static int merge_packs(struct merge *m, struct kg_error *err)
 	return used;
 }
 
-int kg_packs_merge(const char *dir, bool *sync_failed, struct kg_error *err)
+int kg_packs_merge(
+	const char *dir, const struct kg_map *skip, bool *sync_failed, struct kg_error *err)
 {
 	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
-	struct merge m KG_CLEANUP(merge_release) = {.packs = packs};
+	struct merge m KG_CLEANUP(merge_release) = {.packs = packs, .skip = skip};
 	int rc = merge_packs(&m, err);
 
 	*sync_failed = m.sync_failed;

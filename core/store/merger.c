@@ -8,8 +8,7 @@
 
 #define DEFAULT_LIMIT 256
 
-/* libgit2 keeps what it knows of packs that are gone: readers to come get a fresh database. */
-static int renew_odb(struct kg_store *s, struct kg_error *err)
+int kg_store_renew_odb(struct kg_store *s, struct kg_error *err)
 {
 	git_odb *odb = NULL;
 	int rc = kg_store_open_odb(&odb, s, err);
@@ -29,12 +28,15 @@ int kg_store_merge_packs(struct kg_store *s, struct kg_error *err)
 {
 	struct kg_error why = {0};
 	bool sync_failed;
-	int rc = kg_packs_merge(s->dir, &sync_failed, &why);
+
+	pthread_mutex_lock(&s->merger.busy);
+	int rc = kg_packs_merge(s->dir, &s->merger.skip, &sync_failed, &why);
+	pthread_mutex_unlock(&s->merger.busy);
 
 	if (sync_failed)
 		atomic_store(&s->sync_failed, true);
 	if (rc > 0)
-		rc = renew_odb(s, &why);
+		rc = kg_store_renew_odb(s, &why);
 	return rc < 0 ? kg_fail(err, why.code, "put packs together: %s", why.msg) : 0;
 }
 
@@ -62,13 +64,17 @@ static void *work(void *arg)
 
 void kg_merger_init(struct kg_store *s)
 {
+	pthread_mutex_init(&s->merger.busy, NULL);
 	pthread_mutex_init(&s->merger.lock, NULL);
 	pthread_cond_init(&s->merger.wake, NULL);
 }
 
 int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err)
 {
+	char *side KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR, s->dir);
 	struct kg_merger *m = &s->merger;
+
+	kg_compact_names(&m->skip, side);
 	size_t apart = kg_packs_count(s->dir);
 
 	pthread_mutex_lock(&m->lock);
@@ -94,6 +100,16 @@ void kg_merger_stop(struct kg_store *s)
 	pthread_mutex_unlock(&m->lock);
 	pthread_join(m->thread, NULL);
 	m->started = false;
+}
+
+void kg_merger_release(struct kg_store *s)
+{
+	struct kg_merger *m = &s->merger;
+
+	kg_map_release(&m->skip);
+	pthread_cond_destroy(&m->wake);
+	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(&m->busy);
 }
 
 void kg_merger_poke(struct kg_store *s)

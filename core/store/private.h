@@ -2,6 +2,7 @@
 #ifndef KG_STORE_PRIVATE_H
 #define KG_STORE_PRIVATE_H
 
+#include "base/map.h"
 #include "store/append.h"
 #include "store/fan.h"
 #include "store/history.h"
@@ -30,6 +31,8 @@ struct kg_merger {
 	pthread_t thread;
 	bool started;
 	size_t limit;         /* packs of ours that are left apart */
+	pthread_mutex_t busy; /* of who merges; and `skip` */
+	struct kg_map skip;   /* names of packs that are let alone */
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t wake;
 	size_t apart; /* packs since the last time */
@@ -39,9 +42,14 @@ struct kg_merger {
 void kg_merger_init(struct kg_store *s);
 int kg_merger_start(struct kg_store *s, size_t limit, struct kg_error *err);
 void kg_merger_stop(struct kg_store *s);
-void kg_merger_poke(struct kg_store *s); /* one more pack */
-/* What the merger does, now. */
+void kg_merger_poke(struct kg_store *s);    /* one more pack */
+void kg_merger_release(struct kg_store *s); /* after the stop, and the last poke */
+/* What the merger does, now. Any thread. */
 int kg_store_merge_packs(struct kg_store *s, struct kg_error *err);
+/* Adds the names ("pack-HEX") of the packs that compactions made; those are not merged. */
+void kg_compact_names(struct kg_map *packed, const char *side);
+/* libgit2 keeps what it knows of packs that are gone: readers to come get a fresh database. */
+int kg_store_renew_odb(struct kg_store *s, struct kg_error *err);
 
 struct kg_store {
 	char *dir; /* the repository (a work tree's .git) */

@@ -6,8 +6,10 @@
  * at this moment (a push to another branch): they are stale when they are older than the machine's
  * boot, or than any such git lives.
  */
+#include "store/hidden.h"
 #include "store/private.h"
 #include "store/refs.h"
+#include "store/repack.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -198,6 +200,7 @@ int kg_recover_files(
 	char *refs KG_AUTOFREE = kg_asprintf("%s/refs", dir);
 	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
 	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
+	char *side KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR, dir);
 	struct timespec now, up;
 	struct sweep s = {.ours = {state, main_lock}, .notes = notes};
 
@@ -205,7 +208,12 @@ int kg_recover_files(
 	clock_gettime(CLOCK_BOOTTIME, &up);
 	s.now = now.tv_sec;
 	s.boot = now.tv_sec - up.tv_sec;
-	int rc = each(&s, dir, lock_file, err);
+	/* First of all, since a pack without its index is taken for half of one. */
+	int rc = kg_packs_unhide(packs, notes, err);
+	if (rc == 0)
+		rc = kg_repack_clean(side, err);
+	if (rc == 0)
+		rc = each(&s, dir, lock_file, err);
 	if (rc == 0)
 		rc = each(&s, refs, ref_entry, err);
 	if (rc == 0)

@@ -155,8 +155,8 @@ static int open_history(struct kg_store *s, const struct kg_reader *r, struct kg
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR "/revisions", s->dir);
 
-	return kg_history_open(
-		&s->history, s->read_only ? NULL : path, r, s->head.commit, s->head.revision, err);
+	return kg_history_open(&s->history, s->dir, s->read_only ? NULL : path, r, s->head.commit,
+		s->head.revision, err);
 }
 
 static int start_history(struct kg_store *s, struct kg_error *err)
@@ -242,8 +242,7 @@ void kg_store_close(struct kg_store *s)
 	/* Its thread pokes the merger, which then does nothing any more. */
 	if (s->backend)
 		s->backend->free(s->backend);
-	pthread_cond_destroy(&s->merger.wake);
-	pthread_mutex_destroy(&s->merger.lock);
+	kg_merger_release(s);
 	kg_history_release(&s->history);
 	kg_mirror_release(&s->mirror);
 	kg_pack_free(s->pack);
@@ -296,7 +295,7 @@ uint64_t kg_store_oldest(const struct kg_store *store)
 
 	pthread_mutex_lock(&s->lock);
 	/* Where the history cannot be read nothing but the head is retained. */
-	uint64_t oldest = need_history(s, &r, NULL) < 0 ? s->head.revision : s->history.first;
+	uint64_t oldest = need_history(s, &r, NULL) < 0 ? s->head.revision : s->history.oldest;
 	pthread_mutex_unlock(&s->lock);
 	return oldest;
 }

@@ -1,0 +1,194 @@
+#include "store/settings.h"
+
+#include "store/commit_text.h"
+#include "store/private.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_BYTES (64u << 10)
+#define DAY_MS    (INT64_C(24) * 3600 * 1000)
+
+int kg_settings_age(int64_t *out, const char *text)
+{
+	size_t n = strlen(text), digits = strspn(text, "0123456789");
+	int64_t ms;
+
+	if (strcmp(text, "forever") == 0) {
+		*out = INT64_MAX;
+		return 0;
+	}
+	if (digits && digits < 7 && n == digits + 1 && text[digits] == 'd')
+		ms = strtoll(text, NULL, 10) * DAY_MS;
+	else if (digits == n || kg_duration_parse(&ms, text) < 0)
+		return -1;
+	if (ms <= 0)
+		return -1;
+	*out = ms;
+	return 0;
+}
+
+/* ---- the schema ---- */
+
+static const char *check_age(struct kg_arena *a, const struct kg_value *v)
+{
+	int64_t ms;
+
+	(void)a;
+	return kg_settings_age(&ms, kg_string(v, "")) < 0
+		       ? "expected a time such as 30d, 12h or 90m, or forever"
+		       : NULL;
+}
+
+static const struct kg_field retention_fields[] = {
+	{.name = "revisions",
+		.type = KG_F_INT,
+		.min = 1,
+		.max = 1000000000,
+		.doc = "At least the newest so many revisions are kept."},
+	{.name = "age",
+		.type = KG_F_STRING,
+		.check = check_age,
+		.doc = "Revisions that are older are dropped."},
+	{0},
+};
+static const struct kg_schema retention = {
+	.name = "kgit.Retention",
+	.doc = "How much of the cluster's history is kept.",
+	.fields = retention_fields,
+};
+static const struct kg_field settings_fields[] = {
+	{.name = "retention",
+		.type = KG_F_OBJECT,
+		.schema = &retention,
+		.doc = "How much of the cluster's history is kept."},
+	{0},
+};
+static const struct kg_schema settings = {
+	.name = "kgit.Settings",
+	.doc = "The repository's own settings.",
+	.fields = settings_fields,
+};
+
+/* ---- reading ---- */
+
+/* "LINE:COL: text", as the parser says it. */
+static void syntax_fault(struct kg_fault_list *faults, const char *msg)
+{
+	unsigned line = 0, col = 0;
+	int n = 0;
+
+	if (sscanf(msg, "%u:%u: %n", &line, &col, &n) != 2)
+		n = 0;
+	kg_fault_add_at(faults, line, col, "", "%s", msg + n);
+}
+
+static void take(struct kg_settings *out, const struct kg_value *v)
+{
+	int64_t ms;
+
+	out->revisions = (uint64_t)kg_int(kg_at(v, "retention.revisions"), 0);
+	if (kg_settings_age(&ms, kg_string(kg_at(v, "retention.age"), "")) == 0)
+		out->age_ms = ms;
+}
+
+void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *text, size_t len,
+	struct kg_fault_list *faults)
+{
+	const char *file = faults->file;
+	struct kg_yaml_node *docs;
+	struct kg_error err;
+	size_t n = 0;
+
+	*out = (struct kg_settings){0};
+	faults->file = KG_SETTINGS_PATH;
+	if (kg_yaml_parse(&docs, &n, a, text, len, NULL, &err) < 0) {
+		syntax_fault(faults, err.msg);
+	} else if (n > 1) {
+		kg_fault_add_at(faults, docs[1].line, docs[1].col, "", "expected one document");
+	} else if (n) {
+		faults->root = &docs[0];
+		struct kg_value v = kg_schema_decode(&settings, &docs[0], a, faults);
+		faults->root = NULL;
+		take(out, &v);
+	}
+	faults->file = file;
+}
+
+/* ---- in the store ---- */
+
+static int commit_tree(
+	struct kg_subtree *out, const struct kg_reader *r, const char *commit, struct kg_error *err)
+{
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	struct kg_commit_view c;
+	unsigned char id[20];
+
+	*out = (struct kg_subtree){0};
+	if (!*commit)
+		return 0;
+	if (kg_unhex(id, 20, commit) < 0)
+		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
+	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
+	if (rc == 0)
+		rc = kg_commit_text_read(
+			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
+	if (rc < 0)
+		return rc;
+	out->there = true;
+	memcpy(out->id, c.tree, 20);
+	return 0;
+}
+
+static int read_text(struct kg_buf *out, const struct kg_reader *r, const struct kg_subtree *main,
+	struct kg_error *err)
+{
+	unsigned char blob[20];
+	int rc = main->there ? kg_view_find_path(blob, r, main, KG_SETTINGS_PATH, err)
+			     : kg_fail(err, KG_E_NOT_FOUND, "no files");
+
+	return rc < 0 ? rc : kg_reader_blob(out, r, blob, MAX_BYTES, err);
+}
+
+int kg_store_settings_text(struct kg_buf *out, struct kg_store *s, const char *commit,
+	const char *objects_dir, struct kg_error *err)
+{
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
+	struct kg_subtree tree;
+	struct kg_error why = {0};
+	int rc = kg_reader_add(&r, objects_dir, &why);
+
+	if (rc == 0)
+		rc = commit_tree(&tree, &r, commit, &why);
+	if (rc == 0)
+		rc = read_text(out, &r, &tree, &why);
+	return rc < 0 ? kg_fail(err, why.code, KG_SETTINGS_PATH ": %s", why.msg) : 0;
+}
+
+int kg_store_settings(struct kg_settings *out, struct kg_store *s, struct kg_error *err)
+{
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_fault_list faults;
+	struct kg_settings got;
+	struct kg_view head;
+	int rc = kg_store_head(&head, s, err);
+
+	*out = (struct kg_settings){0};
+	if (rc == 0)
+		rc = read_text(&text, &r, &head.desired, err);
+	if (rc == -KG_E_NOT_FOUND)
+		return 0;
+	if (rc < 0)
+		return kg_wrap(err, KG_SETTINGS_PATH);
+	kg_faults_init(&faults, &a);
+	kg_settings_parse(&got, &a, kg_buf_str(&text), text.len, &faults);
+	if (kg_faults_errors(&faults) == 0)
+		*out = got;
+	kg_faults_release(&faults);
+	return 0;
+}

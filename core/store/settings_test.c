@@ -1,0 +1,108 @@
+/* .kgit/settings.yaml: what it says, and what is said of what is wrong in it. */
+#include "store/settings.h"
+
+#include "base/mem.h"
+#include "kinds/kind.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DAY INT64_C(86400000)
+
+static void test_ages(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms; /* -1: none */
+	} cases[] = {
+		{"30d", 30 * DAY},
+		{"1d", DAY},
+		{"12h", DAY / 2},
+		{"1h30m", 5400000},
+		{"90s", 90000},
+		{"forever", INT64_MAX},
+		{"0d", -1},
+		{"0s", -1},
+		{"-1h", -1},
+		{"3600", -1},
+		{"30 d", -1},
+		{"9999999d", -1},
+		{"d", -1},
+		{"", -1},
+		{"soon", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		int64_t ms = -1;
+
+		kg_settings_age(&ms, cases[i].text);
+		if (ms != cases[i].ms)
+			fail_msg("%s: %lld", cases[i].text, (long long)ms);
+	}
+}
+
+static void test_parse(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t revisions;
+		int64_t age_ms;
+		const char *fault; /* of the first; NULL: none */
+	} cases[] = {
+		{"", 0, 0, NULL},
+		{"# nothing\n", 0, 0, NULL},
+		{"{}\n", 0, 0, NULL},
+		{"retention: {}\n", 0, 0, NULL},
+		{"retention: {revisions: 500, age: 30d}\n", 500, 30 * DAY, NULL},
+		{"retention:\n  age: forever\n", 0, INT64_MAX, NULL},
+		{"retention:\n  revisions: 0\n", 0, 0,
+			".kgit/settings.yaml:2:14: retention.revisions: "},
+		{"retention:\n  revisions: many\n", 0, 0,
+			".kgit/settings.yaml:2:14: retention.revisions: "},
+		{"retention:\n  age: 3 weeks\n", 0, 0, ".kgit/settings.yaml:2:8: retention.age: "},
+		{"retention:\n  revision: 5\n", 0, 0,
+			".kgit/settings.yaml:2:3: retention: unknown field "},
+		{"limits: {}\n", 0, 0, ".kgit/settings.yaml:1:1: unknown field "},
+		{"- a\n", 0, 0, ".kgit/settings.yaml:1:1: "},
+		{"retention: {\n", 0, 0, ".kgit/settings.yaml:2:"},
+		{"a: b\n---\nc: d\n", 0, 0, ".kgit/settings.yaml:3:1: "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_buf said KG_AUTOBUF = KG_BUF_INIT;
+		struct kg_fault_list faults;
+		struct kg_settings s;
+
+		kg_faults_init(&faults, &a);
+		kg_settings_parse(&s, &a, cases[i].text, strlen(cases[i].text), &faults);
+		if (faults.len)
+			kg_fault_format(&said, &faults.items[0]);
+		const char *want = cases[i].fault ? cases[i].fault : "";
+		if (!cases[i].fault != !faults.len ||
+			strncmp(kg_buf_str(&said), want, strlen(want)) != 0)
+			fail_msg("%s: \"%s\"", cases[i].text, kg_buf_str(&said));
+		if (!cases[i].fault) {
+			assert_int_equal(s.revisions, cases[i].revisions);
+			assert_int_equal(s.age_ms, cases[i].age_ms);
+		}
+		kg_faults_release(&faults);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_parse),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
