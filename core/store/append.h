@@ -41,6 +41,8 @@ struct kg_append_backend {
 	int (*attach)(void *self, struct git_odb *odb, struct kg_error *err);
 	/* What is appended stays, in git's files where they take it. NULL is fine. */
 	void (*free)(void *self);
+	/* It deflates what goes to git's files: packs may come plain (kg_pack_set_plain). */
+	bool deflates;
 };
 
 #endif

@@ -4,8 +4,8 @@
  * packs are in memory for readers, and in the journal for the next start.
  *
  *   append   writer's thread: journal, fdatasync, then head moves
- *   drain    own thread: all that is pending as one pack to git (five fsyncs), then stored moves
- *            and the journal may write over it
+ *   drain    own thread: all that is pending as one pack, deflated, to git (five fsyncs), then
+ * stored moves and the journal may write over it
  *
  * When git's files cannot be written:
  * - no space: it is tried again and again; the journal, whose space is allocated, goes on taking
@@ -430,6 +430,7 @@ static int replay(void *ctx, const struct kg_append *a, struct kg_error *err)
 			(unsigned long long)a->revision, parent[0] ? parent : "nothing", j->ref,
 			(long long)j->head.revision, j->head.commit[0] ? j->head.commit : "absent");
 	struct kg_pack *p = kg_pack_new();
+	kg_pack_set_plain(p, true);
 	int rc = kg_packed_reindex(p, a->pack, a->pack_len, err);
 	if (rc == 0) {
 		kg_pack_finish(p, &pack, &index, whole.pack_id);
@@ -469,7 +470,8 @@ static struct append_journal *make(const struct kg_append_journal_options *o)
 		.head = head,
 		.flush = flush,
 		.attach = attach,
-		.free = append_journal_free};
+		.free = append_journal_free,
+		.deflates = true};
 	j->dir = kg_strdup(o->dir);
 	j->ref = kg_strdup(o->ref);
 	j->packs = kg_asprintf("%s/objects/pack", o->dir);

@@ -55,11 +55,10 @@ static void take_back(struct work *w)
 	}
 }
 
-/* Remembers what is at the path now. */
-static void remember(struct work *w, struct kg_fan *fan, const char *const *path, size_t n)
+/* Remembers what was at the path; NULL: nothing. */
+static void remember(struct work *w, struct kg_fan *fan, const char *const *path, size_t n,
+	const unsigned char *was)
 {
-	const unsigned char *was = kg_fan_get(fan, path, n);
-
 	KG_GROW(w->steps, w->cap, w->len + 1);
 	struct step *s = &w->steps[w->len++];
 	*s = (struct step){.fan = fan, .n = n, .was_there = was != NULL};
@@ -71,20 +70,22 @@ static void remember(struct work *w, struct kg_fan *fan, const char *const *path
 
 static void remove_file(struct work *w, struct kg_fan *fan, const char *const *path, size_t n)
 {
-	if (!kg_fan_get(fan, path, n))
+	const unsigned char *was = kg_fan_get(fan, path, n);
+
+	if (!was)
 		return;
-	remember(w, fan, path, n);
+	remember(w, fan, path, n, was);
 	kg_fan_remove(fan, path, n);
 }
 
 /* Stores w->text as the file. */
 static void put_text(struct work *w, struct kg_fan *fan, const char *const *path, size_t n)
 {
-	unsigned char id[20];
+	unsigned char id[20], was[20];
 
 	kg_pack_add(w->s->pack, KG_PACK_BLOB, kg_buf_str(&w->text), w->text.len, id);
-	remember(w, fan, path, n);
-	kg_fan_put(fan, path, n, id);
+	bool there = kg_fan_swap(fan, path, n, id, was);
+	remember(w, fan, path, n, there ? was : NULL);
 }
 
 /* ---- records ---- */
@@ -335,6 +336,7 @@ static int build(struct kg_view *v, struct work *w, struct kg_error *err)
 	v->time = w->c->next->time;
 	memcpy(v->main_commit, w->c->next->main_commit, sizeof(v->main_commit));
 	kg_pack_clear(s->pack);
+	kg_pack_set_plain(s->pack, s->backend->deflates);
 	rc = desired_tree(v, w, err);
 	if (rc == 0)
 		rc = apply_changes(w, err);

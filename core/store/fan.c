@@ -35,14 +35,18 @@ void kg_fan_free(struct kg_fan *f)
 	free(f);
 }
 
+static unsigned digit_of(const unsigned char sum[20], unsigned level)
+{
+	assert(level < 40);
+	return level % 2 ? sum[level / 2] & 15u : (unsigned)sum[level / 2] >> 4;
+}
+
 char kg_fan_digit(const char *name, unsigned level)
 {
 	unsigned char sum[20];
 
-	assert(level < 40);
 	kg_sha1(sum, name, strlen(name));
-	unsigned v = level % 2 ? sum[level / 2] & 15u : (unsigned)sum[level / 2] >> 4;
-	return "0123456789abcdef"[v];
+	return "0123456789abcdef"[digit_of(sum, level)];
 }
 
 bool kg_fan_is_split_name(const char *name)
@@ -288,13 +292,29 @@ static bool remove_entry(struct kg_fan *f, const char *name, bool dir)
 	return true;
 }
 
+/* The part for a digit, or NULL. */
+static struct kg_fan *part_at(struct kg_fan *f, unsigned digit)
+{
+	char name[3] = {'_', "0123456789abcdef"[digit], '\0'};
+	struct spot s;
+
+	/* Most often all sixteen are there. */
+	if (f->n == 16)
+		return dir_at(f, digit);
+	return find(f, name, true, &s) ? dir_at(f, s.index) : NULL;
+}
+
 /* The node whose raw tree holds (or would hold) the name; `touch` marks the way. NULL: none. */
 static struct kg_fan *leaf_of(struct kg_fan *f, const char *name, bool touch)
 {
+	unsigned char sum[20];
+
+	if (f->split)
+		kg_sha1(sum, name, strlen(name));
 	while (f && f->split) {
 		if (touch)
 			f->dirty = true;
-		f = part_of(f, name, false);
+		f = part_at(f, digit_of(sum, f->level));
 	}
 	if (f && touch)
 		f->dirty = true;
@@ -329,23 +349,36 @@ const unsigned char *kg_fan_get(const struct kg_fan *fan, const char *const *pat
 	return (const unsigned char *)f->raw + s.end - 20;
 }
 
-static void put_file(struct kg_fan *f, const char *name, const unsigned char id[20])
+/* Replaces the id of a file that is there, marking the way to it; *was is the former id. */
+static bool replace_file(struct kg_fan *f, const char *const *path, size_t n,
+	const unsigned char id[20], unsigned char was[20])
 {
-	struct kg_fan *leaf = leaf_of(f, name, true);
+	struct kg_fan *leaf = leaf_of(f, path[0], false), *dir;
 	struct spot s;
 
-	if (leaf && find(leaf, name, false, &s))
-		memcpy(leaf->raw + s.end - 20, id, 20);
-	else
-		add_entry(f, name, id, NULL);
+	if (!leaf || !find(leaf, path[0], n > 1, &s))
+		return false;
+	if (n > 1) {
+		dir = dir_at(leaf, s.index);
+		bool there = replace_file(dir, path + 1, n - 1, id, was);
+		if (dir->dirty)
+			leaf_of(f, path[0], true);
+		return there;
+	}
+	unsigned char *at = (unsigned char *)leaf->raw + s.end - 20;
+	memcpy(was, at, 20);
+	if (memcmp(at, id, 20) != 0) {
+		memcpy(at, id, 20);
+		leaf_of(f, path[0], true);
+	}
+	return true;
 }
 
-void kg_fan_put(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20])
+bool kg_fan_swap(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20],
+	unsigned char was[20])
 {
-	const unsigned char *old = kg_fan_get(f, path, n);
-
-	if (old && memcmp(old, id, 20) == 0)
-		return;
+	if (replace_file(f, path, n, id, was))
+		return true;
 	for (size_t i = 0; i + 1 < n; i++) {
 		struct kg_fan *sub = sub_dir(f, path[i], true);
 
@@ -355,7 +388,15 @@ void kg_fan_put(struct kg_fan *f, const char *const *path, size_t n, const unsig
 		}
 		f = sub;
 	}
-	put_file(f, path[n - 1], id);
+	add_entry(f, path[n - 1], id, NULL);
+	return false;
+}
+
+void kg_fan_put(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20])
+{
+	unsigned char was[20];
+
+	kg_fan_swap(f, path, n, id, was);
 }
 
 static bool remove_path(struct kg_fan *f, const char *const *path, size_t n)

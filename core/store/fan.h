@@ -28,6 +28,9 @@ void kg_fan_free(struct kg_fan *f); /* NULL is fine */
 const unsigned char *kg_fan_get(const struct kg_fan *f, const char *const *path, size_t n);
 /* Puts a file, making directories; an equal id changes nothing. */
 void kg_fan_put(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20]);
+/* The same; true and the id that was there before, or false. */
+bool kg_fan_swap(struct kg_fan *f, const char *const *path, size_t n, const unsigned char id[20],
+	unsigned char was[20]);
 /* Removes a file and the directories that it leaves empty. False where there was none. */
 bool kg_fan_remove(struct kg_fan *f, const char *const *path, size_t n);
 size_t kg_fan_count(const struct kg_fan *f);  /* entries of this directory, not of those below */

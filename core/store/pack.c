@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define PLAIN_MAX (4u << 20) /* of a pack's bytes */
+
 struct kg_pack {
 	struct kg_buf data, index;
 	struct kg_pack_entry *entries;
@@ -14,6 +16,7 @@ struct kg_pack {
 	uint32_t *slots; /* open addressing: entry number plus one */
 	size_t nslots;
 	struct kg_zpack z;
+	bool plain;
 };
 
 static const char *const type_names[] = {
@@ -76,6 +79,11 @@ void kg_pack_clear(struct kg_pack *p)
 		p->nslots = p->cap = 0;
 	}
 	begin(p);
+}
+
+void kg_pack_set_plain(struct kg_pack *p, bool plain)
+{
+	p->plain = plain;
 }
 
 size_t kg_pack_count(const struct kg_pack *p)
@@ -157,7 +165,8 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 	if (!e)
 		return;
 	add_object_header(&p->data, type, len);
-	kg_zpack_add(&p->data, &p->z, data, len, type == KG_PACK_TREE);
+	bool stored = type == KG_PACK_TREE || (p->plain && p->data.len < PLAIN_MAX);
+	kg_zpack_add(&p->data, &p->z, data, len, stored);
 	e->crc = (uint32_t)crc32_z(crc32(0, NULL, 0),
 		(const unsigned char *)p->data.data + e->offset, p->data.len - e->offset);
 }

@@ -33,6 +33,9 @@ void kg_pack_add_packed(
 	struct kg_pack *p, const void *bytes, size_t n, const struct kg_pack_entry *e);
 /* Are the bytes the object of that id. */
 bool kg_pack_is(const unsigned char id[20], enum kg_pack_type type, const void *data, size_t len);
+/* Objects are from now on stored without being deflated, which costs the most, while the pack is
+ * small; a large one is deflated all the same. For who deflates later (kg_packed_deflate). */
+void kg_pack_set_plain(struct kg_pack *p, bool plain);
 size_t kg_pack_count(const struct kg_pack *p);
 /* Ends the pack. The buffers are the pack's, valid until it is cleared or freed; `id` is the
  * pack's trailing checksum. */

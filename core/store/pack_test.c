@@ -1,4 +1,4 @@
-#include "store/pack.h"
+#include "store/packed.h"
 #include "store/test_support.h"
 
 #include "base/hash.h"
@@ -93,6 +93,83 @@ static void test_git_agrees(void **state)
 	test_dir_remove(dir);
 }
 
+static void add_sizes(struct kg_pack *p)
+{
+	struct kg_buf b KG_AUTOBUF = KG_BUF_INIT;
+	unsigned char id[20];
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(sizes); i++) {
+		fill(&b, sizes[i], false);
+		kg_pack_add(p, i % 3 ? KG_PACK_BLOB : KG_PACK_TREE, kg_buf_str(&b), b.len, id);
+	}
+}
+
+/* What was stored plain is deflated by another pack, and is the same for git. */
+static void test_plain(void **state)
+{
+	char *dir = test_dir();
+	struct kg_pack *plain = kg_pack_new(), *later = kg_pack_new(), *whole = kg_pack_new();
+	const struct kg_buf *pack, *index, *want, *want_index;
+	unsigned char id[20];
+	struct kg_error err;
+
+	(void)state;
+	assert_int_equal(TEST_GIT(NULL, dir, "init", "-q", "--bare", "."), 0);
+	kg_pack_set_plain(plain, true);
+	add_sizes(plain);
+	add_sizes(whole);
+	kg_pack_finish(plain, &pack, &index, id);
+	kg_pack_finish(whole, &want, &want_index, id);
+	struct kg_packed in = {.pack = (const unsigned char *)pack->data,
+		.pack_len = pack->len,
+		.index = (const unsigned char *)index->data,
+		.index_len = index->len};
+	assert_int_equal(kg_packed_deflate(later, &in, &err), 0);
+	kg_pack_finish(later, &pack, &index, id);
+	assert_int_equal(kg_pack_count(later), kg_pack_count(whole));
+	/* All but the few that are larger than one stored block. */
+	assert_true(pack->len < in.pack_len);
+	assert_true(pack->len >= want->len);
+	save(dir, "ours.pack", pack);
+	save(dir, "ours.idx", index);
+	char *ours_idx KG_AUTOFREE = kg_asprintf("%s/ours.idx", dir);
+	assert_int_equal(TEST_GIT(NULL, dir, "verify-pack", ours_idx), 0);
+
+	/* A second time there is nothing to do. */
+	in = (struct kg_packed){.pack = (const unsigned char *)pack->data,
+		.pack_len = pack->len,
+		.index = (const unsigned char *)index->data,
+		.index_len = index->len};
+	kg_pack_clear(whole);
+	assert_int_equal(kg_packed_deflate(whole, &in, &err), 0);
+	kg_pack_finish(whole, &want, &want_index, id);
+	assert_int_equal(want->len, pack->len);
+	kg_pack_free(plain);
+	kg_pack_free(later);
+	kg_pack_free(whole);
+	test_dir_remove(dir);
+}
+
+/* A large pack is deflated as it grows, so that it never takes much more than it will have to. */
+static void test_plain_and_large(void **state)
+{
+	struct kg_pack *p = kg_pack_new();
+	struct kg_buf b KG_AUTOBUF = KG_BUF_INIT;
+	const struct kg_buf *pack, *index;
+	unsigned char id[20];
+
+	(void)state;
+	kg_pack_set_plain(p, true);
+	for (int i = 0; i < 100; i++) {
+		fill(&b, 200000, false);
+		kg_buf_addf(&b, "%d", i);
+		kg_pack_add(p, KG_PACK_BLOB, b.data, b.len, id);
+	}
+	kg_pack_finish(p, &pack, &index, id);
+	assert_true(pack->len > (4u << 20) && pack->len < (5u << 20));
+	kg_pack_free(p);
+}
+
 static void test_empty(void **state)
 {
 	char *dir = test_dir();
@@ -115,6 +192,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_git_agrees),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_plain_and_large),
 		cmocka_unit_test(test_empty),
 	};
 

@@ -118,7 +118,45 @@ static int by_offset(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err)
+/* A zlib stream of one stored block of len bytes: the bytes; else NULL. */
+static const unsigned char *stored_bytes(const unsigned char *z, size_t n, size_t len)
+{
+	if (n != len + 11 || z[0] != 0x78 || z[2] != 1 || (z[3] | z[4] << 8) != (int)len)
+		return NULL;
+	return z + 7;
+}
+
+typedef int add_fn(struct kg_pack *to, const struct kg_packed *p, const struct kg_pack_entry *e,
+	size_t n, struct kg_error *err);
+
+static int add_as_it_lies(struct kg_pack *to, const struct kg_packed *p,
+	const struct kg_pack_entry *e, size_t n, struct kg_error *err)
+{
+	(void)err;
+	kg_pack_add_packed(to, p->pack + e->offset, n, e);
+	return 0;
+}
+
+static int add_deflated(struct kg_pack *to, const struct kg_packed *p,
+	const struct kg_pack_entry *e, size_t n, struct kg_error *err)
+{
+	size_t len, at = (size_t)e->offset;
+	enum kg_pack_type type;
+	int rc = read_head(&type, &len, p, &at, err);
+
+	if (rc < 0)
+		return rc;
+	size_t head = at - (size_t)e->offset;
+	const unsigned char *bytes =
+		head < n && type != KG_PACK_TREE ? stored_bytes(p->pack + at, n - head, len) : NULL;
+	if (bytes)
+		kg_pack_add_known(to, type, bytes, len, e->id);
+	else
+		kg_pack_add_packed(to, p->pack + e->offset, n, e);
+	return 0;
+}
+
+static int add_all(struct kg_pack *to, const struct kg_packed *p, add_fn *add, struct kg_error *err)
 {
 	struct kg_pack_entry *entries KG_AUTOFREE = NULL;
 	size_t n = index_is_whole(p) ? be32(p->index + INDEX_HEAD - 4) : 0;
@@ -138,9 +176,21 @@ int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_erro
 
 		if (from < PACK_HEAD || end <= from || end > p->pack_len - TRAILER)
 			return malformed(err);
-		kg_pack_add_packed(to, p->pack + from, end - from, &entries[i]);
+		int rc = add(to, p, &entries[i], end - from, err);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
+}
+
+int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err)
+{
+	return add_all(to, p, add_as_it_lies, err);
+}
+
+int kg_packed_deflate(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err)
+{
+	return add_all(to, p, add_deflated, err);
 }
 
 int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct kg_error *err)

@@ -26,6 +26,8 @@ int kg_packed_read(
 	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err);
 /* Every entry into another pack, as it lies: nothing is inflated. */
 int kg_packed_copy(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err);
+/* As kg_packed_copy, but what lies there stored, and is no tree, is deflated by `to`. */
+int kg_packed_deflate(struct kg_pack *to, const struct kg_packed *p, struct kg_error *err);
 /* Every object of a pack without an index into another pack, which then knows their ids. */
 int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct kg_error *err);
 

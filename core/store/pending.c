@@ -1,9 +1,9 @@
 /*
  * A list of packs, oldest first. The writer adds at its end; the drainer replaces the beginning by
- * one pack of the same objects, and takes that away when git's files have it. A reader that misses
- * an object here has therefore to look into git's files afterwards, never the other way round:
- * that is the order in which libgit2 asks its backends, and it looks for new packs before it gives
- * up.
+ * one pack of the same objects, deflated only now since that costs the most, and takes that away
+ * when git's files have it. A reader that misses an object here has therefore to look into git's
+ * files afterwards, never the other way round: that is the order in which libgit2 asks its
+ * backends, and it looks for new packs before it gives up.
  */
 #include "store/pending.h"
 
@@ -23,6 +23,7 @@
 struct held {
 	atomic_int refs;
 	struct kg_append a; /* pack and index are owned */
+	bool folded;        /* made by a fold: deflated */
 };
 
 struct kg_pending {
@@ -124,7 +125,7 @@ static int join(struct held **out, struct kg_pending *p, struct held **items, si
 	kg_pack_clear(p->fold);
 	for (size_t i = 0; i < n; i++) {
 		struct kg_packed from = packed(items[i]);
-		int rc = kg_packed_copy(p->fold, &from, err);
+		int rc = kg_packed_deflate(p->fold, &from, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -135,6 +136,7 @@ static int join(struct held **out, struct kg_pending *p, struct held **items, si
 	a.index = index->data;
 	a.index_len = index->len;
 	*out = held_new(&a);
+	(*out)->folded = true;
 	return 0;
 }
 
@@ -149,7 +151,7 @@ int kg_pending_fold(const struct kg_append **out, struct kg_pending *p, struct k
 		memcpy(items, p->items, n * sizeof(struct held *));
 	pthread_mutex_unlock(&p->lock);
 	/* Only this thread takes away, so they stay without being held. */
-	if (n > 1) {
+	if (n > 1 || (n && !items[0]->folded)) {
 		int rc = join(&one, p, items, n, err);
 		if (rc < 0)
 			return rc;

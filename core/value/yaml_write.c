@@ -37,8 +37,29 @@ static bool begins_plain(const char *s, size_t n)
 	return !strchr(" ,[]{}#&*!|>'\"%@`", s[0]) && strncmp(s, "...", 3) != 0;
 }
 
+static bool is_letter(char c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/* Most texts are seen to be plain at a glance: a letter, then nothing that has a meaning. Short
+ * ones could be words like "yes" or "Null". */
+static bool is_simple(const char *s, size_t n)
+{
+	if (n <= 5 && n && strchr("yYnNtTfFoO", s[0]))
+		return false;
+	if (!n || !is_letter(s[0]) || s[n - 1] == ':')
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if (!is_letter(s[i]) && !(s[i] >= '-' && s[i] <= ':') && s[i] != '_')
+			return false;
+	return true;
+}
+
 static bool is_plain(const char *s, size_t n)
 {
+	if (is_simple(s, n))
+		return true;
 	if (!n || !begins_plain(s, n) || s[n - 1] == ' ' || s[n - 1] == ':')
 		return false;
 	for (size_t i = 1; i < n; i++) {
@@ -90,13 +111,28 @@ static void write_escape(struct kg_buf *out, uint32_t cp)
 		kg_buf_addf(out, "\\u%04X", cp);
 }
 
+/* How many bytes are ASCII that is quoted as it is. */
+static size_t easy_prefix(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && s[i] >= ' ' && s[i] < 0x7F && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i;
+}
+
 static void write_quoted(struct kg_buf *out, const char *s, size_t n)
 {
 	kg_buf_addc(out, '"');
 	for (size_t i = 0; i < n;) {
+		size_t easy = easy_prefix(s + i, n - i);
 		uint32_t cp;
-		unsigned len = kg_utf8_next(s + i, n - i, &cp);
 
+		kg_buf_add(out, s + i, easy);
+		i += easy;
+		if (i == n)
+			break;
+		unsigned len = kg_utf8_next(s + i, n - i, &cp);
 		if (!len) {
 			kg_buf_adds(out, "\xEF\xBF\xBD"); /* U+FFFD for what is not UTF-8 */
 			i++;

@@ -66,6 +66,10 @@ static void test_strings(void **state)
 		{"a - b", "a - b"},
 		{"..", ".."},
 		{"a=b", "a=b"},
+		{"a:b", "a:b"},
+		{"yes-1", "yes-1"},
+		{"nulls", "nulls"},
+		{"falsey", "falsey"},
 		/* a reader would take them for something else */
 		{"", "\"\""},
 		{"~", "\"~\""},
