@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #define MAX_FAULT_LINES 200
 
@@ -80,6 +81,27 @@ static int read_other(void *ctx, const char *path, struct kg_buf *out)
 		return -KG_E_NOT_FOUND;
 	return kg_store_read_blob(
 		out, o->m->store, blob, o->quarantine, o->m->limits.file_bytes, &err);
+}
+
+/* What a small push takes, with room for the revision that it makes and for nodes' reports. */
+#define ROOM_BYTES (2ULL << 20)
+#define ROOM_FILES 64
+
+int kgd_has_room(const struct kgd_master *m, struct kg_error *err)
+{
+	struct statvfs v;
+
+	if (statvfs(m->repo, &v) < 0)
+		return 0; /* what is wrong is found by who writes */
+	unsigned long long bytes = (unsigned long long)v.f_bavail * v.f_frsize;
+	/* Some filesystems do not count files. */
+	if (bytes >= ROOM_BYTES && (v.f_files == 0 || v.f_favail >= ROOM_FILES))
+		return 0;
+	return kg_fail(err, KG_E_NO_SPACE,
+		"there is no room for a push: the disk of %s has %llu KiB and %llu files free; "
+		"free "
+		"some space there and push again (what runs goes on, and is served)",
+		m->repo, bytes >> 10, (unsigned long long)v.f_favail);
 }
 
 /* Main may lag behind what was admitted while the disk is at fault: then nobody came first. */

@@ -29,4 +29,8 @@ int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const char *old_c
 	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
 	struct kg_buf *say, struct kg_error *err);
 
+/* Is there room on the disk for a push? KG_E_NO_SPACE says what to do. Without it git itself would
+ * fail somewhere in the middle, and say less. */
+int kgd_has_room(const struct kgd_master *m, struct kg_error *err);
+
 #endif

@@ -3,6 +3,7 @@
  * fetch's is spooled first: upload-pack answers while it still reads, and with both ends of HTTP
  * half-duplex the two would wait for each other.
  */
+#include "kgitd/admit.h"
 #include "kgitd/git_child.h"
 #include "kgitd/gunzip.h"
 #include "sys/file.h"
@@ -148,23 +149,46 @@ static bool speaks_v2(struct kg_http_req *req)
 	return protocol && strstr(protocol, "version=2");
 }
 
+/* What git's own http-backend puts before an advertisement of protocols 0 and 1. */
+static void add_service_line(struct kg_buf *out, const char *service)
+{
+	char line[80];
+
+	snprintf(line, sizeof(line), "# service=%s\n", service);
+	kg_buf_addf(out, "%04zx%s0000", strlen(line) + 4, line);
+}
+
+/* What git shows as "fatal: remote error: TEXT"; it shows nothing of an answer that is not 200. */
+static void refuse_push(struct kg_http_req *req, const char *service, const char *why)
+{
+	struct kg_buf body = KG_BUF_INIT;
+	char type[80];
+
+	snprintf(type, sizeof(type), "application/x-%s-advertisement", service);
+	add_service_line(&body, service);
+	kg_buf_addf(&body, "%04zxERR %s\n", strlen(why) + 9, why);
+	kg_http_set_header(req, "Cache-Control", "no-cache");
+	kg_http_reply(req, 200, type, &body);
+}
+
 static void handle_refs(struct kg_http_req *req, void *ctx)
 {
 	const char *service = service_of(ctx);
 	struct kgd_git_options opts = {.service = service, .advertise = true, .in = -1};
 	struct kg_error err;
-	struct rpc *r = start(req, &opts, &err);
-	char line[80];
+	bool push = strcmp(service, "git-receive-pack") == 0;
 
+	if (push && kgd_has_room(kgd_exchange(req)->master, &err) < 0) {
+		refuse_push(req, service, err.msg);
+		return;
+	}
+	struct rpc *r = start(req, &opts, &err);
 	if (!r) {
 		kgd_reply_error(req, &err);
 		return;
 	}
-	/* What git's own http-backend puts before an advertisement of protocols 0 and 1. */
-	if (!speaks_v2(req) || strcmp(service, "git-upload-pack") != 0) {
-		snprintf(line, sizeof(line), "# service=%s\n", service);
-		kg_buf_addf(&r->head, "%04zx%s0000", strlen(line) + 4, line);
-	}
+	if (push || !speaks_v2(req))
+		add_service_line(&r->head, service);
 	answer(req, r, service, "advertisement");
 }
 

@@ -97,9 +97,11 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 	struct kg_buf lines KG_AUTOBUF = KG_BUF_INIT;
 	struct kgd_admitted *a = NULL;
 	struct kg_error err;
-	int rc = kgd_admit(
-		&a, p->m, c->old_commit, c->new_commit, h->quarantine, &h->opts, &lines, &err);
+	int rc = kgd_has_room(p->m, &err);
 
+	if (rc == 0)
+		rc = kgd_admit(&a, p->m, c->old_commit, c->new_commit, h->quarantine, &h->opts,
+			&lines, &err);
 	kgd_hook_say(h, "", kg_buf_str(&lines));
 	if (rc < 0) {
 		kgd_hook_sayf(h, "%s", err.msg);

@@ -115,8 +115,17 @@ static int issue_server(
 	return rc == 0 ? kg_pki_issue(cert, m->ca_pem, m->ca_key_pem, *key, &c, err) : rc;
 }
 
+/* A start must not fail for want of room where what is there, or in memory, will do. */
+static int unless_full(int rc, const char *what, const struct kg_error *err)
+{
+	if (rc != -KG_E_NO_SPACE)
+		return rc;
+	kg_warn("%s was not written anew: %s", what, err->msg);
+	return 0;
+}
+
 /* The server's certificate is made anew at every start: it costs a millisecond, never expires
- * unseen, and names what is listened on now. */
+ * unseen, and names what is listened on now. The files are for who wants to look at it. */
 int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
 	struct kg_error *err)
 {
@@ -127,10 +136,12 @@ int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, cha
 		rc = setup_ca(m, err);
 	if (rc == 0)
 		rc = issue_server(m, listen, cert_pem, key_pem, err);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = write_pem(m, "pki/server.key", *key_pem, 0600, err);
-	if (rc == 0)
-		rc = write_pem(m, "pki/server.crt", *cert_pem, 0644, err);
+		if (rc == 0)
+			rc = write_pem(m, "pki/server.crt", *cert_pem, 0644, err);
+		rc = unless_full(rc, "pki/server.crt", err);
+	}
 	return rc < 0 ? kg_wrap(err, "certificates in %s", dir) : 0;
 }
 
@@ -176,6 +187,18 @@ static int admin_cert(struct kgd_master *m, char **cert, char **key, struct kg_e
 	return rc;
 }
 
+/* Nothing is written where it is as it should be. */
+static int write_kubeconfig(const char *path, const struct kg_buf *text, struct kg_error *err)
+{
+	struct kg_buf now KG_AUTOBUF = KG_BUF_INIT;
+	bool there = kg_file_read(&now, path, MAX_PEM, NULL) == 0;
+
+	if (there && now.len == text->len && memcmp(now.data, text->data, now.len) == 0)
+		return 0;
+	int rc = kg_file_write(path, text->data, text->len, 0600, err);
+	return there ? unless_full(rc, path, err) : rc;
+}
+
 int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err)
 {
 	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
@@ -208,7 +231,7 @@ int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err)
 		"    user: admin\n"
 		"current-context: kgit\n",
 		ca64, m->address, cert64, key64);
-	return kg_file_write(path, text.data, text.len, 0600, err);
+	return write_kubeconfig(path, &text, err);
 }
 
 /* ---- hooks ---- */

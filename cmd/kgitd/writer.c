@@ -520,9 +520,14 @@ int kgd_writer_start(
 	kgd_clock_start(&w->clock, head->time, kg_realtime_ms(), kg_monotonic_ms());
 	w->state = kg_reconcile_state_new(head, &w->ropts);
 	kg_snapshot_unref(head);
+	/* The store may have found no room to bring it along. */
+	w->main_behind = true;
 
 	int rc = apply(w, &first, &revision, err);
 	batch_release(&first);
+	/* What is due is tried again; until there is room the cluster is served as it is. */
+	if (rc == -KG_E_NO_SPACE)
+		rc = 0;
 	if (rc == 0 && pthread_create(&w->thread, NULL, run, w) != 0)
 		rc = kg_fail(err, KG_E_IO, "start the writer's thread");
 	if (rc < 0) {

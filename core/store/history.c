@@ -34,6 +34,7 @@ void kg_history_release(struct kg_history *h)
 {
 	free(h->path);
 	free(h->ids);
+	free(h->spare);
 	kg_shallow_release(&h->stops);
 	if (h->fd >= 0)
 		close(h->fd);
@@ -136,6 +137,23 @@ static int walk(struct walked *w, const struct kg_history *h, const struct kg_re
 	return 0;
 }
 
+/* What the file could not take for want of room. */
+static bool read_spare(const struct kg_history *h, uint64_t revision, unsigned char id[20])
+{
+	if (revision > h->spare_newest || h->spare_newest - revision >= h->nspare)
+		return false;
+	memcpy(id, h->spare + 20 * (h->spare_newest - revision), 20);
+	return true;
+}
+
+static void keep_spare(struct kg_history *h, struct walked *w, uint64_t revision)
+{
+	free(h->spare);
+	h->spare = kg_steal(&w->ids);
+	h->nspare = w->len;
+	h->spare_newest = revision;
+}
+
 /* Rewrites the file, or its end. */
 static int save(struct kg_history *h, struct walked *w, uint64_t revision, struct kg_error *err)
 {
@@ -190,6 +208,10 @@ static int refresh(struct kg_history *h, const struct kg_reader *r, const unsign
 	rc = walk(&w, h, r, head, revision, trust && h->path, err);
 	if (rc == 0 && h->path) {
 		rc = save(h, &w, revision, err);
+		if (rc == -KG_E_NO_SPACE) {
+			keep_spare(h, &w, revision);
+			rc = 0;
+		}
 	} else if (rc == 0) {
 		free(h->ids);
 		h->ids = kg_steal(&w.ids);
@@ -310,7 +332,8 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 	int rc = refresh(h, r, head, head_revision, false, err);
 	if (rc < 0)
 		return rc;
-	if (revision >= h->oldest && read_id(h, revision, commit))
+	if (revision >= h->oldest &&
+		(read_spare(h, revision, commit) || read_id(h, revision, commit)))
 		return 0;
 	return gone(h, revision, err);
 }

@@ -18,6 +18,10 @@ struct kg_history {
 	uint64_t count;
 	struct kg_shallow stops; /* where commits have no parents, whatever they say */
 	unsigned char *ids;      /* owned; in memory: the newest first */
+	/* What the file could not take for want of room: ids, newest first, as ids are. */
+	unsigned char *spare;
+	size_t nspare;
+	uint64_t spare_newest;
 };
 
 /* The history of the repository dir that ends at the commit `head` of revision `revision`. */
