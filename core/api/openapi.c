@@ -61,10 +61,17 @@ static void write_list(struct kg_buf *out, const struct kg_field *f)
 	kg_buf_addc(out, '}');
 	if (!f->merge_key)
 		return;
+	size_t first = strcspn(f->merge_key, ",");
+	kg_buf_adds(out, ",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"");
+	for (const char *p = f->merge_key; *p; p++)
+		if (*p == ',')
+			kg_buf_adds(out, "\",\"");
+		else
+			kg_buf_addc(out, *p);
 	kg_buf_addf(out,
-		",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"%s\"],"
-		"\"x-kubernetes-patch-merge-key\":\"%s\",\"x-kubernetes-patch-strategy\":\"merge\"",
-		f->merge_key, f->merge_key);
+		"\"],\"x-kubernetes-patch-merge-key\":\"%.*s\",\"x-kubernetes-patch-strategy\":"
+		"\"merge\"",
+		(int)first, f->merge_key);
 }
 
 static void write_property(struct kg_buf *out, const struct kg_field *f)

@@ -186,7 +186,8 @@ void test_put(struct test_server *s, const struct kg_value *v)
 		.ns = kg_string(kg_get(md, "namespace"), ""),
 		.name = kg_string(kg_get(md, "name"), ""),
 		.value = v};
-	if ((kind->flags & KG_KF_MANIFEST) && kg_is_null(kg_get(md, "ownerReferences")))
+	if ((kind->flags & KG_KF_MANIFEST) && kind->id != KG_KIND_NODE &&
+		kg_is_null(kg_get(md, "ownerReferences")))
 		spec.source = "web.yaml";
 	kg_txn_put(open_txn(s), kg_object_new(&spec));
 }

@@ -153,6 +153,103 @@ static const struct {
 		"\"involvedObject\":{\"kind\":\"Pod\",\"name\":\"p\",\"fieldPath\":"
 		"\"spec.containers{a}\"}}",
 		"2s|Warning|BackOff|pod/p|spec.containers{a}|node, n1|again|60m|4|x"},
+	{KG_KIND_STATEFULSET,
+		"{" CREATED ",\"spec\":{\"replicas\":3},\"status\":{\"readyReplicas\":2}}",
+		"x|2/3|60m||"},
+	{KG_KIND_DAEMONSET,
+		"{" CREATED ",\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"a\":\"b\"}}}},"
+		"\"status\":{\"desiredNumberScheduled\":5,\"currentNumberScheduled\":4,"
+		"\"numberReady\":3,\"updatedNumberScheduled\":2,\"numberAvailable\":1}}",
+		"x|5|4|3|2|1|a=b|60m|||<none>"},
+	{KG_KIND_CONTROLLERREVISION,
+		"{\"metadata\":{\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\"ownerReferences\":"
+		"[{"
+		"\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"name\":\"web\","
+		"\"controller\":true}]},\"revision\":4}",
+		"x|statefulset.apps/web|4|60m"},
+	{KG_KIND_JOB,
+		"{" CREATED ",\"spec\":{\"completions\":3},\"status\":{\"succeeded\":3,"
+		"\"startTime\":\"2026-01-01T00:00:00Z\",\"completionTime\":\"2026-01-01T00:01:"
+		"05Z\","
+		"\"conditions\":[{\"type\":\"Complete\",\"status\":\"True\"}]}}",
+		"x|Complete|3/3|65s|60m|||<none>"},
+	{KG_KIND_JOB,
+		"{" CREATED ",\"spec\":{\"parallelism\":4},\"status\":{\"startTime\":"
+		"\"2026-01-01T00:59:00Z\",\"conditions\":[{\"type\":\"Failed\",\"status\":"
+		"\"False\"}]}}",
+		"x|Running|0/1 of 4|60s|60m|||<none>"},
+	{KG_KIND_JOB, "{" DELETED ",\"spec\":{\"parallelism\":1}}",
+		"x|Terminating|0/1||60m|||<none>"},
+	{KG_KIND_CRONJOB,
+		"{" CREATED ",\"spec\":{\"schedule\":\"@daily\",\"suspend\":false,\"jobTemplate\":{"
+		"\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"i\"}"
+		"]"
+		"}}}}},\"status\":{\"active\":[{\"name\":\"x-1\"}],\"lastScheduleTime\":"
+		"\"2026-01-01T00:30:00Z\"}}",
+		"x|@daily|<none>|False|1|30m|60m|a|i|<none>"},
+	{KG_KIND_CRONJOB, "{" CREATED ",\"spec\":{\"schedule\":\"@daily\",\"timeZone\":\"UTC\"}}",
+		"x|@daily|UTC|<unset>|0|<none>|60m|||<none>"},
+	{KG_KIND_PODDISRUPTIONBUDGET,
+		"{" CREATED ",\"spec\":{\"minAvailable\":2},\"status\":{\"disruptionsAllowed\":1}}",
+		"x|2|N/A|1|60m"},
+	{KG_KIND_PODDISRUPTIONBUDGET, "{" CREATED ",\"spec\":{\"maxUnavailable\":\"25%\"}}",
+		"x|N/A|25%|0|60m"},
+	{KG_KIND_REPLICATIONCONTROLLER,
+		"{" CREATED ",\"spec\":{\"replicas\":2,\"selector\":{\"a\":\"b\"}}}",
+		"x|2|0|0|60m|||a=b"},
+	{KG_KIND_PODTEMPLATE,
+		"{" CREATED ",\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{"
+		"\"containers\":[{\"name\":\"a\",\"image\":\"i\"}]}}}",
+		"x|a|i|a=b"},
+	{KG_KIND_SECRET, "{" CREATED ",\"type\":\"Opaque\",\"data\":{\"a\":\"AA==\"}}",
+		"x|Opaque|1|60m"},
+	{KG_KIND_SERVICEACCOUNT, "{" CREATED "}", "x|0|60m"},
+	{KG_KIND_ROLE, "{" CREATED "}", "x|2026-01-01T00:00:00Z"},
+	{KG_KIND_ROLEBINDING,
+		"{" CREATED
+		",\"roleRef\":{\"kind\":\"Role\",\"name\":\"r\"},\"subjects\":[{\"kind\":"
+		"\"User\",\"name\":\"a\"},{\"kind\":\"User\",\"name\":\"b\"},{\"kind\":\"Group\","
+		"\"name\":\"g\"},{\"kind\":\"ServiceAccount\",\"name\":\"s\",\"namespace\":\"n\"}]"
+		"}",
+		"x|Role/r|60m|a, b|g|n/s"},
+	{KG_KIND_PERSISTENTVOLUME,
+		"{" CREATED ",\"spec\":{\"capacity\":{\"storage\":\"1Gi\"},\"accessModes\":["
+		"\"ReadWriteMany\",\"ReadWriteOnce\"],\"persistentVolumeReclaimPolicy\":\"Retain\","
+		"\"claimRef\":{\"namespace\":\"n\",\"name\":\"c\"},\"storageClassName\":\"s\","
+		"\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Bound\"}}",
+		"x|1Gi|RWO,RWX|Retain|Bound|n/c|s|<unset>||60m|Filesystem"},
+	{KG_KIND_PERSISTENTVOLUMECLAIM,
+		"{" CREATED ",\"spec\":{\"accessModes\":[\"ReadWriteOnce\"]},\"status\":{\"phase\":"
+		"\"Pending\"}}",
+		"x|Pending|||||<unset>|60m|<unset>"},
+	{KG_KIND_PERSISTENTVOLUMECLAIM,
+		"{" CREATED ",\"spec\":{\"volumeName\":\"v\"},\"status\":{\"phase\":\"Bound\","
+		"\"accessModes\":[\"ReadWriteOncePod\"],\"capacity\":{\"storage\":\"2Gi\"}}}",
+		"x|Bound|v|2Gi|RWOP||<unset>|60m|<unset>"},
+	{KG_KIND_STORAGECLASS,
+		"{\"metadata\":{\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\"annotations\":{"
+		"\"storageclass.kubernetes.io/is-default-class\":\"true\"}},\"provisioner\":\"p\"}",
+		"x (default)|p|Delete|Immediate|false|60m"},
+	{KG_KIND_PRIORITYCLASS, "{" CREATED ",\"value\":7,\"globalDefault\":true}",
+		"x|7|true|60m|PreemptLowerPriority"},
+	{KG_KIND_RESOURCEQUOTA,
+		"{" CREATED ",\"status\":{\"hard\":{\"limits.cpu\":\"4\",\"pods\":\"10\","
+		"\"requests.cpu\":\"2\"},\"used\":{\"pods\":\"3\",\"requests.cpu\":\"1\"}}}",
+		"x|pods: 3/10, requests.cpu: 1/2|limits.cpu: 0/4|60m"},
+	{KG_KIND_RUNTIMECLASS, "{" CREATED ",\"handler\":\"runc\"}", "x|runc|60m"},
+	{KG_KIND_NETWORKPOLICY,
+		"{" CREATED ",\"spec\":{\"podSelector\":{\"matchLabels\":{\"a\":\"b\"}}}}",
+		"x|a=b|60m"},
+	{KG_KIND_INGRESS,
+		"{" CREATED
+		",\"spec\":{\"ingressClassName\":\"c\",\"tls\":[{}],\"rules\":[{\"host\":"
+		"\"a\"},{\"host\":\"b\"},{\"host\":\"c\"},{\"host\":\"d\"}]}}",
+		"x|c|a,b,c + 1 more...||80, 443|60m"},
+	{KG_KIND_INGRESS, "{" CREATED "}", "x|<none>|*||80|60m"},
+	{KG_KIND_INGRESSCLASS,
+		"{" CREATED ",\"spec\":{\"controller\":\"e/c\",\"parameters\":{\"apiGroup\":\"g\","
+		"\"kind\":\"K\",\"name\":\"n\"}}}",
+		"x|e/c|K.g/n|60m"},
 	{KG_KIND_LEASE, "{" CREATED ",\"spec\":{\"holderIdentity\":\"n1\"}}", "x|n1|60m"},
 };
 
@@ -164,6 +261,8 @@ static void row(struct kg_buf *out, struct kg_arena *a, const struct kg_object *
 			kg_buf_addc(out, '|');
 		if (v.type == KG_INT)
 			kg_buf_addf(out, "%lld", (long long)v.i);
+		else if (v.type == KG_BOOL)
+			kg_buf_adds(out, v.b ? "true" : "false");
 		else
 			kg_buf_adds(out, kg_string(&v, "?"));
 	}

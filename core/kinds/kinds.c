@@ -26,7 +26,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_NODE] =
 		{
 			CORE(NODE, "Node", "nodes", "node", node),
-			.flags = KG_KF_OBSERVED,
+			.flags = KG_KF_OBSERVED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
 			.short_names = NAMES("no"),
 			.categories = NO_NAMES,
 			.field_selectors = NAMES("spec.unschedulable"),
@@ -232,6 +232,96 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("rbac.authorization.k8s.io", CLUSTERROLEBINDING, "ClusterRoleBinding",
 				"clusterrolebindings", "clusterrolebinding", clusterrolebinding),
+			.flags = KG_KF_MANIFEST,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_PERSISTENTVOLUME] =
+		{
+			CORE(PERSISTENTVOLUME, "PersistentVolume", "persistentvolumes",
+				"persistentvolume", persistentvolume),
+			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("pv"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_PERSISTENTVOLUMECLAIM] =
+		{
+			CORE(PERSISTENTVOLUMECLAIM, "PersistentVolumeClaim",
+				"persistentvolumeclaims", "persistentvolumeclaim",
+				persistentvolumeclaim),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("pvc"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_STORAGECLASS] =
+		{
+			GROUP("storage.k8s.io", STORAGECLASS, "StorageClass", "storageclasses",
+				"storageclass", storageclass),
+			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("sc"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_PRIORITYCLASS] =
+		{
+			GROUP("scheduling.k8s.io", PRIORITYCLASS, "PriorityClass",
+				"priorityclasses", "priorityclass", priorityclass),
+			.flags = KG_KF_MANIFEST,
+			.short_names = NAMES("pc"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_RESOURCEQUOTA] =
+		{
+			CORE(RESOURCEQUOTA, "ResourceQuota", "resourcequotas", "resourcequota",
+				resourcequota),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("quota"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_LIMITRANGE] =
+		{
+			CORE(LIMITRANGE, "LimitRange", "limitranges", "limitrange", limitrange),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("limits"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_RUNTIMECLASS] =
+		{
+			GROUP("node.k8s.io", RUNTIMECLASS, "RuntimeClass", "runtimeclasses",
+				"runtimeclass", runtimeclass),
+			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_NETWORKPOLICY] =
+		{
+			GROUP("networking.k8s.io", NETWORKPOLICY, "NetworkPolicy",
+				"networkpolicies", "networkpolicy", networkpolicy),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.short_names = NAMES("netpol"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_INGRESS] =
+		{
+			GROUP("networking.k8s.io", INGRESS, "Ingress", "ingresses", "ingress",
+				ingress),
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
+			.short_names = NAMES("ing"),
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_INGRESSCLASS] =
+		{
+			GROUP("networking.k8s.io", INGRESSCLASS, "IngressClass", "ingressclasses",
+				"ingressclass", ingressclass),
 			.flags = KG_KF_MANIFEST,
 			.short_names = NO_NAMES,
 			.categories = NO_NAMES,

@@ -59,12 +59,10 @@ static bool is_kubernetes_kind(const char *kind)
 {
 	static const char *const kinds[] = {"APIService", "Binding", "CertificateSigningRequest",
 		"CSIDriver", "CSINode", "CSIStorageCapacity", "CustomResourceDefinition",
-		"DeviceClass", "FlowSchema", "HorizontalPodAutoscaler", "Ingress", "IngressClass",
-		"IPAddress", "LimitRange", "MutatingAdmissionPolicy",
-		"MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume",
-		"PersistentVolumeClaim", "PriorityClass", "PriorityLevelConfiguration",
-		"ResourceClaim", "ResourceClaimTemplate", "ResourceQuota", "ResourceSlice",
-		"RuntimeClass", "ServiceCIDR", "StorageClass", "ValidatingAdmissionPolicy",
+		"DeviceClass", "FlowSchema", "HorizontalPodAutoscaler", "IPAddress",
+		"MutatingAdmissionPolicy", "MutatingWebhookConfiguration",
+		"PriorityLevelConfiguration", "ResourceClaim", "ResourceClaimTemplate",
+		"ResourceSlice", "ServiceCIDR", "ValidatingAdmissionPolicy",
 		"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
 		NULL};
 

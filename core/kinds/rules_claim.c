@@ -32,7 +32,7 @@ void kg_validate_claim_spec(struct kg_fault_list *f, const struct kg_value *v, c
 	if (kg_is_null(size))
 		kg_rule(f, path, "resources.requests.storage",
 			"Required value: how much the volume must hold");
-	else if (!kg_quantity_milli(&milli, kg_string(size, "")) && milli <= 0)
+	else if (!kg_quantity_milli(&milli, kg_string(size, "")) && !milli)
 		kg_rule(f, path, "resources.requests.storage",
 			"Invalid value: %s: must be greater than zero",
 			kg_rule_show(f->arena, size));

@@ -80,6 +80,14 @@ extern const struct kg_schema kg_schema_secret, kg_schema_serviceaccount, kg_sch
 extern const struct kg_column kg_columns_secret[], kg_columns_serviceaccount[], kg_columns_role[],
 	kg_columns_clusterrole[], kg_columns_rolebinding[], kg_columns_clusterrolebinding[];
 
+extern const struct kg_schema kg_schema_persistentvolume, kg_schema_storageclass,
+	kg_schema_priorityclass, kg_schema_resourcequota, kg_schema_limitrange,
+	kg_schema_runtimeclass, kg_schema_networkpolicy, kg_schema_ingress, kg_schema_ingressclass;
+extern const struct kg_column kg_columns_persistentvolume[], kg_columns_persistentvolumeclaim[],
+	kg_columns_storageclass[], kg_columns_priorityclass[], kg_columns_resourcequota[],
+	kg_columns_limitrange[], kg_columns_runtimeclass[], kg_columns_networkpolicy[],
+	kg_columns_ingress[], kg_columns_ingressclass[];
+
 /* Rules of types that lie in a file of their own (rules_pod.c, rules_service.c, ...). */
 kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_default_volume,
 	kg_default_pod_spec, kg_default_service_port, kg_default_service_spec, kg_default_namespace;
@@ -104,7 +112,18 @@ kg_validate_fn kg_validate_secret, kg_validate_rbac, kg_validate_role_rule,
 kg_default_fn kg_default_secret, kg_default_subject;
 kg_update_fn kg_update_secret;
 kg_check_fn kg_check_path_segment;
-extern const struct kg_schema kg_schema_local_reference;
+extern const struct kg_schema kg_schema_local_reference, kg_schema_host_path,
+	kg_schema_node_selector;
+kg_validate_fn kg_validate_volume_spec, kg_validate_storageclass, kg_validate_priorityclass,
+	kg_validate_scope_requirement, kg_validate_quota_spec, kg_validate_limit,
+	kg_validate_policy_port, kg_validate_ip_block, kg_validate_policy_peer,
+	kg_validate_policy_spec, kg_validate_backend_service, kg_validate_backend,
+	kg_validate_http_path, kg_validate_ingress_spec, kg_validate_ingress,
+	kg_validate_class_parameters, kg_validate_ingressclass;
+kg_default_fn kg_default_limit, kg_default_policy_spec;
+kg_update_fn kg_update_volume_spec, kg_update_storageclass, kg_update_priorityclass;
+kg_check_fn kg_check_no_backsteps, kg_check_provisioner, kg_check_quota_resource,
+	kg_check_limit_resource, kg_check_cidr, kg_check_ingress_host, kg_check_prefixed_path;
 kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_update_job_spec,
 	kg_update_claim_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,

@@ -1,11 +1,15 @@
-/* core/v1: Node. Nodes register themselves; what is here documents what is served. */
+/* core/v1: Node. Nodes register themselves; a manifest adds labels, annotations, taints and whether
+ * further pods may be bound. */
 #include "kinds/tables.h"
 
+static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
+
 static const struct kg_field taint_fields[] = {
-	F_STR("key", KG_FF_REQUIRED, "The taint's key."),
-	F_STR("value", 0, "Its value."),
-	F_STR("effect", KG_FF_REQUIRED, "NoSchedule, PreferNoSchedule or NoExecute."),
-	F_TIME("timeAdded", 0, "When it was added."),
+	F_STR("key", KG_FF_REQUIRED, "The taint's key.", .check = kg_check_label_key),
+	F_STR("value", 0, "Its value.", .check = kg_check_label_value),
+	F_STR("effect", KG_FF_REQUIRED, "NoSchedule, PreferNoSchedule or NoExecute.",
+		.values = effects),
+	F_TIME("timeAdded", KG_FF_STATUS, "When it was added."),
 	F_END,
 };
 static const struct kg_schema taint = {
@@ -14,11 +18,13 @@ static const struct kg_schema taint = {
 	.fields = taint_fields,
 };
 static const struct kg_field node_spec_fields[] = {
-	F_STR("podCIDR", 0, "The range of its pods' addresses."),
-	F_STR("podCIDRs", KG_FF_LIST, "The ranges of its pods' addresses."),
-	F_STR("providerID", 0, "The cloud's name of it."),
+	F_STR("podCIDR", KG_FF_STATUS, "The range of its pods' addresses."),
+	F_STR("podCIDRs", KG_FF_LIST | KG_FF_STATUS, "The ranges of its pods' addresses."),
+	F_STR("providerID", KG_FF_STATUS, "The cloud's name of it."),
+	F_NOANY("configSource", "Where its agent's settings are."),
 	F_BOOL("unschedulable", 0, "Whether no further pods are bound to it."),
-	F_ROW("taints", KG_F_OBJECT, KG_FF_LIST, "What keeps pods away.", .schema = &taint),
+	F_ROW("taints", KG_F_OBJECT, KG_FF_LIST, "What keeps pods away.", .schema = &taint,
+		.merge_key = "key,effect"),
 	F_END,
 };
 static const struct kg_schema node_spec = {
@@ -106,4 +112,5 @@ const struct kg_schema kg_schema_node = {
 	.name = "io.k8s.api.core.v1.Node",
 	.doc = "A machine that pods run on.",
 	.fields = node_fields,
+	.validate = kg_validate_any_named,
 };

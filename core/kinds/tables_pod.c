@@ -59,7 +59,7 @@ static const struct kg_field node_selector_fields[] = {
 		"Terms of which one must hold.", .schema = &node_term),
 	F_END,
 };
-static const struct kg_schema node_selector = {
+const struct kg_schema kg_schema_node_selector = {
 	.name = "io.k8s.api.core.v1.NodeSelector",
 	.doc = "Which nodes a pod may run on.",
 	.fields = node_selector_fields,
@@ -75,7 +75,7 @@ static const struct kg_schema preferred = {
 	.fields = preferred_fields,
 };
 static const struct kg_field node_affinity_fields[] = {
-	F_OBJ("requiredDuringSchedulingIgnoredDuringExecution", node_selector, 0,
+	F_OBJ("requiredDuringSchedulingIgnoredDuringExecution", kg_schema_node_selector, 0,
 		"Which nodes the pod may run on."),
 	F_ROW("preferredDuringSchedulingIgnoredDuringExecution", KG_F_OBJECT, KG_FF_LIST,
 		"Which nodes are preferred.", .schema = &preferred),
