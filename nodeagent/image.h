@@ -28,6 +28,7 @@ struct kg_image {
 	const char *const *layers; /* topmost first: names below DIR/images/l */
 	const char *const *dirs;   /* the same as whole paths */
 	size_t nlayers;
+	bool native; /* no program in it is of another word size than the machine's */
 };
 struct kg_image *kg_image_ref(struct kg_image *image);
 void kg_image_unref(struct kg_image *image); /* NULL is fine */

@@ -203,6 +203,7 @@ static int load_layers(struct kg_image *image, struct kg_images *im, const struc
 		return kg_fail(err, KG_E_INVALID, "the image has %u layers", n);
 	const char **layers = kg_arena_alloc(&image->arena, n * sizeof(*layers));
 	const char **dirs = kg_arena_alloc(&image->arena, n * sizeof(*dirs));
+	image->native = true;
 	for (uint32_t i = n; i-- > 0;) {
 		const char *hex;
 		char name[65];
@@ -216,6 +217,7 @@ static int load_layers(struct kg_image *image, struct kg_images *im, const struc
 			return rc;
 		layers[image->nlayers] = kg_arena_strdup(&image->arena, name);
 		dirs[image->nlayers++] = dir;
+		image->native = image->native && kg_layer_is_native(dir);
 		if (kg_layer_is_opaque(dir))
 			break;
 	}

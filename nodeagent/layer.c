@@ -18,6 +18,8 @@
 
 /* The archive as it comes: decompressed by one libarchive reader, hashed, handed to a second one
  * that knows tar. */
+#define NATIVE "trusted.kgit.native"
+
 struct stream {
 	struct archive *raw;
 	struct sha256_ctx sha;
@@ -88,6 +90,8 @@ static int unpack_entries(struct archive *tar, const char *dir,
 			return rc;
 	}
 	kg_layer_set_times(&root);
+	if (!root.foreign && fsetxattr(root.fd, NATIVE, "y", 1, 0) < 0)
+		return kg_fail_errno(err, "set " NATIVE);
 	if (syncfs(root.fd) < 0)
 		return kg_fail_errno(err, "sync");
 	return 0;
@@ -158,8 +162,18 @@ int kg_layer_unpack(const char *blob, const char *dest, const char *diff_id,
 	return rc < 0 ? kg_wrap(err, "unpack layer") : 0;
 }
 
-bool kg_layer_is_opaque(const char *dir)
+static bool has_mark(const char *dir, const char *name)
 {
 	char c;
-	return lgetxattr(dir, "trusted.overlay.opaque", &c, 1) == 1 && c == 'y';
+	return lgetxattr(dir, name, &c, 1) == 1 && c == 'y';
+}
+
+bool kg_layer_is_opaque(const char *dir)
+{
+	return has_mark(dir, "trusted.overlay.opaque");
+}
+
+bool kg_layer_is_native(const char *dir)
+{
+	return has_mark(dir, NATIVE);
 }

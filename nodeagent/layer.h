@@ -28,5 +28,7 @@ int kg_layer_unpack(const char *blob, const char *dest, const char *diff_id,
 	const struct kg_layer_limits *limits, struct kg_error *err);
 /* Does the layer hide everything below it? */
 bool kg_layer_is_opaque(const char *dir);
+/* Are all its programs (ELF files) of this machine's own word size? False where it is not known. */
+bool kg_layer_is_native(const char *dir);
 
 #endif

@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -159,7 +160,15 @@ static int put_whiteout(int dir, const char *name, struct kg_error *err)
 	return 0;
 }
 
-static int copy_data(int fd, struct archive *a, int64_t *left, struct kg_error *err)
+static bool is_foreign(const void *data, size_t n)
+{
+	const unsigned char *p = data;
+	unsigned char native = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+	return n > EI_CLASS && memcmp(p, ELFMAG, SELFMAG) == 0 && p[EI_CLASS] != native;
+}
+
+static int copy_data(
+	struct kg_layer_root *r, int fd, struct archive *a, int64_t *left, struct kg_error *err)
 {
 	const void *p;
 	size_t n;
@@ -170,6 +179,7 @@ static int copy_data(int fd, struct archive *a, int64_t *left, struct kg_error *
 		if (n > (uint64_t)*left || end > ((la_int64_t)1 << 42))
 			return kg_fail(err, KG_E_TOO_LARGE, "the layer is too large");
 		*left -= (int64_t)n;
+		r->foreign = r->foreign || (at == 0 && is_foreign(p, n));
 		while (n > 0) {
 			ssize_t w = pwrite(fd, p, n, at);
 			if (w < 0 && errno == EINTR)
@@ -186,14 +196,14 @@ static int copy_data(int fd, struct archive *a, int64_t *left, struct kg_error *
 	return 0;
 }
 
-static int put_file(int dir, const char *name, struct archive *a, struct archive_entry *e,
-	int64_t *left, struct kg_error *err)
+static int put_file(struct kg_layer_root *r, int dir, const char *name, struct archive *a,
+	struct archive_entry *e, int64_t *left, struct kg_error *err)
 {
 	KG_AUTOCLOSE int fd =
 		openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return kg_fail_errno(err, "create");
-	int rc = copy_data(fd, a, left, err);
+	int rc = copy_data(r, fd, a, left, err);
 	if (rc < 0)
 		return rc;
 	/* Sparse to the end: no data block tells the size. */
@@ -296,8 +306,8 @@ static int put_dir(struct kg_layer_root *r, int dir, const char *name, const cha
 	return put_owner(dir, name, e, false, err);
 }
 
-static int put_other(int dir, const char *name, struct archive *a, struct archive_entry *e,
-	int64_t *left, struct kg_error *err)
+static int put_other(struct kg_layer_root *r, int dir, const char *name, struct archive *a,
+	struct archive_entry *e, int64_t *left, struct kg_error *err)
 {
 	mode_t type = archive_entry_filetype(e);
 	if (remove_at(dir, name) < 0)
@@ -305,7 +315,7 @@ static int put_other(int dir, const char *name, struct archive *a, struct archiv
 	int rc = 0;
 	switch (type) {
 	case AE_IFREG:
-		rc = put_file(dir, name, a, e, left, err);
+		rc = put_file(r, dir, name, a, e, left, err);
 		break;
 	case AE_IFLNK:
 		if (symlinkat(archive_entry_symlink(e), dir, name) < 0)
@@ -352,7 +362,7 @@ static int put_at(struct kg_layer_root *r, const char *path, const char *dirname
 		return put_hardlink(r, dir, name, link, err);
 	if (archive_entry_filetype(e) == AE_IFDIR)
 		return put_dir(r, dir, name, path, e, err);
-	return put_other(dir, name, a, e, left, err);
+	return put_other(r, dir, name, a, e, left, err);
 }
 
 int kg_layer_entry_put(struct kg_layer_root *r, struct archive *a, struct archive_entry *e,

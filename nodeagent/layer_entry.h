@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,7 @@ struct kg_layer_root {
 	int parent_fd;
 	struct kg_layer_dir *dirs;
 	size_t ndirs, cap;
+	bool foreign; /* a program of another word size was put */
 };
 int kg_layer_root_open(struct kg_layer_root *r, const char *path, struct kg_error *err);
 void kg_layer_root_close(struct kg_layer_root *r);

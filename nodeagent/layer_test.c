@@ -170,8 +170,24 @@ static void test_kinds(void **state)
 	assert_true(kg_layer_is_opaque(p));
 	at(p, sizeof(p), "in/layer");
 	assert_false(kg_layer_is_opaque(p));
+	assert_true(kg_layer_is_native(p));
 	at(p, sizeof(p), "in/layer/.wh..wh.plnk");
 	assert_int_equal(access(p, F_OK), -1);
+}
+
+/* A layer with a program of the other word size, deep in it. */
+static void test_foreign_program(void **state)
+{
+	static char elf[] = "\177ELF\1\1\1";
+	const struct item items[] = {
+		{"a", 'f', "\177ELF", 0}, {"opt/old/sh", 'f', elf, 0755}, {NULL, 0, NULL, 0}};
+	struct kg_error err;
+	char p[128];
+	(void)state;
+	elf[4] = sizeof(void *) == 8 ? 1 : 2;
+	assert_int_equal(unpack(items, NULL, &err), 0);
+	at(p, sizeof(p), "in/layer");
+	assert_false(kg_layer_is_native(p));
 }
 
 /* Each is refused, or lands inside; the file outside stays as it is and nothing appears there. */
@@ -260,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_foreign_program, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_digest_and_damage, set_up, tear_down),

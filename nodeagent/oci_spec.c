@@ -407,7 +407,7 @@ static struct kg_value make_seccomp(struct build *b)
 	const struct kg_value *profile = security_field(b, "seccompProfile");
 	if (b->privileged || !strcmp(kg_string(kg_get(profile, "type"), ""), "Unconfined"))
 		return kg_v_null();
-	return kg_seccomp_default(b->a, b->caps, b->ncaps);
+	return kg_seccomp_default(b->a, b->caps, b->ncaps, b->in->image->native);
 }
 
 static struct kg_value make_linux(struct build *b)

@@ -171,14 +171,16 @@ static void test_seccomp(void **state)
 		"accept4", "clock_gettime", "rseq", "statx", "pidfd_open", "close_range"};
 	static const char *const admin[] = {"CAP_SYS_ADMIN"};
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value v = kg_seccomp_default(&a, NULL, 0);
+	struct kg_value v = kg_seccomp_default(&a, NULL, 0, false);
 	(void)state;
+	assert_true(kg_len(kg_get(&v, "architectures")) <= 2);
 	for (size_t i = 0; i < KG_ARRAY_LEN(denied); i++)
 		assert_false(profile_names(&v, denied[i]));
 	for (size_t i = 0; i < KG_ARRAY_LEN(allowed); i++)
 		assert_true(profile_names(&v, allowed[i]));
-	v = kg_seccomp_default(&a, admin, 1);
+	v = kg_seccomp_default(&a, admin, 1, true);
 	assert_true(profile_names(&v, "mount"));
+	assert_int_equal(kg_len(kg_get(&v, "architectures")), 1);
 	assert_false(profile_names(&v, "init_module"));
 }
 

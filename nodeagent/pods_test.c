@@ -6,7 +6,9 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "nodeagent/cgroup.h"
 #include "nodeagent/logs.h"
+#include "nodeagent/rundir.h"
 #include "nodeagent/runtime.h"
 #include "sys/file.h"
 #include "value/json.h"
@@ -15,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -448,6 +451,53 @@ static void test_agent_is_killed(void **state)
 	kg_podtest_end(&t);
 }
 
+/* The machine goes down: what ran and what lay on the tmpfs is no more. The pod goes on with its
+ * volume, its logs and its count of restarts. */
+static void test_reboot(void **state)
+{
+	struct kg_podtest t;
+	struct kg_cgroups groups;
+	struct kg_error err;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_pods_free(t.pods);
+	t.pods = NULL;
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", t.dir);
+	assert_int_equal(kg_remove_tree(run, &err), 0);
+	if (kg_rundir_mount(t.dir, &err) < 0)
+		fail_msg("%s", err.msg);
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_add(&t, "goes-on",
+		ONE(SHELL "\"trap 'exit 0' TERM; cat /v/kept; echo kept >/v/kept; touch /up; "
+			  "while :; do sleep 0.05; done\"],"
+			  "\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}},"
+			  "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]"));
+	struct kg_value v = kg_v_obj(&t.arena, "name", kg_v_lit("v"), "emptyDir",
+		kg_v_object(&t.arena, NULL, 0), (char *)NULL);
+	t.objects[0] =
+		kg_with(&t.arena, &t.objects[0], "spec.volumes", kg_v_array(&t.arena, &v, 1));
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "goes-on", 10000);
+	kg_pods_free(t.pods);
+	t.pods = NULL;
+	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
+	assert_true(kg_cgroup_kill(&groups, t.dir + strlen("/tmp")) > 0);
+	kg_cgroups_release(&groups);
+	assert_int_equal(umount2(run, MNT_DETACH), 0);
+	if (kg_rundir_mount(t.dir, &err) < 0)
+		fail_msg("%s", err.msg);
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "goes-on", 10000);
+	const struct kg_value *c = container(&t, "goes-on");
+	assert_int_equal(kg_int(kg_get(c, "restartCount"), -1), 1);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "goes-on", false);
+	assert_string_equal(log, "kept\n");
+	KG_AUTOFREE char *before = kg_podtest_log(&t, "goes-on", true);
+	assert_non_null(strstr(before, "/v/kept"));
+	kg_podtest_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_log_rotation),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_agent_is_killed),
+		cmocka_unit_test(test_reboot),
 	};
 	kg_podtest_require();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "nodeagent/image.h"
+#include "nodeagent/rundir.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
 #include "value/json.h"
@@ -130,6 +131,7 @@ void kg_podtest_end(struct kg_podtest *t)
 	kg_map_release(&t->statuses);
 	kg_map_release(&t->gone);
 	kg_arena_release(&t->arena);
+	assert_int_equal(kg_rundir_unmount(t->dir, &err), 0);
 	assert_int_equal(kg_podtest_traces(t->dir), 0);
 	if (kg_remove_tree(t->dir, &err) < 0)
 		fail_msg("%s", err.msg);

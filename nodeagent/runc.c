@@ -68,7 +68,7 @@ int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgro
 	s->socks = kg_asprintf("%s/run/s", dir);
 	s->cgroups = cgroups;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	s->slots = cpus > 2 ? (unsigned)cpus : 2;
+	s->slots = cpus > 0 ? (unsigned)cpus + 1 : 2; /* each waits for the kernel now and then */
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->freed, NULL);
 	s->cancel = eventfd(0, EFD_CLOEXEC);

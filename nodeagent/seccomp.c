@@ -142,8 +142,8 @@ static struct kg_value one_arg(struct kg_arena *a, int64_t value, int64_t two, c
 	return kg_v_array(a, &v, 1);
 }
 
-/* Not x32: nothing uses it, and each architecture costs the runtime milliseconds a container. */
-static struct kg_value architectures(struct kg_arena *a)
+/* Its own first. Not x32: nothing uses it. */
+static struct kg_value architectures(struct kg_arena *a, bool native)
 {
 #if defined(__x86_64__)
 	static const char *const names[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86"};
@@ -161,10 +161,11 @@ static struct kg_value architectures(struct kg_arena *a)
 	struct kg_value items[KG_ARRAY_LEN(names)];
 	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++)
 		items[i] = kg_v_lit(names[i]);
-	return kg_v_array(a, items, KG_ARRAY_LEN(names));
+	return kg_v_array(a, items, native ? 1 : KG_ARRAY_LEN(names));
 }
 
-struct kg_value kg_seccomp_default(struct kg_arena *a, const char *const *caps, size_t ncaps)
+struct kg_value kg_seccomp_default(
+	struct kg_arena *a, const char *const *caps, size_t ncaps, bool native)
 {
 	static const int64_t personalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
 	struct names n = {kg_arena_alloc(a, (KG_ARRAY_LEN(allowed) + 100) * sizeof(*n.items)), 0};
@@ -191,6 +192,6 @@ struct kg_value kg_seccomp_default(struct kg_arena *a, const char *const *caps, 
 	rules[nrules++] = rule(
 		a, one_name(a, "socket"), "SCMP_ACT_ALLOW", one_arg(a, 40, 0, "SCMP_CMP_NE"), none);
 	return kg_v_obj(a, "defaultAction", kg_v_lit("SCMP_ACT_ERRNO"), "defaultErrnoRet",
-		kg_v_int(EPERM), "architectures", architectures(a), "syscalls",
+		kg_v_int(EPERM), "architectures", architectures(a, native), "syscalls",
 		kg_v_array(a, rules, nrules), (char *)NULL);
 }
