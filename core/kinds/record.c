@@ -21,11 +21,13 @@ const char *kg_record_node(const struct kg_object *obj)
 	return *node ? node : NULL;
 }
 
+/* A base that no record names is not found again (the system's namespaces are made of one). */
 static const struct kg_value *base_value(const struct kg_object *obj)
 {
 	static const struct kg_value empty = {.type = KG_OBJECT};
+	bool named = obj->source || *obj->template_id;
 
-	return obj->base ? kg_doc_value(obj->base) : &empty;
+	return obj->base && named ? kg_doc_value(obj->base) : &empty;
 }
 
 /* The part of the value that the decided record answers for. */
