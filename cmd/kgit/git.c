@@ -94,7 +94,7 @@ int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *a
 
 	if (!dir)
 		return -(int)err->code;
-	int rc = add_settings(&s, c, err);
+	int rc = c ? add_settings(&s, c, err) : 0;
 	if (rc < 0)
 		return rc;
 	for (; n < s.n; n++)

@@ -53,7 +53,7 @@ void kgit_cause_write(struct kg_buf *out, const struct kg_value *entry);
 /* A time of the API as the clock on the wall here shows it. */
 void kgit_time_write(struct kg_buf *out, const struct kg_value *time);
 
-/* git, with the cluster's credential in its configuration; argv ends with NULL. */
+/* git, with the cluster's credential in its settings (c NULL: none); argv ends with NULL. */
 int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,
 	struct kg_buf *output, struct kg_error *err);
 /* The .git directory of the clone that `dir` lies in; heap; NULL: in none. */
@@ -65,7 +65,7 @@ struct kgit_verb {
 	int (*run)(int argc, char **argv, const char *kubeconfig);
 };
 extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb, kgit_diff_verb,
-	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb;
+	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb, kgit_backup_verb, kgit_restore_verb;
 /* Says what is wrong with the arguments and how the verb is used; returns 2. */
 int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

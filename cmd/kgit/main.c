@@ -13,6 +13,8 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_log_verb,
 	&kgit_logs_verb,
 	&kgit_rollback_verb,
+	&kgit_backup_verb,
+	&kgit_restore_verb,
 	&kgit_token_verb,
 };
 
