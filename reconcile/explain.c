@@ -1,6 +1,6 @@
 /* The scheduler's look at one pod, written down instead of acted on. */
 #include "reconcile/explain.h"
-#include "reconcile/scheduler.h"
+#include "reconcile/preempt.h"
 
 #include <string.h>
 
@@ -106,20 +106,71 @@ static void list_others(struct kg_explain *out, struct kg_arena *a, struct kg_pl
 		qsort(out->nodes + from, out->n - from, sizeof(*out->nodes), cmp_name);
 }
 
+/* Who waits for his victims to go counts as if he were there, for those behind him. */
+static void reserve(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *pod)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->pending, &i));) {
+		const struct kg_object *other = kg_snapshot_get_key(s, KG_KIND_POD, e->key);
+		const char *name = other ? kg_pod_nominated(other) : "";
+		struct kg_node_info *n = *name ? kg_node_info(st, name) : NULL;
+		if (n && kg_queue_cmp(other, pod) < 0)
+			kg_track_count(st, s, n, other, true);
+	}
+}
+
+static struct kg_explain_node *node_of(struct kg_explain *out, const char *name)
+{
+	for (size_t i = 0; i < out->n; i++)
+		if (strcmp(out->nodes[i].name, name) == 0)
+			return &out->nodes[i];
+	return NULL;
+}
+
+static void list_victims(struct kg_explain *out, struct kg_arena *a, struct kg_preempting *pr)
+{
+	const struct kg_plan_node *best = kg_preempting_best(pr);
+	out->preempt = best ? kg_arena_strdup(a, best->n->name) : NULL;
+	for (size_t i = 0; i < pr->nplans; i++) {
+		const struct kg_list *v = &pr->plans[i].victims;
+		struct kg_explain_node *x = node_of(out, pr->plans[i].n->name);
+		if (!x)
+			continue;
+		x->victims = kg_arena_alloc(a, (v->n + 1) * sizeof(*x->victims));
+		for (size_t k = 0; k < v->n; k++)
+			x->victims[x->nvictims++] = kg_arena_strdup(a, v->v[k]->key);
+	}
+}
+
+static void why_not(struct kg_explain *out, struct kg_arena *a, struct kg_placing *p)
+{
+	struct kg_preempting pr;
+	kg_preempting_init(&pr, p->st, p->s, p);
+	const char *why = kg_preempting_refuses(&pr, kg_pod_nominated(p->c->pod));
+	if (!why) {
+		list_victims(out, a, &pr);
+		why = kg_preempting_message(&pr, a);
+	}
+	out->message = kg_message(a, p, out->preempt ? NULL : why);
+	kg_preempting_release(&pr);
+}
+
 static void look(struct kg_explain *out, struct kg_arena *a, struct kg_reconcile_state *st,
 	const struct kg_snapshot *s, const struct kg_object *pod)
 {
 	struct kg_pod_class c;
 	struct kg_placing p;
+	reserve(st, s, pod);
 	kg_class_init(&c, st, s, a, pod);
-	kg_placing_init(&p, st, a, &c);
+	kg_placing_init(&p, st, s, a, &c);
 	out->nodes = kg_arena_alloc(a, (st->nodes.count + 1) * sizeof(*out->nodes));
 	list_fit(out, a, &p);
 	list_others(out, a, &p);
 	if (out->nfit)
 		out->chosen = out->nodes[0].name;
 	else
-		out->message = kg_message(a, &p, NULL);
+		why_not(out, a, &p);
 	kg_placing_release(&p);
 }
 

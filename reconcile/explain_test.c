@@ -134,8 +134,9 @@ static void play(const struct scene *sc)
 	struct kg_object *pod = pod_of(&a, sc->pod);
 	assert_int_equal(kg_scheduler_explain(&ex, &a, s, NULL, pod, NULL, &err), 0);
 	write(&b, &ex);
-	if (!among(sc->chosen, ex.chosen ? ex.chosen : "-"))
-		fail_msg("%s: chose %s, not %s:\n%s", sc->what, ex.chosen, sc->chosen, b.data);
+	const char *chosen = ex.chosen ? ex.chosen : ex.preempt && !sc->want ? ex.preempt : "-";
+	if (!among(sc->chosen, chosen))
+		fail_msg("%s: chose %s, not %s:\n%s", sc->what, chosen, sc->chosen, b.data);
 	if (sc->want && !strstr(b.data, sc->want))
 		fail_msg("%s: no \"%s\" in:\n%s", sc->what, sc->want, b.data);
 	kg_object_unref(pod);
@@ -231,7 +232,7 @@ static void test_node_affinity(void **state)
 		{"matchFields", ABC,
 			POD("x", "",
 				NEED("nodeAffinity: {" HARD "{nodeSelectorTerms: [{matchFields: "
-							    "[{key: metadata.name, operator: In, "
+				     "[{key: metadata.name, operator: In, "
 				     "values: [c]}]}]}}")),
 			"c", "a: node(s) didn't satisfy plugin(s) [NodeAffinity]\n"},
 		{"preferred: weights add up and are normalised to 100", ABC,
@@ -474,6 +475,79 @@ static void test_scores(void **state)
 	PLAY(scenes);
 }
 
+#define PRIO(n) "priority: " n ", "
+#define GUEST(node, name, prio, cpu)                                                               \
+	POD(name, "app: " name, "nodeName: " node ", " PRIO(prio) CPU(cpu))
+
+/* DefaultPreemption: victims are fewest and least important; nodes by violated budgets, highest
+ * priority, sum of priorities, number, and the start of the most important. */
+static void test_preemption(void **state)
+{
+	(void)state;
+	static const struct scene scenes[] = {
+		{"nobody is less important", A GUEST("a", "p", "5", "3"),
+			POD("x", "", PRIO("5") CPU("2")), "-",
+			"0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are "
+			"available: 1 No preemption victims found for incoming pod."},
+		{"not where it never fits", A GUEST("a", "p", "1", "3"),
+			POD("x", "", PRIO("5") CPU("5")), "-",
+			"preemption: 0/1 nodes are available: 1 Preemption is not helpful for "
+			"scheduling."},
+		{"Never", A GUEST("a", "p", "1", "3"),
+			POD("x", "", "preemptionPolicy: Never, " PRIO("5") CPU("2")), "-",
+			"0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due "
+			"to "
+			"preemptionPolicy=Never."},
+		{"a victim", A GUEST("a", "p", "1", "3"), POD("x", "", PRIO("5") CPU("2")), "-",
+			"a: Insufficient cpu instead of default/p\n"},
+		{"no more victims than needed, the least important",
+			A GUEST("a", "p", "1", "1") GUEST("a", "q", "2", "1")
+				GUEST("a", "r", "3", "2"),
+			POD("x", "", PRIO("5") CPU("1")), "-",
+			"a: Insufficient cpu instead of default/p\n"},
+		{"several",
+			A GUEST("a", "p", "1", "1") GUEST("a", "q", "2", "1")
+				GUEST("a", "r", "3", "2"),
+			POD("x", "", PRIO("5") CPU("2")), "-",
+			"a: Insufficient cpu instead of default/q, default/p\n"},
+		{"the node whose highest is lowest",
+			A B GUEST("a", "p", "3", "4") GUEST("b", "q", "2", "4"),
+			POD("x", "", PRIO("5") CPU("4")), "b", NULL},
+		{"then the smaller sum",
+			A B GUEST("a", "p", "2", "2") GUEST("a", "q", "2", "2")
+				GUEST("b", "r", "2", "2") GUEST("b", "s", "1", "2"),
+			POD("x", "", PRIO("5") CPU("4")), "b", NULL},
+		{"then fewer",
+			A B GUEST("a", "p", "2", "2") GUEST("a", "q", "2", "2")
+				GUEST("b", "r", "2", "4"),
+			POD("x", "", PRIO("5") CPU("4")), "b", NULL},
+		{"budgets first of all",
+			A B GUEST("a", "p", "1", "4") GUEST(
+				"b", "q", "3", "4") "---\napiVersion: policy/v1\nkind: "
+						    "PodDisruptionBudget\nmetadata: {name: p, "
+						    "namespace: default}\nspec: {selector: "
+						    "{matchLabels: {app: p}}}\n"
+						    "status: {disruptionsAllowed: 0}\n",
+			POD("x", "", PRIO("5") CPU("4")), "b", NULL},
+		{"anti-affinity that leaves with its pods",
+			A POD("p", "app: x", "nodeName: a, " PRIO("1") CPU("1")),
+			POD("x", "", PRIO("5") AWAY(APP("x") ", " HOST) ", " CPU("1")), "-",
+			"a: node(s) didn't match pod anti-affinity rules instead of default/p\n"},
+		{"spreading",
+			A C POD("p", "app: s", "nodeName: a, " PRIO("1") CPU("1"))
+				POD("q", "", "nodeName: c, " PRIO("9") CPU("4")),
+			POD("x", "app: s",
+				PRIO("5") SPREAD(DO_NOT ZONE ", " APP("s")) ", " CPU("1")),
+			"-",
+			"a: node(s) didn't match pod topology spread constraints instead of "
+			"default/p\n"},
+	};
+	for (size_t i = 0; i < KG_ARRAY_LEN(scenes); i++)
+		if (!strstr(scenes[i].cluster, "PodDisruptionBudget") ||
+			kg_kind_by_api("policy/v1", "PodDisruptionBudget"))
+			play(&scenes[i]);
+}
+
 /* A placed pod: what it takes itself does not count, nor what came after it in its revision. */
 static void test_placed(void **state)
 {
@@ -510,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_pod_affinity),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_scores),
+		cmocka_unit_test(test_preemption),
 		cmocka_unit_test(test_placed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,11 @@ struct kg_host_port {
 	uint64_t address; /* hash of its text; 0: every address */
 };
 
+/* How many pods have one priority. */
+struct kg_level {
+	int64_t priority, pods;
+};
+
 struct kg_node_info {
 	char *name;
 	uint64_t hash;
@@ -62,6 +67,8 @@ struct kg_node_info {
 	const struct kg_value *labels, *taints; /* of obj */
 	struct kg_host_port *ports; /* that its pods take, each as often as it is taken */
 	size_t nports, ports_cap;
+	struct kg_level *levels;
+	size_t nlevels, levels_cap;
 	int64_t alloc[KG_RES_MAX], used[KG_RES_MAX];
 	int64_t score_cpu, score_mem;
 	int64_t max_pods, pods;
@@ -180,6 +187,9 @@ void kg_track_clear(struct kg_reconcile_state *st);
 /* Completes the anchors that came up since: before their pods are read. */
 void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name);
+/* A pod counts on a node, or ceases to: what it asks for, and all that the scheduler counts. */
+void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	struct kg_node_info *n, const struct kg_object *pod, bool on);
 
 /* ---- ipam.c ---- */
 int kg_ip_parse(uint32_t *out, const char *s);

@@ -178,7 +178,9 @@ static void test_small_range(void **state)
 	const struct kg_value *c =
 		kg_find(kg_at(kg_obj(p), "status.conditions"), "type", "PodScheduled");
 	assert_string_equal(kg_string(kg_get(c, "message"), ""),
-		"0/2 nodes are available: 2 node(s) had no free pod address.");
+		"0/2 nodes are available: 2 node(s) had no free pod address. "
+		"preemption: 0/2 nodes are available: 2 No preemption victims found for "
+		"incoming pod.");
 	/* An address is free again when its node has let go of the pod. */
 	const struct kg_object *old = kg_snapshot_get(h.s, KG_KIND_POD, "default", "p0");
 	struct kg_object *held = kg_object_ref(old);

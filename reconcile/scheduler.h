@@ -90,6 +90,8 @@ struct kg_sched {
 	struct kg_map topologies, peers, carried, shapes, groups;
 	struct kg_map peers_by_pair, groups_by_pair; /* "LABEL\x01VALUE", or "": kg_pair_list */
 	size_t groups_swept;
+	struct kg_level *levels; /* of all pods that have a node */
+	size_t nlevels, levels_cap;
 	struct kg_map images; /* name -> struct kg_image */
 	uint64_t images_version, uses, versions;
 };
@@ -105,6 +107,8 @@ void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n
 /* A pod that is not terminal begins (or ceases) to count on its node. */
 void kg_sched_pod(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_node_info *n, const struct kg_object *pod, bool on);
+/* The node's ports that the pod takes. */
+void kg_sched_ports(struct kg_node_info *n, const struct kg_object *pod, bool on);
 /* Labels of a namespace changed. */
 void kg_sched_namespace(struct kg_reconcile_state *st);
 void kg_sched_touch(struct kg_sched *sc, uint32_t slot);
@@ -194,7 +198,20 @@ bool kg_class_same(const struct kg_object *a, const struct kg_object *b);
 /* Memory and borrowed pods: as long as the arena's, and until the next change of pods. */
 void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
 	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_object *pod);
+/* spec.priority; kg_priority_settle sees to it that every pod that waits has one, if not 0. */
 int64_t kg_pod_priority(const struct kg_object *pod);
+static inline const char *kg_pod_nominated(const struct kg_object *pod)
+{
+	return kg_string(kg_get(kg_get(kg_obj(pod), "status"), "nominatedNodeName"), "");
+}
+/* Does anything but the nodes themselves decide where pods of the class may be? */
+static inline bool kg_class_is_free(const struct kg_pod_class *c)
+{
+	for (size_t i = 0; i < c->nspread; i++)
+		if (c->spread[i].hard)
+			return false;
+	return !c->naffinity && !c->nanti && !c->nmeets;
+}
 /* The order in which pods are placed: priority, age, name. */
 int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b);
 bool kg_pod_gated(const struct kg_object *pod);
@@ -316,14 +333,15 @@ struct kg_rank {
 };
 struct kg_placing {
 	struct kg_reconcile_state *st;
+	const struct kg_snapshot *s;
 	struct kg_arena *a;
 	const struct kg_pod_class *c;
 	struct kg_shape *shape;
 	struct kg_axis *axes;
 	unsigned naxes;
 	struct kg_spreading *spread;
-	bool scored;     /* pod affinity counts at all */
-	bool nobody_yet; /* no pod anywhere is one that required affinity asks for */
+	bool scored;    /* pod affinity counts at all */
+	int64_t affine; /* how often pods that required affinity asks for were counted */
 	unsigned nkeys, preference_at, soft_at;
 	int32_t *key;               /* scratch */
 	struct kg_bucket **buckets; /* not empty */
@@ -334,11 +352,13 @@ struct kg_placing {
 	struct kg_rank rank;
 };
 /* Everything lies in the arena but for what release frees. */
-void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st, struct kg_arena *a,
-	const struct kg_pod_class *c);
+void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
+	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_pod_class *c);
 void kg_placing_release(struct kg_placing *p);
 /* The best node, which is no candidate until kg_placing_bound; NULL: none fits. */
 struct kg_node_info *kg_placing_take(struct kg_placing *p);
+/* That very node, where it fits. */
+struct kg_node_info *kg_placing_take_node(struct kg_placing *p, struct kg_node_info *n);
 /* A pod of the class was bound to the node that was taken, and the state has followed. */
 void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n);
 /* Why a node does not fit, as of now. */
@@ -347,11 +367,16 @@ void kg_placing_key(struct kg_placing *p, int32_t *key, uint32_t slot);
 
 /* ---- scheduler_count.c: pods of other classes, by the domains of this one ---- */
 void kg_placing_count(struct kg_placing *p);
+/* A pod on the slot's node is thought away (-1), or back (1): for verdicts, not for scores. */
+void kg_placing_adjust(
+	struct kg_placing *p, uint32_t slot, const struct kg_object *pod, int32_t sign);
 /* One more pod of the class itself. */
 void kg_placing_count_own(struct kg_placing *p, uint32_t slot);
 
 /* ---- scheduler_rank.c ---- */
 enum kg_misfit kg_rank_verdict(const struct kg_placing *p, const int32_t *key);
+/* After counts changed: the least that hard spreading compares with. */
+void kg_rank_refresh(struct kg_placing *p);
 /* Judges every bucket that is not empty. */
 void kg_rank_buckets(struct kg_placing *p);
 /* Normalised scores of a node of this bucket. */
@@ -376,5 +401,9 @@ bool kg_bind(struct kg_run *r, const struct kg_object *pod, const struct kg_pod_
 /* The condition PodScheduled; nominated: NULL leaves it as it is, "" removes it. */
 void kg_say_waiting(struct kg_run *r, const struct kg_object *pod, const char *reason,
 	const char *message, const char *nominated);
+
+/* ---- scheduler_priority.c ---- */
+/* spec.priority and spec.preemptionPolicy of a pod that waits, by its PriorityClass. */
+void kg_priority_settle(struct kg_run *r, struct kg_list *waiting);
 
 #endif

@@ -42,11 +42,6 @@ bool kg_pod_gated(const struct kg_object *pod)
 	return kg_len(kg_get(kg_get(kg_obj(pod), "spec"), "schedulingGates")) > 0;
 }
 
-static const char *nominated(const struct kg_object *pod)
-{
-	return kg_string(kg_get(kg_get(kg_obj(pod), "status"), "nominatedNodeName"), "");
-}
-
 static const char *named_node(const struct kg_object *pod)
 {
 	return pod->base
@@ -62,7 +57,7 @@ bool kg_class_same(const struct kg_object *a, const struct kg_object *b)
 	       kg_equal(kg_get(x, "spec"), kg_get(y, "spec")) &&
 	       kg_equal(kg_get(kg_get(x, "metadata"), "labels"),
 		       kg_get(kg_get(y, "metadata"), "labels")) &&
-	       strcmp(nominated(a), nominated(b)) == 0 && strcmp(named_node(a), named_node(b)) == 0;
+	       strcmp(named_node(a), named_node(b)) == 0;
 }
 
 /* ---- pod affinity ---- */

@@ -56,14 +56,13 @@ static void add_scores(struct kg_placing *p, struct kg_axis *x, const struct kg_
 static void count_affinity(struct kg_placing *p)
 {
 	const struct kg_pod_class *c = p->c;
-	p->nobody_yet = true;
 	for (size_t i = 0; i < c->naffinity; i++) {
 		struct kg_axis *x = axis_of(p, c->affinity[i].topology);
 		if (x->affinity)
 			continue; /* terms with one topology count the same pods */
 		add_tally(counts(p, x, &x->affinity), x, &c->affine->by_node);
 		for (size_t d = 0; d < domains(p, x); d++)
-			p->nobody_yet &= !x->affinity[d];
+			p->affine += x->affinity[d];
 	}
 	for (size_t i = 0; i < c->nanti; i++) {
 		struct kg_axis *x = axis_of(p, c->anti[i].topology);
@@ -164,6 +163,83 @@ void kg_placing_count(struct kg_placing *p)
 	}
 }
 
+/* ---- pods thought away ---- */
+
+static struct kg_axis *known_axis(struct kg_placing *p, const char *topology)
+{
+	for (unsigned i = 0; i < p->naxes; i++)
+		if (strcmp(p->axes[i].topology->key, topology) == 0)
+			return &p->axes[i];
+	return NULL;
+}
+
+static void adjust_affinity(
+	struct kg_placing *p, uint32_t slot, const struct kg_group *who, int32_t sign)
+{
+	const struct kg_pod_class *c = p->c;
+	if (c->affine && kg_peers_want(c->affine, p->s, who))
+		for (unsigned i = 0; i < p->naxes; i++) {
+			struct kg_axis *x = &p->axes[i];
+			uint32_t d = x->topology->domain[slot];
+			if (!x->affinity || d == KG_NO_DOMAIN)
+				continue;
+			x->affinity[d] += sign;
+			p->affine += sign;
+		}
+	for (size_t i = 0; i < c->nanti; i++) {
+		struct kg_axis *x = axis_of(p, c->anti[i].topology);
+		uint32_t d = x->topology->domain[slot];
+		if (d != KG_NO_DOMAIN && kg_peers_want(c->anti[i].peers, p->s, who))
+			x->anti[d] += sign;
+	}
+}
+
+static void adjust_existing(
+	struct kg_placing *p, uint32_t slot, const struct kg_object *pod, int32_t sign)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	const struct kg_value *labels = kg_get(kg_get(kg_obj(p->c->pod), "metadata"), "labels");
+	const struct kg_value *terms = kg_at(kg_obj(pod),
+		"spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution");
+	for (uint32_t i = 0; i < kg_len(terms); i++) {
+		struct kg_value t = kg_peers_of_term(&a, pod, &terms->items[i]);
+		struct kg_axis *x =
+			known_axis(p, kg_string(kg_get(&terms->items[i], "topologyKey"), ""));
+		uint32_t d = x ? x->topology->domain[slot] : KG_NO_DOMAIN;
+		if (x && x->existing && d != KG_NO_DOMAIN &&
+			kg_peers_match(&t, p->s, p->c->pod->ns, labels))
+			x->existing[d] += sign;
+	}
+	kg_arena_release(&a);
+}
+
+static void adjust_spread(struct kg_placing *p, struct kg_spreading *sp, uint32_t slot,
+	const struct kg_group *who, int32_t sign)
+{
+	uint32_t d = sp->axis->topology->domain[slot];
+	if (!sp->c->hard || d == KG_NO_DOMAIN || !takes(p, sp->c, slot) ||
+		!kg_peers_want(sp->c->peers, p->s, who))
+		return;
+	if (sp->axis->topology->host) {
+		sp->histogram[sp->count[d]]--;
+		histogram_add(p, sp, sp->count[d] + sign);
+	}
+	sp->count[d] += sign;
+}
+
+void kg_placing_adjust(
+	struct kg_placing *p, uint32_t slot, const struct kg_object *pod, int32_t sign)
+{
+	if (kg_class_is_free(p->c))
+		return;
+	struct kg_group who = {
+		.ns = (char *)pod->ns, .labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels")};
+	adjust_affinity(p, slot, &who, sign);
+	adjust_existing(p, slot, pod, sign);
+	for (size_t i = 0; i < p->c->nspread && !kg_object_deleting(pod); i++)
+		adjust_spread(p, &p->spread[i], slot, &who, sign);
+}
+
 /* ---- one more of the class itself ---- */
 
 static void own_score(struct kg_placing *p, struct kg_topology *t, uint32_t slot, int64_t w)
@@ -187,7 +263,7 @@ static void own_affinity(struct kg_placing *p, uint32_t slot)
 		if (!x->affinity || d == KG_NO_DOMAIN)
 			continue;
 		x->affinity[d]++;
-		p->nobody_yet = false;
+		p->affine++;
 	}
 	for (size_t i = 0; i < c->nanti; i++) {
 		struct kg_axis *x = axis_of(p, c->anti[i].topology);
@@ -223,4 +299,5 @@ void kg_placing_count_own(struct kg_placing *p, uint32_t slot)
 	own_affinity(p, slot);
 	for (size_t i = 0; i < p->c->nspread; i++)
 		own_spread(p, &p->spread[i], slot);
+	kg_rank_refresh(p);
 }

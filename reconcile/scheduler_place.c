@@ -235,16 +235,17 @@ static void consider(struct kg_placing *p, struct kg_node_info *n)
 	insert(p, &cand);
 }
 
-void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st, struct kg_arena *a,
-	const struct kg_pod_class *c)
+void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
+	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_pod_class *c)
 {
 	struct kg_sched *sc = st->sched;
-	*p = (struct kg_placing){.st = st, .a = a, .c = c, .shape = kg_shape_get(sc, c)};
+	*p = (struct kg_placing){.st = st, .s = s, .a = a, .c = c, .shape = kg_shape_get(sc, c)};
 	kg_placing_count(p);
 	lay_out_keys(p);
 	for (uint32_t i = 0; i < sc->nslots; i++)
 		if (sc->nodes[i])
 			consider(p, sc->nodes[i]);
+	kg_rank_refresh(p);
 }
 
 void kg_placing_release(struct kg_placing *p)
@@ -254,6 +255,13 @@ void kg_placing_release(struct kg_placing *p)
 			free(p->table[i]->v);
 	free(p->table);
 	free(p->buckets);
+}
+
+/* The bucket is empty. */
+static void retire(struct kg_placing *p, struct kg_bucket *b)
+{
+	p->buckets[b->place] = p->buckets[--p->nbuckets];
+	p->buckets[b->place]->place = b->place;
 }
 
 struct kg_node_info *kg_placing_take(struct kg_placing *p)
@@ -275,10 +283,26 @@ struct kg_node_info *kg_placing_take(struct kg_placing *p)
 	if (!best)
 		return NULL;
 	struct kg_node_info *n = pop(best).n;
-	if (best->n == 0) {
-		p->buckets[best->place] = p->buckets[--p->nbuckets];
-		p->buckets[best->place]->place = best->place;
-	}
+	if (best->n == 0)
+		retire(p, best);
+	return n;
+}
+
+struct kg_node_info *kg_placing_take_node(struct kg_placing *p, struct kg_node_info *n)
+{
+	if (kg_placing_verdict(p, n) != KG_FIT)
+		return NULL;
+	struct kg_bucket *b = bucket_of(p, p->key);
+	uint32_t i = 0;
+	while (i < b->n && b->v[i].n != n)
+		i++;
+	if (i == b->n)
+		return NULL;
+	b->v[i] = b->v[--b->n];
+	b->heap = false;
+	b->best = UINT32_MAX;
+	if (b->n == 0)
+		retire(p, b);
 	return n;
 }
 

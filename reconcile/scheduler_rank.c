@@ -49,7 +49,7 @@ static bool affinity_holds(const struct kg_placing *p, const int32_t *key)
 					      : x->affinity[key[x->at]] > 0;
 	}
 	/* The first of a group that seeks itself may go anywhere. */
-	return near_all || (p->nobody_yet && p->c->affine_self);
+	return near_all || (p->affine == 0 && p->c->affine_self);
 }
 
 static bool keeps_away(const struct kg_placing *p, const int32_t *key, bool existing)
@@ -99,6 +99,13 @@ static void find_least(struct kg_spreading *sp)
 				least = sp->count[d];
 	}
 	sp->least = least;
+}
+
+void kg_rank_refresh(struct kg_placing *p)
+{
+	for (size_t i = 0; i < p->c->nspread; i++)
+		if (p->spread[i].c->hard)
+			find_least(&p->spread[i]);
 }
 
 /* ---- raw scores ---- */
@@ -167,9 +174,6 @@ static void widen(int64_t *min, int64_t *max, int64_t v)
 
 static void judge(struct kg_placing *p)
 {
-	for (size_t i = 0; i < p->c->nspread; i++)
-		if (p->spread[i].c->hard)
-			find_least(&p->spread[i]);
 	for (uint32_t i = 0; i < p->nbuckets; i++) {
 		struct kg_bucket *b = p->buckets[i];
 		b->verdict = kg_rank_verdict(p, b->key);

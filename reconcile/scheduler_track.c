@@ -34,6 +34,7 @@ void kg_sched_free(struct kg_reconcile_state *st)
 	free(sc->nodes);
 	free(sc->free);
 	free(sc->log);
+	free(sc->levels);
 	free(sc);
 	st->sched = NULL;
 }
@@ -124,6 +125,28 @@ void kg_sched_node(struct kg_reconcile_state *st, struct kg_node_info *n)
 	kg_sched_touch(sc, n->slot);
 }
 
+static void level_add(struct kg_level **v, size_t *n, size_t *cap, int64_t priority, int64_t pods)
+{
+	size_t i = 0;
+	while (i < *n && (*v)[i].priority != priority)
+		i++;
+	if (i == *n) {
+		for (i = 0; i < *n && (*v)[i].pods; i++)
+			;
+		if (i == *n) {
+			KG_GROW(*v, *cap, *n + 1);
+			++*n;
+		}
+		(*v)[i] = (struct kg_level){.priority = priority};
+	}
+	(*v)[i].pods += pods;
+}
+
+static void sched_level_add(struct kg_sched *sc, int64_t priority, int64_t pods)
+{
+	level_add(&sc->levels, &sc->nlevels, &sc->levels_cap, priority, pods);
+}
+
 void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n)
 {
 	struct kg_sched *sc = st->sched;
@@ -134,6 +157,9 @@ void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n
 		kg_tally_clear(&((struct kg_carried *)e->value)->by_node, n->slot);
 	kg_groups_forget_slot(sc, n->slot);
 	n->nports = 0;
+	for (size_t i = 0; i < n->nlevels; i++)
+		sched_level_add(sc, n->levels[i].priority, -n->levels[i].pods);
+	n->nlevels = 0;
 	kg_sched_touch(sc, n->slot);
 }
 
@@ -150,11 +176,12 @@ void kg_sched_node_gone(struct kg_reconcile_state *st, struct kg_node_info *n)
 	sc->free_cap = (uint32_t)cap;
 	sc->free[sc->nfree++] = n->slot;
 	free(n->ports);
+	free(n->levels);
 }
 
 /* ---- pods ---- */
 
-static void ports_track(struct kg_node_info *n, const struct kg_object *pod, bool on)
+void kg_sched_ports(struct kg_node_info *n, const struct kg_object *pod, bool on)
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 	size_t k = kg_host_ports(NULL, 0, spec);
@@ -183,9 +210,13 @@ void kg_sched_pod(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	struct kg_demand d;
 	kg_demand_of(st, &d, pod);
 	if (d.host_ports)
-		ports_track(st->sched->nodes[n->slot], pod, on);
+		kg_sched_ports(st->sched->nodes[n->slot], pod, on);
 	kg_groups_track(st, s, n->slot, pod, on);
 	kg_carried_track(st, n->slot, pod, on);
+	struct kg_node_info *mine = st->sched->nodes[n->slot];
+	int64_t priority = kg_pod_priority(pod);
+	level_add(&mine->levels, &mine->nlevels, &mine->levels_cap, priority, on ? 1 : -1);
+	sched_level_add(st->sched, priority, on ? 1 : -1);
 	kg_sched_touch(st->sched, n->slot);
 }
 

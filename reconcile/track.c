@@ -23,6 +23,20 @@ static void node_info_free(struct kg_node_info *n)
 	free(n);
 }
 
+void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	struct kg_node_info *n, const struct kg_object *pod, bool on)
+{
+	struct kg_demand d;
+	kg_demand_of(st, &d, pod);
+	int64_t sign = on ? 1 : -1;
+	for (int i = 0; i < KG_RES_MAX; i++)
+		n->used[i] += sign * d.req[i];
+	n->score_cpu += sign * d.score_cpu;
+	n->score_mem += sign * d.score_mem;
+	n->pods += sign;
+	kg_sched_pod(st, s, n, pod, on);
+}
+
 static void pod_account(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *pod, bool on)
 {
@@ -36,15 +50,7 @@ static void pod_account(struct kg_reconcile_state *st, const struct kg_snapshot 
 		kg_ipam_pod(n, ip - n->cidr, on);
 	if (kg_pod_terminal(pod))
 		return;
-	struct kg_demand d;
-	kg_demand_of(st, &d, pod);
-	int64_t sign = on ? 1 : -1;
-	for (int i = 0; i < KG_RES_MAX; i++)
-		n->used[i] += sign * d.req[i];
-	n->score_cpu += sign * d.score_cpu;
-	n->score_mem += sign * d.score_mem;
-	n->pods += sign;
-	kg_sched_pod(st, s, n, pod, on);
+	kg_track_count(st, s, n, pod, on);
 }
 
 static void node_recount(
@@ -396,6 +402,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	for (size_t i = 0; (e = kg_map_next(&st->nodes, &i));) {
 		struct kg_node_info *n = e->value;
 		free(n->ports);
+		free(n->levels);
 		node_info_free(n);
 	}
 	kg_sched_free(st);
