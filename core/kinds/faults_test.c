@@ -12,7 +12,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
-enum { DEFS_MAX = 64, CASES_MIN = 100, LINE_SIZE = 8192 };
+enum { DEFS_MAX = 64, CASES_MIN = 200, LINE_SIZE = 8192 };
 
 static bool update;
 

@@ -66,7 +66,7 @@ struct kg_value kg_default_probe(struct kg_arena *a, const struct kg_value *v)
 
 void kg_validate_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	static const char *const handlers[] = {"exec", "httpGet", "tcpSocket"};
+	static const char *const handlers[] = {"exec", "httpGet", "tcpSocket", "grpc"};
 	int n = 0;
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(handlers); i++) {
@@ -116,8 +116,8 @@ static int count_sources(const struct kg_value *v, const char *const *names)
 
 void kg_validate_env_source(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	static const char *const sources[] = {
-		"configMapKeyRef", "fieldRef", "resourceFieldRef", NULL};
+	static const char *const sources[] = {"configMapKeyRef", "fieldRef", "resourceFieldRef",
+		"secretKeyRef", "fileKeyRef", NULL};
 	int n = count_sources(v, sources);
 
 	if (!n)
@@ -138,7 +138,13 @@ void kg_validate_env_var(struct kg_fault_list *f, const struct kg_value *v, cons
 
 void kg_validate_env_from(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	if (kg_is_null(kg_get(v, "configMapRef")))
+	bool map = !kg_is_null(kg_get(v, "configMapRef"));
+	bool secret = !kg_is_null(kg_get(v, "secretRef"));
+
+	if (map && secret)
+		kg_rule(f, path, "",
+			"Invalid value: may not have more than one field specified at a time");
+	else if (!map && !secret)
 		kg_rule(f, path, "", "Required value: must specify `configMapRef`");
 }
 
@@ -222,6 +228,15 @@ static void validate_extended(struct kg_fault_list *f, const struct kg_value *li
 	}
 }
 
+static bool has_prefix(const struct kg_value *list, const char *prefix)
+{
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		if (!strncmp(list->members[i].key, prefix, strlen(prefix)))
+			return true;
+	}
+	return false;
+}
+
 void kg_validate_resources(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *limits = kg_get(v, "limits");
@@ -231,6 +246,10 @@ void kg_validate_resources(struct kg_fault_list *f, const struct kg_value *v, co
 		validate_limit(f, requests, &limits->members[i], path);
 	validate_extended(f, limits, "limits", false, limits, path);
 	validate_extended(f, requests, "requests", true, limits, path);
+	if ((has_prefix(limits, "hugepages-") || has_prefix(requests, "hugepages-")) &&
+		kg_is_null(kg_get(limits, "cpu")) && kg_is_null(kg_get(limits, "memory")) &&
+		kg_is_null(kg_get(requests, "cpu")) && kg_is_null(kg_get(requests, "memory")))
+		kg_rule(f, path, "", "Forbidden: HugePages require cpu or memory");
 }
 
 /* ---- containers ---- */
@@ -261,14 +280,28 @@ void kg_validate_container(struct kg_fault_list *f, const struct kg_value *v, co
 	kg_rule_unique(f, kg_get(v, "ports"), "name", kg_rule_path(f, path, "ports"), false);
 }
 
+/* A sidecar (restartPolicy: Always) runs beside the containers, so it is held to their rules. */
 void kg_validate_init_container(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
+	static const char *const running[] = {
+		"livenessProbe", "readinessProbe", "startupProbe", "lifecycle"};
 
 	kg_validate_container(f, v, path);
-	for (size_t i = 0; i < KG_ARRAY_LEN(probes); i++) {
-		if (!kg_is_null(kg_get(v, probes[i])))
-			kg_rule(f, path, probes[i],
-				"Forbidden: may not be set for init containers");
+	if (!strcmp(kg_string(kg_get(v, "restartPolicy"), ""), "Always"))
+		return;
+	for (size_t i = 0; i < KG_ARRAY_LEN(running); i++) {
+		if (!kg_is_null(kg_get(v, running[i])))
+			kg_rule(f, path, running[i],
+				"Forbidden: may not be set for init containers without "
+				"restartPolicy=Always");
 	}
+}
+
+void kg_validate_handler(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (kg_len(v) > 1)
+		kg_rule(f, path, "", "Forbidden: may not specify more than 1 handler type");
+	else if (!kg_len(v))
+		kg_rule(f, path, "",
+			"Required value: must specify a handler type: exec, httpGet or sleep");
 }

@@ -3,20 +3,11 @@
 
 #include <stdio.h>
 
-enum { MAX_NAMESERVERS = 3, MAX_SEARCHES = 32 };
+enum { MAX_NAMESERVERS = 3, MAX_SEARCHES = 32, SEARCHES_SIZE_MAX = 2048 };
 
 static const char *const container_lists[] = {"containers", "initContainers"};
 
 /* ---- defaults ---- */
-
-struct kg_value kg_default_volume(struct kg_arena *a, const struct kg_value *v)
-{
-	for (uint32_t i = 0; i < kg_len(v); i++) {
-		if (strcmp(v->members[i].key, "name") != 0)
-			return *v;
-	}
-	return kg_with(a, v, "emptyDir", kg_v_object(a, NULL, 0));
-}
 
 static struct kg_value with_host_ports(struct kg_arena *a, const struct kg_value *container)
 {
@@ -53,72 +44,6 @@ struct kg_value kg_default_pod_spec(struct kg_arena *a, const struct kg_value *v
 		out = kg_with(a, &out, container_lists[l], kg_v_array(a, items, list->len));
 	}
 	return out;
-}
-
-/* ---- volumes, tolerations, node conditions ---- */
-
-void kg_validate_volume(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	if (!kg_is_null(kg_get(v, "configMap")) && !kg_is_null(kg_get(v, "emptyDir")))
-		kg_rule(f, path, "emptyDir", "Forbidden: may not specify more than 1 volume type");
-}
-
-void kg_validate_toleration(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	const char *op = kg_string(kg_get(v, "operator"), "Equal");
-	const struct kg_value *value = kg_get(v, "value");
-	bool exists = !strcmp(op, "Exists");
-
-	if (kg_is_null(kg_get(v, "key")) && !exists)
-		kg_rule(f, path, "operator",
-			"Invalid value: \"%s\": operator must be Exists when `key` is empty, which "
-			"means \"match all values and all keys\"",
-			op);
-	if (exists && !kg_is_null(value))
-		kg_rule(f, path, "operator",
-			"Invalid value: %s: value must be empty when `operator` is 'Exists'",
-			kg_rule_show(f->arena, value));
-	if (!exists)
-		kg_rule_check(f, kg_check_label_value, value, path, "value");
-	if (!kg_is_null(kg_get(v, "tolerationSeconds")) &&
-		strcmp(kg_string(kg_get(v, "effect"), ""), "NoExecute") != 0)
-		kg_rule(f, path, "effect",
-			"Invalid value: \"%s\": effect must be 'NoExecute' when "
-			"`tolerationSeconds` is set",
-			kg_string(kg_get(v, "effect"), ""));
-}
-
-void kg_validate_node_expression(
-	struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	const char *op = kg_string(kg_get(v, "operator"), "");
-	uint32_t n = kg_len(kg_get(v, "values"));
-
-	if ((!strcmp(op, "In") || !strcmp(op, "NotIn")) && !n)
-		kg_rule(f, path, "values",
-			"Required value: must be specified when `operator` is 'In' or 'NotIn'");
-	else if ((!strcmp(op, "Exists") || !strcmp(op, "DoesNotExist")) && n)
-		kg_rule(f, path, "values",
-			"Forbidden: may not be specified when `operator` is 'Exists' or "
-			"'DoesNotExist'");
-	else if ((!strcmp(op, "Gt") || !strcmp(op, "Lt")) && n != 1)
-		kg_rule(f, path, "values",
-			"Required value: must be specified single value when `operator` is 'Lt' "
-			"or 'Gt'");
-}
-
-void kg_validate_node_field(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	const struct kg_value *key = kg_get(v, "key"), *values = kg_get(v, "values");
-
-	if (strcmp(kg_string(key, "metadata.name"), "metadata.name") != 0)
-		kg_rule(f, path, "key",
-			"Invalid value: %s: not a valid field selector key: only metadata.name is",
-			kg_rule_show(f->arena, key));
-	if (kg_len(values) != 1)
-		kg_rule(f, path, "values",
-			"Required value: must be only one value when `operator` is 'In' or 'NotIn' "
-			"for node field selector");
 }
 
 /* ---- the spec ---- */
@@ -180,6 +105,46 @@ static void validate_host_ports(struct kg_fault_list *f, const struct kg_value *
 	}
 }
 
+/* Names may begin with or hold underscores, and end with a dot. */
+static bool is_search(struct kg_arena *a, const char *s)
+{
+	char *name = kg_arena_strdup(a, s);
+	size_t n = strlen(name);
+
+	if (n > 1 && name[n - 1] == '.')
+		name[n - 1] = 0;
+	for (char *p = name; *p; p++) {
+		if (*p == '_')
+			*p = 'x';
+	}
+	struct kg_value v = kg_v_lit(name);
+	return !strcmp(s, ".") || !kg_check_dns_subdomain(a, &v);
+}
+
+static void validate_searches(
+	struct kg_fault_list *f, const struct kg_value *list, const char *path)
+{
+	struct kg_value rule = kg_v_lit("");
+	size_t total = 0;
+
+	if (kg_len(list) > MAX_SEARCHES)
+		kg_rule(f, path, "dnsConfig.searches",
+			"Invalid value: must not have more than %d search paths", MAX_SEARCHES);
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *s = kg_string(&list->items[i], ".");
+		total += strlen(s) + (i > 0);
+		if (!is_search(f->arena, s))
+			kg_rule(f, path, kg_arena_printf(f->arena, "dnsConfig.searches[%u]", i),
+				"Invalid value: \"%s\": %s", s,
+				kg_check_dns_subdomain(f->arena, &rule));
+	}
+	if (total > SEARCHES_SIZE_MAX)
+		kg_rule(f, path, "dnsConfig.searches",
+			"Invalid value: must not have more than %d characters (including spaces) "
+			"in the search list",
+			SEARCHES_SIZE_MAX);
+}
+
 static void validate_dns(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	uint32_t servers = kg_len(kg_at(v, "dnsConfig.nameservers"));
@@ -191,9 +156,38 @@ static void validate_dns(struct kg_fault_list *f, const struct kg_value *v, cons
 	if (servers > MAX_NAMESERVERS)
 		kg_rule(f, path, "dnsConfig.nameservers",
 			"Invalid value: must not have more than %d nameservers", MAX_NAMESERVERS);
-	if (kg_len(kg_at(v, "dnsConfig.searches")) > MAX_SEARCHES)
-		kg_rule(f, path, "dnsConfig.searches",
-			"Invalid value: must not have more than %d search paths", MAX_SEARCHES);
+	validate_searches(f, kg_at(v, "dnsConfig.searches"), path);
+}
+
+static bool takes(const struct kg_value *port, const struct kg_value *other)
+{
+	return kg_equal(kg_get(port, "hostPort"), kg_get(other, "hostPort")) &&
+	       kg_equal(kg_get(port, "protocol"), kg_get(other, "protocol"));
+}
+
+/* Two containers of a pod cannot have the same port of the node. */
+static void validate_host_port_conflicts(
+	struct kg_fault_list *f, const struct kg_value *containers, const char *path)
+{
+	for (uint32_t i = 1; i < kg_len(containers); i++) {
+		const struct kg_value *ports = kg_get(&containers->items[i], "ports");
+		for (uint32_t p = 0; p < kg_len(ports); p++) {
+			bool taken = false;
+			for (uint32_t k = 0; k < i; k++) {
+				const struct kg_value *o = kg_get(&containers->items[k], "ports");
+				for (uint32_t q = 0; q < kg_len(o); q++)
+					taken |= takes(&ports->items[p], &o->items[q]);
+			}
+			const struct kg_value *host = kg_get(&ports->items[p], "hostPort");
+			if (taken && kg_int(host, 0))
+				kg_rule(f, path,
+					kg_arena_printf(f->arena,
+						"containers[%u].ports[%u].hostPort", i, p),
+					"Duplicate value: \"%s//%lld\"",
+					kg_string(kg_get(&ports->items[p], "protocol"), "TCP"),
+					(long long)host->i);
+		}
+	}
 }
 
 static void validate_container_names(
@@ -228,6 +222,7 @@ void kg_validate_claiming_pod_spec(
 	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
 
 	validate_container_names(f, v, path);
+	validate_host_port_conflicts(f, kg_get(v, "containers"), path);
 	validate_dns(f, v, path);
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
 		const struct kg_value *list = kg_get(v, container_lists[l]);
@@ -235,6 +230,9 @@ void kg_validate_claiming_pod_spec(
 			validate_host_ports(f, &list->items[i], host_network,
 				kg_rule_path(f, path, "%s[%u]", container_lists[l], i));
 	}
+	if (kg_len(kg_get(v, "schedulingGates")) && !kg_is_null(kg_get(v, "nodeName")))
+		kg_rule(f, path, "nodeName",
+			"Forbidden: cannot be set until all schedulingGates have been cleared");
 	const struct kg_value *account = kg_get(v, "serviceAccount");
 	if (!kg_is_null(account) && !kg_equal(account, kg_get(v, "serviceAccountName")))
 		kg_rule(f, path, "serviceAccount",

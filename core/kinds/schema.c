@@ -374,9 +374,10 @@ static bool decode_field(struct kg_value *out, struct decoder *d, const struct k
 	if (f->flags & KG_FF_UNSUPPORTED) {
 		ok = is_zero(&m->value);
 		if (!ok)
-			kg_fault_add_at(d->faults, m->line, m->col, here(d),
-				"Forbidden: kgit does not support this field yet; ignoring it "
-				"would not do what it asks for");
+			kg_fault_add_at(d->faults, m->line, m->col, here(d), "Forbidden: %s",
+				f->why ? f->why
+				       : "kgit does not support this field yet; ignoring it "
+					 "would not do what it asks for");
 	} else if (f->flags & KG_FF_LIST) {
 		ok = decode_list(out, d, f, &m->value);
 	} else if (f->flags & KG_FF_MAP) {
@@ -460,7 +461,7 @@ static bool rules_need(const struct kg_field *f)
 	bool plural = f->flags & (KG_FF_LIST | KG_FF_MAP);
 
 	if (f->flags & KG_FF_UNSUPPORTED)
-		return f->type == KG_F_ANY && !plural;
+		return (f->type == KG_F_ANY || f->type == KG_F_OBJECT) && !plural;
 	return plural || f->type == KG_F_OBJECT;
 }
 

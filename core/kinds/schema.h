@@ -56,6 +56,7 @@ struct kg_field {
 	const char *merge_key; /* LIST of objects: items are unique by this field; or NULL */
 	int64_t min, max;      /* KG_F_INT, where max > min */
 	const char *doc;       /* one line, for `kubectl explain` and errors */
+	const char *why;       /* KG_FF_UNSUPPORTED: instead of "not yet", the reason; or NULL */
 };
 
 /* Cross-field rules and defaults of a type. */

@@ -27,6 +27,8 @@
 #define F_NOINT(n, d)    F_NO(n, KG_F_INT, 0, d)
 #define F_NOANY(n, d)    F_NO(n, KG_F_ANY, 0, d)
 #define F_NOLIST(n, d)   F_NO(n, KG_F_ANY, KG_FF_LIST, d)
+/* Refused for good, or for a reason of its own. */
+#define F_NOWHY(n, t, f, d, w) F_ROW(n, t, (f) | KG_FF_UNSUPPORTED, d, .why = (w))
 #define F_END                                                                                      \
 	{                                                                                          \
 		.name = NULL                                                                       \
@@ -113,7 +115,10 @@ kg_default_fn kg_default_secret, kg_default_subject;
 kg_update_fn kg_update_secret;
 kg_check_fn kg_check_path_segment;
 extern const struct kg_schema kg_schema_local_reference, kg_schema_host_path,
-	kg_schema_node_selector;
+	kg_schema_node_selector, kg_schema_spread, kg_schema_lifecycle, kg_schema_field_ref,
+	kg_schema_resource_ref;
+kg_validate_fn kg_validate_downward_file, kg_validate_projection;
+kg_validate_fn kg_validate_affinity_term, kg_validate_spread, kg_validate_handler;
 kg_validate_fn kg_validate_volume_spec, kg_validate_storageclass, kg_validate_priorityclass,
 	kg_validate_scope_requirement, kg_validate_quota_spec, kg_validate_limit,
 	kg_validate_policy_port, kg_validate_ip_block, kg_validate_policy_peer,

@@ -1,117 +1,12 @@
 /* core/v1: Pod, its spec and its template. */
 #include "kinds/tables.h"
 
-static const char *const node_operators[] = {
-	"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", NULL};
-static const char *const field_operators[] = {"In", "NotIn", NULL};
-static const char *const toleration_operators[] = {"Exists", "Equal", NULL};
-static const char *const taint_effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
 static const char *const restart_policies[] = {"Always", "OnFailure", "Never", NULL};
 static const char *const dns_policies[] = {
 	"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", NULL};
 static const char *const preemption_policies[] = {"PreemptLowerPriority", "Never", NULL};
-static const char *const schedulers[] = {"default-scheduler", NULL};
+static const char *const schedulers[] = {"default-scheduler", "most-allocated-scheduler", NULL};
 static const char *const systems[] = {"linux", NULL};
-
-/* ---- affinity and tolerations ---- */
-
-static const struct kg_field node_expression_fields[] = {
-	F_STR("key", KG_FF_REQUIRED, "The node's label that is looked at.",
-		.check = kg_check_label_key),
-	F_STR("operator", KG_FF_REQUIRED, "In, NotIn, Exists, DoesNotExist, Gt or Lt.",
-		.values = node_operators),
-	F_STR("values", KG_FF_LIST, "The values it is compared with.",
-		.check = kg_check_label_value),
-	F_END,
-};
-static const struct kg_schema node_expression = {
-	.name = "io.k8s.api.core.v1.NodeSelectorRequirement",
-	.doc = "One condition on a node.",
-	.fields = node_expression_fields,
-	.validate = kg_validate_node_expression,
-};
-static const struct kg_field node_field_fields[] = {
-	F_STR("key", KG_FF_REQUIRED, "The node's field: metadata.name."),
-	F_STR("operator", KG_FF_REQUIRED, "In or NotIn.", .values = field_operators),
-	F_STR("values", KG_FF_LIST, "The value it is compared with."),
-	F_END,
-};
-static const struct kg_schema node_field = {
-	.name = "io.k8s.api.core.v1.NodeSelectorRequirement",
-	.doc = "One condition on a node.",
-	.fields = node_field_fields,
-	.validate = kg_validate_node_field,
-};
-static const struct kg_field node_term_fields[] = {
-	F_ROW("matchExpressions", KG_F_OBJECT, KG_FF_LIST, "Conditions on the node's labels.",
-		.schema = &node_expression),
-	F_ROW("matchFields", KG_F_OBJECT, KG_FF_LIST, "Conditions on the node's fields.",
-		.schema = &node_field),
-	F_END,
-};
-static const struct kg_schema node_term = {
-	.name = "io.k8s.api.core.v1.NodeSelectorTerm",
-	.doc = "Conditions that must all hold; an empty one selects no node.",
-	.fields = node_term_fields,
-};
-static const struct kg_field node_selector_fields[] = {
-	F_ROW("nodeSelectorTerms", KG_F_OBJECT, KG_FF_LIST | KG_FF_REQUIRED,
-		"Terms of which one must hold.", .schema = &node_term),
-	F_END,
-};
-const struct kg_schema kg_schema_node_selector = {
-	.name = "io.k8s.api.core.v1.NodeSelector",
-	.doc = "Which nodes a pod may run on.",
-	.fields = node_selector_fields,
-};
-static const struct kg_field preferred_fields[] = {
-	F_INT("weight", KG_FF_REQUIRED, "How much it counts, 1 to 100.", .min = 1, .max = 100),
-	F_OBJ("preference", node_term, KG_FF_REQUIRED, "The conditions."),
-	F_END,
-};
-static const struct kg_schema preferred = {
-	.name = "io.k8s.api.core.v1.PreferredSchedulingTerm",
-	.doc = "Nodes that are preferred.",
-	.fields = preferred_fields,
-};
-static const struct kg_field node_affinity_fields[] = {
-	F_OBJ("requiredDuringSchedulingIgnoredDuringExecution", kg_schema_node_selector, 0,
-		"Which nodes the pod may run on."),
-	F_ROW("preferredDuringSchedulingIgnoredDuringExecution", KG_F_OBJECT, KG_FF_LIST,
-		"Which nodes are preferred.", .schema = &preferred),
-	F_END,
-};
-static const struct kg_schema node_affinity = {
-	.name = "io.k8s.api.core.v1.NodeAffinity",
-	.doc = "Which nodes a pod may or should run on.",
-	.fields = node_affinity_fields,
-};
-static const struct kg_field affinity_fields[] = {
-	F_OBJ("nodeAffinity", node_affinity, 0, "Which nodes the pod may or should run on."),
-	F_NOANY("podAffinity", "Which pods it should be near to."),
-	F_NOANY("podAntiAffinity", "Which pods it should be away from."),
-	F_END,
-};
-const struct kg_schema kg_schema_affinity = {
-	.name = "io.k8s.api.core.v1.Affinity",
-	.doc = "Where a pod may or should run.",
-	.fields = affinity_fields,
-};
-static const struct kg_field toleration_fields[] = {
-	F_STR("key", 0, "The taint's key; all where it is empty.", .check = kg_check_label_key),
-	F_STR("operator", 0, "Exists or Equal (the default).", .values = toleration_operators),
-	F_STR("value", 0, "The taint's value, for Equal."),
-	F_STR("effect", 0, "The taint's effect; all where it is empty.", .values = taint_effects),
-	F_INT("tolerationSeconds", 0, "For how long NoExecute is tolerated.", .min = INT64_MIN,
-		.max = INT64_MAX),
-	F_END,
-};
-const struct kg_schema kg_schema_toleration = {
-	.name = "io.k8s.api.core.v1.Toleration",
-	.doc = "A taint of nodes that does not keep the pod away.",
-	.fields = toleration_fields,
-	.validate = kg_validate_toleration,
-};
 
 /* ---- DNS ---- */
 
@@ -148,6 +43,36 @@ static const struct kg_schema os = {
 };
 
 /* ---- the pod ---- */
+
+static const struct kg_field gate_fields[] = {
+	F_STR("name", KG_FF_REQUIRED, "The gate's name.", .check = kg_check_label_key),
+	F_END,
+};
+static const struct kg_schema gate = {
+	.name = "io.k8s.api.core.v1.PodSchedulingGate",
+	.doc = "Something that scheduling waits for until it is taken out.",
+	.fields = gate_fields,
+};
+static const struct kg_field readiness_gate_fields[] = {
+	F_STR("conditionType", KG_FF_REQUIRED, "The condition's type.",
+		.check = kg_check_label_key),
+	F_END,
+};
+static const struct kg_schema readiness_gate = {
+	.name = "io.k8s.api.core.v1.PodReadinessGate",
+	.doc = "A condition that readiness waits for.",
+	.fields = readiness_gate_fields,
+};
+static const struct kg_field host_alias_fields[] = {
+	F_STR("ip", KG_FF_REQUIRED, "The address.", .check = kg_check_ip),
+	F_STR("hostnames", KG_FF_LIST, "Its names.", .check = kg_check_dns_subdomain),
+	F_END,
+};
+static const struct kg_schema host_alias = {
+	.name = "io.k8s.api.core.v1.HostAlias",
+	.doc = "A line of /etc/hosts.",
+	.fields = host_alias_fields,
+};
 
 static const struct kg_field pod_spec_fields[] = {
 	F_ROW("containers", KG_F_OBJECT, KG_FF_LIST | KG_FF_REQUIRED,
@@ -187,31 +112,46 @@ static const struct kg_field pod_spec_fields[] = {
 	F_BOOL("automountServiceAccountToken", 0, "Whether a token of it is mounted."),
 	F_OBJ("securityContext", kg_schema_pod_security_context, 0, "Whom its containers run as.",
 		.dflt = "{}"),
-	F_STR("schedulerName", 0, "Who binds it: default-scheduler.",
+	F_STR("schedulerName", 0, "Who binds it: default-scheduler or most-allocated-scheduler.",
 		.dflt = "\"default-scheduler\"", .values = schedulers),
 	F_STR("preemptionPolicy", 0, "Whether others give way to it; none do in kgit.",
 		.values = preemption_policies),
 	F_OBJ("os", os, 0, "The system it is made for."),
 	F_BOOL("hostUsers", 0, "Whether it uses the node's user namespace.",
 		.check = kg_check_host_users),
+	F_ROW("topologySpreadConstraints", KG_F_OBJECT, KG_FF_LIST,
+		"How pods spread over the cluster.", .schema = &kg_schema_spread,
+		.merge_key = "topologyKey,whenUnsatisfiable"),
+	F_ROW("schedulingGates", KG_F_OBJECT, KG_FF_LIST, "What scheduling waits for.",
+		.schema = &gate, .merge_key = "name"),
 	F_NOBOOL("hostPID", "Whether it sees the node's processes."),
 	F_NOBOOL("hostIPC", "Whether it uses the node's IPC namespace."),
 	F_NOBOOL("shareProcessNamespace", "Whether its containers see each other's processes."),
 	F_NOBOOL("setHostnameAsFQDN", "Whether its host name is the full one."),
-	F_NOLIST("ephemeralContainers", "Containers added for debugging."),
-	F_NOLIST("imagePullSecrets", "Secrets with credentials of registries."),
-	F_NOLIST("hostAliases", "Lines that are added to /etc/hosts."),
-	F_NOINT("priority", "How important it is."),
-	F_NOSTR("priorityClassName", "The class that says how important it is."),
-	F_NOLIST("readinessGates", "Conditions of others that readiness waits for."),
-	F_NOSTR("runtimeClassName", "The container runtime it wants."),
-	F_NO("overhead", KG_F_QUANTITY, KG_FF_MAP, "What the runtime needs beside it."),
-	F_NOLIST("topologySpreadConstraints", "How pods spread over the cluster."),
-	F_NOLIST("schedulingGates", "What scheduling waits for."),
-	F_NOLIST("resourceClaims", "Claims of dynamic resources."),
-	F_NOANY("resources", "Resources of the pod as a whole."),
-	F_NOSTR("hostnameOverride", "Its host name, whatever the other fields say."),
+	F_NOWHY("ephemeralContainers", KG_F_ANY, KG_FF_LIST, "Containers added for debugging.",
+		"cannot be set on create: ephemeral containers are added to pods that run"),
+	F_ROW("imagePullSecrets", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
+		"Secrets with credentials of registries.", .schema = &kg_schema_local_reference),
+	F_ROW("hostAliases", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
+		"Lines that are added to /etc/hosts.", .schema = &host_alias, .merge_key = "ip"),
+	F_NOWHY("priority", KG_F_INT, 0, "How important it is.",
+		"it is priorityClassName's to say how important a pod is"),
+	F_STR("priorityClassName", KG_FF_UNSUPPORTED, "The class that says how important it is.",
+		.check = kg_check_dns_subdomain),
+	F_ROW("readinessGates", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
+		"Conditions of others that readiness waits for.", .schema = &readiness_gate),
+	F_STR("runtimeClassName", KG_FF_UNSUPPORTED, "The container runtime it wants.",
+		.check = kg_check_dns_subdomain),
+	F_NOWHY("overhead", KG_F_QUANTITY, KG_FF_MAP, "What the runtime needs beside it.",
+		"Pod Overhead set without corresponding RuntimeClass defined Overhead"),
+	F_NOWHY("resourceClaims", KG_F_ANY, KG_FF_LIST, "Claims of dynamic resources.",
+		"kgit has no dynamic resources"),
+	F_OBJ("resources", kg_schema_resources, KG_FF_UNSUPPORTED,
+		"Resources of the pod as a whole."),
+	F_STR("hostnameOverride", KG_FF_UNSUPPORTED,
+		"Its host name, whatever the other fields say.", .check = kg_check_dns_subdomain),
 	F_NOANY("workloadRef", "The group of pods it is scheduled with."),
+	F_NOANY("schedulingGroup", "The group of pods it is scheduled with."),
 	F_END,
 };
 const struct kg_schema kg_schema_pod_spec = {

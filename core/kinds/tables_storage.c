@@ -9,6 +9,9 @@ static const char *const binding_modes[] = {"Immediate", "WaitForFirstConsumer",
 static const char *const path_types[] = {"DirectoryOrCreate", "Directory", "FileOrCreate", "File",
 	"Socket", "CharDevice", "BlockDevice", NULL};
 
+static const char no_driver[] = "kgit has no driver for this type of volume; it has hostPath and "
+				"local";
+
 /* ---- PersistentVolume ---- */
 
 static const struct kg_field host_path_fields[] = {
@@ -58,26 +61,26 @@ static const struct kg_field volume_spec_fields[] = {
 	F_OBJ("local", local, 0, "A directory of one node."),
 	F_NO("mountOptions", KG_F_STRING, KG_FF_LIST, "Options that it is mounted with."),
 	F_NOSTR("volumeAttributesClassName", "The class of its attributes."),
-	F_NOANY("nfs", "An NFS export."),
-	F_NOANY("csi", "A volume of a CSI driver."),
-	F_NOANY("iscsi", "An iSCSI disk."),
-	F_NOANY("fc", "A Fibre Channel disk."),
-	F_NOANY("awsElasticBlockStore", "An AWS disk."),
-	F_NOANY("azureDisk", "An Azure disk."),
-	F_NOANY("azureFile", "An Azure file share."),
-	F_NOANY("cephfs", "A Ceph file system."),
-	F_NOANY("cinder", "An OpenStack disk."),
-	F_NOANY("flexVolume", "A volume of a flex driver."),
-	F_NOANY("flocker", "A Flocker volume."),
-	F_NOANY("gcePersistentDisk", "A Google disk."),
-	F_NOANY("glusterfs", "A Gluster volume."),
-	F_NOANY("photonPersistentDisk", "A Photon disk."),
-	F_NOANY("portworxVolume", "A Portworx volume."),
-	F_NOANY("quobyte", "A Quobyte volume."),
-	F_NOANY("rbd", "A Ceph block device."),
-	F_NOANY("scaleIO", "A ScaleIO volume."),
-	F_NOANY("storageos", "A StorageOS volume."),
-	F_NOANY("vsphereVolume", "A vSphere disk."),
+	F_NOWHY("nfs", KG_F_ANY, 0, "An NFS export.", no_driver),
+	F_NOWHY("csi", KG_F_ANY, 0, "A volume of a CSI driver.", no_driver),
+	F_NOWHY("iscsi", KG_F_ANY, 0, "An iSCSI disk.", no_driver),
+	F_NOWHY("fc", KG_F_ANY, 0, "A Fibre Channel disk.", no_driver),
+	F_NOWHY("awsElasticBlockStore", KG_F_ANY, 0, "An AWS disk.", no_driver),
+	F_NOWHY("azureDisk", KG_F_ANY, 0, "An Azure disk.", no_driver),
+	F_NOWHY("azureFile", KG_F_ANY, 0, "An Azure file share.", no_driver),
+	F_NOWHY("cephfs", KG_F_ANY, 0, "A Ceph file system.", no_driver),
+	F_NOWHY("cinder", KG_F_ANY, 0, "An OpenStack disk.", no_driver),
+	F_NOWHY("flexVolume", KG_F_ANY, 0, "A volume of a flex driver.", no_driver),
+	F_NOWHY("flocker", KG_F_ANY, 0, "A Flocker volume.", no_driver),
+	F_NOWHY("gcePersistentDisk", KG_F_ANY, 0, "A Google disk.", no_driver),
+	F_NOWHY("glusterfs", KG_F_ANY, 0, "A Gluster volume.", no_driver),
+	F_NOWHY("photonPersistentDisk", KG_F_ANY, 0, "A Photon disk.", no_driver),
+	F_NOWHY("portworxVolume", KG_F_ANY, 0, "A Portworx volume.", no_driver),
+	F_NOWHY("quobyte", KG_F_ANY, 0, "A Quobyte volume.", no_driver),
+	F_NOWHY("rbd", KG_F_ANY, 0, "A Ceph block device.", no_driver),
+	F_NOWHY("scaleIO", KG_F_ANY, 0, "A ScaleIO volume.", no_driver),
+	F_NOWHY("storageos", KG_F_ANY, 0, "A StorageOS volume.", no_driver),
+	F_NOWHY("vsphereVolume", KG_F_ANY, 0, "A vSphere disk.", no_driver),
 	F_END,
 };
 static const struct kg_schema volume_spec = {

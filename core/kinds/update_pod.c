@@ -47,8 +47,8 @@ static bool container_allows(
 static bool spec_allows(
 	const char *key, const struct kg_value *before, const struct kg_value *after)
 {
-	static const char *const judged_apart[] = {
-		"containers", "initContainers", "tolerations", "activeDeadlineSeconds", NULL};
+	static const char *const judged_apart[] = {"containers", "initContainers", "tolerations",
+		"activeDeadlineSeconds", "schedulingGates", NULL};
 
 	(void)before;
 	/* The scheduler's binding is not the manifest's to take back. */
@@ -114,6 +114,22 @@ static void update_deadline(struct kg_fault_list *f, const struct kg_value *befo
 			(long long)new->i);
 }
 
+/* Gates can only be taken out. */
+static void update_gates(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path)
+{
+	const struct kg_value *old = kg_get(before, "schedulingGates");
+	const struct kg_value *new = kg_get(after, "schedulingGates");
+
+	for (uint32_t i = 0; i < kg_len(new); i++) {
+		if (!contains(old, &new->items[i]))
+			kg_rule(f, path, kg_arena_printf(f->arena, "schedulingGates[%u]", i),
+				"Forbidden: only deletion is allowed, but found new scheduling "
+				"gate '%s'",
+				kg_string(kg_get(&new->items[i], "name"), ""));
+	}
+}
+
 void kg_update_pod(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path)
 {
@@ -125,4 +141,5 @@ void kg_update_pod(struct kg_fault_list *f, const struct kg_value *before,
 	update_containers(f, old, new, spec, "initContainers");
 	update_tolerations(f, old, new, spec);
 	update_deadline(f, old, new, spec);
+	update_gates(f, old, new, spec);
 }

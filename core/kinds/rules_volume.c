@@ -1,0 +1,84 @@
+/* Rules of volumes. */
+#include "kinds/tables.h"
+
+struct kg_value kg_default_volume(struct kg_arena *a, const struct kg_value *v)
+{
+	for (uint32_t i = 0; i < kg_len(v); i++) {
+		if (strcmp(v->members[i].key, "name") != 0)
+			return *v;
+	}
+	return kg_with(a, v, "emptyDir", kg_v_object(a, NULL, 0));
+}
+
+/* How many members but `beside` an object has. */
+static int count_others(const struct kg_value *v, const char *beside)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < kg_len(v); i++)
+		n += strcmp(v->members[i].key, beside) != 0;
+	return n;
+}
+
+static bool two_paths_alike(const struct kg_value *items, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++) {
+		if (kg_equal(kg_get(&items->items[i], "path"), kg_get(&items->items[k], "path")))
+			return true;
+	}
+	return false;
+}
+
+/* Several keys in one file: the last would win. */
+static void warn_of_paths(struct kg_fault_list *f, const struct kg_value *items, const char *path)
+{
+	for (uint32_t i = 1; i < kg_len(items); i++) {
+		const struct kg_value *file = kg_get(&items->items[i], "path");
+		if (!kg_is_null(file) && two_paths_alike(items, i))
+			kg_rule_warn(f, path, kg_arena_printf(f->arena, "items[%u].path", i),
+				"Duplicate value: %s: hides an earlier one",
+				kg_rule_show(f->arena, file));
+	}
+}
+
+void kg_validate_volume(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < kg_len(v); i++) {
+		const struct kg_member *m = &v->members[i];
+		if (!strcmp(m->key, "name"))
+			continue;
+		if (!first)
+			kg_rule(f, path, m->key,
+				"Forbidden: may not specify more than 1 volume type");
+		first = false;
+		warn_of_paths(f, kg_get(&m->value, "items"), kg_rule_path(f, path, "%s", m->key));
+	}
+}
+
+void kg_validate_downward_file(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	bool field = !kg_is_null(kg_get(v, "fieldRef"));
+	const struct kg_value *resource = kg_get(v, "resourceFieldRef");
+
+	if (field && !kg_is_null(resource))
+		kg_rule(f, path, "",
+			"Invalid value: fieldRef and resourceFieldRef can not be specified "
+			"simultaneously");
+	else if (!field && kg_is_null(resource))
+		kg_rule(f, path, "",
+			"Required value: one of fieldRef and resourceFieldRef is required");
+	if (!kg_is_null(resource) && kg_is_null(kg_get(resource, "containerName")))
+		kg_rule(f, path, "resourceFieldRef.containerName",
+			"Required value: the container whose resource it is");
+}
+
+void kg_validate_projection(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (count_others(v, "") > 1)
+		kg_rule(f, path, "",
+			"Forbidden: may not specify more than 1 volume type per source");
+	else if (!kg_len(v))
+		kg_rule(f, path, "", "Required value: must specify a source");
+}
