@@ -11,6 +11,14 @@
 	"  selector: {matchLabels: {a: b}}\n"                                                      \
 	"  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: "           \
 	"i}]}}\n" spec
+#define WORKLOAD(kind)                                                                             \
+	"apiVersion: apps/v1\nkind: " kind "\nmetadata: {name: x}\nspec:\n"                        \
+	"  selector: {matchLabels: {a: b}}\n"                                                      \
+	"  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: i}]}}\n"
+#define JOB(spec)                                                                                  \
+	"apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec:\n"                            \
+	"  template: {metadata: {labels: {a: b}}, spec: {restartPolicy: Never, containers: "       \
+	"[{name: a, image: i}]}}\n" spec
 #define SERVICE(spec) META("Service") "spec:\n" spec
 #define NOT_YET                                                                                    \
 	"Forbidden: kgit does not support this field yet; ignoring it would not do what it asks "  \
@@ -258,6 +266,47 @@ static const struct {
 	{SERVICE("  sessionAffinity: ClientIP\n  ports: [{port: 80}]\n"),
 		"spec.sessionAffinityConfig", "{\"clientIP\":{\"timeoutSeconds\":10800}}"},
 	{META("Namespace"), "metadata.labels", "{\"kubernetes.io/metadata.name\":\"x\"}"},
+	{WORKLOAD("StatefulSet"), "spec.updateStrategy",
+		"{\"rollingUpdate\":{\"partition\":0},\"type\":\"RollingUpdate\"}"},
+	{WORKLOAD("StatefulSet"), "spec.podManagementPolicy", "\"OrderedReady\""},
+	{WORKLOAD("StatefulSet"), "spec.persistentVolumeClaimRetentionPolicy",
+		"{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
+	{WORKLOAD("StatefulSet") "  updateStrategy: {type: OnDelete}\n", "spec.updateStrategy",
+		"{\"type\":\"OnDelete\"}"},
+	{WORKLOAD("DaemonSet"), "spec.updateStrategy",
+		"{\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":1},\"type\":"
+		"\"RollingUpdate\"}"},
+	{JOB(""), "spec.parallelism", "1"},
+	{JOB(""), "spec.completions", "1"},
+	{JOB("  parallelism: 3\n"), "spec.completions", "null"},
+	{JOB("  completions: 3\n"), "spec.parallelism", "1"},
+	{JOB(""), "spec.backoffLimit", "6"},
+	{JOB("  completionMode: Indexed\n  completions: 2\n  backoffLimitPerIndex: 1\n"),
+		"spec.backoffLimit", "2147483647"},
+	{JOB(""), "spec.podReplacementPolicy", "\"TerminatingOrFailed\""},
+	{JOB("  podFailurePolicy: {rules: [{action: Ignore, onPodConditions: [{type: "
+	     "DisruptionTarget}]}]}\n"),
+		"spec.podReplacementPolicy", "\"Failed\""},
+	{JOB(""), "metadata.labels", "{\"a\":\"b\"}"},
+	{"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: x}\nspec:\n  template: "
+	 "{metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: i}]}}\n",
+		"spec.selector", "{\"a\":\"b\"}"},
+	{"apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: "
+	 "x}\nsubjects: [{kind: User, name: a}, {kind: ServiceAccount, name: b}]\nroleRef: {kind: "
+	 "Role, name: r}\n",
+		"subjects",
+		"[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"User\",\"name\":\"a\"},{"
+		"\"kind\":\"ServiceAccount\",\"name\":\"b\"}]"},
+	{"apiVersion: v1\nkind: LimitRange\nmetadata: {name: x}\nspec: {limits: [{type: Container, "
+	 "max: {cpu: 2}, min: {memory: 1Mi}}]}\n",
+		"spec.limits.0",
+		"{\"default\":{\"cpu\":\"2\"},\"defaultRequest\":{\"cpu\":\"2\",\"memory\":\"1Mi\"}"
+		","
+		"\"max\":{\"cpu\":\"2\"},\"min\":{\"memory\":\"1Mi\"},\"type\":\"Container\"}"},
+	{"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\nspec: "
+	 "{egress: [{}]}\n",
+		"spec",
+		"{\"egress\":[{}],\"podSelector\":{},\"policyTypes\":[\"Ingress\",\"Egress\"]}"},
 };
 
 static void test_defaults(void **state)

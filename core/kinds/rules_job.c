@@ -1,5 +1,4 @@
-/* Rules of Job and CronJob; limits and words are those of Kubernetes' batch validation. */
-#include "kinds/cron.h"
+/* Rules of Job; limits and words are those of Kubernetes' batch validation. */
 #include "kinds/tables.h"
 
 #include <stdlib.h>
@@ -11,7 +10,6 @@ enum {
 	RULES_MAX = 20,
 	EXIT_CODES_MAX = 255,
 	INDEXES_TEXT_MAX = 64 * 1024,
-	CRONJOB_NAME_MAX = 52, /* a Job's name is 11 characters longer */
 	LABEL_MAX = 63,
 };
 
@@ -360,51 +358,4 @@ void kg_update_job_spec(struct kg_fault_list *f, const struct kg_value *before,
 	struct kg_value now = without_directives(f->arena, kg_get(after, "template"));
 	if (!kg_equal(&was, &now))
 		kg_rule_immutable(f, before, after, path, "template");
-}
-
-/* ---- CronJob ---- */
-
-static bool is_zone(const char *s)
-{
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_0123456789+";
-
-	for (;;) {
-		size_t n = strspn(s, letters);
-		if (!n || n > 14 || *s == '-' || (n == 1 && *s == '.') ||
-			(n == 2 && !strncmp(s, "..", 2)) || (s[n] && s[n] != '/'))
-			return false;
-		if (!s[n])
-			return true;
-		s += n + 1;
-	}
-}
-
-void kg_validate_cronjob_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	const char *schedule = kg_string(kg_get(v, "schedule"), NULL);
-	const char *zone = kg_string(kg_get(v, "timeZone"), NULL);
-	struct kg_cron parsed;
-	const char *msg = NULL;
-
-	if (schedule && strstr(schedule, "TZ"))
-		msg = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
-	else if (schedule)
-		msg = kg_cron_parse(&parsed, f->arena, schedule);
-	if (msg)
-		kg_rule_invalid(f, v, path, "schedule", msg);
-	if (zone && !strcasecmp(zone, "Local"))
-		kg_rule_invalid(f, v, path, "timeZone",
-			"timeZone must be an explicit time zone as defined in "
-			"https://www.iana.org/time-zones");
-	else if (zone && !is_zone(zone))
-		kg_rule_invalid(f, v, path, "timeZone",
-			kg_arena_printf(f->arena, "unknown time zone %s", zone));
-}
-
-void kg_validate_cronjob(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
-	if (strlen(kg_string(kg_at(v, "metadata.name"), "")) > CRONJOB_NAME_MAX)
-		kg_rule_invalid(f, v, path, "metadata.name", "must be no more than 52 characters");
 }
