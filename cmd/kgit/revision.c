@@ -28,7 +28,7 @@ static int entry_at(uint64_t *revision, kg_time *time, struct kg_http_client *ht
 
 int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err)
 {
-	uint64_t low = 0, high, revision;
+	uint64_t low = 0, high, revision, oldest = 0;
 	kg_time at;
 	int rc = entry_at(&high, &at, http, 0, err);
 
@@ -43,6 +43,10 @@ int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, s
 		uint64_t middle = low + (high - low) / 2;
 
 		rc = entry_at(&revision, &at, http, middle ? middle : 1, err);
+		if (rc == -KG_E_GONE) {
+			low = oldest = middle + 1; /* not kept any more */
+			continue;
+		}
 		if (rc < 0)
 			return rc;
 		if (at <= time)
@@ -50,6 +54,11 @@ int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, s
 		else
 			high = middle;
 	}
+	if (oldest && low == oldest)
+		return kg_fail(err, KG_E_GONE,
+			"the state of that time is not kept any more: the oldest revision that is "
+			"kept is %llu; how much is kept says retention in .kgit/settings.yaml",
+			(unsigned long long)oldest);
 	if (low == 0)
 		return kg_fail(err, KG_E_NOT_FOUND, "the cluster has no revision that old");
 	*out = low - 1;

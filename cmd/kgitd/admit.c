@@ -1,6 +1,7 @@
 #include "kgitd/admit.h"
 
 #include "base/map.h"
+#include "kgitd/compact.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +229,11 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	struct other other KG_CLEANUP(other_release) = {
 		.m = m, .commit = out->new_commit, .quarantine = quarantine};
 	kg_faults_init(&faults, a);
+	rc = kgd_check_settings(&faults, m->store, out->new_commit, quarantine, err);
+	if (rc < 0) {
+		kg_faults_release(&faults);
+		return rc;
+	}
 	kg_admit(&out->admission, s, files, nfiles, delta.all, read_other, &other, a, &faults);
 	say_faults(say, &faults);
 	size_t errors = kg_faults_errors(&faults);

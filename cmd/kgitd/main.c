@@ -1,7 +1,9 @@
 /* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
 #include "base/log.h"
+#include "kgitd/compact.h"
 #include "kgitd/git_child.h"
 #include "kgitd/master.h"
+#include "store/settings.h"
 #include "sys/file.h"
 
 #include <getopt.h>
@@ -26,6 +28,8 @@ struct renewal {
 struct flags {
 	const char *state, *listen, *advertise, *pod_cidr, *service_cidr;
 	int64_t grace_ms, eviction_ms;
+	size_t keep_revisions;
+	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
 	bool verbose;
 	struct kgd_limits limits;
 };
@@ -44,6 +48,13 @@ static const char usage[] =
 	"  --service-cidr CIDR          services' addresses; default 10.96.0.0/16\n"
 	"  --node-monitor-grace TIME    silence after which a node is lost; default 40s\n"
 	"  --pod-eviction-timeout TIME  then its pods are replaced after; default 5m\n"
+	"  --keep-revisions N           of the history, where main's .kgit/settings.yaml does not "
+	"say;\n"
+	"                               default 100000\n"
+	"  --keep-age TIME              likewise, such as 30d; default forever\n"
+	"  --compact-every TIME         looks so often for what is past that; default 1m\n"
+	"  --compact-grace TIME         such objects stay so long for who still reads them; "
+	"default 1h\n"
 	"  --max-push-bytes N           of one push; default 1073741824\n"
 	"  --max-manifest-bytes N       of one file; default 4194304\n"
 	"  --max-manifests N            files in main; default 200000\n"
@@ -79,6 +90,13 @@ static int time_flag(int64_t *out, const char *name, const char *value)
 	return 0;
 }
 
+static int age_flag(int64_t *out, const char *name, const char *value)
+{
+	if (kg_settings_age(out, value) < 0)
+		return bad_flag(name, value, "a time such as 30d or 12h, or forever");
+	return 0;
+}
+
 enum {
 	F_STATE = 256,
 	F_LISTEN,
@@ -87,6 +105,10 @@ enum {
 	F_SERVICE_CIDR,
 	F_GRACE,
 	F_EVICTION,
+	F_KEEP,
+	F_KEEP_AGE,
+	F_COMPACT_EVERY,
+	F_COMPACT_GRACE,
 	F_PUSH_BYTES,
 	F_FILE_BYTES,
 	F_FILES,
@@ -105,6 +127,10 @@ static const struct option options[] = {
 	{"service-cidr", required_argument, NULL, F_SERVICE_CIDR},
 	{"node-monitor-grace", required_argument, NULL, F_GRACE},
 	{"pod-eviction-timeout", required_argument, NULL, F_EVICTION},
+	{"keep-revisions", required_argument, NULL, F_KEEP},
+	{"keep-age", required_argument, NULL, F_KEEP_AGE},
+	{"compact-every", required_argument, NULL, F_COMPACT_EVERY},
+	{"compact-grace", required_argument, NULL, F_COMPACT_GRACE},
 	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
 	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
 	{"max-manifests", required_argument, NULL, F_FILES},
@@ -139,6 +165,14 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		return time_flag(&f->grace_ms, name, optarg) ? 3 : 0;
 	case F_EVICTION:
 		return time_flag(&f->eviction_ms, name, optarg) ? 3 : 0;
+	case F_KEEP:
+		return count_flag(&f->keep_revisions, name, optarg) ? 3 : 0;
+	case F_KEEP_AGE:
+		return age_flag(&f->keep_age_ms, name, optarg) ? 3 : 0;
+	case F_COMPACT_EVERY:
+		return time_flag(&f->compact_every_ms, name, optarg) ? 3 : 0;
+	case F_COMPACT_GRACE:
+		return time_flag(&f->compact_grace_ms, name, optarg) ? 3 : 0;
 	case F_PUSH_BYTES:
 		return count_flag(&f->limits.push_bytes, name, optarg) ? 3 : 0;
 	case F_FILE_BYTES:
@@ -174,6 +208,10 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 		.service_cidr = "10.96.0.0/16",
 		.grace_ms = 40000,
 		.eviction_ms = 300000,
+		.keep_revisions = 100000,
+		.keep_age_ms = INT64_MAX,
+		.compact_every_ms = 60000,
+		.compact_grace_ms = 3600000,
 		.limits = {.push_bytes = 1 << 30,
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
@@ -275,6 +313,19 @@ static int start_writer(struct kgd_master *m, const struct flags *f, struct kg_e
 	return kgd_writer_start(&m->writer, &opts, err);
 }
 
+static int start_compaction(struct kgd_master *m, const struct flags *f, struct kg_error *err)
+{
+	struct kgd_compact_options opts = {
+		.store = m->store,
+		.revisions = f->keep_revisions,
+		.age_ms = f->keep_age_ms,
+		.every_ms = f->compact_every_ms,
+		.grace_ms = f->compact_grace_ms,
+	};
+
+	return kgd_compact_start(&m->compact, &opts, err);
+}
+
 static void make_auth(struct kgd_master *m)
 {
 	m->auth = kg_auth_new();
@@ -365,6 +416,8 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 		rc = open_store(m, err);
 	if (rc == 0)
 		rc = start_writer(m, f, err);
+	if (rc == 0)
+		rc = start_compaction(m, f, err);
 	if (rc < 0)
 		return rc;
 	make_auth(m);
@@ -398,6 +451,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kgd_history_stop(m->history);
 	kg_http_server_free(m->http);
 	kgd_hooks_free(m->hooks);
+	kgd_compact_stop(m->compact);
 	kgd_writer_stop(m->writer);
 	if (m->loop)
 		run_posts(m->loop);

@@ -11,6 +11,7 @@
 #include "sys/loop.h"
 #include "watch/hub.h"
 
+struct kgd_compact;
 struct kgd_events;
 struct kgd_history;
 struct kgd_hooks;
@@ -37,6 +38,7 @@ struct kgd_master {
 	struct kg_store *store;
 	struct kg_hub *hub;
 	struct kgd_writer *writer;
+	struct kgd_compact *compact;
 	struct kgd_nodes *nodes;
 	struct kgd_logs *logs;
 	struct kgd_pushes *pushes;

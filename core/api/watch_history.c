@@ -1,6 +1,8 @@
 /* A watcher behind what memory holds: the history on disk, a piece at a time on a worker. */
 #include "api/watcher.h"
 
+#include <inttypes.h>
+
 enum { PIECE_CHANGES = 500 };
 
 static int take_history(
@@ -70,10 +72,13 @@ bool kg_api_watch_next_behind(struct watcher *w, bool *emitted)
 		return true;
 	}
 	if (w->behind_rc < 0) {
-		if (w->behind_err.code == KG_E_GONE)
-			kg_api_watch_emit_gone(w);
-		else
-			kg_api_watch_emit_error(w, &w->behind_err);
+		struct kg_error why = w->behind_err;
+
+		/* With which is the oldest that could have been asked for. */
+		if (why.code == KG_E_GONE)
+			kg_fail(&why, KG_E_GONE, "too old resource version: %" PRIu64 ": %s",
+				w->cursor, w->behind_err.msg);
+		kg_api_watch_emit_error(w, &why);
 		*emitted = true;
 		return true;
 	}

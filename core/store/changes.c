@@ -332,6 +332,7 @@ int kg_store_changes(struct kg_store *s, uint64_t from, uint64_t to,
 			st.bases = kg_bases_new();
 		}
 	}
+	rc = kg_store_read_failure(rc, s, from, &why);
 	if (rc < 0)
 		return kg_fail(err, why.code, "changes after revision %llu: %s",
 			(unsigned long long)from, why.msg);

@@ -181,7 +181,7 @@ static int first_by_age(
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
-		kg_time t;
+		kg_time t = 0;
 		int rc = time_of(&t, c, middle, err);
 
 		if (rc < 0)

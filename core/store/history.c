@@ -305,7 +305,7 @@ static bool right(const struct kg_history *h, const struct kg_reader *r, const u
 	return parent_of(parent, &more, h, r, id, revision, NULL) == 0;
 }
 
-static int gone(const struct kg_history *h, uint64_t revision, struct kg_error *err)
+int kg_history_gone(const struct kg_history *h, uint64_t revision, struct kg_error *err)
 {
 	return kg_fail(err, KG_E_GONE,
 		"revision %llu is not kept any more: the oldest that is kept is %llu. Ask for that "
@@ -326,7 +326,7 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 		return 0;
 	}
 	if (revision < h->oldest)
-		return gone(h, revision, err);
+		return kg_history_gone(h, revision, err);
 	if (read_id(h, revision, commit) && right(h, r, commit, revision))
 		return 0;
 	int rc = refresh(h, r, head, head_revision, false, err);
@@ -335,5 +335,5 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 	if (revision >= h->oldest &&
 		(read_spare(h, revision, commit) || read_id(h, revision, commit)))
 		return 0;
-	return gone(h, revision, err);
+	return kg_history_gone(h, revision, err);
 }

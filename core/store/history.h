@@ -38,6 +38,8 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 /* Nothing older is retained from now on; `commit` is that revision's, and in dir's file `shallow`
  * already. */
 void kg_history_cut(struct kg_history *h, uint64_t oldest, const unsigned char commit[20]);
+/* The failure that says that a revision is before the oldest. */
+int kg_history_gone(const struct kg_history *h, uint64_t revision, struct kg_error *err);
 /* How far the file at path (if it is one) says that revisions went: 0 and false where it does not
  * say. */
 bool kg_history_newest(uint64_t *revision, const char *path);

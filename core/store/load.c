@@ -299,7 +299,9 @@ int kg_store_load_at(
 	unsigned char id[20];
 	int rc = kg_store_find_revision(id, s, revision, err);
 
-	return rc < 0 ? rc : load_id(out, s, id, err);
+	if (rc < 0)
+		return rc;
+	return kg_store_read_failure(load_id(out, s, id, err), s, revision, err);
 }
 
 int kg_store_load_commit(

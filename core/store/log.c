@@ -66,6 +66,7 @@ int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *s, struc
 	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
 	struct kg_log_entry *entries KG_AUTOFREE = NULL;
 	size_t len = 0, cap = 0;
+	uint64_t oldest = kg_store_oldest(s);
 	struct kg_view head;
 	unsigned char at[20];
 	bool more = true;
@@ -76,7 +77,8 @@ int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *s, struc
 			at, s, from && from < head.revision ? from : head.revision, err);
 	if (rc < 0)
 		return rc;
-	while (more && len < limit && (len == 0 || kg_reader_has(&r, at))) {
+	while (more && len < limit &&
+		(len == 0 || (entries[len - 1].revision > oldest && kg_reader_has(&r, at)))) {
 		unsigned char parent[20];
 
 		KG_GROW(entries, cap, len + 1);

@@ -81,6 +81,9 @@ int kg_store_head(struct kg_view *out, struct kg_store *s, struct kg_error *err)
 int kg_store_find_revision(
 	unsigned char commit[20], struct kg_store *s, uint64_t revision, struct kg_error *err);
 
+/* What a read of a revision failed with (rc and *err): where it went meanwhile, that. Any thread.
+ */
+int kg_store_read_failure(int rc, struct kg_store *s, uint64_t revision, struct kg_error *err);
 /* The answer to every write after a sync that failed. */
 int kg_store_poisoned(struct kg_error *err);
 

@@ -315,6 +315,16 @@ int kg_store_find_revision(
 	return rc;
 }
 
+int kg_store_read_failure(int rc, struct kg_store *s, uint64_t revision, struct kg_error *err)
+{
+	pthread_mutex_lock(&s->lock);
+	bool went = s->history.count && revision < s->history.oldest;
+	if (rc < 0 && went)
+		rc = kg_history_gone(&s->history, revision, err);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 /* ---- main ---- */
 
 int kg_store_poisoned(struct kg_error *err)

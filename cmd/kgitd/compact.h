@@ -1,0 +1,28 @@
+/* The thread that keeps the repository within bounds, at the lowest priority; and the repository's
+ * own settings in a push. */
+#ifndef KGITD_COMPACT_H
+#define KGITD_COMPACT_H
+
+#include "kinds/schema.h"
+#include "store/store.h"
+
+struct kgd_compact_options {
+	struct kg_store *store;
+	/* Where .kgit/settings.yaml does not say: so many revisions are kept, and for so long;
+	 * INT64_MAX: forever. */
+	uint64_t revisions;
+	int64_t age_ms;
+	int64_t every_ms; /* between two looks at what there is to do */
+	int64_t grace_ms; /* what was dropped stays readable so long for who began before */
+};
+struct kgd_compact;
+int kgd_compact_start(
+	struct kgd_compact **out, const struct kgd_compact_options *opts, struct kg_error *err);
+/* Ends what it is at, and waits for that. NULL is fine. */
+void kgd_compact_stop(struct kgd_compact *c);
+
+/* Faults of .kgit/settings.yaml in a commit that is being pushed are added. Any thread. */
+int kgd_check_settings(struct kg_fault_list *faults, struct kg_store *store, const char *commit,
+	const char *quarantine, struct kg_error *err);
+
+#endif
