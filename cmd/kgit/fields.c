@@ -32,7 +32,9 @@ static int rank_of(const char *path, const char *leaf)
 		"generation", "observedGeneration", "message", "containerID", "imageID", NULL};
 	static const char *const state[] = {"phase", "restartCount", "state", "status", NULL};
 
-	if (one_of(leaf, noise))
+	/* And what a controller notes for itself. */
+	if (one_of(leaf, noise) || strncmp(leaf, "deployment.kubernetes.io/", 25) == 0 ||
+		strncmp(leaf, "kgit/", 5) == 0)
 		return RANK_NOISE;
 	if (strncmp(path, "metadata", 8) == 0)
 		return RANK_META;
@@ -242,8 +244,10 @@ void kgit_fields_write(
 		return;
 	}
 	kgit_fields_find(&f, &n, &a, before, after);
-	/* Noise is said where there is nothing else. */
-	while (n > 1 && f[0].rank < RANK_NOISE && f[n - 1].rank == RANK_NOISE)
+	/* Noise is said where there is nothing else, and what follows from a change of what is
+	 * desired is not the news. */
+	int most = f[0].rank == RANK_SPEC ? RANK_STATE : RANK_NOISE;
+	while (n > 1 && f[0].rank < most && f[n - 1].rank >= most)
 		n--;
 	for (; shown < n && shown < SHOWN; shown++) {
 		if (shown)

@@ -14,8 +14,8 @@ struct kgit_field {
 /* What says most comes first; an arena array. resourceVersion is left out. */
 void kgit_fields_find(struct kgit_field **out, size_t *n, struct kg_arena *a,
 	const struct kg_value *before, const struct kg_value *after);
-/* One line: "spec.replicas 3 -> 10, ..."; times and counters of versions only where nothing else
- * changed. "created" and "deleted" where one is null. */
+/* One line: "spec.replicas 3 -> 10, ..."; the status only where nothing desired changed, times and
+ * counters of versions only where nothing else did. "created" and "deleted" where one is null. */
 void kgit_fields_write(
 	struct kg_buf *out, const struct kg_value *before, const struct kg_value *after);
 /* The same as JSON: [{path, before, after}]. */

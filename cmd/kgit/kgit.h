@@ -65,7 +65,8 @@ struct kgit_verb {
 	int (*run)(int argc, char **argv, const char *kubeconfig);
 };
 extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb, kgit_diff_verb,
-	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb, kgit_backup_verb, kgit_restore_verb;
+	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb, kgit_backup_verb, kgit_restore_verb,
+	kgit_why_verb;
 /* Says what is wrong with the arguments and how the verb is used; returns 2. */
 int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -11,6 +11,7 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_status_verb,
 	&kgit_diff_verb,
 	&kgit_log_verb,
+	&kgit_why_verb,
 	&kgit_logs_verb,
 	&kgit_rollback_verb,
 	&kgit_backup_verb,

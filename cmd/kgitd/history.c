@@ -1,10 +1,11 @@
 /*
- * /kgit/v1/{log,history}: the log of revisions, and the history of one object. Both read what is on
- * disk, so they run on a thread of their own, one after the other: no other request waits for
- * them, and they cost one core at most. What one request may ask for is bounded, in revisions, in
- * versions and in bytes; where that does not suffice the answer names in `next` where to go on.
+ * /kgit/v1/{log,history,explain}: the log of revisions, the history of one object, and why a pod is
+ * where it is. All read what is on disk, so they run on a thread of their own, one after the other:
+ * no other request waits for them, and they cost one core at most. What one request may ask for is
+ * bounded, in revisions, in versions and in bytes; where that does not suffice the answer names in
+ * `next` where to go on.
  */
-#include "kgitd/master.h"
+#include "kgitd/history.h"
 #include "store/trace.h"
 #include "value/json.h"
 
@@ -178,7 +179,8 @@ static int add_log(struct kg_buf *out, uint64_t *from, size_t *left, struct kg_s
 	if (rc < 0)
 		return rc;
 	*left -= n;
-	*from = n < want || entries[n - 1].revision <= 1 ? 0 : entries[n - 1].revision - 1;
+	uint64_t last = n ? entries[n - 1].revision : 0;
+	*from = n < want || last <= 1 || last <= kg_store_oldest(store) ? 0 : last - 1;
 	return 0;
 }
 
@@ -368,6 +370,12 @@ static void handle_history(struct kg_http_req *req, void *ctx)
 	submit(req, run_history);
 }
 
+static void handle_explain(struct kg_http_req *req, void *ctx)
+{
+	(void)ctx;
+	submit(req, kgd_explain_run);
+}
+
 bool kgd_history_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route)
 {
 	if (strcmp(kg_http_method(req), "GET") != 0)
@@ -376,5 +384,7 @@ bool kgd_history_route(struct kg_http_req *req, const char *rest, struct kg_http
 		route->handle = handle_log;
 	else if (strcmp(rest, "history") == 0)
 		route->handle = handle_history;
+	else if (strcmp(rest, "explain") == 0)
+		route->handle = handle_explain;
 	return route->handle != NULL;
 }
