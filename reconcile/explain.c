@@ -152,7 +152,7 @@ static void why_not(struct kg_explain *out, struct kg_arena *a, struct kg_placin
 		list_victims(out, a, &pr);
 		why = kg_preempting_message(&pr, a);
 	}
-	out->message = kg_message(a, p, out->preempt ? NULL : why);
+	out->message = kg_message_with(a, kg_message(a, p), out->preempt ? NULL : why);
 	kg_preempting_release(&pr);
 }
 

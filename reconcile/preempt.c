@@ -209,18 +209,16 @@ static bool has_lower(const struct kg_node_info *n, int64_t priority)
 	return false;
 }
 
-static bool could_help(
-	struct kg_preempting *pr, const struct kg_node_info *n, struct kg_map *counts)
+static const char final[] = "Preemption is not helpful for scheduling";
+static const char nobody[] = "No preemption victims found for incoming pod";
+
+/* NULL: it is worth a plan. */
+static const char *no_help(struct kg_preempting *pr, const struct kg_node_info *n)
 {
 	enum kg_misfit m = kg_placing_verdict(pr->p, n);
-	const char *why = NULL;
 	if (kg_misfit_is_final(m) || (m == KG_MISFIT_RESOURCES && hopeless(pr->p->c, n)))
-		why = "Preemption is not helpful for scheduling";
-	else if (!has_lower(n, pr->p->c->priority))
-		why = "No preemption victims found for incoming pod";
-	if (why && counts)
-		kg_histogram_add(counts, why);
-	return !why;
+		return final;
+	return has_lower(n, pr->p->c->priority) ? NULL : nobody;
 }
 
 static void add_reasons(struct kg_preempting *pr, const struct kg_node_info *n, enum kg_misfit m,
@@ -243,11 +241,15 @@ static void plans_clear(struct kg_preempting *pr)
 static void plan_all(struct kg_preempting *pr, struct kg_map *counts)
 {
 	const struct kg_sched *sc = pr->st->sched;
+	size_t finals = 0, nobodies = 0;
 	plans_clear(pr);
 	pr->planned = true;
 	for (uint32_t i = 0; i < sc->nslots; i++) {
 		struct kg_node_info *n = sc->nodes[i];
-		if (!n || !could_help(pr, n, counts))
+		const char *why = n ? no_help(pr, n) : nobody;
+		finals += why == final;
+		nobodies += n && why == nobody;
+		if (why)
 			continue;
 		struct kg_plan_node plan = {.n = n};
 		enum kg_misfit m = plan_node(pr, &plan);
@@ -260,6 +262,10 @@ static void plan_all(struct kg_preempting *pr, struct kg_map *counts)
 		if (counts && m != KG_FIT)
 			add_reasons(pr, n, m, counts);
 	}
+	if (counts && finals)
+		kg_map_put(counts, final, (void *)(intptr_t)finals);
+	if (counts && nobodies)
+		kg_map_put(counts, nobody, (void *)(intptr_t)nobodies);
 }
 
 static void find_budgets(struct kg_preempting *pr)

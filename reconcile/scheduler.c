@@ -35,9 +35,32 @@ struct round {
 
 /* ---- the queue ---- */
 
-static int cmp_waiting(const void *a, const void *b)
+struct queued {
+	struct kg_object *pod;
+	int64_t priority;
+	kg_time created;
+};
+
+static int cmp_queued(const void *a, const void *b)
 {
-	return kg_queue_cmp(*(struct kg_object *const *)a, *(struct kg_object *const *)b);
+	const struct queued *x = a, *y = b;
+	if (x->priority != y->priority)
+		return x->priority > y->priority ? -1 : 1;
+	if (x->created != y->created)
+		return x->created < y->created ? -1 : 1;
+	return strcmp(x->pod->key, y->pod->key);
+}
+
+/* As kg_queue_cmp has it. */
+static void sort(struct kg_list *l)
+{
+	KG_AUTOFREE struct queued *q = kg_alloc((l->n + 1) * sizeof(*q));
+	for (size_t i = 0; i < l->n; i++)
+		q[i] = (struct queued){
+			l->v[i], kg_pod_priority(l->v[i]), kg_object_created(l->v[i])};
+	qsort(q, l->n, sizeof(*q), cmp_queued);
+	for (size_t i = 0; i < l->n; i++)
+		l->v[i] = q[i].pod;
 }
 
 static void say_gated(struct kg_run *r, const struct kg_object *pod)
@@ -64,8 +87,7 @@ static void collect(struct kg_list *l, struct kg_run *r)
 		else
 			kg_list_add(l, all.v[i]);
 	}
-	if (l->n)
-		qsort(l->v, l->n, sizeof(*l->v), cmp_waiting);
+	sort(l);
 }
 
 static size_t alike(struct kg_object **pods, size_t n)
@@ -261,22 +283,40 @@ static void place(struct round *o, size_t from, size_t n)
 	placed_release(&x);
 }
 
-static void say_one(struct round *o, struct placed *x, struct kg_preempting *pr, size_t pod,
-	const char **shared)
+struct words {
+	const char *message, *preemption, *refusal, *refused;
+};
+
+static const char *words_for(
+	struct words *w, struct placed *x, struct kg_preempting *pr, const char *nominated)
 {
-	struct kg_run *r = o->r;
-	const struct kg_object *obj = o->waiting.v[pod];
-	const char *nominated = o->nominated[pod] ? o->nominated[pod] : kg_pod_nominated(obj);
-	const char *why = kg_preempting_refuses(pr, nominated), *text;
-	if (why) {
-		text = kg_message(&x->a, &x->p, why);
-	} else {
-		if (!*shared)
-			*shared = kg_message(&x->a, &x->p, kg_preempting_message(pr, &x->a));
-		text = *shared;
+	const char *why = kg_preempting_refuses(pr, nominated);
+	if (!why) {
+		if (!w->preemption)
+			w->preemption = kg_message_with(
+				&x->a, w->message, kg_preempting_message(pr, &x->a));
+		return w->preemption;
 	}
-	kg_say_waiting(r, obj, "Unschedulable", text, o->nominated[pod]);
-	kg_arena_release(&r->a);
+	if (why != w->refusal) {
+		w->refusal = why;
+		w->refused = kg_message_with(&x->a, w->message, why);
+	}
+	return w->refused;
+}
+
+static void say_group(struct round *o, const struct failure *f, struct placed *x)
+{
+	struct kg_preempting pr;
+	struct words w = {.message = kg_message(&x->a, &x->p)};
+	kg_preempting_init(&pr, o->r->st, kg_now(o->r), &x->p);
+	for (size_t k = f->from; k < f->from + f->n; k++) {
+		const struct kg_object *pod = o->waiting.v[k];
+		const char *nominated = o->nominated[k] ? o->nominated[k] : kg_pod_nominated(pod);
+		kg_say_waiting(o->r, pod, "Unschedulable", words_for(&w, x, &pr, nominated),
+			o->nominated[k]);
+		kg_arena_release(&o->r->a);
+	}
+	kg_preempting_release(&pr);
 }
 
 /* From the last to the first, so that each is told what stands before those that came later. */
@@ -285,14 +325,9 @@ static void say_all(struct round *o)
 	for (size_t i = o->nfailed; i-- > 0;) {
 		const struct failure *f = &o->failed[i];
 		struct placed x;
-		struct kg_preempting pr;
-		const char *shared = NULL;
 		unreserve(o, f->group + 1);
 		placed_init(&x, o->r, o->waiting.v[f->from]);
-		kg_preempting_init(&pr, o->r->st, kg_now(o->r), &x.p);
-		for (size_t k = f->from; k < f->from + f->n; k++)
-			say_one(o, &x, &pr, k, &shared);
-		kg_preempting_release(&pr);
+		say_group(o, f, &x);
 		placed_release(&x);
 	}
 	unreserve(o, 0);

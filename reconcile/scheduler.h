@@ -387,9 +387,9 @@ void kg_rank_scores(int64_t out[KG_SCORE_COUNT], const struct kg_placing *p,
 /* The reasons of one node, in Kubernetes' words, in the arena. */
 size_t kg_reasons(const char **out, size_t max, struct kg_arena *a, struct kg_placing *p,
 	const struct kg_node_info *n, enum kg_misfit m);
-/* "0/5 nodes are available: ..." with what preemption says (NULL: nothing) behind it. */
-const char *kg_message(struct kg_arena *a, struct kg_placing *p, const char *preemption);
-
+/* "0/5 nodes are available: ..."; and with what preemption says (NULL: nothing) behind it. */
+const char *kg_message(struct kg_arena *a, struct kg_placing *p);
+const char *kg_message_with(struct kg_arena *a, const char *message, const char *preemption);
 /* Reasons counted, and the sentence they make. */
 void kg_histogram_add(struct kg_map *counts, const char *reason);
 const char *kg_histogram(struct kg_arena *a, size_t nodes, const struct kg_map *counts);

@@ -4,18 +4,23 @@
 #include <inttypes.h>
 #include <string.h>
 
+static const char *insufficient(struct kg_arena *a, const struct kg_placing *p, int i)
+{
+	static const char *const names[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
+	return kg_arena_printf(
+		a, "Insufficient %s", i < KG_RES_FIXED ? names[i] : p->st->res_name[i]);
+}
+
 static size_t resource_reasons(const char **out, size_t max, struct kg_arena *a,
 	const struct kg_placing *p, const struct kg_node_info *n)
 {
-	static const char *const names[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
 	const struct kg_demand *d = &p->c->demand;
 	size_t k = 0;
 	if (n->pods >= n->max_pods && k < max)
 		out[k++] = "Too many pods";
 	for (int i = 0; i < KG_RES_MAX && k < max; i++)
 		if (d->req[i] && d->req[i] > n->alloc[i] - n->used[i])
-			out[k++] = kg_arena_printf(a, "Insufficient %s",
-				i < KG_RES_FIXED ? names[i] : p->st->res_name[i]);
+			out[k++] = insufficient(a, p, i);
 	if (d->unknown && k < max)
 		out[k++] = kg_arena_printf(a, "Insufficient %s", d->unknown);
 	return k;
@@ -83,38 +88,77 @@ void kg_histogram_add(struct kg_map *counts, const char *reason)
 	kg_map_put(counts, reason, (void *)((intptr_t)kg_map_get(counts, reason) + 1));
 }
 
-/* Reasons that are one text for every node are counted by number, the others by text. */
-static void add_node(
-	struct kg_map *counts, size_t *plain, struct kg_placing *p, const struct kg_node_info *n)
+/* Reasons counted: what is one text for every node by number, the others by text. */
+struct tally {
+	size_t plain[KG_MISFIT_COUNT], resource[KG_RES_MAX], pods, unknown;
+	struct kg_map taints;
+};
+
+static void add_resources(struct tally *t, const struct kg_placing *p, const struct kg_node_info *n)
 {
-	const char *reasons[KG_RES_MAX + 2];
+	const struct kg_demand *d = &p->c->demand;
+	t->pods += n->pods >= n->max_pods;
+	t->unknown += d->unknown != NULL;
+	for (int i = 0; i < KG_RES_MAX; i++)
+		t->resource[i] += d->req[i] && d->req[i] > n->alloc[i] - n->used[i];
+}
+
+static void add_node(struct tally *t, struct kg_placing *p, const struct kg_node_info *n)
+{
 	struct kg_arena a = KG_ARENA_INIT;
 	enum kg_misfit m = kg_placing_verdict(p, n);
-	if (m != KG_MISFIT_TAINT && m != KG_MISFIT_RESOURCES) {
-		plain[m]++;
-		return;
-	}
-	size_t k = kg_reasons(reasons, KG_ARRAY_LEN(reasons), &a, p, n, m);
-	for (size_t i = 0; i < k; i++)
-		kg_histogram_add(counts, reasons[i]);
+	if (m == KG_MISFIT_RESOURCES)
+		add_resources(t, p, n);
+	else if (m != KG_MISFIT_TAINT)
+		t->plain[m]++;
+	else
+		kg_histogram_add(&t->taints, one_reason(&a, p, n, m));
 	kg_arena_release(&a);
 }
 
-const char *kg_message(struct kg_arena *a, struct kg_placing *p, const char *preemption)
+static void set(struct kg_map *counts, const char *text, size_t n)
+{
+	if (n)
+		kg_map_put(counts, text, (void *)(intptr_t)n);
+}
+
+static void put_all(struct kg_map *counts, struct kg_arena *a, const struct kg_placing *p,
+	const struct tally *t)
+{
+	for (int m = KG_FIT + 1; m < KG_MISFIT_COUNT; m++)
+		if (t->plain[m])
+			set(counts, one_reason(a, p, NULL, m), t->plain[m]);
+	for (int i = 0; i < KG_RES_MAX; i++)
+		if (t->resource[i])
+			set(counts, insufficient(a, p, i), t->resource[i]);
+	set(counts, "Too many pods", t->pods);
+	if (t->unknown)
+		set(counts, kg_arena_printf(a, "Insufficient %s", p->c->demand.unknown),
+			t->unknown);
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&t->taints, &i));)
+		kg_map_put(counts, e->key, e->value);
+}
+
+const char *kg_message(struct kg_arena *a, struct kg_placing *p)
 {
 	const struct kg_sched *sc = p->st->sched;
 	size_t nodes = p->st->nodes.count;
 	if (nodes == 0)
 		return "no nodes available to schedule pods";
-	size_t plain[KG_MISFIT_COUNT] = {0};
+	struct tally t = {0};
 	struct kg_map counts = KG_MAP_INIT;
 	for (uint32_t i = 0; i < sc->nslots; i++)
 		if (sc->nodes[i])
-			add_node(&counts, plain, p, sc->nodes[i]);
-	for (int m = KG_FIT + 1; m < KG_MISFIT_COUNT; m++)
-		if (plain[m])
-			kg_map_put(&counts, one_reason(a, p, NULL, m), (void *)(intptr_t)plain[m]);
+			add_node(&t, p, sc->nodes[i]);
+	put_all(&counts, a, p, &t);
 	const char *text = kg_histogram(a, nodes, &counts);
 	kg_map_release(&counts);
-	return preemption ? kg_arena_printf(a, "%s preemption: %s", text, preemption) : text;
+	kg_map_release(&t.taints);
+	return text;
+}
+
+const char *kg_message_with(struct kg_arena *a, const char *message, const char *preemption)
+{
+	return preemption ? kg_arena_printf(a, "%s preemption: %s", message, preemption) : message;
 }
