@@ -201,10 +201,22 @@ static bool emit_idle(struct watcher *w, uint64_t seen)
 {
 	if (w->cursor < seen)
 		w->cursor = seen;
-	if (!w->bookmarks || kg_api_now_ms() < w->bookmark)
+	/* Never one before where the client already is. */
+	if (!w->bookmarks || kg_api_now_ms() < w->bookmark || w->cursor < w->again)
 		return false;
 	kg_api_watch_emit_bookmark(w, false);
 	return true;
+}
+
+/* Its time is over: the last word is how far it came, so that the next stream begins there. */
+static bool end(struct watcher *w)
+{
+	bool tell = w->bookmarks && w->phase == LIVE && w->cursor >= w->again;
+
+	w->phase = OVER;
+	if (tell)
+		kg_api_watch_emit_bookmark(w, false);
+	return tell;
 }
 
 /* Puts the next thing to send into place; false: nothing now, or over. */
@@ -220,8 +232,8 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		}
-		if (w->phase != OVER && kg_api_now_ms() >= w->end)
-			w->phase = OVER;
+		if (w->phase != OVER && kg_api_now_ms() >= w->end && end(w))
+			return true;
 		switch (w->phase) {
 		case FIRST:
 			if (emit_first(w))
