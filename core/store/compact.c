@@ -223,6 +223,16 @@ static bool is_pending(const struct round *c)
 	return kg_shallow_has(&c->shallow, c->oldest) && strcmp(c->done, hex) != 0;
 }
 
+/* What reached the disk of a write that failed is as unknown here as of a pack. */
+static int write_shallow(struct round *c, struct kg_error *err)
+{
+	int rc = kg_shallow_write(c->s->dir, &c->shallow, err);
+
+	if (rc == -KG_E_IO)
+		atomic_store(&c->s->sync_failed, true);
+	return rc;
+}
+
 static int move_horizon(struct round *c, struct kg_error *err)
 {
 	uint64_t to;
@@ -234,7 +244,7 @@ static int move_horizon(struct round *c, struct kg_error *err)
 	if (rc < 0)
 		return rc;
 	kg_shallow_add(&c->shallow, c->oldest);
-	rc = kg_shallow_write(c->s->dir, &c->shallow, err);
+	rc = write_shallow(c, err);
 	if (rc < 0)
 		return rc;
 	c->shallow.since = time(NULL);
@@ -435,7 +445,7 @@ static int forget_boundaries(struct round *c, struct kg_error *err)
 			i++;
 		}
 	}
-	return changed ? kg_shallow_write(c->s->dir, &c->shallow, err) : 0;
+	return changed ? write_shallow(c, err) : 0;
 }
 
 /* ---- the old packs ---- */

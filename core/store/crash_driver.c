@@ -5,16 +5,21 @@
  *                                       the file ACKS as "REVISION COMMIT MAIN"
  *   store_crash check REPO ACKS         opens the repository as a restart would and sees that
  *                                       nothing acknowledged is lost and that it goes on
+ *   store_crash compact REPO COMMITS ACKS, check-compact REPO ACKS
+ *                                       the same with compactions between: the newest KEPT
+ *                                       revisions are never lost
  *   store_crash cut DIR                 takes the power from the ext4 that DIR lies on
  *
  * Exit status of run: 0 all done; 3 the store refused to go on after a failed write, or git's files
  * could not be brought along; 4 it could
  * not be opened. Acks are written with writev, which the harness never makes fail.
  */
+#include "store/compact.h"
 #include "store/private.h"
 #include "store/test_support.h"
 
 #include "base/hash.h"
+#include "sys/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +30,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define KEPT  3 /* revisions, where there are compactions */
 #define TRIES 2 /* an injected failure comes once: the second try meets a healthy disk */
+
+static bool compacting;
 
 static int complain(const char *what, const struct kg_error *err)
 {
@@ -107,6 +115,17 @@ static int set_main(struct test_cluster *c)
 	return -1;
 }
 
+static int compact(struct test_cluster *c, struct kg_error *err)
+{
+	struct kg_compact_options o = {.revisions = KEPT,
+		.now = TEST_TIME,
+		.grace_ms = KG_COMPACT_NO_GRACE,
+		.force = true};
+	struct kg_compact_result r;
+
+	return kg_store_compact(&r, c->store, &o, err);
+}
+
 static int one_revision(struct test_cluster *c, const struct test_template *t)
 {
 	uint64_t was = c->now->revision;
@@ -116,6 +135,8 @@ static int one_revision(struct test_cluster *c, const struct test_template *t)
 	 * of it is not one of the commit; after one that poisons, the commit fails by itself. */
 	if (was % 3 == 2 && kg_store_merge_packs(c->store, &err) < 0)
 		complain("merge", &err);
+	if (compacting && was % 3 == 1 && was > KEPT && compact(c, &err) < 0)
+		complain("compact", &err);
 	for (int i = 0; i < TRIES; i++) {
 		char push[41];
 
@@ -169,12 +190,18 @@ static int check_acks(struct test_cluster *c, const char *acks)
 	char line[200];
 	int rc = 0;
 
+	uint64_t oldest = kg_store_oldest(c->store);
+
+	if (compacting && oldest && oldest + KEPT > c->now->revision + 1)
+		rc = wrong("more is gone than may go");
 	while (f && rc == 0 && fgets(line, sizeof(line), f)) {
 		struct kg_snapshot *s = NULL;
 		struct kg_error err = {0};
 		char *end;
 		uint64_t revision = strtoull(line, &end, 10);
 
+		if (compacting && revision < oldest)
+			continue;
 		if (kg_store_load_at(&s, c->store, revision, &err) != 0)
 			rc = complain("acknowledged revision", &err);
 		else if (*end != ' ' || strncmp(s->commit, end + 1, 40) != 0)
@@ -195,7 +222,7 @@ static int check_chain(struct test_cluster *c)
 
 	if (kg_store_log(&log, &n, c->store, &a, 0, 1000, &err) < 0)
 		return complain("log", &err);
-	if (n != c->now->revision + 1)
+	if (n != c->now->revision + 1 - kg_store_oldest(c->store))
 		return wrong("the history is not whole");
 	for (size_t i = 0; i < n; i++)
 		if (log[i].revision != c->now->revision - i)
@@ -223,6 +250,23 @@ static int count(void *ctx, uint64_t revision, kg_time time, const struct kg_cha
 	return 0;
 }
 
+/* What was cut off is done now. */
+static int check_compacts(struct test_cluster *c)
+{
+	char *left KG_AUTOFREE = kg_asprintf("%s/kgit/compact", c->dir);
+	struct kg_error err = {0};
+
+	/* The first one may have to finish an earlier horizon. */
+	for (int i = 0; i < 2; i++)
+		if (compact(c, &err) < 0)
+			return complain("compact", &err);
+	if (kg_store_oldest(c->store) + KEPT != c->now->revision + 1)
+		return wrong("the horizon does not move");
+	if (kg_path_exists(left))
+		return wrong("a compaction was not cleaned up");
+	return 0;
+}
+
 static int check_goes_on(struct test_cluster *c, const char *repo)
 {
 	struct kg_snapshot *was;
@@ -237,7 +281,10 @@ static int check_goes_on(struct test_cluster *c, const char *repo)
 	test_template_release(&t);
 	if (rc < 0)
 		return rc;
-	if (kg_store_changes(c->store, 0, c->now->revision, count, &changes, &err) < 0)
+	if (compacting && check_compacts(c) != 0)
+		return 1;
+	if (kg_store_changes(c->store, kg_store_oldest(c->store), c->now->revision, count, &changes,
+		    &err) < 0)
 		return complain("changes", &err);
 	if (!changes)
 		return wrong("no changes");
@@ -293,12 +340,14 @@ int main(int argc, char **argv)
 	kg_kinds_init();
 	test_pack_limit = 1000000;
 	test_journal_size = 512 << 10;
-	if (argc == 5 && strcmp(argv[1], "run") == 0)
+	compacting = argc > 1 && strstr(argv[1], "compact");
+	if (argc == 5 && (compacting || strcmp(argv[1], "run") == 0))
 		return run(argv[2], strtol(argv[3], NULL, 10), argv[4]);
-	if (argc == 4 && strcmp(argv[1], "check") == 0)
+	if (argc == 4 && (compacting || strcmp(argv[1], "check") == 0))
 		return check(argv[2], argv[3]);
 	if (argc == 3 && strcmp(argv[1], "cut") == 0)
 		return cut(argv[2]);
-	fprintf(stderr, "usage: store_crash run REPO COMMITS ACKS | check REPO ACKS | cut DIR\n");
+	fprintf(stderr, "usage: store_crash run|compact REPO COMMITS ACKS | "
+			"check|check-compact REPO ACKS | cut DIR\n");
 	return 2;
 }
