@@ -39,5 +39,7 @@ void kg_admit_look_at(struct kg_admitting *x, const struct kg_definition *d);
 /* admission_limits.c: what definitions ask for against what there is. */
 void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+/* admission_classes.c: the PriorityClasses that they name, and the one that is the default. */
+void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 
 #endif

@@ -46,6 +46,27 @@ const struct kg_kind *kg_kind_by_name(const char *name)
 	return NULL;
 }
 
+const char *kg_kind_pod_spec(const struct kg_kind *kind)
+{
+	switch (kind->id) {
+	case KG_KIND_POD:
+		return "spec";
+	case KG_KIND_PODTEMPLATE:
+		return "template.spec";
+	case KG_KIND_REPLICASET:
+	case KG_KIND_DEPLOYMENT:
+	case KG_KIND_STATEFULSET:
+	case KG_KIND_DAEMONSET:
+	case KG_KIND_REPLICATIONCONTROLLER:
+	case KG_KIND_JOB:
+		return "spec.template.spec";
+	case KG_KIND_CRONJOB:
+		return "spec.jobTemplate.spec.template.spec";
+	default:
+		return NULL;
+	}
+}
+
 static void collect(struct kg_map *names, const struct kg_schema *s)
 {
 	for (const struct kg_field *f = s->fields; f->name; f++) {

@@ -94,6 +94,8 @@ const struct kg_kind *kg_kind_by_name(const char *kind); /* "Pod", "pods", "po",
 const char *kg_kind_api_version(const struct kg_kind *kind);
 /* "pods", "deployments.apps": directory and resource name, static text per kind. */
 const char *kg_kind_resource(const struct kg_kind *kind);
+/* Where in its objects a pod's spec lies: "spec", "spec.template.spec", ...; NULL: nowhere. */
+const char *kg_kind_pod_spec(const struct kg_kind *kind);
 /* Registers every field name, and what is said everywhere, with the value room. Call once, before
  * threads start. */
 void kg_kinds_init(void);

@@ -1,0 +1,75 @@
+/* What pods name that must be there: their PriorityClass; and that only one is the default. */
+#include "reconcile/admitting.h"
+
+#include <string.h>
+
+static bool will_be(const struct kg_admitting *x, const struct kg_kind *kind, const char *name)
+{
+	const struct kg_object *obj = kg_snapshot_get(x->s, kind->id, "", name);
+	return kg_map_has(&x->by_key, kg_admit_key(x->a, kind, "", name)) ||
+	       kg_admit_untouched(x, obj) ||
+	       (obj && obj->source && kg_map_has(&x->broken, obj->source));
+}
+
+static void check_priority(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const char *path = kg_kind_pod_spec(d->m->kind);
+	const char *name =
+		path ? kg_string(kg_get(kg_at(&d->m->value, path), "priorityClassName"), "") : "";
+	if (!*name || strcmp(name, "system-cluster-critical") == 0 ||
+		strcmp(name, "system-node-critical") == 0)
+		return;
+	/* A file that could not be read may define it. */
+	if (will_be(x, &kg_kinds[KG_KIND_PRIORITYCLASS], name) || x->broken.count)
+		return;
+	kg_admit_look_at(x, d);
+	kg_fault_add(x->faults, kg_arena_printf(x->a, "%s.priorityClassName", path),
+		"Forbidden: no PriorityClass with name %s was found", name);
+	x->faults->root = NULL;
+}
+
+static bool is_default(const struct kg_value *v)
+{
+	return kg_bool(kg_get(v, "globalDefault"), false);
+}
+
+/* The default that stays, or that this push defines before `d`; NULL: none. */
+static const char *other_default(
+	struct kg_admitting *x, struct kg_definition **ds, const struct kg_definition *d)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+	const char *found = NULL;
+	kg_iter_kind(&it, x->s, KG_KIND_PRIORITYCLASS, NULL, NULL);
+	while (!found && (obj = kg_iter_next(&it)))
+		if (is_default(kg_obj(obj)) && kg_admit_untouched(x, obj))
+			found = kg_arena_strdup(x->a, obj->name);
+	kg_iter_release(&it);
+	for (size_t i = 0; !found && ds[i] != d; i++)
+		if (ds[i]->m->kind == d->m->kind && is_default(&ds[i]->m->value))
+			found = ds[i]->m->name;
+	return found;
+}
+
+static void check_default(
+	struct kg_admitting *x, struct kg_definition **ds, const struct kg_definition *d)
+{
+	const char *other = other_default(x, ds, d);
+	if (!other)
+		return;
+	kg_admit_look_at(x, d);
+	kg_fault_add(x->faults, "globalDefault",
+		"Forbidden: PriorityClass %s already exists as default. Only one default can exist",
+		other);
+	x->faults->root = NULL;
+}
+
+void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		x->faults->file = ds[i]->file->path;
+		check_priority(x, ds[i]);
+		if (ds[i]->m->kind->id == KG_KIND_PRIORITYCLASS && is_default(&ds[i]->m->value))
+			check_default(x, ds, ds[i]);
+	}
+}
