@@ -83,19 +83,33 @@ void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t
 
 static int64_t pods_of(const struct kg_kind *kind, const struct kg_value *v)
 {
-	if (kind->id == KG_KIND_POD)
+	int64_t n = 0;
+	switch (kind->id) {
+	case KG_KIND_POD:
 		return 1;
-	if (kind->id != KG_KIND_DEPLOYMENT && kind->id != KG_KIND_REPLICASET)
-		return 0;
-	int64_t n = kg_int(kg_at(v, "spec.replicas"), 1);
+	case KG_KIND_DEPLOYMENT:
+	case KG_KIND_REPLICASET:
+	case KG_KIND_REPLICATIONCONTROLLER:
+	case KG_KIND_STATEFULSET:
+		n = kg_int(kg_at(v, "spec.replicas"), 1);
+		break;
+	case KG_KIND_JOB: {
+		int64_t most = kg_int(kg_at(v, "spec.completions"), INT64_MAX);
+		n = kg_int(kg_at(v, "spec.parallelism"), 1);
+		n = n < most ? n : most;
+		break;
+	}
+	default:
+		break;
+	}
 	return n > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : n;
 }
 
 /* Of desired objects that the push leaves alone; Pods are counted where they have a file. */
 static int64_t pods_elsewhere(struct kg_admitting *x)
 {
-	static const enum kg_kind_id kinds[] = {
-		KG_KIND_POD, KG_KIND_REPLICASET, KG_KIND_DEPLOYMENT};
+	static const enum kg_kind_id kinds[] = {KG_KIND_POD, KG_KIND_REPLICASET, KG_KIND_DEPLOYMENT,
+		KG_KIND_REPLICATIONCONTROLLER, KG_KIND_STATEFULSET, KG_KIND_JOB};
 	int64_t sum = 0;
 	if (x->all)
 		return 0;

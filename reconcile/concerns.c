@@ -31,13 +31,39 @@ static bool is_new_identity(const struct kg_object *before, const struct kg_obje
 	return before && (!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0);
 }
 
+/* The controller of the kind that made the pod. */
+static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
+{
+	static const struct {
+		const char *kind;
+		enum kg_controller c;
+	} owners[] = {
+		{"ReplicaSet", KG_C_REPLICASET},
+		{"ReplicationController", KG_C_REPLICATIONCONTROLLER},
+		{"Job", KG_C_JOB},
+	};
+	const char *kind = kg_string(kg_get(kg_owner_ref(pod), "kind"), "");
+	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++)
+		if (strcmp(owners[i].kind, kind) == 0)
+			enqueue_owner(r, pod, owners[i].c);
+}
+
+/* An object that owns pods changed. */
+static void owner_concerns(struct kg_run *r, const struct kg_object *before,
+	const struct kg_object *after, enum kg_controller c)
+{
+	kg_enqueue(r->st, c, after ? after->key : before->key);
+	if (is_new_identity(before, after))
+		enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
+}
+
 static void pod_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
 	if (after)
 		kg_enqueue(r->st, KG_C_POD, obj->key);
-	enqueue_owner(r, obj, KG_C_REPLICASET);
+	enqueue_pod_owner(r, obj);
 	if (after)
 		return;
 	char ns[300];
@@ -96,6 +122,12 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		kg_enqueue(r->st, KG_C_DEPLOYMENT, obj->key);
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_REPLICASET, KG_C_REPLICASET);
+		break;
+	case KG_KIND_REPLICATIONCONTROLLER:
+		owner_concerns(r, before, after, KG_C_REPLICATIONCONTROLLER);
+		break;
+	case KG_KIND_JOB:
+		owner_concerns(r, before, after, KG_C_JOB);
 		break;
 	case KG_KIND_SERVICE:
 		kg_enqueue(r->st, KG_C_SERVICE, obj->key);

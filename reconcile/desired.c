@@ -30,6 +30,11 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		return kg_with(a, &v, "status.loadBalancer", kg_v_object(a, NULL, 0));
 	case KG_KIND_REPLICASET:
 		return kg_with(a, &v, "status.replicas", kg_v_int(0));
+	case KG_KIND_REPLICATIONCONTROLLER:
+		return kg_with(a, &v, "status.replicas", kg_v_int(0));
+	case KG_KIND_JOB:
+		v = kg_job_generate(a, &v);
+		return kg_with_key(a, &v, "status", kg_v_object(a, NULL, 0));
 	case KG_KIND_DEPLOYMENT:
 		return kg_with_key(a, &v, "status", kg_v_object(a, NULL, 0));
 	default:
@@ -63,8 +68,8 @@ int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *
 static struct kg_value keep_annotations(
 	struct kg_arena *a, const struct kg_object *old, struct kg_value v)
 {
-	static const char *const ours[] = {
-		KG_REVISION_ANNOTATION, KG_HISTORY_ANNOTATION, KG_CREATED_ANNOTATION};
+	static const char *const ours[] = {KG_REVISION_ANNOTATION, KG_HISTORY_ANNOTATION,
+		KG_CREATED_ANNOTATION, KG_BACKOFF_ANNOTATION, KG_INDEX_FAILURES_ANNOTATION};
 	for (size_t i = 0; i < KG_ARRAY_LEN(ours); i++) {
 		const char *text = kg_annotation(old, ours[i], NULL);
 		if (text)
@@ -124,6 +129,8 @@ static struct kg_value changed(
 	v = kg_with_key(a, &v, "metadata", m);
 	v = kg_with_key(a, &v, "status", *kg_get(was, "status"));
 	v = keep_annotations(a, old, v);
+	if (old->kind->id == KG_KIND_JOB) /* its labels name the uid that it keeps */
+		v = kg_job_generate(a, &v);
 	if (old->kind->id == KG_KIND_SERVICE)
 		v = kg_service_keep(a, old, v);
 	if (old->kind->id == KG_KIND_POD)

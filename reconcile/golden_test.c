@@ -7,7 +7,8 @@
  *   advance: SECONDS  time passes; wake-ups that fall due run
  *   settle: true      nodes make every pod ready and let go of tombstones, until nothing moves
  *   ready, gone: [POD...]        single pods (a prefix of the name, "*" for all)
- *   failed, unready: [POD...]
+ *   failed, unready, succeeded: [POD...]
+ *   exited: {code: N, pods: [POD...]}   their containers ended so, and the pods with them
  *   lost, back: [NODE...]
  * Without steps.yaml, `manifests` is pushed. want/N-WORD.yaml is what step N changed: the plan's
  * words, then every object that is new or different, and the names of those that are gone. A push
@@ -36,6 +37,7 @@ struct golden {
 	struct kg_harness h;
 	struct tree main;
 	struct kg_buf faults;
+	int64_t code; /* of ACT_EXITED */
 	int failures;
 };
 
@@ -240,7 +242,20 @@ static void nodes_register(struct golden *g, struct kg_arena *a)
 	g->h.state = kg_reconcile_state_new(next, &g->h.opts);
 }
 
-enum act { ACT_READY, ACT_UNREADY, ACT_FAILED, ACT_GONE, ACT_SETTLE };
+enum act { ACT_READY, ACT_UNREADY, ACT_FAILED, ACT_GONE, ACT_SETTLE, ACT_EXITED };
+
+static struct kg_value exited(struct kg_arena *a, const struct kg_object *pod, int64_t code)
+{
+	const struct kg_value *cs = kg_at(kg_obj(pod), "spec.containers");
+	struct kg_value *st = kg_arena_alloc(a, (kg_len(cs) + 1) * sizeof(*st));
+	for (uint32_t i = 0; i < kg_len(cs); i++) {
+		struct kg_value end = kg_v_obj(a, "exitCode", kg_v_int(code), (char *)NULL);
+		st[i] = kg_v_obj(a, "name", *kg_get(&cs->items[i], "name"), "state",
+			kg_v_obj(a, "terminated", end, (char *)NULL), (char *)NULL);
+	}
+	return kg_v_obj(a, "phase", kg_v_lit(code ? "Failed" : "Succeeded"), "containerStatuses",
+		kg_v_array(a, st, kg_len(cs)), (char *)NULL);
+}
 
 static bool chosen(const struct kg_value *names, const char *name)
 {
@@ -272,10 +287,13 @@ static bool report(struct golden *g, struct kg_arena *a, const struct kg_object 
 		kg_find(kg_at(kg_obj(pod), "status.conditions"), "type", "Ready");
 	bool is_ready = strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0;
 	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "");
-	if (!*node || !node_is_ready(g, node) || strcmp(phase, "Failed") == 0)
+	bool ended = strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0;
+	if (!*node || !node_is_ready(g, node))
 		return false;
 	if (act == ACT_SETTLE)
 		act = kg_object_deleting(pod) ? ACT_GONE : ACT_READY;
+	if (ended && act != ACT_GONE)
+		return false;
 	if ((act == ACT_READY && is_ready) || (act == ACT_GONE && !kg_object_deleting(pod)))
 		return false;
 	*out = (struct kg_input_pod_status){.node = node,
@@ -286,6 +304,8 @@ static bool report(struct golden *g, struct kg_arena *a, const struct kg_object 
 	if (act == ACT_FAILED)
 		out->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason",
 			kg_v_lit("Evicted"), (char *)NULL);
+	else if (act == ACT_EXITED)
+		out->status = exited(a, pod, g->code);
 	else if (act != ACT_GONE)
 		out->status = kg_harness_running(a, pod, act == ACT_READY, g->h.now);
 	return true;
@@ -342,6 +362,13 @@ static void liveness(struct golden *g, const struct kg_value *names, bool ready)
 		kg_harness_liveness(&g->h, kg_string(&names->items[i], ""), ready);
 }
 
+static void exit_pods(struct golden *g, const struct kg_value *arg)
+{
+	g->code = kg_int(kg_get(arg, "code"), 1);
+	act_on_pods(g, ACT_EXITED, kg_get(arg, "pods"));
+	g->code = 0;
+}
+
 static void step(struct golden *g, const char *what, const struct kg_value *arg)
 {
 	if (strcmp(what, "push") == 0)
@@ -356,6 +383,10 @@ static void step(struct golden *g, const char *what, const struct kg_value *arg)
 		act_on_pods(g, ACT_UNREADY, arg);
 	else if (strcmp(what, "failed") == 0)
 		act_on_pods(g, ACT_FAILED, arg);
+	else if (strcmp(what, "succeeded") == 0)
+		act_on_pods(g, ACT_EXITED, arg);
+	else if (strcmp(what, "exited") == 0)
+		exit_pods(g, arg);
 	else if (strcmp(what, "gone") == 0)
 		act_on_pods(g, ACT_GONE, arg);
 	else if (strcmp(what, "lost") == 0)

@@ -20,6 +20,8 @@ enum kg_controller {
 	KG_C_POD,
 	KG_C_GARBAGE, /* EndpointSlices */
 	KG_C_REPLICASET,
+	KG_C_REPLICATIONCONTROLLER,
+	KG_C_JOB,
 	KG_C_DEPLOYMENT,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
@@ -31,8 +33,13 @@ enum kg_controller {
 #define KG_HISTORY_ANNOTATION  "deployment.kubernetes.io/revision-history"
 #define KG_DESIRED_ANNOTATION  "deployment.kubernetes.io/desired-replicas"
 #define KG_MAX_ANNOTATION      "deployment.kubernetes.io/max-replicas"
-/* How many pods a ReplicaSet ever made: the counter that pod names are hashed from. */
+/* How many pods an owner ever made: the counter that pod names are hashed from. */
 #define KG_CREATED_ANNOTATION "kgit/pods-created"
+
+/* A Job's failures in a row and the time of the last; and those of indexes that wait to be tried
+ * again. */
+#define KG_BACKOFF_ANNOTATION        "kgit/backoff"
+#define KG_INDEX_FAILURES_ANNOTATION "kgit/index-failures"
 
 /* ---- resources ---- */
 enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };
@@ -248,6 +255,13 @@ void kg_node_liveness(struct kg_run *r, const struct kg_input_liveness *in);
 void kg_node_run(struct kg_run *r, const char *key);
 void kg_garbage_run(struct kg_run *r, const char *key);
 void kg_replicaset_run(struct kg_run *r, const char *key);
+void kg_replicationcontroller_run(struct kg_run *r, const char *key);
+void kg_job_run(struct kg_run *r, const char *key);
+/* A pod that its Job has yet to count is not let go of: marked, it stays until the Job has run,
+ * within the same run. False: it is not such a pod. */
+bool kg_job_holds(struct kg_run *r, const struct kg_object *pod);
+/* What the system adds to a Job's manifest: its selector and the labels of its pods. */
+struct kg_value kg_job_generate(struct kg_arena *a, const struct kg_value *job);
 void kg_deployment_run(struct kg_run *r, const char *key);
 void kg_scheduler_run(struct kg_run *r, const char *key);
 int kg_service_run(struct kg_run *r, const char *key);

@@ -128,6 +128,24 @@ static void progress_words(
 	say(w, "now", after, reason[0] == 'N' ? " is complete" : " exceeded its progress deadline");
 }
 
+static void job_words(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	static const char *const ends[][2] = {
+		{"Complete", " is complete"}, {"Failed", " failed: "}};
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	for (size_t i = 0; i < KG_ARRAY_LEN(ends); i++) {
+		const struct kg_value *c = condition(after, ends[i][0]);
+		if (strcmp(kg_string(kg_get(c, "status"), ""), "True") != 0 ||
+			!kg_is_null(condition(before, ends[i][0])))
+			continue;
+		kg_buf_adds(&b, ends[i][1]);
+		if (i == 1)
+			kg_buf_adds(&b, kg_string(kg_get(c, "message"), ""));
+		say(w, "now", after, b.data);
+	}
+}
+
 static void other_words(
 	struct words *w, const struct kg_object *before, const struct kg_object *after)
 {
@@ -152,6 +170,8 @@ static void other_words(
 		say(w, kg_object_deleting(after) ? "stopping" : "changed", after, "");
 	} else if (after->kind->id == KG_KIND_DEPLOYMENT) {
 		progress_words(w, before, after);
+	} else if (after->kind->id == KG_KIND_JOB) {
+		job_words(w, before, after);
 	}
 }
 

@@ -46,6 +46,8 @@ static bool may_vanish(struct kg_run *r, const struct kg_object *pod)
 /* The pod is gone for good; where its manifest came back meanwhile, its successor begins. */
 static void vanish(struct kg_run *r, const struct kg_object *pod)
 {
+	if (kg_job_holds(r, pod))
+		return;
 	struct kg_object *held = kg_object_ref(pod);
 	bool again = held->source && kg_object_deleting(held);
 	kg_delete_object(r, held);
@@ -58,6 +60,8 @@ static void vanish(struct kg_run *r, const struct kg_object *pod)
 void kg_pod_delete(struct kg_run *r, const struct kg_object *pod)
 {
 	if (may_vanish(r, pod)) {
+		if (kg_job_holds(r, pod))
+			return;
 		struct kg_object *held = kg_object_ref(pod);
 		kg_delete_object(r, held);
 		kg_object_unref(held);

@@ -49,7 +49,8 @@ static void enqueue_all(struct kg_run *r)
 	} what[] = {{KG_KIND_NAMESPACE, KG_C_NAMESPACE}, {KG_KIND_NODE, KG_C_NODE},
 		{KG_KIND_POD, KG_C_POD}, {KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE},
 		{KG_KIND_REPLICASET, KG_C_REPLICASET}, {KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT},
-		{KG_KIND_SERVICE, KG_C_SERVICE}};
+		{KG_KIND_REPLICATIONCONTROLLER, KG_C_REPLICATIONCONTROLLER},
+		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_SERVICE, KG_C_SERVICE}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -167,6 +168,8 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_POD] = kg_pod_run,
 		[KG_C_GARBAGE] = kg_garbage_run,
 		[KG_C_REPLICASET] = kg_replicaset_run,
+		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
+		[KG_C_JOB] = kg_job_run,
 		[KG_C_DEPLOYMENT] = kg_deployment_run,
 		[KG_C_SCHEDULER] = kg_scheduler_run,
 	};

@@ -3,9 +3,9 @@
  * uid and of a counter in its record, so none is used twice.
  */
 #include "reconcile/admission.h"
-#include "reconcile/internal.h"
+#include "reconcile/workload.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- who goes first ---- */
@@ -119,81 +119,15 @@ static void remove_pods(
 
 /* ---- new pods ---- */
 
-/* What all pods of one template share: its id and the base that their records are patches of. */
-struct mould {
-	char id[24];
-	struct kg_doc *base;
-};
-
-static void mould_release(struct mould *m)
-{
-	kg_doc_unref(m->base);
-}
-
-static void mould_make(struct mould *m, struct kg_run *r, const struct kg_object *rs)
-{
-	const struct kg_value *template = kg_at(kg_obj(rs), "spec.template");
-	if (rs->template_id[0])
-		memcpy(m->id, rs->template_id, sizeof(m->id));
-	else
-		kg_template_id(m->id, template);
-	struct kg_object_iter it;
-	const struct kg_object *obj;
-	kg_iter_index(&it, kg_now(r), KG_INDEX_TEMPLATE, m->id);
-	while (!m->base && (obj = kg_iter_next(&it)))
-		if (obj->kind->id == KG_KIND_POD)
-			m->base = kg_doc_ref(obj->base);
-	kg_iter_release(&it);
-	if (m->base)
-		return;
-	struct kg_doc *doc = kg_doc_new(template, NULL, 0);
-	m->base = kg_template_expand(&kg_kinds[KG_KIND_POD], doc);
-	kg_doc_unref(doc);
-}
-
-static void new_name(char out[300], struct kg_run *r, const struct kg_object *rs, int64_t *counter)
-{
-	char what[64], suffix[8];
-	do {
-		int n = snprintf(
-			what, sizeof(what), "%s#%lld", kg_object_uid(rs), (long long)++*counter);
-		kg_safe_encode(suffix, 5, kg_hash64(what, (size_t)n));
-		/* Pod names are at most 253 bytes; generated ones are cut at 58 + 5, as
-		 * Kubernetes'. */
-		snprintf(out, 300, "%.57s-%s", rs->name, suffix);
-	} while (kg_snapshot_get(kg_now(r), KG_KIND_POD, rs->ns, out));
-}
-
 static void add_pods(struct kg_run *r, const struct kg_object *rs, int64_t count, int64_t *counter)
 {
-	KG_CLEANUP(mould_release) struct mould m = {0};
-	mould_make(&m, r, rs);
-	const struct kg_kind *kind = &kg_kinds[KG_KIND_POD];
-	const struct kg_value *base = kg_doc_value(m.base);
-	struct kg_arena *a = &r->a;
-	struct kg_value owner = kg_make_owner_ref(a, rs);
-	struct kg_value prefix = kg_v_strf(a, "%.57s-", rs->name);
-	struct kg_value v = *base;
-	struct kg_value meta = *kg_get(base, "metadata");
-	if (meta.type != KG_OBJECT)
-		meta = kg_v_object(a, NULL, 0);
-	meta = kg_with_key(a, &meta, "ownerReferences", owner);
-	meta = kg_with_key(a, &meta, "generateName", prefix);
-	v = kg_with_key(a, &v, "metadata", meta);
-	v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(base, "spec")));
-	if (!kg_is_null(kg_at(base, "spec.nodeName")))
-		v = kg_with(a, &v, "spec.nodeName", kg_v_null());
+	KG_CLEANUP(kg_mould_release) struct kg_mould m = {0};
+	kg_mould_make(&m, r, kg_at(kg_obj(rs), "spec.template"), rs->template_id);
+	struct kg_value v = kg_mould_pod(&m, r, rs, kg_arena_printf(&r->a, "%.57s-", rs->name));
 	for (; count > 0; count--) {
 		char name[300];
-		new_name(name, r, rs, counter);
-		struct kg_value pod = kg_birth(r, kind, rs->ns, name, &v);
-		struct kg_object_spec spec = {.kind = kind,
-			.ns = rs->ns,
-			.name = name,
-			.value = &pod,
-			.base = m.base,
-			.template_id = m.id};
-		kg_txn_put(r->txn, kg_object_new(&spec));
+		kg_pod_name(name, r, rs, rs->name, counter);
+		kg_mould_put(&m, r, rs->ns, name, &v);
 	}
 }
 
@@ -223,18 +157,6 @@ struct counts {
 	int64_t replicas, labelled, ready, available;
 };
 
-static bool pod_available(struct kg_run *r, const struct kg_object *pod, int64_t min_ready_ms)
-{
-	if (min_ready_ms == 0)
-		return true;
-	const struct kg_value *c = kg_condition(kg_get(kg_obj(pod), "status"), "Ready");
-	kg_time since = kg_time_of(kg_get(c, "lastTransitionTime"), 0);
-	if (since + min_ready_ms <= r->now)
-		return true;
-	kg_wake(r, since + min_ready_ms);
-	return false;
-}
-
 static struct counts count(struct kg_run *r, const struct kg_object *rs)
 {
 	struct counts c = {0};
@@ -251,42 +173,31 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 		if (!kg_pod_ready(pod))
 			continue;
 		c.ready++;
-		c.available += pod_available(r, pod, min_ready_ms);
+		c.available += kg_pod_available(r, pod, min_ready_ms);
 	}
 	kg_iter_release(&it);
 	return c;
-}
-
-static struct kg_value opt_int(int64_t n)
-{
-	return n ? kg_v_int(n) : kg_v_null();
 }
 
 static void set_status(struct kg_run *r, const struct kg_object *rs, int64_t created)
 {
 	struct counts c = count(r, rs);
 	struct kg_value st = kg_v_obj(&r->a, "replicas", kg_v_int(c.replicas),
-		"fullyLabeledReplicas", opt_int(c.labelled), "readyReplicas", opt_int(c.ready),
-		"availableReplicas", opt_int(c.available), "observedGeneration",
-		kg_v_int(kg_int(kg_at(kg_obj(rs), "metadata.generation"), 0)), (char *)NULL);
+		"fullyLabeledReplicas", kg_count_or_null(c.labelled), "readyReplicas",
+		kg_count_or_null(c.ready), "availableReplicas", kg_count_or_null(c.available),
+		"observedGeneration", kg_v_int(kg_int(kg_at(kg_obj(rs), "metadata.generation"), 0)),
+		(char *)NULL);
 	struct kg_value v = kg_with_key(&r->a, kg_obj(rs), "status", st);
-	if (created) {
-		char text[24];
-		snprintf(text, sizeof(text), "%lld", (long long)created);
-		v = kg_with_annotation(&r->a, &v, KG_CREATED_ANNOTATION, text);
-	}
+	if (created)
+		v = kg_with_created(r, &v, created);
 	kg_put_value(r, rs, &v);
 }
 
-void kg_replicaset_run(struct kg_run *r, const char *key)
+static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 {
-	const struct kg_object *found = kg_snapshot_get_key(kg_now(r), KG_KIND_REPLICASET, key);
-	if (!found)
+	const struct kg_object *found = kg_snapshot_get_key(kg_now(r), kind, key);
+	if (!found || kg_reap_orphan(r, found))
 		return;
-	if (!kg_owner_exists(kg_now(r), found)) {
-		kg_delete_object(r, found);
-		return;
-	}
 	KG_AUTOLIST struct kg_list self = {0}, all = {0}, active = {0}, finished = {0};
 	kg_list_add(&self, found);
 	const struct kg_object *rs = self.v[0];
@@ -301,10 +212,21 @@ void kg_replicaset_run(struct kg_run *r, const char *key)
 	want = want > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : want; /* admission has refused more */
 	int64_t diff = want - (int64_t)active.n, created = 0;
 	if (diff > 0) {
-		created = strtoll(kg_annotation(rs, KG_CREATED_ANNOTATION, "0"), NULL, 10);
+		created = kg_pods_created(rs);
 		add_pods(r, rs, diff, &created);
 	} else if (diff < 0) {
 		remove_pods(r, rs, &active, (size_t)-diff);
 	}
 	set_status(r, rs, created);
+}
+
+void kg_replicaset_run(struct kg_run *r, const char *key)
+{
+	run(r, KG_KIND_REPLICASET, key);
+}
+
+/* A ReplicationController is a ReplicaSet whose selector is a plain map. */
+void kg_replicationcontroller_run(struct kg_run *r, const char *key)
+{
+	run(r, KG_KIND_REPLICATIONCONTROLLER, key);
 }

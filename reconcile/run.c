@@ -54,7 +54,19 @@ int64_t kg_seconds(const struct kg_value *v, int64_t dflt)
 
 bool kg_has_generation(const struct kg_kind *kind)
 {
-	return kind->id == KG_KIND_DEPLOYMENT || kind->id == KG_KIND_REPLICASET;
+	switch (kind->id) {
+	case KG_KIND_DEPLOYMENT:
+	case KG_KIND_REPLICASET:
+	case KG_KIND_STATEFULSET:
+	case KG_KIND_DAEMONSET:
+	case KG_KIND_REPLICATIONCONTROLLER:
+	case KG_KIND_JOB:
+	case KG_KIND_CRONJOB:
+	case KG_KIND_PODDISRUPTIONBUDGET:
+		return true;
+	default:
+		return false;
+	}
 }
 
 struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,

@@ -143,7 +143,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_JOB] =
 		{
 			GROUP("batch", JOB, "Job", "jobs", "job", job),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NO_NAMES,
 			.categories = NAMES("all"),
 			.field_selectors = NAMES("status.successful"),
@@ -170,7 +170,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 			CORE(REPLICATIONCONTROLLER, "ReplicationController",
 				"replicationcontrollers", "replicationcontroller",
 				replicationcontroller),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER |
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST |
 				 KG_KF_SCALE,
 			.short_names = NAMES("rc"),
 			.categories = NAMES("all"),
