@@ -1,3 +1,4 @@
+#include "store/compact.h"
 #include "store/test_support.h"
 #include "store/trace.h"
 
@@ -144,6 +145,54 @@ static void test_against_snapshots(void **state)
 	test_close(&c);
 }
 
+/* Down to the horizon it is as before, and then says so. */
+static void check_cut(struct kg_store *store, const char *name, int oldest)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_trace_options opts = {.limit = 1000, .budget = 1000, .namesakes = true};
+	struct kg_trace trace KG_CLEANUP(kg_trace_release);
+	int r = REVISIONS;
+
+	OK(kg_store_trace(&trace, store, &a, &kg_kinds[KG_KIND_POD], "default", name, &opts, &err));
+	for (size_t i = 0; i < trace.n; i++) {
+		while (equal(at(r, name), at(r - 1, name)))
+			r--;
+		assert_true(r >= oldest);
+		assert_int_equal(trace.steps[i].commit.revision, r);
+		assert_true(equal(trace.steps[i].object, at(r, name)));
+		r--;
+	}
+	for (; r > oldest; r--)
+		assert_true(equal(at(r, name), at(r - 1, name)));
+	assert_true(trace.cut);
+	assert_int_equal(trace.next, 0);
+}
+
+static void test_horizon(void **state)
+{
+	struct kg_compact_options opts = {
+		.revisions = 50, .grace_ms = KG_COMPACT_NO_GRACE, .force = true};
+	struct kg_compact_result result;
+	struct test_template t;
+	struct test_cluster c;
+	char name[32];
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	test_template_init(&t, 1);
+	make_history(&c, &t);
+	test_flush(&c);
+	OK(kg_store_compact(&result, c.store, &opts, &err));
+	assert_true(result.oldest > 0);
+	for (int i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "pod-%d", i);
+		check_cut(c.store, name, (int)result.oldest);
+	}
+	check_cut(c.store, "never-there", (int)result.oldest);
+	drop_history();
+	test_template_release(&t);
+	test_close(&c);
+}
+
 /* Without namesakes it ends at the creation. */
 static void test_one_life(void **state)
 {
@@ -266,6 +315,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_against_snapshots),
+		CASE(test_horizon),
 		CASE(test_one_life),
 		CASE(test_blame),
 	};

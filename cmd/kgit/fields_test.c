@@ -1,0 +1,148 @@
+#include "kgit/fields.h"
+
+#include "value/yaml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct kg_value parse(struct kg_arena *a, const char *text)
+{
+	struct kg_value v = kg_v_null();
+	struct kg_error err;
+
+	if (*text && kg_yaml_load(&v, a, text, strlen(text), &err) < 0)
+		fail_msg("%s: %s", text, err.msg);
+	return v;
+}
+
+static void test_lines(void **state)
+{
+	static const struct {
+		const char *before, *after, *line;
+	} cases[] = {
+		{"", "a: 1\n", "created"},
+		{"a: 1\n", "", "deleted"},
+		{"", "spec: {nodeName: n1}\n", "created, bound to node n1"},
+		{"spec: {replicas: 3}\n", "spec: {replicas: 10}\n", "spec.replicas 3 -> 10"},
+		{"metadata: {resourceVersion: '1'}\n", "metadata: {resourceVersion: '2'}\n",
+			"nothing"},
+		{"status: {phase: Pending}\n", "status: {phase: Running, podIP: 10.0.0.1}\n",
+			"status.phase Pending -> Running, status.podIP none -> 10.0.0.1"},
+		/* What is desired is the news, not what follows from it. */
+		{"{spec: {a: 1}, status: {n: 1}}\n", "{spec: {a: 2}, status: {n: 2}}\n",
+			"spec.a 1 -> 2"},
+		{"status: {conditions: [{type: Ready, status: 'False'}]}\n",
+			"status: {conditions: [{type: Ready, status: 'True', "
+			"lastTransitionTime: t}]}\n",
+			"status.conditions[Ready].status False -> True"},
+		{"status: {conditions: [{type: Ready, lastTransitionTime: s}]}\n",
+			"status: {conditions: [{type: Ready, lastTransitionTime: t}]}\n",
+			"status.conditions[Ready].lastTransitionTime s -> t"},
+		{"spec: {containers: [{name: a, image: x}, {name: b}]}\n",
+			"spec: {containers: [{name: a, image: z}, {name: c}]}\n",
+			"spec.containers[a].image x -> z, spec.containers[b] removed, "
+			"spec.containers[c] added"},
+		{"spec: {args: [a, b]}\n", "spec: {args: [a]}\n",
+			"spec.args [\"a\",\"b\"] -> [\"a\"]"},
+		{"status: {containerStatuses: [{name: m, state: {waiting: {reason: W}}}]}\n",
+			"status: {containerStatuses: [{name: m, state: {terminated: {reason: "
+			"Error, "
+			"exitCode: 3}}}]}\n",
+			"status.containerStatuses[m].state waiting (W) -> terminated (Error, 3)"},
+		{"data: {t: ''}\n", "data: {t: 'a b'}\n", "data.t \"\" -> \"a b\""},
+		{"data: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1}\n",
+			"data: {a: 2, b: 2, c: 2, d: 2, e: 2, f: 2}\n",
+			"data.a 1 -> 2, data.b 1 -> 2, data.c 1 -> 2, data.d 1 -> 2, and 2 more"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+		struct kg_value before = parse(&a, cases[i].before);
+		struct kg_value after = parse(&a, cases[i].after);
+
+		kgit_fields_write(&out, &before, &after);
+		assert_string_equal(kg_buf_str(&out), cases[i].line);
+	}
+}
+
+static void test_long_text(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_value before = parse(&a, "data: {t: a}\n");
+	char text[1000] = "data: {t: '";
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		strcat(text, "\xc3\xa4");
+	strcat(text, "'}\n");
+	struct kg_value after = parse(&a, text);
+	kgit_fields_write(&out, &before, &after);
+	assert_true(out.len < 100);
+	/* Not cut within a character: '"' and whole ones. */
+	const char *end = strstr(kg_buf_str(&out), "...");
+	assert_non_null(end);
+	assert_int_equal((unsigned char)end[-1], 0xa4);
+}
+
+static void test_diffs(void **state)
+{
+	static const struct {
+		const char *before, *after, *diff;
+	} cases[] = {
+		{"", "", ""},
+		{"a\nb\n", "a\nb\n", ""},
+		{"", "a\n", "@@ -0,0 +1,1 @@\n+a\n"},
+		{"a\n", "", "@@ -1,1 +0,0 @@\n-a\n"},
+		{"1\n2\n3\n4\n5\n6\n7\n8\n", "1\n2\n3\n4\nx\n6\n7\n8\n",
+			"@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+x\n 6\n 7\n 8\n"},
+		{"a\nb\nc\nd\n", "b\nc\ne\nd\n", "@@ -1,4 +1,4 @@\n-a\n b\n c\n+e\n d\n"},
+		{"x\n1\n2\n3\n4\n5\n6\n7\ny\n", "X\n1\n2\n3\n4\n5\n6\n7\nY\n",
+			"@@ -1,4 +1,4 @@\n-x\n+X\n 1\n 2\n 3\n@@ -6,4 +6,4 @@\n 5\n 6\n "
+			"7\n-y\n+Y\n"},
+		{"no end", "no end\nmore", "@@ -1,1 +1,2 @@\n-no end\n+no end\n+more\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+		kgit_text_diff(&out, cases[i].before, cases[i].after);
+		assert_string_equal(kg_buf_str(&out), cases[i].diff);
+	}
+}
+
+/* Too much for a table: replaced as a whole. */
+static void test_large_diff(void **state)
+{
+	struct kg_buf before KG_AUTOBUF = KG_BUF_INIT, after KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		kg_buf_addf(&before, "a%d\n", i);
+		kg_buf_addf(&after, "b%d\n", i);
+	}
+	kgit_text_diff(&out, before.data, after.data);
+	assert_int_equal(strncmp(out.data, "@@ -1,20000 +1,20000 @@\n-a0\n", 28), 0);
+	assert_non_null(strstr(out.data, "\n-a19999\n+b0\n"));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_long_text),
+		cmocka_unit_test(test_diffs),
+		cmocka_unit_test(test_large_diff),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
