@@ -18,6 +18,8 @@
 #define IO_OF_PROCESS 1
 #define IO_LOWEST     (2 << 13 | 7)
 
+#define AFTER_FAILURE 5 /* times as long until the next try */
+
 struct kgd_compact {
 	struct kgd_compact_options opts;
 	pthread_t thread;
@@ -78,11 +80,13 @@ static void *work(void *arg)
 	struct pollfd p = {.fd = c->stop, .events = POLLIN};
 
 	lower_priority();
-	while (poll(&p, 1, (int)c->opts.every_ms) <= 0) {
+	for (int64_t wait = c->opts.every_ms; poll(&p, 1, (int)wait) <= 0;) {
 		struct kg_compact_result result;
 		struct kg_error err = {0};
 		int rc = one_round(c, &result, &err);
 
+		/* A full disk, say, does not get better by trying all the time. */
+		wait = rc < 0 ? c->opts.every_ms * AFTER_FAILURE : c->opts.every_ms;
 		if (rc < 0) {
 			complain(c, rc, &err);
 			continue;
@@ -99,8 +103,8 @@ int kgd_compact_start(
 	struct kgd_compact *c = kg_alloc(sizeof(*c));
 
 	c->opts = *opts;
-	if (c->opts.every_ms > INT32_MAX)
-		c->opts.every_ms = INT32_MAX;
+	if (c->opts.every_ms > INT32_MAX / AFTER_FAILURE)
+		c->opts.every_ms = INT32_MAX / AFTER_FAILURE;
 	c->stop = eventfd(0, EFD_CLOEXEC);
 	int rc = c->stop < 0 ? kg_fail_errno(err, "eventfd") : 0;
 	int e = rc == 0 ? pthread_create(&c->thread, NULL, work, c) : 0;

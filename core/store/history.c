@@ -256,9 +256,6 @@ void kg_history_append(struct kg_history *h, const unsigned char commit[20])
 	h->count++;
 }
 
-/* Past so many, the beginning of the file is left out. */
-#define TRIM 65536
-
 /* The file without what is no longer retained, in its place. Where that fails, or the power is cut,
  * it is what it was, or wrong, which the next look-up mends. */
 static void trim(struct kg_history *h)
@@ -291,7 +288,8 @@ void kg_history_cut(struct kg_history *h, uint64_t oldest, const unsigned char c
 	kg_shallow_add(&h->stops, commit);
 	if (oldest > h->oldest)
 		h->oldest = oldest;
-	if (h->path && h->oldest - h->first >= TRIM)
+	/* So rarely that an id is copied few times. */
+	if (h->path && (h->oldest - h->first) * 4 >= h->count)
 		trim(h);
 }
 
