@@ -37,13 +37,4 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
 	void *ctx, struct kg_arena *a, struct kg_fault_list *faults);
 
-/* The words of a push's answer, `kgit diff` and the commit message: one line a change ("created
- * Deployment default/web", "bound Pod default/web-x to node-1"), from a txn's net changes. */
-struct kg_plan_options {
-	size_t max_lines; /* further ones are counted; 0: no bound */
-	const char *prefix;
-};
-void kg_plan_write(
-	struct kg_buf *out, const struct kg_changes *changes, const struct kg_plan_options *opts);
-
 #endif

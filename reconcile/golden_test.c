@@ -16,6 +16,8 @@
  */
 #include "base/map.h"
 #include "reconcile/harness.h"
+#include "reconcile/plan.h"
+#include "reconcile/simulate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -307,7 +309,7 @@ static bool report(struct golden *g, struct kg_arena *a, const struct kg_object 
 	else if (act == ACT_EXITED)
 		out->status = exited(a, pod, g->code);
 	else if (act != ACT_GONE)
-		out->status = kg_harness_running(a, pod, act == ACT_READY, g->h.now);
+		out->status = kg_sim_running(a, pod, act == ACT_READY, g->h.now);
 	return true;
 }
 

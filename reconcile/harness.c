@@ -235,28 +235,3 @@ void kg_harness_push(struct kg_harness *h, const char *path, const char *text)
 	kg_faults_release(&faults);
 	kg_arena_release(&a);
 }
-
-static struct kg_value condition(
-	struct kg_arena *a, const char *type, bool is_true, const char *when)
-{
-	return kg_v_obj(a, "type", kg_v_str(a, type), "status",
-		kg_v_lit(is_true ? "True" : "False"), "lastTransitionTime", kg_v_str(a, when),
-		(char *)NULL);
-}
-
-struct kg_value kg_harness_running(
-	struct kg_arena *a, const struct kg_object *pod, bool ready, kg_time now)
-{
-	char when[32];
-	kg_time_format(when, now);
-	struct kg_value cs[] = {condition(a, "Initialized", true, when),
-		condition(a, "ContainersReady", ready, when), condition(a, "Ready", ready, when)};
-	const struct kg_value *containers = kg_at(kg_obj(pod), "spec.containers");
-	struct kg_value *st = kg_arena_alloc(a, (kg_len(containers) + 1) * sizeof(*st));
-	for (uint32_t i = 0; i < kg_len(containers); i++)
-		st[i] = kg_v_obj(a, "name", *kg_get(&containers->items[i], "name"), "ready",
-			kg_v_bool(ready), "restartCount", kg_v_int(0), (char *)NULL);
-	return kg_v_obj(a, "phase", kg_v_lit("Running"), "startTime", kg_v_str(a, when),
-		"conditions", kg_v_array(a, cs, 3), "containerStatuses",
-		kg_v_array(a, st, kg_len(containers)), (char *)NULL);
-}

@@ -29,9 +29,6 @@ void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_val
 void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready);
 /* One manifest text pushed as the file `path`; aborts where it is refused. */
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
-/* What a node reports of a pod that runs (or is yet to be ready). */
-struct kg_value kg_harness_running(
-	struct kg_arena *a, const struct kg_object *pod, bool ready, kg_time now);
 /* Aborts, saying where, unless two snapshots hold the same objects. */
 void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what);
 

@@ -1,5 +1,5 @@
 /* A commit's changes in words, a line each: what a pusher reads, and the commit's message. */
-#include "reconcile/admission.h"
+#include "reconcile/plan.h"
 
 #include <inttypes.h>
 #include <string.h>

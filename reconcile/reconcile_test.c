@@ -2,6 +2,8 @@
  * are goldens (testdata/golden) and the simulation. */
 #include "reconcile/harness.h"
 #include "reconcile/internal.h"
+#include "reconcile/plan.h"
+#include "reconcile/simulate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,7 +254,7 @@ static void test_reports(void **state)
 	struct kg_arena a = KG_ARENA_INIT;
 	const struct kg_object *pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "p1");
 	struct kg_object *held = kg_object_ref(pod);
-	struct kg_value running = kg_harness_running(&a, held, true, h.now);
+	struct kg_value running = kg_sim_running(&a, held, true, h.now);
 	struct kg_input_pod_status r = {.node = "one",
 		.ns = "default",
 		.name = "p1",

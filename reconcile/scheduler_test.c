@@ -3,6 +3,7 @@
 #include "reconcile/explain.h"
 #include "reconcile/harness.h"
 #include "reconcile/internal.h"
+#include "reconcile/simulate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,7 +92,7 @@ static void report(struct kg_harness *h, const char *name, bool gone)
 		.name = name,
 		.uid = kg_object_uid(p),
 		.gone = gone,
-		.status = kg_harness_running(&a, p, true, h->now)};
+		.status = kg_sim_running(&a, p, true, h->now)};
 	struct kg_inputs in = {.pods = &v, .npods = 1};
 	if (kg_harness_run(h, &in, &err) < 0)
 		fail_msg("%s", err.msg);

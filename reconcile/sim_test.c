@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 #include "reconcile/harness.h"
 #include "reconcile/internal.h"
+#include "reconcile/simulate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,7 +244,7 @@ static bool report(struct sim *s, uint64_t odds, bool bad)
 		if (!gone && bad && chance(s, 2) == 0)
 			v[n].status = kg_v_obj(&a, "phase", kg_v_lit("Failed"), (char *)NULL);
 		else if (!gone)
-			v[n].status = kg_harness_running(&a, pod, !bad, s->h.now);
+			v[n].status = kg_sim_running(&a, pod, !bad, s->h.now);
 		n++;
 	}
 	kg_iter_release(&it);

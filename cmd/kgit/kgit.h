@@ -4,6 +4,7 @@
 
 #include "http/client.h"
 #include "kinds/snapshot.h"
+#include "reconcile/reconcile.h"
 
 /* The cluster that is spoken to and with which credential; texts are heap, any may be NULL. */
 struct kgit_cluster {
@@ -52,6 +53,21 @@ int kgit_history(struct kg_value *out, struct kg_arena *a, struct kg_http_client
 void kgit_cause_write(struct kg_buf *out, const struct kg_value *entry);
 /* A time of the API as the clock on the wall here shows it. */
 void kgit_time_write(struct kg_buf *out, const struct kg_value *time);
+
+/* The state as the commit it is, of a revision or, with 0, of now: a snapshot that reconcile can go
+ * on from. Fetched by git into a cache of the user's. */
+int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uint64_t revision,
+	struct kg_error *err);
+/* How kgitd's reconciler is set up. */
+struct kgit_options {
+	struct kg_reconcile_options reconcile; /* borrows the texts */
+	char *pod_cidr, *service_cidr;
+};
+void kgit_options_release(struct kgit_options *o);
+int kgit_options_get(struct kgit_options *out, const struct kgit_cluster *c, struct kg_error *err);
+/* `kgit diff FROM..TO`; either may be left out: the revision of now. 0: no change; 1: changes. */
+int kgit_diff_revisions(
+	const struct kgit_cluster *c, const char *range, bool json, struct kg_error *err);
 
 /* git, with the cluster's credential in its settings (c NULL: none); argv ends with NULL. */
 int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,

@@ -33,9 +33,17 @@ int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_er
 				"push option \"%s\": expected a count of objects, as in "
 				"allow-delete=3",
 				text);
+	} else if (strncmp(text, "plan=", 5) == 0) {
+		if (!kg_plan_id_ok(text + 5))
+			return kg_fail(err, KG_E_BAD_REQUEST,
+				"push option \"%s\": expected the %d hex digits that kgit diff "
+				"prints",
+				text, KG_PLAN_ID_LEN);
+		memcpy(out->plan, text + 5, sizeof(out->plan));
 	} else {
 		return kg_fail(err, KG_E_BAD_REQUEST,
-			"unknown push option \"%s\"; known are force, allow-delete=N, dry-run",
+			"unknown push option \"%s\"; known are force, allow-delete=N, dry-run, "
+			"plan=ID",
 			text);
 	}
 	return 0;

@@ -6,7 +6,8 @@
 
 struct kgd_push_options {
 	bool force, dry_run;
-	long allow_delete; /* -1: not given */
+	long allow_delete;             /* -1: not given */
+	char plan[KG_PLAN_ID_LEN + 1]; /* "": not given */
 };
 
 /* What an admitted push means; owns all it points to. */

@@ -295,17 +295,17 @@ static int open_store(struct kgd_master *m, struct kg_error *err)
 
 static int start_writer(struct kgd_master *m, const struct flags *f, struct kg_error *err)
 {
+	m->reconcile = (struct kg_reconcile_options){
+		.pod_cidr = f->pod_cidr,
+		.service_cidr = f->service_cidr,
+		.node_port_min = 30000,
+		.node_port_max = 32767,
+		.eviction_timeout_ms = f->eviction_ms,
+	};
 	struct kgd_writer_options opts = {
 		.store = m->store,
 		.hub = m->hub,
-		.reconcile =
-			{
-				.pod_cidr = f->pod_cidr,
-				.service_cidr = f->service_cidr,
-				.node_port_min = 30000,
-				.node_port_max = 32767,
-				.eviction_timeout_ms = f->eviction_ms,
-			},
+		.reconcile = m->reconcile,
 		.hold_main = kgd_main_hold,
 		.ctx = m,
 	};

@@ -33,7 +33,8 @@ struct kgd_master {
 	char ca_pin[80];
 	char *address; /* "127.0.0.1:6443": as listened on */
 	struct kgd_limits limits;
-	_Atomic bool stopping; /* no new git is started */
+	struct kg_reconcile_options reconcile; /* texts are the flags' */
+	_Atomic bool stopping;                 /* no new git is started */
 	struct kg_loop *loop;
 	struct kg_store *store;
 	struct kg_hub *hub;
@@ -76,6 +77,7 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 bool kgd_view_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_options_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_history_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 
 /* ---- what is read from the history on disk, on a thread of its own (history.c) ---- */

@@ -143,6 +143,7 @@ struct wait {
 	int rc;
 	uint64_t revision;
 	struct kg_buf plan;
+	char plan_id[KG_PLAN_ID_LEN + 1];
 	struct kg_error err;
 };
 
@@ -158,6 +159,7 @@ static void written(struct kgd_request *req, int rc, uint64_t revision, const st
 		w->err = *err;
 	w->plan = req->push.plan;
 	req->push.plan = (struct kg_buf)KG_BUF_INIT;
+	memcpy(w->plan_id, req->push.plan_id, sizeof(w->plan_id));
 	pthread_cond_signal(&w->cond);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -173,6 +175,7 @@ static void submit_and_wait(struct kgd_hook *h, const struct kgd_command *c,
 	memcpy(req->push.new_commit, c->new_commit, sizeof(req->push.new_commit));
 	req->push.user = kg_arena_strdup(&req->arena, h->user);
 	req->push.dry_run = h->opts.dry_run;
+	memcpy(req->push.want_plan, h->opts.plan, sizeof(req->push.want_plan));
 	req->push.admission = &a->admission;
 	req->done = written;
 	req->ctx = w;
@@ -199,8 +202,8 @@ static void say_outcome(struct kgd_hook *h, const struct wait *w)
 	}
 	kgd_hook_say(h, "kgit: ", kg_buf_str(&w->plan));
 	if (h->opts.dry_run)
-		kgd_hook_sayf(h, "dry run: nothing was changed (revision %llu)",
-			(unsigned long long)w->revision);
+		kgd_hook_sayf(h, "dry run: nothing was changed (revision %llu); plan %s",
+			(unsigned long long)w->revision, w->plan_id);
 	else
 		kgd_hook_sayf(h, "revision %llu", (unsigned long long)w->revision);
 }

@@ -241,12 +241,26 @@ static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapsho
 	return kg_store_commit(w->store, &c, err);
 }
 
-static void plan_text(struct kgd_request *push, const struct kg_changes *changes)
+/* Is a push applied with nothing else: to be thrown away, or held against a plan. */
+static bool goes_alone(const struct kgd_push *p)
+{
+	return p->dry_run || *p->want_plan;
+}
+
+/* Says what the push does, and whether that is what it was to do. */
+static int make_plan(struct kgd_push *p, const struct kg_changes *changes, struct kg_error *err)
 {
 	struct kg_plan_options opts = {.max_lines = PUSH_LINES};
 
-	if (push)
-		kg_plan_write(&push->push.plan, changes, &opts);
+	kg_plan_write(&p->plan, changes, &opts);
+	if (goes_alone(p))
+		kg_plan_id(p->plan_id, changes);
+	if (!*p->want_plan || strcmp(p->want_plan, p->plan_id) == 0)
+		return 0;
+	return kg_fail(err, KG_E_CONFLICT,
+		"the plan is %s by now, not %s: something moved since. Look again (kgit diff, or "
+		"git push -o dry-run), then push with -o plan=%s",
+		p->plan_id, p->want_plan, p->plan_id);
 }
 
 static void renew_state(struct kgd_writer *w, const struct kg_snapshot *s)
@@ -343,8 +357,9 @@ static int apply_inputs(struct kgd_writer *w, struct batch *b, const struct kg_s
 		undo(w, prev, now + RETRY_MS);
 		return rc;
 	}
-	plan_text(b->push, &changes);
-	if (b->push && b->push->push.dry_run) {
+	if (b->push)
+		rc = make_plan(&b->push->push, &changes, err);
+	if (rc < 0 || (b->push && b->push->push.dry_run)) {
 		undo(w, prev, now);
 	} else if (changes.len || b->push) {
 		rc = make_revision(w, b, prev, next, &changes, err);
@@ -410,8 +425,7 @@ static void apply_batch(struct kgd_writer *w, struct batch *b)
 
 /* ---- the thread ---- */
 
-/* Takes what is pending up to and with the first push: the next push is a commit of its own. A dry
- * run goes alone, since what it is applied with is thrown away. */
+/* Takes what is pending up to and with the first push: the next push is a commit of its own. */
 static void take(struct kgd_writer *w, struct batch *b)
 {
 	struct kgd_request **end = &w->head;
@@ -419,7 +433,7 @@ static void take(struct kgd_writer *w, struct batch *b)
 	while (*end) {
 		bool push = (*end)->type == KGD_PUSH;
 
-		if (push && (*end)->push.dry_run && end != &w->head)
+		if (push && goes_alone(&(*end)->push) && end != &w->head)
 			break;
 		if (push)
 			b->push = *end;

@@ -7,6 +7,7 @@
 #define KGITD_WRITER_H
 
 #include "reconcile/admission.h"
+#include "reconcile/plan.h"
 #include "reconcile/reconcile.h"
 #include "store/store.h"
 #include "watch/hub.h"
@@ -20,9 +21,12 @@ struct kgd_push {
 	char old_commit[41]; /* what main must be; "" for absent */
 	char new_commit[41];
 	bool dry_run;
+	/* The plan that it must have ("" for any): else KG_E_CONFLICT, and nothing is changed. */
+	char want_plan[KG_PLAN_ID_LEN + 1];
 	const struct kg_admission *admission;
 	/* Out: the plan as text lines for the pusher, whether or not it was a dry run. */
 	struct kg_buf plan;
+	char plan_id[KG_PLAN_ID_LEN + 1]; /* of a dry run, and where one was wanted */
 };
 
 /*

@@ -32,6 +32,8 @@ static const struct setting {
 	{"receive", "procReceiveRefs", "refs/heads/main", false, true},
 	{"receive", "procReceiveRefs", "refs/kgit", false, true},
 	{"transfer", "unpackLimit", "1", false, false},
+	/* `kgit diff --at` wants a revision's commit. */
+	{"uploadpack", "allowReachableSHA1InWant", "true", false, false},
 	{"uploadpack", "allowAnySHA1InWant", "false", false, false},
 };
 

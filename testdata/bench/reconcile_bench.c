@@ -9,6 +9,7 @@
  */
 #include "base/map.h"
 #include "reconcile/harness.h"
+#include "reconcile/simulate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -242,7 +243,7 @@ static void bench_status(struct kg_harness *h)
 			.ns = pod->ns,
 			.name = pod->name,
 			.uid = kg_object_uid(pod),
-			.status = kg_harness_running(&a, pod, true, h->now)};
+			.status = kg_sim_running(&a, pod, true, h->now)};
 	kg_iter_release(&it);
 	struct kg_inputs in = {.pods = v, .npods = n};
 	double t = seconds();

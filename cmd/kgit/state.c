@@ -1,0 +1,127 @@
+/*
+ * The cluster's state as the commit it is: everything that reconcile goes on from. And how its
+ * reconciler is set up.
+ */
+#include "kgit/kgit.h"
+#include "store/store.h"
+#include "sys/file.h"
+#include "sys/spawn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STATE_REF "refs/kgit/state"
+#define AT_REF    "refs/kgit/at"
+
+/* A bare repository that keeps the fetched state, so that the next fetch is small. */
+static int cache_repo(char **out, const struct kgit_cluster *c, struct kg_error *err)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *safe KG_AUTOFREE = kg_strdup(c->url + strlen("https://"));
+	char *dir;
+
+	for (char *p = safe; *p; p++)
+		if (*p == '/' || *p == ':')
+			*p = '_';
+	if (base && *base)
+		dir = kg_asprintf("%s/kgit/%s.git", base, safe);
+	else
+		dir = kg_asprintf("%s/.cache/kgit/%s.git", home && *home ? home : "/tmp", safe);
+	const char *argv[] = {"git", "init", "--quiet", "--bare", dir, NULL};
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .timeout_ms = 60000};
+	run.spawn.argv = argv;
+	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
+	int rc = kg_path_exists(objects) ? 0 : kg_mkdir_p(dir, 0700, err);
+	if (rc == 0 && !kg_path_exists(objects))
+		rc = kg_run(&run, NULL, err);
+	if (rc < 0) {
+		free(dir);
+		return rc;
+	}
+	*out = dir;
+	return 0;
+}
+
+/* The id of the commit that made a revision. */
+static int commit_of(
+	char out[41], const struct kgit_cluster *c, uint64_t revision, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_http_client *http = kgit_connect(c, 0);
+	struct kg_value reply;
+	char path[80];
+
+	snprintf(
+		path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)revision);
+	int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
+	kg_http_client_free(http);
+	if (rc < 0)
+		return rc;
+	const struct kg_value *e = kg_at(&reply, "entries.0");
+	const char *commit = kg_string(kg_get(e, "commit"), "");
+	if (kg_int(kg_get(e, "revision"), 0) != (int64_t)revision || strlen(commit) != 40)
+		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu",
+			(unsigned long long)revision);
+	memcpy(out, commit, 41);
+	return 0;
+}
+
+int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uint64_t revision,
+	struct kg_error *err)
+{
+	char *repo KG_AUTOFREE = NULL;
+	char *remote KG_AUTOFREE = kg_asprintf("%s/cluster.git", c->url);
+	int rc = cache_repo(&repo, c, err);
+
+	if (rc < 0)
+		return rc;
+	const char *ref = revision ? AT_REF : STATE_REF;
+	char commit[41];
+	if (revision && (rc = commit_of(commit, c, revision, err)) < 0)
+		return rc;
+	char *what KG_AUTOFREE = kg_asprintf("+%s:%s", revision ? commit : STATE_REF, ref);
+	const char *argv[] = {"git", "fetch", "--quiet", "--no-tags", "--depth=1",
+		"--update-shallow", remote, what, NULL};
+	rc = kgit_git(c, repo, argv, NULL, err);
+	if (rc < 0)
+		return kg_wrap(err, "fetch the state of %s", c->url);
+	struct kg_store_options opts = {.read_only = true, .state_ref = ref};
+	struct kg_store *store;
+	rc = kg_store_open(&store, repo, &opts, NULL, err);
+	if (rc < 0)
+		return rc;
+	rc = kg_store_load(out, store, err);
+	kg_store_close(store);
+	return rc;
+}
+
+/* ---- how it is set up ---- */
+
+void kgit_options_release(struct kgit_options *o)
+{
+	free(o->pod_cidr);
+	free(o->service_cidr);
+}
+
+int kgit_options_get(struct kgit_options *out, const struct kgit_cluster *c, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_http_client *http = kgit_connect(c, 0);
+	struct kg_value v;
+	int rc = kgit_call(&v, &a, http, "GET", "/kgit/v1/options", NULL, err);
+
+	kg_http_client_free(http);
+	*out = (struct kgit_options){0};
+	if (rc < 0)
+		return kg_wrap(err, "how the cluster is set up");
+	out->pod_cidr = kg_strdup(kg_string(kg_get(&v, "podCIDR"), NULL));
+	out->service_cidr = kg_strdup(kg_string(kg_get(&v, "serviceCIDR"), NULL));
+	out->reconcile = (struct kg_reconcile_options){
+		.pod_cidr = out->pod_cidr,
+		.service_cidr = out->service_cidr,
+		.node_port_min = (int)kg_int(kg_get(&v, "nodePortMin"), 0),
+		.node_port_max = (int)kg_int(kg_get(&v, "nodePortMax"), 0),
+		.eviction_timeout_ms = kg_int(kg_get(&v, "evictionTimeoutMilliseconds"), 0),
+	};
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* GET /kgit/v1/options: how the reconciler is set up, so that `kgit diff` comes to what it does. */
+#include "kgitd/master.h"
+
+#include <string.h>
+
+static void get_options(struct kg_http_req *req, void *ctx)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_reconcile_options *o = &kgd_exchange(req)->master->reconcile;
+	struct kg_value v = kg_v_obj(&a, "podCIDR", kg_v_str(&a, o->pod_cidr), "serviceCIDR",
+		kg_v_str(&a, o->service_cidr), "nodePortMin", kg_v_int(o->node_port_min),
+		"nodePortMax", kg_v_int(o->node_port_max), "evictionTimeoutMilliseconds",
+		kg_v_int(o->eviction_timeout_ms), (char *)NULL);
+
+	(void)ctx;
+	kgd_reply_value(req, 200, &v);
+}
+
+bool kgd_options_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route)
+{
+	if (strcmp(rest, "options") != 0 || strcmp(kg_http_method(req), "GET") != 0)
+		return false;
+	route->handle = get_options;
+	return true;
+}
