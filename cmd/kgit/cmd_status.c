@@ -1,7 +1,7 @@
 #include "base/time.h"
 #include "kgit/kgit.h"
-#include "kgit/summary.h"
 #include "kgit/waiting.h"
+#include "reconcile/summary.h"
 #include "value/json.h"
 
 #include <getopt.h>
@@ -17,10 +17,10 @@ static const char *node_name(const struct kg_object *pod)
 
 static void print_object(const struct kg_snapshot *s, const struct kg_object *obj, int depth)
 {
-	struct kgit_summary sum;
+	struct kg_summary sum;
 	char name[400];
 
-	kgit_summarize(&sum, s, obj);
+	kg_summarize(&sum, s, obj);
 	snprintf(name, sizeof(name), "%*s%s %s", depth * 2, "", obj->kind->kind, obj->name);
 	printf("%-48s %s", name, sum.state);
 	if (obj->kind->id == KG_KIND_POD && *node_name(obj))
@@ -63,7 +63,7 @@ static void print_namespace(const struct kg_snapshot *s, const char *ns)
 
 		kg_iter_kind(&it, s, order[i], ns, NULL);
 		while ((obj = kg_iter_next(&it))) {
-			if (kgit_is_owned(s, obj))
+			if (kg_is_owned(s, obj))
 				continue;
 			if (!titled)
 				printf("\nnamespace %s\n", ns);
@@ -80,7 +80,7 @@ static void print_tree(const struct kg_snapshot *s, const char *url)
 	const struct kg_object *obj;
 
 	printf("cluster %s, revision %llu: %s\n", url, (unsigned long long)s->revision,
-		kgit_all_ready(s) ? "all is ready" : "not everything is ready");
+		kg_all_ready(s) ? "all is ready" : "not everything is ready");
 	kg_iter_kind(&it, s, KG_KIND_NODE, NULL, NULL);
 	while ((obj = kg_iter_next(&it)))
 		print_object(s, obj, 0);
@@ -97,10 +97,10 @@ static struct kg_value json_object(
 	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const struct kg_value *v = kg_obj(obj);
-	struct kgit_summary sum;
+	struct kg_summary sum;
 	struct kg_value owner = kg_v_null();
 
-	kgit_summarize(&sum, s, obj);
+	kg_summarize(&sum, s, obj);
 	const struct kg_value *owners = kg_at(v, "metadata.ownerReferences");
 	if (kg_len(owners))
 		owner = kg_v_strf(a, "%s/%s", kg_string(kg_get(&owners->items[0], "kind"), ""),
@@ -131,7 +131,7 @@ static void print_json(const struct kg_snapshot *s, const char *url)
 		}
 	}
 	struct kg_value v = kg_v_obj(&a, "cluster", kg_v_lit(url), "revision",
-		kg_v_int((int64_t)s->revision), "ready", kg_v_bool(kgit_all_ready(s)), "objects",
+		kg_v_int((int64_t)s->revision), "ready", kg_v_bool(kg_all_ready(s)), "objects",
 		kg_v_array(&a, items, n), (char *)NULL);
 	free(items);
 	kg_json_write_pretty(&out, &v);
@@ -186,7 +186,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		print_json(s, cluster.url);
 	else
 		print_tree(s, cluster.url);
-	bool ready = kgit_all_ready(s);
+	bool ready = kg_all_ready(s);
 	kg_snapshot_unref(s);
 	return wait_ms >= 0 && !ready ? 1 : 0;
 }

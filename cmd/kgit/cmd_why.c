@@ -1,7 +1,7 @@
 /* Why an object is as it is, for people and for programs. */
 #include "kgit/fields.h"
-#include "kgit/summary.h"
 #include "kgit/why.h"
+#include "reconcile/summary.h"
 #include "value/json.h"
 
 #include <getopt.h>
@@ -21,12 +21,12 @@ static struct kg_object *object_of(const struct kgit_why *w)
 	return kg_object_new(&spec);
 }
 
-static void summarize(struct kgit_summary *out, const struct kgit_why *w)
+static void summarize(struct kg_summary *out, const struct kgit_why *w)
 {
 	struct kg_object *obj = object_of(w);
 	struct kg_snapshot *none = kg_snapshot_new("");
 
-	kgit_summarize(out, w->around ? w->around : none, obj);
+	kg_summarize(out, w->around ? w->around : none, obj);
 	kg_snapshot_unref(none);
 	kg_object_unref(obj);
 }
@@ -35,7 +35,7 @@ static void write_state(struct kg_buf *out, const struct kgit_why *w)
 {
 	const char *node = kg_string(kg_at(w->now, "spec.nodeName"), "");
 	const char *ip = kg_string(kg_at(w->now, "status.podIP"), "");
-	struct kgit_summary sum;
+	struct kg_summary sum;
 
 	summarize(&sum, w);
 	kg_buf_adds(out, w->deleted ? "deleted" : *sum.state ? sum.state : "there");
@@ -246,9 +246,9 @@ static void write_below(struct kg_buf *out, const struct kg_snapshot *s, const c
 
 	kg_iter_index(&it, s, KG_INDEX_OWNER, uid);
 	while ((obj = kg_iter_next(&it))) {
-		struct kgit_summary sum;
+		struct kg_summary sum;
 
-		kgit_summarize(&sum, s, obj);
+		kg_summarize(&sum, s, obj);
 		if (!sum.ready)
 			kg_buf_addf(out, "  %s %s/%s: %s%s%s\n", obj->kind->kind, obj->ns,
 				obj->name, sum.state, *sum.reason ? ": " : "", sum.reason);

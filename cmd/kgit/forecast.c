@@ -1,6 +1,6 @@
 #include "kgit/forecast.h"
 
-#include "kgit/summary.h"
+#include "reconcile/summary.h"
 #include "sys/file.h"
 #include "sys/loop.h"
 #include "value/json.h"
@@ -135,20 +135,20 @@ static void print_step(struct timeline *t, const struct kg_sim *sim)
 
 static const char *verdict(const struct kg_sim *sim)
 {
-	return kgit_all_ready(kg_sim_snapshot(sim)) ? "all is ready" : "not everything is ready";
+	return kg_all_ready(kg_sim_snapshot(sim)) ? "all is ready" : "not everything is ready";
 }
 
 static void print_unready(const struct kg_snapshot *s)
 {
 	const struct kg_object *obj;
-	struct kgit_summary sum;
+	struct kg_summary sum;
 
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 
 		kg_iter_kind(&it, s, (enum kg_kind_id)k, NULL, NULL);
 		while ((obj = kg_iter_next(&it))) {
-			kgit_summarize(&sum, s, obj);
+			kg_summarize(&sum, s, obj);
 			if (sum.counts && !sum.ready)
 				printf("  %s %s%s%s: %s%s%s\n", obj->kind->kind, obj->ns,
 					*obj->ns ? "/" : "", obj->name, sum.state,
@@ -164,12 +164,12 @@ static void print_end(struct timeline *t, const struct kg_sim *sim)
 	if (t->f->json) {
 		struct kg_value v = kg_v_obj(&t->a, "timeline", kg_v_array(&t->a, t->steps, t->n),
 			"seconds", kg_v_float(at), "ready",
-			kg_v_bool(kgit_all_ready(kg_sim_snapshot(sim))), (char *)NULL);
+			kg_v_bool(kg_all_ready(kg_sim_snapshot(sim))), (char *)NULL);
 		print_json(&v);
 		return;
 	}
 	printf("%s after %.3f s\n", verdict(sim), at);
-	if (!kgit_all_ready(kg_sim_snapshot(sim)))
+	if (!kg_all_ready(kg_sim_snapshot(sim)))
 		print_unready(kg_sim_snapshot(sim));
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/map.h"
 #include "kgit/kgit.h"
-#include "kgit/summary.h"
+#include "reconcile/summary.h"
 #include "sys/loop.h"
 #include "value/json.h"
 
@@ -28,9 +28,9 @@ struct waiting {
 
 static void note_pod(struct waiting *w, const struct kg_object *pod)
 {
-	struct kgit_summary sum;
+	struct kg_summary sum;
 
-	kgit_summarize(&sum, NULL, pod);
+	kg_summarize(&sum, NULL, pod);
 	if (sum.ready)
 		kg_map_remove(&w->unready, kg_object_uid(pod));
 	else
@@ -112,7 +112,7 @@ int kgit_load_ready(struct kg_snapshot **out, struct kg_http_client *http, int64
 
 		if (rc < 0 && (left <= 0 || err->code != KG_E_UNAVAILABLE))
 			return rc;
-		if (rc == 0 && (left <= 0 || kgit_all_ready(*out)))
+		if (rc == 0 && (left <= 0 || kg_all_ready(*out)))
 			return 0;
 		if (rc == 0) {
 			wait_for_pods(http, *out, left < LOOK_MS ? left + 1 : LOOK_MS);

@@ -1,4 +1,4 @@
-#include "kgit/summary.h"
+#include "reconcile/summary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static bool is_true(const struct kg_value *cond)
 	return strcmp(kg_string(kg_get(cond, "status"), ""), "True") == 0;
 }
 
-static void set_reason(struct kgit_summary *out, const struct kg_value *from)
+static void set_reason(struct kg_summary *out, const struct kg_value *from)
 {
 	const char *reason = kg_string(kg_get(from, "reason"), "");
 	const char *message = kg_string(kg_get(from, "message"), "");
@@ -40,7 +40,7 @@ static void pod_state(char *out, size_t n, const struct kg_object *pod)
 }
 
 /* The first container that waits or ended badly says most. */
-static void pod_reason(struct kgit_summary *out, const struct kg_object *pod)
+static void pod_reason(struct kg_summary *out, const struct kg_object *pod)
 {
 	static const char *const lists[] = {
 		"status.initContainerStatuses", "status.containerStatuses"};
@@ -64,7 +64,7 @@ static void pod_reason(struct kgit_summary *out, const struct kg_object *pod)
 	set_reason(out, !kg_is_null(scheduled) && !is_true(scheduled) ? scheduled : ready);
 }
 
-static void summarize_pod(struct kgit_summary *out, const struct kg_object *pod)
+static void summarize_pod(struct kg_summary *out, const struct kg_object *pod)
 {
 	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "Pending");
 
@@ -77,7 +77,7 @@ static void summarize_pod(struct kgit_summary *out, const struct kg_object *pod)
 		pod_reason(out, pod);
 }
 
-static void summarize_deployment(struct kgit_summary *out, const struct kg_object *obj)
+static void summarize_deployment(struct kg_summary *out, const struct kg_object *obj)
 {
 	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
 	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
@@ -101,7 +101,7 @@ static void summarize_deployment(struct kgit_summary *out, const struct kg_objec
 			(long long)updated, (long long)want, (long long)available);
 }
 
-static void summarize_replicaset(struct kgit_summary *out, const struct kg_object *obj)
+static void summarize_replicaset(struct kg_summary *out, const struct kg_object *obj)
 {
 	const struct kg_value *v = kg_obj(obj);
 	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
@@ -114,7 +114,7 @@ static void summarize_replicaset(struct kgit_summary *out, const struct kg_objec
 }
 
 static void summarize_service(
-	struct kgit_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
+	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const char *ip = kg_string(kg_at(kg_obj(obj), "spec.clusterIP"), "");
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
@@ -131,7 +131,7 @@ static void summarize_service(
 		ready == 1 ? "" : "s");
 }
 
-static void summarize_node(struct kgit_summary *out, const struct kg_object *obj)
+static void summarize_node(struct kg_summary *out, const struct kg_object *obj)
 {
 	const struct kg_value *ready = condition(obj, "Ready");
 
@@ -141,10 +141,9 @@ static void summarize_node(struct kgit_summary *out, const struct kg_object *obj
 		set_reason(out, ready);
 }
 
-void kgit_summarize(
-	struct kgit_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
+void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
-	*out = (struct kgit_summary){.ready = true};
+	*out = (struct kg_summary){.ready = true};
 	switch (obj->kind->id) {
 	case KG_KIND_POD:
 		summarize_pod(out, obj);
@@ -183,14 +182,14 @@ static bool uid_present(const struct kg_snapshot *s, const char *uid)
 	return false;
 }
 
-bool kgit_is_owned(const struct kg_snapshot *s, const struct kg_object *obj)
+bool kg_is_owned(const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const char *uid = kg_object_owner_uid(obj);
 
 	return *uid && uid_present(s, uid);
 }
 
-bool kgit_all_ready(const struct kg_snapshot *s)
+bool kg_all_ready(const struct kg_snapshot *s)
 {
 	const struct kg_object *obj;
 
@@ -199,13 +198,13 @@ bool kgit_all_ready(const struct kg_snapshot *s)
 
 		kg_iter_kind(&it, s, (enum kg_kind_id)k, NULL, NULL);
 		while ((obj = kg_iter_next(&it))) {
-			struct kgit_summary sum;
+			struct kg_summary sum;
 
 			/* What is owned is judged by its owner: an old pod on its way out does not
 			 * hold up a rollout that is complete. */
 			if (*kg_object_owner_uid(obj))
 				continue;
-			kgit_summarize(&sum, s, obj);
+			kg_summarize(&sum, s, obj);
 			if (sum.counts && !sum.ready)
 				return false;
 		}
