@@ -41,6 +41,7 @@ static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 		{"ReplicaSet", KG_C_REPLICASET},
 		{"ReplicationController", KG_C_REPLICATIONCONTROLLER},
 		{"Job", KG_C_JOB},
+		{"DaemonSet", KG_C_DAEMONSET},
 	};
 	const char *kind = kg_string(kg_get(kg_owner_ref(pod), "kind"), "");
 	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++)
@@ -53,8 +54,31 @@ static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 	const struct kg_object *after, enum kg_controller c)
 {
 	kg_enqueue(r->st, c, after ? after->key : before->key);
-	if (is_new_identity(before, after))
-		enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
+	if (!is_new_identity(before, after))
+		return;
+	enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
+	enqueue_owned(r, before, KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE);
+}
+
+static void revision_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	const char *kind = kg_string(kg_get(kg_owner_ref(obj), "kind"), "");
+	if (after)
+		kg_enqueue(r->st, KG_C_GARBAGE, obj->key);
+	if (strcmp(kind, "DaemonSet") == 0)
+		enqueue_owner(r, obj, KG_C_DAEMONSET);
+}
+
+static void enqueue_kind(struct kg_run *r, enum kg_kind_id kind, enum kg_controller c)
+{
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+	kg_iter_kind(&it, kg_now(r), kind, NULL, NULL);
+	while ((obj = kg_iter_next(&it)))
+		kg_enqueue(r->st, c, obj->key);
+	kg_iter_release(&it);
 }
 
 static void pod_concerns(
@@ -85,6 +109,10 @@ static void node_concerns(
 		kg_enqueue(r->st, KG_C_SCHEDULER, "");
 	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
 	const struct kg_value *y = after ? kg_obj(after) : &kg_null;
+	if (!before || !after ||
+		!kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels")) ||
+		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
+		enqueue_kind(r, KG_KIND_DAEMONSET, KG_C_DAEMONSET);
 	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
 		    kg_condition(kg_get(y, "status"), "Ready")) &&
 		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
@@ -125,6 +153,12 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		break;
 	case KG_KIND_REPLICATIONCONTROLLER:
 		owner_concerns(r, before, after, KG_C_REPLICATIONCONTROLLER);
+		break;
+	case KG_KIND_DAEMONSET:
+		owner_concerns(r, before, after, KG_C_DAEMONSET);
+		break;
+	case KG_KIND_CONTROLLERREVISION:
+		revision_concerns(r, before, after);
 		break;
 	case KG_KIND_JOB:
 		owner_concerns(r, before, after, KG_C_JOB);

@@ -67,7 +67,10 @@ void kg_namespace_run(struct kg_run *r, const char *key)
 /* Owned objects whose owner is gone, where no controller of their own sees to it. */
 void kg_garbage_run(struct kg_run *r, const char *key)
 {
-	const struct kg_object *obj = kg_snapshot_get_key(kg_now(r), KG_KIND_ENDPOINTSLICE, key);
-	if (obj && !kg_owner_exists(kg_now(r), obj))
-		kg_delete_object(r, obj);
+	static const enum kg_kind_id kinds[] = {KG_KIND_ENDPOINTSLICE, KG_KIND_CONTROLLERREVISION};
+	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++) {
+		const struct kg_object *obj = kg_snapshot_get_key(kg_now(r), kinds[i], key);
+		if (obj && !kg_owner_exists(kg_now(r), obj))
+			kg_delete_object(r, obj);
+	}
 }

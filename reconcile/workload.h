@@ -42,6 +42,28 @@ const char *kg_label(const struct kg_object *obj, const char *key, const char *d
 struct kg_value kg_with_label(
 	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text);
 
+/* ---- revision.c: the history of a StatefulSet's or DaemonSet's template ---- */
+
+#define KG_HASH_LABEL "controller-revision-hash"
+
+struct kg_revisions {
+	struct kg_list all;              /* the owner's, oldest first */
+	const struct kg_object *current; /* of the template as it is; in `all` */
+	int64_t collisions;
+};
+/* Finds the revision of the owner's template, or makes it; hash_label is the label that says its
+ * hash on the revision itself. */
+void kg_revisions_sync(struct kg_revisions *v, struct kg_run *r, const struct kg_object *owner,
+	const char *hash_label);
+void kg_revisions_release(struct kg_revisions *v);
+/* One by its name, or NULL. */
+const struct kg_object *kg_revisions_get(const struct kg_revisions *v, const char *name);
+/* The pod template that a revision keeps. */
+struct kg_value kg_revision_template(struct kg_arena *a, const struct kg_object *revision);
+/* Deletes the oldest of those that are not `live` (keys: names) beyond the limit. */
+void kg_revisions_forget(
+	struct kg_revisions *v, struct kg_run *r, const struct kg_map *live, int64_t limit);
+
 /* Deletes the found object and returns true where its controlling owner is gone. */
 bool kg_reap_orphan(struct kg_run *r, const struct kg_object *obj);
 

@@ -126,7 +126,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_DAEMONSET] =
 		{
 			GROUP("apps", DAEMONSET, "DaemonSet", "daemonsets", "daemonset", daemonset),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("ds"),
 			.categories = NAMES("all"),
 			.field_selectors = NO_NAMES,
@@ -170,8 +170,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 			CORE(REPLICATIONCONTROLLER, "ReplicationController",
 				"replicationcontrollers", "replicationcontroller",
 				replicationcontroller),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST |
-				 KG_KF_SCALE,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_SCALE,
 			.short_names = NAMES("rc"),
 			.categories = NAMES("all"),
 			.field_selectors = NAMES("status.replicas"),
