@@ -1,6 +1,7 @@
 #include "kgitd/admit.h"
 
 #include "base/map.h"
+#include "base/time.h"
 #include "kgitd/compact.h"
 
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include <sys/statvfs.h>
 
 #define MAX_FAULT_LINES 200
+#define WAIT_DEFAULT_MS (5 * 60 * 1000)
+#define WAIT_MAX_MS     (60 * 60 * 1000)
 
 void kgd_admitted_free(struct kgd_admitted *a)
 {
@@ -33,6 +36,14 @@ int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_er
 				"push option \"%s\": expected a count of objects, as in "
 				"allow-delete=3",
 				text);
+	} else if (strcmp(text, "wait") == 0) {
+		out->wait_ms = WAIT_DEFAULT_MS;
+	} else if (strncmp(text, "wait=", 5) == 0) {
+		if (kg_duration_parse(&out->wait_ms, text + 5) < 0 || out->wait_ms <= 0 ||
+			out->wait_ms > WAIT_MAX_MS)
+			return kg_fail(err, KG_E_BAD_REQUEST,
+				"push option \"%s\": expected a time up to 1h, as in wait=90s",
+				text);
 	} else if (strncmp(text, "plan=", 5) == 0) {
 		if (!kg_plan_id_ok(text + 5))
 			return kg_fail(err, KG_E_BAD_REQUEST,
@@ -43,7 +54,7 @@ int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_er
 	} else {
 		return kg_fail(err, KG_E_BAD_REQUEST,
 			"unknown push option \"%s\"; known are force, allow-delete=N, dry-run, "
-			"plan=ID",
+			"plan=ID, wait[=TIME]",
 			text);
 	}
 	return 0;

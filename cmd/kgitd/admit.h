@@ -8,6 +8,7 @@ struct kgd_push_options {
 	bool force, dry_run;
 	long allow_delete;             /* -1: not given */
 	char plan[KG_PLAN_ID_LEN + 1]; /* "": not given */
+	int64_t wait_ms;               /* for the rollout; 0: not at all */
 };
 
 /* What an admitted push means; owns all it points to. */

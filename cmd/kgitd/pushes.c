@@ -8,6 +8,7 @@
  * stays true, because desired state changes only where main does, and the writer checks that.
  */
 #include "kgitd/hook.h"
+#include "kgitd/rollout.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -218,6 +219,8 @@ static void move_main(struct kgd_hook *h, const struct kgd_command *c, const str
 		kgd_hook_refuse(h, c, w.err.msg);
 	else
 		kgd_hook_accept(h, c, false, h->opts.dry_run ? c->old_commit : NULL);
+	if (w.rc == 0 && h->opts.wait_ms && !h->opts.dry_run)
+		kgd_rollout_wait(h, &a->admission, h->opts.wait_ms);
 	kg_buf_release(&w.plan);
 }
 

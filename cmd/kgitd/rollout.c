@@ -1,0 +1,140 @@
+/*
+ * git push -o wait: the pusher is told how what was pushed comes to run, as it does, and in the end
+ * whether it does. The push itself is committed before, whatever comes of this.
+ */
+#include "kgitd/rollout.h"
+
+#include "reconcile/summary.h"
+#include "sys/loop.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define LOOK_MS   500 /* the longest that a stop, or a pusher who went away, is not seen */
+#define GATHER_MS 100 /* changes that come close together are told as one */
+#define MAX_LINES 20000
+
+struct watched {
+	const struct kg_kind *kind;
+	const char *ns, *name; /* the admission's */
+	char told[64];
+	bool ready;
+};
+struct rollout {
+	struct kgd_hook *h;
+	struct watched *items;
+	size_t n, lines;
+};
+
+/* What a push defines; what it takes away is gone or going. */
+static void watch(struct rollout *r, const struct kg_admission *a)
+{
+	r->items = kg_alloc((a->n + 1) * sizeof(*r->items));
+	for (size_t i = 0; i < a->n; i++) {
+		const struct kg_input_desired *d = &a->desired[i];
+
+		if (!kg_is_null(&d->value))
+			r->items[r->n++] =
+				(struct watched){.kind = d->kind, .ns = d->ns, .name = d->name};
+	}
+}
+
+static bool gave_up(const struct kg_object *obj)
+{
+	const struct kg_value *conditions = kg_at(kg_obj(obj), "status.conditions");
+	const struct kg_value *p = kg_find(conditions, "type", "Progressing");
+	const struct kg_value *f = kg_find(conditions, "type", "Failed");
+
+	return strcmp(kg_string(kg_get(p, "reason"), ""), "ProgressDeadlineExceeded") == 0 ||
+	       strcmp(kg_string(kg_get(f, "status"), ""), "True") == 0;
+}
+
+static void tell(struct rollout *r, struct watched *w, const struct kg_summary *sum)
+{
+	if (strcmp(w->told, sum->state) == 0)
+		return;
+	memcpy(w->told, sum->state, sizeof(w->told));
+	if (r->lines++ < MAX_LINES)
+		kgd_hook_sayf(r->h, "%s %s%s%s: %s", w->kind->kind, w->ns, *w->ns ? "/" : "",
+			w->name, sum->state);
+}
+
+/* 1: all is ready. 0: not yet. -1: some of it will not be. */
+static int look(struct rollout *r, const struct kg_snapshot *s)
+{
+	bool ready = true, failed = false;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct watched *w = &r->items[i];
+		const struct kg_object *obj = kg_snapshot_get(s, w->kind->id, w->ns, w->name);
+		struct kg_summary sum;
+
+		if (!obj) /* a later push took it away */
+			continue;
+		kg_summarize(&sum, s, obj);
+		if (!sum.counts)
+			continue;
+		tell(r, w, &sum);
+		w->ready = sum.ready;
+		ready = ready && sum.ready;
+		failed = failed || (!sum.ready && gave_up(obj));
+	}
+	return ready ? 1 : failed ? -1 : 0;
+}
+
+static void say_why(struct rollout *r, const struct kg_snapshot *s)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct watched *w = &r->items[i];
+		const struct kg_object *obj = kg_snapshot_get(s, w->kind->id, w->ns, w->name);
+		struct kg_summary sum;
+
+		if (!obj)
+			continue;
+		kg_summarize(&sum, s, obj);
+		if (sum.counts && !sum.ready && r->lines++ < MAX_LINES)
+			kgd_hook_sayf(r->h, "%s %s%s%s is not ready: %s%s%s", w->kind->kind, w->ns,
+				*w->ns ? "/" : "", w->name, sum.state, *sum.reason ? ", " : "",
+				sum.reason);
+	}
+}
+
+static void say_end(struct rollout *r, const struct kg_snapshot *s, int verdict, int64_t took_ms)
+{
+	if (verdict > 0) {
+		kgd_hook_sayf(r->h, "all of this push is ready after %lld.%01lld s",
+			(long long)(took_ms / 1000), (long long)(took_ms % 1000 / 100));
+		return;
+	}
+	say_why(r, s);
+	kgd_hook_sayf(r->h,
+		verdict < 0
+			? "the rollout has failed (the push stays committed)"
+			: "not all of this push is ready yet; kgit status --wait goes on waiting");
+}
+
+void kgd_rollout_wait(struct kgd_hook *h, const struct kg_admission *admission, int64_t ms)
+{
+	struct rollout r = {.h = h};
+	int64_t from = kg_monotonic_ms();
+	int verdict = 0;
+
+	watch(&r, admission);
+	for (;;) {
+		struct kg_snapshot *s = kg_hub_snapshot(h->m->hub);
+		int64_t spent = kg_monotonic_ms() - from;
+
+		uint64_t revision = s->revision;
+		verdict = look(&r, s);
+		bool over = verdict || spent >= ms || atomic_load(&h->m->stopping) || ferror(h->io);
+		if (over)
+			say_end(&r, s, verdict, spent);
+		kg_snapshot_unref(s);
+		if (over)
+			break;
+		int64_t left = ms - spent;
+		if (kg_hub_wait(h->m->hub, revision + 1, (int)(left < LOOK_MS ? left : LOOK_MS)))
+			kg_hub_wait(h->m->hub, UINT64_MAX, GATHER_MS);
+	}
+	free(r.items);
+}
