@@ -216,29 +216,14 @@ void kg_rule_mounts(struct kg_fault_list *f, const struct kg_value *pod_spec,
 	}
 }
 
-/* Written, but without effect. */
-static void warn_of_no_effect(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	static const struct {
-		const char *field, *msg;
-	} fields[] = {
-		{"automountServiceAccountToken", "kgit mounts no tokens of ServiceAccounts yet"},
-		{"enableServiceLinks", "kgit sets no variables of Services; look names up instead"},
-	};
-
-	for (size_t i = 0; i < KG_ARRAY_LEN(fields); i++) {
-		if (kg_bool(kg_get(v, fields[i].field), false) &&
-			kg_rule_written(f, kg_rule_path(f, path, "%s", fields[i].field)))
-			kg_rule_warn(f, path, fields[i].field, "%s", fields[i].msg);
-	}
-}
-
 void kg_validate_claiming_pod_spec(
 	struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
 
-	warn_of_no_effect(f, v, path);
+	if (kg_bool(kg_get(v, "automountServiceAccountToken"), false))
+		kg_rule_warn(f, path, "automountServiceAccountToken",
+			"kgit mounts no tokens of ServiceAccounts yet");
 	validate_container_names(f, v, path);
 	validate_host_port_conflicts(f, kg_get(v, "containers"), path);
 	validate_dns(f, v, path);

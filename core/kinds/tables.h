@@ -48,7 +48,7 @@
 		"annotations.")
 
 /* meta/v1 */
-extern const struct kg_schema kg_schema_object_meta, kg_schema_label_selector;
+extern const struct kg_schema kg_schema_object_meta, kg_schema_label_selector, kg_schema_condition;
 /* core/v1: pods */
 extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_template,
 	kg_schema_pod_status, kg_schema_container, kg_schema_init_container,
@@ -58,7 +58,7 @@ extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_t
 	kg_schema_resources, kg_schema_object_reference;
 /* A pod template whose mounts may name volumes that its owner adds (claim templates). */
 extern const struct kg_schema kg_schema_claiming_pod_template;
-/* type, status, reason, message and times: the conditions of every workload. */
+/* type, status, reason, message and time: the conditions of most workloads. */
 extern const struct kg_field kg_fields_workload_condition[];
 /* the other kinds */
 extern const struct kg_schema kg_schema_statefulset, kg_schema_daemonset,

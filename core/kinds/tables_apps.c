@@ -3,8 +3,8 @@
 
 static const char *const strategy_types[] = {"RollingUpdate", "Recreate", NULL};
 
-const struct kg_field kg_fields_workload_condition[] = {
-	F_STR("type", KG_FF_REQUIRED, "What it is about, in one word."),
+static const struct kg_field condition_fields[] = {
+	F_STR("type", KG_FF_REQUIRED, "Available, Progressing or ReplicaFailure."),
 	F_STR("status", KG_FF_REQUIRED, "True, False or Unknown."),
 	F_STR("reason", 0, "Why, in one word."),
 	F_STR("message", 0, "Why, for people."),
@@ -12,10 +12,18 @@ const struct kg_field kg_fields_workload_condition[] = {
 	F_TIME("lastTransitionTime", 0, "When it last changed."),
 	F_END,
 };
+const struct kg_field kg_fields_workload_condition[] = {
+	F_STR("type", KG_FF_REQUIRED, "What it is about, in one word."),
+	F_STR("status", KG_FF_REQUIRED, "True, False or Unknown."),
+	F_STR("reason", 0, "Why, in one word."),
+	F_STR("message", 0, "Why, for people."),
+	F_TIME("lastTransitionTime", 0, "When it last changed."),
+	F_END,
+};
 static const struct kg_schema deployment_condition = {
 	.name = "io.k8s.api.apps.v1.DeploymentCondition",
 	.doc = "Something that is or is not true of a Deployment.",
-	.fields = kg_fields_workload_condition,
+	.fields = condition_fields,
 };
 static const struct kg_schema replicaset_condition = {
 	.name = "io.k8s.api.apps.v1.ReplicaSetCondition",

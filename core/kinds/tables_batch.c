@@ -102,6 +102,7 @@ static const struct kg_field job_spec_fields[] = {
 	F_STR("podReplacementPolicy", 0,
 		"TerminatingOrFailed or Failed: when a pod's successor is made.",
 		.values = replacement_policies),
+	F_NOANY("scheduling", "How its pods are scheduled together."),
 	F_STR("managedBy", 0, "Who acts on it: kubernetes.io/job-controller.", .values = managers),
 	F_END,
 };

@@ -58,6 +58,11 @@ static const struct kg_field claim_status_fields[] = {
 	F_ROW("capacity", KG_F_QUANTITY, KG_FF_MAP, "How much the volume holds."),
 	F_ROW("conditions", KG_F_OBJECT, KG_FF_LIST, "What is true of it.",
 		.schema = &claim_condition, .merge_key = "type"),
+	F_ROW("allocatedResources", KG_F_QUANTITY, KG_FF_MAP, "What is kept for it."),
+	F_ROW("allocatedResourceStatuses", KG_F_STRING, KG_FF_MAP, "How far a resize is."),
+	F_STR("currentVolumeAttributesClassName", 0, "The class of the volume's attributes."),
+	F_ANY("modifyVolumeStatus", 0, "How far a change of attributes is."),
+	F_ANY("healthStatus", 0, "The volume's state."),
 	F_END,
 };
 static const struct kg_schema claim_status = {

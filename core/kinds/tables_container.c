@@ -178,6 +178,7 @@ static const struct kg_field mount_fields[] = {
 	F_NOSTR("subPathExpr", "A path within the volume, with variables."),
 	F_STR("mountPropagation", 0, "Whether mounts pass between node and container: None.",
 		.values = propagations),
+	F_NOLIST("bindMountOptions", "Options of the mount."),
 	F_STR("recursiveReadOnly", 0, "Whether mounts below are read-only: Disabled.",
 		.values = recursive_read_only),
 	F_END,

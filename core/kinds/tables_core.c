@@ -12,8 +12,15 @@ static const struct kg_schema namespace_spec = {
 	.doc = "Settings of a namespace.",
 	.fields = namespace_spec_fields,
 };
+static const struct kg_schema namespace_condition = {
+	.name = "io.k8s.api.core.v1.NamespaceCondition",
+	.doc = "Something that is or is not true of a namespace.",
+	.fields = kg_fields_workload_condition,
+};
 static const struct kg_field namespace_status_fields[] = {
 	F_STR("phase", 0, "Active or Terminating."),
+	F_ROW("conditions", KG_F_OBJECT, KG_FF_LIST, "What is true of it.",
+		.schema = &namespace_condition, .merge_key = "type"),
 	F_END,
 };
 static const struct kg_schema namespace_status = {
@@ -142,6 +149,8 @@ static const struct kg_schema service_spec = {
 };
 static const struct kg_field service_status_fields[] = {
 	F_ANY("loadBalancer", 0, "Addresses of a load balancer."),
+	F_ROW("conditions", KG_F_OBJECT, KG_FF_LIST, "What is true of it.",
+		.schema = &kg_schema_condition, .merge_key = "type"),
 	F_END,
 };
 static const struct kg_schema service_status = {

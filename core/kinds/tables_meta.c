@@ -92,3 +92,18 @@ const struct kg_schema kg_schema_label_selector = {
 	.doc = "Selects objects by their labels; all of its conditions must hold.",
 	.fields = label_selector_fields,
 };
+
+static const struct kg_field condition_fields[] = {
+	F_STR("type", KG_FF_REQUIRED, "What it is about, in one word."),
+	F_STR("status", KG_FF_REQUIRED, "True, False or Unknown."),
+	F_INT("observedGeneration", 0, "The generation it is about."),
+	F_STR("reason", KG_FF_REQUIRED, "Why, in one word."),
+	F_STR("message", KG_FF_REQUIRED, "Why, for people."),
+	F_TIME("lastTransitionTime", KG_FF_REQUIRED, "When it last changed."),
+	F_END,
+};
+const struct kg_schema kg_schema_condition = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition",
+	.doc = "Something that is or is not true of an object.",
+	.fields = condition_fields,
+};

@@ -21,6 +21,8 @@ static const struct kg_field node_spec_fields[] = {
 	F_STR("podCIDR", KG_FF_STATUS, "The range of its pods' addresses."),
 	F_STR("podCIDRs", KG_FF_LIST | KG_FF_STATUS, "The ranges of its pods' addresses."),
 	F_STR("providerID", KG_FF_STATUS, "The cloud's name of it."),
+	F_STR("externalID", KG_FF_STATUS, "Not used any more."),
+	F_NOANY("podPreemptionPolicy", "Which pods give way on it."),
 	F_NOANY("configSource", "Where its agent's settings are."),
 	F_BOOL("unschedulable", 0, "Whether no further pods are bound to it."),
 	F_ROW("taints", KG_F_OBJECT, KG_FF_LIST, "What keeps pods away.", .schema = &taint,
@@ -67,6 +69,7 @@ static const struct kg_field node_info_fields[] = {
 	F_STR("kubeProxyVersion", 0, "Version of what serves Services."),
 	F_STR("operatingSystem", 0, "linux."),
 	F_STR("architecture", 0, "amd64, arm64, ..."),
+	F_ANY("swap", 0, "How much swap space it has."),
 	F_END,
 };
 static const struct kg_schema node_info = {
@@ -94,6 +97,13 @@ static const struct kg_field node_status_fields[] = {
 	F_OBJ("nodeInfo", node_info, 0, "What it is made of."),
 	F_ROW("images", KG_F_OBJECT, KG_FF_LIST, "Images it has.", .schema = &image),
 	F_ANY("daemonEndpoints", 0, "Ports of its agent."),
+	F_STR("phase", 0, "Not used any more."),
+	F_STR("volumesInUse", KG_FF_LIST, "Volumes that are mounted."),
+	F_ROW("volumesAttached", KG_F_ANY, KG_FF_LIST, "Volumes that are attached."),
+	F_ANY("config", 0, "Where its agent's settings are."),
+	F_ROW("runtimeHandlers", KG_F_ANY, KG_FF_LIST, "Container runtimes it has."),
+	F_ANY("features", 0, "What its agent can do."),
+	F_STR("declaredFeatures", KG_FF_LIST, "What its agent can do."),
 	F_END,
 };
 static const struct kg_schema node_status = {

@@ -152,6 +152,7 @@ static const struct kg_field pod_spec_fields[] = {
 	F_STR("hostnameOverride", KG_FF_UNSUPPORTED,
 		"Its host name, whatever the other fields say.", .check = kg_check_dns_subdomain),
 	F_NOANY("workloadRef", "The group of pods it is scheduled with."),
+	F_NOLIST("evictionResponders", "Who is asked before it is evicted."),
 	F_NOANY("schedulingGroup", "The group of pods it is scheduled with."),
 	F_END,
 };

@@ -57,6 +57,12 @@ static const struct kg_field container_status_fields[] = {
 	F_STR("image", KG_FF_REQUIRED, "The image it runs."),
 	F_STR("imageID", KG_FF_REQUIRED, "The digest of that image."),
 	F_STR("containerID", 0, "The runtime's id of it."),
+	F_ROW("allocatedResources", KG_F_QUANTITY, KG_FF_MAP, "What its node keeps for it."),
+	F_ROW("allocatedResourcesStatus", KG_F_ANY, KG_FF_LIST, "Health of its devices."),
+	F_OBJ("resources", kg_schema_resources, 0, "What it has now."),
+	F_ROW("volumeMounts", KG_F_ANY, KG_FF_LIST, "What is mounted in it."),
+	F_ANY("user", 0, "Whom it runs as."),
+	F_STR("stopSignal", 0, "The signal that stops it."),
 	F_END,
 };
 static const struct kg_schema container_status = {
@@ -112,6 +118,16 @@ static const struct kg_field pod_status_fields[] = {
 		.schema = &container_status),
 	F_ROW("containerStatuses", KG_F_OBJECT, KG_FF_LIST, "Its containers.",
 		.schema = &container_status),
+	F_ROW("ephemeralContainerStatuses", KG_F_OBJECT, KG_FF_LIST,
+		"Its containers for debugging.", .schema = &container_status),
+	F_STR("resize", 0, "How far a change of its resources is."),
+	F_ROW("resourceClaimStatuses", KG_F_ANY, KG_FF_LIST, "Its claims of dynamic resources."),
+	F_ANY("extendedResourceClaimStatus", 0, "Its claim of extended resources."),
+	F_ROW("nodeAllocatableResourceClaimStatuses", KG_F_ANY, KG_FF_LIST,
+		"Claims of its node's resources."),
+	F_ROW("allocatedResources", KG_F_QUANTITY, KG_FF_MAP, "What its node keeps for it."),
+	F_OBJ("resources", kg_schema_resources, 0, "What it has now."),
+	F_ROW("volumeHealth", KG_F_ANY, KG_FF_LIST, "The state of its volumes."),
 	F_END,
 };
 const struct kg_schema kg_schema_pod_status = {

@@ -27,6 +27,7 @@ static const struct kg_field http_get_fields[] = {
 	F_IOS("port", KG_FF_REQUIRED, "The port's number or name.", .check = kg_check_port),
 	F_STR("host", 0, "The host to connect to; the pod's address by default."),
 	F_STR("scheme", 0, "HTTP or HTTPS.", .dflt = "\"HTTP\"", .values = schemes),
+	F_NOSTR("protocol", "The version of HTTP."),
 	F_ROW("httpHeaders", KG_F_OBJECT, KG_FF_LIST, "Headers that are sent along.",
 		.schema = &http_header),
 	F_END,
@@ -49,6 +50,7 @@ static const struct kg_schema tcp_socket = {
 static const struct kg_field grpc_fields[] = {
 	F_INT("port", KG_FF_REQUIRED, "The port's number.", R_PORT),
 	F_STR("service", 0, "The service that is asked for."),
+	F_NOSTR("mode", "How it connects."),
 	F_END,
 };
 static const struct kg_schema grpc = {

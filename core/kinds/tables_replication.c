@@ -90,20 +90,6 @@ static const struct kg_schema budget_spec = {
 	.fields = budget_spec_fields,
 	.validate = kg_validate_pdb_spec,
 };
-static const struct kg_field budget_condition_fields[] = {
-	F_STR("type", KG_FF_REQUIRED, "DisruptionAllowed."),
-	F_STR("status", KG_FF_REQUIRED, "True, False or Unknown."),
-	F_INT("observedGeneration", 0, "The generation it is about."),
-	F_STR("reason", KG_FF_REQUIRED, "Why, in one word."),
-	F_STR("message", KG_FF_REQUIRED, "Why, for people."),
-	F_TIME("lastTransitionTime", KG_FF_REQUIRED, "When it last changed."),
-	F_END,
-};
-static const struct kg_schema budget_condition = {
-	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition",
-	.doc = "Something that is or is not true of an object.",
-	.fields = budget_condition_fields,
-};
 static const struct kg_field budget_status_fields[] = {
 	F_INT("observedGeneration", 0, "The generation it is about."),
 	F_INT("disruptionsAllowed", KG_FF_REQUIRED, "How many pods may be evicted now.", R_COUNT),
@@ -113,7 +99,7 @@ static const struct kg_field budget_status_fields[] = {
 	F_ROW("disruptedPods", KG_F_TIME, KG_FF_MAP,
 		"Pods whose eviction was granted, and when, until they are seen to go."),
 	F_ROW("conditions", KG_F_OBJECT, KG_FF_LIST, "What is true of it.",
-		.schema = &budget_condition, .merge_key = "type"),
+		.schema = &kg_schema_condition, .merge_key = "type"),
 	F_END,
 };
 static const struct kg_schema budget_status = {

@@ -11,6 +11,7 @@ static const struct kg_field key_to_path_fields[] = {
 	F_STR("path", KG_FF_REQUIRED, "The file that its value becomes.",
 		.check = kg_check_relative_path),
 	F_INT("mode", 0, "The file's mode, e.g. 0644.", .min = 0, .max = 0777),
+	F_NOINT("user", "The user that owns the file."),
 	F_END,
 };
 static const struct kg_schema key_to_path = {
@@ -24,6 +25,7 @@ static const struct kg_field configmap_volume_fields[] = {
 		.schema = &key_to_path),
 	F_INT("defaultMode", 0, "The files' mode, e.g. 0644.", .min = 0, .max = 0777,
 		.dflt = "420"),
+	F_NOINT("defaultUser", "The user that owns the files."),
 	F_BOOL("optional", 0, "Whether the ConfigMap may be missing."),
 	F_END,
 };
@@ -35,6 +37,7 @@ static const struct kg_schema configmap_volume = {
 static const struct kg_field empty_dir_fields[] = {
 	F_STR("medium", 0, "Where it lies: the node's disk, or Memory.", .values = media),
 	F_QTY("sizeLimit", 0, "How much it may hold.", .check = kg_check_quantity),
+	F_NOINT("mode", "The directory's mode, e.g. 0755."),
 	F_END,
 };
 static const struct kg_schema empty_dir = {
@@ -49,6 +52,7 @@ static const struct kg_field secret_volume_fields[] = {
 		.schema = &key_to_path),
 	F_INT("defaultMode", 0, "The files' mode, e.g. 0644.", .min = 0, .max = 0777,
 		.dflt = "420"),
+	F_NOINT("defaultUser", "The user that owns the files."),
 	F_BOOL("optional", 0, "Whether the Secret may be missing."),
 	F_END,
 };
@@ -85,6 +89,7 @@ static const struct kg_field downward_file_fields[] = {
 	F_OBJ("fieldRef", kg_schema_field_ref, 0, "A field of the pod."),
 	F_OBJ("resourceFieldRef", kg_schema_resource_ref, 0, "A resource limit or request."),
 	F_INT("mode", 0, "The file's mode, e.g. 0644.", .min = 0, .max = 0777),
+	F_NOINT("user", "The user that owns the file."),
 	F_END,
 };
 static const struct kg_schema downward_file = {
@@ -97,6 +102,7 @@ static const struct kg_field downward_volume_fields[] = {
 	F_ROW("items", KG_F_OBJECT, KG_FF_LIST, "The files.", .schema = &downward_file),
 	F_INT("defaultMode", 0, "The files' mode, e.g. 0644.", .min = 0, .max = 0777,
 		.dflt = "420"),
+	F_NOINT("defaultUser", "The user that owns the files."),
 	F_END,
 };
 static const struct kg_schema downward_volume = {
@@ -135,6 +141,7 @@ static const struct kg_field token_projection_fields[] = {
 	F_STR("audience", 0, "Whom the token is for; the API by default."),
 	F_INT("expirationSeconds", 0, "How long it is valid, at least 600.", .min = 600,
 		.max = UINT32_MAX, .dflt = "3600"),
+	F_NOINT("user", "The user that owns the file."),
 	F_END,
 };
 static const struct kg_schema token_projection = {
@@ -161,6 +168,7 @@ static const struct kg_field projected_volume_fields[] = {
 	F_ROW("sources", KG_F_OBJECT, KG_FF_LIST, "The sources.", .schema = &projection),
 	F_INT("defaultMode", 0, "The files' mode, e.g. 0644.", .min = 0, .max = 0777,
 		.dflt = "420"),
+	F_NOINT("defaultUser", "The user that owns the files."),
 	F_END,
 };
 static const struct kg_schema projected_volume = {
