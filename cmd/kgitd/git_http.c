@@ -194,6 +194,15 @@ static void handle_refs(struct kg_http_req *req, void *ctx)
 
 /* ---- git-receive-pack ---- */
 
+/* Before a push that is larger than http.postBuffer git asks with a lone flush whether it may;
+ * receive-pack has no answer to that. */
+static bool is_probe(struct kg_http_req *req)
+{
+	const char *length = kg_http_header(req, "Content-Length");
+
+	return length && strcmp(length, "4") == 0;
+}
+
 static void open_push(struct kg_http_req *req, void *ctx)
 {
 	struct kgd_git_options opts = {.service = service_of(ctx), .feed = true};
@@ -204,6 +213,7 @@ static void open_push(struct kg_http_req *req, void *ctx)
 		kgd_reply_error(req, &err);
 		return;
 	}
+	r->whole = !is_probe(req);
 	r->gzip = kgd_is_gzip(kg_http_header(req, "Content-Encoding"));
 	if (r->gzip)
 		kgd_gunzip_init(&r->z);

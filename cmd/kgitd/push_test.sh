@@ -124,6 +124,13 @@ check "main and another branch" [ $? -eq 0 ]
 check_same "the other branch was made" "$(git rev-parse HEAD)" "$(state_git rev-parse along)"
 check_whole "several refs"
 
+# ---- larger than git's buffer: git asks first with an empty request, then sends it in chunks
+head -c 2000000 /dev/urandom >noise
+commit large.yaml large
+try git push origin main
+check "a push of megabytes" [ $? -eq 0 ]
+check_same "a push of megabytes is main" "$(git rev-parse HEAD)" "$(state_git rev-parse main)"
+
 # ---- by another road, by other people
 commit f.yaml f
 try git push "$state/cluster.git" main
