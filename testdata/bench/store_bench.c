@@ -1,10 +1,11 @@
 /*
  * What the store costs. One figure a line: NAME VALUE UNIT. What begins with "straight_" is without
  * the journal, in the same run on the same disk; "speedup" is the ratio of the two medians.
- *   store_bench [--pods N] [--nodes N] [--commits N] [DIR]
+ *   store_bench [--pods N] [--nodes N] [--commits N] [--only small|group|large] [DIR]
  * DIR is where the repositories are made (default: a new directory under $TMPDIR, removed
  * afterwards); which disk it lies on decides the figures.
  */
+#include "base/hash.h"
 #include "store/test_support.h"
 #include "sys/file.h"
 
@@ -163,17 +164,106 @@ static double one_by_one(struct test_cluster *c, const char *prefix, int nodes, 
 	return median;
 }
 
-static void batches(struct test_cluster *c, const char *prefix)
+/* ---- group commit ---- */
+
+/* A status of 1 KB of YAML that is like no other. */
+static void set_unlike_status(struct test_cluster *c, int i, unsigned round)
 {
-	int batch = 1000, rounds = 10;
-	double sum = 0;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char ns[32], name[64], image[65], container[65];
+	unsigned char sum[32];
+	unsigned seed[2] = {(unsigned)i, round};
+
+	snprintf(ns, sizeof(ns), "team-%d", i % 50);
+	snprintf(name, sizeof(name), "web-5d4f8c7b9-%05d", i);
+	const struct kg_object *pod =
+		kg_snapshot_get(kg_txn_snapshot(test_txn(c)), KG_KIND_POD, ns, name);
+	kg_sha256(sum, seed, sizeof(seed));
+	kg_hex(container, sum, 32);
+	kg_sha256(sum, sum, sizeof(sum));
+	kg_hex(image, sum, 32);
+	struct kg_value status = kg_deep_copy(&a, kg_get(kg_obj(pod), "status"));
+	struct kg_value one = kg_v_obj(&a, "name", kg_v_lit("web"), "image",
+		kg_v_str(&a, kg_arena_printf(&a, "registry.example.com/team/web@sha256:%s", image)),
+		"imageID", kg_v_str(&a, kg_arena_printf(&a, "sha256:%s", image)), "containerID",
+		kg_v_str(&a, kg_arena_printf(&a, "runc://%s", container)), "ready", kg_v_bool(true),
+		"started", kg_v_bool(true), "restartCount", kg_v_int((int64_t)round), "state",
+		kg_v_obj(&a, "running",
+			kg_v_obj(&a, "startedAt", kg_v_lit("2026-11-26T04:28:08Z"), (char *)NULL),
+			(char *)NULL),
+		(char *)NULL);
+	status = kg_with(&a, &status, "containerStatuses", kg_v_array(&a, &one, 1));
+	status = kg_with(&a, &status, "podIP",
+		kg_v_str(&a, kg_arena_printf(
+				     &a, "10.%u.%d.%d", 128 + round % 64, i / 250 % 250, i % 250)));
+	struct kg_value v = kg_with(&a, kg_obj(pod), "status", status);
+	kg_txn_put(test_txn(c), kg_object_with(pod, &v));
+}
+
+static double record_bytes(struct test_cluster *c, const char *ns, const char *name)
+{
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+
+	kg_record_observed(&text, kg_snapshot_get(c->now, KG_KIND_POD, ns, name), 1);
+	return (double)text.len;
+}
+
+static double cpu_ms(clockid_t of)
+{
+	struct timespec t;
+
+	clock_gettime(of, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* What the store's own threads have used. */
+static double background_ms(void)
+{
+	return cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* Until git's files have all of it. */
+static void batches(struct test_cluster *c, const char *prefix, int pods)
+{
+	int batch = 1000, rounds = 30;
+	double *ms = kg_alloc((size_t)rounds * sizeof(*ms)), sum = 0, cpu = 0;
+	double background = background_ms();
 
 	for (int i = 0; i < rounds; i++) {
-		set_statuses(c, 0, batch, 1000 + i);
-		sum += timed_commit(c);
+		for (int k = 0; k < batch; k++)
+			set_unlike_status(c, (i * batch + k) % pods, (unsigned)i + 1);
+		double thread = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+		ms[i] = timed_commit(c);
+		cpu += cpu_ms(CLOCK_THREAD_CPUTIME_ID) - thread;
+		sum += ms[i];
 	}
-	prefixed(prefix, "commit_batch_of_1000", sum / rounds, "ms");
-	prefixed(prefix, "commit_objects_per_second", 1e3 * batch * rounds / sum, "objects/s");
+	double from = now_ms();
+	test_flush(c);
+	double flush = now_ms() - from;
+	prefixed(prefix, "group_record", record_bytes(c, "team-7", "web-5d4f8c7b9-00007"), "bytes");
+	percentiles(prefix, "group_commit_of_1000", ms, (size_t)rounds);
+	prefixed(prefix, "group_flush", flush, "ms");
+	prefixed(prefix, "group_commit_cpu", cpu * 1e3 / batch / rounds, "us/object");
+	prefixed(prefix, "group_background_cpu",
+		(background_ms() - background) * 1e3 / batch / rounds, "us/object");
+	prefixed(prefix, "group_objects_per_second", 1e3 * batch * rounds / (sum + flush),
+		"objects/s");
+	free(ms);
+}
+
+static void group_commits(const char *dir, int nodes, struct test_template *t)
+{
+	struct kg_error err = {0};
+	struct test_cluster c;
+
+	check(test_open(&c, dir, true, NULL, &err), &err);
+	put_nodes(&c, nodes);
+	put_pods(&c, t, 0, 30 * nodes, nodes);
+	set_statuses(&c, 0, 30 * nodes, 0);
+	timed_commit(&c);
+	test_flush(&c);
+	batches(&c, "", 30 * nodes);
+	test_close(&c);
 }
 
 static double small_commits(
@@ -187,10 +277,6 @@ static double small_commits(
 	put_pods(&c, t, 0, 30 * nodes, nodes);
 	timed_commit(&c);
 	double median = one_by_one(&c, prefix, nodes, commits);
-	batches(&c, prefix);
-	double from = now_ms();
-	test_flush(&c);
-	prefixed(prefix, "flush", now_ms() - from, "ms");
 	test_close(&c);
 	return median;
 }
@@ -242,6 +328,7 @@ static void large_cluster(const char *dir, int nodes, int pods, struct test_temp
 int main(int argc, char **argv)
 {
 	int pods = 150000, nodes = 5000, commits = 500;
+	const char *only = "";
 	struct test_template t[100];
 	char *made = NULL;
 	const char *dir = NULL;
@@ -253,24 +340,33 @@ int main(int argc, char **argv)
 			nodes = (int)strtol(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--commits") == 0 && i + 1 < argc)
 			commits = (int)strtol(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+			only = argv[++i];
 		else if (argv[i][0] != '-')
 			dir = argv[i];
 		else
 			return fprintf(stderr, "usage: store_bench [--pods N] [--nodes N] "
-					       "[--commits N] [DIR]\n"),
+					       "[--commits N] [--only small|group|large] "
+					       "[DIR]\n"),
 			       2;
 	}
 	if (pods < 2000 || nodes < 1 || commits < 1)
 		return fprintf(stderr, "store_bench: at least 2000 pods, one node, one commit\n"),
 		       2;
 	kg_kinds_init();
+	test_journal_size = 0;
 	if (!dir)
 		dir = made = test_dir();
 	for (int i = 0; i < 100; i++)
 		test_template_init(&t[i], i);
 	char *large KG_AUTOFREE = kg_asprintf("%s/large", dir);
-	with_and_without(dir, 100, commits, t);
-	large_cluster(large, nodes, pods, t);
+	char *group KG_AUTOFREE = kg_asprintf("%s/group", dir);
+	if (!*only || strcmp(only, "small") == 0)
+		with_and_without(dir, 100, commits, t);
+	if (!*only || strcmp(only, "group") == 0)
+		group_commits(group, 1000, t);
+	if (!*only || strcmp(only, "large") == 0)
+		large_cluster(large, nodes, pods, t);
 	for (int i = 0; i < 100; i++)
 		test_template_release(&t[i]);
 	if (made)
