@@ -35,14 +35,20 @@ static struct kg_txn *as_seen(
 
 /* ---- the verdicts ---- */
 
+struct fit {
+	struct kg_candidate cand; /* local: the total */
+	const struct kg_bucket *bucket;
+};
+
 static int cmp_fit(const void *a, const void *b)
 {
-	const struct kg_candidate *x = a, *y = b;
+	const struct kg_candidate *x = &((const struct fit *)a)->cand;
+	const struct kg_candidate *y = &((const struct fit *)b)->cand;
 	if (x->local != y->local)
 		return x->local > y->local ? -1 : 1;
 	if (x->tie != y->tie)
 		return x->tie > y->tie ? -1 : 1;
-	return strcmp(x->n->name, y->n->name);
+	return x->slot < y->slot ? -1 : 1;
 }
 
 static int cmp_name(const void *a, const void *b)
@@ -51,35 +57,27 @@ static int cmp_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static const struct kg_bucket *bucket_with(const struct kg_placing *p, const struct kg_node_info *n)
-{
-	for (uint32_t i = 0; i < p->nbuckets; i++)
-		for (uint32_t k = 0; k < p->buckets[i]->n; k++)
-			if (p->buckets[i]->v[k].n == n)
-				return p->buckets[i];
-	return NULL;
-}
-
 static void list_fit(struct kg_explain *out, struct kg_arena *a, struct kg_placing *p)
 {
-	struct kg_candidate *v = kg_arena_alloc(a, (p->st->nodes.count + 1) * sizeof(*v));
+	struct fit *v = kg_arena_alloc(a, (p->st->nodes.count + 1) * sizeof(*v));
 	size_t n = 0;
 	kg_rank_buckets(p);
 	for (uint32_t i = 0; i < p->nbuckets; i++) {
 		const struct kg_bucket *b = p->buckets[i];
 		for (uint32_t k = 0; b->verdict == KG_FIT && k < b->n; k++) {
-			v[n] = b->v[k];
-			v[n++].local += b->total;
+			v[n] = (struct fit){b->v[k], b};
+			v[n++].cand.local += (int32_t)b->total;
 		}
 	}
 	if (n)
 		qsort(v, n, sizeof(*v), cmp_fit);
 	for (size_t i = 0; i < n; i++) {
+		const struct kg_node_info *node = p->st->sched->nodes[v[i].cand.slot];
 		struct kg_explain_node *x = &out->nodes[out->n++];
-		*x = (struct kg_explain_node){.name = kg_arena_strdup(a, v[i].n->name),
+		*x = (struct kg_explain_node){.name = kg_arena_strdup(a, node->name),
 			.fits = true,
-			.total = v[i].local};
-		kg_rank_scores(x->scores, p, bucket_with(p, v[i].n), v[i].n);
+			.total = v[i].cand.local};
+		kg_rank_scores(x->scores, p, v[i].bucket, node);
 	}
 	out->nfit = n;
 }

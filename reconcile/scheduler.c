@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* Bindings between two releases of the scratch memory. */
+enum { ARENA_EVERY = 32 };
+
 /* A pod that waits for its victims to go is counted as if it were on its node. */
 struct reservation {
 	struct kg_object *pod;
@@ -273,11 +276,12 @@ static void place(struct round *o, size_t from, size_t n)
 		struct kg_node_info *node = take(&x, pod);
 		if (!node || !kg_bind(r, pod, &x.c, node))
 			break;
-		kg_arena_release(&r->a);
-		done++;
+		if (++done % ARENA_EVERY == 0)
+			kg_arena_release(&r->a);
 		if (done < n)
 			kg_placing_bound(&x.p, node);
 	}
+	kg_arena_release(&r->a);
 	if (done < n)
 		preempt(o, &x, from + done, n - done);
 	placed_release(&x);

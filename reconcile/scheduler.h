@@ -263,7 +263,9 @@ bool kg_images_known(const struct kg_sched *sc, const struct kg_pod_class *c);
 
 /* ---- scheduler_shape.c ---- */
 struct kg_shape_node {
+	uint64_t hash;       /* of the node's name */
 	uint64_t seen_fixed; /* the node's version that the verdict and scores below are of */
+	uint32_t pods;
 	int32_t preference, soft;
 	uint8_t fixed, room;   /* enum kg_misfit */
 	bool affinity, taints; /* that these alone would do */
@@ -310,9 +312,9 @@ struct kg_spreading {
 	int64_t least, weight; /* as of the last look */
 };
 struct kg_candidate {
-	struct kg_node_info *n;
 	uint64_t tie;
-	int64_t local; /* room, balance and images */
+	uint32_t slot;
+	int32_t local; /* room, balance and images */
 };
 struct kg_bucket {
 	const int32_t *key;
@@ -349,6 +351,7 @@ struct kg_placing {
 	struct kg_bucket **table, *last;
 	uint32_t table_n, table_cap;
 	uint32_t *stamp, stamp_now; /* by domain: for counting distinct ones */
+	int32_t weight[KG_SCORE_COUNT];
 	struct kg_rank rank;
 };
 /* Everything lies in the arena but for what release frees. */

@@ -16,13 +16,12 @@
 
 /* ---- candidates in their order ---- */
 
+/* Equal ties are of two names with one hash: the slot decides, which nobody will ever see. */
 static bool better(const struct kg_candidate *a, const struct kg_candidate *b)
 {
 	if (a->local != b->local)
 		return a->local > b->local;
-	if (a->tie != b->tie)
-		return a->tie > b->tie;
-	return strcmp(a->n->name, b->n->name) < 0;
+	return a->tie != b->tie ? a->tie > b->tie : a->slot < b->slot;
 }
 
 static void sift_down(struct kg_bucket *b, uint32_t i)
@@ -142,7 +141,7 @@ static struct kg_bucket *bucket_of(struct kg_placing *p, const int32_t *key)
 
 static void insert(struct kg_placing *p, const struct kg_candidate *x)
 {
-	kg_placing_key(p, p->key, x->n->slot);
+	kg_placing_key(p, p->key, x->slot);
 	struct kg_bucket *b = bucket_of(p, p->key);
 	if (b->n == 0) {
 		b->heap = false;
@@ -219,19 +218,19 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return x ^ x >> 32;
 }
 
-static void consider(struct kg_placing *p, struct kg_node_info *n)
+static void consider(struct kg_placing *p, uint32_t slot)
 {
-	const struct kg_shape_node *x = &p->shape->nodes[n->slot];
+	const struct kg_shape_node *x = &p->shape->nodes[slot];
 	if (x->fixed != KG_FIT || x->room != KG_FIT)
 		return;
-	uint64_t pods = (uint64_t)n->pods & 0xffff;
+	uint64_t pods = x->pods & 0xffff;
 	if (!p->c->profile->most_allocated)
 		pods = 0xffff - pods;
-	struct kg_candidate cand = {.n = n,
-		.local = x->left * kg_score_weight(KG_SCORE_RESOURCES) +
-			 x->balance * kg_score_weight(KG_SCORE_BALANCE) +
-			 x->images * kg_score_weight(KG_SCORE_IMAGES),
-		.tie = pods << 48 | mix(n->hash, p->c->seed) >> 16};
+	struct kg_candidate cand = {.slot = slot,
+		.local = x->left * p->weight[KG_SCORE_RESOURCES] +
+			 x->balance * p->weight[KG_SCORE_BALANCE] +
+			 x->images * p->weight[KG_SCORE_IMAGES],
+		.tie = pods << 48 | mix(x->hash, p->c->seed) >> 16};
 	insert(p, &cand);
 }
 
@@ -240,11 +239,12 @@ void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
 {
 	struct kg_sched *sc = st->sched;
 	*p = (struct kg_placing){.st = st, .s = s, .a = a, .c = c, .shape = kg_shape_get(sc, c)};
+	for (int k = 0; k < KG_SCORE_COUNT; k++)
+		p->weight[k] = kg_score_weight(k);
 	kg_placing_count(p);
 	lay_out_keys(p);
 	for (uint32_t i = 0; i < sc->nslots; i++)
-		if (sc->nodes[i])
-			consider(p, sc->nodes[i]);
+		consider(p, i);
 	kg_rank_refresh(p);
 }
 
@@ -274,7 +274,7 @@ struct kg_node_info *kg_placing_take(struct kg_placing *p)
 		if (b->verdict != KG_FIT)
 			continue;
 		struct kg_candidate x = *top(b);
-		x.local += b->total;
+		x.local += (int32_t)b->total;
 		if (!best || better(&x, &of_best)) {
 			best = b;
 			of_best = x;
@@ -282,7 +282,7 @@ struct kg_node_info *kg_placing_take(struct kg_placing *p)
 	}
 	if (!best)
 		return NULL;
-	struct kg_node_info *n = pop(best).n;
+	struct kg_node_info *n = p->st->sched->nodes[pop(best).slot];
 	if (best->n == 0)
 		retire(p, best);
 	return n;
@@ -294,7 +294,7 @@ struct kg_node_info *kg_placing_take_node(struct kg_placing *p, struct kg_node_i
 		return NULL;
 	struct kg_bucket *b = bucket_of(p, p->key);
 	uint32_t i = 0;
-	while (i < b->n && b->v[i].n != n)
+	while (i < b->n && b->v[i].slot != n->slot)
 		i++;
 	if (i == b->n)
 		return NULL;
@@ -310,7 +310,7 @@ void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n)
 {
 	kg_shape_update(p->shape, p->st->sched, p->c, n->slot);
 	kg_placing_count_own(p, n->slot);
-	consider(p, n);
+	consider(p, n->slot);
 }
 
 enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_info *n)

@@ -258,6 +258,6 @@ void kg_rank_buckets(struct kg_placing *p)
 		bucket_scores(s, p, b);
 		b->total = 0;
 		for (int k = 0; k < KG_SCORE_COUNT; k++)
-			b->total += s[k] * kg_score_weight(k);
+			b->total += s[k] * p->weight[k];
 	}
 }

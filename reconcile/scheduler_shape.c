@@ -60,6 +60,8 @@ void kg_shape_update(
 		x->soft = (int32_t)kg_fit_soft_taints(c, n);
 		x->images = sh->images ? (uint8_t)kg_score_images(sc, c, n) : 0;
 	}
+	x->hash = n->hash;
+	x->pods = (uint32_t)n->pods;
 	x->room = (uint8_t)kg_fit_room(c, n);
 	if (x->fixed == KG_FIT && x->room == KG_FIT) {
 		x->left = (uint8_t)kg_score_room(c, n);

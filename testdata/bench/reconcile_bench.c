@@ -283,11 +283,11 @@ static void bench_scale_one(size_t nodes, size_t deployments, size_t replicas)
 		push_deployments(&h, i, i + 200, replicas, true);
 	push_deployments(&h, deployments, deployments + 1, replicas, true);
 	double sum = 0, worst = 0;
-	enum { ROUNDS = 20 };
+	enum { ROUNDS = 400 }; /* up and down again */
 	for (size_t i = 1; i <= ROUNDS; i++) {
 		char path[32];
 		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-		deployment(&b, deployments, replicas + i, true);
+		deployment(&b, deployments, replicas + i % 2, true);
 		snprintf(path, sizeof(path), "d-%zu.yaml", deployments);
 		double t = seconds();
 		kg_harness_push(&h, path, b.data);
