@@ -1,9 +1,22 @@
-/* A watcher behind what memory holds: the history on disk, a piece at a time on a worker. */
+/*
+ * A watcher behind what memory holds: the history on disk, a piece at a time on a worker. A piece
+ * is also bounded in time, whatever little of it concerns the watcher: others wait for the workers
+ * too, who went away is not read for, and who takes bookmarks is told how far it came, so that a
+ * long way can be gone in several streams.
+ */
 #include "api/watcher.h"
 
 #include <inttypes.h>
 
-enum { PIECE_CHANGES = 500 };
+enum { PIECE_CHANGES = 500, PIECE_MS = 100 };
+
+static bool is_over(struct request *r)
+{
+	if (!kg_api_request_enter(r))
+		return true;
+	kg_api_request_leave(r);
+	return false;
+}
 
 static int take_history(
 	void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
@@ -18,7 +31,8 @@ static int take_history(
 		w->behind[w->nbehind++] = e;
 		w->behind_changes += e->len;
 	}
-	w->behind_stopped = w->behind_changes >= PIECE_CHANGES;
+	w->behind_stopped = w->behind_changes >= PIECE_CHANGES ||
+			    kg_api_now_ms() - w->behind_began >= PIECE_MS || is_over(w->r);
 	return w->behind_stopped;
 }
 
@@ -30,6 +44,7 @@ static void read_history(void *arg)
 	struct kg_api *api = r->api;
 	uint64_t to = kg_hub_revision(api->opt.hub);
 
+	w->behind_began = kg_api_now_ms();
 	w->behind_rc = api->opt.history->changes(
 		api->opt.history_self, w->cursor, to, take_history, w, &w->behind_err);
 	if (!w->behind_stopped)
@@ -85,5 +100,9 @@ bool kg_api_watch_next_behind(struct watcher *w, bool *emitted)
 	if (w->cursor < w->behind_to)
 		w->cursor = w->behind_to;
 	w->phase = LIVE;
+	if (w->behind_stopped && w->bookmarks && w->cursor >= w->again) {
+		kg_api_watch_emit_bookmark(w, false);
+		*emitted = true;
+	}
 	return true;
 }

@@ -27,6 +27,7 @@ struct watcher {
 	size_t nbehind, behind_cap, behind_at, behind_changes;
 	bool behind_stopped;
 	uint64_t behind_to; /* the history read reaches to here */
+	int64_t behind_began;
 	bool behind_ready;
 	int behind_rc;
 	struct kg_error behind_err;
