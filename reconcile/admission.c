@@ -218,7 +218,8 @@ static void check(struct kg_admitting *x, const struct kg_definition *d)
 	if (kg_admit_untouched(x, old))
 		kg_fault_add_at(x->faults, m->line, m->col, "", "%s is defined twice, first at %s",
 			what, position_elsewhere(x, old));
-	if (!old->source && !kg_object_deleting(old) && m->kind->id != KG_KIND_NAMESPACE)
+	bool shared = m->kind->id == KG_KIND_NAMESPACE || m->kind->id == KG_KIND_NODE;
+	if (!old->source && !kg_object_deleting(old) && !shared)
 		kg_fault_add_at(x->faults, m->line, m->col, "metadata.name",
 			"%s was made by the system: choose another name", what);
 	check_update(x, d, old);

@@ -175,7 +175,12 @@ static int define(struct kg_run *r, const struct kg_input_desired *d)
 	else
 		base = kg_doc_new(
 			&d->value, old && old->base ? &old->base : NULL, old && old->base ? 1 : 0);
-	int rc;
+	int rc = 0;
+	if (d->kind->id == KG_KIND_NODE) {
+		kg_node_define(r, d, base);
+		kg_doc_unref(base);
+		return 0;
+	}
 	if (old && d->kind->id == KG_KIND_NAMESPACE && kg_object_deleting(old)) {
 		kg_delete_object(r, old); /* another of that name; its last pods go by themselves */
 		old = NULL;
@@ -217,6 +222,8 @@ static void undefine(struct kg_run *r, const struct kg_input_desired *d)
 		return;
 	if (d->kind->id == KG_KIND_POD)
 		kg_pod_delete(r, old);
+	else if (d->kind->id == KG_KIND_NODE)
+		kg_node_undefine(r, old);
 	else if (d->kind->id == KG_KIND_NAMESPACE)
 		remove_namespace(r, old);
 	else

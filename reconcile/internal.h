@@ -252,6 +252,13 @@ void kg_pod_run(struct kg_run *r, const char *key);
 void kg_namespace_system(struct kg_run *r);
 void kg_namespace_run(struct kg_run *r, const char *key);
 void kg_node_register(struct kg_run *r, const struct kg_input_node *in);
+bool kg_node_taint_is_ours(const struct kg_value *taint); /* made of its readiness */
+/* node_manifest.c */
+void kg_node_define(struct kg_run *r, const struct kg_input_desired *d, struct kg_doc *base);
+void kg_node_undefine(struct kg_run *r, const struct kg_object *node);
+/* v, a new value of the node (NULL: a new one), with the labels that it gives itself. */
+struct kg_value kg_node_relabel(
+	struct kg_run *r, const struct kg_object *node, struct kg_value v, struct kg_value labels);
 void kg_node_liveness(struct kg_run *r, const struct kg_input_liveness *in);
 void kg_node_run(struct kg_run *r, const char *key);
 void kg_garbage_run(struct kg_run *r, const char *key);

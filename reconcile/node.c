@@ -56,7 +56,7 @@ void kg_node_register(struct kg_run *r, const struct kg_input_node *in)
 			ready_condition(r, "Unknown", "NodeStatusNeverUpdated",
 				"The node has not been heard of yet.", r->now));
 	v = kg_with_key(&r->a, &v, "status", merged);
-	v = kg_with(&r->a, &v, "metadata.labels", labels_of(r, in));
+	v = kg_node_relabel(r, old, v, labels_of(r, in));
 	if (old) {
 		kg_put_value(r, old, &v);
 		return;
@@ -91,6 +91,12 @@ void kg_node_liveness(struct kg_run *r, const struct kg_input_liveness *in)
 	kg_put_value(r, node, &v);
 }
 
+bool kg_node_taint_is_ours(const struct kg_value *taint)
+{
+	const char *key = kg_string(kg_get(taint, "key"), "");
+	return strcmp(key, TAINT_UNREACHABLE) == 0 || strcmp(key, TAINT_NOT_READY) == 0;
+}
+
 /* The taints of readiness follow the condition; others are left as they are. */
 void kg_node_run(struct kg_run *r, const char *key)
 {
@@ -107,7 +113,7 @@ void kg_node_run(struct kg_run *r, const char *key)
 	size_t n = 0, have = 0;
 	for (uint32_t i = 0; i < kg_len(taints); i++) {
 		const char *k = kg_string(kg_get(&taints->items[i], "key"), "");
-		bool ours = strcmp(k, TAINT_UNREACHABLE) == 0 || strcmp(k, TAINT_NOT_READY) == 0;
+		bool ours = kg_node_taint_is_ours(&taints->items[i]);
 		if (ours && (!want || strcmp(k, want) != 0))
 			continue;
 		have += ours;

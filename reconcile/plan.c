@@ -85,18 +85,35 @@ static void pod_words(
 	}
 }
 
+static bool cordoned(const struct kg_object *node)
+{
+	return kg_bool(kg_at(kg_obj(node), "spec.unschedulable"), false);
+}
+
+static bool same_manifest(const struct kg_object *before, const struct kg_object *after)
+{
+	if (!before->source || !after->source)
+		return !before->source && !after->source;
+	return kg_equal(kg_doc_value(before->base), kg_doc_value(after->base));
+}
+
 static void node_words(
 	struct words *w, const struct kg_object *before, const struct kg_object *after)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	if (!before)
-		say(w, "registered", after, is_ready(after) ? ", ready" : ", not ready");
+		say(w, after->source ? "created" : "registered", after,
+			is_ready(after) ? ", ready" : ", not ready");
 	else if (!after)
 		say(w, "deleted", before, "");
 	else if (is_ready(before) != is_ready(after)) {
 		const char *why = kg_string(kg_get(condition(after, "Ready"), "reason"), "");
 		kg_buf_addf(&b, " is %s (%s)", is_ready(after) ? "ready" : "not ready", why);
 		say(w, "now", after, b.data);
+	} else if (cordoned(before) != cordoned(after)) {
+		say(w, cordoned(after) ? "cordoned" : "uncordoned", after, "");
+	} else if (!same_manifest(before, after)) {
+		say(w, "changed", after, "");
 	}
 }
 

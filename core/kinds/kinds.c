@@ -26,7 +26,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_NODE] =
 		{
 			CORE(NODE, "Node", "nodes", "node", node),
-			.flags = KG_KF_OBSERVED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_OBSERVED | KG_KF_MANIFEST,
 			.short_names = NAMES("no"),
 			.categories = NO_NAMES,
 			.field_selectors = NAMES("spec.unschedulable"),
