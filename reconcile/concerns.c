@@ -42,6 +42,7 @@ static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 		{"ReplicationController", KG_C_REPLICATIONCONTROLLER},
 		{"Job", KG_C_JOB},
 		{"DaemonSet", KG_C_DAEMONSET},
+		{"StatefulSet", KG_C_STATEFULSET},
 	};
 	const char *kind = kg_string(kg_get(kg_owner_ref(pod), "kind"), "");
 	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++)
@@ -69,6 +70,8 @@ static void revision_concerns(
 		kg_enqueue(r->st, KG_C_GARBAGE, obj->key);
 	if (strcmp(kind, "DaemonSet") == 0)
 		enqueue_owner(r, obj, KG_C_DAEMONSET);
+	else if (strcmp(kind, "StatefulSet") == 0)
+		enqueue_owner(r, obj, KG_C_STATEFULSET);
 }
 
 static void enqueue_kind(struct kg_run *r, enum kg_kind_id kind, enum kg_controller c)
@@ -156,6 +159,9 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		break;
 	case KG_KIND_DAEMONSET:
 		owner_concerns(r, before, after, KG_C_DAEMONSET);
+		break;
+	case KG_KIND_STATEFULSET:
+		owner_concerns(r, before, after, KG_C_STATEFULSET);
 		break;
 	case KG_KIND_CONTROLLERREVISION:
 		revision_concerns(r, before, after);

@@ -10,6 +10,7 @@
  *   failed, unready, succeeded: [POD...]
  *   exited: {code: N, pods: [POD...]}   their containers ended so, and the pods with them
  *   lost, back: [NODE...]
+ *   taint: {node: NODE, taints: [TAINT...]}   all that it has; and a run
  * Without steps.yaml, `manifests` is pushed. want/N-WORD.yaml is what step N changed: the plan's
  * words, then every object that is new or different, and the names of those that are gone. A push
  * that is refused gives its faults instead.
@@ -204,6 +205,19 @@ static void push(struct golden *g, const char *dir)
 	kg_arena_release(&a);
 }
 
+/* What was put beside every run becomes the state. */
+static void adopt(struct golden *g, struct kg_txn *txn)
+{
+	struct kg_snapshot *next;
+	struct kg_changes changes;
+	kg_txn_finish(txn, &next, &changes);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(g->h.s);
+	g->h.s = next;
+	kg_reconcile_state_free(g->h.state);
+	g->h.state = kg_reconcile_state_new(next, &g->h.opts);
+}
+
 static void nodes_register(struct golden *g, struct kg_arena *a)
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/nodes.yaml", g->dir);
@@ -234,14 +248,7 @@ static void nodes_register(struct golden *g, struct kg_arena *a)
 			v = kg_with(a, &v, "spec.unschedulable", kg_v_bool(true));
 		kg_txn_put(txn, kg_object_with(obj, &v));
 	}
-	struct kg_snapshot *next;
-	struct kg_changes changes;
-	kg_txn_finish(txn, &next, &changes);
-	kg_changes_release(&changes);
-	kg_snapshot_unref(g->h.s);
-	g->h.s = next;
-	kg_reconcile_state_free(g->h.state);
-	g->h.state = kg_reconcile_state_new(next, &g->h.opts);
+	adopt(g, txn);
 }
 
 enum act { ACT_READY, ACT_UNREADY, ACT_FAILED, ACT_GONE, ACT_SETTLE, ACT_EXITED };
@@ -371,6 +378,21 @@ static void exit_pods(struct golden *g, const struct kg_value *arg)
 	g->code = 0;
 }
 
+/* As if the state had been so when kgitd started. */
+static void taint(struct golden *g, const struct kg_value *arg)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_inputs in = {0};
+	struct kg_txn *txn = kg_txn_new(g->h.s);
+	const struct kg_object *obj = kg_snapshot_get(
+		kg_txn_snapshot(txn), KG_KIND_NODE, "", kg_string(kg_get(arg, "node"), ""));
+	struct kg_value v = kg_with(&a, kg_obj(obj), "spec.taints", *kg_get(arg, "taints"));
+	kg_txn_put(txn, kg_object_with(obj, &v));
+	adopt(g, txn);
+	must_run(g, &in);
+	kg_arena_release(&a);
+}
+
 static void step(struct golden *g, const char *what, const struct kg_value *arg)
 {
 	if (strcmp(what, "push") == 0)
@@ -395,6 +417,8 @@ static void step(struct golden *g, const char *what, const struct kg_value *arg)
 		liveness(g, arg, false);
 	else if (strcmp(what, "back") == 0)
 		liveness(g, arg, true);
+	else if (strcmp(what, "taint") == 0)
+		taint(g, arg);
 	else
 		fail(g, "unknown step", what);
 }

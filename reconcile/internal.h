@@ -23,6 +23,7 @@ enum kg_controller {
 	KG_C_REPLICATIONCONTROLLER,
 	KG_C_JOB,
 	KG_C_DAEMONSET,
+	KG_C_STATEFULSET,
 	KG_C_DEPLOYMENT,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
@@ -266,6 +267,7 @@ void kg_replicaset_run(struct kg_run *r, const char *key);
 void kg_replicationcontroller_run(struct kg_run *r, const char *key);
 void kg_job_run(struct kg_run *r, const char *key);
 void kg_daemonset_run(struct kg_run *r, const char *key);
+void kg_statefulset_run(struct kg_run *r, const char *key);
 /* A pod that its Job has yet to count is not let go of: marked, it stays until the Job has run,
  * within the same run. False: it is not such a pod. */
 bool kg_job_holds(struct kg_run *r, const struct kg_object *pod);

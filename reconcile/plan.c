@@ -66,6 +66,8 @@ static void pod_words(
 		say(w, "deleted", before, "");
 		return;
 	}
+	if (before && strcmp(kg_object_uid(before), kg_object_uid(after)) != 0)
+		before = NULL; /* another of that name */
 	const char *node = node_of(after);
 	if (kg_object_deleting(after) && (!before || !kg_object_deleting(before))) {
 		kg_buf_addf(&b, " on %s", node);

@@ -212,6 +212,20 @@ static kg_time eviction_time(
 	return due;
 }
 
+/* Whoever taints a lost node so says that nothing runs there any more: nobody waits for it. */
+static bool is_out_of_service(const struct kg_object *pod, const struct kg_object *node)
+{
+	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints");
+	const struct kg_value *tolerations = kg_at(kg_obj(pod), "spec.tolerations");
+	const struct kg_value *taint = kg_find(taints, "key", "node.kubernetes.io/out-of-service");
+	if (kg_is_null(taint) || kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"))
+		return false;
+	for (uint32_t k = 0; k < kg_len(tolerations); k++)
+		if (kg_tolerates(&tolerations->items[k], taint))
+			return false;
+	return true;
+}
+
 void kg_pod_run(struct kg_run *r, const char *key)
 {
 	const struct kg_object *pod = kg_snapshot_get_key(kg_now(r), KG_KIND_POD, key);
@@ -221,7 +235,7 @@ void kg_pod_run(struct kg_run *r, const char *key)
 	const struct kg_object *node =
 		*name ? kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", name) : NULL;
 	if (kg_object_deleting(pod)) {
-		if (!node)
+		if (!node || is_out_of_service(pod, node))
 			vanish(r, pod);
 		else
 			follow_node(r, pod,

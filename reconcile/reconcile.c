@@ -51,7 +51,8 @@ static void enqueue_all(struct kg_run *r)
 		{KG_KIND_REPLICASET, KG_C_REPLICASET}, {KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT},
 		{KG_KIND_REPLICATIONCONTROLLER, KG_C_REPLICATIONCONTROLLER},
 		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
-		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_SERVICE, KG_C_SERVICE}};
+		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_STATEFULSET, KG_C_STATEFULSET},
+		{KG_KIND_SERVICE, KG_C_SERVICE}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -172,6 +173,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
 		[KG_C_JOB] = kg_job_run,
 		[KG_C_DAEMONSET] = kg_daemonset_run,
+		[KG_C_STATEFULSET] = kg_statefulset_run,
 		[KG_C_DEPLOYMENT] = kg_deployment_run,
 		[KG_C_SCHEDULER] = kg_scheduler_run,
 	};

@@ -117,8 +117,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("apps", STATEFULSET, "StatefulSet", "statefulsets", "statefulset",
 				statefulset),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER |
-				 KG_KF_SCALE,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_SCALE,
 			.short_names = NAMES("sts"),
 			.categories = NAMES("all"),
 			.field_selectors = NO_NAMES,
