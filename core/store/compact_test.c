@@ -495,8 +495,9 @@ static void push_beside(void **state, bool uses)
 	assert_int_equal(mkdir(quarantine, 0755), 0);
 	assert_int_equal(pthread_create(&thread, NULL, compact_beside, &b), 0);
 	/* The quarantine keeps it waiting from then on. */
-	while (!any_hidden(*state))
+	for (int i = 0; !any_hidden(*state) && i < 60000; i++)
 		usleep(1000);
+	assert_true(any_hidden(*state));
 	if (uses) {
 		/* commit-tree looks whether the parent is there, so it is written by hand. */
 		struct kg_buf hex KG_AUTOBUF = KG_BUF_INIT;
@@ -541,7 +542,7 @@ static void test_push_that_does_not(void **state)
 struct storm {
 	struct kg_store *store;
 	atomic_bool stop;
-	int rounds, failed;
+	atomic_int rounds, failed;
 };
 
 static void *compact_all_the_time(void *arg)
@@ -555,9 +556,9 @@ static void *compact_all_the_time(void *arg)
 
 		if (kg_store_compact(&r, s->store, &o, &err) < 0) {
 			fprintf(stderr, "%s\n", err.msg);
-			s->failed++;
+			atomic_fetch_add(&s->failed, 1);
 		}
-		s->rounds++;
+		atomic_fetch_add(&s->rounds, 1);
 	}
 	return NULL;
 }
@@ -572,8 +573,10 @@ static void test_beside_writer(void **state)
 	OK(test_open(&c, *state, true, NULL, &err));
 	struct storm s = {.store = c.store};
 	atomic_init(&s.stop, false);
+	atomic_init(&s.rounds, 0);
+	atomic_init(&s.failed, 0);
 	assert_int_equal(pthread_create(&thread, NULL, compact_all_the_time, &s), 0);
-	for (int i = 0; i < 600 || s.rounds < 4; i++) {
+	for (int i = 0; i < 600 || atomic_load(&s.rounds) < 4; i++) {
 		set_value(&c, i % 45);
 		if (i % 10 == 0)
 			test_put_pod(&c, &template, "default", i % 20 ? "a" : "b", "node-1");
@@ -583,7 +586,7 @@ static void test_beside_writer(void **state)
 	}
 	atomic_store(&s.stop, true);
 	pthread_join(thread, NULL);
-	assert_int_equal(s.failed, 0);
+	assert_int_equal(atomic_load(&s.failed), 0);
 	test_flush(&c);
 	assert_true(test_fsck(*state));
 	check_readable(&c, kg_store_oldest(c.store));

@@ -3,7 +3,8 @@
  *   disk_bench [--revisions N] [--nodes N] [--pods N] [--namespaces N] [DIR]
  * Each revision binds one pod, which until then had no node; when all are bound, one more revision
  * puts pods without nodes in their place. In the middle and at the end the packs are made compact,
- * as kgitd does in the background. "repository" is all but the journal, whose size is fixed. DIR is
+ * as kgitd does in the background, the last time while more is bound: "quiet" is a commit before
+ * that, "beside" one during it. "repository" is all but the journal, whose size is fixed. DIR is
  * where the repository is made (default: a new directory under $TMPDIR, removed afterwards).
  */
 #include "store/compact.h"
@@ -11,11 +12,15 @@
 #include "sys/loop.h"
 
 #include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #define TEMPLATES 20
 
@@ -24,7 +29,7 @@ struct bench {
 	const char *dir;
 	struct test_template t[TEMPLATES];
 	struct test_cluster c;
-	int bound, round;
+	int bound, round, shift; /* shift: pods go to other nodes */
 };
 
 static void check(int rc, const struct kg_error *err)
@@ -124,7 +129,7 @@ static void bind_pods(struct bench *b, int n)
 			renew_pods(b);
 		/* In no order that the tree has. */
 		int i = (int)((long long)b->bound++ * 7919 % b->pods);
-		snprintf(node, sizeof(node), "node-%d", (i * 31 + b->round) % b->nodes);
+		snprintf(node, sizeof(node), "node-%d", (i * 31 + b->round + b->shift) % b->nodes);
 		put_pod(b, i, node);
 		commit(b);
 	}
@@ -141,6 +146,93 @@ static void compact(struct bench *b)
 	figure("compaction_cpu", cpu_s() - cpu, "s");
 	figure("packs_before", (double)r.bytes_before / 1e6, "MB");
 	figure("packs_after", (double)r.bytes_after / 1e6, "MB");
+}
+
+/* ---- commits beside a compaction ---- */
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct times {
+	double *ms;
+	size_t n, cap;
+};
+
+static void timed_bind(struct bench *b, struct times *t)
+{
+	/* Pods are moved rather than renewed, which is one large commit. */
+	if (b->bound == b->pods) {
+		b->bound = 0;
+		b->shift++;
+	}
+	double from = now_ms();
+	bind_pods(b, 1);
+	KG_GROW(t->ms, t->cap, t->n + 1);
+	t->ms[t->n++] = now_ms() - from;
+}
+
+static void say_times(const char *name, struct times *t)
+{
+	char label[64];
+
+	qsort(t->ms, t->n, sizeof(*t->ms), by_value);
+	snprintf(label, sizeof(label), "commit_%s_p50", name);
+	figure(label, t->ms[t->n / 2], "ms");
+	snprintf(label, sizeof(label), "commit_%s_p99", name);
+	figure(label, t->ms[t->n * 99 / 100], "ms");
+	snprintf(label, sizeof(label), "commit_%s_max", name);
+	figure(label, t->ms[t->n - 1], "ms");
+	free(t->ms);
+}
+
+struct beside {
+	struct kg_store *store;
+	atomic_bool done;
+};
+
+static void *compact_beside(void *arg)
+{
+	struct kg_compact_options o = {.now = TEST_TIME, .force = true};
+	struct beside *s = arg;
+	struct kg_compact_result r;
+	struct kg_error err = {0};
+
+	/* As kgitd's thread does it. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
+	check(kg_store_compact(&r, s->store, &o, &err), &err);
+	atomic_store(&s->done, true);
+	return NULL;
+}
+
+static void commit_beside(struct bench *b)
+{
+	struct beside s = {.store = b->c.store};
+	struct times quiet = {0}, beside = {0};
+	pthread_t thread;
+
+	b->bound = b->pods;
+	for (int i = 0; i < 500 && i < b->pods; i++)
+		timed_bind(b, &quiet);
+	atomic_init(&s.done, false);
+	if (pthread_create(&thread, NULL, compact_beside, &s) != 0)
+		exit(1);
+	while (!atomic_load(&s.done))
+		timed_bind(b, &beside);
+	pthread_join(thread, NULL);
+	say_times("quiet", &quiet);
+	say_times("beside", &beside);
 }
 
 static void measure(struct bench *b)
@@ -170,6 +262,7 @@ static void measure(struct bench *b)
 	test_close(&b->c);
 	check(test_open(&b->c, b->dir, false, NULL, &err), &err);
 	figure("load_afterwards", (double)kg_monotonic_ms() - from, "ms");
+	commit_beside(b);
 	test_close(&b->c);
 }
 
