@@ -279,7 +279,7 @@ static int add_step(const struct telling *t, const struct kg_trace_step *step,
 	if (changed)
 		v = kg_with(&a, &v, "manifest", kg_v_bool(true));
 	if (step->object)
-		v = kg_with(&a, &v, "object", kg_object_value(&a, step->object));
+		v = kg_with(&a, &v, "object", kg_object_shown(&a, step->object));
 	if (t->out->data[t->out->len - 1] != '[')
 		kg_buf_addc(t->out, ',');
 	kg_json_write(t->out, &v);
@@ -291,7 +291,9 @@ static void add_end(const struct telling *t, const struct kg_trace *trace)
 	kg_buf_addc(t->out, ']');
 	if (trace->before) {
 		kg_buf_adds(t->out, ",\"before\":");
-		kg_object_write_json(t->out, trace->before);
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_value v = kg_object_shown(&a, trace->before);
+		kg_json_write(t->out, &v);
 	}
 	if (trace->next)
 		kg_buf_addf(t->out, ",\"next\":%llu", (unsigned long long)trace->next);

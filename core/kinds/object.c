@@ -181,6 +181,36 @@ struct kg_value kg_object_value(struct kg_arena *a, const struct kg_object *obj)
 		kg_v_strf(a, "%llu", (unsigned long long)obj->revision));
 }
 
+static struct kg_value redacted(struct kg_arena *a, const struct kg_value *v)
+{
+	struct kg_value out = *v;
+
+	if (v->type != KG_OBJECT)
+		return kg_is_null(v) ? *v : kg_v_lit("<redacted>");
+	for (uint32_t i = 0; i < v->len; i++)
+		out = kg_with_key(a, &out, v->members[i].key, kg_v_lit("<redacted>"));
+	return out;
+}
+
+struct kg_value kg_object_shown(struct kg_arena *a, const struct kg_object *obj)
+{
+	static const char copy[] = "kubectl.kubernetes.io/last-applied-configuration";
+	struct kg_value out = kg_object_value(a, obj);
+	bool secret = false;
+
+	for (const struct kg_field *f = obj->kind->schema->fields; f->name; f++) {
+		if (!(f->flags & KG_FF_SECRET) || kg_is_null(kg_get(&out, f->name)))
+			continue;
+		out = kg_with_key(a, &out, f->name, redacted(a, kg_get(&out, f->name)));
+		secret = true;
+	}
+	const struct kg_value *notes = kg_at(&out, "metadata.annotations");
+	if (secret && !kg_is_null(kg_get(notes, copy)))
+		out = kg_with(
+			a, &out, "metadata.annotations", kg_with_key(a, notes, copy, kg_v_null()));
+	return out;
+}
+
 bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels)
 {
 	for (uint32_t i = 0; i < kg_len(map); i++) {

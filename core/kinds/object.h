@@ -58,6 +58,11 @@ void kg_object_write_json(struct kg_buf *out, const struct kg_object *obj);
 /* The value with metadata.resourceVersion set. */
 struct kg_value kg_object_value(struct kg_arena *a, const struct kg_object *obj);
 
+/* The same for logs, diffs and whatever else people are shown beside the object itself: what lies
+ * in a KG_FF_SECRET is "<redacted>" (its keys stay), and annotations that copy the object are left
+ * out. */
+struct kg_value kg_object_shown(struct kg_arena *a, const struct kg_object *obj);
+
 /* Label selectors (metav1.LabelSelector, or a plain map as in Services) against labels. */
 bool kg_selector_matches(const struct kg_value *label_selector, const struct kg_value *labels);
 bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels);

@@ -34,7 +34,7 @@ enum kg_field_flags {
 	KG_FF_UNSUPPORTED = 1 << 5,
 	KG_FF_NONEMPTY = 1 << 6, /* a list, map or string that may not be empty */
 	KG_FF_REPEATS = 1 << 7,  /* items equal by merge_key are a warning, not an error */
-	KG_FF_SECRET = 1 << 8,   /* no fault shows what lies in it */
+	KG_FF_SECRET = 1 << 8,   /* of a kind itself: no fault, log or diff shows what lies in it */
 };
 
 struct kg_schema;

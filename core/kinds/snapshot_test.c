@@ -1,6 +1,7 @@
 /* Snapshots, txns, the persistent map below them, and records. */
 #include "kinds/record.h"
 #include "kinds/snapshot.h"
+#include "value/json.h"
 #include "value/yaml.h"
 
 #include <setjmp.h>
@@ -461,6 +462,32 @@ static void records_round_trip(void **state)
 	kg_doc_unref(doc);
 }
 
+static void what_is_shown_of_a_secret(void **state)
+{
+	static const char yaml[] =
+		"apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  annotations: {b: c, "
+		"kubectl.kubernetes.io/last-applied-configuration: 'x: hunter2'}\ndata: {p: "
+		"aHVudGVyMg==, q: aHVudGVyMg==}\ntype: Opaque\n";
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_error err;
+	struct kg_value v;
+
+	(void)state;
+	assert_int_equal(kg_yaml_load(&v, &a, yaml, strlen(yaml), &err), 0);
+	struct kg_object *obj = kg_object_new(&(struct kg_object_spec){
+		.kind = &kg_kinds[KG_KIND_SECRET], .ns = "d", .name = "a", .value = &v});
+	struct kg_value shown = kg_object_shown(&a, obj);
+	kg_json_write(&b, &shown);
+	assert_string_equal(kg_buf_str(&b),
+		"{\"apiVersion\":\"v1\",\"data\":{\"p\":\"<redacted>\",\"q\":\"<redacted>\"},"
+		"\"kind\":\"Secret\",\"metadata\":{\"annotations\":{\"b\":\"c\"},\"name\":\"a\","
+		"\"resourceVersion\":\"0\"},\"type\":\"Opaque\"}");
+	assert_non_null(strstr(kg_string(kg_at(kg_obj(obj), "data.p"), ""), "aHVu"));
+	kg_object_unref(obj);
+	kg_arena_release(&a);
+}
+
 static void json_has_the_revision_in_its_place(void **state)
 {
 	struct kg_object *obj = make(
@@ -487,6 +514,7 @@ int main(void)
 		cmocka_unit_test(indexes_follow_objects),
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(records_round_trip),
+		cmocka_unit_test(what_is_shown_of_a_secret),
 		cmocka_unit_test(json_has_the_revision_in_its_place),
 	};
 

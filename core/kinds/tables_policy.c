@@ -13,7 +13,7 @@ static const char *const limit_types[] = {"Pod", "Container", "PersistentVolumeC
 static const struct kg_field priority_fields[] = {
 	F_TYPE_META,
 	F_METADATA,
-	F_INT("value", KG_FF_REQUIRED, "The pods' priority; more is more important.", R_INT32),
+	F_INT("value", 0, "The pods' priority; more is more important.", R_INT32, .dflt = "0"),
 	F_BOOL("globalDefault", 0, "Whether pods that name no class are of this one."),
 	F_STR("description", 0, "What it is for."),
 	F_STR("preemptionPolicy", 0, "PreemptLowerPriority, or Never: others do not give way.",
