@@ -172,6 +172,17 @@ static void look(struct kg_explain *out, struct kg_arena *a, struct kg_reconcile
 	kg_placing_release(&p);
 }
 
+static void look_at(struct kg_explain *out, struct kg_arena *a, const struct kg_snapshot *s,
+	const struct kg_snapshot *before, const struct kg_object *pod,
+	const struct kg_reconcile_options *opts)
+{
+	struct kg_txn *txn = as_seen(s, before, pod);
+	struct kg_reconcile_state *st = kg_reconcile_state_new(kg_txn_snapshot(txn), opts);
+	look(out, a, st, kg_txn_snapshot(txn), pod);
+	kg_reconcile_state_free(st);
+	kg_txn_free(txn);
+}
+
 int kg_scheduler_explain(struct kg_explain *out, struct kg_arena *a, const struct kg_snapshot *s,
 	const struct kg_snapshot *before, const struct kg_object *pod,
 	const struct kg_reconcile_options *opts, struct kg_error *err)
@@ -189,10 +200,17 @@ int kg_scheduler_explain(struct kg_explain *out, struct kg_arena *a, const struc
 		out->message = "Scheduling is blocked due to non-empty scheduling gates";
 	if (out->gated || out->unknown)
 		return 0;
-	struct kg_txn *txn = as_seen(s, before, pod);
-	struct kg_reconcile_state *st = kg_reconcile_state_new(kg_txn_snapshot(txn), opts);
-	look(out, a, st, kg_txn_snapshot(txn), pod);
-	kg_reconcile_state_free(st);
-	kg_txn_free(txn);
+	/* Where the node is another one, a second round of that revision placed the pod, when the
+	 * others had been placed. */
+	const char *node = kg_pod_node(pod);
+	struct kg_explain first = *out;
+	look_at(&first, a, s, before, pod, opts);
+	if (!before || !*node || (first.chosen && strcmp(first.chosen, node) == 0)) {
+		*out = first;
+		return 0;
+	}
+	look_at(out, a, s, NULL, pod, opts);
+	if (!out->chosen || strcmp(out->chosen, node) != 0)
+		*out = first;
 	return 0;
 }

@@ -61,9 +61,10 @@ struct kg_explain {
  * A pod that was placed: s is the snapshot of the revision that bound it (the first in which its
  * spec.nodeName is set), before the one of that revision's parent: pods that the same revision
  * bound after this one are not counted, and those that it bound earlier are, so that `chosen` is
- * what the scheduler saw and did, as long as one revision had one round of scheduling. With the
- * parent's snapshot as s and before NULL it is how the pod would have been placed if it alone had
- * come.
+ * what the scheduler saw and did. (A revision in which pods went may have had several rounds of
+ * scheduling; then what a round between the first and the last saw is not to be had again, and
+ * `chosen` may be another node than the pod's.) With the parent's snapshot as s and before NULL it
+ * is how the pod would have been placed if it alone had come.
  *
  * opts: as kg_reconcile_state_new's (NULL: the defaults).
  * Fails (KG_E_INVALID) where the object is no Pod.

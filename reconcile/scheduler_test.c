@@ -227,14 +227,193 @@ static void test_spread(void **state)
 	kg_harness_release(&h);
 }
 
-int main(void)
+/* ---- chance ---- */
+
+enum { NODES = 6, PODS = 24 };
+
+static uint64_t chance(uint64_t *seed, uint64_t n)
 {
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed % n;
+}
+
+#define TERM(app, topology)                                                                        \
+	"{labelSelector: {matchLabels: {app: " app "}}, topologyKey: " topology "}"
+#define HARD "requiredDuringSchedulingIgnoredDuringExecution: ["
+#define SOFT "preferredDuringSchedulingIgnoredDuringExecution: ["
+#define ZONE "topology.kubernetes.io/zone"
+#define HOST "kubernetes.io/hostname"
+
+/* What a pod of app aK asks for. */
+static const char *const wishes[] = {
+	CPU("500m"),
+	"affinity: {podAntiAffinity: {" HARD TERM("a1", HOST) "]}}, " CPU("100m"),
+	"affinity: {podAntiAffinity: {" HARD TERM("a0", ZONE) "]}}, " CPU("100m"),
+	"affinity: {podAffinity: {" HARD TERM("a0", ZONE) "]}}, " CPU("200m"),
+	"affinity: {podAffinity: {" HARD TERM("a4", HOST) "]}}, " CPU("300m"),
+	"topologySpreadConstraints: [{maxSkew: 1, topologyKey: " ZONE
+	", whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: a5}}}], " CPU("1"),
+	"topologySpreadConstraints: [{maxSkew: 1, topologyKey: " HOST
+	", whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: a6}}}, {maxSkew: "
+	"2, "
+	"topologyKey: " ZONE
+	", whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: a6}}}], " CPU("1"),
+	"affinity: {podAffinity: {" SOFT "{weight: 5, podAffinityTerm: " TERM(
+		"a0", ZONE) "}]}, podAntiAffinity: {" SOFT
+			    "{weight: 9, podAffinityTerm: " TERM("a7", HOST) "}]}}, " CPU("200m"),
+	"priority: 10, " CPU("3"),
+	"containers: [{name: c, image: i, ports: [{containerPort: 80, hostPort: 80}]}]",
+	"priority: 5, topologySpreadConstraints: [{maxSkew: 1, topologyKey: " ZONE
+	", whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: a10}}}], " CPU("2"),
+};
+
+static void push_some(struct kg_harness *h, uint64_t *seed)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	size_t kind = chance(seed, KG_ARRAY_LEN(wishes)), n = 1 + chance(seed, 4);
+	size_t first = chance(seed, PODS);
+	for (size_t i = first; i < first + n; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "p%zu", i % PODS);
+		if (pod(h, name) && pod(h, name)->source)
+			continue;
+		kg_buf_addf(&b,
+			"---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: "
+			"default, labels: {app: a%zu}}\nspec: {%s}\n",
+			name, kind, wishes[kind]);
+	}
+	if (b.len)
+		push(h, b.data);
+}
+
+static void remove_one(struct kg_harness *h, const char *name)
+{
+	struct kg_input_desired d = {.kind = &kg_kinds[KG_KIND_POD], .ns = "default", .name = name};
+	struct kg_inputs in = {.desired = &d, .ndesired = 1};
+	struct kg_error err;
+	if (kg_harness_run(h, &in, &err) < 0)
+		fail_msg("%s", err.msg);
+	h->now += 1000;
+}
+
+static void step(struct kg_harness *h, uint64_t *seed)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "p%llu", (unsigned long long)chance(seed, PODS));
+	const struct kg_object *p = pod(h, name);
+	switch (chance(seed, 6)) {
+	case 0:
+	case 1:
+		push_some(h, seed);
+		break;
+	case 2:
+		if (p && p->source)
+			remove_one(h, name);
+		break;
+	case 3:
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)chance(seed, NODES));
+		kg_harness_liveness(h, name, chance(seed, 3) != 0);
+		h->now += 1000;
+		break;
+	default:
+		if (p && *kg_pod_node(p))
+			report(h, name, kg_object_deleting(p));
+	}
+}
+
+static int64_t cpu_of(const struct kg_object *p)
+{
+	int64_t milli = 0;
+	kg_quantity_milli(&milli,
+		kg_string(kg_at(kg_obj(p), "spec.containers.0.resources.requests.cpu"), "0"));
+	return milli;
+}
+
+/* Nothing is promised twice, no port is taken twice. */
+static void check_nodes(const struct kg_snapshot *s)
+{
+	struct kg_object_iter it;
+	const struct kg_object *p;
+	int64_t cpu[NODES] = {0}, ports[NODES] = {0};
+	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
+	while ((p = kg_iter_next(&it))) {
+		if (!*kg_pod_node(p) || kg_pod_terminal(p))
+			continue;
+		int i = atoi(kg_pod_node(p) + 1);
+		cpu[i] += cpu_of(p);
+		ports[i] += !kg_is_null(kg_at(kg_obj(p), "spec.containers.0.ports"));
+		assert_true(cpu[i] <= 4000 && ports[i] <= 1);
+	}
+	kg_iter_release(&it);
+}
+
+static bool is_bound_in(const struct kg_snapshot *s, const struct kg_object *p)
+{
+	const struct kg_object *old = kg_snapshot_get_key(s, KG_KIND_POD, p->key);
+	return old && *kg_pod_node(old) && strcmp(kg_object_uid(old), kg_object_uid(p)) == 0;
+}
+
+static bool somebody_left(const struct kg_changes *c)
+{
+	for (size_t i = 0; i < c->len; i++)
+		if (c->items[i].before && c->items[i].before->kind->id == KG_KIND_POD &&
+			(!c->items[i].after || kg_object_deleting(c->items[i].after)))
+			return true;
+	return false;
+}
+
+/* What was bound is what explaining says: the node fits, and is the best there was. */
+static void check_bindings(const struct kg_harness *h, const struct kg_snapshot *before)
+{
+	for (size_t i = 0; i < h->last.len; i++) {
+		const struct kg_object *p = h->last.items[i].after;
+		if (!p || p->kind->id != KG_KIND_POD || !*kg_pod_node(p) || is_bound_in(before, p))
+			continue;
+		struct kg_arena a = KG_ARENA_INIT;
+		struct kg_explain ex;
+		struct kg_error err;
+		assert_int_equal(kg_scheduler_explain(&ex, &a, h->s, before, p, &h->opts, &err), 0);
+		if (!ex.chosen || strcmp(ex.chosen, kg_pod_node(p)) != 0)
+			fail_msg("%s is on %s, not on %s", p->key, kg_pod_node(p),
+				ex.chosen ? ex.chosen : ex.message);
+		kg_arena_release(&a);
+	}
+}
+
+static uint64_t seeds = 10; /* scheduler_test N: more of them */
+
+static void test_chance(void **state)
+{
+	(void)state;
+	for (uint64_t k = 1; k <= seeds; k++) {
+		uint64_t seed = k * UINT64_C(0x9e3779b97f4a7c15) + 1;
+		struct kg_harness h;
+		begin(&h, NODES);
+		for (int i = 0; i < 120; i++) {
+			struct kg_snapshot *before = kg_snapshot_ref(h.s);
+			step(&h, &seed);
+			check_nodes(h.s);
+			if (!somebody_left(&h.last))
+				check_bindings(&h, before);
+			kg_snapshot_unref(before);
+		}
+		kg_harness_release(&h);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		seeds = strtoull(argv[1], NULL, 10);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_preemption),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_unheard_of),
 		cmocka_unit_test(test_gates),
 		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_chance),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
