@@ -8,7 +8,7 @@
 #define SHOWN      4  /* fields of one line */
 #define SHOWN_TEXT 60 /* bytes of one value */
 
-enum { RANK_SPEC, RANK_META, RANK_STATE, RANK_STATUS, RANK_NOISE };
+enum { RANK_SPEC, RANK_META, RANK_PHASE, RANK_STATE, RANK_STATUS, RANK_NOISE };
 
 struct finding {
 	struct kg_arena *a;
@@ -30,7 +30,7 @@ static int rank_of(const char *path, const char *leaf)
 {
 	static const char *const noise[] = {"lastTransitionTime", "lastUpdateTime", "lastProbeTime",
 		"generation", "observedGeneration", "message", "containerID", "imageID", NULL};
-	static const char *const state[] = {"phase", "restartCount", "state", "status", NULL};
+	static const char *const state[] = {"restartCount", "state", "status", NULL};
 
 	/* And what a controller notes for itself. */
 	if (one_of(leaf, noise) || strncmp(leaf, "deployment.kubernetes.io/", 25) == 0 ||
@@ -40,6 +40,8 @@ static int rank_of(const char *path, const char *leaf)
 		return RANK_META;
 	if (strncmp(path, "status", 6) != 0)
 		return RANK_SPEC;
+	if (strcmp(leaf, "phase") == 0)
+		return RANK_PHASE;
 	return one_of(leaf, state) ? RANK_STATE : RANK_STATUS;
 }
 
@@ -246,7 +248,7 @@ void kgit_fields_write(
 	kgit_fields_find(&f, &n, &a, before, after);
 	/* Noise is said where there is nothing else, and what follows from a change of what is
 	 * desired is not the news. */
-	int most = f[0].rank == RANK_SPEC ? RANK_STATE : RANK_NOISE;
+	int most = f[0].rank == RANK_SPEC ? RANK_PHASE : RANK_NOISE;
 	while (n > 1 && f[0].rank < most && f[n - 1].rank >= most)
 		n--;
 	for (; shown < n && shown < SHOWN; shown++) {
