@@ -47,12 +47,12 @@
  *
  * Unresolved: reflogs are no starting points (a bare repository has none unless told so).
  *
- * Unresolved: a revision that binds one pod is 14 objects (a commit, the clock, two records, the trees
- * above them), 1.6 KB when all is deltas. Of that an index has 28 bytes an object, the ids in parents
- * 20, and git's framing of a delta (zlib, headers, copies) some 28: it gets less only with fewer
- * objects, such as no observed record (five of the 14) until a node has observed something. git makes
- * no deltas of the root and of commits either (they would be more than half as large), which costs
- * 0.2 KB.
+ * Unresolved: a revision that binds one pod is 14 objects (a commit, the clock, two records, the
+ * trees above them), 1.6 KB when all is deltas. Of that an index has 28 bytes an object, the ids in
+ * parents 20, and git's framing of a delta (zlib, headers, copies) some 28: it gets less only with
+ * fewer objects, such as no observed record (five of the 14) until a node has observed something.
+ * git makes no deltas of the root and of commits either (they would be more than half as large),
+ * which costs 0.2 KB.
  */
 #include "store/compact.h"
 
