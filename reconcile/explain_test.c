@@ -557,14 +557,14 @@ static void test_placed(void **state)
 	struct kg_error err;
 	struct kg_snapshot *before = snapshot_of(&a, A B);
 	struct kg_snapshot *s = snapshot_of(&a,
-		A B POD("p", "", "nodeName: a, " CPU("3")) POD("q", "", "nodeName: b, " CPU("3")));
+		A B POD("p", "", "nodeName: b, " CPU("3")) POD("q", "", "nodeName: a, " CPU("3")));
 	const struct kg_object *p = kg_snapshot_get(s, KG_KIND_POD, "default", "p");
 	const struct kg_object *q = kg_snapshot_get(s, KG_KIND_POD, "default", "q");
 	assert_int_equal(kg_scheduler_explain(&ex, &a, s, before, p, NULL, &err), 0);
 	assert_int_equal(ex.nfit, 2);
 	assert_int_equal(kg_scheduler_explain(&ex, &a, s, before, q, NULL, &err), 0);
 	assert_int_equal(ex.nfit, 1);
-	assert_string_equal(ex.chosen, "b");
+	assert_string_equal(ex.chosen, "a");
 	assert_int_equal(kg_scheduler_explain(&ex, &a, s, before,
 				 kg_snapshot_get(s, KG_KIND_NODE, "", "a"), NULL, &err),
 		-KG_E_INVALID);
