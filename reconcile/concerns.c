@@ -168,6 +168,12 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		break;
 	case KG_KIND_JOB:
 		owner_concerns(r, before, after, KG_C_JOB);
+		enqueue_owner(r, obj, KG_C_CRONJOB);
+		break;
+	case KG_KIND_CRONJOB:
+		kg_enqueue(r->st, KG_C_CRONJOB, obj->key);
+		if (gone)
+			enqueue_owned(r, before, KG_KIND_JOB, KG_C_JOB);
 		break;
 	case KG_KIND_SERVICE:
 		kg_enqueue(r->st, KG_C_SERVICE, obj->key);

@@ -35,6 +35,7 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 	case KG_KIND_JOB:
 		v = kg_job_generate(a, &v);
 		return kg_with_key(a, &v, "status", kg_v_object(a, NULL, 0));
+	case KG_KIND_CRONJOB:
 	case KG_KIND_DEPLOYMENT:
 	case KG_KIND_DAEMONSET:
 	case KG_KIND_STATEFULSET:
@@ -48,6 +49,11 @@ int kg_desired_create(struct kg_run *r, const struct kg_kind *kind, const char *
 	const char *name, struct kg_doc *base, const char *source, unsigned source_index)
 {
 	struct kg_value v = newborn(r, kind, ns, name, kg_doc_value(base));
+	if (kind->id == KG_KIND_CRONJOB) {
+		int rc = kg_cronjob_zone(r, ns, name, &v);
+		if (rc < 0)
+			return rc;
+	}
 	if (kind->id == KG_KIND_SERVICE) {
 		int rc = kg_ipam_check(r->st, ns, name, &v, r->err);
 		if (rc < 0)
@@ -150,6 +156,11 @@ static int change(struct kg_run *r, const struct kg_object *old, const struct kg
 	/* What is being deleted is not changed; a pod's successor begins when it is gone. */
 	if (!kg_object_deleting(old))
 		v = changed(r, old, &d->value);
+	if (d->kind->id == KG_KIND_CRONJOB) {
+		int rc = kg_cronjob_zone(r, d->ns, d->name, &v);
+		if (rc < 0)
+			return rc;
+	}
 	if (d->kind->id == KG_KIND_SERVICE) {
 		int rc = kg_ipam_check(r->st, d->ns, d->name, &v, r->err);
 		if (rc < 0)

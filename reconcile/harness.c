@@ -9,12 +9,23 @@ static void die(const char *what, const char *detail)
 	abort();
 }
 
+static bool zone(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE])
+{
+	(void)ctx;
+	if (strcmp(name, "Europe/Berlin") != 0)
+		return false;
+	snprintf(rule, KG_ZONE_RULE_SIZE, "CET-1CEST,M3.5.0,M10.5.0/3");
+	return true;
+}
+
 void kg_harness_init(struct kg_harness *h, const struct kg_reconcile_options *opts)
 {
 	kg_kinds_init();
 	*h = (struct kg_harness){.now = KG_HARNESS_START, .wake_at = KG_TIME_NEVER};
 	if (opts)
 		h->opts = *opts;
+	if (!h->opts.zone)
+		h->opts.zone = zone;
 	h->s = kg_snapshot_new("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
 	h->state = kg_reconcile_state_new(h->s, &h->opts);
 }

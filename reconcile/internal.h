@@ -24,6 +24,7 @@ enum kg_controller {
 	KG_C_JOB,
 	KG_C_DAEMONSET,
 	KG_C_STATEFULSET,
+	KG_C_CRONJOB,
 	KG_C_DEPLOYMENT,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
@@ -42,6 +43,8 @@ enum kg_controller {
  * again. */
 #define KG_BACKOFF_ANNOTATION        "kgit/backoff"
 #define KG_INDEX_FAILURES_ANNOTATION "kgit/index-failures"
+/* The rule of a CronJob's time zone, as it was when the CronJob was last defined. */
+#define KG_ZONE_ANNOTATION "kgit/time-zone"
 
 /* ---- resources ---- */
 enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };
@@ -104,6 +107,8 @@ struct kg_reconcile_state {
 	struct kg_ip_range pod_range, service_range;
 	int node_port_min, node_port_max;
 	int64_t eviction_timeout_ms;
+	bool (*zone)(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]); /* may be NULL */
+	void *zone_ctx;
 
 	uint64_t revision; /* the snapshot that this state describes, if... */
 	bool moved;        /* ...false; otherwise the one after it */
@@ -268,6 +273,9 @@ void kg_replicationcontroller_run(struct kg_run *r, const char *key);
 void kg_job_run(struct kg_run *r, const char *key);
 void kg_daemonset_run(struct kg_run *r, const char *key);
 void kg_statefulset_run(struct kg_run *r, const char *key);
+void kg_cronjob_run(struct kg_run *r, const char *key);
+/* Notes the rule of its time zone in a CronJob that is defined. KG_E_INVALID: no such zone. */
+int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v);
 /* A pod that its Job has yet to count is not let go of: marked, it stays until the Job has run,
  * within the same run. False: it is not such a pod. */
 bool kg_job_holds(struct kg_run *r, const struct kg_object *pod);

@@ -21,6 +21,8 @@ static void defaults(struct kg_reconcile_state *st, const struct kg_reconcile_op
 		kg_ip_range_parse(&st->service_range, "10.96.0.0/16");
 	st->node_port_min = o && o->node_port_min ? o->node_port_min : 30000;
 	st->node_port_max = o && o->node_port_max ? o->node_port_max : 32767;
+	st->zone = o ? o->zone : NULL;
+	st->zone_ctx = o ? o->zone_ctx : NULL;
 	st->eviction_timeout_ms = o && o->eviction_timeout_ms ? o->eviction_timeout_ms : 300000;
 }
 
@@ -50,9 +52,9 @@ static void enqueue_all(struct kg_run *r)
 		{KG_KIND_POD, KG_C_POD}, {KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE},
 		{KG_KIND_REPLICASET, KG_C_REPLICASET}, {KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT},
 		{KG_KIND_REPLICATIONCONTROLLER, KG_C_REPLICATIONCONTROLLER},
-		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
-		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_STATEFULSET, KG_C_STATEFULSET},
-		{KG_KIND_SERVICE, KG_C_SERVICE}};
+		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_CRONJOB, KG_C_CRONJOB},
+		{KG_KIND_DAEMONSET, KG_C_DAEMONSET}, {KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE},
+		{KG_KIND_STATEFULSET, KG_C_STATEFULSET}, {KG_KIND_SERVICE, KG_C_SERVICE}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -172,6 +174,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_REPLICASET] = kg_replicaset_run,
 		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
 		[KG_C_JOB] = kg_job_run,
+		[KG_C_CRONJOB] = kg_cronjob_run,
 		[KG_C_DAEMONSET] = kg_daemonset_run,
 		[KG_C_STATEFULSET] = kg_statefulset_run,
 		[KG_C_DEPLOYMENT] = kg_deployment_run,

@@ -52,11 +52,17 @@ struct kg_inputs {
 		      full) */
 };
 
+#define KG_ZONE_RULE_SIZE 128
+
 struct kg_reconcile_options {
 	const char *pod_cidr;             /* default "10.244.0.0/16"; each node gets a /24 of it */
 	const char *service_cidr;         /* default "10.96.0.0/16" */
 	int node_port_min, node_port_max; /* default 30000..32767 */
 	int64_t eviction_timeout_ms;      /* of pods on a lost node; default 300,000 */
+	/* The rule of a time zone (POSIX TZ, as at the end of its file: RFC 8536) by its name;
+	 * false: unknown. Asked when a CronJob is defined, and kept with it. NULL: UTC alone. */
+	bool (*zone)(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]);
+	void *zone_ctx;
 };
 
 /*

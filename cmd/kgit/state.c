@@ -6,6 +6,7 @@
 #include "store/store.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
+#include "sys/zone.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,6 +123,7 @@ int kgit_options_get(struct kgit_options *out, const struct kgit_cluster *c, str
 		.node_port_min = (int)kg_int(kg_get(&v, "nodePortMin"), 0),
 		.node_port_max = (int)kg_int(kg_get(&v, "nodePortMax"), 0),
 		.eviction_timeout_ms = kg_int(kg_get(&v, "evictionTimeoutMilliseconds"), 0),
+		.zone = kg_zone_rule,
 	};
 	return 0;
 }

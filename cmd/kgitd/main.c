@@ -5,6 +5,7 @@
 #include "kgitd/master.h"
 #include "store/settings.h"
 #include "sys/file.h"
+#include "sys/zone.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -301,6 +302,7 @@ static int start_writer(struct kgd_master *m, const struct flags *f, struct kg_e
 		.node_port_min = 30000,
 		.node_port_max = 32767,
 		.eviction_timeout_ms = f->eviction_ms,
+		.zone = kg_zone_rule,
 	};
 	struct kgd_writer_options opts = {
 		.store = m->store,

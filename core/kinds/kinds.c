@@ -150,7 +150,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_CRONJOB] =
 		{
 			GROUP("batch", CRONJOB, "CronJob", "cronjobs", "cronjob", cronjob),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("cj"),
 			.categories = NAMES("all"),
 			.field_selectors = NO_NAMES,

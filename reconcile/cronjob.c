@@ -1,0 +1,216 @@
+/*
+ * CronJobs: a Job for each time of their schedule, named by it ("NAME-" and the minutes since
+ * 1970), so that none is made twice. The zone's rule is read once, when the CronJob is defined or
+ * changed, and kept with it: what was decided can be decided again anywhere.
+ */
+#include "reconcile/schedule.h"
+#include "reconcile/workload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct cron_sync {
+	struct kg_run *r;
+	struct kg_object *cj; /* held */
+	const struct kg_value *spec;
+	struct kg_value status;
+	struct kg_list jobs;
+	struct kg_cron cron;
+	struct kg_zone zone;
+};
+
+int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v)
+{
+	const char *zone = kg_string(kg_at(v, "spec.timeZone"), NULL);
+	char rule[KG_ZONE_RULE_SIZE];
+	struct kg_zone parsed;
+	if (!zone || strcmp(zone, "UTC") == 0)
+		return 0;
+	if (!r->st->zone || !r->st->zone(r->st->zone_ctx, zone, rule) ||
+		!kg_zone_parse(&parsed, rule))
+		return kg_fail(r->err, KG_E_INVALID,
+			"CronJob %s/%s: spec.timeZone: unknown time zone %s", ns, name, zone);
+	*v = kg_with_annotation(&r->a, v, KG_ZONE_ANNOTATION, rule);
+	return 0;
+}
+
+/* ---- its Jobs ---- */
+
+static bool is_finished(const struct kg_object *job)
+{
+	const struct kg_value *status = kg_get(kg_obj(job), "status");
+	return kg_condition_is_true(status, "Complete") || kg_condition_is_true(status, "Failed");
+}
+
+static bool has_failed(const struct kg_object *job)
+{
+	return kg_condition_is_true(kg_get(kg_obj(job), "status"), "Failed");
+}
+
+static int cmp_age(const void *a, const void *b)
+{
+	const struct kg_object *x = *(struct kg_object *const *)a;
+	const struct kg_object *y = *(struct kg_object *const *)b;
+	kg_time s = kg_object_created(x), t = kg_object_created(y);
+	return s != t ? (s < t ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static void forget_old(struct cron_sync *x, bool failed, const char *limit_field, int64_t dflt)
+{
+	int64_t keep = kg_int(kg_get(x->spec, limit_field), dflt), n = 0;
+	for (size_t i = 0; i < x->jobs.n; i++)
+		n += is_finished(x->jobs.v[i]) && has_failed(x->jobs.v[i]) == failed;
+	for (size_t i = 0; i < x->jobs.n && n > keep; i++) {
+		if (!is_finished(x->jobs.v[i]) || has_failed(x->jobs.v[i]) != failed)
+			continue;
+		kg_delete_object(x->r, x->jobs.v[i]);
+		n--;
+	}
+}
+
+static void make_job(struct cron_sync *x, kg_time due)
+{
+	struct kg_arena *a = &x->r->a;
+	const struct kg_kind *kind = &kg_kinds[KG_KIND_JOB];
+	const struct kg_value *template = kg_get(x->spec, "jobTemplate");
+	const char *name = kg_arena_printf(a, "%s-%lld", x->cj->name, (long long)(due / 1000 / 60));
+	char when[32];
+	if (kg_snapshot_get(kg_now(x->r), KG_KIND_JOB, x->cj->ns, name))
+		return; /* it was made before, or is somebody else's */
+	kg_time_format(when, due);
+	const struct kg_value *meta = kg_get(template, "metadata"),
+			      *labels = kg_get(meta, "labels");
+	if (kg_is_null(labels)) /* a Job's are its pods' by default */
+		labels = kg_at(template, "spec.template.metadata.labels");
+	struct kg_value m =
+		kg_v_obj(a, "labels", *labels, "annotations", *kg_get(meta, "annotations"),
+			"ownerReferences", kg_make_owner_ref(a, x->cj), (char *)NULL);
+	struct kg_value v = kg_v_obj(a, "apiVersion", kg_v_lit("batch/v1"), "kind", kg_v_lit("Job"),
+		"metadata", m, "spec", *kg_get(template, "spec"), "status", kg_v_object(a, NULL, 0),
+		(char *)NULL);
+	v = kg_with_annotation(a, &v, "batch.kubernetes.io/cronjob-scheduled-timestamp", when);
+	v = kg_birth(x->r, kind, x->cj->ns, name, &v);
+	v = kg_job_generate(a, &v);
+	struct kg_object_spec spec = {.kind = kind, .ns = x->cj->ns, .name = name, .value = &v};
+	kg_txn_put(x->r->txn, kg_object_new(&spec));
+}
+
+/* ---- when ---- */
+
+static size_t count_active(const struct cron_sync *x)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < x->jobs.n; i++)
+		n += !is_finished(x->jobs.v[i]);
+	return n;
+}
+
+/* The time that a Job is due for now, or KG_TIME_NEVER. */
+static kg_time due_time(const struct cron_sync *x)
+{
+	kg_time after =
+		kg_time_of(kg_get(&x->status, "lastScheduleTime"), kg_object_created(x->cj));
+	const struct kg_value *deadline = kg_get(x->spec, "startingDeadlineSeconds");
+	if (!kg_is_null(deadline)) {
+		kg_time earliest = x->r->now - kg_seconds(deadline, 0) - 1;
+		after = after > earliest ? after : earliest;
+	}
+	return kg_schedule_last(&x->cron, &x->zone, after, x->r->now);
+}
+
+/* A CronJob that runs every so often counts from the last time that it was due. */
+static kg_time wake_time(const struct cron_sync *x)
+{
+	kg_time from = x->r->now;
+	if (x->cron.every_s) {
+		kg_time last = kg_time_of(
+			kg_get(&x->status, "lastScheduleTime"), kg_object_created(x->cj));
+		kg_time due = kg_schedule_last(&x->cron, &x->zone, last, from);
+		from = due == KG_TIME_NEVER ? last : due;
+	}
+	return kg_schedule_next(&x->cron, &x->zone, from);
+}
+
+static void run_due(struct cron_sync *x)
+{
+	const char *policy = kg_string(kg_get(x->spec, "concurrencyPolicy"), "Allow");
+	kg_time due = due_time(x);
+	char when[32];
+	if (due == KG_TIME_NEVER)
+		return;
+	bool busy = count_active(x) > 0;
+	if (busy && strcmp(policy, "Forbid") == 0)
+		return; /* when the other has ended */
+	for (size_t i = 0; busy && i < x->jobs.n; i++)
+		if (strcmp(policy, "Replace") == 0 && !is_finished(x->jobs.v[i]))
+			kg_delete_object(x->r, x->jobs.v[i]);
+	make_job(x, due);
+	kg_time_format(when, due);
+	x->status = kg_with_key(&x->r->a, &x->status, "lastScheduleTime", kg_v_str(&x->r->a, when));
+}
+
+/* ---- status ---- */
+
+static struct kg_value reference(struct kg_arena *a, const struct kg_object *job)
+{
+	return kg_v_obj(a, "apiVersion", kg_v_lit("batch/v1"), "kind", kg_v_lit("Job"), "name",
+		kg_v_str(a, job->name), "namespace", kg_v_str(a, job->ns), "uid",
+		kg_v_str(a, kg_object_uid(job)), (char *)NULL);
+}
+
+static void put_status(struct cron_sync *x)
+{
+	struct kg_arena *a = &x->r->a;
+	KG_AUTOLIST struct kg_list now = {0};
+	kg_list_owned(&now, kg_now(x->r), KG_KIND_JOB, kg_object_uid(x->cj));
+	struct kg_value *active = kg_arena_alloc(a, (now.n + 1) * sizeof(*active));
+	const char *last = kg_string(kg_get(&x->status, "lastSuccessfulTime"), "");
+	size_t n = 0;
+	for (size_t i = 0; i < now.n; i++) {
+		const char *end = kg_string(kg_at(kg_obj(now.v[i]), "status.completionTime"), "");
+		if (!is_finished(now.v[i]))
+			active[n++] = reference(a, now.v[i]);
+		else if (!has_failed(now.v[i]) && strcmp(end, last) > 0)
+			last = end;
+	}
+	x->status =
+		kg_with_key(a, &x->status, "active", n ? kg_v_array(a, active, n) : kg_v_null());
+	x->status = kg_with_key(
+		a, &x->status, "lastSuccessfulTime", *last ? kg_v_str(a, last) : kg_v_null());
+	struct kg_value v = kg_with_key(a, kg_obj(x->cj), "status", x->status);
+	kg_put_value(x->r, x->cj, &v);
+}
+
+/* ---- one sync ---- */
+
+static void sync_release(struct cron_sync *x)
+{
+	kg_list_release(&x->jobs);
+	kg_object_unref(x->cj);
+}
+
+void kg_cronjob_run(struct kg_run *r, const char *key)
+{
+	const struct kg_object *cj = kg_snapshot_get_key(kg_now(r), KG_KIND_CRONJOB, key);
+	if (!cj || kg_reap_orphan(r, cj))
+		return;
+	KG_CLEANUP(sync_release) struct cron_sync x = {.r = r, .cj = kg_object_ref(cj)};
+	x.spec = kg_get(kg_obj(cj), "spec");
+	x.status = *kg_get(kg_obj(cj), "status");
+	if (x.status.type != KG_OBJECT)
+		x.status = kg_v_object(&r->a, NULL, 0);
+	kg_list_owned(&x.jobs, kg_now(r), KG_KIND_JOB, kg_object_uid(cj));
+	if (x.jobs.n)
+		qsort(x.jobs.v, x.jobs.n, sizeof(*x.jobs.v), cmp_age);
+	forget_old(&x, false, "successfulJobsHistoryLimit", 3);
+	forget_old(&x, true, "failedJobsHistoryLimit", 1);
+	bool known = !kg_cron_parse(&x.cron, &r->a, kg_string(kg_get(x.spec, "schedule"), "")) &&
+		     kg_zone_parse(&x.zone, kg_annotation(cj, KG_ZONE_ANNOTATION, NULL));
+	if (known && !kg_bool(kg_get(x.spec, "suspend"), false)) {
+		run_due(&x);
+		kg_time next = wake_time(&x);
+		if (next != KG_TIME_NEVER)
+			kg_wake(r, next);
+	}
+	put_status(&x);
+}
