@@ -1,4 +1,4 @@
-/* Rules of Secret. No message here holds a value. */
+/* Rules of Secret and ServiceAccount. No message here holds a value. */
 #include "base/hash.h"
 #include "kinds/tables.h"
 #include "value/json.h"
@@ -79,6 +79,9 @@ static void validate_type(struct kg_fault_list *f, const struct kg_value *v, con
 			kg_at(v, "metadata.annotations"), "kubernetes.io/service-account.name")))
 		kg_rule(f, path, "metadata.annotations[kubernetes.io/service-account.name]",
 			"Required value: the ServiceAccount that the token is of");
+	else if (!strcmp(type, "kubernetes.io/service-account-token") &&
+		 kg_is_null(kg_get(data, "token")))
+		kg_rule_warn(f, path, "type", "nothing in kgit fills in the token");
 }
 
 void kg_validate_secret(struct kg_fault_list *f, const struct kg_value *v, const char *path)
@@ -109,4 +112,17 @@ void kg_update_secret(struct kg_fault_list *f, const struct kg_value *before,
 			kg_rule(f, path, fields[i],
 				"Forbidden: field is immutable when `immutable` is set");
 	}
+}
+
+/* ---- ServiceAccount ---- */
+
+void kg_validate_serviceaccount(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	if (kg_len(kg_get(v, "imagePullSecrets")))
+		kg_rule_warn(f, path, "imagePullSecrets",
+			"kgit pulls images without credentials of Secrets yet");
+	if (kg_bool(kg_get(v, "automountServiceAccountToken"), false))
+		kg_rule_warn(f, path, "automountServiceAccountToken",
+			"kgit mounts no tokens of ServiceAccounts yet");
 }

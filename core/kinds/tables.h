@@ -109,8 +109,9 @@ kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
 	kg_validate_cronjob_spec, kg_validate_pdb_spec, kg_validate_replicationcontroller_spec,
 	kg_validate_claim_spec, kg_validate_claim_template;
 kg_default_fn kg_default_job, kg_default_job_spec, kg_default_replicationcontroller;
-kg_validate_fn kg_validate_secret, kg_validate_rbac, kg_validate_role_rule,
-	kg_validate_clusterrole_rule, kg_validate_subject, kg_validate_cluster_subject;
+kg_validate_fn kg_validate_secret, kg_validate_serviceaccount, kg_validate_rbac,
+	kg_validate_role_rule, kg_validate_clusterrole_rule, kg_validate_subject,
+	kg_validate_cluster_subject;
 kg_default_fn kg_default_secret, kg_default_subject;
 kg_update_fn kg_update_secret;
 kg_check_fn kg_check_path_segment;

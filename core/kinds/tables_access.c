@@ -50,7 +50,7 @@ const struct kg_schema kg_schema_serviceaccount = {
 	.name = "io.k8s.api.core.v1.ServiceAccount",
 	.doc = "Whom pods act as.",
 	.fields = serviceaccount_fields,
-	.validate = kg_validate_any_named,
+	.validate = kg_validate_serviceaccount,
 };
 
 /* ---- roles ---- */
