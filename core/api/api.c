@@ -88,6 +88,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 		api->feeds[k].floor = api->feeds[k].seen = api->fed;
 	kg_api_events_init(api);
 	kg_api_worker_start(api);
+	kg_api_backfill_start(api, api->fed);
 	api->sub = kg_hub_subscribe(opts->hub, on_publish, api);
 	on_publish(api);
 	return api;

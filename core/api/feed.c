@@ -6,6 +6,7 @@
 #include "api/internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { DEFAULT_MAX_FEED = 16384, FIRST_RING = 16 };
 
@@ -131,6 +132,38 @@ void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_en
 		pthread_mutex_unlock(&api->feed_lock);
 		kg_api_feed_entry_unref(old);
 	} while (old);
+}
+
+void kg_api_feed_prepend(struct kg_api *api, enum kg_kind_id kind, struct feed_entry **entries,
+	size_t n, uint64_t from, uint64_t to)
+{
+	struct feed *f = &api->feeds[kind];
+	size_t cap = FIRST_RING;
+
+	pthread_mutex_lock(&api->feed_lock);
+	bool fits = f->floor == to;
+
+	if (fits && n) {
+		while (cap < f->len + n)
+			cap *= 2;
+		struct feed_entry **ring = kg_alloc(cap * sizeof(struct feed_entry *));
+
+		memcpy(ring, entries, n * sizeof(*ring));
+		for (size_t i = 0; i < f->len; i++)
+			ring[n + i] = f->ring[(f->first + i) % f->cap];
+		for (size_t i = 0; i < n; i++)
+			f->weight += entries[i]->len ? entries[i]->len : 1;
+		free(f->ring);
+		f->ring = ring;
+		f->cap = cap;
+		f->first = 0;
+		f->len += n;
+	}
+	if (fits)
+		f->floor = from;
+	pthread_mutex_unlock(&api->feed_lock);
+	for (size_t i = 0; !fits && i < n; i++)
+		kg_api_feed_entry_unref(entries[i]);
 }
 
 void kg_api_feed_seen(struct kg_api *api, uint64_t revision)

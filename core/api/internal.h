@@ -134,6 +134,12 @@ void kg_api_feed_entry_unref(struct feed_entry *e);
 struct feed_entry *kg_api_feed_entry_of(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes);
 void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
+/* All changes of revisions (from, to], in order, where the feed begins after `to` (else it has
+ * moved on): the entries' references are taken over. */
+void kg_api_feed_prepend(struct kg_api *api, enum kg_kind_id kind, struct feed_entry **entries,
+	size_t n, uint64_t from, uint64_t to);
+/* On a worker: the history before `to`, as much as is of use (backfill.c). */
+void kg_api_backfill_start(struct kg_api *api, uint64_t to);
 void kg_api_feed_seen(struct kg_api *api, uint64_t revision); /* every kind but Events */
 /* The first entry after a revision (a reference), or NULL; *seen: nothing else up to there. */
 struct feed_entry *kg_api_feed_next(
@@ -296,7 +302,7 @@ struct resume_table {
 	pthread_mutex_t lock;
 	struct resume_listed listed[2048]; /* by key; a newer one takes an older one's place */
 };
-/* A list of that revision was sent. */
+/* A list of that revision was sent, or a stream that came to it. */
 void kg_api_resume_listed(const struct request *r, uint64_t revision);
 /* A watch begins there: is it known that the client has all of that revision? Once. */
 bool kg_api_resume_has_all(const struct request *r, uint64_t revision);

@@ -13,7 +13,7 @@
  * The exception is who has just listed at R: then the list was whole, and its objects would all be
  * told twice (`kubectl get -w` would print them twice). That is known of a list that was asked for
  * on the same connection, by the same user and agent, of the same path and selectors; it counts
- * once, and whatever is forgotten is told again.
+ * once, and whatever is forgotten is told again. Likewise of a stream that ended in order.
  *
  * So: within a stream everything comes once and in order; a stream that goes on may begin with
  * what its predecessor had of the one revision at which it goes on.

@@ -213,6 +213,8 @@ static bool end(struct watcher *w)
 {
 	bool tell = w->bookmarks && w->phase == LIVE && w->cursor >= w->again;
 
+	if (w->phase == FIRST)
+		w->told = 0; /* no place to go on from */
 	w->phase = OVER;
 	if (tell)
 		kg_api_watch_emit_bookmark(w, false);
@@ -271,8 +273,12 @@ static ssize_t watch_read(struct kg_http_req *http, char *buf, size_t max, void 
 		n += kg_api_watch_drain(w, buf + n, max - n);
 	}
 	watcher_due(w);
-	if (!n && w->phase == OVER)
+	if (!n && w->phase == OVER) {
+		/* It ends between two commits, and who comes by this connection has all. */
+		if (w->cursor >= w->told)
+			kg_api_resume_listed(w->r, w->told);
 		return -1;
+	}
 	return (ssize_t)n;
 }
 
@@ -364,7 +370,7 @@ void kg_api_handle_watch(struct request *r)
 		w->phase = FIRST;
 	else
 		w->phase = LIVE;
-	w->cursor = r->revision;
+	w->cursor = w->told = r->revision;
 	/* From a revision ahead of now the stream is merely silent until then. */
 	kg_api_request_at(r, w->phase == FIRST ? r->revision : 0, watch_begin);
 }

@@ -11,6 +11,7 @@ void kg_api_watch_emit(
 	struct watcher *w, const char *type, const struct kg_object *obj, uint64_t revision)
 {
 	w->sent = 0;
+	w->told = revision;
 	kg_buf_clear(&w->out);
 	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
 	if (w->r->form == FORM_OBJECT) {
@@ -36,6 +37,7 @@ void kg_api_watch_emit_bookmark(struct watcher *w, bool initial)
 	KG_AUTOBUF struct kg_buf md = KG_BUF_INIT;
 
 	kg_api_watch_next_bookmark(w);
+	w->told = w->cursor;
 	kg_buf_addf(&md, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", w->cursor);
 	if (initial)
 		kg_buf_adds(&md, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");

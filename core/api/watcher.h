@@ -15,6 +15,7 @@ struct watcher {
 	bool bookmarks, initial_bookmark, headers_sent;
 	uint64_t cursor;       /* every event up to here was given out */
 	uint64_t again;        /* of this revision the client may have a part; see resume.c */
+	uint64_t told;         /* the last revision that was named to it */
 	int64_t end, bookmark; /* monotonic ms */
 	_Atomic int64_t due;   /* when the clock must wake it */
 

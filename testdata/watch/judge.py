@@ -5,7 +5,7 @@ client, in order:
 
     {"op": "client", "resource", "ns", "labels": {k: v}, "fields": {path: v}, "name"}
     {"op": "list", "rv", "items": [OBJECT...]}
-    {"op": "open", "rv", "fresh": the revision was listed on this connection, "initial": bool, "anew": from
+    {"op": "open", "rv", "fresh": what came to the revision came by this connection, "initial": bool, "anew": from
         elsewhere than where it was}
     {"op": "event", "type", "object"}
     {"op": "end", "why": "server" (in order), "cut" (by the client), "broken", "gone" (410)}
@@ -236,7 +236,7 @@ class Judge:
             if again:
                 self.counts["repeated revisions"] += 1
                 if self.fresh:
-                    self.fault("unique", f"{short(key, kind, obj)}, which was just listed")
+                    self.fault("unique", f"{short(key, kind, obj)}, which this connection brought")
                 if len(self.wanted(rv)) < 2:
                     self.fault("unique", f"{short(key, kind, obj)} again, though it was the only one")
             elif rv <= self.done:
