@@ -35,10 +35,11 @@ static int main_at(
 	return 0;
 }
 
+/* In place of *out, which is freed. */
 static int git_text(char **out, const char *const *argv, struct kg_error *err)
 {
 	struct kg_buf text = KG_BUF_INIT;
-	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &text, .timeout_ms = 60000};
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &text, .timeout_ms = 600000};
 
 	run.spawn.argv = argv;
 	int rc = kg_run(&run, NULL, err);
@@ -48,6 +49,7 @@ static int git_text(char **out, const char *const *argv, struct kg_error *err)
 	}
 	while (text.len && text.data[text.len - 1] == '\n')
 		kg_buf_remove(&text, text.len - 1, 1);
+	free(*out);
 	*out = kg_buf_steal(&text);
 	return 0;
 }
@@ -81,18 +83,44 @@ static int push(const char *commit, char **options, int noptions)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+/* The commit in this clone: where main was moved by force since, only the state names it. */
+static int get_commit(const char *commit, struct kg_error *err)
+{
+	char *whole KG_AUTOFREE = kg_asprintf("%s^{commit}", commit);
+	const char *have[] = {"git", "cat-file", "-e", whole, NULL};
+	const char *main[] = {"git", "fetch", "--quiet", "origin", NULL};
+	const char *state[] = {"git", "fetch", "--quiet", "--no-tags", "--update-shallow",
+		"--no-write-fetch-head", "origin", "refs/kgit/state", NULL};
+	char *out KG_AUTOFREE = NULL;
+	struct kg_error ignored;
+	int rc = git_text(&out, main, err);
+
+	if (rc == 0 && git_text(&out, have, &ignored) < 0)
+		rc = git_text(&out, state, err);
+	return rc;
+}
+
+/* *out NULL: main has that very tree. */
 static int make_commit(char **out, uint64_t revision, const char *target, struct kg_error *err)
 {
 	char *tree KG_AUTOFREE = kg_asprintf("%s^{tree}", target);
 	char *message KG_AUTOFREE = kg_asprintf("Roll back to revision %llu\n\nThe tree of %s.\n",
 		(unsigned long long)revision, target);
-	const char *fetch[] = {"git", "fetch", "--quiet", "origin", NULL};
+	char *wanted KG_AUTOFREE = NULL, *now KG_AUTOFREE = NULL;
+	const char *wanted_tree[] = {"git", "rev-parse", "--verify", tree, NULL};
+	const char *now_tree[] = {
+		"git", "rev-parse", "--verify", "refs/remotes/origin/main^{tree}", NULL};
 	const char *commit[] = {
 		"git", "commit-tree", tree, "-p", "refs/remotes/origin/main", "-m", message, NULL};
-	char *ignored KG_AUTOFREE = NULL;
-	int rc = git_text(&ignored, fetch, err);
+	int rc = get_commit(target, err);
 
-	return rc < 0 ? rc : git_text(out, commit, err);
+	if (rc == 0)
+		rc = git_text(&wanted, wanted_tree, err);
+	if (rc == 0)
+		rc = git_text(&now, now_tree, err);
+	if (rc < 0 || strcmp(wanted, now) == 0)
+		return rc;
+	return git_text(out, commit, err);
 }
 
 static int rollback(const struct kgit_cluster *c, const char *to, char **options, int noptions)
@@ -110,11 +138,19 @@ static int rollback(const struct kgit_cluster *c, const char *to, char **options
 		rc = make_commit(&commit, revision, target, &err);
 	if (rc < 0)
 		return kgit_fail(&err);
+	if (!commit) {
+		printf("main is as it was at revision %llu already: nothing is pushed\n",
+			(unsigned long long)revision);
+		return 0;
+	}
 	rc = push(commit, options, noptions);
 	if (rc == 0)
 		printf("main is as it was at revision %llu (%.12s); git pull brings it into this "
 		       "working tree\n",
 			(unsigned long long)revision, target);
+	else
+		fprintf(stderr,
+			"kgit: not rolled back: the push failed; this clone is as it was\n");
 	return rc;
 }
 

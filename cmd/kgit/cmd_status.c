@@ -195,9 +195,10 @@ const struct kgit_verb kgit_status_verb = {
 	.name = "status",
 	.summary = "what is desired, what runs, where, and why not",
 	.usage =
-		"kgit status [--wait DURATION] [-o json]\n"
+		"kgit status [--wait DURATION | --at REV|TIME] [-o json]\n"
 		"\n"
 		"  --wait 30s    wait until all is ready; exit status 1 when the time is up first\n"
+		"  --at REV      the cluster as it was\n"
 		"  -o json       for programs\n",
 	.run = run,
 };
