@@ -50,6 +50,18 @@ static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 			enqueue_owner(r, pod, owners[i].c);
 }
 
+/* Budgets count what the owners of their pods ask for. */
+static void scale_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	const struct kg_value *x = before ? kg_at(kg_obj(before), "spec.replicas") : &kg_null;
+	const struct kg_value *y = after ? kg_at(kg_obj(after), "spec.replicas") : &kg_null;
+	if (!before || !after || !kg_equal(x, y))
+		kg_track_budgets(
+			r->st, obj->ns, kg_at(kg_obj(obj), "spec.template.metadata.labels"));
+}
+
 /* An object that owns pods changed. */
 static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 	const struct kg_object *after, enum kg_controller c)
@@ -133,6 +145,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 {
 	const struct kg_object *obj = after ? after : before;
 	bool gone = is_new_identity(before, after);
+	if (obj->kind->flags & KG_KF_SCALE)
+		scale_concerns(r, before, after);
 	switch (obj->kind->id) {
 	case KG_KIND_NAMESPACE:
 		kg_enqueue(r->st, KG_C_NAMESPACE, obj->key);
@@ -169,6 +183,9 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 	case KG_KIND_JOB:
 		owner_concerns(r, before, after, KG_C_JOB);
 		enqueue_owner(r, obj, KG_C_CRONJOB);
+		break;
+	case KG_KIND_PODDISRUPTIONBUDGET:
+		kg_enqueue(r->st, KG_C_BUDGET, obj->key);
 		break;
 	case KG_KIND_CRONJOB:
 		kg_enqueue(r->st, KG_C_CRONJOB, obj->key);

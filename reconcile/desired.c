@@ -36,6 +36,7 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		v = kg_job_generate(a, &v);
 		return kg_with_key(a, &v, "status", kg_v_object(a, NULL, 0));
 	case KG_KIND_CRONJOB:
+	case KG_KIND_PODDISRUPTIONBUDGET:
 	case KG_KIND_DEPLOYMENT:
 	case KG_KIND_DAEMONSET:
 	case KG_KIND_STATEFULSET:

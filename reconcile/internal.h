@@ -26,6 +26,7 @@ enum kg_controller {
 	KG_C_STATEFULSET,
 	KG_C_CRONJOB,
 	KG_C_DEPLOYMENT,
+	KG_C_BUDGET,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
 	KG_C_COUNT
@@ -91,9 +92,10 @@ struct kg_node_info {
 	uint32_t ntaken;
 };
 
-/* The services whose selector holds one label pair, and the pods that carry it. */
+/* The services and budgets whose selector holds one label pair, and the pods that carry it. */
 struct kg_anchor {
 	struct kg_map services; /* keys */
+	struct kg_map budgets;  /* keys */
 	struct kg_map pods;     /* keys */
 };
 
@@ -123,6 +125,7 @@ struct kg_reconcile_state {
 	struct kg_map demands;  /* template id -> struct kg_demand, owned; a cache */
 	struct kg_map pending;  /* keys of pods that wait for a node */
 	struct kg_map anchors;  /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
+	struct kg_map wide;     /* keys of budgets whose selector holds no pair */
 	struct kg_map unfilled; /* those of them whose pods are yet to be looked for */
 	bool released; /* Services that are put hold nothing any more: see kg_desired_apply */
 	uint64_t *service_ips;
@@ -200,6 +203,11 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 void kg_track_clear(struct kg_reconcile_state *st);
 /* Completes the anchors that came up since: before their pods are read. */
 void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
+/* Enqueues the PodDisruptionBudgets that may be about pods of these labels. */
+void kg_track_budgets(struct kg_reconcile_state *st, const char *ns, const struct kg_value *labels);
+/* Keys of the pods that a budget may be about; NULL: all of its namespace. */
+const struct kg_map *kg_track_budget_pods(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *pdb);
 struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name);
 /* A pod counts on a node, or ceases to: what it asks for, and all that the scheduler counts. */
 void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -273,6 +281,7 @@ void kg_replicationcontroller_run(struct kg_run *r, const char *key);
 void kg_job_run(struct kg_run *r, const char *key);
 void kg_daemonset_run(struct kg_run *r, const char *key);
 void kg_statefulset_run(struct kg_run *r, const char *key);
+void kg_pdb_run(struct kg_run *r, const char *key);
 void kg_cronjob_run(struct kg_run *r, const char *key);
 /* Notes the rule of its time zone in a CronJob that is defined. KG_E_INVALID: no such zone. */
 int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v);

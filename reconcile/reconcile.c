@@ -52,9 +52,10 @@ static void enqueue_all(struct kg_run *r)
 		{KG_KIND_POD, KG_C_POD}, {KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE},
 		{KG_KIND_REPLICASET, KG_C_REPLICASET}, {KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT},
 		{KG_KIND_REPLICATIONCONTROLLER, KG_C_REPLICATIONCONTROLLER},
-		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_CRONJOB, KG_C_CRONJOB},
-		{KG_KIND_DAEMONSET, KG_C_DAEMONSET}, {KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE},
-		{KG_KIND_STATEFULSET, KG_C_STATEFULSET}, {KG_KIND_SERVICE, KG_C_SERVICE}};
+		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_PODDISRUPTIONBUDGET, KG_C_BUDGET},
+		{KG_KIND_CRONJOB, KG_C_CRONJOB}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
+		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_STATEFULSET, KG_C_STATEFULSET},
+		{KG_KIND_SERVICE, KG_C_SERVICE}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -174,6 +175,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_REPLICASET] = kg_replicaset_run,
 		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
 		[KG_C_JOB] = kg_job_run,
+		[KG_C_BUDGET] = kg_pdb_run,
 		[KG_C_CRONJOB] = kg_cronjob_run,
 		[KG_C_DAEMONSET] = kg_daemonset_run,
 		[KG_C_STATEFULSET] = kg_statefulset_run,

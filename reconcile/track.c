@@ -156,26 +156,48 @@ static void anchor_key(struct kg_buf *out, const char *ns, const char *label, co
 static void anchor_free(struct kg_anchor *an)
 {
 	kg_map_release(&an->services);
+	kg_map_release(&an->budgets);
 	kg_map_release(&an->pods);
 	free(an);
 }
 
-/* A service is anchored at its selector's first pair; a pod is found by any of its labels. */
-static struct kg_anchor *service_anchor(
-	struct kg_reconcile_state *st, const struct kg_object *svc, bool *made)
+/* The pairs that every pod of a Service or a PodDisruptionBudget carries. */
+static const struct kg_value *pairs_of(const struct kg_object *obj)
 {
-	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
-	if (sel->type != KG_OBJECT || sel->len == 0)
-		return NULL;
+	const struct kg_value *sel = kg_at(kg_obj(obj), "spec.selector");
+	if (obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET)
+		sel = kg_get(sel, "matchLabels");
+	return sel->type == KG_OBJECT && sel->len ? sel : &kg_null;
+}
+
+static struct kg_map *followers(struct kg_anchor *an, const struct kg_object *obj)
+{
+	return obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET ? &an->budgets : &an->services;
+}
+
+static void key_of(struct kg_buf *out, const struct kg_object *obj, const struct kg_value *pairs)
+{
+	anchor_key(out, obj->ns, pairs->members[0].key, kg_string(&pairs->members[0].value, ""));
+}
+
+/* It is anchored at its selector's first pair; a pod is found by any of its labels. */
+static void anchor_join(
+	struct kg_reconcile_state *st, const struct kg_object *obj, bool remember_unfilled)
+{
+	const struct kg_value *pairs = pairs_of(obj);
+	if (kg_is_null(pairs))
+		return;
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-	anchor_key(&key, svc->ns, sel->members[0].key, kg_string(&sel->members[0].value, ""));
+	key_of(&key, obj, pairs);
 	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
-	*made = !an;
-	if (!an) {
+	bool made = !an;
+	if (made) {
 		an = kg_alloc(sizeof(*an));
 		kg_map_put(&st->anchors, key.data, an);
 	}
-	return an;
+	kg_map_put(followers(an, obj), obj->key, an);
+	if (made && remember_unfilled)
+		kg_map_put(&st->unfilled, key.data, an);
 }
 
 static void fill_from_pod(
@@ -215,18 +237,89 @@ void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	kg_map_clear(&st->unfilled);
 }
 
-static void anchor_leave(
-	struct kg_reconcile_state *st, struct kg_anchor *an, const struct kg_object *svc)
+static void anchor_leave(struct kg_reconcile_state *st, const struct kg_object *obj)
 {
-	kg_map_remove(&an->services, svc->key);
-	if (an->services.count)
+	const struct kg_value *pairs = pairs_of(obj);
+	if (kg_is_null(pairs))
 		return;
-	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-	anchor_key(&key, svc->ns, sel->members[0].key, kg_string(&sel->members[0].value, ""));
+	key_of(&key, obj, pairs);
+	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	if (!an)
+		return;
+	kg_map_remove(followers(an, obj), obj->key);
+	if (an->services.count || an->budgets.count)
+		return;
 	kg_map_remove(&st->anchors, key.data);
 	kg_map_remove(&st->unfilled, key.data);
 	anchor_free(an);
+}
+
+/* s NULL: the pods are yet to be told. */
+static void follower_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	if (before && after &&
+		kg_equal(kg_at(kg_obj(before), "spec.selector"),
+			kg_at(kg_obj(after), "spec.selector")))
+		return;
+	if (before)
+		anchor_leave(st, before);
+	if (after)
+		anchor_join(st, after, s != NULL);
+}
+
+static void budget_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	follower_track(st, s, before, after);
+	if (before)
+		kg_map_remove(&st->wide, before->key);
+	if (after && kg_is_null(pairs_of(after)))
+		kg_map_put(&st->wide, after->key, st);
+}
+
+static void enqueue_followers(
+	struct kg_reconcile_state *st, const struct kg_map *keys, enum kg_controller c)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(keys, &i));)
+		kg_enqueue(st, c, e->key);
+}
+
+static void enqueue_wide(struct kg_reconcile_state *st, const char *ns)
+{
+	struct kg_map_entry *e;
+	size_t n = strlen(ns);
+	for (size_t i = 0; (e = kg_map_next(&st->wide, &i));)
+		if (strncmp(e->key, ns, n) == 0 && e->key[n] == '/')
+			kg_enqueue(st, KG_C_BUDGET, e->key);
+}
+
+void kg_track_budgets(struct kg_reconcile_state *st, const char *ns, const struct kg_value *labels)
+{
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	enqueue_wide(st, ns);
+	for (uint32_t k = 0; k < (labels->type == KG_OBJECT ? labels->len : 0); k++) {
+		anchor_key(
+			&key, ns, labels->members[k].key, kg_string(&labels->members[k].value, ""));
+		struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+		if (an)
+			enqueue_followers(st, &an->budgets, KG_C_BUDGET);
+	}
+}
+
+const struct kg_map *kg_track_budget_pods(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *pdb)
+{
+	const struct kg_value *pairs = pairs_of(pdb);
+	if (kg_is_null(pairs))
+		return NULL;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	kg_track_fill(st, s);
+	key_of(&key, pdb, pairs);
+	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	return an ? &an->pods : NULL;
 }
 
 static void service_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -236,31 +329,15 @@ static void service_track(struct kg_reconcile_state *st, const struct kg_snapsho
 		kg_ipam_service(st, before, false);
 	if (after)
 		kg_ipam_service(st, after, true);
-	bool made = false;
-	if (before && after &&
-		kg_equal(kg_at(kg_obj(before), "spec.selector"),
-			kg_at(kg_obj(after), "spec.selector")))
-		return;
-	struct kg_anchor *an = before ? service_anchor(st, before, &made) : NULL;
-	if (an)
-		anchor_leave(st, an, before);
-	an = after ? service_anchor(st, after, &made) : NULL;
-	if (!an)
-		return;
-	kg_map_put(&an->services, after->key, an);
-	if (made && s) {
-		KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-		const struct kg_value *sel = kg_at(kg_obj(after), "spec.selector");
-		anchor_key(&key, after->ns, sel->members[0].key,
-			kg_string(&sel->members[0].value, ""));
-		kg_map_put(&st->unfilled, key.data, an);
-	}
+	follower_track(st, s, before, after);
 }
 
 static void pod_anchor(
 	struct kg_reconcile_state *st, const struct kg_object *pod, bool on, bool enqueue)
 {
 	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	if (enqueue && st->wide.count)
+		enqueue_wide(st, pod->ns);
 	if (st->anchors.count == 0 || labels->type != KG_OBJECT)
 		return;
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
@@ -274,9 +351,10 @@ static void pod_anchor(
 			kg_map_put(&an->pods, pod->key, an);
 		else
 			kg_map_remove(&an->pods, pod->key);
-		struct kg_map_entry *e;
-		for (size_t i = 0; enqueue && (e = kg_map_next(&an->services, &i));)
-			kg_enqueue(st, KG_C_SERVICE, e->key);
+		if (!enqueue)
+			continue;
+		enqueue_followers(st, &an->services, KG_C_SERVICE);
+		enqueue_followers(st, &an->budgets, KG_C_BUDGET);
 	}
 }
 
@@ -341,6 +419,9 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	case KG_KIND_SERVICE:
 		service_track(st, s, before, after);
 		break;
+	case KG_KIND_PODDISRUPTIONBUDGET:
+		budget_track(st, s, before, after);
+		break;
 	case KG_KIND_NAMESPACE:
 		kg_sched_namespace(st);
 		break;
@@ -387,6 +468,10 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	while ((svc = kg_iter_next(&it)))
 		service_track(st, NULL, NULL, svc);
 	kg_iter_release(&it);
+	kg_iter_kind(&it, s, KG_KIND_PODDISRUPTIONBUDGET, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		budget_track(st, NULL, NULL, svc);
+	kg_iter_release(&it);
 	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it))) {
 		if (is_pending(pod))
@@ -415,6 +500,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_map_release(&st->demands);
 	kg_map_release(&st->anchors);
 	kg_map_release(&st->unfilled);
+	kg_map_release(&st->wide);
 	kg_map_release(&st->pending);
 	for (int c = 0; c < KG_C_COUNT; c++) {
 		kg_map_release(&st->queue[c]);

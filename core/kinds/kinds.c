@@ -159,7 +159,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("policy", PODDISRUPTIONBUDGET, "PodDisruptionBudget",
 				"poddisruptionbudgets", "poddisruptionbudget", poddisruptionbudget),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("pdb"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
