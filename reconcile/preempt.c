@@ -171,14 +171,10 @@ static bool never(const struct kg_pod_class *c)
 	return strcmp(kg_string(kg_get(c->spec, "preemptionPolicy"), ""), "Never") == 0;
 }
 
-static bool preempted(const struct kg_object *pod)
-{
-	const struct kg_value *c = kg_condition(kg_get(kg_obj(pod), "status"), "DisruptionTarget");
-	return kg_object_deleting(pod) && strcmp(kg_string(kg_get(c, "status"), ""), "True") == 0 &&
-	       strcmp(kg_string(kg_get(c, "reason"), ""), "PreemptionByScheduler") == 0;
-}
-
-/* Its victims are on their way out. */
+/*
+ * Pods that are in its way are on their way out. Whoever sent them: were it to think again, then
+ * on every change of what orders the nodes.
+ */
 static bool waits_for_victims(struct kg_preempting *pr, const struct kg_node_info *n)
 {
 	bool waits = false;
@@ -187,7 +183,7 @@ static bool waits_for_victims(struct kg_preempting *pr, const struct kg_node_inf
 	kg_iter_index(&it, pr->s, KG_INDEX_NODE, n->name);
 	while (!waits && (pod = kg_iter_next(&it)))
 		waits = pod->kind->id == KG_KIND_POD && !kg_pod_terminal(pod) &&
-			kg_pod_priority(pod) < pr->p->c->priority && preempted(pod);
+			kg_pod_priority(pod) < pr->p->c->priority && kg_object_deleting(pod);
 	kg_iter_release(&it);
 	return waits;
 }
