@@ -163,10 +163,16 @@ static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const c
 	return 0;
 }
 
+static void blobs_closep(struct kg_blobs **b)
+{
+	kg_blobs_close(*b);
+}
+
 static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_master *m,
 	struct kg_arena *a, const struct kg_tree_delta *d, const char *quarantine,
 	struct kg_error *err)
 {
+	struct kg_blobs *blobs KG_CLEANUP(blobs_closep) = NULL;
 	struct kg_admission_file *files =
 		kg_arena_alloc(a, (d->nwritten + d->nremoved + 1) * sizeof(*files));
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
@@ -174,10 +180,12 @@ static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_mast
 
 	for (size_t i = 0; i < d->nremoved; i++)
 		files[count++].path = d->removed[i].path;
+	int rc = kg_blobs_open(&blobs, m->store, quarantine, err);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < d->nwritten; i++) {
 		kg_buf_clear(&text);
-		int rc = kg_store_read_blob(
-			&text, m->store, d->written[i].blob, quarantine, m->limits.file_bytes, err);
+		rc = kg_blobs_read(&text, blobs, d->written[i].blob, m->limits.file_bytes, err);
 		if (rc < 0)
 			return kg_wrap(err, "%s", d->written[i].path);
 		total += text.len;

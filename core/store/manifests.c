@@ -305,14 +305,51 @@ int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *s, struct kg
 	return 0;
 }
 
-int kg_store_read_blob(struct kg_buf *out, struct kg_store *s, const char *blob,
-	const char *objects_dir, size_t max, struct kg_error *err)
+struct kg_blobs {
+	struct kg_reader reader;
+};
+
+int kg_blobs_open(
+	struct kg_blobs **out, struct kg_store *s, const char *objects_dir, struct kg_error *err)
 {
-	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
+	struct kg_blobs *b = kg_alloc(sizeof(*b));
+
+	b->reader = kg_store_reader(s);
+	int rc = kg_reader_add(&b->reader, objects_dir, err);
+	if (rc < 0)
+		kg_blobs_close(b);
+	else
+		*out = b;
+	return rc;
+}
+
+int kg_blobs_read(
+	struct kg_buf *out, struct kg_blobs *b, const char *blob, size_t max, struct kg_error *err)
+{
 	unsigned char id[20];
 
 	if (kg_unhex(id, 20, blob) < 0)
 		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a blob's id", blob);
-	int rc = kg_reader_add(&r, objects_dir, err);
-	return rc < 0 ? rc : kg_reader_blob(out, &r, id, max, err);
+	return kg_reader_blob(out, &b->reader, id, max, err);
+}
+
+void kg_blobs_close(struct kg_blobs *b)
+{
+	if (!b)
+		return;
+	kg_reader_release(&b->reader);
+	free(b);
+}
+
+int kg_store_read_blob(struct kg_buf *out, struct kg_store *s, const char *blob,
+	const char *objects_dir, size_t max, struct kg_error *err)
+{
+	struct kg_blobs *b;
+	int rc = kg_blobs_open(&b, s, objects_dir, err);
+
+	if (rc < 0)
+		return rc;
+	rc = kg_blobs_read(out, b, blob, max, err);
+	kg_blobs_close(b);
+	return rc;
 }

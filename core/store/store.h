@@ -145,6 +145,14 @@ int kg_store_tree_delta(struct kg_tree_delta *out, struct kg_store *store, struc
 	struct kg_error *err);
 int kg_store_read_blob(struct kg_buf *out, struct kg_store *store, const char *blob,
 	const char *objects_dir, size_t max, struct kg_error *err);
+/* The same for many: the quarantine is opened once. Whoever opens it closes it, before the store;
+ * NULL is fine to close. One thread. */
+struct kg_blobs;
+int kg_blobs_open(struct kg_blobs **out, struct kg_store *store, const char *objects_dir,
+	struct kg_error *err);
+int kg_blobs_read(
+	struct kg_buf *out, struct kg_blobs *b, const char *blob, size_t max, struct kg_error *err);
+void kg_blobs_close(struct kg_blobs *b);
 /* Is `ancestor` reachable from `commit`. */
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err);
