@@ -831,7 +831,7 @@ static void test_self_subject(void **state)
 		bool allowed;
 	} cases[] = {
 		{"{\"resourceAttributes\":{\"verb\":\"list\",\"resource\":\"pods\"}}", true},
-		{"{\"resourceAttributes\":{\"verb\":\"create\",\"resource\":\"pods\"}}", false},
+		{"{\"resourceAttributes\":{\"verb\":\"create\",\"resource\":\"pods\"}}", true},
 		{"{\"nonResourceAttributes\":{\"verb\":\"get\",\"path\":\"/version\"}}", true},
 	};
 	(void)state;
@@ -850,7 +850,78 @@ static void test_self_subject(void **state)
 	assert_string_equal(at(&who, "status.userInfo.groups.0"), "system:masters");
 	ANSWER rules = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", NULL,
 		NULL, "{\"spec\":{\"namespace\":\"default\"}}");
-	assert_string_equal(at(&rules, "status.resourceRules.0.verbs.0"), "get");
+	assert_string_equal(at(&rules, "status.resourceRules.0.verbs.0"), "*");
+	assert_string_equal(at(&rules, "status.nonResourceRules.0.nonResourceURLs.0"), "*");
+}
+
+static void test_reviews_of_others(void **state)
+{
+	static const struct {
+		const char *path, *spec;
+		int status;
+		bool allowed;
+	} cases[] = {
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews",
+			"{\"user\":\"zoe\",\"groups\":[\"a\",\"system:masters\"],"
+			"\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"pods\"}}",
+			201, true},
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews",
+			"{\"user\":\"zoe\",\"resourceAttributes\":{\"verb\":\"get\","
+			"\"resource\":\"pods\"}}",
+			201, false},
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews", "{}", 400, false},
+		{"/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews",
+			"{\"user\":\"zoe\",\"resourceAttributes\":{\"verb\":\"get\","
+			"\"resource\":\"pods\",\"namespace\":\"default\"}}",
+			201, false},
+		{"/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews",
+			"{\"user\":\"zoe\",\"resourceAttributes\":{\"verb\":\"get\","
+			"\"resource\":\"pods\",\"namespace\":\"other\"}}",
+			400, false},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *body = kg_asprintf("{\"spec\":%s}", cases[i].spec);
+		ANSWER a = ask("POST", cases[i].path, NULL, NULL, body);
+
+		assert_int_equal(a.status, cases[i].status);
+		assert_int_equal(kg_bool(kg_at(&a.v, "status.allowed"), false), cases[i].allowed);
+	}
+	ANSWER t = ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, NULL,
+		"{\"spec\":{\"token\":\"x\"}}");
+	assert_int_equal(t.status, 201);
+	assert_false(kg_bool(kg_at(&t.v, "status.authenticated"), true));
+	assert_true(kg_is_null(kg_at(&t.v, "spec.token")));
+}
+
+/* The system's own roles are listed, by pages too, among those of main. */
+static void test_builtin_roles(void **state)
+{
+#define ROLES "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+	(void)state;
+
+	ANSWER all = get(ROLES);
+	uint32_t n = kg_len(kg_at(&all.v, "items"));
+	assert_true(n > 10);
+	KG_AUTOFREE char *next = kg_strdup("");
+	for (uint32_t i = 0; i < n; i++) {
+		KG_AUTOFREE char *path = kg_asprintf(ROLES "?limit=1&continue=%s", next);
+		ANSWER one = get(path);
+
+		assert_int_equal(one.status, 200);
+		assert_string_equal(at(&one, "items.0.metadata.name"),
+			kg_string(kg_at(&kg_at(&all.v, "items")->items[i], "metadata.name"), ""));
+		free(next);
+		next = kg_strdup(kg_string(kg_at(&one.v, "metadata.continue"), ""));
+		assert_int_equal(
+			kg_int(kg_at(&one.v, "metadata.remainingItemCount"), 0), n - i - 1);
+	}
+	assert_string_equal(next, "");
+	ANSWER view = get(ROLES "/view");
+	assert_string_equal(at(&view, "metadata.resourceVersion"), "1");
+	ANSWER none = get(ROLES "/views");
+	assert_int_equal(none.status, 404);
 }
 
 int main(void)
@@ -874,6 +945,8 @@ int main(void)
 		cmocka_unit_test(test_watch_endpoints),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_self_subject),
+		cmocka_unit_test(test_reviews_of_others),
+		cmocka_unit_test(test_builtin_roles),
 	};
 
 	kg_kinds_init();

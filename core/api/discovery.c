@@ -6,13 +6,20 @@
 /* A resource that is not a kind of ours: asked by POST, answered at once. */
 struct virtual_resource {
 	const char *group, *kind, *plural, *singular;
+	bool namespaced;
 };
+#define AUTHN "authentication.k8s.io"
+#define AUTHZ "authorization.k8s.io"
 static const struct virtual_resource virtuals[] = {
-	{"authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview"},
-	{"authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
-		"selfsubjectaccessreview"},
-	{"authorization.k8s.io", "SelfSubjectRulesReview", "selfsubjectrulesreviews",
-		"selfsubjectrulesreview"},
+	{AUTHN, "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", false},
+	{AUTHN, "TokenReview", "tokenreviews", "tokenreview", false},
+	{AUTHZ, "LocalSubjectAccessReview", "localsubjectaccessreviews", "localsubjectaccessreview",
+		true},
+	{AUTHZ, "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview",
+		false},
+	{AUTHZ, "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview",
+		false},
+	{AUTHZ, "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview", false},
 };
 
 bool kg_api_is_self_subject(const char *group, const char *resource)
@@ -173,9 +180,9 @@ static void write_aggregated_group(struct kg_buf *out, const struct group *g)
 		kg_buf_addf(out, "{\"resource\":\"%s\",\"responseKind\":", v->plural);
 		write_gvk(out, v->group, "v1", v->kind);
 		kg_buf_addf(out,
-			",\"scope\":\"Cluster\",\"singularResource\":\"%s\",\"verbs\":[\"create\"]"
+			",\"scope\":\"%s\",\"singularResource\":\"%s\",\"verbs\":[\"create\"]"
 			"}",
-			v->singular);
+			v->namespaced ? "Namespaced" : "Cluster", v->singular);
 	}
 	kg_buf_adds(out, "],\"freshness\":\"Current\"}]}");
 }
@@ -247,10 +254,10 @@ static void write_resource_list(struct kg_buf *out, const struct group *g)
 			continue;
 		comma(out, &c);
 		kg_buf_addf(out,
-			"{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":false,\"kind\":\"%"
+			"{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%"
 			"s\","
 			"\"verbs\":[\"create\"]}",
-			v->plural, v->singular, v->kind);
+			v->plural, v->singular, v->namespaced ? "true" : "false", v->kind);
 	}
 	kg_buf_adds(out, "]}\n");
 }

@@ -210,6 +210,10 @@ struct reader {
 	char *prefix, *from;     /* owned */
 	const char *ns;          /* READ_NODE: only these */
 	struct kg_object *given; /* owned: given out last, where it was made for that */
+	/* READ_KIND of roles: the system's own are merged in. */
+	const struct kg_object *const *builtin;
+	size_t nbuiltin, at_builtin;
+	const struct kg_object *ahead; /* read from `it`, not yet given out */
 };
 /* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
  * from the first key >= from. src is moved. */
@@ -222,7 +226,8 @@ void kg_api_reader_release(struct reader *rd); /* safe to call twice */
 struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 	const struct kg_kind *kind, const char *ns, const char *name);
 /* How many objects the kind has, all namespaces; -1: not known. */
-int64_t kg_api_source_count(const struct source *src, const struct kg_kind *kind);
+int64_t kg_api_source_count(
+	struct kg_api *api, const struct source *src, const struct kg_kind *kind);
 /* A recent snapshot out of memory, a reference; NULL where it must be loaded. */
 struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision);
 /* Blocks: from the cache of loaded snapshots, or history. */
@@ -283,6 +288,9 @@ void kg_api_handle_discovery(struct request *r, const char *path);
 bool kg_api_is_discovery_path(const char *path);
 void kg_api_handle_openapi(struct request *r, const char *path);
 void kg_api_handle_self_subject(struct request *r, const char *resource);
+/* The `spec` of the body; null where it is of no format that is known. */
+int kg_api_read_spec(
+	struct kg_value *spec, struct request *r, const char *resource, struct kg_error *err);
 bool kg_api_is_self_subject(const char *group, const char *resource);
 void kg_api_handle_health(struct request *r, const char *path);
 

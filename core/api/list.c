@@ -201,7 +201,7 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	l->limit = p->limit;
 	l->before = p->before;
 	l->revision = src->revision;
-	l->total = filtered ? -1 : kg_api_source_count(src, r->kind);
+	l->total = filtered ? -1 : kg_api_source_count(r->api, src, r->kind);
 	kg_api_reader_init(&l->rd, r, src, p->from);
 	r->state = l;
 	r->state_free = list_free;

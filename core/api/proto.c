@@ -1,25 +1,59 @@
 #include "api/proto.h"
 
+enum field_flags { REPEATED = 1, NUMBER = 2 };
+
 /* A message's field: a text, or a message of its own where `fields` is set. */
 struct proto_field {
 	unsigned number;
 	const char *name;
 	const struct proto_field *fields;
+	unsigned flags;
 };
+#define F(number, name)                                                                            \
+	{                                                                                          \
+		number, name, NULL, 0                                                              \
+	}
+#define F_IN(number, name, of)                                                                     \
+	{                                                                                          \
+		number, name, of, 0                                                                \
+	}
+#define F_END                                                                                      \
+	{                                                                                          \
+		0, NULL, NULL, 0                                                                   \
+	}
 
-static const struct proto_field resource_attributes[] = {{1, "namespace", NULL}, {2, "verb", NULL},
-	{3, "group", NULL}, {4, "version", NULL}, {5, "resource", NULL}, {6, "subresource", NULL},
-	{7, "name", NULL}, {0, NULL, NULL}};
-static const struct proto_field path_attributes[] = {
-	{1, "path", NULL}, {2, "verb", NULL}, {0, NULL, NULL}};
-static const struct proto_field access_spec[] = {{1, "resourceAttributes", resource_attributes},
-	{2, "nonResourceAttributes", path_attributes}, {0, NULL, NULL}};
-static const struct proto_field access_review[] = {{2, "spec", access_spec}, {0, NULL, NULL}};
-static const struct proto_field rules_spec[] = {{1, "namespace", NULL}, {0, NULL, NULL}};
-static const struct proto_field rules_review[] = {{2, "spec", rules_spec}, {0, NULL, NULL}};
-static const struct proto_field object_meta[] = {{1, "name", NULL}, {0, NULL, NULL}};
-static const struct proto_field named_object[] = {{1, "metadata", object_meta}, {0, NULL, NULL}};
-static const struct proto_field raw[] = {{2, "raw", NULL}, {0, NULL, NULL}};
+static const struct proto_field resource_attributes[] = {F(1, "namespace"), F(2, "verb"),
+	F(3, "group"), F(4, "version"), F(5, "resource"), F(6, "subresource"), F(7, "name"), F_END};
+static const struct proto_field path_attributes[] = {F(1, "path"), F(2, "verb"), F_END};
+static const struct proto_field self_access_spec[] = {
+	F_IN(1, "resourceAttributes", resource_attributes),
+	F_IN(2, "nonResourceAttributes", path_attributes), F_END};
+static const struct proto_field access_spec[] = {F_IN(1, "resourceAttributes", resource_attributes),
+	F_IN(2, "nonResourceAttributes", path_attributes), F(3, "user"),
+	{4, "groups", NULL, REPEATED}, F_END};
+static const struct proto_field rules_spec[] = {F(1, "namespace"), F_END};
+static const struct proto_field token_review_spec[] = {
+	F(1, "token"), {2, "audiences", NULL, REPEATED}, F_END};
+static const struct proto_field bound_object[] = {
+	F(1, "kind"), F(2, "apiVersion"), F(3, "name"), F(4, "uid"), F_END};
+static const struct proto_field token_spec[] = {{1, "audiences", NULL, REPEATED},
+	F_IN(3, "boundObjectRef", bound_object), {4, "expirationSeconds", NULL, NUMBER}, F_END};
+static const struct proto_field object_meta[] = {F(1, "name"), F_END};
+static const struct proto_field named_object[] = {F_IN(1, "metadata", object_meta), F_END};
+static const struct proto_field raw[] = {F(2, "raw"), F_END};
+
+/* What is POSTed to be answered, by its resource: the message of field 2, its spec. */
+static const struct {
+	const char *resource;
+	const struct proto_field review[2];
+} reviews[] = {
+	{"selfsubjectaccessreviews", {F_IN(2, "spec", self_access_spec), F_END}},
+	{"selfsubjectrulesreviews", {F_IN(2, "spec", rules_spec), F_END}},
+	{"subjectaccessreviews", {F_IN(2, "spec", access_spec), F_END}},
+	{"localsubjectaccessreviews", {F_IN(2, "spec", access_spec), F_END}},
+	{"tokenreviews", {F_IN(2, "spec", token_review_spec), F_END}},
+	{"token", {F_IN(2, "spec", token_spec), F_END}},
+};
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { MAX_FIELDS = 64 };
@@ -41,10 +75,12 @@ static bool read_varint(struct in *in, uint64_t *out)
 	return false;
 }
 
-/* The next field; what is not bytes is passed over with *bytes empty. */
-static bool read_field(struct in *in, unsigned *number, struct in *bytes)
+/* The next field; what is not bytes is passed over with *bytes empty, *varint being a number. */
+static bool read_field(struct in *in, unsigned *number, struct in *bytes, uint64_t *varint)
 {
 	uint64_t tag, n = 0;
+
+	*varint = 0;
 
 	*bytes = (struct in){in->p, in->p};
 	if (!read_varint(in, &tag))
@@ -52,7 +88,7 @@ static bool read_field(struct in *in, unsigned *number, struct in *bytes)
 	*number = (unsigned)(tag >> 3);
 	switch (tag & 7) {
 	case WIRE_VARINT:
-		return read_varint(in, &n);
+		return read_varint(in, varint);
 	case WIRE_64:
 		n = 8;
 		break;
@@ -75,28 +111,51 @@ static bool read_field(struct in *in, unsigned *number, struct in *bytes)
 }
 
 static bool read_message(
+	struct kg_value *out, struct kg_arena *a, struct in in, const struct proto_field *fields);
+
+static bool read_value(struct kg_value *out, struct kg_arena *a, const struct proto_field *f,
+	struct in bytes, uint64_t varint)
+{
+	if (f->fields)
+		return read_message(out, a, bytes, f->fields);
+	*out = f->flags & NUMBER
+		       ? kg_v_int((int64_t)varint)
+		       : kg_v_strn(a, (const char *)bytes.p, (size_t)(bytes.end - bytes.p));
+	return true;
+}
+
+/* The values of a repeated field so far, and one more. */
+static struct kg_value longer(struct kg_arena *a, const struct kg_member *members, unsigned n,
+	const char *name, struct kg_value v)
+{
+	for (unsigned i = n; i-- > 0;)
+		if (!strcmp(members[i].key, name))
+			return kg_with_item(a, &members[i].value, v);
+	return kg_v_array(a, &v, 1);
+}
+
+static bool read_message(
 	struct kg_value *out, struct kg_arena *a, struct in in, const struct proto_field *fields)
 {
 	struct kg_member members[MAX_FIELDS];
 	unsigned number, n = 0;
 	struct in bytes;
+	uint64_t varint;
 
 	while (in.p < in.end) {
 		const struct proto_field *f = fields;
 		struct kg_value v;
 
-		if (n == MAX_FIELDS || !read_field(&in, &number, &bytes))
+		if (n == MAX_FIELDS || !read_field(&in, &number, &bytes, &varint))
 			return false;
 		while (f->name && f->number != number)
 			f++;
 		if (!f->name)
 			continue;
-		if (f->fields) {
-			if (!read_message(&v, a, bytes, f->fields))
-				return false;
-		} else {
-			v = kg_v_strn(a, (const char *)bytes.p, (size_t)(bytes.end - bytes.p));
-		}
+		if (!read_value(&v, a, f, bytes, varint))
+			return false;
+		if (f->flags & REPEATED)
+			v = longer(a, members, n, f->name, v);
 		members[n++] = (struct kg_member){f->name, v};
 	}
 	*out = kg_v_object(a, members, n);
@@ -129,10 +188,12 @@ static bool read_object(struct kg_value *out, struct kg_arena *a, const void *p,
 int kg_proto_review_spec(struct kg_value *out, struct kg_arena *a, const char *resource,
 	const void *p, size_t n, struct kg_error *err)
 {
-	bool rules = !strcmp(resource, "selfsubjectrulesreviews");
 	struct kg_value review;
+	size_t at = 0;
 
-	if (!read_object(&review, a, p, n, rules ? rules_review : access_review))
+	while (at < KG_ARRAY_LEN(reviews) && strcmp(reviews[at].resource, resource) != 0)
+		at++;
+	if (at == KG_ARRAY_LEN(reviews) || !read_object(&review, a, p, n, reviews[at].review))
 		return kg_fail(err, KG_E_BAD_REQUEST, "the body is not a whole protobuf message");
 	*out = *kg_get(&review, "spec");
 	return 0;

@@ -6,7 +6,7 @@
 
 /* Is this a body in application/vnd.kubernetes.protobuf: "k8s\0" and a runtime.Unknown. */
 bool kg_proto_is(const void *p, size_t n);
-/* The `spec` of a SelfSubjectAccessReview or SelfSubjectRulesReview as JSON would give it.
+/* The `spec` of a review (or TokenRequest, resource "token") as JSON would give it.
  * KG_E_BAD_REQUEST for what is cut off or malformed. */
 int kg_proto_review_spec(struct kg_value *out, struct kg_arena *a, const char *resource,
 	const void *p, size_t n, struct kg_error *err);

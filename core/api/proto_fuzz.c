@@ -5,8 +5,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const reviews[] = {
-		"selfsubjectaccessreviews", "selfsubjectrulesreviews"};
+	static const char *const reviews[] = {"selfsubjectaccessreviews", "selfsubjectrulesreviews",
+		"localsubjectaccessreviews", "tokenreviews", "token"};
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_value spec;
 	struct kg_error err;

@@ -1,5 +1,6 @@
 /* Reading the objects of any kind out of one version of the world. */
 #include "api/internal.h"
+#include "auth/builtin.h"
 
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
 {
@@ -37,13 +38,25 @@ static enum kg_kind_id stored_kind(const struct kg_kind *kind)
 	}
 }
 
-int64_t kg_api_source_count(const struct source *src, const struct kg_kind *kind)
+/* Roles and bindings that are in no snapshot. Where access is not decided, there are none. */
+static const struct kg_object *const *builtin_of(
+	struct kg_api *api, const struct kg_kind *kind, size_t *n)
 {
+	*n = 0;
+	return api->opt.auth ? kg_builtin_objects(kind->id, n) : NULL;
+}
+
+int64_t kg_api_source_count(
+	struct kg_api *api, const struct source *src, const struct kg_kind *kind)
+{
+	size_t nbuiltin;
+
 	if (kind->id == KG_KIND_EVENT)
 		return (int64_t)src->events.count;
 	if (kind->flags & KG_KF_SYNTHETIC)
 		return -1;
-	return (int64_t)src->snapshot->objects[kind->id].count;
+	builtin_of(api, kind, &nbuiltin);
+	return (int64_t)(src->snapshot->objects[kind->id].count + nbuiltin);
 }
 
 static struct kg_object *read_endpoints(const struct source *src, const char *ns, const char *name)
@@ -86,7 +99,9 @@ struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 					   : kg_snapshot_get(src->snapshot, KG_KIND_NODE, "", name);
 		return obj ? kg_api_lease_of(api, obj) : NULL;
 	default:
-		obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
+		obj = api->opt.auth ? kg_builtin_object(kind->id, name) : NULL;
+		if (!obj)
+			obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
 	}
 	return obj ? kg_object_ref(obj) : NULL;
 }
@@ -135,6 +150,10 @@ void kg_api_reader_init(
 	} else {
 		rd->mode = READ_KIND;
 		kg_iter_kind(&rd->it, rd->src.snapshot, stored_kind(rd->kind), r->ns, rd->from);
+		rd->builtin = builtin_of(rd->api, rd->kind, &rd->nbuiltin);
+		while (rd->from && rd->at_builtin < rd->nbuiltin &&
+			strcmp(rd->builtin[rd->at_builtin]->key, rd->from) < 0)
+			rd->at_builtin++;
 	}
 }
 
@@ -166,6 +185,28 @@ static const struct kg_object *next_stored(struct reader *rd, const char **key)
 	return NULL;
 }
 
+/* Of two ordered sequences the lesser; of equals the system's own. */
+static const struct kg_object *next_merged(struct reader *rd, const char **key)
+{
+	const char *stored;
+
+	if (rd->at_builtin == rd->nbuiltin && !rd->ahead)
+		return next_stored(rd, key);
+	if (!rd->ahead)
+		rd->ahead = next_stored(rd, &stored);
+	const struct kg_object *own =
+		rd->at_builtin < rd->nbuiltin ? rd->builtin[rd->at_builtin] : NULL;
+	int order = !own ? -1 : !rd->ahead ? 1 : strcmp(rd->ahead->key, own->key);
+	const struct kg_object *out = order < 0 ? rd->ahead : own;
+
+	if (order <= 0)
+		rd->ahead = NULL;
+	if (order >= 0)
+		rd->at_builtin++;
+	*key = out->key;
+	return out;
+}
+
 static const struct kg_object *next_one(struct reader *rd, const char **key)
 {
 	rd->mode = READ_NOTHING;
@@ -185,6 +226,7 @@ const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key)
 	case READ_EVENTS:
 		return kg_piter_next(&rd->pit, key);
 	case READ_KIND:
+		return next_merged(rd, key);
 	case READ_NODE:
 		return next_stored(rd, key);
 	default:

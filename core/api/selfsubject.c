@@ -1,41 +1,45 @@
 /*
- * `kubectl auth whoami` and `kubectl auth can-i`: POSTs that change nothing and are answered at
- * once. What nobody can do through this API (write) is answered no, with the reason.
+ * Reviews: POSTs that change nothing and are answered at once. `kubectl auth whoami` and `kubectl
+ * auth can-i` ask of oneself; who may "create" the others asks of anybody (SubjectAccessReview) or
+ * of a token (TokenReview). A verb that writes is answered as a push is judged.
  */
 #include "api/internal.h"
 #include "api/proto.h"
-
-static const char no_writes[] = "desired state is changed by git push, not through the API";
-
-static void write_user(struct kg_buf *out, const struct kg_user *u)
-{
-	kg_buf_adds(out, "{\"username\":");
-	kg_api_write_str(out, u->name);
-	kg_buf_adds(out, ",\"groups\":[");
-	for (unsigned i = 0; i < u->ngroups; i++) {
-		if (i)
-			kg_buf_addc(out, ',');
-		kg_api_write_str(out, u->groups[i]);
-	}
-	kg_buf_adds(out, "]}");
-}
 
 static const char *str(const struct kg_value *v, const char *key)
 {
 	return kg_string(kg_get(v, key), "");
 }
 
-static bool is_read_verb(const char *verb)
+static struct kg_value user_value(struct kg_arena *a, const struct kg_user *u)
 {
-	static const char *const reads[] = {"get", "list", "watch", "*", "push", "fetch"};
+	struct kg_value groups[KG_ARRAY_LEN(u->groups)];
 
-	for (size_t i = 0; i < KG_ARRAY_LEN(reads); i++)
-		if (!strcmp(reads[i], verb))
-			return true;
-	return false;
+	for (unsigned i = 0; i < u->ngroups; i++)
+		groups[i] = kg_v_str(a, u->groups[i]);
+	return kg_v_obj(a, "username", kg_v_str(a, u->name), "groups",
+		kg_v_array(a, groups, u->ngroups), (char *)NULL);
 }
 
-static void answer_access(struct request *r, const struct kg_value *spec, struct kg_buf *out)
+static void reply(struct request *r, const char *group, const char *kind,
+	const struct kg_value *spec, struct kg_value status)
+{
+	struct kg_arena *a = &r->arena;
+	struct kg_buf out = KG_BUF_INIT;
+	struct kg_value v =
+		kg_v_obj(a, "kind", kg_v_lit(kind), "apiVersion", kg_v_strf(a, "%s/v1", group),
+			"metadata", kg_v_object(a, NULL, 0), "status", status, (char *)NULL);
+
+	if (spec)
+		v = kg_with(a, &v, "spec", *spec);
+	kg_json_write(&out, &v);
+	kg_buf_addc(&out, '\n');
+	kg_api_reply_json(r, 201, &out);
+}
+
+/* ---- may somebody ---- */
+
+static bool is_allowed(struct request *r, const struct kg_user *u, const struct kg_value *spec)
 {
 	const struct kg_value *res = kg_get(spec, "resourceAttributes");
 	const struct kg_value *path = kg_get(spec, "nonResourceAttributes");
@@ -47,72 +51,123 @@ static void answer_access(struct request *r, const struct kg_value *spec, struct
 		.ns = str(res, "namespace"),
 		.name = str(res, "name"),
 		.path = on_path ? str(path, "path") : NULL};
-	const char *reason = "";
-	struct kg_error err;
-	bool allowed = false;
+	struct kg_error why;
 
-	if (!is_read_verb(a.verb) && !kg_api_is_self_subject(a.group, a.resource))
-		reason = no_writes;
-	else if (kg_api_authorize(r, &a, &err))
-		reason = err.msg;
-	else
-		allowed = true;
-	kg_buf_adds(out, "{\"kind\":\"SelfSubjectAccessReview\","
-			 "\"apiVersion\":\"authorization.k8s.io/v1\",\"metadata\":{},\"spec\":");
-	kg_json_write(out, spec);
-	kg_buf_addf(out, ",\"status\":{\"allowed\":%s", allowed ? "true" : "false");
-	if (*reason)
-		kg_api_write_member(out, "reason", reason);
-	kg_buf_adds(out, "}}\n");
+	return !r->api->opt.auth || !kg_auth_authorize(r->api->opt.auth, u, &a, &why);
 }
 
-static bool may(struct request *r, const char *verb, const struct kg_kind *k, const char *ns)
+static void answer_access(
+	struct request *r, const char *kind, const struct kg_user *u, const struct kg_value *spec)
 {
-	struct kg_attributes a = {.verb = verb,
-		.group = k->group,
-		.resource = k->plural,
-		.subresource = "",
-		.ns = k->flags & KG_KF_NAMESPACED ? ns : "",
-		.name = ""};
-	struct kg_error err;
+	struct kg_value status =
+		kg_v_obj(&r->arena, "allowed", kg_v_bool(is_allowed(r, u, spec)), (char *)NULL);
 
-	return !kg_api_authorize(r, &a, &err);
+	reply(r, "authorization.k8s.io", kind, spec, status);
 }
 
-static void answer_rules(struct request *r, const struct kg_value *spec, struct kg_buf *out)
+static void answer_self_access(struct request *r, const struct kg_value *spec)
 {
-	static const char *const verbs[] = {"get", "list", "watch"};
-	const char *ns = str(spec, "namespace");
-	bool more = false;
+	answer_access(r, "SelfSubjectAccessReview", r->user, spec);
+}
 
-	kg_buf_adds(out, "{\"kind\":\"SelfSubjectRulesReview\","
-			 "\"apiVersion\":\"authorization.k8s.io/v1\",\"metadata\":{},\"spec\":{},"
-			 "\"status\":{\"resourceRules\":[");
-	for (int i = 0; i < KG_KIND_COUNT; i++) {
-		const struct kg_kind *k = &kg_kinds[i];
-		bool first = true;
+/* The user that a review names, as its name and groups are given. */
+static int named_user(struct kg_user *u, const struct kg_value *spec, struct kg_error *err)
+{
+	const struct kg_value *groups = kg_get(spec, "groups");
+	int rc = kg_user_set(u, str(spec, "user"), err);
 
-		for (size_t v = 0; v < KG_ARRAY_LEN(verbs); v++) {
-			if (!may(r, verbs[v], k, ns))
-				continue;
-			if (first)
-				kg_buf_addf(out, "%s{\"verbs\":[", more ? "," : "");
-			kg_buf_addf(out, "%s\"%s\"", first ? "" : ",", verbs[v]);
-			first = false;
-		}
-		if (first)
-			continue;
-		kg_buf_addf(out, "],\"apiGroups\":[\"%s\"],\"resources\":[\"%s\"]}", k->group,
-			k->plural);
-		more = true;
+	for (uint32_t i = 0; !rc && i < kg_len(groups); i++)
+		rc = kg_user_add_group(u, kg_string(&groups->items[i], ""), err);
+	return rc;
+}
+
+static void answer_subject_access(struct request *r, const struct kg_value *spec)
+{
+	bool local = !strcmp(r->resource, "localsubjectaccessreviews");
+	const char *ns = str(kg_get(spec, "resourceAttributes"), "namespace");
+	struct kg_error err;
+	struct kg_user *u = kg_arena_alloc(&r->arena, sizeof(*u));
+
+	if (named_user(u, spec, &err)) {
+		kg_api_reply_status(r, 400, "BadRequest", NULL, "spec: %s", err.msg);
+		return;
 	}
-	kg_buf_adds(out, "],\"nonResourceRules\":[{\"verbs\":[\"get\"],\"nonResourceURLs\":["
-			 "\"/healthz\",\"/livez\",\"/readyz\",\"/version\"]}],"
-			 "\"incomplete\":false}}\n");
+	if (local && (!r->ns || strcmp(ns, r->ns) != 0)) {
+		kg_api_reply_status(r, 400, "BadRequest", NULL,
+			"spec.resourceAttributes.namespace: must be the request's namespace");
+		return;
+	}
+	answer_access(r, local ? "LocalSubjectAccessReview" : "SubjectAccessReview", u, spec);
 }
 
-/* *spec is null where the body is of no format that is known. */
-static int read_spec(
+/* ---- one's rules ---- */
+
+static struct kg_value everything(struct kg_arena *a)
+{
+	struct kg_value star = kg_v_lit("*"), all = kg_v_array(a, &star, 1);
+	struct kg_value rules[] = {
+		kg_v_obj(a, "verbs", all, "apiGroups", all, "resources", all, (char *)NULL),
+		kg_v_obj(a, "verbs", all, "nonResourceURLs", all, (char *)NULL),
+	};
+
+	return kg_v_array(a, rules, 2);
+}
+
+static void answer_rules(struct request *r, const struct kg_value *spec)
+{
+	struct kg_arena *a = &r->arena;
+	struct kg_auth *auth = r->api->opt.auth;
+	struct kg_value rules =
+		auth ? kg_auth_rules(auth, r->user, str(spec, "namespace"), a) : everything(a);
+	uint32_t n = kg_len(&rules), nresources = 0, npaths = 0;
+	struct kg_value *resources = kg_arena_alloc(a, (n + 1) * sizeof(*resources));
+	struct kg_value *paths = kg_arena_alloc(a, (n + 1) * sizeof(*paths));
+
+	for (uint32_t i = 0; i < n; i++)
+		if (kg_len(kg_get(&rules.items[i], "nonResourceURLs")))
+			paths[npaths++] = rules.items[i];
+		else
+			resources[nresources++] = rules.items[i];
+	/* What is bound to a node is no rule. */
+	struct kg_value status = kg_v_obj(a, "resourceRules", kg_v_array(a, resources, nresources),
+		"nonResourceRules", kg_v_array(a, paths, npaths), "incomplete",
+		kg_v_bool(*r->user->node != '\0'), (char *)NULL);
+	reply(r, "authorization.k8s.io", "SelfSubjectRulesReview", spec, status);
+}
+
+/* ---- who ---- */
+
+static void answer_who(struct request *r)
+{
+	struct kg_value status =
+		kg_v_obj(&r->arena, "userInfo", user_value(&r->arena, r->user), (char *)NULL);
+
+	reply(r, "authentication.k8s.io", "SelfSubjectReview", NULL, status);
+}
+
+static void answer_token(struct request *r, const struct kg_value *spec)
+{
+	struct kg_arena *a = &r->arena;
+	struct kg_credentials c = {
+		.authorization = kg_arena_printf(a, "Bearer %s", str(spec, "token"))};
+	struct kg_user *u = kg_arena_alloc(a, sizeof(*u));
+	struct kg_error err = {.msg = "there are no authenticators"};
+	struct kg_value status;
+
+	if (r->api->opt.auth &&
+		!kg_auth_authenticate(r->api->opt.auth, u, &c, kg_api_now(r->api), &err))
+		status = kg_v_obj(a, "authenticated", kg_v_bool(true), "user", user_value(a, u),
+			(char *)NULL);
+	else
+		status = kg_v_obj(a, "authenticated", kg_v_bool(false), "error",
+			kg_v_str(a, err.msg), (char *)NULL);
+	struct kg_value said = kg_with(a, spec, "token", kg_v_null());
+	reply(r, "authentication.k8s.io", "TokenReview", &said, status);
+}
+
+/* ---- */
+
+int kg_api_read_spec(
 	struct kg_value *spec, struct request *r, const char *resource, struct kg_error *err)
 {
 	const struct kg_buf *body = kg_http_body(r->http);
@@ -132,21 +187,25 @@ static int read_spec(
 
 void kg_api_handle_self_subject(struct request *r, const char *resource)
 {
-	struct kg_buf out = KG_BUF_INIT;
+	static const struct {
+		const char *resource;
+		void (*answer)(struct request *r, const struct kg_value *spec);
+	} reviews[] = {
+		{"selfsubjectaccessreviews", answer_self_access},
+		{"selfsubjectrulesreviews", answer_rules},
+		{"subjectaccessreviews", answer_subject_access},
+		{"localsubjectaccessreviews", answer_subject_access},
+		{"tokenreviews", answer_token},
+	};
 	struct kg_value spec;
 	struct kg_error err;
 
 	/* A review of oneself says nothing that must be read. */
 	if (!strcmp(resource, "selfsubjectreviews")) {
-		kg_buf_adds(&out, "{\"kind\":\"SelfSubjectReview\",\"apiVersion\":"
-				  "\"authentication.k8s.io/v1\",\"metadata\":{},\"status\":"
-				  "{\"userInfo\":");
-		write_user(&out, r->user);
-		kg_buf_adds(&out, "}}\n");
-		kg_api_reply_json(r, 201, &out);
+		answer_who(r);
 		return;
 	}
-	if (read_spec(&spec, r, resource, &err)) {
+	if (kg_api_read_spec(&spec, r, resource, &err)) {
 		kg_api_reply_error(r, &err);
 		return;
 	}
@@ -156,9 +215,7 @@ void kg_api_handle_self_subject(struct request *r, const char *resource)
 			"include: application/json, application/vnd.kubernetes.protobuf");
 		return;
 	}
-	if (!strcmp(resource, "selfsubjectaccessreviews"))
-		answer_access(r, &spec, &out);
-	else
-		answer_rules(r, &spec, &out);
-	kg_api_reply_json(r, 201, &out);
+	for (size_t i = 0; i < KG_ARRAY_LEN(reviews); i++)
+		if (!strcmp(reviews[i].resource, resource))
+			reviews[i].answer(r, &spec);
 }

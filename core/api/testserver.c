@@ -124,7 +124,7 @@ void test_server_start(struct test_server *s, struct kg_api_options opts, size_t
 	s->hub = kg_hub_new(empty, max_changes);
 	kg_snapshot_unref(empty);
 	s->auth = kg_auth_new();
-	kg_auth_add_default_authorizers(s->auth);
+	kg_auth_add_default_authorizers(s->auth, s->hub);
 	opts.hub = s->hub;
 	opts.history = &history;
 	opts.history_self = s;

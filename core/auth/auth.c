@@ -1,6 +1,7 @@
 /* The chains. */
 #include "base/mem.h"
 #include "internal.h"
+#include "rbac.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct link {
 struct kg_auth {
 	struct link *authenticators, *authorizers;
 	size_t nauthenticators, nauthorizers, cap_authenticators, cap_authorizers;
+	struct kg_rbac *rbac; /* that of the authorizers' list */
 };
 
 bool kg_user_in_group(const struct kg_user *u, const char *group)
@@ -82,6 +84,17 @@ void kg_auth_add_authorizer(struct kg_auth *auth, const struct kg_authorizer *vt
 {
 	KG_GROW(auth->authorizers, auth->cap_authorizers, auth->nauthorizers + 1);
 	auth->authorizers[auth->nauthorizers++] = (struct link){.authorizer = vt, .self = self};
+}
+
+void kg_auth_add_rbac(struct kg_auth *auth, struct kg_hub *hub)
+{
+	auth->rbac = kg_rbac_new(hub);
+	kg_auth_add_authorizer(auth, &kg_rbac_authorizer, auth->rbac);
+}
+
+struct kg_rbac *kg_auth_rbac(struct kg_auth *auth)
+{
+	return auth->rbac;
 }
 
 static int anonymous(struct kg_user *out, struct kg_error *err)
@@ -159,4 +172,20 @@ int kg_auth_authorize(struct kg_auth *auth, const struct kg_user *u, const struc
 			return forbid(u, a, why.msg, err);
 	}
 	return forbid(u, a, "", err);
+}
+
+int kg_auth_reads_all(struct kg_auth *auth, const struct kg_user *u, struct kg_error *err)
+{
+	static const char *const verbs[] = {"get", "list", "watch"};
+	struct kg_error why;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(verbs); i++) {
+		struct kg_attributes a = {.verb = verbs[i], .group = "*", .resource = "*"};
+		if (kg_auth_authorize(auth, u, &a, &why) < 0)
+			return kg_fail(err, KG_E_FORBIDDEN,
+				"User \"%s\" cannot %s all resources of the cluster, which the "
+				"repository holds",
+				u->name, verbs[i]);
+	}
+	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/time.h"
+#include "kinds/object.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,11 @@ struct kg_user {
 	char node[254]; /* set for system:node:NAME */
 };
 bool kg_user_in_group(const struct kg_user *u, const char *group);
+/* Starts one anew: no groups, and the node of system:node:NAME. */
+int kg_user_set(struct kg_user *u, const char *name, struct kg_error *err);
+/* Groups that do not fit or are too long are refused (KG_E_UNAUTHORIZED): a user who lost one is
+ * another user. */
+int kg_user_add_group(struct kg_user *u, const char *group, struct kg_error *err);
 
 struct kg_credentials {
 	const char *cert_cn; /* verified client certificate, or NULL */
@@ -58,12 +64,54 @@ int kg_auth_authorize(struct kg_auth *auth, const struct kg_user *u, const struc
 	struct kg_error *err);
 
 /* Built-in: client certificates; tokens of a kg_tokens (bearer, or Basic with the token as
- * password); system:masters may do anything, nodes what is theirs, anonymous health, version and
- * the CA. */
+ * password). */
 void kg_auth_add_certificates(struct kg_auth *auth);
 struct kg_tokens;
 void kg_auth_add_tokens(struct kg_auth *auth, struct kg_tokens *tokens); /* borrowed */
-void kg_auth_add_default_authorizers(struct kg_auth *auth);
+/*
+ * system:masters may do anything; nodes what is theirs; everybody may ask for the CA and join (by
+ * a token); and whatever the roles and bindings say: those of the hub's newest revision (borrowed;
+ * it outlives the auth) and the system's own (builtin.h), which give anonymous health and nothing
+ * else. hub NULL: the system's own alone.
+ */
+struct kg_hub;
+void kg_auth_add_default_authorizers(struct kg_auth *auth, struct kg_hub *hub);
+/* The last part of it. At most one. */
+void kg_auth_add_rbac(struct kg_auth *auth, struct kg_hub *hub);
+
+/* May the user read every object there is: he may fetch the repository, and nobody else. */
+int kg_auth_reads_all(struct kg_auth *auth, const struct kg_user *u, struct kg_error *err);
+
+/* The rules that apply to the user in a namespace ("": those of the whole cluster alone), one
+ * PolicyRule each, in the arena. What masters and nodes may besides is not among them. */
+struct kg_value kg_auth_rules(
+	struct kg_auth *auth, const struct kg_user *u, const char *ns, struct kg_arena *a);
+
+/*
+ * What a push changes, object by object, judged by the rules as they are when the judge is made,
+ * with Kubernetes' escalation check: a role that the user does not hold himself may be written
+ * only with the verb "escalate", and given to others only with "bind".
+ */
+struct kg_judge;
+struct kg_auth_change {
+	const char *verb; /* create, update, delete */
+	const struct kg_kind *kind;
+	const char *ns, *name;
+	const struct kg_value *value; /* as it will be; NULL where deleted */
+};
+struct kg_judge_options {
+	struct kg_auth *auth; /* borrowed, as all here */
+	const struct kg_user *user;
+	/* A role as the push leaves it: 1 and *value; 1 and NULL where the push deletes it; 0 where
+	 * the push does not touch it. NULL: it touches none. */
+	int (*pushed)(void *ctx, enum kg_kind_id kind, const char *ns, const char *name,
+		const struct kg_value **value);
+	void *ctx;
+};
+struct kg_judge *kg_judge_new(const struct kg_judge_options *opts);
+void kg_judge_free(struct kg_judge *j);
+/* KG_E_FORBIDDEN, with the reason. */
+int kg_judge_change(struct kg_judge *j, const struct kg_auth_change *c, struct kg_error *err);
 
 /*
  * Tokens, kept as SHA-256 in one file of the state directory (0600), durably. A join token lets
