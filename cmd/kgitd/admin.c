@@ -11,6 +11,7 @@
 #define CLOCK_SKEW_MS  (5LL * 60 * 1000)
 #define DEFAULT_JOIN_S 3600
 #define MAX_TTL_S      (10LL * 365 * 24 * 3600)
+#define OWN_TOKEN_S    (30LL * 24 * 3600)
 
 static int parse(
 	struct kg_value *out, struct kg_arena *a, struct kg_http_req *req, struct kg_error *err)
@@ -88,32 +89,84 @@ static void handle_join(struct kg_http_req *req, void *ctx)
 
 /* ---- tokens ---- */
 
-static int make_token(char out[192], struct kgd_master *m, const struct kg_user *by,
-	const struct kg_value *body, struct kg_error *err)
+static bool may(struct kgd_master *m, const struct kg_user *by, const char *verb, const char *group,
+	const char *resource, const char *name, struct kg_error *err)
 {
-	const char *kind = kg_string(kg_get(body, "kind"), "join");
-	int64_t ttl = kg_int(kg_get(body, "ttlSeconds"), -1);
-	kg_time now = kg_realtime_ms();
+	struct kg_attributes a = {.verb = verb, .group = group, .resource = resource, .name = name};
 
-	if (ttl > MAX_TTL_S)
-		return kg_fail(err, KG_E_INVALID, "ttlSeconds: at most %lld", (long long)MAX_TTL_S);
-	if (strcmp(kind, "join") == 0)
-		return kg_tokens_create_join(m->tokens, out, m->ca_pin,
-			(ttl > 0 ? ttl : DEFAULT_JOIN_S) * 1000, now, err);
-	if (strcmp(kind, "access") != 0)
-		return kg_fail(
-			err, KG_E_INVALID, "kind: expected join or access, got \"%s\"", kind);
+	return kg_auth_authorize(m->auth, by, &a, err) == 0;
+}
+
+/* Who makes a token for another could be him: Kubernetes' "impersonate" of the user and of every
+ * group that is not the maker's own. */
+static int check_impersonation(struct kgd_master *m, const struct kg_user *by, const char *user,
+	const char *const *groups, struct kg_error *err)
+{
+	if (strcmp(user, by->name) != 0 && !may(m, by, "impersonate", "", "users", user, err))
+		return -(int)err->code;
+	for (size_t i = 0; groups[i]; i++)
+		if (!kg_user_in_group(by, groups[i]) &&
+			!may(m, by, "impersonate", "", "groups", groups[i], err))
+			return -(int)err->code;
+	return 0;
+}
+
+/* A token of one's own outlives the credential that it was asked with: not for long, but for those
+ * who could make any. Machines have other ways. */
+static int bound_ttl(
+	struct kgd_master *m, const struct kg_user *by, int64_t *ttl_s, struct kg_error *err)
+{
+	struct kg_error why;
+
+	if (may(m, by, "impersonate", "", "users", by->name, &why))
+		return 0;
+	if (strncmp(by->name, "system:", 7) == 0)
+		return kg_fail(err, KG_E_FORBIDDEN, "\"%s\" may not make access tokens", by->name);
+	if (*ttl_s <= 0 || *ttl_s > OWN_TOKEN_S)
+		*ttl_s = OWN_TOKEN_S;
+	return 0;
+}
+
+static int make_access(char out[192], struct kgd_master *m, const struct kg_user *by,
+	const struct kg_value *body, int64_t ttl, struct kg_error *err)
+{
 	const struct kg_value *named = kg_get(body, "groups");
+	const char *user = kg_string(kg_get(body, "user"), by->name);
 	const char *groups[17] = {NULL};
 	uint32_t n = 0;
+
 	for (uint32_t i = 0; i < kg_len(named) && n < 16; i++)
 		groups[n++] = kg_string(&named->items[i], "");
 	if (kg_is_null(kg_get(body, "user")))
 		for (unsigned i = 0; i < by->ngroups && n < 16; i++)
 			if (strcmp(by->groups[i], "system:authenticated") != 0)
 				groups[n++] = by->groups[i];
-	return kg_tokens_create_access(m->tokens, out, kg_string(kg_get(body, "user"), by->name),
-		groups, ttl > 0 ? ttl * 1000 : 0, now, err);
+	int rc = check_impersonation(m, by, user, groups, err);
+	if (rc == 0)
+		rc = bound_ttl(m, by, &ttl, err);
+	if (rc < 0)
+		return rc;
+	return kg_tokens_create_access(
+		m->tokens, out, user, groups, ttl > 0 ? ttl * 1000 : 0, kg_realtime_ms(), err);
+}
+
+static int make_token(char out[192], struct kgd_master *m, const struct kg_user *by,
+	const struct kg_value *body, struct kg_error *err)
+{
+	const char *kind = kg_string(kg_get(body, "kind"), "join");
+	int64_t ttl = kg_int(kg_get(body, "ttlSeconds"), -1);
+
+	if (ttl > MAX_TTL_S)
+		return kg_fail(err, KG_E_INVALID, "ttlSeconds: at most %lld", (long long)MAX_TTL_S);
+	if (strcmp(kind, "access") == 0)
+		return make_access(out, m, by, body, ttl, err);
+	if (strcmp(kind, "join") != 0)
+		return kg_fail(
+			err, KG_E_INVALID, "kind: expected join or access, got \"%s\"", kind);
+	if (!may(m, by, "create", "kgit", "jointokens", "", err))
+		return -(int)err->code;
+	return kg_tokens_create_join(m->tokens, out, m->ca_pin,
+		(ttl > 0 ? ttl : DEFAULT_JOIN_S) * 1000, kg_realtime_ms(), err);
 }
 
 static void handle_tokens(struct kg_http_req *req, void *ctx)

@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/time.h"
+#include "kgitd/authorize.h"
 #include "kgitd/compact.h"
 
 #include <stdio.h>
@@ -233,9 +234,30 @@ static int check_deletions(
 	return 0;
 }
 
-static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg_snapshot *s,
-	const char *quarantine, const struct kgd_push_options *opts, struct kg_buf *say,
-	struct kg_error *err)
+/* Every change, by the rules of the snapshot. */
+static int authorize(struct kgd_admitted *out, struct kgd_master *m, const struct kg_user *user,
+	const struct kg_snapshot *s, const struct kg_admission_file *files, size_t nfiles,
+	const char *quarantine, struct kg_buf *say, struct kg_error *err)
+{
+	struct other before KG_CLEANUP(other_release) = {.m = m, .commit = out->old_commit};
+	struct kgd_authorize z = {.m = m,
+		.user = user,
+		.s = s,
+		.admission = &out->admission,
+		.files = files,
+		.nfiles = nfiles,
+		.old_commit = out->old_commit,
+		.new_commit = out->new_commit,
+		.quarantine = quarantine,
+		.read_before = read_other,
+		.ctx = &before};
+
+	return kgd_authorize_main(&z, say, err);
+}
+
+static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg_user *user,
+	const struct kg_snapshot *s, const char *quarantine, const struct kgd_push_options *opts,
+	struct kg_buf *say, struct kg_error *err)
 {
 	struct kg_arena *a = &out->arena;
 	struct kg_tree_delta delta;
@@ -268,19 +290,21 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	if (errors)
 		return kg_fail(err, KG_E_INVALID, "push refused: %zu fault%s in its manifests",
 			errors, errors == 1 ? "" : "s");
-	return check_deletions(&out->admission, opts, err);
+	rc = authorize(out, m, user, s, files, nfiles, quarantine, say, err);
+	return rc < 0 ? rc : check_deletions(&out->admission, opts, err);
 }
 
-int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const char *old_commit,
-	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
-	struct kg_buf *say, struct kg_error *err)
+int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const struct kg_user *user,
+	const char *old_commit, const char *new_commit, const char *quarantine,
+	const struct kgd_push_options *opts, struct kg_buf *say, struct kg_error *err)
 {
 	struct kgd_admitted *a = kg_alloc(sizeof(*a));
 	struct kg_snapshot *s = kg_hub_snapshot(m->hub);
 
 	snprintf(a->old_commit, sizeof(a->old_commit), "%s", old_commit);
 	snprintf(a->new_commit, sizeof(a->new_commit), "%s", new_commit);
-	int rc = admit(a, m, s, quarantine, opts, say, err);
+	memcpy(a->user, user->name, sizeof(a->user));
+	int rc = admit(a, m, user, s, quarantine, opts, say, err);
 	kg_snapshot_unref(s);
 	if (rc < 0) {
 		kgd_admitted_free(a);

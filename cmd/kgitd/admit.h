@@ -15,6 +15,7 @@ struct kgd_push_options {
 struct kgd_admitted {
 	struct kg_arena arena;
 	char old_commit[41], new_commit[41];
+	char user[254]; /* whose changes these may be */
 	struct kg_admission admission;
 };
 void kgd_admitted_free(struct kgd_admitted *a);
@@ -23,13 +24,13 @@ void kgd_admitted_free(struct kgd_admitted *a);
 int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_error *err);
 
 /*
- * Judges main moving from old to new ("" for absent). On refusal the reasons are in `say`, a line
- * each, and KG_E_INVALID (or what failed) is returned; warnings may be in `say` on success, too.
- * Any thread.
+ * Judges main moving from old to new ("" for absent), pushed by user. On refusal the reasons are in
+ * `say`, a line each, and KG_E_INVALID (or what failed) is returned; warnings may be in `say` on
+ * success, too. Any thread.
  */
-int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const char *old_commit,
-	const char *new_commit, const char *quarantine, const struct kgd_push_options *opts,
-	struct kg_buf *say, struct kg_error *err);
+int kgd_admit(struct kgd_admitted **out, struct kgd_master *m, const struct kg_user *user,
+	const char *old_commit, const char *new_commit, const char *quarantine,
+	const struct kgd_push_options *opts, struct kg_buf *say, struct kg_error *err);
 
 /* Is there room on the disk for a push? KG_E_NO_SPACE says what to do. Without it git itself would
  * fail somewhere in the middle, and say less. */

@@ -1,5 +1,6 @@
 #include "kgitd/git_child.h"
 
+#include "kgitd/pushers.h"
 #include "sys/spawn.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct kgd_git {
 	atomic_int refs;               /* the exchange, and each posted call */
 	pthread_mutex_t lock;          /* of req */
 	struct kg_http_req *req;       /* NULL once done */
+	char pusher[KGD_PUSHER_ID_LEN + 1];
 };
 
 static atomic_size_t processes, exchanges;
@@ -30,6 +32,7 @@ static void git_unref(struct kgd_git *g)
 		return;
 	kg_closep(&g->in);
 	kg_closep(&g->out);
+	kgd_pusher_leave(g->pusher);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
@@ -161,13 +164,12 @@ static int make_pipe(int *read_end, int *write_end, struct kg_error *err)
 }
 
 /* No setting of the machine's or a user's reaches it: what git does here is the repository's. */
-static size_t make_env(const char **env, char *user, size_t nuser, char *proto, size_t nproto,
+static size_t make_env(const char **env, const char *push, char *proto, size_t nproto,
 	const struct kgd_git_options *o)
 {
 	size_t n = 0;
 
-	snprintf(user, nuser, "KGIT_USER=%s", o->user);
-	env[n++] = user;
+	env[n++] = push;
 	env[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	env[n++] = "HOME=/";
 	env[n++] = "GIT_CONFIG_NOSYSTEM=1";
@@ -183,7 +185,7 @@ static size_t make_env(const char **env, char *user, size_t nuser, char *proto, 
 static int spawn_git(struct kgd_git *g, const struct kgd_git_options *o, struct kg_error *err)
 {
 	int in_r KG_AUTOCLOSE = -1, out_w KG_AUTOCLOSE = -1;
-	char user[300], proto[300];
+	char push[64], proto[300];
 	const char *argv[6], *env[8];
 	size_t n = 0;
 
@@ -194,7 +196,10 @@ static int spawn_git(struct kgd_git *g, const struct kgd_git_options *o, struct 
 		argv[n++] = "--http-backend-info-refs";
 	argv[n++] = o->m->repo;
 	argv[n] = NULL;
-	make_env(env, user, sizeof(user), proto, sizeof(proto), o);
+	if (o->feed)
+		kgd_pusher_enter(g->pusher, o->user);
+	snprintf(push, sizeof(push), "KGIT_PUSH=%s", g->pusher);
+	make_env(env, push, proto, sizeof(proto), o);
 	if ((o->feed && make_pipe(&in_r, &g->in, err) < 0) || make_pipe(&g->out, &out_w, err) < 0)
 		return -(int)err->code;
 	struct kg_spawn opts = KG_SPAWN_INIT;

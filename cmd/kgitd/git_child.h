@@ -14,12 +14,12 @@
 struct kgd_git;
 struct kgd_git_options {
 	struct kgd_master *m;
-	const char *service;  /* "git-receive-pack", "git-upload-pack" */
-	const char *user;     /* who asks; told to the hooks */
-	const char *protocol; /* the header Git-Protocol, or NULL */
-	bool advertise;       /* the refs, not an exchange of objects */
-	bool feed;            /* stdin is a pipe for kgd_git_feed */
-	int in;               /* else: stdin, borrowed; -1: /dev/null */
+	const char *service;        /* "git-receive-pack", "git-upload-pack" */
+	const struct kg_user *user; /* who asks; the hooks find him by an id */
+	const char *protocol;       /* the header Git-Protocol, or NULL */
+	bool advertise;             /* the refs, not an exchange of objects */
+	bool feed;                  /* stdin is a pipe for kgd_git_feed */
+	int in;                     /* else: stdin, borrowed; -1: /dev/null */
 };
 /* KG_E_UNAVAILABLE where too many run, or kgitd stops. */
 int kgd_git_start(struct kgd_git **out, struct kg_http_req *req, const struct kgd_git_options *opts,

@@ -109,7 +109,7 @@ static struct rpc *start(
 	struct kgd_git *git;
 
 	opts->m = x->master;
-	opts->user = x->user.name;
+	opts->user = &x->user;
 	opts->protocol = kg_http_header(req, "Git-Protocol");
 	/* Who fetches finds every revision that was told to anybody before. Where the disk has no
 	 * room for git's files, what they have is served. */

@@ -1,5 +1,7 @@
 #include "kgitd/hook.h"
 
+#include "kgitd/pushers.h"
+
 #include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
@@ -30,8 +32,10 @@ static char *local_user(int fd)
 int kgd_hook_init(struct kgd_hook *h, struct kgd_master *m, int fd, struct kg_error *err)
 {
 	*h = (struct kgd_hook){.m = m, .opts = {.allow_delete = -1}};
-	h->user = local_user(fd);
-	h->io = h->user ? fdopen(fd, "r+") : NULL;
+	char *name KG_AUTOFREE = local_user(fd);
+	if (name && kg_user_set(&h->user, name, err) == 0 &&
+		kg_user_add_group(&h->user, "system:masters", err) == 0)
+		h->io = fdopen(fd, "r+");
 	if (h->io)
 		return 0;
 	close(fd);
@@ -44,7 +48,6 @@ void kgd_hook_release(struct kgd_hook *h)
 	for (size_t i = 0; i < h->ncommands; i++)
 		free(h->commands[i].ref);
 	free(h->commands);
-	free(h->user);
 	free(h->quarantine);
 	if (h->io)
 		fclose(h->io);
@@ -85,6 +88,22 @@ static void set_text(char **at, const char *text)
 	*at = kg_strdup(text);
 }
 
+/* Of a push by a local path: the owner says on whose behalf. */
+static int name_user(struct kgd_hook *h, const char *name, struct kg_error *err)
+{
+	int rc = kg_user_set(&h->user, name, err);
+
+	return rc < 0 ? rc : kg_user_add_group(&h->user, "system:masters", err);
+}
+
+static int find_user(struct kgd_hook *h, const char *id, struct kg_error *err)
+{
+	h->user = (struct kg_user){0};
+	if (kgd_pusher_find(&h->user, id))
+		return 0;
+	return kg_fail(err, KG_E_FORBIDDEN, "the pusher went away");
+}
+
 static int take_line(struct kgd_hook *h, char *line, struct kg_error *err)
 {
 	char *value = strchr(line, ' ');
@@ -95,7 +114,9 @@ static int take_line(struct kgd_hook *h, char *line, struct kg_error *err)
 	if (strcmp(line, "hook") == 0)
 		h->proc = strcmp(value, "proc-receive") == 0;
 	else if (strcmp(line, "user") == 0)
-		set_text(&h->user, value);
+		return name_user(h, value, err);
+	else if (strcmp(line, "push") == 0)
+		return find_user(h, value, err);
 	else if (strcmp(line, "quarantine") == 0)
 		set_text(&h->quarantine, value);
 	else if (strcmp(line, "option") == 0)

@@ -18,7 +18,9 @@ struct kgd_hook {
 	struct kgd_master *m;
 	FILE *io;  /* owned */
 	bool proc; /* proc-receive; else pre-receive */
-	char *user, *quarantine;
+	/* Who pushes: whose request git answers, or the owner of the state, who may anything. */
+	struct kg_user user;
+	char *quarantine;
 	struct kgd_push_options opts;
 	struct kgd_command *commands;
 	size_t ncommands, cap;

@@ -76,6 +76,7 @@ static void pass_environment(FILE *master, const char *hook)
 {
 	pass(master, "hook", hook);
 	pass(master, "user", getenv("KGIT_USER"));
+	pass(master, "push", getenv("KGIT_PUSH"));
 	pass(master, "quarantine", getenv("GIT_QUARANTINE_PATH"));
 }
 

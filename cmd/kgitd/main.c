@@ -333,7 +333,7 @@ static void make_auth(struct kgd_master *m)
 	m->auth = kg_auth_new();
 	kg_auth_add_certificates(m->auth);
 	kg_auth_add_tokens(m->auth, m->tokens);
-	kg_auth_add_default_authorizers(m->auth);
+	kg_auth_add_default_authorizers(m->auth, m->hub);
 }
 
 static void make_nodes(struct kgd_master *m, const struct flags *f)

@@ -7,6 +7,7 @@
  * What pre-receive admitted is kept for its proc-receive, so that manifests are parsed once; it
  * stays true, because desired state changes only where main does, and the writer checks that.
  */
+#include "kgitd/authorize.h"
 #include "kgitd/hook.h"
 #include "kgitd/rollout.h"
 
@@ -68,7 +69,8 @@ static void keep(struct kgd_pushes *p, struct kgd_admitted *a)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static struct kgd_admitted *take(struct kgd_pushes *p, const struct kgd_command *c)
+static struct kgd_admitted *take(
+	struct kgd_pushes *p, const struct kgd_hook *h, const struct kgd_command *c)
 {
 	struct kgd_admitted *found = NULL;
 
@@ -77,7 +79,8 @@ static struct kgd_admitted *take(struct kgd_pushes *p, const struct kgd_command 
 		struct kgd_admitted *a = p->kept[i];
 
 		if (!a || strcmp(a->old_commit, c->old_commit) != 0 ||
-			strcmp(a->new_commit, c->new_commit) != 0)
+			strcmp(a->new_commit, c->new_commit) != 0 ||
+			strcmp(a->user, h->user.name) != 0)
 			continue;
 		found = a;
 		p->kept[i] = NULL;
@@ -101,8 +104,8 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 	int rc = kgd_has_room(p->m, &err);
 
 	if (rc == 0)
-		rc = kgd_admit(&a, p->m, c->old_commit, c->new_commit, h->quarantine, &h->opts,
-			&lines, &err);
+		rc = kgd_admit(&a, p->m, &h->user, c->old_commit, c->new_commit, h->quarantine,
+			&h->opts, &lines, &err);
 	kgd_hook_say(h, "", kg_buf_str(&lines));
 	if (rc < 0) {
 		kgd_hook_sayf(h, "%s", err.msg);
@@ -114,6 +117,8 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 
 void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 {
+	struct kg_error err;
+
 	for (size_t i = 0; i < h->ncommands; i++) {
 		const struct kgd_command *c = &h->commands[i];
 
@@ -124,6 +129,10 @@ void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 				"%s is written by kgitd alone; to change the cluster, push main",
 				c->ref);
 			kgd_hook_refuse(h, c, "written by kgitd alone");
+		} else if (kgd_authorize_branch(p->m, &h->user, c->ref, c->old_commit,
+				   c->new_commit, &err) < 0) {
+			kgd_hook_sayf(h, "%s", err.msg);
+			kgd_hook_refuse(h, c, "forbidden");
 		} else if (*c->new_commit) {
 			kgd_hook_sayf(h,
 				"%s is stored; it changes nothing in the cluster (main does)",
@@ -174,7 +183,7 @@ static void submit_and_wait(struct kgd_hook *h, const struct kgd_command *c,
 	pthread_cond_init(&w->cond, NULL);
 	memcpy(req->push.old_commit, c->old_commit, sizeof(req->push.old_commit));
 	memcpy(req->push.new_commit, c->new_commit, sizeof(req->push.new_commit));
-	req->push.user = kg_arena_strdup(&req->arena, h->user);
+	req->push.user = kg_arena_strdup(&req->arena, h->user.name);
 	req->push.dry_run = h->opts.dry_run;
 	memcpy(req->push.want_plan, h->opts.plan, sizeof(req->push.want_plan));
 	req->push.admission = &a->admission;
@@ -227,11 +236,11 @@ static void move_main(struct kgd_hook *h, const struct kgd_command *c, const str
 static void apply_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kgd_command *c)
 {
 	struct kg_buf lines KG_AUTOBUF = KG_BUF_INIT;
-	struct kgd_admitted *a = take(p, c);
+	struct kgd_admitted *a = take(p, h, c);
 	struct kg_error err;
 
-	if (!a && kgd_admit(&a, p->m, c->old_commit, c->new_commit, NULL, &h->opts, &lines, &err) <
-			  0) {
+	if (!a && kgd_admit(&a, p->m, &h->user, c->old_commit, c->new_commit, NULL, &h->opts,
+			  &lines, &err) < 0) {
 		kgd_hook_say(h, "", kg_buf_str(&lines));
 		kgd_hook_sayf(h, "%s", err.msg);
 		kgd_hook_refuse(h, c, err.msg);
@@ -244,10 +253,15 @@ static void apply_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 
 static void apply_other(struct kgd_hook *h, const struct kgd_command *c)
 {
+	struct kg_error err;
+
 	if (is_ours(c->ref))
 		kgd_hook_refuse(h, c, "written by kgitd alone");
 	else if (h->refused)
 		kgd_hook_refuse(h, c, "main was refused, so nothing of this push is taken");
+	else if (kgd_authorize_branch(h->m, &h->user, c->ref, c->old_commit, c->new_commit, &err) <
+		 0)
+		kgd_hook_refuse(h, c, "forbidden");
 	else if (h->opts.dry_run)
 		kgd_hook_accept(h, c, false, c->old_commit);
 	else

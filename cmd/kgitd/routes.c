@@ -58,6 +58,35 @@ static bool authorize_path(
 	return kg_auth_authorize(x->master->auth, &x->user, &a, err) == 0;
 }
 
+static bool is_authenticated(const struct kg_user *u)
+{
+	return kg_user_in_group(u, "system:authenticated");
+}
+
+/* What tells of the whole cluster, as the repository does. */
+static bool is_history(const char *path)
+{
+	static const char *const paths[] = {
+		"/kgit/v1/log", "/kgit/v1/history", "/kgit/v1/explain", "/kgit/v1/options"};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(paths); i++)
+		if (strcmp(path, paths[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The one who reads all may fetch, and push: what of that is taken, the push's judge says. Of
+ * tokens everybody known may ask for his own; the handler judges the rest. */
+static bool authorize(
+	struct kgd_exchange *x, const char *verb, const char *path, bool git, struct kg_error *err)
+{
+	if (git || is_history(path))
+		return kg_auth_reads_all(x->master->auth, &x->user, err) == 0;
+	if (strcmp(path, "/kgit/v1/tokens") == 0 && is_authenticated(&x->user))
+		return true;
+	return authorize_path(x, verb, path, err);
+}
+
 static const char *after(const char *path, const char *prefix)
 {
 	size_t n = strlen(prefix);
@@ -86,13 +115,17 @@ static bool node_paths(struct kgd_exchange *x, struct kg_http_req *req, const ch
 		   : kgd_node_route(req, slash + 1, route);
 }
 
-static const char *git_verb(struct kg_http_req *req)
+/* git shows its user a text that comes with a refusal, but no JSON. */
+static void reply_forbidden(struct kg_http_req *req, const struct kg_error *err, bool git)
 {
-	const char *service = kg_http_query(req, "service");
-	bool push = strstr(kg_http_path(req), "git-receive-pack") ||
-		    (service && strcmp(service, "git-receive-pack") == 0);
+	struct kg_buf text = KG_BUF_INIT;
 
-	return push ? "push" : "fetch";
+	if (!git) {
+		kgd_reply_error(req, err);
+		return;
+	}
+	kg_buf_addf(&text, "kgit: %s\n", err->msg);
+	kg_http_reply(req, kg_code_http(err->code), "text/plain", &text);
 }
 
 bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
@@ -115,10 +148,9 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	}
 	if (kg_api_route(x->master->api, req, &x->user, route))
 		return true;
-	const char *verb =
-		git ? git_verb(req) : (strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create");
-	if (!authorize_path(x, verb, path, &err)) {
-		kgd_reply_error(req, &err);
+	const char *verb = strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create";
+	if (!authorize(x, verb, path, git, &err)) {
+		reply_forbidden(req, &err, git);
 		return true;
 	}
 	if ((rest = after(path, "/cluster.git/")))
