@@ -113,6 +113,93 @@ static void summarize_replicaset(struct kg_summary *out, const struct kg_object 
 		(long long)want);
 }
 
+static bool is_observed(const struct kg_object *obj)
+{
+	return kg_int(kg_at(kg_obj(obj), "status.observedGeneration"), 0) >=
+	       kg_int(kg_at(kg_obj(obj), "metadata.generation"), 0);
+}
+
+static long long number(const struct kg_object *obj, const char *path, int64_t dflt)
+{
+	return kg_int(kg_at(kg_obj(obj), path), dflt);
+}
+
+/* As `kubectl rollout status` judges it. */
+static void summarize_statefulset(struct kg_summary *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj);
+	long long want = number(obj, "spec.replicas", 1);
+	long long updated = number(obj, "status.updatedReplicas", 0);
+	long long partition = number(obj, "spec.updateStrategy.rollingUpdate.partition", 0);
+	bool rolling = strcmp(kg_string(kg_at(v, "spec.updateStrategy.type"), ""), "OnDelete") != 0;
+	long long update = !rolling || partition > want ? 0 : want - partition;
+
+	out->counts = true;
+	out->ready = is_observed(obj) && number(obj, "status.replicas", 0) == want &&
+		     number(obj, "status.readyReplicas", 0) == want &&
+		     number(obj, "status.availableReplicas", 0) == want && updated >= update;
+	snprintf(out->state, sizeof(out->state), "%lld/%lld ready",
+		number(obj, "status.readyReplicas", 0), want);
+	if (!out->ready)
+		snprintf(out->reason, sizeof(out->reason), "%lld of %lld updated, %lld available",
+			updated, update, number(obj, "status.availableReplicas", 0));
+}
+
+static void summarize_daemonset(struct kg_summary *out, const struct kg_object *obj)
+{
+	long long want = number(obj, "status.desiredNumberScheduled", 0);
+	long long updated = number(obj, "status.updatedNumberScheduled", 0);
+	long long available = number(obj, "status.numberAvailable", 0);
+	bool rolling = strcmp(kg_string(kg_at(kg_obj(obj), "spec.updateStrategy.type"), ""),
+			       "OnDelete") != 0;
+
+	out->counts = true;
+	out->ready = is_observed(obj) && available >= want && (!rolling || updated >= want);
+	snprintf(out->state, sizeof(out->state), "%lld/%lld ready",
+		number(obj, "status.numberReady", 0), want);
+	if (!out->ready)
+		snprintf(out->reason, sizeof(out->reason), "%lld of %lld updated, %lld available",
+			updated, want, available);
+}
+
+/* A Job is ready when it is complete, or is not to run for now. */
+static void summarize_job(struct kg_summary *out, const struct kg_object *obj)
+{
+	long long parallel = number(obj, "spec.parallelism", 1);
+	long long want = number(obj, "spec.completions", 1);
+	const struct kg_value *failed = condition(obj, "Failed");
+
+	out->counts = true;
+	out->ready = is_true(condition(obj, "Complete")) || is_true(condition(obj, "Suspended"));
+	snprintf(out->state, sizeof(out->state), "%lld/%lld completed%s",
+		number(obj, "status.succeeded", 0), want,
+		is_true(condition(obj, "Suspended")) ? ", suspended" : "");
+	if (out->ready)
+		return;
+	if (is_true(failed))
+		set_reason(out, failed);
+	else
+		snprintf(out->reason, sizeof(out->reason), "%lld of %lld active, %lld failed",
+			number(obj, "status.active", 0), parallel, number(obj, "status.failed", 0));
+}
+
+static void summarize_cronjob(struct kg_summary *out, const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj);
+	const char *last = kg_string(kg_at(v, "status.lastScheduleTime"), "never");
+
+	snprintf(out->state, sizeof(out->state), "%u active, last %s",
+		kg_len(kg_at(v, "status.active")),
+		kg_bool(kg_at(v, "spec.suspend"), false) ? "suspended" : last);
+}
+
+static void summarize_budget(struct kg_summary *out, const struct kg_object *obj)
+{
+	snprintf(out->state, sizeof(out->state), "%lld may be evicted, %lld/%lld healthy",
+		number(obj, "status.disruptionsAllowed", 0),
+		number(obj, "status.currentHealthy", 0), number(obj, "status.expectedPods", 0));
+}
+
 static void summarize_service(
 	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
@@ -152,7 +239,23 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 		summarize_deployment(out, obj);
 		break;
 	case KG_KIND_REPLICASET:
+	case KG_KIND_REPLICATIONCONTROLLER:
 		summarize_replicaset(out, obj);
+		break;
+	case KG_KIND_STATEFULSET:
+		summarize_statefulset(out, obj);
+		break;
+	case KG_KIND_DAEMONSET:
+		summarize_daemonset(out, obj);
+		break;
+	case KG_KIND_JOB:
+		summarize_job(out, obj);
+		break;
+	case KG_KIND_CRONJOB:
+		summarize_cronjob(out, obj);
+		break;
+	case KG_KIND_PODDISRUPTIONBUDGET:
+		summarize_budget(out, obj);
 		break;
 	case KG_KIND_SERVICE:
 		summarize_service(out, s, obj);
@@ -167,8 +270,9 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 
 static bool uid_present(const struct kg_snapshot *s, const char *uid)
 {
-	static const enum kg_kind_id owners[] = {
-		KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET, KG_KIND_SERVICE};
+	static const enum kg_kind_id owners[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET,
+		KG_KIND_SERVICE, KG_KIND_STATEFULSET, KG_KIND_DAEMONSET, KG_KIND_JOB,
+		KG_KIND_CRONJOB, KG_KIND_REPLICATIONCONTROLLER};
 	const struct kg_object *obj;
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++) {

@@ -243,14 +243,34 @@ static void scheduling(
 		tell(t, after, &failed, message);
 }
 
-static void of_replicaset(
+/* What an owner of pods says of one of them, in its controller's words. */
+static void of_owner(
 	struct teller *t, const struct kg_object *pod, const char *reason, const char *verb)
 {
-	const struct what w = {"Normal", reason, "replicaset-controller", NULL, NULL};
-	const struct kg_object *rs = owner(t, pod, KG_KIND_REPLICASET);
+	static const struct {
+		enum kg_kind_id kind;
+		const char *component;
+	} owners[] = {
+		{KG_KIND_REPLICASET, "replicaset-controller"},
+		{KG_KIND_REPLICATIONCONTROLLER, "replication-controller"},
+		{KG_KIND_DAEMONSET, "daemonset-controller"},
+		{KG_KIND_JOB, "job-controller"},
+		{KG_KIND_STATEFULSET, "statefulset-controller"},
+	};
+	const struct kg_object *o = NULL;
+	size_t i = 0;
 
-	if (rs)
-		tell(t, rs, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
+	for (; i < KG_ARRAY_LEN(owners) && !o; i++)
+		o = owner(t, pod, owners[i].kind);
+	if (!o)
+		return;
+	const struct what w = {"Normal", reason, owners[i - 1].component, NULL, NULL};
+	if (o->kind->id == KG_KIND_STATEFULSET)
+		tell(t, o, &w,
+			kg_arena_printf(&t->a, "%s Pod %s in StatefulSet %s successful",
+				*verb == 'C' ? "create" : "delete", pod->name, o->name));
+	else
+		tell(t, o, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
 }
 
 static void lost_node(
@@ -270,20 +290,24 @@ static void lost_node(
 
 static void of_pod(struct teller *t, const struct kg_object *before, const struct kg_object *after)
 {
+	if (before && after && strcmp(kg_object_uid(before), kg_object_uid(after)) != 0) {
+		of_pod(t, before, NULL); /* another of that name */
+		before = NULL;
+	}
 	bool was_ending = before && kg_object_deleting(before);
 
 	if (!before)
-		of_replicaset(t, after, "SuccessfulCreate", "Created");
+		of_owner(t, after, "SuccessfulCreate", "Created");
 	if (!after) {
 		if (!was_ending)
-			of_replicaset(t, before, "SuccessfulDelete", "Deleted");
+			of_owner(t, before, "SuccessfulDelete", "Deleted");
 		return;
 	}
 	scheduling(t, before, after);
 	lost_node(t, before, after);
 	if (kg_object_deleting(after)) {
 		if (!was_ending) {
-			of_replicaset(t, after, "SuccessfulDelete", "Deleted");
+			of_owner(t, after, "SuccessfulDelete", "Deleted");
 			killing(t, after);
 		}
 		return;
@@ -306,6 +330,45 @@ static void of_rs(struct teller *t, const struct kg_object *before, const struct
 			kg_arena_printf(&t->a, "Scaled %s replica set %s from %lld to %lld",
 				now > was ? "up" : "down", after->name, (long long)was,
 				(long long)now));
+}
+
+static bool is_true(const struct kg_object *obj, const char *type)
+{
+	return strcmp(kg_string(kg_get(condition(obj, type), "status"), ""), "True") == 0;
+}
+
+/* Its end as a Job tells it and, of a CronJob's, as the CronJob does. */
+static void of_job(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what cron = {"Normal", "SuccessfulCreate", "cronjob-controller", NULL, NULL};
+	const struct what saw = {"Normal", "SawCompletedJob", "cronjob-controller", NULL, NULL};
+	struct what w = {"Normal", "Completed", "job-controller", NULL, NULL};
+	const struct kg_object *cj = after ? owner(t, after, KG_KIND_CRONJOB) : NULL;
+
+	if (!after)
+		return;
+	if (!before && cj)
+		tell(t, cj, &cron, kg_arena_printf(&t->a, "Created job %s", after->name));
+	bool complete = is_true(after, "Complete") && !is_true(before, "Complete");
+	bool failed = is_true(after, "Failed") && !is_true(before, "Failed");
+	const struct kg_value *c = condition(after, complete ? "Complete" : "Failed");
+	if (failed) {
+		w.type = "Warning";
+		w.reason = kg_string(kg_get(c, "reason"), "");
+	}
+	if (complete || failed)
+		tell(t, after, &w,
+			complete ? "Job completed" : kg_string(kg_get(c, "message"), ""));
+	if (cj && (complete || failed))
+		tell(t, cj, &saw,
+			kg_arena_printf(&t->a, "Saw completed job: %s, condition: %s", after->name,
+				complete ? "Complete" : "Failed"));
+	const struct kg_value *now = condition(after, "Suspended"),
+			      *was = condition(before, "Suspended");
+	w = (struct what){
+		"Normal", kg_string(kg_get(now, "reason"), ""), "job-controller", NULL, NULL};
+	if (!kg_is_null(now) && !kg_equal(kg_get(now, "status"), kg_get(was, "status")))
+		tell(t, after, &w, kg_string(kg_get(now, "message"), ""));
 }
 
 static void of_node(struct teller *t, const struct kg_object *before, const struct kg_object *after)
@@ -338,6 +401,8 @@ static void of_change(struct teller *t, const struct kg_change *c)
 		of_pod(t, c->before, c->after);
 	else if (obj->kind->id == KG_KIND_REPLICASET)
 		of_rs(t, c->before, c->after);
+	else if (obj->kind->id == KG_KIND_JOB)
+		of_job(t, c->before, c->after);
 	else if (obj->kind->id == KG_KIND_NODE)
 		of_node(t, c->before, c->after);
 }
