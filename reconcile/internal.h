@@ -259,6 +259,11 @@ bool kg_pod_ready(const struct kg_object *pod);
 struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec);
 /* Removes it, or leaves a tombstone where a node must let go of it first. */
 void kg_pod_delete(struct kg_run *r, const struct kg_object *pod);
+/* As kg_pod_delete, for a pod that is wanted still: one that main defines begins anew when it is
+ * gone. */
+void kg_pod_evict(
+	struct kg_run *r, const struct kg_object *pod, const char *reason, const char *message);
+void kg_evict(struct kg_run *r, const struct kg_input_eviction *in); /* evict.c */
 void kg_pod_report(struct kg_run *r, const struct kg_input_pod_status *in);
 void kg_pod_run(struct kg_run *r, const char *key);
 

@@ -74,7 +74,8 @@ static struct kg_value overlay(struct kg_run *r, const struct kg_object *node,
 	const struct kg_value *taints = kg_at(&v, "spec.taints");
 	bool any = manifest->type == KG_OBJECT;
 
-	v = kg_with(a, &v, "spec.unschedulable", *kg_at(manifest, "spec.unschedulable"));
+	bool cordoned = kg_bool(kg_at(manifest, "spec.unschedulable"), false);
+	v = kg_with(a, &v, "spec.unschedulable", cordoned ? kg_v_bool(true) : kg_v_null());
 	v = kg_with(a, &v, "spec.taints", taints_of(r, taints, kg_at(manifest, "spec.taints")));
 	v = kg_with(a, &v, "metadata.labels", merge(a, labels, kg_at(manifest, "metadata.labels")));
 	v = kg_with(a, &v, "metadata.annotations",

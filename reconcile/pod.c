@@ -57,6 +57,35 @@ static void vanish(struct kg_run *r, const struct kg_object *pod)
 	kg_object_unref(held);
 }
 
+static struct kg_value tombstone(struct kg_run *r, const struct kg_object *pod)
+{
+	struct kg_value v = *kg_obj(pod);
+	if (kg_object_deleting(pod))
+		return v;
+	int64_t grace = kg_seconds(kg_at(&v, "spec.terminationGracePeriodSeconds"), 30);
+	char when[32];
+	kg_time_format(when, r->now + grace);
+	v = kg_with(&r->a, &v, "metadata.deletionTimestamp", kg_v_str(&r->a, when));
+	return kg_with(&r->a, &v, "metadata.deletionGracePeriodSeconds", kg_v_int(grace / 1000));
+}
+
+void kg_pod_evict(
+	struct kg_run *r, const struct kg_object *pod, const char *reason, const char *message)
+{
+	if (!pod->source || may_vanish(r, pod)) {
+		kg_pod_delete(r, pod);
+		return;
+	}
+	struct kg_value v = tombstone(r, pod);
+	struct kg_value c = kg_v_obj(&r->a, "type", kg_v_lit("DisruptionTarget"), "status",
+		kg_v_lit("True"), "lastTransitionTime", kg_now_value(r), "reason",
+		kg_v_str(&r->a, reason), "message", kg_v_str(&r->a, message), (char *)NULL);
+	struct kg_value st = kg_with_condition(&r->a, kg_get(&v, "status"), c);
+	v = kg_with_key(&r->a, &v, "status", st);
+	/* It is in main still: when it is gone, its successor begins. */
+	kg_put_value(r, pod, &v);
+}
+
 void kg_pod_delete(struct kg_run *r, const struct kg_object *pod)
 {
 	if (may_vanish(r, pod)) {
@@ -67,15 +96,7 @@ void kg_pod_delete(struct kg_run *r, const struct kg_object *pod)
 		kg_object_unref(held);
 		return;
 	}
-	struct kg_value v = *kg_obj(pod);
-	if (!kg_object_deleting(pod)) {
-		int64_t grace = kg_seconds(kg_at(&v, "spec.terminationGracePeriodSeconds"), 30);
-		char when[32];
-		kg_time_format(when, r->now + grace);
-		v = kg_with(&r->a, &v, "metadata.deletionTimestamp", kg_v_str(&r->a, when));
-		v = kg_with(
-			&r->a, &v, "metadata.deletionGracePeriodSeconds", kg_v_int(grace / 1000));
-	}
+	struct kg_value v = tombstone(r, pod);
 	/* A tombstone stands alone: its manifest is no longer in main. */
 	struct kg_object_spec spec = {
 		.kind = pod->kind, .ns = pod->ns, .name = pod->name, .value = &v};
@@ -250,7 +271,8 @@ void kg_pod_run(struct kg_run *r, const char *key)
 		return;
 	kg_time due = eviction_time(r, pod, node);
 	if (due <= r->now) {
-		kg_pod_delete(r, pod);
+		kg_pod_evict(r, pod, "DeletionByTaintManager",
+			"Taint manager: deleting due to NoExecute taint");
 		return;
 	}
 	if (due != KG_TIME_NEVER)

@@ -125,6 +125,14 @@ static int cmp_report(const void *a, const void *b)
 	return d ? d : kg_value_cmp(&x->status, &y->status);
 }
 
+static int cmp_eviction(const void *a, const void *b)
+{
+	const struct kg_input_eviction *x = *(const struct kg_input_eviction *const *)a;
+	const struct kg_input_eviction *y = *(const struct kg_input_eviction *const *)b;
+	int d = strcmp(x->ns, y->ns);
+	return d ? d : strcmp(x->name, y->name);
+}
+
 /* Pointers to n items of `size` bytes, sorted; free() it. */
 static const void **sorted(
 	const void *items, size_t n, size_t size, int (*cmp)(const void *, const void *))
@@ -158,6 +166,12 @@ static int apply(struct kg_run *r)
 	KG_AUTOFREE const void **pods = sorted(in->pods, in->npods, sizeof(*in->pods), cmp_report);
 	for (size_t i = 0; i < in->npods; i++) {
 		kg_pod_report(r, pods[i]);
+		kg_arena_release(&r->a);
+	}
+	KG_AUTOFREE const void **evictions =
+		sorted(in->evictions, in->nevictions, sizeof(*in->evictions), cmp_eviction);
+	for (size_t i = 0; i < in->nevictions; i++) {
+		kg_evict(r, evictions[i]);
 		kg_arena_release(&r->a);
 	}
 	return 0;

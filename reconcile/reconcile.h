@@ -38,6 +38,14 @@ struct kg_input_pod_status {
 	bool gone;              /* nothing of the pod is left on the node: a tombstone may go */
 };
 
+/* Somebody asks for a pod to leave its node (kgit evict, kgit drain). Refused where a
+ * PodDisruptionBudget does not allow it; *why (may be NULL) then says so in words, else it is "".
+ */
+struct kg_input_eviction {
+	const char *ns, *name, *uid; /* uid "": whichever has the name */
+	char (*why)[256];
+};
+
 struct kg_inputs {
 	kg_time now; /* never before the previous snapshot's time */
 	const struct kg_input_desired *desired;
@@ -48,6 +56,8 @@ struct kg_inputs {
 	size_t nliveness;
 	const struct kg_input_pod_status *pods;
 	size_t npods;
+	const struct kg_input_eviction *evictions;
+	size_t nevictions;
 	bool full; /* run every controller on every object (start, and the test of incremental =
 		      full) */
 };

@@ -77,6 +77,7 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 bool kgd_view_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_git_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_admin_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
+bool kgd_evict_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_options_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 bool kgd_history_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 

@@ -159,6 +159,6 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 		return node_paths(x, req, rest, route);
 	if ((rest = after(path, "/kgit/v1/")))
 		return kgd_history_route(req, rest, route) || kgd_options_route(req, rest, route) ||
-		       kgd_admin_route(req, rest, route);
+		       kgd_evict_route(req, rest, route) || kgd_admin_route(req, rest, route);
 	return false;
 }

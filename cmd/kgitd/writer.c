@@ -45,6 +45,7 @@ struct batch {
 	struct kg_input_node *nodes;
 	struct kg_input_liveness *liveness;
 	struct kg_input_pod_status *pods;
+	struct kg_input_eviction *evictions;
 	struct kg_inputs inputs;
 	bool full;
 };
@@ -148,15 +149,21 @@ static void batch_inputs(struct batch *b, kg_time now)
 	b->nodes = kg_alloc(n * sizeof(*b->nodes));
 	b->liveness = kg_alloc(n * sizeof(*b->liveness));
 	b->pods = kg_alloc(npods * sizeof(*b->pods));
+	b->evictions = kg_alloc(n * sizeof(*b->evictions));
 	b->inputs = (struct kg_inputs){.now = now, .full = b->full};
 	for (struct kgd_request *r = b->requests; r; r = r->next) {
 		add_node(b, &nodes, r);
 		add_liveness(b, &liveness, r);
 		add_pods(b, &pods, r);
+		if (r->eviction.name) {
+			r->eviction.why = &r->eviction_why;
+			b->evictions[b->inputs.nevictions++] = r->eviction;
+		}
 	}
 	b->inputs.nodes = b->nodes;
 	b->inputs.liveness = b->liveness;
 	b->inputs.pods = b->pods;
+	b->inputs.evictions = b->evictions;
 	if (b->push) {
 		b->inputs.desired = b->push->push.admission->desired;
 		b->inputs.ndesired = b->push->push.admission->n;
@@ -168,6 +175,7 @@ static void batch_release(struct batch *b)
 	free(b->nodes);
 	free(b->liveness);
 	free(b->pods);
+	free(b->evictions);
 	*b = (struct batch){0};
 }
 
@@ -206,6 +214,9 @@ static void describe(struct kg_buf *message, const struct batch *b, const struct
 	else if (b->inputs.nliveness)
 		kg_buf_addf(message, "node %s is %s\n\n", b->inputs.liveness[0].name,
 			b->inputs.liveness[0].ready ? "ready" : "lost");
+	else if (b->inputs.nevictions)
+		kg_buf_addf(message, "eviction of %s/%s\n\n", b->inputs.evictions[0].ns,
+			b->inputs.evictions[0].name);
 	else if (b->inputs.npods)
 		kg_buf_addf(message, "status of %zu pod%s\n\n", b->inputs.npods,
 			b->inputs.npods == 1 ? "" : "s");

@@ -42,6 +42,8 @@ struct kgd_request {
 	struct kg_input_liveness liveness;
 	struct kg_input_pod_status *pods;
 	size_t npods;
+	struct kg_input_eviction eviction; /* of a report, too */
+	char eviction_why[256];            /* out: why it was not granted; "" */
 	/* rc 0: committed (or nothing to commit) as of `revision`. */
 	void (*done)(
 		struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err);
