@@ -66,7 +66,7 @@ static int rewound(struct kg_snapshot **out, struct kg_store *store, const struc
 {
 	struct rewind r = {.txn = kg_txn_new(from)};
 	struct kg_changes changes = {0};
-	kg_time time;
+	kg_time time = 0;
 	int rc = time_of(&time, store, revision, err);
 
 	if (rc == 0)
