@@ -475,6 +475,46 @@ static void test_scores(void **state)
 	PLAY(scenes);
 }
 
+/* VolumeBinding: a bound volume's node affinity; claims that are not there or are yet to be bound.
+ */
+static void test_volumes(void **state)
+{
+	(void)state;
+#define CLAIM(spec)                                                                                \
+	"---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: "        \
+	"default}\nspec: {" spec "}\n"
+#define VOLUME                                                                                     \
+	"---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\nspec: {nodeAffinity: "  \
+	"{required: {nodeSelectorTerms: [{matchExpressions: [{key: " HOSTNAME                      \
+	", operator: In, values: [b]}]}]}}}\n"
+#define HOSTNAME "kubernetes.io/hostname"
+#define CLASS(mode)                                                                                \
+	"---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: k}\n"            \
+	"volumeBindingMode: " mode                                                                 \
+	"\nallowedTopologies: [{matchLabelExpressions: [{key: topology.kubernetes.io/zone, "       \
+	"values: [z2]}]}]\n"
+#define USES "volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]"
+	static const struct scene scenes[] = {
+		{"no such claim", ABC, POD("x", "", USES), "-",
+			"0/3 nodes are available: persistentvolumeclaim \"c\" not found. "
+			"preemption: "
+			"0/3 nodes are available: 3 Preemption is not helpful for scheduling."},
+		{"bound to a volume of one node", ABC VOLUME CLAIM("volumeName: v"),
+			POD("x", "", USES), "b",
+			"a: node(s) didn't match PersistentVolume's node affinity\n"},
+		{"to a volume that is gone", ABC CLAIM("volumeName: v"), POD("x", "", USES), "-",
+			"persistentvolume \"v\" not found"},
+		{"not bound yet", ABC CLASS("Immediate") CLAIM("storageClassName: k"),
+			POD("x", "", USES), "-",
+			"0/3 nodes are available: pod has unbound immediate "
+			"PersistentVolumeClaims."},
+		{"bound once it has a node, where the class allows",
+			ABC CLASS("WaitForFirstConsumer") CLAIM("storageClassName: k"),
+			POD("x", "", USES), "c", NULL},
+	};
+	PLAY(scenes);
+}
+
 #define PRIO(n) "priority: " n ", "
 #define GUEST(node, name, prio, cpu)                                                               \
 	POD(name, "app: " name, "nodeName: " node ", " PRIO(prio) CPU(cpu))
@@ -584,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_pod_affinity),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_scores),
+		cmocka_unit_test(test_volumes),
 		cmocka_unit_test(test_preemption),
 		cmocka_unit_test(test_placed),
 	};

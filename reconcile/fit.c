@@ -121,6 +121,20 @@ bool kg_fit_affinity(const struct kg_pod_class *c, const struct kg_node_info *n)
 	return false;
 }
 
+/* Each selector is {nodeSelectorTerms: [...]}. */
+bool kg_fit_volumes(const struct kg_pod_class *c, const struct kg_node_info *n)
+{
+	for (size_t i = 0; i < c->nvolumes; i++) {
+		const struct kg_value *terms = kg_get(&c->volumes[i], "nodeSelectorTerms");
+		bool any = false;
+		for (uint32_t k = 0; k < kg_len(terms) && !any; k++)
+			any = kg_node_selector_matches(&terms->items[k], n);
+		if (!any)
+			return false;
+	}
+	return true;
+}
+
 bool kg_fit_taints(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
 	return !n->tainted || !kg_untolerated(n->taints, c->tolerations, true);
@@ -213,6 +227,8 @@ const char *kg_misfit_plugin(enum kg_misfit m)
 		[KG_MISFIT_PORTS] = "NodePorts",
 		[KG_MISFIT_RESOURCES] = "NodeResourcesFit",
 		[KG_MISFIT_ADDRESS] = "NodeAddresses",
+		[KG_MISFIT_VOLUME] = "VolumeBinding",
+		[KG_MISFIT_CLAIM] = "VolumeBinding",
 		[KG_MISFIT_SPREAD] = "PodTopologySpread",
 		[KG_MISFIT_SPREAD_LABEL] = "PodTopologySpread",
 		[KG_MISFIT_POD_AFFINITY] = "InterPodAffinity",
@@ -224,6 +240,6 @@ const char *kg_misfit_plugin(enum kg_misfit m)
 
 bool kg_misfit_is_final(enum kg_misfit m)
 {
-	return m <= KG_MISFIT_NOT_NAMED || m == KG_MISFIT_SPREAD_LABEL ||
-	       m == KG_MISFIT_POD_AFFINITY;
+	return m <= KG_MISFIT_NOT_NAMED || m == KG_MISFIT_VOLUME || m == KG_MISFIT_CLAIM ||
+	       m == KG_MISFIT_SPREAD_LABEL || m == KG_MISFIT_POD_AFFINITY;
 }

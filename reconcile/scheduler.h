@@ -192,7 +192,11 @@ struct kg_pod_class {
 	bool spread_default;       /* by the system's constraints: soft, and labels may lack */
 	struct kg_carried **meets; /* terms of other pods that speak of this one */
 	size_t nmeets;
-	uint64_t seed; /* orders nodes that are equal in everything else */
+	/* Node selectors of the volumes that its claims are bound to, or may be made in. */
+	const struct kg_value *volumes;
+	size_t nvolumes;
+	const char *unclaimed; /* why no node will do, as to its claims; NULL: nothing */
+	uint64_t seed;         /* orders nodes that are equal in everything else */
 };
 bool kg_class_same(const struct kg_object *a, const struct kg_object *b);
 /* Memory and borrowed pods: as long as the arena's, and until the next change of pods. */
@@ -216,6 +220,9 @@ static inline bool kg_class_is_free(const struct kg_pod_class *c)
 int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b);
 bool kg_pod_gated(const struct kg_object *pod);
 
+/* ---- scheduler_volumes.c ---- */
+void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a);
+
 /* ---- fit.c: one node, one class ---- */
 
 /* Why a node does not take a pod, in the order in which it is found out. */
@@ -229,6 +236,8 @@ enum kg_misfit {
 	KG_MISFIT_PORTS,
 	KG_MISFIT_RESOURCES, /* pods among them */
 	KG_MISFIT_ADDRESS,
+	KG_MISFIT_VOLUME, /* a volume of the pod's is elsewhere */
+	KG_MISFIT_CLAIM,  /* a claim of the pod's has no volume: on no node */
 	KG_MISFIT_SPREAD,
 	KG_MISFIT_SPREAD_LABEL,
 	KG_MISFIT_POD_AFFINITY,
@@ -243,6 +252,7 @@ bool kg_misfit_is_final(enum kg_misfit m);
 /* What does not change while pods are bound. */
 enum kg_misfit kg_fit_static(const struct kg_pod_class *c, const struct kg_node_info *n);
 bool kg_fit_affinity(const struct kg_pod_class *c, const struct kg_node_info *n);
+bool kg_fit_volumes(const struct kg_pod_class *c, const struct kg_node_info *n);
 bool kg_fit_taints(const struct kg_pod_class *c, const struct kg_node_info *n);
 /* What does: room. */
 enum kg_misfit kg_fit_room(const struct kg_pod_class *c, const struct kg_node_info *n);
@@ -267,8 +277,8 @@ struct kg_shape_node {
 	uint64_t seen_fixed; /* the node's version that the verdict and scores below are of */
 	uint32_t pods;
 	int32_t preference, soft;
-	uint8_t fixed, room;   /* enum kg_misfit */
-	bool affinity, taints; /* that these alone would do */
+	uint8_t fixed, room;            /* enum kg_misfit */
+	bool affinity, taints, volumes; /* that these alone would do */
 	uint8_t balance, left, images;
 };
 struct kg_shape {

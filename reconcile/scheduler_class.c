@@ -49,10 +49,20 @@ static const char *named_node(const struct kg_object *pod)
 		       : "";
 }
 
+/* Volumes whose claims are named after the pod: no two pods ask for the same. */
+static bool has_own_claims(const struct kg_object *pod)
+{
+	const struct kg_value *volumes = kg_get(kg_get(kg_obj(pod), "spec"), "volumes");
+	bool own = false;
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		own |= !kg_is_null(kg_get(&volumes->items[i], "ephemeral"));
+	return own;
+}
+
 bool kg_class_same(const struct kg_object *a, const struct kg_object *b)
 {
 	const struct kg_value *x = kg_obj(a), *y = kg_obj(b);
-	return strcmp(a->ns, b->ns) == 0 &&
+	return strcmp(a->ns, b->ns) == 0 && !has_own_claims(a) &&
 	       strcmp(kg_object_owner_uid(a), kg_object_owner_uid(b)) == 0 &&
 	       kg_equal(kg_get(x, "spec"), kg_get(y, "spec")) &&
 	       kg_equal(kg_get(kg_get(x, "metadata"), "labels"),
@@ -301,6 +311,7 @@ void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
 		c->ports = kg_arena_alloc(a, c->nports * sizeof(*c->ports));
 		kg_host_ports(c->ports, c->nports, c->spec);
 	}
+	kg_class_volumes(c, s, a);
 	const char *owner = kg_object_owner_uid(pod);
 	c->seed = kg_hash64(owner, strlen(owner));
 	struct compile k = {c, st, s, a, kg_get(kg_get(kg_obj(pod), "metadata"), "labels")};

@@ -36,6 +36,7 @@ static const char *one_reason(struct kg_arena *a, const struct kg_placing *p,
 		[KG_MISFIT_NOT_NAMED] = "node(s) didn't satisfy plugin(s) [NodeAffinity]",
 		[KG_MISFIT_PORTS] = "node(s) didn't have free ports for the requested pod ports",
 		[KG_MISFIT_ADDRESS] = "node(s) had no free pod address",
+		[KG_MISFIT_VOLUME] = "node(s) didn't match PersistentVolume's node affinity",
 		[KG_MISFIT_SPREAD] = "node(s) didn't match pod topology spread constraints",
 		[KG_MISFIT_SPREAD_LABEL] = "node(s) didn't match pod topology spread constraints "
 					   "(missing required label)",
@@ -44,6 +45,8 @@ static const char *one_reason(struct kg_arena *a, const struct kg_placing *p,
 		[KG_MISFIT_EXISTING_ANTI] =
 			"node(s) didn't satisfy existing pods anti-affinity rules",
 	};
+	if (m == KG_MISFIT_CLAIM)
+		return p->c->unclaimed;
 	if (m != KG_MISFIT_TAINT)
 		return texts[m];
 	const struct kg_value *t = kg_untolerated(n->taints, p->c->tolerations, true);
@@ -146,6 +149,8 @@ const char *kg_message(struct kg_arena *a, struct kg_placing *p)
 	size_t nodes = p->st->nodes.count;
 	if (nodes == 0)
 		return "no nodes available to schedule pods";
+	if (p->c->unclaimed) /* found out before any node is looked at */
+		return kg_arena_printf(a, "0/%zu nodes are available: %s.", nodes, p->c->unclaimed);
 	struct tally t = {0};
 	struct kg_map counts = KG_MAP_INIT;
 	for (uint32_t i = 0; i < sc->nslots; i++)

@@ -221,7 +221,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 static void consider(struct kg_placing *p, uint32_t slot)
 {
 	const struct kg_shape_node *x = &p->shape->nodes[slot];
-	if (x->fixed != KG_FIT || x->room != KG_FIT)
+	if (x->fixed != KG_FIT || x->room != KG_FIT || !x->volumes || p->c->unclaimed)
 		return;
 	uint64_t pods = x->pods & 0xffff;
 	if (!p->c->profile->most_allocated)
@@ -316,10 +316,12 @@ void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n)
 enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_info *n)
 {
 	const struct kg_shape_node *x = &p->shape->nodes[n->slot];
-	if (x->fixed != KG_FIT)
-		return x->fixed;
-	if (x->room != KG_FIT)
-		return x->room;
+	if (p->c->unclaimed)
+		return KG_MISFIT_CLAIM;
+	if (x->fixed != KG_FIT || x->room != KG_FIT)
+		return x->fixed != KG_FIT ? x->fixed : x->room;
+	if (!x->volumes)
+		return KG_MISFIT_VOLUME;
 	kg_placing_key(p, p->key, n->slot);
 	return kg_rank_verdict(p, p->key);
 }

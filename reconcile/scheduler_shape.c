@@ -32,6 +32,8 @@ static void key_of(struct kg_buf *key, const struct kg_sched *sc, const struct k
 	add_json(key, c->selector);
 	add_json(key, c->required);
 	add_json(key, c->preferred);
+	for (size_t i = 0; i < c->nvolumes; i++)
+		add_json(key, &c->volumes[i]);
 	if (!kg_images_known(sc, c))
 		return;
 	static const char *const lists[] = {"initContainers", "containers"};
@@ -56,6 +58,7 @@ void kg_shape_update(
 		x->fixed = (uint8_t)kg_fit_static(c, n);
 		x->affinity = kg_fit_affinity(c, n);
 		x->taints = kg_fit_taints(c, n);
+		x->volumes = kg_fit_volumes(c, n);
 		x->preference = (int32_t)kg_fit_preference(c, n);
 		x->soft = (int32_t)kg_fit_soft_taints(c, n);
 		x->images = sh->images ? (uint8_t)kg_score_images(sc, c, n) : 0;

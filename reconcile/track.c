@@ -425,6 +425,13 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	case KG_KIND_NAMESPACE:
 		kg_sched_namespace(st);
 		break;
+	case KG_KIND_PERSISTENTVOLUME:
+	case KG_KIND_PERSISTENTVOLUMECLAIM:
+	case KG_KIND_STORAGECLASS:
+	case KG_KIND_PRIORITYCLASS:
+		if (st->pending.count)
+			kg_enqueue(st, KG_C_SCHEDULER, "");
+		break;
 	default:
 		break;
 	}
