@@ -63,7 +63,7 @@ enum kg_pod_failure kg_job_failure(
 	for (uint32_t i = 0; i < kg_len(rules); i++) {
 		const struct kg_value *rule = &rules->items[i], *found;
 		const char *action = kg_string(kg_get(rule, "action"), "");
-		int64_t code;
+		int64_t code = 0;
 		if (!kg_is_null(kg_get(rule, "onExitCodes"))) {
 			found = match_codes(kg_get(rule, "onExitCodes"), pod, &code);
 			if (!kg_is_null(found))

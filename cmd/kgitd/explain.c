@@ -172,7 +172,7 @@ static int explain(struct kg_value *out, struct kg_arena *a, struct kgd_master *
 		return kg_fail(err, KG_E_BAD_REQUEST,
 			"Pod %s/%s was bound before revision %llu: ask for the one that bound it",
 			ns, name, (unsigned long long)revision);
-	rc = kg_scheduler_explain(&e, a, s, before, pod, NULL, err);
+	rc = kg_scheduler_explain(&e, a, s, before, pod, &m->reconcile, err);
 	if (rc == 0)
 		*out = explain_value(a, &e, revision);
 	return rc;
