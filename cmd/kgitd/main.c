@@ -1,7 +1,9 @@
 /* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
+#include "auth/accounts.h"
 #include "base/log.h"
 #include "kgitd/compact.h"
 #include "kgitd/git_child.h"
+#include "kgitd/identity.h"
 #include "kgitd/master.h"
 #include "store/settings.h"
 #include "sys/file.h"
@@ -33,6 +35,7 @@ struct flags {
 	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
 	bool verbose;
 	struct kgd_limits limits;
+	struct kgd_identity_options identity;
 };
 
 static const char usage[] =
@@ -61,6 +64,16 @@ static const char usage[] =
 	"  --max-manifests N            files in main; default 200000\n"
 	"  --max-text-bytes N           of all manifests that a push changes; default 536870912\n"
 	"  --max-git-processes N        pushes and fetches at once; default 64\n"
+	"  --service-account-issuer URL names who made ServiceAccounts' tokens; default\n"
+	"                               https://kubernetes.default.svc.cluster.local\n"
+	"  --oidc-issuer-url URL        takes the ID tokens of this OpenID Connect issuer\n"
+	"  --oidc-client-id ID          that are for this client\n"
+	"  --oidc-username-claim NAME   whose claim is the user's name; default sub\n"
+	"  --oidc-username-prefix TEXT  before it; default \"URL#\", none for email; - is none\n"
+	"  --oidc-groups-claim NAME     whose claim lists groups; default: none\n"
+	"  --oidc-groups-prefix TEXT    before each; default none\n"
+	"  --oidc-jwks FILE|URL         the issuer's keys; default: as it says itself\n"
+	"  --oidc-ca-file FILE          trusted for that; default: the machine's CAs\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -115,6 +128,15 @@ enum {
 	F_FILES,
 	F_TEXT_BYTES,
 	F_GIT,
+	F_ACCOUNT_ISSUER,
+	F_OIDC_ISSUER,
+	F_OIDC_CLIENT,
+	F_OIDC_NAME,
+	F_OIDC_NAME_PREFIX,
+	F_OIDC_GROUPS,
+	F_OIDC_GROUPS_PREFIX,
+	F_OIDC_JWKS,
+	F_OIDC_CA,
 	F_VERBOSE,
 	F_VERSION,
 	F_HELP
@@ -137,11 +159,40 @@ static const struct option options[] = {
 	{"max-manifests", required_argument, NULL, F_FILES},
 	{"max-text-bytes", required_argument, NULL, F_TEXT_BYTES},
 	{"max-git-processes", required_argument, NULL, F_GIT},
+	{"service-account-issuer", required_argument, NULL, F_ACCOUNT_ISSUER},
+	{"oidc-issuer-url", required_argument, NULL, F_OIDC_ISSUER},
+	{"oidc-client-id", required_argument, NULL, F_OIDC_CLIENT},
+	{"oidc-username-claim", required_argument, NULL, F_OIDC_NAME},
+	{"oidc-username-prefix", required_argument, NULL, F_OIDC_NAME_PREFIX},
+	{"oidc-groups-claim", required_argument, NULL, F_OIDC_GROUPS},
+	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
+	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
+	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
 	{"help", no_argument, NULL, F_HELP},
 	{0},
 };
+
+static bool parse_identity_flag(struct kgd_identity_options *o, int c)
+{
+	const char **const texts[] = {
+		[F_ACCOUNT_ISSUER - F_ACCOUNT_ISSUER] = &o->account_issuer,
+		[F_OIDC_ISSUER - F_ACCOUNT_ISSUER] = &o->oidc.issuer_url,
+		[F_OIDC_CLIENT - F_ACCOUNT_ISSUER] = &o->oidc.client_id,
+		[F_OIDC_NAME - F_ACCOUNT_ISSUER] = &o->oidc.username_claim,
+		[F_OIDC_NAME_PREFIX - F_ACCOUNT_ISSUER] = &o->oidc.username_prefix,
+		[F_OIDC_GROUPS - F_ACCOUNT_ISSUER] = &o->oidc.groups_claim,
+		[F_OIDC_GROUPS_PREFIX - F_ACCOUNT_ISSUER] = &o->oidc.groups_prefix,
+		[F_OIDC_JWKS - F_ACCOUNT_ISSUER] = &o->oidc.jwks,
+		[F_OIDC_CA - F_ACCOUNT_ISSUER] = &o->oidc.ca_file,
+	};
+
+	if (c < F_ACCOUNT_ISSUER || c > F_OIDC_CA)
+		return false;
+	*texts[c - F_ACCOUNT_ISSUER] = optarg;
+	return true;
+}
 
 /* 0: go on. Above 0: exit with that less one. */
 static int parse_flag(struct flags *f, int c, const char *name)
@@ -194,6 +245,8 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		fputs(usage, stdout);
 		return 1;
 	default:
+		if (parse_identity_flag(&f->identity, c))
+			return 0;
 		fputs("kgitd --help lists the flags\n", stderr);
 		return 3;
 	}
@@ -213,6 +266,7 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 		.keep_age_ms = INT64_MAX,
 		.compact_every_ms = 60000,
 		.compact_grace_ms = 3600000,
+		.identity = {.account_issuer = "https://kubernetes.default.svc.cluster.local"},
 		.limits = {.push_bytes = 1 << 30,
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
@@ -328,14 +382,6 @@ static int start_compaction(struct kgd_master *m, const struct flags *f, struct 
 	return kgd_compact_start(&m->compact, &opts, err);
 }
 
-static void make_auth(struct kgd_master *m)
-{
-	m->auth = kg_auth_new();
-	kg_auth_add_certificates(m->auth);
-	kg_auth_add_tokens(m->auth, m->tokens);
-	kg_auth_add_default_authorizers(m->auth, m->hub);
-}
-
 static void make_nodes(struct kgd_master *m, const struct flags *f)
 {
 	struct kgd_nodes_options opts = {
@@ -358,6 +404,7 @@ static void make_api(struct kgd_master *m)
 		.history = &kg_api_store_history,
 		.history_self = m->store,
 		.auth = m->auth,
+		.accounts = m->accounts,
 		.log_route = kgd_logs_route,
 		.lease = api_lease,
 		.ready = api_ready,
@@ -422,7 +469,9 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 		rc = start_compaction(m, f, err);
 	if (rc < 0)
 		return rc;
-	make_auth(m);
+	rc = kgd_identity_start(m, &f->identity, err);
+	if (rc < 0)
+		return rc;
 	make_nodes(m, f);
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
@@ -464,7 +513,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kg_api_free(m->api);
 	kgd_logs_free(m->logs);
 	kgd_nodes_free(m->nodes);
-	kg_auth_free(m->auth);
+	kgd_identity_stop(m);
 	kg_tokens_free(m->tokens);
 	kg_hub_free(m->hub);
 	kg_store_close(m->store);
@@ -520,6 +569,8 @@ static void renew(void *ctx)
 		rc = kg_http_server_set_cert(r->m->http, cert, key, &err);
 	if (rc == 0)
 		rc = kgd_setup_kubeconfig(r->m, &err);
+	if (rc == 0)
+		rc = kg_accounts_rotate(r->m->accounts, kg_realtime_ms(), &err);
 	if (rc < 0)
 		kg_error_log("renew certificates: %s", err.msg);
 	kg_timer_set(r->timer, RENEW_MS);

@@ -11,6 +11,7 @@
 #include "sys/loop.h"
 #include "watch/hub.h"
 
+struct kg_accounts;
 struct kgd_compact;
 struct kgd_events;
 struct kgd_history;
@@ -45,6 +46,7 @@ struct kgd_master {
 	struct kgd_pushes *pushes;
 	struct kgd_hooks *hooks;
 	struct kg_tokens *tokens;
+	struct kg_accounts *accounts;
 	struct kg_auth *auth;
 	struct kg_api *api;
 	struct kgd_events *events;

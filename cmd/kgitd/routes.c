@@ -1,4 +1,5 @@
 /* Every request comes through here: who asks, may they, and whose path it is. */
+#include "kgitd/identity.h"
 #include "kgitd/master.h"
 #include "value/json.h"
 
@@ -153,6 +154,8 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 		reply_forbidden(req, &err, git);
 		return true;
 	}
+	if (kgd_identity_route(req, route))
+		return true;
 	if ((rest = after(path, "/cluster.git/")))
 		return kgd_git_route(req, rest, route);
 	if ((rest = after(path, "/kgit/v1/nodes/")))

@@ -27,6 +27,8 @@ struct kg_api_history {
 struct kg_store;
 extern const struct kg_api_history kg_api_store_history; /* self is a struct kg_store * */
 
+struct kg_accounts;
+
 struct kg_api_lease {
 	kg_time acquired, renewed;
 	int duration_s; /* how long without renewal makes the node lost */
@@ -36,7 +38,8 @@ struct kg_api_options {
 	struct kg_hub *hub;                   /* borrowed; outlives the api */
 	const struct kg_api_history *history; /* NULL: what memory lacks is 410 */
 	void *history_self;
-	struct kg_auth *auth; /* borrowed; NULL: everybody may read everything (tests) */
+	struct kg_auth *auth;         /* borrowed; NULL: everybody may read everything (tests) */
+	struct kg_accounts *accounts; /* makes ServiceAccounts' tokens; borrowed; NULL: 501 */
 	/* The wall clock, for ages; NULL: CLOCK_REALTIME. */
 	kg_time (*clock)(void *ctx);
 	/* Fills the route of a pods/log request, already authorised; pod is borrowed for the call,

@@ -99,11 +99,14 @@ static bool has_status(const struct kg_kind *k)
 
 struct sub {
 	const char *name, *group, *version, *kind; /* group NULL: the parent's type */
+	const char *verb;                          /* NULL: get */
 };
 static size_t subs_of(const struct kg_kind *k, struct sub out[3])
 {
 	static const struct sub status = {.name = "status"}, log = {.name = "log"},
-				scale = {"scale", "autoscaling", "v1", "Scale"};
+				scale = {"scale", "autoscaling", "v1", "Scale", NULL},
+				token = {"token", "authentication.k8s.io", "v1", "TokenRequest",
+					"create"};
 	size_t n = 0;
 
 	if (has_status(k))
@@ -112,6 +115,8 @@ static size_t subs_of(const struct kg_kind *k, struct sub out[3])
 		out[n++] = log;
 	if (k->flags & KG_KF_SCALE)
 		out[n++] = scale;
+	if (k->id == KG_KIND_SERVICEACCOUNT)
+		out[n++] = token;
 	return n;
 }
 
@@ -138,7 +143,7 @@ static void write_aggregated_subs(struct kg_buf *out, const struct kg_kind *k)
 			write_gvk(out, subs[i].group, subs[i].version, subs[i].kind);
 		else
 			write_gvk(out, k->group, k->version, k->kind);
-		kg_buf_adds(out, ",\"verbs\":[\"get\"]}");
+		kg_buf_addf(out, ",\"verbs\":[\"%s\"]}", subs[i].verb ? subs[i].verb : "get");
 	}
 	kg_buf_addc(out, ']');
 }
@@ -223,9 +228,9 @@ static void write_plain_kind(struct kg_buf *out, const struct kg_kind *k)
 		kg_buf_addf(out,
 			",{\"name\":\"%s/"
 			"%s\",\"singularName\":\"\",\"namespaced\":%s,\"kind\":\"%s\","
-			"\"verbs\":[\"get\"]",
-			k->plural, subs[i].name, namespaced,
-			subs[i].group ? subs[i].kind : k->kind);
+			"\"verbs\":[\"%s\"]",
+			k->plural, subs[i].name, namespaced, subs[i].group ? subs[i].kind : k->kind,
+			subs[i].verb ? subs[i].verb : "get");
 		if (subs[i].group)
 			kg_buf_addf(out, ",\"group\":\"%s\",\"version\":\"%s\"", subs[i].group,
 				subs[i].version);

@@ -292,6 +292,7 @@ void kg_api_handle_self_subject(struct request *r, const char *resource);
 int kg_api_read_spec(
 	struct kg_value *spec, struct request *r, const char *resource, struct kg_error *err);
 bool kg_api_is_self_subject(const char *group, const char *resource);
+void kg_api_handle_token(struct request *r);
 void kg_api_handle_health(struct request *r, const char *path);
 
 /* ---- watchers (watch.c) ---- */

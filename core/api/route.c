@@ -145,6 +145,12 @@ static bool is_into_pod(const struct request *r)
 	return false;
 }
 
+static bool is_token(const struct request *r)
+{
+	return r->kind->id == KG_KIND_SERVICEACCOUNT && r->name && r->sub &&
+	       !strcmp(r->sub, "token");
+}
+
 static bool is_read(const struct request *r)
 {
 	return !strcmp(r->verb, "get") || !strcmp(r->verb, "list") || !strcmp(r->verb, "watch");
@@ -160,6 +166,8 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 		kg_api_handle_self_subject(r, r->resource);
 	else if (!r->kind || (r->ns && !scoped) || (r->name && scoped && !r->ns))
 		kg_api_reply_unknown_path(r);
+	else if (is_token(r) && !strcmp(r->verb, "create"))
+		kg_api_handle_token(r);
 	else if (is_into_pod(r))
 		kg_api_reply_status(
 			r, 501, "NotImplemented", NULL, "pods/%s is not served yet", r->sub);

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "internal.h"
+#include "pki/jwt.h"
 
 #include <string.h>
 #include <strings.h>
@@ -36,14 +37,15 @@ static const char *after_scheme(const char *authorization, const char *scheme)
 	return authorization + n + strspn(authorization + n, " ");
 }
 
-static int by_token(void *self, struct kg_user *out, const struct kg_credentials *c, kg_time now,
-	struct kg_error *err)
+int kg_credentials_token(char **out, const struct kg_credentials *c, struct kg_error *err)
 {
 	if (!c->authorization)
 		return 0;
 	const char *token = after_scheme(c->authorization, "Bearer");
-	if (token)
-		return kg_tokens_authenticate(self, out, token, now, err);
+	if (token) {
+		*out = kg_strdup(token);
+		return 1;
+	}
 	const char *basic = after_scheme(c->authorization, "Basic");
 	if (!basic)
 		return 0;
@@ -53,7 +55,27 @@ static int by_token(void *self, struct kg_user *out, const struct kg_credentials
 		return kg_fail(err, KG_E_UNAUTHORIZED, "the Authorization header is malformed");
 	/* The name is git's business; the token says who it is. */
 	const char *colon = strchr((char *)pair, ':');
-	return colon ? kg_tokens_authenticate(self, out, colon + 1, now, err) : 0;
+	*out = kg_strdup(colon ? colon + 1 : NULL);
+	return colon ? 1 : 0;
+}
+
+bool kg_token_is_of(const char *token, const char *issuer)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value claims;
+	struct kg_error err;
+
+	return kg_jwt_is(token) && kg_jwt_peek(&claims, &a, token, &err) == 0 &&
+	       strcmp(kg_string(kg_get(&claims, "iss"), ""), issuer) == 0;
+}
+
+static int by_token(void *self, struct kg_user *out, const struct kg_credentials *c, kg_time now,
+	struct kg_error *err)
+{
+	char *token KG_AUTOFREE = NULL;
+	int rc = kg_credentials_token(&token, c, err);
+
+	return rc > 0 ? kg_tokens_authenticate(self, out, token, now, err) : rc;
 }
 
 static const struct kg_authenticator tokens = {.authenticate = by_token};

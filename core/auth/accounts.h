@@ -1,0 +1,37 @@
+/*
+ * Tokens of ServiceAccounts: JWTs that kgitd signs (ES256) and takes. A key signs for thirty days
+ * and verifies until the last token of it has expired. A token is good as long as its account, and
+ * the pod that it is bound to, are there. Thread-safe.
+ */
+#ifndef KG_AUTH_ACCOUNTS_H
+#define KG_AUTH_ACCOUNTS_H
+
+#include "auth/auth.h"
+
+struct kg_accounts;
+struct kg_accounts_options {
+	const char *dir;    /* where the keys lie, one file each (0600); made where absent */
+	const char *issuer; /* names who made a token, and its audience where none is asked for */
+	struct kg_hub *hub; /* borrowed */
+};
+int kg_accounts_open(struct kg_accounts **out, const struct kg_accounts_options *opts, kg_time now,
+	struct kg_error *err);
+void kg_accounts_free(struct kg_accounts *a);
+/* A new key where it is time, and old ones dropped; to be called once a day. */
+int kg_accounts_rotate(struct kg_accounts *a, kg_time now, struct kg_error *err);
+
+struct kg_token_request {
+	const char *ns, *name;
+	const struct kg_value *audiences; /* a list of texts; null: the issuer */
+	int64_t seconds;                  /* 0: an hour; bounded to ten minutes and thirty days */
+	const char *pod, *pod_uid;        /* bound to this pod; NULL: to none; the uid may be "" */
+};
+/* KG_E_NOT_FOUND: no such account, or pod. */
+int kg_accounts_issue(struct kg_accounts *a, char **token, kg_time *expires,
+	const struct kg_token_request *req, kg_time now, struct kg_error *err);
+/* The public keys, as a JWK set. */
+void kg_accounts_jwks(struct kg_accounts *a, struct kg_buf *out);
+const char *kg_accounts_issuer(const struct kg_accounts *a);
+void kg_auth_add_accounts(struct kg_auth *auth, struct kg_accounts *a); /* borrowed */
+
+#endif
