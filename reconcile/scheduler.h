@@ -90,7 +90,8 @@ struct kg_sched {
 	struct kg_map topologies, peers, carried, shapes, groups;
 	struct kg_map peers_by_pair, groups_by_pair; /* "LABEL\x01VALUE", or "": kg_pair_list */
 	size_t groups_swept;
-	struct kg_level *levels; /* of all pods that have a node */
+	struct kg_group *last_group; /* that was asked for; NULL */
+	struct kg_level *levels;     /* of all pods that have a node */
 	size_t nlevels, levels_cap;
 	struct kg_map images; /* name -> struct kg_image */
 	uint64_t images_version, uses, versions;

@@ -121,16 +121,24 @@ static void group_free(struct kg_group *g)
 	free(g);
 }
 
+static struct kg_group *group_of(struct kg_sched *sc, const struct kg_snapshot *s, const char *ns,
+	const struct kg_value *labels)
+{
+	struct kg_group *g = sc->last_group; /* pods of one template come one after the other */
+	if (g && strcmp(g->ns, ns) == 0 && kg_equal(g->labels, labels))
+		return g;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	key_of(&key, ns, labels);
+	g = kg_map_get(&sc->groups, key.data);
+	return sc->last_group = g ? g : group_new(sc, s, key.data, ns, labels);
+}
+
 void kg_groups_track(struct kg_reconcile_state *st, const struct kg_snapshot *s, uint32_t slot,
 	const struct kg_object *pod, bool on)
 {
 	struct kg_sched *sc = st->sched;
 	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
-	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-	key_of(&key, pod->ns, labels);
-	struct kg_group *g = kg_map_get(&sc->groups, key.data);
-	if (!g)
-		g = group_new(sc, s, key.data, pod->ns, labels);
+	struct kg_group *g = group_of(sc, s, pod->ns, labels);
 	bool leaving = kg_object_deleting(pod);
 	kg_tally_add(&g->all, slot, on ? 1 : -1);
 	if (leaving)
@@ -156,6 +164,7 @@ void kg_groups_sweep(struct kg_sched *sc)
 	struct kg_map_entry *e;
 	if (sc->groups.count < sc->groups_swept + SWEEP_AT)
 		return;
+	sc->last_group = NULL;
 	for (size_t i = 0; (e = kg_map_next(&sc->groups, &i));) {
 		struct kg_group *g = e->value;
 		if (g->all.total)

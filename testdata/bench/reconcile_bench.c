@@ -1,5 +1,5 @@
 /*
- * How quick reconcile is, in CPU time:
+ * How quick reconcile is, in user CPU time:
  *   place     50,000 pods that wait, of 100 Deployments, when 5,000 nodes become ready: one run
  *             that binds them all, and its commit's changes; by what the pods ask for
  *   preempt   5,000 pods that each must evict another
@@ -14,14 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
-/* CPU, so that a busy machine does not matter. */
+/* User CPU, so that a busy machine matters little. */
 static double seconds(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	struct rusage ru;
+	getrusage(RUSAGE_SELF, &ru);
+	return (double)ru.ru_utime.tv_sec + (double)ru.ru_utime.tv_usec / 1e6;
 }
 
 static void register_nodes(struct kg_harness *h, size_t n, bool ready)
