@@ -11,7 +11,8 @@ import tempfile
 import threading
 import time
 
-IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+# And no housekeeping of git behind the back of what is measured.
+IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0"]
 READY = re.compile(r"^kgitd ready at https://([^:]+):(\d+)", re.M)
 
 
