@@ -11,6 +11,22 @@ bool kg_record_is_observed(const struct kg_object *obj)
 	return kg_record_node(obj) != NULL;
 }
 
+/* Is all of a pod's status what binding it gives: its node has said nothing yet. */
+static bool is_as_bound(const struct kg_value *status)
+{
+	static const char *const given[] = {"hostIP", "hostIPs", "podIP", "podIPs", "qosClass"};
+	const struct kg_value *conditions = kg_get(status, "conditions");
+	uint32_t known = conditions->type == KG_ARRAY;
+
+	for (uint32_t i = 0; i < kg_len(conditions); i++)
+		if (strcmp(kg_string(kg_get(&conditions->items[i], "type"), ""), "PodScheduled"))
+			return false;
+	for (size_t i = 0; i < KG_ARRAY_LEN(given); i++)
+		known += !kg_is_null(kg_get(status, given[i]));
+	known += strcmp(kg_string(kg_get(status, "phase"), ""), "Pending") == 0;
+	return known == kg_len(status);
+}
+
 const char *kg_record_node(const struct kg_object *obj)
 {
 	if (!(obj->kind->flags & KG_KF_OBSERVED))
@@ -18,7 +34,7 @@ const char *kg_record_node(const struct kg_object *obj)
 	if (obj->kind->id == KG_KIND_NODE)
 		return obj->name;
 	const char *node = kg_string(kg_at(kg_obj(obj), "spec.nodeName"), "");
-	return *node ? node : NULL;
+	return *node && !is_as_bound(kg_get(kg_obj(obj), "status")) ? node : NULL;
 }
 
 /* A base that no record names is not found again (the system's namespaces are made of one). */

@@ -3,7 +3,7 @@
  * in, bytes and values out; the store room knows the paths.
  *
  *   decided/RESOURCE/NS/.../NAME.yaml    every stored object: what the system decided
- *   observed/NODE/NS/.../NAME.yaml       bound pods and nodes: the status the node reported
+ *   observed/NODE/NS/.../NAME.yaml       the status that a node reported of a pod, or of itself
  *   templates/.../ID.yaml                pod templates, by the id of their content
  *
  * A decided record is
@@ -22,7 +22,8 @@
 
 #include "kinds/object.h"
 
-/* Is the object's status kept in an observed record: a Pod with a nodeName, a Node. */
+/* Is the object's status kept in an observed record: a Pod that its node has said something of
+ * (until then all of its status is decided), a Node. */
 bool kg_record_is_observed(const struct kg_object *obj);
 /* The node under which it is observed (borrowed), or NULL. */
 const char *kg_record_node(const struct kg_object *obj);
