@@ -5,6 +5,7 @@
 #include "kgitd/git_child.h"
 #include "kgitd/identity.h"
 #include "kgitd/master.h"
+#include "kgitd/metrics.h"
 #include "store/settings.h"
 #include "sys/file.h"
 #include "sys/zone.h"
@@ -302,16 +303,6 @@ static bool api_lease(void *ctx, const char *node, struct kg_api_lease *out)
 	return kgd_nodes_lease(m->nodes, node, &out->acquired, &out->renewed);
 }
 
-static bool api_ready(void *ctx, struct kg_buf *why)
-{
-	struct kgd_master *m = ctx;
-	char health[256];
-
-	kgd_writer_health(m->writer, health);
-	kg_buf_adds(why, health);
-	return !*health;
-}
-
 /* ---- starting ---- */
 
 static int open_state(struct kgd_master *m, const struct flags *f, struct kg_error *err)
@@ -407,11 +398,14 @@ static void make_api(struct kgd_master *m)
 		.accounts = m->accounts,
 		.log_route = kgd_logs_route,
 		.lease = api_lease,
-		.ready = api_ready,
+		.checks = kgd_checks,
+		.nchecks = KGD_NCHECKS,
+		.metrics = kgd_metrics,
 		.ctx = m,
 		.server_address = m->address,
 	};
 
+	m->probes = kgd_probes_new();
 	m->api = kg_api_new(&opts);
 }
 
@@ -518,6 +512,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kg_hub_free(m->hub);
 	kg_store_close(m->store);
 	kg_loop_free(m->loop);
+	free(m->probes);
 	free(m->dir);
 	free(m->repo);
 	free(m->ca_pem);

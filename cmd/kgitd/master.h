@@ -17,6 +17,7 @@ struct kgd_events;
 struct kgd_history;
 struct kgd_hooks;
 struct kgd_logs;
+struct kgd_probes;
 struct kgd_pushes;
 
 struct kgd_limits {
@@ -40,6 +41,7 @@ struct kgd_master {
 	struct kg_store *store;
 	struct kg_hub *hub;
 	struct kgd_writer *writer;
+	struct kgd_probes *probes;
 	struct kgd_compact *compact;
 	struct kgd_nodes *nodes;
 	struct kgd_logs *logs;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metrics.h"
 #include "kgitd/clock.h"
 #include "sys/loop.h"
 
@@ -36,6 +37,10 @@ struct kgd_writer {
 	size_t pending;
 	bool stop;
 	char health[256];
+
+	/* for /metrics */
+	struct kg_histogram reconciles, commits, queued;
+	_Atomic uint64_t failed, refused, conflicts;
 };
 
 /* The requests that one commit answers, and the inputs made of them. */
@@ -194,11 +199,13 @@ static int hold_main(struct kgd_writer *w, const struct kg_snapshot *s, struct k
 static int check_main(struct kgd_writer *w, const struct kg_snapshot *s, const struct kgd_push *p,
 	struct kg_error *err)
 {
-	if (strcmp(s->main_commit, p->old_commit) != 0)
+	if (strcmp(s->main_commit, p->old_commit) != 0) {
+		atomic_fetch_add(&w->conflicts, 1);
 		return kg_fail(err, KG_E_CONFLICT,
 			"another push came first: main is at %.12s by now; git pull, then push "
 			"again",
 			*s->main_commit ? s->main_commit : "nothing");
+	}
 	return hold_main(w, s, err);
 }
 
@@ -304,7 +311,9 @@ static int reconcile(struct kgd_writer *w, struct batch *b, const struct kg_snap
 	kg_txn_set_time(txn, now);
 	if (b->push)
 		kg_txn_set_main(txn, b->push->push.new_commit);
+	int64_t began = kg_monotonic_ns();
 	int rc = kg_reconcile(w->state, txn, &b->inputs, &w->wake_at, err);
+	kg_histogram_observe(&w->reconciles, kg_monotonic_ns() - began);
 	if (rc < 0)
 		kg_txn_free(txn);
 	else
@@ -335,8 +344,13 @@ static void move_main(struct kgd_writer *w, const struct kgd_push *p)
 static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
 	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
 {
+	int64_t began = kg_monotonic_ns();
 	int rc = commit(w, b, prev, next, changes, err);
 
+	if (rc == 0)
+		kg_histogram_observe(&w->commits, kg_monotonic_ns() - began);
+	else
+		atomic_fetch_add(&w->failed, 1);
 	w->commit_failed = rc < 0;
 	if (rc < 0) {
 		set_health(w, err->msg);
@@ -440,12 +454,14 @@ static void apply_batch(struct kgd_writer *w, struct batch *b)
 static void take(struct kgd_writer *w, struct batch *b)
 {
 	struct kgd_request **end = &w->head;
+	int64_t now = kg_monotonic_ns();
 
 	while (*end) {
 		bool push = (*end)->type == KGD_PUSH;
 
 		if (push && goes_alone(&(*end)->push) && end != &w->head)
 			break;
+		kg_histogram_observe(&w->queued, now - (*end)->submitted_ns);
 		if (push)
 			b->push = *end;
 		end = &(*end)->next;
@@ -590,6 +606,7 @@ void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)
 	refused = stop || w->pending >= w->max_pending;
 	if (!refused) {
 		req->next = NULL;
+		req->submitted_ns = kg_monotonic_ns();
 		*w->tail = req;
 		w->tail = &req->next;
 		w->pending++;
@@ -597,6 +614,7 @@ void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (refused) {
+		atomic_fetch_add(&w->refused, 1);
 		struct kg_error err;
 		int rc = stop ? kg_fail(&err, KG_E_UNAVAILABLE, "kgitd is stopping; try again")
 			      : kg_fail(&err, KG_E_TOO_MANY,
@@ -612,4 +630,30 @@ void kgd_writer_health(struct kgd_writer *w, char out[256])
 	pthread_mutex_lock(&w->lock);
 	memcpy(out, w->health, sizeof(w->health));
 	pthread_mutex_unlock(&w->lock);
+}
+
+void kgd_writer_metrics(struct kgd_writer *w, struct kg_buf *out)
+{
+	pthread_mutex_lock(&w->lock);
+	size_t pending = w->pending;
+	pthread_mutex_unlock(&w->lock);
+	kg_metric_one(out, "kgit_writer_queue", "gauge", "Requests that wait for the writer.",
+		(double)pending);
+	kg_metric_one(out, "kgit_writer_queue_max", "gauge", "More than so many are refused.",
+		(double)w->max_pending);
+	kg_metric_one(out, "kgit_writer_refused_total", "counter", "Requests refused for that.",
+		(double)w->refused);
+	kg_metric_head(out, "kgit_writer_queue_duration_seconds", "histogram",
+		"From a request's submission until the writer takes it.");
+	kg_metric_histogram(out, "kgit_writer_queue_duration_seconds", "", &w->queued);
+	kg_metric_head(out, "kgit_reconcile_duration_seconds", "histogram",
+		"One reconcile: controllers and scheduler, to the fixpoint.");
+	kg_metric_histogram(out, "kgit_reconcile_duration_seconds", "", &w->reconciles);
+	kg_metric_head(out, "kgit_commit_duration_seconds", "histogram",
+		"One commit, until it is durable.");
+	kg_metric_histogram(out, "kgit_commit_duration_seconds", "", &w->commits);
+	kg_metric_one(out, "kgit_commit_failures_total", "counter",
+		"Commits that the store could not make.", (double)w->failed);
+	kg_metric_one(out, "kgit_push_conflicts_total", "counter",
+		"Pushes refused because another one came first.", (double)w->conflicts);
 }

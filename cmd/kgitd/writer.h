@@ -48,7 +48,8 @@ struct kgd_request {
 	void (*done)(
 		struct kgd_request *req, int rc, uint64_t revision, const struct kg_error *err);
 	void *ctx;
-	unsigned attempt; /* the maker's own */
+	unsigned attempt;     /* the maker's own */
+	int64_t submitted_ns; /* the writer's */
 	struct kgd_request *next;
 };
 struct kgd_request *kgd_request_new(enum kgd_request_type type);
@@ -76,5 +77,8 @@ void kgd_writer_stop(struct kgd_writer *w);
 void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req);
 /* The last error of the store that still holds ("" while all is well): /readyz. */
 void kgd_writer_health(struct kgd_writer *w, char out[256]);
+
+/* What it did, for /metrics. */
+void kgd_writer_metrics(struct kgd_writer *w, struct kg_buf *out);
 
 #endif

@@ -104,6 +104,7 @@ void kg_api_free(struct kg_api *api)
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		kg_api_feed_release(&api->feeds[k]);
 	kg_api_encode_cache_release(&api->cache);
+	kg_api_metrics_release(api);
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
 		kg_snapshot_unref(api->loaded[i]);
 	pthread_mutex_destroy(&api->load_lock);
@@ -129,4 +130,6 @@ void kg_api_stats(struct kg_api *api, struct kg_api_stats *out)
 	out->encoded = api->cache.misses;
 	pthread_mutex_unlock(&api->cache.lock);
 	out->events_sent = api->events_sent;
+	out->behind = api->metrics.behind;
+	out->expired = api->metrics.expired;
 }

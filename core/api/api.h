@@ -34,6 +34,12 @@ struct kg_api_lease {
 	int duration_s; /* how long without renewal makes the node lost */
 };
 
+struct kg_api_check {
+	const char *name; /* "store": /readyz/store */
+	bool ready_only;
+	bool (*ok)(void *ctx, struct kg_buf *why); /* *why (may be left empty) says why not */
+};
+
 struct kg_api_options {
 	struct kg_hub *hub;                   /* borrowed; outlives the api */
 	const struct kg_api_history *history; /* NULL: what memory lacks is 410 */
@@ -48,9 +54,13 @@ struct kg_api_options {
 		const struct kg_object *pod, struct kg_http_route *route);
 	/* A node's lease; false where it never had one. NULL: there are none. */
 	bool (*lease)(void *ctx, const char *node, struct kg_api_lease *out);
-	/* May the server be used? *why (may be left empty) says why not. NULL: always. */
-	bool (*ready)(void *ctx, struct kg_buf *why);
-	void *ctx;                  /* of the four callbacks above */
+	/* What /readyz and, unless ready_only, /livez and /healthz look at besides "ping".
+	 * Borrowed; called on HTTP threads: they must not block. */
+	const struct kg_api_check *checks;
+	size_t nchecks;
+	/* Adds to what /metrics says (base/metrics.h). NULL: nothing. */
+	void (*metrics)(void *ctx, struct kg_buf *out);
+	void *ctx;                  /* of the callbacks above and of the checks */
 	const char *server_address; /* "127.0.0.1:6443", named in /api; copied; may be NULL */
 	const char *
 		write_hint; /* ends "edit FILE in the repository and"; default "git push"; copied */
@@ -85,6 +95,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
 struct kg_api_stats {
 	size_t watchers, waiting;
 	uint64_t events_sent, encoded; /* watch events; JSON encodings made for them */
+	uint64_t behind, expired;      /* watches that read on from disk; that were told 410 */
 };
 void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);
 

@@ -95,13 +95,40 @@ static uint64_t revision_of(const struct answer *a)
 
 /* ---- setting up ---- */
 
+static bool store_is_well = true;
+
+static bool check_store(void *ctx, struct kg_buf *why)
+{
+	(void)ctx;
+	if (!store_is_well)
+		kg_buf_adds(why, "no space left");
+	return store_is_well;
+}
+
+static bool check_loop(void *ctx, struct kg_buf *why)
+{
+	(void)ctx;
+	(void)why;
+	return true;
+}
+
+static const struct kg_api_check checks[] = {
+	{.name = "loop", .ok = check_loop},
+	{.name = "store", .ready_only = true, .ok = check_store},
+};
+
 static int setup(void **state)
 {
 	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
 	(void)state;
 
 	test_server_start(&server,
-		(struct kg_api_options){.bookmark_ms = 200, .wait_ms = 300, .max_feed = 20}, 20);
+		(struct kg_api_options){.bookmark_ms = 200,
+			.wait_ms = 300,
+			.max_feed = 20,
+			.checks = checks,
+			.nchecks = KG_ARRAY_LEN(checks)},
+		20);
 	test_put_yaml(&server, text);
 	test_commit(&server);
 	return 0;
@@ -185,6 +212,82 @@ static void test_paths(void **state)
 	assert_int_equal(proto.status, 406);
 	ANSWER ok = get("/readyz");
 	assert_string_equal(ok.body.data, "ok");
+}
+
+static void test_health(void **state)
+{
+	static const struct {
+		const char *path;
+		bool well;
+		int status;
+		const char *body;
+	} cases[] = {
+		{"/healthz", true, 200, "ok"},
+		{"/readyz?verbose", true, 200,
+			"[+]ping ok\n[+]loop ok\n[+]store ok\nreadyz check passed\n"},
+		{"/livez?verbose", false, 200, "[+]ping ok\n[+]loop ok\nlivez check passed\n"},
+		{"/readyz", false, 500,
+			"[+]ping ok\n[+]loop ok\n[-]store failed: no space left\n"
+			"readyz check failed\n"},
+		{"/readyz?exclude=store", false, 200, "ok"},
+		{"/readyz?exclude=store&exclude=loop&verbose", false, 200,
+			"[+]ping ok\n[+]loop excluded: ok\n[+]store excluded: ok\n"
+			"readyz check passed\n"},
+		{"/livez?exclude=etcd&verbose", true, 200,
+			"[+]ping ok\n[+]loop ok\n"
+			"warn: some health checks cannot be excluded: no matches for \"etcd\"\n"
+			"livez check passed\n"},
+		{"/readyz/ping", false, 200, "ok"},
+		{"/readyz/store", true, 200, "ok"},
+		{"/readyz/store", false, 500, "no space left\n"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		store_is_well = cases[i].well;
+		ANSWER a = get(cases[i].path);
+
+		print_message("%s\n", cases[i].path);
+		assert_int_equal(a.status, cases[i].status);
+		assert_string_equal(kg_buf_str(&a.body), cases[i].body);
+	}
+	store_is_well = true;
+	ANSWER none = get("/livez/store");
+	assert_int_equal(none.status, 404);
+}
+
+static double metric(const struct answer *a, const char *name)
+{
+	KG_AUTOFREE char *line = kg_asprintf("\n%s ", name);
+	const char *at = strstr(a->body.data, line);
+
+	print_message("%s\n", name);
+	assert_non_null(at);
+	return strtod(at + strlen(line), NULL);
+}
+
+static void test_metrics(void **state)
+{
+#define PODS "group=\"\",version=\"v1\",resource=\"pods\""
+	(void)state;
+
+	ANSWER before = get("/api/v1/pods");
+	ANSWER missing = get("/api/v1/namespaces/default/pods/nope");
+	ANSWER a = get("/metrics");
+	assert_int_equal(a.status, 200);
+	assert_true(
+		metric(&a, "apiserver_request_total{verb=\"LIST\"," PODS ",code=\"200\"}") >= 1);
+	assert_true(metric(&a, "apiserver_request_total{verb=\"GET\"," PODS ",code=\"404\"}") >= 1);
+	assert_true(metric(&a, "apiserver_request_duration_seconds_count{verb=\"LIST\"," PODS
+			       "}") >= 1);
+	assert_true(metric(&a, "apiserver_request_duration_seconds_bucket{verb=\"LIST\"," PODS
+			       ",le=\"+Inf\"}") >= 1);
+	assert_true(metric(&a, "process_resident_memory_bytes") > 1e6);
+	assert_true(metric(&a, "process_cpu_seconds_total") > 0);
+	assert_true(metric(&a, "process_open_fds") > 3);
+	assert_true(metric(&a, "process_start_time_seconds") > 1.7e9);
+	assert_true(metric(&a, "kgit_revision") >= 1);
+	metric(&a, "apiserver_watch_events_total");
 }
 
 static void test_writes_name_the_file(void **state)
@@ -928,6 +1031,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_writes_name_the_file),
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_pages_are_of_one_revision),

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/metrics.h"
 #include "value/json.h"
 
 #include <pthread.h>
@@ -51,6 +52,7 @@ struct request {
 	const char *ns, *name, *sub;            /* ns NULL: all or cluster-scoped */
 	const char *verb;
 	bool watch;
+	int64_t began_ns; /* monotonic */
 
 	enum form form;
 	const char *form_version; /* "v1", "v1beta1" of meta.k8s.io */
@@ -295,6 +297,22 @@ bool kg_api_is_self_subject(const char *group, const char *resource);
 void kg_api_handle_token(struct request *r);
 void kg_api_handle_health(struct request *r, const char *path);
 
+/* ---- what is counted (metrics.c) ---- */
+
+enum { METRIC_VERBS = 8, METRIC_CODES = 21 };
+struct request_series {
+	_Atomic uint64_t codes[METRIC_CODES];
+	struct kg_histogram duration;
+};
+struct metrics {
+	/* by verb and kind, KG_KIND_COUNT where it is of none; made when first met */
+	_Atomic(struct request_series *) series[METRIC_VERBS][KG_KIND_COUNT + 1];
+	_Atomic uint64_t behind, expired;
+};
+void kg_api_metrics_request(const struct request *r); /* it is over */
+void kg_api_metrics_release(struct kg_api *api);
+void kg_api_handle_metrics(struct request *r);
+
 /* ---- watchers (watch.c) ---- */
 
 struct watcher;
@@ -329,10 +347,11 @@ struct kg_api {
 
 	pthread_mutex_t watch_lock;
 	struct watcher *watchers[KG_KIND_COUNT];
-	size_t nwatchers;
+	size_t nwatchers, nwatchers_of[KG_KIND_COUNT];
 	_Atomic uint64_t events_sent;
 
 	struct resume_table resume;
+	struct metrics metrics;
 
 	pthread_mutex_t wait_lock;
 	struct request *waiting;

@@ -195,6 +195,8 @@ static void handle_path(struct kg_http_req *http, void *ctx)
 		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
 	else if (!strncmp(path, "/openapi", 8))
 		kg_api_handle_openapi(r, path);
+	else if (!strcmp(path, "/metrics"))
+		kg_api_handle_metrics(r);
 	else if (kg_api_is_discovery_path(path))
 		kg_api_handle_discovery(r, path);
 	else
@@ -242,8 +244,8 @@ static bool route_log(struct request *r, struct kg_http_route *route)
 
 static bool ours(const char *path)
 {
-	static const char *const roots[] = {
-		"/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"};
+	static const char *const roots[] = {"/api", "/apis", "/openapi", "/version", "/healthz",
+		"/livez", "/readyz", "/metrics"};
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(roots); i++) {
 		size_t n = strlen(roots[i]);
@@ -273,6 +275,7 @@ bool kg_api_route(struct kg_api *api, struct kg_http_req *http, const struct kg_
 	r->api = api;
 	r->http = http;
 	r->user = user;
+	r->began_ns = kg_monotonic_ns();
 	pthread_mutex_init(&r->lock, NULL);
 	*route = (struct kg_http_route){.done = on_done, .ctx = r};
 	if (!parse_path(r, path)) {

@@ -41,6 +41,7 @@ static void watcher_add(struct watcher *w)
 	*list = w;
 	w->listed = true;
 	api->nwatchers++;
+	api->nwatchers_of[w->r->kind->id]++;
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
@@ -58,6 +59,7 @@ void kg_api_watch_done(struct request *r)
 			w->next->prev = w->prev;
 		w->listed = false;
 		api->nwatchers--;
+		api->nwatchers_of[r->kind->id]--;
 	}
 	pthread_mutex_unlock(&api->watch_lock);
 }

@@ -63,6 +63,8 @@ bool kg_api_watch_behind(struct watcher *w)
 		kg_api_watch_emit_gone(w);
 		return true;
 	}
+	if (w->phase != BEHIND)
+		atomic_fetch_add(&w->r->api->metrics.behind, 1);
 	w->phase = BEHIND;
 	w->nbehind = w->behind_at = w->behind_changes = 0;
 	w->behind_ready = w->behind_stopped = false;

@@ -73,6 +73,8 @@ void kg_api_watch_emit_error(struct watcher *w, const struct kg_error *err)
 	kg_api_write_status(
 		&w->out, NULL, err, kg_code_http(err->code), kg_code_reason(err->code), NULL);
 	kg_buf_adds(&w->out, suffix);
+	if (err->code == KG_E_GONE)
+		atomic_fetch_add(&w->r->api->metrics.expired, 1);
 	w->phase = OVER;
 }
 

@@ -92,6 +92,11 @@ void kg_http_stream(struct kg_http_req *req, int status, const char *content_typ
 		kg_req_unref(req);
 }
 
+int kg_http_status(const struct kg_http_req *req)
+{
+	return req->kind == KG_ANSWER_NONE ? 0 : req->status;
+}
+
 void kg_http_defer(struct kg_http_req *req)
 {
 	struct kg_http_server *s = req->server;

@@ -22,6 +22,12 @@ static bool is_answered(struct kg_http_req *req)
 	return yes;
 }
 
+static void reply_too_large(struct kg_http_req *req)
+{
+	atomic_fetch_add(&req->server->too_large, 1);
+	kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
+}
+
 static void refuse(struct kg_http_req *req, const struct kg_error *err)
 {
 	if (err->code == KG_E_UNAUTHORIZED)
@@ -68,7 +74,7 @@ static void route(struct kg_http_req *req)
 	if (req->route.open)
 		req->route.open(req, req->route.ctx);
 	if (!req->route.body && req->framing.length > req->route.max_body && !is_answered(req))
-		kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
+		reply_too_large(req);
 }
 
 /* Of the connection, in seconds; below 0: none. */
@@ -85,6 +91,7 @@ static enum MHD_Result begin(struct kg_http_req *req, const char *version)
 	const struct kg_framing *f = &req->framing;
 
 	if (kg_strict_check(&req->framing, req->conn->mhd, req->conn, req->method, version, &err)) {
+		atomic_fetch_add(&req->server->ambiguous, 1);
 		refuse(req, &err);
 		return kg_answer_queue(req); /* what follows is not to be read as anything */
 	}
@@ -107,7 +114,7 @@ static void collect(struct kg_http_req *req, const char *data, size_t n)
 {
 	if (req->body.len + n > req->route.max_body) {
 		kg_buf_release(&req->body);
-		kg_reply_status(req, KG_E_TOO_LARGE, "the request's body is too large");
+		reply_too_large(req);
 		return;
 	}
 	kg_buf_add(&req->body, data, n);
@@ -172,6 +179,7 @@ enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const 
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 		req = kg_req_new(info->socket_context, method);
+		atomic_fetch_add(&req->server->served, 1);
 		*con_cls = req;
 		return req->broken ? MHD_NO : begin(req, version);
 	}

@@ -26,6 +26,7 @@ struct kg_guard {
 
 	pthread_mutex_t lock;
 	bool stop;
+	_Atomic uint64_t expired;
 	/* One queue a phase: its limit is the same for all, so the head is the first to expire. */
 	struct kg_guard_entry *head[KG_NPHASES], *tail[KG_NPHASES];
 	int64_t sleeping_until;
@@ -141,6 +142,7 @@ static int expire(struct kg_guard *g)
 		struct kg_guard_entry *e;
 		while ((e = g->head[p]) && e->deadline <= now) {
 			shutdown(e->fd, SHUT_RDWR);
+			g->expired++;
 			unlink_locked(g, e);
 		}
 		if (e && e->deadline < next)
@@ -243,6 +245,11 @@ int kg_guard_new(struct kg_guard **out, int64_t header_ms, int64_t idle_ms, int6
 	}
 	*out = g;
 	return 0;
+}
+
+uint64_t kg_guard_expired(const struct kg_guard *g)
+{
+	return g->expired;
 }
 
 void kg_guard_free(struct kg_guard *g)

@@ -43,4 +43,6 @@ void kg_guard_phase(struct kg_guard *g, struct kg_guard_entry *e, enum kg_phase 
 void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req);
 void kg_guard_unwatch(struct kg_guard *g, struct kg_guard_entry *e);
 
+uint64_t kg_guard_expired(const struct kg_guard *g); /* sockets shut down so far */
+
 #endif

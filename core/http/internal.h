@@ -60,6 +60,8 @@ struct kg_http_server {
 	struct kg_http_req *requests; /* a list */
 	unsigned nrequests, deferred;
 	bool stopping; /* new requests are born broken */
+	_Atomic unsigned connections;
+	_Atomic uint64_t accepted, served, ambiguous, too_large;
 };
 
 struct kg_http_conn {

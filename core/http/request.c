@@ -114,12 +114,17 @@ const char *kg_http_path(const struct kg_http_req *req)
 	return req->target.path;
 }
 
+const char *kg_http_query_at(const struct kg_http_req *req, const char *name, size_t i)
+{
+	for (size_t k = 0; k < req->target.nparams; k++)
+		if (strcmp(req->target.params[k].name, name) == 0 && i-- == 0)
+			return req->target.params[k].value;
+	return NULL;
+}
+
 const char *kg_http_query(const struct kg_http_req *req, const char *name)
 {
-	for (size_t i = 0; i < req->target.nparams; i++)
-		if (strcmp(req->target.params[i].name, name) == 0)
-			return req->target.params[i].value;
-	return NULL;
+	return kg_http_query_at(req, name, 0);
 }
 
 bool kg_http_query_bool(const struct kg_http_req *req, const char *name)

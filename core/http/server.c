@@ -63,6 +63,8 @@ static void connection_open(struct kg_http_server *s, struct MHD_Connection *mhd
 	static atomic_uint_fast64_t connections;
 	struct kg_http_conn *conn = kg_alloc(sizeof(*conn));
 
+	atomic_fetch_add(&s->connections, 1);
+	atomic_fetch_add(&s->accepted, 1);
 	conn->server = s;
 	conn->mhd = mhd;
 	conn->number = atomic_fetch_add(&connections, 1) + 1;
@@ -76,6 +78,7 @@ static void connection_open(struct kg_http_server *s, struct MHD_Connection *mhd
 
 static void connection_close(struct kg_http_conn *conn)
 {
+	atomic_fetch_sub(&conn->server->connections, 1);
 	kg_guard_unwatch(conn->server->guard, &conn->guard);
 	kg_guard_phase(conn->server->guard, &conn->guard, KG_PHASE_FREE);
 	kg_creds_unref(conn->creds); /* the session is gone already */
@@ -240,6 +243,18 @@ int kg_http_server_set_cert(
 	pthread_mutex_unlock(&s->lock);
 	kg_creds_unref(old);
 	return 0;
+}
+
+void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)
+{
+	*out = (struct kg_http_stats){
+		.connections = s->connections,
+		.accepted = s->accepted,
+		.requests = s->served,
+		.ambiguous = s->ambiguous,
+		.too_large = s->too_large,
+		.timeouts = kg_guard_expired(s->guard),
+	};
 }
 
 /* Breaks every exchange, those that owe an answer only where `all`. */

@@ -56,6 +56,12 @@ struct kg_http_server_options {
 };
 int kg_http_server_new(struct kg_http_server **out, const struct kg_http_server_options *opts,
 	struct kg_error *err);
+struct kg_http_stats {
+	unsigned connections;                    /* open now */
+	uint64_t accepted, requests;             /* since the start, as all that follows */
+	uint64_t ambiguous, timeouts, too_large; /* refused for framing; closed; refused for size */
+};
+void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out);
 int kg_http_server_port(const struct kg_http_server *s);
 /* A new certificate for new connections. */
 int kg_http_server_set_cert(
@@ -66,7 +72,9 @@ void kg_http_server_free(struct kg_http_server *s);
 /* ---- the request; texts are borrowed until `done` ---- */
 const char *kg_http_method(const struct kg_http_req *req);
 const char *kg_http_path(const struct kg_http_req *req); /* percent-decoded, no query */
-const char *kg_http_query(const struct kg_http_req *req, const char *name);  /* decoded, or NULL */
+const char *kg_http_query(const struct kg_http_req *req, const char *name); /* decoded, or NULL */
+/* The i-th of its values, where it was given more than once. */
+const char *kg_http_query_at(const struct kg_http_req *req, const char *name, size_t i);
 bool kg_http_query_bool(const struct kg_http_req *req, const char *name);    /* "1", "true" */
 const char *kg_http_header(const struct kg_http_req *req, const char *name); /* or NULL */
 const struct kg_buf *kg_http_body(const struct kg_http_req *req);
@@ -80,6 +88,8 @@ void kg_http_set_user(struct kg_http_req *req, void *user, void (*free_fn)(void 
 void *kg_http_user(const struct kg_http_req *req); /* per-request data of the layer above */
 
 /* ---- the answer ---- */
+/* The status that was answered, 0 where none was. In `done`. */
+int kg_http_status(const struct kg_http_req *req);
 /* Dropped where it holds a line break. */
 void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value);
 /* The bytes are taken over (body becomes empty). */
