@@ -51,7 +51,9 @@ static bool process_condemned(
 {
 	if (kg_object_deleting(pod))
 		return x->ordered;
-	if (x->ordered && pod != unhealthy && !kg_stateful_available(x, pod))
+	/* One that ended waits for nobody: two of them would wait for each other. */
+	if (x->ordered && pod != unhealthy && !kg_pod_terminal(pod) &&
+		!kg_stateful_available(x, pod))
 		return true;
 	remove_pod(x, pod);
 	return x->ordered;
