@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "kgitd/authorize.h"
 #include "kgitd/compact.h"
+#include "kgitd/signed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,6 +267,8 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	size_t nfiles = 0;
 	int rc = check_move(m, s, out->old_commit, out->new_commit, quarantine, opts, err);
 
+	if (rc == 0)
+		rc = kgd_check_signed(m, out->old_commit, out->new_commit, quarantine, say, err);
 	if (rc < 0)
 		return rc;
 	rc = kg_store_tree_delta(&delta, m->store, a, out->old_commit, out->new_commit, quarantine,

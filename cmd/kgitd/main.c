@@ -34,7 +34,7 @@ struct flags {
 	int64_t grace_ms, eviction_ms;
 	size_t keep_revisions;
 	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
-	bool verbose;
+	bool verbose, accept_unsigned;
 	struct kgd_limits limits;
 	struct kgd_identity_options identity;
 };
@@ -75,6 +75,9 @@ static const char usage[] =
 	"  --oidc-groups-prefix TEXT    before each; default none\n"
 	"  --oidc-jwks FILE|URL         the issuer's keys; default: as it says itself\n"
 	"  --oidc-ca-file FILE          trusted for that; default: the machine's CAs\n"
+	"  --accept-unsigned            whatever allowed_signers in main's .kgit/settings.yaml "
+	"says: for\n"
+	"                               when every key is lost\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -138,6 +141,7 @@ enum {
 	F_OIDC_GROUPS_PREFIX,
 	F_OIDC_JWKS,
 	F_OIDC_CA,
+	F_UNSIGNED,
 	F_VERBOSE,
 	F_VERSION,
 	F_HELP
@@ -169,6 +173,7 @@ static const struct option options[] = {
 	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
 	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
 	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
+	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
 	{"help", no_argument, NULL, F_HELP},
@@ -236,6 +241,9 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		return count_flag(&f->limits.text_bytes, name, optarg) ? 3 : 0;
 	case F_GIT:
 		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
+	case F_UNSIGNED:
+		f->accept_unsigned = true;
+		return 0;
 	case F_VERBOSE:
 		f->verbose = true;
 		return 0;
@@ -452,6 +460,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	int rc = open_state(m, f, err);
 
 	m->limits = f->limits;
+	m->accept_unsigned = f->accept_unsigned;
 	m->loop = kg_loop_new();
 	if (rc == 0)
 		rc = kgd_setup_pki(m, named, &cert, &key, err);

@@ -60,7 +60,28 @@ static const struct kg_schema retention = {
 	.doc = "How much of the cluster's history is kept.",
 	.fields = retention_fields,
 };
+/* "PRINCIPALS [OPTIONS] TYPE KEY" */
+static const char *check_signer(struct kg_arena *a, const struct kg_value *v)
+{
+	static const char *const types[] = {
+		" ssh-ed25519 AAAA", " ssh-rsa AAAA", " ecdsa-sha2-", " sk-ssh-", " sk-ecdsa-"};
+	const char *text = kg_string(v, "");
+
+	(void)a;
+	if (strpbrk(text, "\n\r") || *text == '#' || *text == ' ')
+		return "expected one line: NAME ssh-ed25519 AAAA...";
+	for (size_t i = 0; i < KG_ARRAY_LEN(types); i++)
+		if (strstr(text, types[i]))
+			return NULL;
+	return "expected NAME and an ssh key, as in: ann@example.org ssh-ed25519 AAAA...";
+}
+
 static const struct kg_field settings_fields[] = {
+	{.name = "allowed_signers",
+		.type = KG_F_STRING,
+		.flags = KG_FF_LIST,
+		.check = check_signer,
+		.doc = "The ssh keys of whose commits come to main."},
 	{.name = "retention",
 		.type = KG_F_OBJECT,
 		.schema = &retention,
@@ -86,9 +107,25 @@ static void syntax_fault(struct kg_fault_list *faults, const char *msg)
 	kg_fault_add_at(faults, line, col, "", "%s", msg + n);
 }
 
-static void take(struct kg_settings *out, const struct kg_value *v)
+static const char *signers_text(struct kg_arena *a, const struct kg_value *list)
+{
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *line = kg_string(&list->items[i], "");
+
+		if (!check_signer(a, &list->items[i]))
+			kg_buf_addf(&text, "%s\n", line);
+	}
+	/* A list that names nobody lets nobody in. */
+	return kg_is_null(list) ? NULL : kg_arena_strdup(a, kg_buf_str(&text));
+}
+
+static void take(struct kg_settings *out, struct kg_arena *a, const struct kg_value *v)
 {
 	int64_t ms;
+
+	out->allowed_signers = signers_text(a, kg_get(v, "allowed_signers"));
 
 	out->revisions = (uint64_t)kg_int(kg_at(v, "retention.revisions"), 0);
 	if (kg_settings_age(&ms, kg_string(kg_at(v, "retention.age"), "")) == 0)
@@ -113,7 +150,7 @@ void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *
 		faults->root = &docs[0];
 		struct kg_value v = kg_schema_decode(&settings, &docs[0], a, faults);
 		faults->root = NULL;
-		take(out, &v);
+		take(out, a, &v);
 	}
 	faults->file = file;
 }
@@ -189,6 +226,7 @@ int kg_store_settings(struct kg_settings *out, struct kg_store *s, struct kg_err
 	kg_settings_parse(&got, &a, kg_buf_str(&text), text.len, &faults);
 	if (kg_faults_errors(&faults) == 0)
 		*out = got;
+	out->allowed_signers = NULL;
 	kg_faults_release(&faults);
 	return 0;
 }

@@ -4,6 +4,8 @@
  *   retention:             how much of the cluster's history is kept; never the user's commits
  *     revisions: 100000    at least the newest so many; older ones are dropped
  *     age: 30d             those that are older are dropped, too; s, m, h, d, or "forever"
+ *   allowed_signers:       only commits signed with one of these ssh keys come to main
+ *   - ann@example.org ssh-ed25519 AAAA...     (lines of ssh-keygen's file of that name)
  *
  * What is not there is as kgitd's flags say. The head is always kept.
  */
@@ -18,6 +20,9 @@
 struct kg_settings {
 	uint64_t revisions; /* 0: not said */
 	int64_t age_ms;     /* 0: not said; INT64_MAX: forever */
+	/* A line each, in kg_settings_parse's arena; NULL: nobody is named, or of
+	 * kg_store_settings. */
+	const char *allowed_signers;
 };
 
 /* "90s", "30d", "12h30m" or "forever" as milliseconds; -1 where it is none of these, or not above
