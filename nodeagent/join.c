@@ -76,10 +76,14 @@ static int fetch_ca(char **out, const char *url, const char *pin, struct kg_erro
 	return 0;
 }
 
-static int ask(struct kg_credential *c, const char *url, const char *token, const char *name,
-	struct kg_error *err)
+/* A certificate for c's key from `path`, which takes the request and, of a join, the token. */
+static int ask(char **cert, const struct kg_credential *c, const char *url, const char *path,
+	const char *token, const char *name, struct kg_error *err)
 {
-	struct kg_http_client_options opts = {.url = url, .ca_pem = c->ca_pem};
+	struct kg_http_client_options opts = {.url = url,
+		.ca_pem = c->ca_pem,
+		.cert_pem = c->cert_pem,
+		.key_pem = c->cert_pem ? c->key_pem : NULL};
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf body = KG_BUF_INIT, reply = KG_BUF_INIT;
 	KG_AUTOFREE char *csr = NULL;
@@ -88,20 +92,20 @@ static int ask(struct kg_credential *c, const char *url, const char *token, cons
 
 	if (rc < 0)
 		return rc;
-	struct kg_value v = kg_v_obj(&arena, "token", kg_v_lit(token), "node", kg_v_lit(name),
-		"csr", kg_v_lit(csr), (char *)NULL);
+	struct kg_value v = kg_v_obj(&arena, "token", token ? kg_v_lit(token) : kg_v_null(), "node",
+		kg_v_lit(name), "csr", kg_v_lit(csr), (char *)NULL);
 	kg_json_write(&body, &v);
 	struct kg_http_client *client = kg_http_client_new(&opts);
-	rc = kg_http_call(client, "POST", "/kgit/v1/join", "application/json", body.data, body.len,
-		&reply, err);
+	rc = kg_http_call(
+		client, "POST", path, "application/json", body.data, body.len, &reply, err);
 	kg_http_client_free(client);
 	if (rc == 0)
 		rc = kg_json_parse(&answer, &arena, kg_buf_str(&reply), reply.len, err);
 	if (rc < 0)
-		return kg_wrap(err, "join %s", url);
-	c->cert_pem = kg_strdup(kg_string(kg_get(&answer, "certificate"), NULL));
-	if (!c->cert_pem)
-		return kg_fail(err, KG_E_CORRUPT, "join %s: the answer has no certificate", url);
+		return kg_wrap(err, "%s%s", url, path);
+	*cert = kg_strdup(kg_string(kg_get(&answer, "certificate"), NULL));
+	if (!*cert)
+		return kg_fail(err, KG_E_CORRUPT, "%s%s: the answer has no certificate", url, path);
 	return 0;
 }
 
@@ -144,7 +148,7 @@ int kg_join(struct kg_credential *out, const char *dir, const char *url, const c
 	if (rc == 0)
 		rc = kg_pki_key_new(&c.key_pem, err);
 	if (rc == 0)
-		rc = ask(&c, url, token, name, err);
+		rc = ask(&c.cert_pem, &c, url, "/kgit/v1/join", token, name, err);
 	if (rc == 0)
 		rc = store(&c, dir, name, err);
 	if (rc < 0) {
@@ -152,5 +156,33 @@ int kg_join(struct kg_credential *out, const char *dir, const char *url, const c
 		return rc;
 	}
 	*out = c;
+	return 0;
+}
+
+int kg_credential_due(kg_time *out, const struct kg_credential *c, struct kg_error *err)
+{
+	kg_time from, to;
+	int rc = kg_pki_not_before(&from, c->cert_pem, err);
+
+	if (rc == 0)
+		rc = kg_pki_not_after(&to, c->cert_pem, err);
+	if (rc == 0)
+		*out = to - (to - from) / 3;
+	return rc;
+}
+
+int kg_credential_renew(struct kg_credential *c, const char *dir, const char *url, const char *name,
+	struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("/kgit/v1/nodes/%s/renew", name);
+	KG_AUTOFREE char *cert = NULL;
+	int rc = ask(&cert, c, url, path, NULL, name, err);
+
+	if (rc == 0)
+		rc = store_text(dir, "node.crt", cert, 0644, err);
+	if (rc < 0)
+		return rc;
+	free(c->cert_pem);
+	c->cert_pem = kg_steal(&cert);
 	return 0;
 }

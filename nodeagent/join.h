@@ -4,6 +4,7 @@
 #define KG_NODEAGENT_JOIN_H
 
 #include "base/err.h"
+#include "base/time.h"
 
 struct kg_credential {
 	char *ca_pem, *cert_pem, *key_pem; /* heap */
@@ -20,5 +21,12 @@ int kg_credential_load(
  */
 int kg_join(struct kg_credential *out, const char *dir, const char *url, const char *token,
 	const char *name, struct kg_error *err);
+
+/* When two thirds of the certificate's time are over: it is to be renewed then. */
+int kg_credential_due(kg_time *out, const struct kg_credential *c, struct kg_error *err);
+/* A new certificate for the same key, by the one that is still good, stored durably and put in *c.
+ * Blocks. On failure nothing has changed. */
+int kg_credential_renew(struct kg_credential *c, const char *dir, const char *url, const char *name,
+	struct kg_error *err);
 
 #endif

@@ -10,12 +10,15 @@
 #include "nodeagent/rundir.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SETTLED_MS 3000
+#define DAY_MS     (24LL * 3600 * 1000)
+#define RETRY_MS   10000 /* after a renewal that failed, and at least between two */
 
 struct node {
 	const struct kgn_options *opts;
@@ -23,6 +26,12 @@ struct node {
 	struct kg_pods *pods;
 	struct kg_agent *agent;
 	struct kg_timer *settled;
+	struct kg_agent_options agent_opts;
+	/* of the node's certificate */
+	struct kg_credential *credential;
+	struct kg_timer *renewal;
+	pthread_t renewer;
+	bool renewing, ending, ready;
 	char name[256], address[16];
 };
 
@@ -84,6 +93,9 @@ static void on_ready(void *ctx, const char *pod_cidr)
 {
 	struct node *n = ctx;
 
+	if (n->ready) /* told before its certificate was renewed */
+		return;
+	n->ready = true;
 	printf("kgit-node ready: node %s, address %s, pods %s, master %s\n", n->name, n->address,
 		*pod_cidr ? pod_cidr : "(no range yet)", n->opts->master);
 	fflush(stdout);
@@ -111,8 +123,113 @@ static int get_credential(struct kg_credential *out, const struct node *n)
 	return rc < 0 ? kgn_fail("%s", err.msg) : 0;
 }
 
-static int serve(struct node *n, const struct kg_credential *credential,
-	const struct kg_value *labels, struct kg_bridge *bridge)
+/* ---- the certificate is renewed before it ends ---- */
+
+static void plan_renewal(struct node *n, int64_t soonest_ms)
+{
+	struct kg_error err;
+	kg_time due;
+
+	if (kg_credential_due(&due, n->credential, &err) < 0) {
+		kg_error_log("%s", err.msg);
+		return;
+	}
+	int64_t in = due - kg_realtime_ms();
+	kg_timer_set(n->renewal, in < soonest_ms ? soonest_ms : in > DAY_MS ? DAY_MS : in);
+}
+
+/* What a renewal is made of, and comes to; the thread's until it posts it. */
+struct renewal {
+	struct node *n;
+	struct kg_credential credential;
+	int rc;
+	struct kg_error err;
+};
+
+static void renewal_free(struct renewal *r)
+{
+	kg_credential_release(&r->credential);
+	free(r);
+}
+
+/* The agent's connections are made anew; pods, rules and routes stay. */
+static void renewed(void *ctx)
+{
+	struct renewal *r = ctx;
+	struct node *n = r->n;
+	struct kg_error err;
+
+	if (n->ending) {
+		renewal_free(r);
+		return;
+	}
+	pthread_join(n->renewer, NULL);
+	n->renewing = false;
+	if (r->rc < 0) {
+		kg_warn("the node's certificate is not renewed yet: %s", r->err.msg);
+	} else {
+		kg_credential_release(n->credential);
+		*n->credential = r->credential;
+		r->credential = (struct kg_credential){0};
+		kg_info("the node's certificate was renewed");
+		kg_agent_free(n->agent);
+		n->agent = NULL;
+		if (kg_agent_new(&n->agent, n->loop, &n->agent_opts, &err) < 0) {
+			kg_error_log("%s", err.msg);
+			kg_loop_stop(n->loop, 1);
+		}
+	}
+	plan_renewal(n, RETRY_MS);
+	renewal_free(r);
+}
+
+static void *renew(void *arg)
+{
+	struct renewal *r = arg;
+
+	r->rc = kg_credential_renew(
+		&r->credential, r->n->opts->state, r->n->opts->master, r->n->name, &r->err);
+	kg_loop_post(r->n->loop, renewed, r);
+	return NULL;
+}
+
+static void on_renewal(void *ctx)
+{
+	struct node *n = ctx;
+	struct kg_error err;
+	kg_time due = 0;
+
+	if (n->renewing || kg_credential_due(&due, n->credential, &err) < 0 ||
+		due > kg_realtime_ms()) {
+		plan_renewal(n, RETRY_MS);
+		return;
+	}
+	struct renewal *r = kg_alloc(sizeof(*r));
+	r->n = n;
+	r->credential.ca_pem = kg_strdup(n->credential->ca_pem);
+	r->credential.cert_pem = kg_strdup(n->credential->cert_pem);
+	r->credential.key_pem = kg_strdup(n->credential->key_pem);
+	n->renewing = pthread_create(&n->renewer, NULL, renew, r) == 0;
+	if (!n->renewing) {
+		renewal_free(r);
+		plan_renewal(n, RETRY_MS);
+	}
+}
+
+/* What the thread posts is run: it owns memory. */
+static void end_renewal(struct node *n)
+{
+	n->ending = true;
+	if (n->renewing) {
+		pthread_join(n->renewer, NULL);
+		kg_loop_stop(n->loop, 0);
+		kg_loop_run(n->loop);
+	}
+	kg_timer_free(n->renewal);
+}
+
+static int serve(struct node *n, struct kg_credential *credential, const struct kg_value *labels,
+	struct kg_bridge *bridge)
 {
 	struct kg_error err;
 	struct kg_pods_options pods = {.dir = n->opts->state,
@@ -140,12 +257,17 @@ static int serve(struct node *n, const struct kg_credential *credential,
 
 	if (kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
 		return kgn_fail("%s", err.msg);
+	n->agent_opts = agent;
 	if (kg_agent_new(&n->agent, n->loop, &agent, &err) < 0) {
 		kg_pods_free(n->pods);
 		return kgn_fail("%s", err.msg);
 	}
 	kg_pods_report_all(n->pods);
+	n->credential = credential;
+	n->renewal = kg_timer_new(n->loop, on_renewal, n);
+	plan_renewal(n, 1000);
 	int rc = kg_loop_run(n->loop);
+	end_renewal(n);
 	kg_agent_free(n->agent);
 	n->agent = NULL;
 	kg_pods_free(n->pods);

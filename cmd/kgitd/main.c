@@ -35,6 +35,7 @@ struct flags {
 	size_t keep_revisions;
 	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
 	bool verbose, accept_unsigned;
+	int64_t node_cert_ms;
 	struct kgd_limits limits;
 	struct kgd_identity_options identity;
 };
@@ -75,6 +76,8 @@ static const char usage[] =
 	"  --oidc-groups-prefix TEXT    before each; default none\n"
 	"  --oidc-jwks FILE|URL         the issuer's keys; default: as it says itself\n"
 	"  --oidc-ca-file FILE          trusted for that; default: the machine's CAs\n"
+	"  --node-cert-lifetime TIME    of nodes' certificates, which they renew in time; default "
+	"8760h\n"
 	"  --accept-unsigned            whatever allowed_signers in main's .kgit/settings.yaml "
 	"says: for\n"
 	"                               when every key is lost\n"
@@ -141,6 +144,7 @@ enum {
 	F_OIDC_GROUPS_PREFIX,
 	F_OIDC_JWKS,
 	F_OIDC_CA,
+	F_NODE_CERT,
 	F_UNSIGNED,
 	F_VERBOSE,
 	F_VERSION,
@@ -173,6 +177,7 @@ static const struct option options[] = {
 	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
 	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
 	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
+	{"node-cert-lifetime", required_argument, NULL, F_NODE_CERT},
 	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
@@ -241,6 +246,8 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		return count_flag(&f->limits.text_bytes, name, optarg) ? 3 : 0;
 	case F_GIT:
 		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
+	case F_NODE_CERT:
+		return time_flag(&f->node_cert_ms, name, optarg) ? 3 : 0;
 	case F_UNSIGNED:
 		f->accept_unsigned = true;
 		return 0;
@@ -270,6 +277,7 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 		.pod_cidr = "10.244.0.0/16",
 		.service_cidr = "10.96.0.0/16",
 		.grace_ms = 40000,
+		.node_cert_ms = 365LL * 24 * 3600 * 1000,
 		.eviction_ms = 300000,
 		.keep_revisions = 100000,
 		.keep_age_ms = INT64_MAX,
@@ -460,6 +468,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	int rc = open_state(m, f, err);
 
 	m->limits = f->limits;
+	m->node_cert_ms = f->node_cert_ms;
 	m->accept_unsigned = f->accept_unsigned;
 	m->loop = kg_loop_new();
 	if (rc == 0)

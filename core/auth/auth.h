@@ -122,9 +122,12 @@ void kg_tokens_free(struct kg_tokens *t);
 /* "kgit.<id>.<secret>"; ttl_ms <= 0: no end. */
 int kg_tokens_create_access(struct kg_tokens *t, char out[128], const char *user,
 	const char *const *groups, int64_t ttl_ms, kg_time now, struct kg_error *err);
-/* "kgj.<id>.<secret>.<ca pin hex>": the pin is appended so that the node can trust the CA. */
-int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, int64_t ttl_ms,
-	kg_time now, struct kg_error *err);
-int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now, struct kg_error *err);
+/* "kgj.<id>.<secret>.<ca pin hex>": the pin is appended so that the node can trust the CA. For the
+ * node of that name alone, or (NULL) for any. */
+int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, const char *node,
+	int64_t ttl_ms, kg_time now, struct kg_error *err);
+/* node: whom it is for, "" for any. */
+int kg_tokens_check_join(
+	struct kg_tokens *t, const char *token, char node[254], kg_time now, struct kg_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The file: one JSON object a line, {"expires","groups","id","join","sha256","user"}. A token is
- * found by its id; what is compared, in constant time, is the hash of the whole of it. The secret
- * has 32 random bytes, so a plain hash is enough. Expired tokens go when the file is next written.
+ * The file: one JSON object a line, {"expires","groups","id","join","node","sha256","user"}. A
+ * token is found by its id; what is compared, in constant time, is the hash of the whole of it. The
+ * secret has 32 random bytes, so a plain hash is enough. Expired tokens go when the file is next
+ * written.
  */
 #include "base/hash.h"
 #include "base/mem.h"
@@ -27,6 +28,7 @@ struct token {
 	bool join;
 	kg_time expires; /* KG_TIME_NEVER: no end */
 	struct kg_user user;
+	char node[254]; /* of a join token: for this node alone; or "" */
 };
 
 struct kg_tokens {
@@ -60,6 +62,7 @@ static int read_token(struct token *t, const struct kg_value *v, struct kg_error
 		(end && kg_time_parse(&t->expires, end)))
 		return kg_fail(err, KG_E_CORRUPT, "not a token");
 	memcpy(t->id, id, sizeof(t->id));
+	snprintf(t->node, sizeof(t->node), "%s", kg_string(kg_get(v, "node"), ""));
 	if (t->join)
 		return 0;
 	int rc = kg_user_set(&t->user, kg_string(kg_get(v, "user"), ""), err);
@@ -145,7 +148,7 @@ static void write_token(struct kg_buf *out, const struct token *t)
 	struct kg_value v = kg_v_obj(&a, "id", kg_v_lit(t->id), "sha256", kg_v_lit(hex), "user",
 		t->join ? kg_v_null() : kg_v_lit(t->user.name), "groups",
 		t->join ? kg_v_null() : kg_v_array(&a, groups, t->user.ngroups), "join",
-		kg_v_bool(t->join), "expires",
+		kg_v_bool(t->join), "node", *t->node ? kg_v_lit(t->node) : kg_v_null(), "expires",
 		t->expires == KG_TIME_NEVER ? kg_v_null() : kg_v_lit(end), (char *)NULL);
 	kg_json_write(out, &v);
 	kg_buf_addc(out, '\n');
@@ -236,8 +239,8 @@ int kg_tokens_create_access(struct kg_tokens *t, char out[128], const char *user
 	return rc;
 }
 
-int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, int64_t ttl_ms,
-	kg_time now, struct kg_error *err)
+int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, const char *node,
+	int64_t ttl_ms, kg_time now, struct kg_error *err)
 {
 	struct token *token = kg_alloc(sizeof(*token));
 	const char *colon = strchr(ca_pin, ':');
@@ -245,6 +248,7 @@ int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin
 	char text[128];
 
 	token->join = true;
+	snprintf(token->node, sizeof(token->node), "%s", node ? node : "");
 	token->expires = end_of(ttl_ms, now);
 	make(token, text, sizeof(text), JOIN);
 	int rc = add(t, token, now, err);
@@ -301,7 +305,8 @@ int kg_tokens_authenticate(struct kg_tokens *t, struct kg_user *out, const char 
 	return rc;
 }
 
-int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now, struct kg_error *err)
+int kg_tokens_check_join(
+	struct kg_tokens *t, const char *token, char node[254], kg_time now, struct kg_error *err)
 {
 	size_t len = 0;
 	int rc = 0;
@@ -319,6 +324,8 @@ int kg_tokens_check_join(struct kg_tokens *t, const char *token, kg_time now, st
 		rc = kg_fail(err, KG_E_UNAUTHORIZED, "the join token is not known");
 	else if (found->expires <= now)
 		rc = kg_fail(err, KG_E_UNAUTHORIZED, "the join token has expired");
+	else
+		memcpy(node, found->node, sizeof(found->node));
 	pthread_mutex_unlock(&t->lock);
 	return rc;
 }

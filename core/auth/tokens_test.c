@@ -122,9 +122,10 @@ static void wrong_tokens_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(kg_tokens_create_access(t, token, "ann", NULL, 0, NOW, NULL), 0);
-	assert_int_equal(kg_tokens_create_join(t, join, "sha256:ab", 60000, NOW, NULL), 0);
+	char node[254];
+	assert_int_equal(kg_tokens_create_join(t, join, "sha256:ab", NULL, 60000, NOW, NULL), 0);
 	assert_int_equal(ask_bearer(t, &u, join, NOW), -KG_E_UNAUTHORIZED);
-	assert_int_equal(kg_tokens_check_join(t, token, NOW, NULL), -KG_E_UNAUTHORIZED);
+	assert_int_equal(kg_tokens_check_join(t, token, node, NOW, NULL), -KG_E_UNAUTHORIZED);
 	for (size_t i = 0; token[i]; i++) {
 		char was = token[i];
 		token[i] = was == '0' ? '1' : '0';
@@ -145,16 +146,20 @@ static void join_tokens_carry_the_pin(void **state)
 		"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 	(void)state;
-	assert_int_equal(kg_tokens_create_join(t, join, pin, 60000, NOW, NULL), 0);
+	char node[254];
+	assert_int_equal(kg_tokens_create_join(t, join, pin, NULL, 60000, NOW, NULL), 0);
 	assert_string_equal(strrchr(join, '.') + 1, pin + 7);
-	assert_int_equal(kg_tokens_check_join(t, join, NOW, NULL), 0);
-	assert_int_equal(kg_tokens_check_join(t, join, NOW + 60000, NULL), -KG_E_UNAUTHORIZED);
-	assert_int_equal(kg_tokens_check_join(t, "", NOW, NULL), -KG_E_UNAUTHORIZED);
-	assert_int_equal(kg_tokens_check_join(t, "kgj.", NOW, NULL), -KG_E_UNAUTHORIZED);
-	assert_int_equal(kg_tokens_check_join(t, "kgj.a.b.c.d", NOW, NULL), -KG_E_UNAUTHORIZED);
+	assert_int_equal(kg_tokens_check_join(t, join, node, NOW, NULL), 0);
+	assert_string_equal(node, "");
+	assert_int_equal(
+		kg_tokens_check_join(t, join, node, NOW + 60000, NULL), -KG_E_UNAUTHORIZED);
+	assert_int_equal(kg_tokens_check_join(t, "", node, NOW, NULL), -KG_E_UNAUTHORIZED);
+	assert_int_equal(kg_tokens_check_join(t, "kgj.", node, NOW, NULL), -KG_E_UNAUTHORIZED);
+	assert_int_equal(
+		kg_tokens_check_join(t, "kgj.a.b.c.d", node, NOW, NULL), -KG_E_UNAUTHORIZED);
 	/* Good without the pin too: it is the node's affair. */
 	*strrchr(join, '.') = '\0';
-	assert_int_equal(kg_tokens_check_join(t, join, NOW, NULL), 0);
+	assert_int_equal(kg_tokens_check_join(t, join, node, NOW, NULL), 0);
 	kg_tokens_free(t);
 }
 

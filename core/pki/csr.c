@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include "base/hash.h"
+
 #include <string.h>
 
 int kg_pki_csr_new(char **csr_pem, const char *key_pem, const char *cn, struct kg_error *err)
@@ -28,4 +30,28 @@ int kg_pki_csr_new(char **csr_pem, const char *key_pem, const char *cn, struct k
 	if (!rc)
 		*csr_pem = kg_pki_take(&d);
 	return rc;
+}
+
+int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err)
+{
+	gnutls_x509_crq_t csr KG_AUTOCSR = NULL;
+	gnutls_datum_t d = {(unsigned char *)csr_pem, (unsigned)strlen(csr_pem)};
+	unsigned char id[32];
+	size_t len = sizeof(id);
+
+	int rc = kg_pki_try(gnutls_x509_crq_init(&csr), "certificate request", err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_x509_crq_import(csr, &d, GNUTLS_X509_FMT_PEM),
+			"read the certificate request", err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_x509_crq_verify(csr, 0),
+			"the certificate request's own signature", err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_x509_crq_get_key_id(csr, GNUTLS_KEYID_USE_SHA256, id, &len),
+			"hash the public key", err);
+	if (rc)
+		return rc;
+	strcpy(out, "sha256:");
+	kg_hex(out + 7, id, sizeof(id));
+	return 0;
 }

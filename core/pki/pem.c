@@ -119,6 +119,20 @@ int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err)
 	return 0;
 }
 
+int kg_pki_not_before(kg_time *out, const char *cert_pem, struct kg_error *err)
+{
+	gnutls_x509_crt_t crt KG_AUTOCRT = NULL;
+
+	int rc = kg_pki_read_crt(&crt, cert_pem, err);
+	if (rc)
+		return rc;
+	time_t t = gnutls_x509_crt_get_activation_time(crt);
+	if (t == (time_t)-1)
+		return kg_fail(err, KG_E_INVALID, "the certificate has no beginning");
+	*out = (kg_time)t * 1000;
+	return 0;
+}
+
 void kg_random_hex(char *out, size_t n)
 {
 	unsigned char b[32];

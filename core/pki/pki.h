@@ -27,6 +27,9 @@ int kg_pki_sign(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem
 	const char *csr_pem, const struct kg_pki_cert *cert, struct kg_error *err);
 /* "sha256:<hex>" of the certificate's public key (SubjectPublicKeyInfo), as kubeadm pins it. */
 int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err);
+/* The same of a request's key, whose signature of itself is checked. */
+int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err);
+int kg_pki_not_before(kg_time *out, const char *cert_pem, struct kg_error *err);
 int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err);
 /* n random bytes as hex into out[2n + 1]. */
 void kg_random_hex(char *out, size_t n);

@@ -224,7 +224,7 @@ start_node() { # NODE FLAGS...
 	local node=$1 dir join=()
 	shift
 	dir=$(node_dir "$node")
-	[ -e "$dir/pki/node.crt" ] || join=(--join "$(kgit token create)")
+	[ -e "$dir/pki/node.crt" ] || join=(--join "$(kgit token create --node "$(node_name "$node")")")
 	launch "kgit-node@$node" "$node" kgit-node --state "$dir" --master "https://$MASTER" \
 		--name "$(node_name "$node")" "${join[@]}" "$@"
 }
