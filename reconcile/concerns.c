@@ -115,6 +115,11 @@ static void pod_concerns(
 		enqueue_owner(r, rs, KG_C_DEPLOYMENT);
 }
 
+static bool is_ready(const struct kg_object *node)
+{
+	return kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready");
+}
+
 static void node_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -128,6 +133,9 @@ static void node_concerns(
 		!kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels")) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		enqueue_kind(r, KG_KIND_DAEMONSET, KG_C_DAEMONSET);
+	if (!before || !after || is_ready(before) != is_ready(after) ||
+		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
+		kg_track_lost(r->st);
 	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
 		    kg_condition(kg_get(y, "status"), "Ready")) &&
 		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
@@ -183,6 +191,10 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 	case KG_KIND_JOB:
 		owner_concerns(r, before, after, KG_C_JOB);
 		enqueue_owner(r, obj, KG_C_CRONJOB);
+		break;
+	case KG_KIND_CONFIGMAP:
+	case KG_KIND_SECRET:
+		kg_track_rollers(r->st, obj->ns);
 		break;
 	case KG_KIND_PODDISRUPTIONBUDGET:
 		kg_enqueue(r->st, KG_C_BUDGET, obj->key);

@@ -163,7 +163,8 @@ static void begin(struct kg_daemon_sync *x, struct kg_run *r, const struct kg_ob
 			     "RollingUpdate") == 0;
 	kg_revisions_sync(&x->revisions, r, ds, KG_HASH_LABEL);
 	x->hash = kg_label(x->revisions.current, KG_HASH_LABEL, "");
-	x->template = kg_daemon_template(&r->a, kg_get(x->spec, "template"), x->hash);
+	struct kg_value template = kg_owner_template(r, ds);
+	x->template = kg_daemon_template(&r->a, &template, x->hash);
 	kg_daemon_nodes(x);
 }
 

@@ -92,7 +92,7 @@ static bool has_template(struct kg_rollout *x, const struct kg_object *rs)
 	const char *hash = kg_string(kg_at(have, "metadata.labels." KG_POD_HASH_LABEL), NULL);
 	if (!hash)
 		return false;
-	struct kg_value want = with_hash(&x->r->a, kg_get(x->spec, "template"), hash);
+	struct kg_value want = with_hash(&x->r->a, &x->template, hash);
 	return kg_equal(&want, have);
 }
 
@@ -209,12 +209,12 @@ static void create(struct kg_rollout *x, int64_t revision)
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_REPLICASET];
 	char hash[16], name[300], id[24];
 	for (;; x->collisions++) {
-		make_hash(hash, kg_get(x->spec, "template"), x->collisions);
+		make_hash(hash, &x->template, x->collisions);
 		snprintf(name, sizeof(name), "%.242s-%s", x->d->name, hash);
 		if (!kg_snapshot_get(kg_now(x->r), kind->id, x->d->ns, name))
 			break;
 	}
-	struct kg_value template = with_hash(a, kg_get(x->spec, "template"), hash);
+	struct kg_value template = with_hash(a, &x->template, hash);
 	struct kg_value v = rs_value(x, &template, name, hash, revision);
 	kg_template_id(id, &template);
 	struct kg_doc *doc = kg_doc_new(&template, NULL, 0);
@@ -403,6 +403,7 @@ static void begin(struct kg_rollout *x, struct kg_run *r, const struct kg_object
 {
 	*x = (struct kg_rollout){.r = r, .d = kg_object_ref(d)};
 	x->spec = kg_get(kg_obj(d), "spec");
+	x->template = kg_owner_template(r, d);
 	x->replicas = kg_int(kg_get(x->spec, "replicas"), 1);
 	kg_deployment_bounds(x->spec, &x->surge, &x->unavailable);
 	x->status = *kg_get(kg_obj(d), "status");

@@ -2,12 +2,13 @@
 #ifndef KG_RECONCILE_DEPLOYMENT_H
 #define KG_RECONCILE_DEPLOYMENT_H
 
-#include "reconcile/internal.h"
+#include "reconcile/workload.h"
 
 struct kg_rollout {
 	struct kg_run *r;
 	struct kg_object *d; /* held */
 	const struct kg_value *spec;
+	struct kg_value template; /* its own, or with a digest: kg_owner_template */
 	int64_t replicas, surge, unavailable;
 	struct kg_list all;       /* its ReplicaSets, oldest first */
 	struct kg_list stale;     /* versions that were replaced: values still point into them */

@@ -125,6 +125,8 @@ struct kg_reconcile_state {
 	struct kg_map demands;  /* template id -> struct kg_demand, owned; a cache */
 	struct kg_map pending;  /* keys of pods that wait for a node */
 	struct kg_map anchors;  /* "NS\x01LABEL\x01VALUE" -> struct kg_anchor, owned */
+	struct kg_map rollers;  /* "C NS/NAME" of those that roll on a change of configuration */
+	struct kg_map lost;     /* names of nodes that are not ready */
 	struct kg_map wide;     /* keys of budgets whose selector holds no pair */
 	struct kg_map unfilled; /* those of them whose pods are yet to be looked for */
 	bool released; /* Services that are put hold nothing any more: see kg_desired_apply */
@@ -203,6 +205,10 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 void kg_track_clear(struct kg_reconcile_state *st);
 /* Completes the anchors that came up since: before their pods are read. */
 void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
+/* Enqueues what rolls when a ConfigMap or Secret of the namespace changes. */
+void kg_track_rollers(struct kg_reconcile_state *st, const char *ns);
+/* Enqueues the nodes that are not ready: their eviction depends on each other. */
+void kg_track_lost(struct kg_reconcile_state *st);
 /* Enqueues the PodDisruptionBudgets that may be about pods of these labels. */
 void kg_track_budgets(struct kg_reconcile_state *st, const char *ns, const struct kg_value *labels);
 /* Keys of the pods that a budget may be about; NULL: all of its namespace. */

@@ -97,6 +97,64 @@ bool kg_node_taint_is_ours(const struct kg_value *taint)
 	return strcmp(key, TAINT_UNREACHABLE) == 0 || strcmp(key, TAINT_NOT_READY) == 0;
 }
 
+/* ---- taints ---- */
+
+/* A lost node's pods are evicted from the moment that it has the NoExecute taint, which one node
+ * gets each EVICT_EVERY; and none as long as most nodes are lost, since then it is rather the
+ * network, or the master. Numbers are those of Kubernetes' node lifecycle controller. */
+#define EVICT_EVERY INT64_C(10000)
+
+static bool most_are_lost(const struct kg_reconcile_state *st)
+{
+	size_t lost = st->lost.count, all = st->nodes.count;
+	return lost == all || (lost > 2 && lost * 100 >= all * 55);
+}
+
+static bool is_eviction(const struct kg_value *taint)
+{
+	return kg_node_taint_is_ours(taint) &&
+	       strcmp(kg_string(kg_get(taint, "effect"), ""), "NoExecute") == 0;
+}
+
+/* When the last of the nodes that are lost got its taint; 0: none has. */
+static kg_time last_eviction(const struct kg_reconcile_state *st)
+{
+	kg_time last = 0;
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->lost, &i));) {
+		const struct kg_node_info *n =
+			kg_node_info((struct kg_reconcile_state *)st, e->key);
+		for (uint32_t k = 0; n && k < kg_len(n->taints); k++) {
+			const struct kg_value *t = &n->taints->items[k];
+			kg_time at = is_eviction(t) ? kg_time_of(kg_get(t, "timeAdded"), 0) : 0;
+			last = at > last ? at : last;
+		}
+	}
+	return last;
+}
+
+/* Since when its pods are evicted, KG_TIME_NEVER: not yet. had: the taint that it has, or null. */
+static kg_time eviction_since(struct kg_run *r, const struct kg_value *had)
+{
+	if (most_are_lost(r->st))
+		return KG_TIME_NEVER;
+	if (!kg_is_null(had))
+		return kg_time_of(kg_get(had, "timeAdded"), r->now);
+	kg_time last = last_eviction(r->st), due = last ? last + EVICT_EVERY : r->now;
+	if (due <= r->now)
+		return r->now;
+	kg_wake(r, due);
+	return KG_TIME_NEVER;
+}
+
+static struct kg_value taint(struct kg_run *r, const char *key, const char *effect, kg_time since)
+{
+	char when[32];
+	kg_time_format(when, since);
+	return kg_v_obj(&r->a, "key", kg_v_lit(key), "effect", kg_v_lit(effect), "timeAdded",
+		kg_v_str(&r->a, when), (char *)NULL);
+}
+
 /* The taints of readiness follow the condition; others are left as they are. */
 void kg_node_run(struct kg_run *r, const char *key)
 {
@@ -108,24 +166,20 @@ void kg_node_run(struct kg_run *r, const char *key)
 	const char *want = strcmp(status, "True") == 0    ? NULL
 			   : strcmp(status, "False") == 0 ? TAINT_NOT_READY
 							  : TAINT_UNREACHABLE;
-	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints");
+	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints"), *evicting = &kg_null;
 	struct kg_value *items = kg_arena_alloc(&r->a, (kg_len(taints) + 2) * sizeof(*items));
-	size_t n = 0, have = 0;
-	for (uint32_t i = 0; i < kg_len(taints); i++) {
-		const char *k = kg_string(kg_get(&taints->items[i], "key"), "");
-		bool ours = kg_node_taint_is_ours(&taints->items[i]);
-		if (ours && (!want || strcmp(k, want) != 0))
-			continue;
-		have += ours;
-		items[n++] = taints->items[i];
-	}
-	if (want && have == 0) {
-		static const char *const effects[] = {"NoSchedule", "NoExecute"};
-		const struct kg_value *since = kg_get(ready, "lastTransitionTime");
-		for (size_t i = 0; i < 2; i++)
-			items[n++] = kg_v_obj(&r->a, "key", kg_v_lit(want), "effect",
-				kg_v_lit(effects[i]), "timeAdded",
-				kg_is_null(since) ? kg_now_value(r) : *since, (char *)NULL);
+	size_t n = 0;
+	for (uint32_t i = 0; i < kg_len(taints); i++)
+		if (is_eviction(&taints->items[i]))
+			evicting = &taints->items[i];
+		else if (!kg_node_taint_is_ours(&taints->items[i]))
+			items[n++] = taints->items[i];
+	if (want) {
+		kg_time lost = kg_time_of(kg_get(ready, "lastTransitionTime"), r->now);
+		kg_time since = eviction_since(r, evicting);
+		items[n++] = taint(r, want, "NoSchedule", lost);
+		if (since != KG_TIME_NEVER)
+			items[n++] = taint(r, want, "NoExecute", since);
 	}
 	struct kg_value v = kg_with(
 		&r->a, kg_obj(node), "spec.taints", n ? kg_v_array(&r->a, items, n) : kg_v_null());

@@ -42,11 +42,11 @@ static struct kg_value annotations_of(struct kg_arena *a, const struct kg_object
 }
 
 static void make(struct kg_revisions *v, struct kg_run *r, const struct kg_object *owner,
-	const char *hash_label, struct kg_value data)
+	const char *hash_label, const struct kg_value *template)
 {
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_CONTROLLERREVISION];
-	const struct kg_value *template = kg_at(kg_obj(owner), "spec.template");
 	struct kg_arena *a = &r->a;
+	struct kg_value data = data_of(a, template);
 	char id[24], what[48], hash[16], name[300];
 	kg_template_id(id, template);
 	for (;; v->collisions++) {
@@ -88,7 +88,8 @@ static void renew(struct kg_revisions *v, struct kg_run *r, size_t i)
 void kg_revisions_sync(struct kg_revisions *v, struct kg_run *r, const struct kg_object *owner,
 	const char *hash_label)
 {
-	struct kg_value data = data_of(&r->a, kg_at(kg_obj(owner), "spec.template"));
+	struct kg_value template = kg_owner_template(r, owner);
+	struct kg_value data = data_of(&r->a, &template);
 	kg_list_owned(&v->all, kg_now(r), KG_KIND_CONTROLLERREVISION, kg_object_uid(owner));
 	if (v->all.n)
 		qsort(v->all.v, v->all.n, sizeof(*v->all.v), cmp_number);
@@ -96,7 +97,7 @@ void kg_revisions_sync(struct kg_revisions *v, struct kg_run *r, const struct kg
 	while (i < v->all.n && !kg_equal(kg_get(kg_obj(v->all.v[i]), "data"), &data))
 		i++;
 	if (i == v->all.n) {
-		make(v, r, owner, hash_label, data);
+		make(v, r, owner, hash_label, &template);
 		return;
 	}
 	if (i + 1 < v->all.n) {

@@ -4,6 +4,7 @@
  * builds the state from a snapshot, object by object.
  */
 #include "reconcile/scheduler.h"
+#include "reconcile/workload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,7 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 		kg_ipam_node(st, before, false);
 	if (!after) {
 		images_track(st->sched, before, NULL);
+		kg_map_remove(&st->lost, before->name);
 		struct kg_node_info *old = kg_map_remove(&st->nodes, before->name);
 		if (old) {
 			kg_sched_node_gone(st, old);
@@ -123,6 +125,10 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 	n->obj = kg_object_ref(after);
 	const struct kg_value *spec = kg_get(kg_obj(after), "spec");
 	n->ready = kg_condition_is_true(kg_get(kg_obj(after), "status"), "Ready");
+	if (n->ready)
+		kg_map_remove(&st->lost, n->name);
+	else
+		kg_map_put(&st->lost, n->name, st);
 	n->unschedulable = kg_bool(kg_get(spec, "unschedulable"), false);
 	n->taints = kg_get(spec, "taints");
 	n->tainted = kg_len(n->taints) > 0;
@@ -404,6 +410,48 @@ static void pod_track(struct kg_reconcile_state *st, const struct kg_snapshot *s
 		pod_anchor(st, after, true, true);
 }
 
+/* ---- what rolls with its configuration ---- */
+
+static const struct {
+	enum kg_kind_id kind;
+	enum kg_controller c;
+} roller_kinds[] = {{KG_KIND_DEPLOYMENT, KG_C_DEPLOYMENT}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
+	{KG_KIND_STATEFULSET, KG_C_STATEFULSET}};
+
+static void roller_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	size_t i = 0;
+	while (roller_kinds[i].kind != obj->kind->id)
+		i++;
+	kg_buf_addf(&key, "%zu %s", i, obj->key);
+	if (after && kg_rolls_on_config(after))
+		kg_map_put(&st->rollers, key.data, st);
+	else if (st->rollers.count)
+		kg_map_remove(&st->rollers, key.data);
+}
+
+void kg_track_rollers(struct kg_reconcile_state *st, const char *ns)
+{
+	struct kg_map_entry *e;
+	size_t n = strlen(ns);
+	for (size_t i = 0; (e = kg_map_next(&st->rollers, &i));)
+		if (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/')
+			kg_enqueue(st, roller_kinds[e->key[0] - '0'].c, e->key + 2);
+}
+
+void kg_track_lost(struct kg_reconcile_state *st)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->lost, &i));) {
+		const struct kg_node_info *n = kg_node_info(st, e->key);
+		if (n)
+			kg_enqueue(st, KG_C_NODE, n->obj->key);
+	}
+}
+
 /* ---- all kinds ---- */
 
 static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -418,6 +466,11 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		break;
 	case KG_KIND_SERVICE:
 		service_track(st, s, before, after);
+		break;
+	case KG_KIND_DEPLOYMENT:
+	case KG_KIND_STATEFULSET:
+	case KG_KIND_DAEMONSET:
+		roller_track(st, before, after);
 		break;
 	case KG_KIND_PODDISRUPTIONBUDGET:
 		budget_track(st, s, before, after);
@@ -475,6 +528,8 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	while ((svc = kg_iter_next(&it)))
 		service_track(st, NULL, NULL, svc);
 	kg_iter_release(&it);
+	for (size_t i = 0; i < KG_ARRAY_LEN(roller_kinds); i++)
+		build_kind(st, s, roller_kinds[i].kind);
 	kg_iter_kind(&it, s, KG_KIND_PODDISRUPTIONBUDGET, NULL, NULL);
 	while ((svc = kg_iter_next(&it)))
 		budget_track(st, NULL, NULL, svc);
@@ -508,6 +563,8 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_map_release(&st->anchors);
 	kg_map_release(&st->unfilled);
 	kg_map_release(&st->wide);
+	kg_map_release(&st->rollers);
+	kg_map_release(&st->lost);
 	kg_map_release(&st->pending);
 	for (int c = 0; c < KG_C_COUNT; c++) {
 		kg_map_release(&st->queue[c]);

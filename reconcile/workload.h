@@ -64,6 +64,13 @@ struct kg_value kg_revision_template(struct kg_arena *a, const struct kg_object 
 void kg_revisions_forget(
 	struct kg_revisions *v, struct kg_run *r, const struct kg_map *live, int64_t limit);
 
+/* ---- configs.c ---- */
+
+/* Does it roll when a ConfigMap or Secret of its pods changes. */
+bool kg_rolls_on_config(const struct kg_object *owner);
+/* spec.template; where it rolls so, with a digest of what its pods use. */
+struct kg_value kg_owner_template(struct kg_run *r, const struct kg_object *owner);
+
 /* Deletes the found object and returns true where its controlling owner is gone. */
 bool kg_reap_orphan(struct kg_run *r, const struct kg_object *obj);
 
