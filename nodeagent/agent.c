@@ -107,6 +107,18 @@ static struct message *new_message(struct kg_agent *a)
 
 /* ---- the view; on the puller's thread ---- */
 
+/* What pods name: ConfigMaps, Secrets and volumes, one list. */
+static void add_named(struct message *m, const struct kg_view *v, enum kg_view_kind kind)
+{
+	size_t n;
+	struct kg_doc **docs KG_AUTOFREE = kg_view_docs(v, kind, &n);
+
+	m->configmaps =
+		kg_realloc(m->configmaps, (m->nconfigmaps + n + 1) * sizeof(*m->configmaps));
+	for (size_t i = 0; i < n; i++)
+		m->configmaps[m->nconfigmaps++] = docs[i];
+}
+
 static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err)
 {
 	struct kg_agent *a = ctx;
@@ -121,7 +133,9 @@ static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err
 	m->apply = diff->pods || diff->configmaps;
 	if (m->apply) {
 		m->pods = kg_view_docs(a->view, KG_VIEW_PODS, &m->npods);
-		m->configmaps = kg_view_docs(a->view, KG_VIEW_CONFIGMAPS, &m->nconfigmaps);
+		add_named(m, a->view, KG_VIEW_CONFIGMAPS);
+		add_named(m, a->view, KG_VIEW_SECRETS);
+		add_named(m, a->view, KG_VIEW_VOLUMES);
 	}
 	kg_loop_post(a->loop, on_message, m);
 	if (a->network)

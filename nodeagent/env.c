@@ -1,5 +1,6 @@
 #include "nodeagent/env.h"
 
+#include "base/hash.h"
 #include "base/quantity.h"
 
 #include <stdio.h>
@@ -61,14 +62,15 @@ const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_
 	return kg_arena_strndup(a, kg_buf_str(&b), b.len);
 }
 
-const struct kg_value *kg_configmap_find(
-	const struct kg_value *maps, const char *ns, const char *name)
+const struct kg_value *kg_named_object(
+	const struct kg_value *objects, const char *kind, const char *ns, const char *name)
 {
-	for (uint32_t i = 0; i < kg_len(maps); i++) {
-		const struct kg_value *md = kg_get(&maps->items[i], "metadata");
-		if (!strcmp(kg_string(kg_get(md, "name"), ""), name) &&
+	for (uint32_t i = 0; i < kg_len(objects); i++) {
+		const struct kg_value *obj = &objects->items[i], *md = kg_get(obj, "metadata");
+		if (!strcmp(kg_string(kg_get(obj, "kind"), "ConfigMap"), kind) &&
+			!strcmp(kg_string(kg_get(md, "name"), ""), name) &&
 			!strcmp(kg_string(kg_get(md, "namespace"), "default"), ns))
-			return &maps->items[i];
+			return obj;
 	}
 	return &kg_null;
 }
@@ -89,43 +91,67 @@ static const char *pod_namespace(const struct kg_env_source *src)
 	return kg_string(kg_at(src->pod, "metadata.namespace"), "default");
 }
 
+/* A Secret's value as it is; one that is not base64 is not there. */
+static const char *decoded(struct kg_arena *a, const struct kg_value *coded)
+{
+	size_t n;
+	KG_AUTOFREE unsigned char *raw = kg_base64_decode(kg_string(coded, ""), coded->len, &n);
+	return raw ? kg_arena_strndup(a, (const char *)raw, n) : NULL;
+}
+
+/* The texts of a ConfigMap or Secret. */
+static const char *text_of(
+	struct kg_arena *a, const char *kind, const struct kg_value *map, const char *key)
+{
+	const struct kg_value *v = kg_get(kg_get(map, "data"), key);
+	if (v->type != KG_STRING || strcmp(kind, "Secret") != 0)
+		return kg_string(v, NULL);
+	return decoded(a, v);
+}
+
+static int not_found(const char *kind, const char *name, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_NOT_FOUND, "%s \"%s\" not found",
+		strcmp(kind, "Secret") == 0 ? "secret" : "configmap", name);
+}
+
 static int add_all_keys(struct kg_env *env, struct kg_arena *a, const struct kg_env_source *src,
 	const struct kg_value *from, struct kg_error *err)
 {
 	const struct kg_value *ref = kg_get(from, "configMapRef");
+	const char *kind = kg_is_null(ref) ? "Secret" : "ConfigMap";
+	if (kg_is_null(ref))
+		ref = kg_get(from, "secretRef");
 	const char *name = kg_string(kg_get(ref, "name"), "");
-	const struct kg_value *map = kg_configmap_find(src->configmaps, pod_namespace(src), name);
-	if (kg_is_null(map)) {
-		if (kg_bool(kg_get(ref, "optional"), false))
-			return 0;
-		return kg_fail(err, KG_E_NOT_FOUND, "configmap \"%s\" not found", name);
-	}
+	const struct kg_value *map =
+		kg_named_object(src->configmaps, kind, pod_namespace(src), name);
+	if (kg_is_null(map))
+		return kg_bool(kg_get(ref, "optional"), false) ? 0 : not_found(kind, name, err);
 	const char *prefix = kg_string(kg_get(from, "prefix"), "");
 	const struct kg_value *data = kg_get(map, "data");
 	for (uint32_t i = 0; i < kg_len(data); i++) {
-		const struct kg_member *m = &data->members[i];
+		const char *key = data->members[i].key, *text = text_of(a, kind, map, key);
 		/* A name with '=' cannot be one; kubelet leaves it out, too. */
-		if (!strchr(m->key, '='))
-			kg_env_set(env, kg_arena_printf(a, "%s%s", prefix, m->key),
-				kg_string(&m->value, ""));
+		if (!strchr(key, '='))
+			kg_env_set(env, kg_arena_printf(a, "%s%s", prefix, key), text ? text : "");
 	}
 	return 0;
 }
 
-static int from_configmap(const char **out, const struct kg_env_source *src,
-	const struct kg_value *ref, struct kg_error *err)
+static int from_key(const char **out, struct kg_arena *a, const struct kg_env_source *src,
+	const char *kind, const struct kg_value *ref, struct kg_error *err)
 {
 	const char *name = kg_string(kg_get(ref, "name"), "");
 	const char *key = kg_string(kg_get(ref, "key"), "");
 	bool optional = kg_bool(kg_get(ref, "optional"), false);
-	const struct kg_value *map = kg_configmap_find(src->configmaps, pod_namespace(src), name);
-	const struct kg_value *v = kg_get(kg_get(map, "data"), key);
-	*out = kg_string(v, NULL);
+	const struct kg_value *map =
+		kg_named_object(src->configmaps, kind, pod_namespace(src), name);
+	*out = text_of(a, kind, map, key);
 	if (*out || optional)
 		return 0;
 	if (kg_is_null(map))
-		return kg_fail(err, KG_E_NOT_FOUND, "configmap \"%s\" not found", name);
-	return kg_fail(err, KG_E_NOT_FOUND, "couldn't find key %s in ConfigMap %s/%s", key,
+		return not_found(kind, name, err);
+	return kg_fail(err, KG_E_NOT_FOUND, "couldn't find key %s in %s %s/%s", key, kind,
 		pod_namespace(src), name);
 }
 
@@ -138,7 +164,7 @@ static const char *subscript(struct kg_arena *a, const struct kg_value *map, con
 	return kg_string(kg_get(map, kg_arena_strndup(a, from + 1, (size_t)(to - from - 1))), "");
 }
 
-static int from_field(const char **out, struct kg_arena *a, const struct kg_env_source *src,
+int kg_env_field(const char **out, struct kg_arena *a, const struct kg_env_source *src,
 	const char *path, struct kg_error *err)
 {
 	const struct kg_value *md = kg_get(src->pod, "metadata");
@@ -172,7 +198,7 @@ static int64_t whole_node(const char *resource)
 	return 0;
 }
 
-static int from_resource(const char **out, struct kg_arena *a, const struct kg_env_source *src,
+int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_source *src,
 	const struct kg_value *ref, struct kg_error *err)
 {
 	const char *resource = kg_string(kg_get(ref, "resource"), "");
@@ -209,15 +235,18 @@ static int add_var(struct kg_env *env, struct kg_arena *a, const struct kg_env_s
 	const char *value = NULL;
 	const struct kg_value *from = kg_get(var, "valueFrom");
 	const struct kg_value *map = kg_get(from, "configMapKeyRef");
+	const struct kg_value *secret = kg_get(from, "secretKeyRef");
 	const struct kg_value *res = kg_get(from, "resourceFieldRef");
 	const char *field = kg_string(kg_at(from, "fieldRef.fieldPath"), NULL);
 	int rc = 0;
 	if (!kg_is_null(map))
-		rc = from_configmap(&value, src, map, err);
+		rc = from_key(&value, a, src, "ConfigMap", map, err);
+	else if (!kg_is_null(secret))
+		rc = from_key(&value, a, src, "Secret", secret, err);
 	else if (field)
-		rc = from_field(&value, a, src, field, err);
+		rc = kg_env_field(&value, a, src, field, err);
 	else if (!kg_is_null(res))
-		rc = from_resource(&value, a, src, res, err);
+		rc = kg_env_resource(&value, a, src, res, err);
 	else
 		value = kg_env_expand(a, kg_string(kg_get(var, "value"), ""), env);
 	if (rc == 0 && value)

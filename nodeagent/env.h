@@ -1,5 +1,5 @@
-/* A container's environment, from its image, ConfigMaps, the pod's own fields and literal values.
- * Pure; all memory is the arena's. */
+/* A container's environment, from its image, ConfigMaps, Secrets, the pod's own fields and literal
+ * values. Pure; all memory is the arena's. */
 #ifndef KG_NODEAGENT_ENV_H
 #define KG_NODEAGENT_ENV_H
 
@@ -20,11 +20,11 @@ const char *kg_env_get(const struct kg_env *env, const char *name); /* NULL */
 struct kg_env_source {
 	const struct kg_value *pod; /* with podIP and hostIP at its top level */
 	const struct kg_value *container;
-	const struct kg_value *configmaps; /* array of ConfigMap objects */
+	const struct kg_value *configmaps; /* array of ConfigMap and Secret objects */
 	const char *node_name;
 };
 /*
- * envFrom and env of the container. KG_E_NOT_FOUND where a ConfigMap or key that is not optional is
+ * envFrom and env of the container. KG_E_NOT_FOUND where an object or key that is not optional is
  * missing: the container cannot be created until it is there.
  */
 int kg_env_of_container(struct kg_env *env, struct kg_arena *a, const struct kg_env_source *src,
@@ -32,9 +32,16 @@ int kg_env_of_container(struct kg_env *env, struct kg_arena *a, const struct kg_
 /* $(NAME) becomes the variable's value, $$ a dollar sign; an unknown name stays as written. */
 const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_env *env);
 
-/* A ConfigMap object of the array; kg_null. */
-const struct kg_value *kg_configmap_find(
-	const struct kg_value *configmaps, const char *ns, const char *name);
+/* The text of one fieldRef; of one resourceFieldRef (of src->container where it names none). */
+int kg_env_field(const char **out, struct kg_arena *a, const struct kg_env_source *src,
+	const char *path, struct kg_error *err);
+int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_source *src,
+	const struct kg_value *ref, struct kg_error *err);
+
+/* One of the array's objects ("ConfigMap", "Secret"; one that says no kind is a ConfigMap);
+ * kg_null. */
+const struct kg_value *kg_named_object(
+	const struct kg_value *objects, const char *kind, const char *ns, const char *name);
 /* Of a container: the quantity's milli-units, -1 where it is not given. */
 int64_t kg_resource_milli(const struct kg_value *container, const char *list, const char *name);
 

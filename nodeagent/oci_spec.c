@@ -7,6 +7,7 @@
 #include "nodeagent/resources.h"
 #include "nodeagent/seccomp.h"
 #include "nodeagent/user.h"
+#include "nodeagent/volumes.h"
 
 #include <linux/capability.h>
 #include <stdio.h>
@@ -336,8 +337,8 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 				return kg_fail(err, KG_E_INVALID, "no volume \"%s\"", name);
 			if (depth(to) != d)
 				continue;
-			bool ro = kg_bool(kg_get(m, "readOnly"), false) ||
-				  !kg_is_null(kg_get(v, "configMap"));
+			bool ro =
+				kg_bool(kg_get(m, "readOnly"), false) || kg_volume_is_projection(v);
 			bind(b, l, kg_arena_printf(b->a, "%s/volumes/%s", b->in->pod_dir, name), to,
 				ro);
 		}

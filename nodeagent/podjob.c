@@ -132,9 +132,17 @@ static int make_namespaces(
 	return rc;
 }
 
+static struct kg_volume_source volume_source(const struct kg_podjob *j)
+{
+	return (struct kg_volume_source){.pod = kg_doc_value(j->pod),
+		.objects = kg_doc_value(j->configmaps),
+		.node_name = j->env->node_name};
+}
+
 static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error *err)
 {
 	const struct kg_value *pod = kg_doc_value(j->pod);
+	struct kg_volume_source volumes = volume_source(j);
 	struct kg_cgroup_limits limits;
 	int rc = make_namespaces(j, pod, err);
 	if (rc < 0)
@@ -145,7 +153,7 @@ static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error 
 	if (rc == 0)
 		rc = kg_cgroup_make(&j->env->cgroups, j->paths.cgroup, &limits, err);
 	if (rc == 0)
-		rc = kg_volumes_make(j->paths.dir, pod, kg_doc_value(j->configmaps), err);
+		rc = kg_volumes_make(j->paths.dir, &volumes, err);
 	return rc;
 }
 
@@ -174,7 +182,8 @@ static int refresh(const struct kg_podjob *j, struct kg_error *err)
 {
 	struct kg_podnet_pod pod = net_pod(j);
 	const struct kg_value *v = kg_doc_value(j->pod);
-	int rc = kg_volumes_update(j->paths.dir, v, kg_doc_value(j->configmaps), err);
+	struct kg_volume_source volumes = volume_source(j);
+	int rc = kg_volumes_update(j->paths.dir, &volumes, err);
 	if (rc == 0 && j->env->net && !kg_pod_host_network(v))
 		rc = j->env->net->setup(j->env->net_self, &pod, err);
 	return rc;

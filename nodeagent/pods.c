@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "nodeagent/logs.h"
 #include "nodeagent/pods_private.h"
+#include "nodeagent/volumes.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -161,6 +162,15 @@ void kg_pods_free(struct kg_pods *pods)
 
 /* ---- what is wanted ---- */
 
+static bool uses_objects(const struct pod *p)
+{
+	const struct kg_value *volumes = kg_at(kg_doc_value(p->st.pod), "spec.volumes");
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (kg_volume_is_projection(&volumes->items[i]))
+			return true;
+	return false;
+}
+
 static void set_deleting(struct pod *p, const struct kg_value *v)
 {
 	int64_t grace = kg_int(kg_at(v, "spec.terminationGracePeriodSeconds"), 30);
@@ -172,19 +182,10 @@ static void set_deleting(struct pod *p, const struct kg_value *v)
 	kg_pod_save(p);
 }
 
-static bool uses_configmaps(const struct pod *p)
-{
-	const struct kg_value *volumes = kg_at(kg_doc_value(p->st.pod), "spec.volumes");
-	for (uint32_t i = 0; i < kg_len(volumes); i++)
-		if (!kg_is_null(kg_get(&volumes->items[i], "configMap")))
-			return true;
-	return false;
-}
-
 /* Volumes follow; containers that could not be made for want of one are tried at once. */
-static void configmaps_changed(struct pod *p)
+static void objects_changed(struct pod *p)
 {
-	if (uses_configmaps(p))
+	if (uses_objects(p))
 		p->refresh = true;
 	p->st.sandbox_not_before_mono = 0;
 	for (size_t i = 0; i < p->st.nc; i++)
@@ -252,6 +253,8 @@ static void want(struct kg_pods *pods, const struct kg_value *v)
 		struct kg_doc *old = p->st.pod;
 		p->st.pod = kg_doc_new(v, NULL, 0);
 		kg_doc_unref(old);
+		if (uses_objects(p)) /* its labels may be a file */
+			p->refresh = true;
 		kg_pod_save(p);
 	}
 	p->wanted = true;
@@ -290,7 +293,7 @@ void kg_pods_apply(
 		if (!all[i]->wanted)
 			set_deleting(all[i], kg_doc_value(all[i]->st.pod));
 		if (changed)
-			configmaps_changed(all[i]);
+			objects_changed(all[i]);
 		kg_pod_evaluate(all[i]);
 	}
 	kg_timer_set(pods->rotate, ROTATE_MS);

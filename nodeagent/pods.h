@@ -37,9 +37,10 @@ void kg_pods_free(struct kg_pods *pods);
 
 /*
  * The whole of what is wanted: `pods` an array of Pod objects of the view (with podIP, hostIP),
- * `configmaps` an array of ConfigMap objects. Copied. A pod that is no longer there, or that has
- * a deletionTimestamp, is stopped gracefully and then reported gone. Changes of a ConfigMap reach
- * mounted volumes without a restart (atomically, as kubelet's ..data link does).
+ * `configmaps` an array of the ConfigMap and Secret objects that they name. Copied. A pod that is
+ * no longer there, or that has a deletionTimestamp, is stopped gracefully and then reported gone.
+ * Changes of those reach mounted volumes without a restart (atomically, as kubelet's ..data link
+ * does).
  */
 void kg_pods_apply(struct kg_pods *pods, const struct kg_value *pod_objects,
 	const struct kg_value *configmaps);

@@ -201,6 +201,12 @@ static bool config_error(struct kg_podtest *t, const char *pod)
 	return !strcmp(waits_for(t, pod), "CreateContainerConfigError");
 }
 
+static bool sandbox_error(struct kg_podtest *t, const char *pod)
+{
+	return strstr(kg_string(kg_at(container(t, pod), "state.waiting.message"), ""),
+		       "secret \"s\" not found") != NULL;
+}
+
 static void test_configmaps(void **state)
 {
 	struct kg_podtest t;
@@ -229,6 +235,41 @@ static void test_configmaps(void **state)
 	KG_AUTOFREE char *log = kg_podtest_log(&t, "follows", false);
 	assert_string_equal(log, "..data/K\n");
 	assert_int_equal(kg_int(kg_get(container(&t, "late"), "restartCount"), -1), 0);
+	kg_podtest_end(&t);
+}
+
+/* A Secret as variables and as files that follow it; the pod's own fields as files. */
+static void test_secrets(void **state)
+{
+	static const char secret[] = "{\"kind\":\"Secret\",\"metadata\":{\"name\":\"s\","
+				     "\"namespace\":\"default\"},\"data\":{\"K\":\"%s\"}}";
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "reads",
+		"{\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"secret\":{"
+		"\"secretName\":\"s\",\"defaultMode\":256}},{\"name\":\"p\",\"projected\":{"
+		"\"sources\":[{\"downwardAPI\":{\"items\":[{\"path\":\"labels\",\"fieldRef\":{"
+		"\"fieldPath\":\"metadata.labels\"}}]}},{\"secret\":{\"name\":\"s\",\"items\":[{"
+		"\"key\":\"K\",\"path\":\"a/b\"}]}}]}}],\"containers\":[{\"name\":\"c\",\"env\":[{"
+		"\"name\":\"K\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"K\"}}}],"
+		"\"envFrom\":[{\"secretRef\":{\"name\":\"s\"},\"prefix\":\"P_\"}],"
+		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"},{\"name\":\"p\","
+		"\"mountPath\":\"/p\"}]," SHELL
+		"\"echo $K $P_K; stat -L -c %a /v/K; stat -f -c %T /v; "
+		"cat /p/labels /p/a/b; echo; until grep -q new /v/K; do sleep 0.02; done; cat "
+		"/v/K\"]}]}");
+	KG_AUTOFREE char *old = kg_asprintf(secret, "b2xk"), *new = kg_asprintf(secret, "bmV3");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, sandbox_error, "reads", 10000);
+	add_configmap(&t, old);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_running, "reads", 10000);
+	add_configmap(&t, new);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "reads", 10000);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "reads", false);
+	assert_string_equal(log, "old old\n400\ntmpfs\napp=\"test\"old\nnew");
 	kg_podtest_end(&t);
 }
 
@@ -507,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_init_containers),
 		cmocka_unit_test(test_what_it_sees),
 		cmocka_unit_test(test_configmaps),
+		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_images),
 		cmocka_unit_test(test_probes),
 		cmocka_unit_test(test_network_probes),

@@ -85,9 +85,26 @@ void kg_pods_settle(void *ctx)
 	}
 }
 
+/* Those that are Secrets, or those that are not. */
+static struct kg_value filtered(struct kg_arena *a, const struct kg_value *objects, bool secrets)
+{
+	struct kg_value *items = kg_arena_alloc(a, (kg_len(objects) + 1) * sizeof(*items));
+	size_t n = 0;
+	for (uint32_t i = 0; i < kg_len(objects); i++)
+		if (secrets == !strcmp(kg_string(kg_get(&objects->items[i], "kind"), ""), "Secret"))
+			items[n++] = objects->items[i];
+	return kg_v_array(a, items, n);
+}
+
+/* Secrets only in memory. */
 void kg_pods_save_configmaps(struct kg_pods *pods)
 {
-	write_json(pods->env.dir, "configmaps.json", kg_doc_value(pods->configmaps));
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_value *objects = kg_doc_value(pods->configmaps);
+	struct kg_value plain = filtered(&a, objects, false), secret = filtered(&a, objects, true);
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", pods->env.dir);
+	write_json(pods->env.dir, "configmaps.json", &plain);
+	write_json(run, "secrets.json", &secret);
 }
 
 static int read_json(struct kg_value *out, struct kg_arena *a, const char *dir, const char *name,
@@ -248,7 +265,12 @@ int kg_pods_recover(struct kg_pods *pods, bool same_boot, struct kg_error *err)
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value maps = kg_v_array(&a, NULL, 0);
 	struct kg_error ignored; /* none yet: containers that need one wait for the first view */
+	struct kg_value secrets = kg_v_array(&a, NULL, 0);
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", pods->env.dir);
 	read_json(&maps, &a, pods->env.dir, "configmaps.json", &ignored);
+	read_json(&secrets, &a, run, "secrets.json", &ignored);
+	for (uint32_t i = 0; i < kg_len(&secrets); i++)
+		maps = kg_with_item(&a, &maps, secrets.items[i]);
 	pods->configmaps = kg_doc_new(&maps, NULL, 0);
 	int rc = recover_from(pods, "run/pods", same_boot, err);
 	if (rc == 0)

@@ -31,8 +31,9 @@ int kg_view_save(struct kg_view *v, struct kg_error *err);
 
 /* What differs between the last read and the commit pulled last. */
 struct kg_view_diff {
-	bool node, nodes, pods, configmaps; /* something of that kind changed */
-	bool all_services;                  /* services is the whole: every other one is removed */
+	/* Something of that kind changed; configmaps: of what pods name, of whatever kind. */
+	bool node, nodes, pods, configmaps;
+	bool all_services; /* services is the whole: every other one is removed */
 	struct kg_view_service {
 		char *key;          /* "NS/NAME" */
 		struct kg_doc *doc; /* NULL: removed */
@@ -51,9 +52,16 @@ int kg_view_reset(struct kg_view *v, struct kg_error *err);
 
 /* ---- what was read ---- */
 const struct kg_value *kg_view_node(const struct kg_view *v); /* node.yaml, or null */
-/* Every object of pods/, configmaps/ or nodes/, in the order of paths: a heap array of new
- * references. */
-enum kg_view_kind { KG_VIEW_PODS, KG_VIEW_CONFIGMAPS, KG_VIEW_NODES };
+/* Every object of pods/, configmaps/, ..., in the order of paths: a heap array of new references.
+ */
+enum kg_view_kind {
+	KG_VIEW_PODS,
+	KG_VIEW_CONFIGMAPS,
+	KG_VIEW_NODES,
+	KG_VIEW_SECRETS,
+	KG_VIEW_VOLUMES, /* the PersistentVolumes of claims that pods name */
+	KG_VIEW_KINDS
+};
 struct kg_doc **kg_view_docs(const struct kg_view *v, enum kg_view_kind kind, size_t *n);
 
 #endif

@@ -15,8 +15,8 @@ struct kg_view {
 	git_odb_backend *memory; /* objects of the packs that are not saved yet */
 	struct kg_buf *unsaved;  /* those packs, in the order in which they came */
 	size_t nunsaved, unsaved_cap;
-	git_oid read;           /* the tree read last; zero: none */
-	struct kg_map files[3]; /* path -> struct kg_doc, by enum kg_view_kind */
+	git_oid read;                       /* the tree read last; zero: none */
+	struct kg_map files[KG_VIEW_KINDS]; /* path -> struct kg_doc, by enum kg_view_kind */
 	struct kg_doc *node;
 };
 

@@ -23,8 +23,11 @@ struct walk {
 	struct kg_error *err;
 };
 
-static const char *const folders[] = {
-	[KG_VIEW_PODS] = "pods/", [KG_VIEW_CONFIGMAPS] = "configmaps/", [KG_VIEW_NODES] = "nodes/"};
+static const char *const folders[] = {[KG_VIEW_PODS] = "pods/",
+	[KG_VIEW_CONFIGMAPS] = "configmaps/",
+	[KG_VIEW_NODES] = "nodes/",
+	[KG_VIEW_SECRETS] = "secrets/",
+	[KG_VIEW_VOLUMES] = "volumes/"};
 static const char services_folder[] = "services/";
 
 static void release(struct walk *w)
@@ -159,7 +162,9 @@ static void take(struct kg_view *v, struct kg_view_diff *out, struct change *c)
 {
 	bool *flags[] = {[KG_VIEW_PODS] = &out->pods,
 		[KG_VIEW_CONFIGMAPS] = &out->configmaps,
-		[KG_VIEW_NODES] = &out->nodes};
+		[KG_VIEW_NODES] = &out->nodes,
+		[KG_VIEW_SECRETS] = &out->configmaps,
+		[KG_VIEW_VOLUMES] = &out->configmaps};
 
 	if (strncmp(c->path, services_folder, strlen(services_folder)) == 0) {
 		take_service(out, c);

@@ -1,7 +1,6 @@
 #include "nodeagent/volumes.h"
 
 #include "base/quantity.h"
-#include "nodeagent/env.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -12,6 +11,9 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
+
+/* Of what holds Secrets: none is larger than 1 MiB. */
+#define SECRETS_SIZE (64 << 20)
 
 static int64_t fs_group(const struct kg_value *pod)
 {
@@ -26,21 +28,25 @@ static bool is_mountpoint(const char *path)
 	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
 }
 
-static int mount_memory(const char *path, const struct kg_value *source, struct kg_error *err)
+static int mount_memory(const char *path, const char *mode, int64_t size, struct kg_error *err)
 {
-	char options[64] = "mode=0777";
-	int64_t size;
-	const struct kg_value *limit = kg_get(source, "sizeLimit");
+	char options[64];
 	if (is_mountpoint(path))
 		return 0;
-	if (limit->type == KG_INT)
-		snprintf(options, sizeof(options), "mode=0777,size=%lld", (long long)limit->i);
-	else if (!kg_is_null(limit) && kg_quantity_value(&size, kg_string(limit, "")) == 0 &&
-		 size > 0)
-		snprintf(options, sizeof(options), "mode=0777,size=%lld", (long long)size);
+	snprintf(options, sizeof(options), size > 0 ? "mode=%s,size=%lld" : "mode=%s", mode,
+		(long long)size);
 	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
 		return kg_fail_errno(err, "mount tmpfs at %s", path);
 	return 0;
+}
+
+static int64_t size_limit(const struct kg_value *source)
+{
+	const struct kg_value *limit = kg_get(source, "sizeLimit");
+	int64_t size = 0;
+	if (limit->type == KG_INT)
+		return limit->i;
+	return kg_is_null(limit) || kg_quantity_value(&size, kg_string(limit, "")) < 0 ? 0 : size;
 }
 
 static int make_empty_dir(
@@ -48,7 +54,7 @@ static int make_empty_dir(
 {
 	int rc = kg_mkdir_p(path, 0777, err);
 	if (rc == 0 && !strcmp(kg_string(kg_get(source, "medium"), ""), "Memory"))
-		rc = mount_memory(path, source, err);
+		rc = mount_memory(path, "0777", size_limit(source), err);
 	if (rc < 0)
 		return rc;
 	mode_t mode = group >= 0 ? 02777 : 0777;
@@ -57,39 +63,47 @@ static int make_empty_dir(
 	return 0;
 }
 
-static int each(const char *pod_dir, const struct kg_value *pod, const struct kg_value *maps,
-	bool update, struct kg_error *err)
+static int make_projection(const char *path, const struct kg_volume_source *src,
+	const struct kg_value *volume, bool update, struct kg_error *err)
 {
-	const struct kg_value *volumes = kg_at(pod, "spec.volumes");
-	const char *ns = kg_string(kg_at(pod, "metadata.namespace"), "default");
+	struct kg_payload p KG_CLEANUP(kg_payload_release) = {0};
+	int rc = kg_volume_project(&p, src, volume, err);
+	if (rc == -KG_E_NOT_FOUND && update)
+		return 0;
+	if (rc == 0)
+		rc = kg_mkdir_p(path, 0755, err);
+	if (rc == 0 && kg_volume_is_secret(volume))
+		rc = mount_memory(path, "0755", SECRETS_SIZE, err);
+	return rc < 0 ? rc : kg_payload_write(path, &p, fs_group(src->pod), err);
+}
+
+static int each(
+	const char *pod_dir, const struct kg_volume_source *src, bool update, struct kg_error *err)
+{
+	const struct kg_value *volumes = kg_at(src->pod, "spec.volumes");
 	for (uint32_t i = 0; i < kg_len(volumes); i++) {
 		const struct kg_value *v = &volumes->items[i];
 		const char *name = kg_string(kg_get(v, "name"), "");
-		const struct kg_value *cm = kg_get(v, "configMap");
 		KG_AUTOFREE char *path = kg_asprintf("%s/volumes/%s", pod_dir, name);
-		const struct kg_value *map =
-			kg_configmap_find(maps, ns, kg_string(kg_get(cm, "name"), ""));
 		int rc = 0;
-		if (!kg_is_null(cm) && !(update && kg_is_null(map)))
-			rc = kg_volume_write_configmap(path, cm, map, fs_group(pod), err);
-		else if (kg_is_null(cm) && !update)
-			rc = make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(pod), err);
+		if (kg_volume_is_projection(v))
+			rc = make_projection(path, src, v, update, err);
+		else if (!update)
+			rc = make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(src->pod), err);
 		if (rc < 0)
 			return kg_wrap(err, "volume \"%s\"", name);
 	}
 	return 0;
 }
 
-int kg_volumes_make(const char *pod_dir, const struct kg_value *pod, const struct kg_value *maps,
-	struct kg_error *err)
+int kg_volumes_make(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err)
 {
-	return each(pod_dir, pod, maps, false, err);
+	return each(pod_dir, src, false, err);
 }
 
-int kg_volumes_update(const char *pod_dir, const struct kg_value *pod, const struct kg_value *maps,
-	struct kg_error *err)
+int kg_volumes_update(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err)
 {
-	return each(pod_dir, pod, maps, true, err);
+	return each(pod_dir, src, true, err);
 }
 
 int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct kg_error *err)

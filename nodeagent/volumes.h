@@ -1,24 +1,34 @@
 /*
- * A pod's volumes below POD_DIR/volumes. ConfigMap volumes are as kubelet's: files in a directory
- * of their own, `..data` a link to it that is replaced in one step, and a link a file. Blocking.
+ * A pod's volumes below POD_DIR/volumes. What is made of objects (ConfigMaps, Secrets, the pod's
+ * own fields) is files (payload.h), and what holds a Secret lies in memory alone. Blocking.
  */
 #ifndef KG_NODEAGENT_VOLUMES_H
 #define KG_NODEAGENT_VOLUMES_H
 
+#include "nodeagent/payload.h"
 #include "value/value.h"
 
-/* Idempotent. KG_E_NOT_FOUND where a ConfigMap that is not optional is missing. */
-int kg_volumes_make(const char *pod_dir, const struct kg_value *pod,
-	const struct kg_value *configmaps, struct kg_error *err);
-/* Brings ConfigMap volumes up to date; those whose content is the same are not touched, those
- * whose ConfigMap is gone stay as they are. */
-int kg_volumes_update(const char *pod_dir, const struct kg_value *pod,
-	const struct kg_value *configmaps, struct kg_error *err);
+struct kg_volume_source {
+	const struct kg_value *pod;     /* with podIP and hostIP at its top level */
+	const struct kg_value *objects; /* array of what pods of this node name: see env.h */
+	const char *node_name;
+};
+/* Idempotent. KG_E_NOT_FOUND where an object that is not optional is missing. */
+int kg_volumes_make(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err);
+/* Brings volumes of objects up to date; those whose content is the same are not touched, those
+ * whose object is gone stay as they are. */
+int kg_volumes_update(
+	const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err);
 /* Unmounts what is mounted; the content goes with the pod's directory. */
 int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct kg_error *err);
-/* One ConfigMap volume in dir (made if need be). source: the volume's configMap; map may be null
- * where it is optional. */
-int kg_volume_write_configmap(const char *dir, const struct kg_value *source,
-	const struct kg_value *map, int64_t fs_group, struct kg_error *err);
+
+/* ---- projection.c ---- */
+
+/* Is a volume made of objects; must it lie in memory. */
+bool kg_volume_is_projection(const struct kg_value *volume);
+bool kg_volume_is_secret(const struct kg_value *volume);
+/* Its files. KG_E_NOT_FOUND as above. */
+int kg_volume_project(struct kg_payload *out, const struct kg_volume_source *src,
+	const struct kg_value *volume, struct kg_error *err);
 
 #endif

@@ -55,13 +55,20 @@ static struct kg_snapshot *cluster(void)
 		NULL);
 	s = put(s, KG_KIND_CONFIGMAP, "default", "page", "data: {index: hello}\n", NULL);
 	s = put(s, KG_KIND_CONFIGMAP, "default", "other", "data: {x: y}\n", NULL);
+	s = put(s, KG_KIND_SECRET, "default", "page", "data: {key: c2VjcmV0}\n", NULL);
+	s = put(s, KG_KIND_SECRET, "default", "env", "data: {key: ZW52}\n", NULL);
+	s = put(s, KG_KIND_SECRET, "default", "other", "data: {key: aGlkZGVu}\n", NULL);
 	s = put(s, KG_KIND_POD, "default", "web",
 		"metadata: {name: web}\n"
-		"spec: {nodeName: n1, containers: [{name: c}],"
-		" volumes: [{name: v, configMap: {name: page}}]}\n"
+		"spec: {nodeName: n1, containers: [{name: c, env: [{name: A, valueFrom:"
+		" {secretKeyRef: {name: env, key: key}}}]}],"
+		" volumes: [{name: v, configMap: {name: page}},"
+		" {name: w, projected: {sources: [{secret: {name: page}}, {secret: {name: no}}]}}]}"
+		"\n"
 		"status: {podIP: 10.244.0.2, phase: Pending}\n",
 		NULL);
-	s = put(s, KG_KIND_POD, "default", "elsewhere", "spec: {nodeName: n2}\n", NULL);
+	s = put(s, KG_KIND_POD, "default", "elsewhere",
+		"spec: {nodeName: n2, volumes: [{name: v, secret: {secretName: other}}]}\n", NULL);
 	s = put(s, KG_KIND_SERVICE, "default", "web",
 		"metadata: {uid: svc-uid}\n"
 		"spec: {clusterIP: 10.96.0.9, type: ClusterIP, ports: [{name: http, port: 80,"
@@ -135,11 +142,15 @@ static void holds_what_concerns_the_node(void **state)
 
 	(void)state;
 	objects(&seen, view, NULL);
-	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page, services/default/web */
-	assert_int_equal(seen.blobs, 5);
+	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page,
+	 * secrets/default/{env,page}, services/default/web */
+	assert_int_equal(seen.blobs, 7);
 	assert_int_equal(seen.commits, 1);
 	assert_true(has_text(&seen, "podIP: 10.244.0.2"));
 	assert_true(has_text(&seen, "index: hello"));
+	assert_true(has_text(&seen, "key: c2VjcmV0"));
+	assert_true(has_text(&seen, "key: ZW52"));
+	assert_false(has_text(&seen, "aGlkZGVu"));
 	assert_true(has_text(&seen, "10.244.0.2:8080"));
 	assert_false(has_text(&seen, "10.244.0.3:8080"));
 	assert_false(has_text(&seen, "phase:"));
@@ -162,8 +173,11 @@ static void status_does_not_move_it(void **state)
 	(void)state;
 	s = put(s, KG_KIND_POD, "default", "web",
 		"metadata: {name: web}\n"
-		"spec: {nodeName: n1, containers: [{name: c}],"
-		" volumes: [{name: v, configMap: {name: page}}]}\n"
+		"spec: {nodeName: n1, containers: [{name: c, env: [{name: A, valueFrom:"
+		" {secretKeyRef: {name: env, key: key}}}]}],"
+		" volumes: [{name: v, configMap: {name: page}},"
+		" {name: w, projected: {sources: [{secret: {name: page}}, {secret: {name: no}}]}}]}"
+		"\n"
 		"status: {podIP: 10.244.0.2, phase: Running}\n",
 		&change);
 	assert_null(kgd_view_node_of(&change, true));

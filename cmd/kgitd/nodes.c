@@ -321,8 +321,8 @@ static void mark(struct kgd_nodes *n, const char *name)
 		node->dirty = true;
 }
 
-/* A ConfigMap concerns the nodes of every pod of its namespace: which ones name it is seen when
- * their views are made. */
+/* A ConfigMap or Secret concerns the nodes of every pod of its namespace: which ones name it is
+ * seen when their views are made. */
 static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, const char *ns)
 {
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
@@ -331,6 +331,11 @@ static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, con
 	kg_iter_kind(&it, s, KG_KIND_POD, ns, NULL);
 	while ((pod = kg_iter_next(&it)))
 		mark(n, kg_string(kg_at(kg_obj(pod), "spec.nodeName"), NULL));
+}
+
+static bool is_named(enum kg_kind_id kind)
+{
+	return kind == KG_KIND_CONFIGMAP || kind == KG_KIND_SECRET;
 }
 
 static void note_changes(
@@ -344,7 +349,7 @@ static void note_changes(
 		mark(n, kgd_view_node_of(c, false));
 		if (kgd_view_is_shared(c))
 			n->shared_dirty = true;
-		if (obj->kind->id == KG_KIND_CONFIGMAP && !c->quiet)
+		if (is_named(obj->kind->id) && !c->quiet)
 			mark_namespace(n, s, obj->ns);
 		if (obj->kind->id == KG_KIND_NODE && !c->before)
 			mark(n, obj->name);

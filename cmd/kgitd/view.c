@@ -343,49 +343,72 @@ bool kgd_shared_equal(const struct kgd_shared *a, const struct kgd_shared *b)
 
 /* ---- a node's own part ---- */
 
-static void add_configmap(struct file_list *files, struct kg_map *seen, const struct kg_snapshot *s,
-	const char *ns, const char *name)
-{
-	const struct kg_object *cm = kg_snapshot_get(s, KG_KIND_CONFIGMAP, ns, name);
+struct own {
+	struct file_list *files;
+	struct kg_map seen; /* paths */
+	const struct kg_snapshot *s;
+	const char *ns; /* of the pod being looked at */
+};
 
-	if (!cm || kg_map_has(seen, cm->key))
+static void add_named(struct own *o, enum kg_kind_id kind, const char *name)
+{
+	const struct kg_object *obj = name ? kg_snapshot_get(o->s, kind, o->ns, name) : NULL;
+	if (!obj)
 		return;
-	kg_map_put(seen, cm->key, seen);
-	add_file(files, kg_asprintf("configmaps/%s/%s.yaml", ns, name), cm, NULL);
+	char *path = kg_asprintf("%s/%s/%s.yaml", obj->kind->plural, o->ns, name);
+	if (kg_map_has(&o->seen, path)) {
+		free(path);
+		return;
+	}
+	kg_map_put(&o->seen, path, o);
+	add_file(o->files, path, obj, NULL);
 }
 
-/* Every ConfigMap that containers or volumes of a pod name. */
-static void add_pod_configmaps(struct file_list *files, struct kg_map *seen,
-	const struct kg_snapshot *s, const struct kg_object *pod)
+static void add_at(struct own *o, enum kg_kind_id kind, const struct kg_value *v, const char *path)
+{
+	add_named(o, kind, kg_string(kg_at(v, path), NULL));
+}
+
+static void add_volume(struct own *o, const struct kg_value *v)
+{
+	const struct kg_value *sources = kg_at(v, "projected.sources");
+
+	add_at(o, KG_KIND_CONFIGMAP, v, "configMap.name");
+	add_at(o, KG_KIND_SECRET, v, "secret.secretName");
+	for (uint32_t i = 0; i < kg_len(sources); i++) {
+		add_at(o, KG_KIND_CONFIGMAP, &sources->items[i], "configMap.name");
+		add_at(o, KG_KIND_SECRET, &sources->items[i], "secret.name");
+	}
+}
+
+static void add_container(struct own *o, const struct kg_value *c)
+{
+	const struct kg_value *env = kg_get(c, "env"), *from = kg_get(c, "envFrom");
+
+	for (uint32_t k = 0; k < kg_len(env); k++) {
+		add_at(o, KG_KIND_CONFIGMAP, &env->items[k], "valueFrom.configMapKeyRef.name");
+		add_at(o, KG_KIND_SECRET, &env->items[k], "valueFrom.secretKeyRef.name");
+	}
+	for (uint32_t k = 0; k < kg_len(from); k++) {
+		add_at(o, KG_KIND_CONFIGMAP, &from->items[k], "configMapRef.name");
+		add_at(o, KG_KIND_SECRET, &from->items[k], "secretRef.name");
+	}
+}
+
+/* Every ConfigMap and Secret that containers or volumes of a pod name. */
+static void add_named_by_pod(struct own *o, const struct kg_object *pod)
 {
 	static const char *const lists[] = {"initContainers", "containers"};
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 	const struct kg_value *volumes = kg_get(spec, "volumes");
 
-	for (uint32_t i = 0; i < kg_len(volumes); i++) {
-		const char *name = kg_string(kg_at(&volumes->items[i], "configMap.name"), NULL);
-		if (name)
-			add_configmap(files, seen, s, pod->ns, name);
-	}
+	o->ns = pod->ns;
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		add_volume(o, &volumes->items[i]);
 	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
 		const struct kg_value *cs = kg_get(spec, lists[l]);
-		for (uint32_t i = 0; i < kg_len(cs); i++) {
-			const struct kg_value *env = kg_get(&cs->items[i], "env");
-			const struct kg_value *from = kg_get(&cs->items[i], "envFrom");
-			for (uint32_t k = 0; k < kg_len(env); k++) {
-				const char *name = kg_string(
-					kg_at(&env->items[k], "valueFrom.configMapKeyRef.name"),
-					NULL);
-				if (name)
-					add_configmap(files, seen, s, pod->ns, name);
-			}
-			for (uint32_t k = 0; k < kg_len(from); k++) {
-				const char *name = kg_string(
-					kg_at(&from->items[k], "configMapRef.name"), NULL);
-				if (name)
-					add_configmap(files, seen, s, pod->ns, name);
-			}
-		}
+		for (uint32_t i = 0; i < kg_len(cs); i++)
+			add_container(o, &cs->items[i]);
 	}
 }
 
@@ -393,7 +416,7 @@ static void own_files(struct file_list *files, const struct kg_snapshot *s, cons
 	const struct kgd_shared *shared)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_map seen KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
+	struct own own = {.files = files, .seen = KG_MAP_INIT, .s = s};
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *self = kg_snapshot_get(s, KG_KIND_NODE, "", node);
 	const struct kg_object *pod;
@@ -406,8 +429,9 @@ static void own_files(struct file_list *files, const struct kg_snapshot *s, cons
 	kg_iter_index(&it, s, KG_INDEX_NODE, node);
 	while ((pod = kg_iter_next(&it))) {
 		add_file(files, kg_asprintf("pods/%s/%s.yaml", pod->ns, pod->name), pod, NULL);
-		add_pod_configmaps(files, &seen, s, pod);
+		add_named_by_pod(&own, pod);
 	}
+	kg_map_release(&own.seen);
 	qsort(files->items, files->len, sizeof(*files->items), by_path);
 }
 

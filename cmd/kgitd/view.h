@@ -3,7 +3,8 @@
  * snapshot: same snapshot, same ids. The part that all nodes share (services, routes) is made
  * once and referenced.
  *
- *   node.yaml nodes/NAME.yaml pods/NS/NAME.yaml configmaps/NS/NAME.yaml services/NS/NAME.yaml
+ *   node.yaml nodes/NAME.yaml pods/NS/NAME.yaml services/NS/NAME.yaml
+ *   configmaps/NS/NAME.yaml secrets/NS/NAME.yaml   those that its pods name
  */
 #ifndef KGITD_VIEW_H
 #define KGITD_VIEW_H

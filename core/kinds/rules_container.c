@@ -164,10 +164,15 @@ static bool is_subscript(const char *path)
 
 void kg_validate_field_ref(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	static const char *const fields[] = {"metadata.name", "metadata.namespace", "metadata.uid",
+	static const char *const in_volumes[] = {"metadata.annotations", "metadata.labels",
+		"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['KEY']",
+		"metadata.annotations['KEY']", NULL};
+	static const char *const in_env[] = {"metadata.name", "metadata.namespace", "metadata.uid",
 		"metadata.labels['KEY']", "metadata.annotations['KEY']", "spec.nodeName",
 		"spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
 		"status.podIPs", NULL};
+	/* A file of a volume may be a whole map; a variable may be more of the pod's status. */
+	const char *const *fields = strstr(path, ".valueFrom") ? in_env : in_volumes;
 	const struct kg_value *field = kg_get(v, "fieldPath");
 	const char *s = kg_string(field, "");
 	const char *version = kg_string(kg_get(v, "apiVersion"), "v1");

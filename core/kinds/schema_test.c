@@ -107,8 +107,16 @@ static const struct {
 	{POD(C(", env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]")),
 		"m.yaml:6:62: spec.containers[0].env[0].valueFrom: Invalid value: may not be "
 		"specified when `value` is not empty\n"},
-	{POD(C(", env: [{name: A, valueFrom: {secretKeyRef: {name: a, key: b}}}]")),
-		"m.yaml:6:53: spec.containers[0].env[0].valueFrom.secretKeyRef: " NOT_YET},
+	{POD(C(", env: [{name: A, valueFrom: {secretKeyRef: {name: a, key: b}}}]")), ""},
+	{POD(C(", env: [{name: A, valueFrom: {fileKeyRef: {volumeName: a, path: p, key: B}}}]")),
+		"m.yaml:6:53: spec.containers[0].env[0].valueFrom.fileKeyRef: " NOT_YET},
+	{POD(C("") "  volumes: [{name: d, secret: {secretName: s}}, {name: e, downwardAPI: {items: "
+		   "[{path: l, fieldRef: {fieldPath: metadata.labels}}]}}, {name: f, projected: "
+		   "{sources: [{configMap: {name: c}}, {secret: {name: s}}]}}]\n"),
+		""},
+	{POD(C("") "  volumes: [{name: f, projected: {sources: [{serviceAccountToken: {path: t}}]}}"
+		   "]\n"),
+		"m.yaml:7:46: spec.volumes[0].projected.sources[0].serviceAccountToken: " NOT_YET},
 	{POD(C(", env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['a']\"}}}]")),
 		""},
 	{POD(C(", volumeMounts: [{name: dta, mountPath: /d}]") "  volumes: [{name: data}]\n"),

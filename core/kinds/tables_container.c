@@ -91,7 +91,7 @@ static const struct kg_field env_source_fields[] = {
 	F_OBJ("configMapKeyRef", config_key, 0, "A key of a ConfigMap."),
 	F_OBJ("fieldRef", kg_schema_field_ref, 0, "A field of the pod."),
 	F_OBJ("resourceFieldRef", kg_schema_resource_ref, 0, "A resource limit or request."),
-	F_OBJ("secretKeyRef", secret_key, KG_FF_UNSUPPORTED, "A key of a Secret."),
+	F_OBJ("secretKeyRef", secret_key, 0, "A key of a Secret."),
 	F_OBJ("fileKeyRef", file_key, KG_FF_UNSUPPORTED, "A key of a file in a volume."),
 	F_END,
 };
@@ -136,8 +136,7 @@ static const struct kg_schema secret_env = {
 static const struct kg_field env_from_fields[] = {
 	F_STR("prefix", 0, "What is put before each name.", .check = kg_check_env_name),
 	F_OBJ("configMapRef", config_env, 0, "The ConfigMap whose keys become variables."),
-	F_OBJ("secretRef", secret_env, KG_FF_UNSUPPORTED,
-		"The Secret whose keys become variables."),
+	F_OBJ("secretRef", secret_env, 0, "The Secret whose keys become variables."),
 	F_END,
 };
 const struct kg_schema kg_schema_env_from = {

@@ -1,5 +1,6 @@
+#include "nodeagent/payload.h"
+
 #include "base/hash.h"
-#include "nodeagent/volumes.h"
 #include "sys/file.h"
 
 #include <dirent.h>
@@ -12,19 +13,7 @@
 
 #define MAX_FILES 4096
 
-struct file {
-	const char *path; /* relative; checked */
-	const char *data;
-	size_t len;
-	mode_t mode;
-};
-struct payload {
-	struct file *files;
-	size_t len, cap;
-	struct kg_arena arena;
-};
-
-static void release(struct payload *p)
+void kg_payload_release(struct kg_payload *p)
 {
 	free(p->files);
 	kg_arena_release(&p->arena);
@@ -44,67 +33,35 @@ static bool path_ok(const char *path)
 	return true;
 }
 
-static int add_file(struct payload *p, const char *path, const struct kg_value *text,
-	const struct kg_value *binary, mode_t mode, struct kg_error *err)
+static struct kg_payload_file *find(struct kg_payload *p, const char *path)
 {
+	for (size_t i = 0; i < p->len; i++)
+		if (!strcmp(p->files[i].path, path))
+			return &p->files[i];
+	return NULL;
+}
+
+int kg_payload_add(struct kg_payload *p, const char *path, const char *data, size_t len,
+	mode_t mode, struct kg_error *err)
+{
+	struct kg_payload_file *f = find(p, path);
 	if (!path_ok(path))
 		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a path within a volume", path);
 	if (p->len == MAX_FILES)
 		return kg_fail(err, KG_E_TOO_LARGE, "more than %d files", MAX_FILES);
-	struct file f = {.path = path, .mode = mode};
-	if (text->type == KG_STRING) {
-		f.data = text->s;
-		f.len = text->len;
-	} else {
-		KG_AUTOFREE unsigned char *raw =
-			kg_base64_decode(kg_string(binary, ""), binary->len, &f.len);
-		if (!raw)
-			return kg_fail(err, KG_E_INVALID, "%s: not base64", path);
-		f.data = kg_arena_strndup(&p->arena, (const char *)raw, f.len);
+	if (!f) {
+		KG_GROW(p->files, p->cap, p->len + 1);
+		f = &p->files[p->len++];
 	}
-	KG_GROW(p->files, p->cap, p->len + 1);
-	p->files[p->len++] = f;
+	*f = (struct kg_payload_file){.path = kg_arena_strdup(&p->arena, path),
+		.data = kg_arena_strndup(&p->arena, data, len),
+		.len = len,
+		.mode = mode};
 	return 0;
-}
-
-static int add_items(struct payload *p, const struct kg_value *source, const struct kg_value *map,
-	mode_t mode, struct kg_error *err)
-{
-	const struct kg_value *items = kg_get(source, "items");
-	for (uint32_t i = 0; i < kg_len(items); i++) {
-		const struct kg_value *it = &items->items[i];
-		const char *key = kg_string(kg_get(it, "key"), "");
-		const struct kg_value *text = kg_get(kg_get(map, "data"), key);
-		const struct kg_value *bin = kg_get(kg_get(map, "binaryData"), key);
-		if (kg_is_null(text) && kg_is_null(bin)) {
-			if (kg_bool(kg_get(source, "optional"), false))
-				continue;
-			return kg_fail(err, KG_E_NOT_FOUND,
-				"configmap \"%s\" references non-existent config key: %s",
-				kg_string(kg_get(source, "name"), ""), key);
-		}
-		mode_t m = (mode_t)kg_int(kg_get(it, "mode"), mode);
-		int rc = add_file(p, kg_string(kg_get(it, "path"), ""), text, bin, m, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int add_all(struct payload *p, const struct kg_value *map, mode_t mode, struct kg_error *err)
-{
-	const struct kg_value *data = kg_get(map, "data"), *bin = kg_get(map, "binaryData");
-	int rc = 0;
-	for (uint32_t i = 0; rc == 0 && i < kg_len(data); i++)
-		rc = add_file(
-			p, data->members[i].key, &data->members[i].value, &kg_null, mode, err);
-	for (uint32_t i = 0; rc == 0 && i < kg_len(bin); i++)
-		rc = add_file(p, bin->members[i].key, &kg_null, &bin->members[i].value, mode, err);
-	return rc;
 }
 
 /* "..HEX" of all that is in it: the same content is the same directory. */
-static void payload_name(char out[24], const struct payload *p, int64_t fs_group)
+static void payload_name(char out[24], const struct kg_payload *p, int64_t fs_group)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	kg_buf_addf(&b, "%lld\n", (long long)fs_group);
@@ -118,7 +75,8 @@ static void payload_name(char out[24], const struct payload *p, int64_t fs_group
 	kg_hex(out + 2, d, 8);
 }
 
-static int write_file(const char *dir, const struct file *f, int64_t fs_group, struct kg_error *err)
+static int write_file(
+	const char *dir, const struct kg_payload_file *f, int64_t fs_group, struct kg_error *err)
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, f->path);
 	char *slash = strrchr(path, '/');
@@ -162,7 +120,7 @@ static int put_link(const char *dir, const char *name, const char *target, struc
 	return 0;
 }
 
-static int put_links(const char *dir, const struct payload *p, struct kg_error *err)
+static int put_links(const char *dir, const struct kg_payload *p, struct kg_error *err)
 {
 	for (size_t i = 0; i < p->len; i++) {
 		char name[256], target[300];
@@ -195,8 +153,8 @@ static void tidy(const char *dir, const char *current)
 		closedir(d);
 }
 
-static int write_payload(
-	const char *dir, const struct payload *p, int64_t fs_group, struct kg_error *err)
+int kg_payload_write(
+	const char *dir, const struct kg_payload *p, int64_t fs_group, struct kg_error *err)
 {
 	char name[24], have[64] = "";
 	payload_name(name, p, fs_group);
@@ -215,20 +173,4 @@ static int write_payload(
 	if (rc == 0)
 		tidy(dir, name);
 	return rc;
-}
-
-int kg_volume_write_configmap(const char *dir, const struct kg_value *source,
-	const struct kg_value *map, int64_t fs_group, struct kg_error *err)
-{
-	struct payload p KG_CLEANUP(release) = {0};
-	mode_t mode = (mode_t)kg_int(kg_get(source, "defaultMode"), 0644);
-	if (kg_is_null(map) && !kg_bool(kg_get(source, "optional"), false))
-		return kg_fail(err, KG_E_NOT_FOUND, "configmap \"%s\" not found",
-			kg_string(kg_get(source, "name"), ""));
-	int rc = kg_mkdir_p(dir, 0755, err);
-	if (rc == 0 && kg_len(kg_get(source, "items")) > 0)
-		rc = add_items(&p, source, map, mode, err);
-	else if (rc == 0)
-		rc = add_all(&p, map, mode, err);
-	return rc < 0 ? rc : write_payload(dir, &p, fs_group, err);
 }
