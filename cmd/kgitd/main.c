@@ -1,6 +1,7 @@
 /* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
 #include "auth/accounts.h"
 #include "base/log.h"
+#include "kgitd/audit.h"
 #include "kgitd/compact.h"
 #include "kgitd/git_child.h"
 #include "kgitd/identity.h"
@@ -38,6 +39,7 @@ struct flags {
 	int64_t node_cert_ms;
 	struct kgd_limits limits;
 	struct kgd_identity_options identity;
+	struct kgd_audit_options audit;
 };
 
 static const char usage[] =
@@ -76,6 +78,9 @@ static const char usage[] =
 	"  --oidc-groups-prefix TEXT    before each; default none\n"
 	"  --oidc-jwks FILE|URL         the issuer's keys; default: as it says itself\n"
 	"  --oidc-ca-file FILE          trusted for that; default: the machine's CAs\n"
+	"  --audit-log FILE             who asked for what, and the verdict: a JSON object a line\n"
+	"  --audit-log-max-bytes N      then it is renamed FILE.1; default 104857600\n"
+	"  --audit-log-max-files N      so many of those are kept; default 10\n"
 	"  --node-cert-lifetime TIME    of nodes' certificates, which they renew in time; default "
 	"8760h\n"
 	"  --accept-unsigned            whatever allowed_signers in main's .kgit/settings.yaml "
@@ -144,6 +149,9 @@ enum {
 	F_OIDC_GROUPS_PREFIX,
 	F_OIDC_JWKS,
 	F_OIDC_CA,
+	F_AUDIT,
+	F_AUDIT_BYTES,
+	F_AUDIT_FILES,
 	F_NODE_CERT,
 	F_UNSIGNED,
 	F_VERBOSE,
@@ -177,6 +185,9 @@ static const struct option options[] = {
 	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
 	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
 	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
+	{"audit-log", required_argument, NULL, F_AUDIT},
+	{"audit-log-max-bytes", required_argument, NULL, F_AUDIT_BYTES},
+	{"audit-log-max-files", required_argument, NULL, F_AUDIT_FILES},
 	{"node-cert-lifetime", required_argument, NULL, F_NODE_CERT},
 	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
 	{"verbose", no_argument, NULL, F_VERBOSE},
@@ -246,6 +257,13 @@ static int parse_flag(struct flags *f, int c, const char *name)
 		return count_flag(&f->limits.text_bytes, name, optarg) ? 3 : 0;
 	case F_GIT:
 		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
+	case F_AUDIT:
+		f->audit.path = optarg;
+		return 0;
+	case F_AUDIT_BYTES:
+		return count_flag(&f->audit.max_bytes, name, optarg) ? 3 : 0;
+	case F_AUDIT_FILES:
+		return count_flag(&f->audit.max_files, name, optarg) ? 3 : 0;
 	case F_NODE_CERT:
 		return time_flag(&f->node_cert_ms, name, optarg) ? 3 : 0;
 	case F_UNSIGNED:
@@ -277,6 +295,7 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 		.pod_cidr = "10.244.0.0/16",
 		.service_cidr = "10.96.0.0/16",
 		.grace_ms = 40000,
+		.audit = {.max_files = 10},
 		.node_cert_ms = 365LL * 24 * 3600 * 1000,
 		.eviction_ms = 300000,
 		.keep_revisions = 100000,
@@ -389,6 +408,22 @@ static int start_compaction(struct kgd_master *m, const struct flags *f, struct 
 	return kgd_compact_start(&m->compact, &opts, err);
 }
 
+static int open_audit(struct kgd_master *m, const struct flags *f, struct kg_error *err)
+{
+	struct kgd_audit_options opts = f->audit;
+
+	opts.hub = m->hub;
+	return kgd_audit_open(&m->audit, &opts, err);
+}
+
+static void api_judged(void *ctx, struct kg_http_req *req, const struct kg_user *user,
+	const struct kg_attributes *what, const struct kg_error *why)
+{
+	struct kgd_master *m = ctx;
+
+	kgd_audit_request(m->audit, req, user, what, why);
+}
+
 static void make_nodes(struct kgd_master *m, const struct flags *f)
 {
 	struct kgd_nodes_options opts = {
@@ -413,6 +448,7 @@ static void make_api(struct kgd_master *m)
 		.auth = m->auth,
 		.accounts = m->accounts,
 		.log_route = kgd_logs_route,
+		.judged = api_judged,
 		.lease = api_lease,
 		.checks = kgd_checks,
 		.nchecks = KGD_NCHECKS,
@@ -482,6 +518,8 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	if (rc < 0)
 		return rc;
 	rc = kgd_identity_start(m, &f->identity, err);
+	if (rc == 0)
+		rc = open_audit(m, f, err);
 	if (rc < 0)
 		return rc;
 	make_nodes(m, f);
@@ -525,6 +563,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kg_api_free(m->api);
 	kgd_logs_free(m->logs);
 	kgd_nodes_free(m->nodes);
+	kgd_audit_close(m->audit);
 	kgd_identity_stop(m);
 	kg_tokens_free(m->tokens);
 	kg_hub_free(m->hub);

@@ -12,6 +12,7 @@
 #include "watch/hub.h"
 
 struct kg_accounts;
+struct kgd_audit;
 struct kgd_compact;
 struct kgd_events;
 struct kgd_history;
@@ -51,6 +52,7 @@ struct kgd_master {
 	struct kgd_hooks *hooks;
 	struct kg_tokens *tokens;
 	struct kg_accounts *accounts;
+	struct kgd_audit *audit; /* NULL: there is none */
 	struct kg_auth *auth;
 	struct kg_api *api;
 	struct kgd_events *events;

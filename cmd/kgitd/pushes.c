@@ -7,6 +7,7 @@
  * What pre-receive admitted is kept for its proc-receive, so that manifests are parsed once; it
  * stays true, because desired state changes only where main does, and the writer checks that.
  */
+#include "kgitd/audit.h"
 #include "kgitd/authorize.h"
 #include "kgitd/hook.h"
 #include "kgitd/rollout.h"
@@ -89,6 +90,20 @@ static struct kgd_admitted *take(
 	return found;
 }
 
+static void audit(const struct kgd_hook *h, const struct kgd_command *c, uint64_t revision,
+	const struct kg_error *why)
+{
+	struct kgd_audit_push p = {.user = &h->user,
+		.ref = c->ref,
+		.old_commit = c->old_commit,
+		.new_commit = c->new_commit,
+		.dry_run = h->opts.dry_run,
+		.revision = revision,
+		.why = why};
+
+	kgd_audit_pushed(h->m->audit, &p);
+}
+
 static bool is_ours(const char *ref)
 {
 	return strncmp(ref, "refs/kgit/", 10) == 0;
@@ -110,6 +125,7 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 	if (rc < 0) {
 		kgd_hook_sayf(h, "%s", err.msg);
 		kgd_hook_refuse(h, c, err.msg);
+		audit(h, c, 0, &err);
 		return;
 	}
 	keep(p, a);
@@ -133,6 +149,7 @@ void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 				   c->new_commit, &err) < 0) {
 			kgd_hook_sayf(h, "%s", err.msg);
 			kgd_hook_refuse(h, c, "forbidden");
+			audit(h, c, 0, &err);
 		} else if (*c->new_commit) {
 			kgd_hook_sayf(h,
 				"%s is stored; it changes nothing in the cluster (main does)",
@@ -223,6 +240,7 @@ static void move_main(struct kgd_hook *h, const struct kgd_command *c, const str
 	struct wait w = {0};
 
 	submit_and_wait(h, c, a, &w);
+	audit(h, c, w.revision, w.rc < 0 ? &w.err : NULL);
 	say_outcome(h, &w);
 	if (w.rc < 0)
 		kgd_hook_refuse(h, c, w.err.msg);
@@ -244,6 +262,7 @@ static void apply_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 		kgd_hook_say(h, "", kg_buf_str(&lines));
 		kgd_hook_sayf(h, "%s", err.msg);
 		kgd_hook_refuse(h, c, err.msg);
+		audit(h, c, 0, &err);
 		return;
 	}
 	move_main(h, c, a);
@@ -264,8 +283,10 @@ static void apply_other(struct kgd_hook *h, const struct kgd_command *c)
 		kgd_hook_refuse(h, c, "forbidden");
 	else if (h->opts.dry_run)
 		kgd_hook_accept(h, c, false, c->old_commit);
-	else
+	else {
 		kgd_hook_accept(h, c, true, NULL);
+		audit(h, c, 0, NULL);
+	}
 }
 
 void kgd_pushes_apply(struct kgd_pushes *p, struct kgd_hook *h)

@@ -1,4 +1,5 @@
 /* Every request comes through here: who asks, may they, and whose path it is. */
+#include "kgitd/audit.h"
 #include "kgitd/identity.h"
 #include "kgitd/master.h"
 #include "value/json.h"
@@ -139,6 +140,7 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	x->master = ctx;
 	kg_http_set_user(req, x, free);
 	if (!authenticate(x, req, &err)) {
+		kgd_audit_unknown(x->master->audit, req, &err);
 		reply_unauthorized(req, &err, git);
 		return true;
 	}
@@ -150,7 +152,10 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	if (kg_api_route(x->master->api, req, &x->user, route))
 		return true;
 	const char *verb = strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create";
-	if (!authorize(x, verb, path, git, &err)) {
+	struct kg_attributes what = {.verb = verb, .path = path};
+	bool allowed = authorize(x, verb, path, git, &err);
+	kgd_audit_request(x->master->audit, req, &x->user, &what, allowed ? NULL : &err);
+	if (!allowed) {
 		reply_forbidden(req, &err, git);
 		return true;
 	}

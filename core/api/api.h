@@ -52,6 +52,10 @@ struct kg_api_options {
 	 * user until the route's done. NULL: 501. */
 	void (*log_route)(void *ctx, struct kg_http_req *req, const struct kg_user *user,
 		const struct kg_object *pod, struct kg_http_route *route);
+	/* A request was judged: why is NULL where it is allowed. HTTP threads; must not block.
+	 * NULL: nobody is told. */
+	void (*judged)(void *ctx, struct kg_http_req *req, const struct kg_user *user,
+		const struct kg_attributes *what, const struct kg_error *why);
 	/* A node's lease; false where it never had one. NULL: there are none. */
 	bool (*lease)(void *ctx, const char *node, struct kg_api_lease *out);
 	/* What /readyz and, unless ready_only, /livez and /healthz look at besides "ping".

@@ -10,6 +10,17 @@ int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct
 	return auth ? kg_auth_authorize(auth, r->user, attr, err) : 0;
 }
 
+/* As kg_api_authorize, of the request itself. */
+static int judge(struct request *r, const struct kg_attributes *a, struct kg_error *err)
+{
+	const struct kg_api_options *o = &r->api->opt;
+	int rc = kg_api_authorize(r, a, err);
+
+	if (o->judged)
+		o->judged(o->ctx, r->http, r->user, a, rc ? err : NULL);
+	return rc;
+}
+
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";
@@ -24,7 +35,7 @@ static int authorize_resource(struct request *r, struct kg_error *err)
 		.ns = or_empty(r->ns),
 		.name = or_empty(r->name)};
 
-	return kg_api_authorize(r, &a, err);
+	return judge(r, &a, err);
 }
 
 static int authorize_path(struct request *r, const char *path, struct kg_error *err)
@@ -37,7 +48,7 @@ static int authorize_path(struct request *r, const char *path, struct kg_error *
 		.name = "",
 		.path = path};
 
-	return kg_api_authorize(r, &a, err);
+	return judge(r, &a, err);
 }
 
 /* ---- paths ---- */
