@@ -42,6 +42,7 @@ static void print_owned(const struct kg_snapshot *s, const struct kg_object *own
 	while ((obj = kg_iter_next(&it))) {
 		/* Old revisions of a Deployment that hold no pods say nothing. */
 		if (obj->kind->id == KG_KIND_ENDPOINTSLICE ||
+			obj->kind->id == KG_KIND_CONTROLLERREVISION ||
 			(obj->kind->id == KG_KIND_REPLICASET &&
 				kg_int(kg_at(kg_obj(obj), "spec.replicas"), 0) == 0 &&
 				kg_int(kg_at(kg_obj(obj), "status.replicas"), 0) == 0))
@@ -53,8 +54,10 @@ static void print_owned(const struct kg_snapshot *s, const struct kg_object *own
 
 static void print_namespace(const struct kg_snapshot *s, const char *ns)
 {
-	static const enum kg_kind_id order[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET, KG_KIND_POD,
-		KG_KIND_SERVICE, KG_KIND_CONFIGMAP};
+	static const enum kg_kind_id order[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET,
+		KG_KIND_STATEFULSET, KG_KIND_DAEMONSET, KG_KIND_REPLICATIONCONTROLLER,
+		KG_KIND_CRONJOB, KG_KIND_JOB, KG_KIND_POD, KG_KIND_SERVICE,
+		KG_KIND_PODDISRUPTIONBUDGET, KG_KIND_CONFIGMAP};
 	bool titled = false;
 	const struct kg_object *obj;
 
