@@ -123,6 +123,8 @@ static void write_http(struct kg_buf *out, struct kgd_master *m)
 		"Connections closed because a handshake, a header or a body took too long, or of "
 		"silence.",
 		(double)s.timeouts);
+	kg_metric_one(out, "kgit_http_streams_blocked_total", "counter",
+		"How often a stream had to wait for its peer to read.", (double)s.blocked);
 	kg_metric_one(out, "kgit_http_body_too_large_total", "counter",
 		"Requests refused for the size of their body.", (double)s.too_large);
 }

@@ -150,11 +150,13 @@ static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 	(void)pos;
 	pthread_mutex_lock(&req->lock);
 	bool broken = req->broken;
+	ssize_t n = req->end;
 	req->wake = false;
 	pthread_mutex_unlock(&req->lock);
 	if (broken)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	ssize_t n = req->read(req, buf, max, req->read_ctx);
+	if (!n)
+		n = req->read(req, buf, max, req->read_ctx);
 	if (n > 0)
 		return n;
 	if (n == -1)

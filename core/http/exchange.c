@@ -90,6 +90,7 @@ static enum MHD_Result begin(struct kg_http_req *req, const char *version)
 	struct kg_error err;
 	const struct kg_framing *f = &req->framing;
 
+	req->chunks = strcmp(version, "HTTP/1.1") == 0;
 	if (kg_strict_check(&req->framing, req->conn->mhd, req->conn, req->method, version, &err)) {
 		atomic_fetch_add(&req->server->ambiguous, 1);
 		refuse(req, &err);

@@ -110,7 +110,7 @@ void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http
 	s->entry = e;
 	s->generation++;
 	struct epoll_event ev = {
-		.events = EPOLLRDHUP | EPOLLET,
+		.events = EPOLLRDHUP | EPOLLOUT | EPOLLET,
 		.data.u64 = (uint64_t)s->generation << 32 | (e->slot - 1),
 	};
 	/* Without it (out of memory in the kernel) the peer's end is seen at the next write. */
@@ -153,7 +153,8 @@ static int expire(struct kg_guard *g)
 	return next == INT64_MAX ? -1 : (int)(next - now);
 }
 
-static void hang_up(struct kg_guard *g, uint64_t id)
+/* The peer of a stream has gone, or reads again. */
+static void look(struct kg_guard *g, uint64_t id, uint32_t what)
 {
 	struct kg_http_req *req = NULL;
 
@@ -163,7 +164,10 @@ static void hang_up(struct kg_guard *g, uint64_t id)
 		req = kg_req_ref(s->entry->req);
 	pthread_mutex_unlock(&g->lock);
 	if (req) {
-		kg_req_break(req);
+		if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			kg_req_break(req);
+		else
+			kg_http_stream_wake(req);
 		kg_req_unref(req);
 	}
 }
@@ -177,7 +181,7 @@ static void *run(void *arg)
 		int n = epoll_wait(g->epfd, events, KG_ARRAY_LEN(events), expire(g));
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 != UINT64_MAX) {
-				hang_up(g, events[i].data.u64);
+				look(g, events[i].data.u64, events[i].events);
 				continue;
 			}
 			uint64_t drop;

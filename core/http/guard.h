@@ -39,7 +39,8 @@ int kg_guard_new(struct kg_guard **out, int64_t header_ms, int64_t idle_ms, int6
 	struct kg_error *err);
 void kg_guard_free(struct kg_guard *g); /* no entry is left by then */
 void kg_guard_phase(struct kg_guard *g, struct kg_guard_entry *e, enum kg_phase phase);
-/* Breaks req when the peer of e->fd goes; until kg_guard_unwatch. */
+/* Breaks req when the peer of e->fd goes, and wakes it when its socket takes bytes again; until
+ * kg_guard_unwatch. */
 void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req);
 void kg_guard_unwatch(struct kg_guard *g, struct kg_guard_entry *e);
 

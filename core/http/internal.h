@@ -53,6 +53,7 @@ struct kg_http_server {
 	gnutls_datum_t ticket_key;
 	char *client_ca_pem;
 	struct kg_guard *guard;
+	struct kg_sender *sender;
 
 	pthread_mutex_t lock;
 	pthread_cond_t answered; /* deferred fell to zero */
@@ -100,7 +101,7 @@ int kg_strict_check(struct kg_framing *out, struct MHD_Connection *mhd,
 	struct kg_error *err);
 
 /* Why a request was taken out of libmicrohttpd's loop. */
-enum kg_wait { KG_WAIT_NONE, KG_WAIT_UPLOAD, KG_WAIT_ANSWER, KG_WAIT_STREAM };
+enum kg_wait { KG_WAIT_NONE, KG_WAIT_UPLOAD, KG_WAIT_ANSWER, KG_WAIT_STREAM, KG_WAIT_SENDING };
 enum kg_answer_kind { KG_ANSWER_NONE, KG_ANSWER_REPLY, KG_ANSWER_STREAM };
 
 struct kg_http_req {
@@ -115,6 +116,7 @@ struct kg_http_req {
 	struct kg_framing framing;
 	struct kg_http_route route;
 	bool routed, handled;
+	bool chunks; /* its client knows them: HTTP/1.1 */
 	struct kg_buf body;
 	uint64_t drained; /* bytes of a body that nobody wants */
 	void *user;
@@ -134,6 +136,12 @@ struct kg_http_req {
 	struct kg_buf reply;
 	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx);
 	void *read_ctx;
+
+	bool queued;    /* for the senders */
+	bool give_back; /* to libmicrohttpd, when the sender is done with it */
+	ssize_t end;    /* what read returned at the end of a stream that a sender had */
+	struct kg_http_req *next_to_send; /* the sender's lock */
+	bool unsent;                      /* of who has the stream: a record is not out yet */
 };
 
 /* ---- request.c ---- */
@@ -142,10 +150,23 @@ struct kg_http_req *kg_req_ref(struct kg_http_req *req);
 void kg_req_unref(struct kg_http_req *req);
 /* Ends the exchange as soon as libmicrohttpd's thread sees it. Any thread. */
 void kg_req_break(struct kg_http_req *req);
-/* With req->lock held: back into libmicrohttpd's loop, where it was taken out. */
+/* With req->lock held: goes on, where it was taken out of libmicrohttpd's loop: back into it, or
+ * by a sender. */
 void kg_req_resume_locked(struct kg_http_req *req);
+/* With req->lock held: back into libmicrohttpd's loop, where it was taken out; at once, or when
+ * the sender that has it is done. */
+void kg_req_give_back_locked(struct kg_http_req *req);
 /* Takes it out of the loop; false where what is waited for has happened meanwhile. */
 bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what);
+
+/* ---- sender.c: threads that send what sleeping streams have to say ---- */
+struct kg_sender;
+int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err);
+/* Every stream was given back. */
+void kg_sender_free(struct kg_sender *s);
+/* req->lock is held, and it is not queued. Takes a reference. */
+void kg_sender_add(struct kg_sender *s, struct kg_http_req *req);
+uint64_t kg_sender_blocked(const struct kg_sender *s); /* how often a peer took no more */
 
 /* ---- answer.c ---- */
 /* Hands the answer to libmicrohttpd; on its thread, inside the access handler. */

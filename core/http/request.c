@@ -47,12 +47,27 @@ void kg_req_unref(struct kg_http_req *req)
 	free(req);
 }
 
-void kg_req_resume_locked(struct kg_http_req *req)
+void kg_req_give_back_locked(struct kg_http_req *req)
 {
 	if (req->wait == KG_WAIT_NONE)
 		return;
+	if (req->wait == KG_WAIT_SENDING) {
+		req->give_back = true;
+		return;
+	}
 	req->wait = KG_WAIT_NONE;
 	MHD_resume_connection(req->conn->mhd);
+}
+
+void kg_req_resume_locked(struct kg_http_req *req)
+{
+	if (req->wait == KG_WAIT_STREAM && req->chunks && !req->broken) {
+		if (!req->queued)
+			kg_sender_add(req->server->sender, req);
+		return;
+	}
+	if (req->wait != KG_WAIT_SENDING || req->broken)
+		kg_req_give_back_locked(req);
 }
 
 static bool has_happened(const struct kg_http_req *req, enum kg_wait what)
@@ -64,6 +79,7 @@ static bool has_happened(const struct kg_http_req *req, enum kg_wait what)
 		return req->kind != KG_ANSWER_NONE;
 	case KG_WAIT_STREAM:
 		return req->wake;
+	case KG_WAIT_SENDING:
 	case KG_WAIT_NONE:
 		break;
 	}

@@ -174,6 +174,7 @@ static int start_daemon(struct kg_http_server *s, int fd, struct kg_error *err)
 static void destroy(struct kg_http_server *s)
 {
 	kg_guard_free(s->guard);
+	kg_sender_free(s->sender);
 	kg_creds_unref(s->creds);
 	gnutls_free(s->ticket_key.data);
 	free(s->client_ca_pem);
@@ -194,6 +195,8 @@ static int start(struct kg_http_server *s, struct kg_error *err)
 		return kg_fail(err, KG_E_IO, "no random bytes for the session ticket key");
 	rc = kg_guard_new(
 		&s->guard, HEADER_MS, (int64_t)o->idle_timeout_s * 1000 + HEADER_MS, BODY_MS, err);
+	if (!rc)
+		rc = kg_sender_new(&s->sender, o->threads, err);
 	if (!rc)
 		rc = kg_listen(&fd, &s->port, o->listen, err);
 	if (!rc)
@@ -253,6 +256,7 @@ void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)
 		.requests = s->served,
 		.ambiguous = s->ambiguous,
 		.too_large = s->too_large,
+		.blocked = kg_sender_blocked(s->sender),
 		.timeouts = kg_guard_expired(s->guard),
 	};
 }
@@ -303,6 +307,8 @@ void kg_http_server_free(struct kg_http_server *s)
 	/* Nothing may be suspended when libmicrohttpd stops, and nothing that is broken suspends.
 	 */
 	break_all(s, true);
+	kg_sender_free(s->sender);
+	s->sender = NULL;
 	MHD_stop_daemon(s->daemon);
 	assert(!s->requests);
 	destroy(s);

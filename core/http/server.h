@@ -60,6 +60,7 @@ struct kg_http_stats {
 	unsigned connections;                    /* open now */
 	uint64_t accepted, requests;             /* since the start, as all that follows */
 	uint64_t ambiguous, timeouts, too_large; /* refused for framing; closed; refused for size */
+	uint64_t blocked;                        /* how often a stream had to wait for its peer */
 };
 void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out);
 int kg_http_server_port(const struct kg_http_server *s);
