@@ -10,18 +10,25 @@ int kgd_identity_start(
 	char *keys KG_AUTOFREE = kg_asprintf("%s/pki/sa", m->dir);
 	struct kg_accounts_options a = {.dir = keys, .issuer = opts->account_issuer, .hub = m->hub};
 	struct kg_oidc *oidc = NULL;
+	struct kg_webhook *webhook = NULL;
 	int rc = kg_accounts_open(&m->accounts, &a, kg_realtime_ms(), err);
 
 	if (rc == 0 && opts->oidc.issuer_url)
 		rc = kg_oidc_new(&oidc, &opts->oidc, err);
-	if (rc < 0)
+	if (rc == 0 && opts->webhook.url)
+		rc = kg_webhook_new(&webhook, &opts->webhook, err);
+	if (rc < 0) {
+		kg_oidc_free(oidc);
 		return rc;
+	}
 	m->auth = kg_auth_new();
 	kg_auth_add_certificates(m->auth);
 	kg_auth_add_tokens(m->auth, m->tokens);
 	kg_auth_add_accounts(m->auth, m->accounts);
 	if (oidc)
 		kg_auth_add_oidc(m->auth, oidc);
+	if (webhook)
+		kg_auth_add_webhook(m->auth, webhook);
 	kg_auth_add_default_authorizers(m->auth, m->hub);
 	return 0;
 }

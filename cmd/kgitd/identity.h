@@ -4,11 +4,13 @@
 #define KGITD_IDENTITY_H
 
 #include "auth/oidc.h"
+#include "auth/webhook.h"
 #include "kgitd/master.h"
 
 struct kgd_identity_options {
-	const char *account_issuer;  /* of ServiceAccounts' tokens */
-	struct kg_oidc_options oidc; /* without an issuer: none */
+	const char *account_issuer;        /* of ServiceAccounts' tokens */
+	struct kg_oidc_options oidc;       /* without an issuer: none */
+	struct kg_webhook_options webhook; /* without a URL: none */
 };
 /* Makes m->accounts and m->auth. */
 int kgd_identity_start(

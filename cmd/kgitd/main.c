@@ -78,6 +78,8 @@ static const char usage[] =
 	"  --oidc-groups-prefix TEXT    before each; default none\n"
 	"  --oidc-jwks FILE|URL         the issuer's keys; default: as it says itself\n"
 	"  --oidc-ca-file FILE          trusted for that; default: the machine's CAs\n"
+	"  --auth-webhook URL           shows tokens that nobody here knows to this server\n"
+	"  --auth-webhook-ca FILE       trusted for that; default: the machine's CAs\n"
 	"  --audit-log FILE             who asked for what, and the verdict: a JSON object a line\n"
 	"  --audit-log-max-bytes N      then it is renamed FILE.1; default 104857600\n"
 	"  --audit-log-max-files N      so many of those are kept; default 10\n"
@@ -149,6 +151,8 @@ enum {
 	F_OIDC_GROUPS_PREFIX,
 	F_OIDC_JWKS,
 	F_OIDC_CA,
+	F_WEBHOOK,
+	F_WEBHOOK_CA,
 	F_AUDIT,
 	F_AUDIT_BYTES,
 	F_AUDIT_FILES,
@@ -185,6 +189,8 @@ static const struct option options[] = {
 	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
 	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
 	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
+	{"auth-webhook", required_argument, NULL, F_WEBHOOK},
+	{"auth-webhook-ca", required_argument, NULL, F_WEBHOOK_CA},
 	{"audit-log", required_argument, NULL, F_AUDIT},
 	{"audit-log-max-bytes", required_argument, NULL, F_AUDIT_BYTES},
 	{"audit-log-max-files", required_argument, NULL, F_AUDIT_FILES},
@@ -199,7 +205,7 @@ static const struct option options[] = {
 static bool parse_identity_flag(struct kgd_identity_options *o, int c)
 {
 	const char **const texts[] = {
-		[F_ACCOUNT_ISSUER - F_ACCOUNT_ISSUER] = &o->account_issuer,
+		[0] = &o->account_issuer,
 		[F_OIDC_ISSUER - F_ACCOUNT_ISSUER] = &o->oidc.issuer_url,
 		[F_OIDC_CLIENT - F_ACCOUNT_ISSUER] = &o->oidc.client_id,
 		[F_OIDC_NAME - F_ACCOUNT_ISSUER] = &o->oidc.username_claim,
@@ -208,9 +214,11 @@ static bool parse_identity_flag(struct kgd_identity_options *o, int c)
 		[F_OIDC_GROUPS_PREFIX - F_ACCOUNT_ISSUER] = &o->oidc.groups_prefix,
 		[F_OIDC_JWKS - F_ACCOUNT_ISSUER] = &o->oidc.jwks,
 		[F_OIDC_CA - F_ACCOUNT_ISSUER] = &o->oidc.ca_file,
+		[F_WEBHOOK - F_ACCOUNT_ISSUER] = &o->webhook.url,
+		[F_WEBHOOK_CA - F_ACCOUNT_ISSUER] = &o->webhook.ca_file,
 	};
 
-	if (c < F_ACCOUNT_ISSUER || c > F_OIDC_CA)
+	if (c < F_ACCOUNT_ISSUER || c > F_WEBHOOK_CA)
 		return false;
 	*texts[c - F_ACCOUNT_ISSUER] = optarg;
 	return true;

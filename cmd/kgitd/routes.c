@@ -30,6 +30,12 @@ void kgd_reply_error(struct kg_http_req *req, const struct kg_error *err)
 /* The git client asks for a password only when it is told so. */
 static void reply_unauthorized(struct kg_http_req *req, const struct kg_error *err, bool git)
 {
+	/* Whoever knows the token is still being asked: clients come again by themselves. */
+	if (err->code == KG_E_TOO_MANY) {
+		kg_http_set_header(req, "Retry-After", "1");
+		kgd_reply_error(req, err);
+		return;
+	}
 	if (git) {
 		struct kg_buf text = KG_BUF_INIT;
 

@@ -11,6 +11,11 @@ int kg_credentials_token(char **out, const struct kg_credentials *c, struct kg_e
 /* Is it a JWT that says it is of this issuer? Nothing is verified. */
 bool kg_token_is_of(const char *token, const char *issuer);
 
+/* "https://host:port/path" in two: *base is heap, *path lies in url. False: it is none. */
+bool kg_url_split(char **base, const char **path, const char *url);
+/* The PEM of the CAs that are trusted: of a file, or (NULL) the machine's. */
+int kg_read_cas(struct kg_buf *out, const char *file, struct kg_error *err);
+
 /* 1: *out is the token's user. 0: no such thing as an access token of ours. Negative: refused. */
 int kg_tokens_authenticate(struct kg_tokens *t, struct kg_user *out, const char *text, kg_time now,
 	struct kg_error *err);

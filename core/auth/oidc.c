@@ -18,8 +18,6 @@
 #define SEEN_MS     (60LL * 1000)
 #define SKEW_MS     10000
 #define MAX_DOC     ((size_t)1 << 20)
-#define MAX_CA      ((size_t)4 << 20)
-#define SYSTEM_CAS  "/etc/ssl/certs/ca-certificates.crt"
 #define FETCH_MS    10000
 #define CONFIG_PATH "/.well-known/openid-configuration"
 
@@ -39,25 +37,12 @@ struct kg_oidc {
 
 /* ---- fetching keys ---- */
 
-/* "https://host:port/path" in two. */
-static bool split_url(char **base, const char **path, const char *url)
-{
-	const char *host = strncmp(url, "https://", 8) == 0 ? url + 8 : NULL;
-
-	if (!host || !*host)
-		return false;
-	const char *slash = strchr(host, '/');
-	*base = kg_strndup(url, slash ? (size_t)(slash - url) : strlen(url));
-	*path = slash ? slash : "/";
-	return true;
-}
-
 static int fetch(struct kg_buf *out, const struct kg_oidc *o, const char *url, struct kg_error *err)
 {
 	char *base KG_AUTOFREE = NULL;
 	const char *path;
 
-	if (!split_url(&base, &path, url))
+	if (!kg_url_split(&base, &path, url))
 		return kg_fail(err, KG_E_INVALID, "\"%s\" is no https URL", url);
 	struct kg_http_client_options opts = {
 		.url = base, .ca_pem = o->ca_pem, .timeout_ms = FETCH_MS, .max_reply = MAX_DOC};
@@ -185,7 +170,7 @@ static void want_keys(struct kg_oidc *o)
 static int read_ca(struct kg_oidc *o, const char *file, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf pem = KG_BUF_INIT;
-	int rc = kg_file_read(&pem, file ? file : SYSTEM_CAS, MAX_CA, err);
+	int rc = kg_read_cas(&pem, file, err);
 
 	if (rc < 0)
 		return rc;
