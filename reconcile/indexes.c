@@ -93,6 +93,12 @@ bool kg_indexes_add(struct kg_indexes *x, int64_t i)
 	return true;
 }
 
+int64_t kg_indexes_gap(const struct kg_indexes *x, int64_t i)
+{
+	size_t k = find(x, i); /* spans do not touch: after one there is a gap */
+	return k < x->n && x->v[k].first <= i ? x->v[k].last + 1 : i;
+}
+
 int64_t kg_indexes_count(const struct kg_indexes *x)
 {
 	int64_t n = 0;

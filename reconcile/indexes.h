@@ -23,6 +23,8 @@ void kg_indexes_write(struct kg_buf *out, const struct kg_indexes *x);
 bool kg_indexes_has(const struct kg_indexes *x, int64_t i);
 bool kg_indexes_add(struct kg_indexes *x, int64_t i); /* false: it was there */
 int64_t kg_indexes_count(const struct kg_indexes *x);
+/* The first index at or after i that is not in x. */
+int64_t kg_indexes_gap(const struct kg_indexes *x, int64_t i);
 /* How many of x are in y. */
 int64_t kg_indexes_common(const struct kg_indexes *x, const struct kg_indexes *y);
 

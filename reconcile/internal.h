@@ -27,6 +27,7 @@ enum kg_controller {
 	KG_C_CRONJOB,
 	KG_C_DEPLOYMENT,
 	KG_C_BUDGET,
+	KG_C_QUOTA,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
 	KG_C_COUNT
@@ -135,6 +136,8 @@ struct kg_reconcile_state {
 	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
 	uint32_t ncidrs;
 	struct kg_sched *sched; /* scheduler.h */
+	struct kg_map quotas;   /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
+	struct kg_map starved;  /* "C NS/NAME" of owners whose pods were refused */
 };
 
 struct kg_run {
@@ -147,6 +150,7 @@ struct kg_run {
 	struct kg_arena a;    /* scratch: emptied before each key */
 	enum kg_controller c; /* being run */
 	const char *key;
+	const char *refused; /* why the key's last new pod may not come to be; NULL: none was */
 	struct kg_error *err;
 };
 
@@ -299,6 +303,8 @@ int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct k
 /* A pod that its Job has yet to count is not let go of: marked, it stays until the Job has run,
  * within the same run. False: it is not such a pod. */
 bool kg_job_holds(struct kg_run *r, const struct kg_object *pod);
+/* It was so marked: nothing of it is left. */
+bool kg_job_let_go(const struct kg_object *pod);
 /* What the system adds to a Job's manifest: its selector and the labels of its pods. */
 struct kg_value kg_job_generate(struct kg_arena *a, const struct kg_value *job);
 void kg_deployment_run(struct kg_run *r, const char *key);
@@ -308,6 +314,19 @@ int kg_service_run(struct kg_run *r, const char *key);
 const struct kg_value *kg_untolerated(
 	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);
 bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
+
+/* ---- quota.c ---- */
+void kg_quota_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after);
+void kg_quota_build(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *quota);
+void kg_quota_clear(struct kg_reconcile_state *st);
+void kg_quota_run(struct kg_run *r, const char *key);
+/* Runs the owners again whose pods were refused, where the change may have made room. */
+void kg_starved_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
+/* After a key was run: its owner says whether pods were refused. */
+void kg_starved_settle(struct kg_run *r);
 
 /* ---- desired.c ---- */
 int kg_desired_apply(struct kg_run *r);

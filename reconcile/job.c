@@ -37,6 +37,11 @@ bool kg_job_holds(struct kg_run *r, const struct kg_object *pod)
 	return true;
 }
 
+bool kg_job_let_go(const struct kg_object *pod)
+{
+	return kg_annotation(pod, GONE, NULL) != NULL;
+}
+
 struct kg_value kg_job_generate(struct kg_arena *a, const struct kg_value *job)
 {
 	static const char *const uid_keys[] = {
@@ -133,7 +138,7 @@ static void begin(struct kg_job_sync *x, struct kg_run *r, const struct kg_objec
 	kg_list_owned(&x->pods, kg_now(r), KG_KIND_POD, kg_object_uid(job));
 	for (size_t i = 0; i < x->pods.n; i++) {
 		const struct kg_object *pod = x->pods.v[i];
-		bool going = kg_object_deleting(pod) && !kg_annotation(pod, GONE, NULL);
+		bool going = kg_object_deleting(pod) && !kg_job_let_go(pod);
 		x->active += kg_pod_active(pod);
 		x->ready += kg_pod_active(pod) && kg_pod_ready(pod);
 		x->terminating += going && !kg_pod_terminal(pod);
@@ -144,7 +149,7 @@ static void begin(struct kg_job_sync *x, struct kg_run *r, const struct kg_objec
 static void forget_gone(struct kg_job_sync *x)
 {
 	for (size_t i = 0; i < x->pods.n; i++)
-		if (kg_annotation(x->pods.v[i], GONE, NULL))
+		if (kg_job_let_go(x->pods.v[i]))
 			kg_delete_object(x->r, x->pods.v[i]);
 }
 

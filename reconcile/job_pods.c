@@ -153,9 +153,11 @@ struct maker {
 	struct kg_value pod;
 };
 
-static void make(struct kg_job_sync *x, struct maker *m, int64_t index)
+/* False where the pod may not come to be. */
+static bool make(struct kg_job_sync *x, struct maker *m, int64_t index)
 {
 	char name[300];
+	int64_t before = x->created;
 	struct kg_value v = m->pod;
 	const char *stem = x->job->name;
 	if (index >= 0) {
@@ -163,8 +165,12 @@ static void make(struct kg_job_sync *x, struct maker *m, int64_t index)
 		stem = kg_arena_printf(&x->r->a, "%.50s-%lld", stem, (long long)index);
 	}
 	kg_pod_name(name, x->r, x->job, stem, &x->created);
-	kg_mould_put(&m->mould, x->r, x->job->ns, name, &v);
+	if (!kg_mould_put(&m->mould, x->r, x->job->ns, name, &v)) {
+		x->created = before;
+		return false;
+	}
 	x->active++;
+	return true;
 }
 
 /* Whether an index may be tried (again) now; where it must wait the Job is woken. */
@@ -189,10 +195,16 @@ static void make_indexed(
 			kg_indexes_add(taken, index);
 	}
 	for (int64_t i = 0; i < x->completions && count > 0; i++) {
-		if (kg_indexes_has(taken, i) || kg_indexes_has(&x->done, i) ||
-			kg_indexes_has(&x->lost, i) || !may_try(x, i))
+		int64_t free = kg_indexes_gap(
+			&x->lost, kg_indexes_gap(&x->done, kg_indexes_gap(taken, i)));
+		if (free > i) {
+			i = free - 1; /* which another set may hold */
 			continue;
-		make(x, m, i);
+		}
+		if (!may_try(x, i))
+			continue;
+		if (!make(x, m, i))
+			return;
 		count--;
 	}
 }
@@ -212,8 +224,8 @@ static void add_pods(struct kg_job_sync *x, int64_t count, struct kg_indexes *ta
 	if (x->indexed)
 		make_indexed(x, &m, count, taken);
 	else
-		for (; count > 0; count--)
-			make(x, &m, -1);
+		for (; count > 0 && make(x, &m, -1); count--)
+			;
 }
 
 static int64_t wanted(const struct kg_job_sync *x)

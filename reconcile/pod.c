@@ -72,7 +72,7 @@ static struct kg_value tombstone(struct kg_run *r, const struct kg_object *pod)
 void kg_pod_evict(
 	struct kg_run *r, const struct kg_object *pod, const char *reason, const char *message)
 {
-	if (!pod->source || may_vanish(r, pod)) {
+	if (may_vanish(r, pod)) {
 		kg_pod_delete(r, pod);
 		return;
 	}
@@ -82,7 +82,7 @@ void kg_pod_evict(
 		kg_v_str(&r->a, reason), "message", kg_v_str(&r->a, message), (char *)NULL);
 	struct kg_value st = kg_with_condition(&r->a, kg_get(&v, "status"), c);
 	v = kg_with_key(&r->a, &v, "status", st);
-	/* It is in main still: when it is gone, its successor begins. */
+	/* One that is in main still: when it is gone, its successor begins. */
 	kg_put_value(r, pod, &v);
 }
 
@@ -256,7 +256,7 @@ void kg_pod_run(struct kg_run *r, const char *key)
 	const struct kg_object *node =
 		*name ? kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", name) : NULL;
 	if (kg_object_deleting(pod)) {
-		if (!node || is_out_of_service(pod, node))
+		if (!node || is_out_of_service(pod, node) || kg_job_let_go(pod))
 			vanish(r, pod);
 		else
 			follow_node(r, pod,
