@@ -1,4 +1,5 @@
 /* /kgit/v1/tokens: who may have one, and of whom. */
+#include "kgitd/audit.h"
 #include "kgitd/join.h"
 #include "kgitd/master.h"
 
@@ -93,6 +94,19 @@ static int make_token(char out[192], struct kgd_master *m, const struct kg_user 
 		(ttl > 0 ? ttl : DEFAULT_JOIN_S) * 1000, kg_realtime_ms(), err);
 }
 
+static void audit(struct kgd_exchange *x, struct kg_http_req *req, const struct kg_value *body,
+	const struct kg_error *why)
+{
+	bool access = strcmp(kg_string(kg_get(body, "kind"), "join"), "access") == 0;
+	struct kg_attributes a = {.verb = "create",
+		.group = "kgit",
+		.resource = access ? "accesstokens" : "jointokens",
+		.name = access ? kg_string(kg_get(body, "user"), x->user.name)
+			       : kg_string(kg_get(body, "node"), "")};
+
+	kgd_audit_request(x->master->audit, req, &x->user, &a, why);
+}
+
 static void handle_tokens(struct kg_http_req *req, void *ctx)
 {
 	struct kgd_exchange *x = kgd_exchange(req);
@@ -102,8 +116,12 @@ static void handle_tokens(struct kg_http_req *req, void *ctx)
 	struct kg_error err;
 
 	(void)ctx;
-	if (kgd_parse_body(&body, &a, req, &err) < 0 ||
-		make_token(token, x->master, &x->user, &body, &err) < 0) {
+	int rc = kgd_parse_body(&body, &a, req, &err);
+	if (rc == 0) {
+		rc = make_token(token, x->master, &x->user, &body, &err);
+		audit(x, req, &body, rc < 0 ? &err : NULL);
+	}
+	if (rc < 0) {
 		kgd_reply_error(req, &err);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* POST /kgit/v1/evict {"namespace", "name", "uid"}: a recorded input. 429 where a budget forbids
  * it, as Kubernetes' eviction subresource answers. */
+#include "kgitd/audit.h"
 #include "kgitd/master.h"
 #include "value/json.h"
 
@@ -43,6 +44,7 @@ static int take(struct kgd_request *r, struct kg_http_req *req, struct kg_error 
 		.ns = r->eviction.ns,
 		.name = r->eviction.name};
 	rc = kg_auth_authorize(x->master->auth, &x->user, &a, err);
+	kgd_audit_request(x->master->audit, req, &x->user, &a, rc < 0 ? err : NULL);
 	if (rc < 0)
 		return rc;
 	struct kg_snapshot *s = kg_hub_snapshot(x->master->hub);

@@ -36,8 +36,8 @@ struct kgd_master {
 	char ca_pin[80];
 	char *address; /* "127.0.0.1:6443": as listened on */
 	struct kgd_limits limits;
-	int64_t node_cert_ms; /* lifetime of nodes' certificates */
-	bool accept_unsigned; /* whatever the settings say of signers */
+	int64_t node_cert_ms;                  /* lifetime of nodes' certificates */
+	bool accept_unsigned;                  /* whatever the settings say of signers */
 	struct kg_reconcile_options reconcile; /* texts are the flags' */
 	_Atomic bool stopping;                 /* no new git is started */
 	struct kg_loop *loop;

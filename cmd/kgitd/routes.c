@@ -83,14 +83,19 @@ static bool is_history(const char *path)
 	return false;
 }
 
-/* The one who reads all may fetch, and push: what of that is taken, the push's judge says. Of
- * tokens everybody known may ask for his own; the handler judges the rest. */
+/* Of these the handler judges, who knows what is asked for; everybody known gets that far. */
+static bool is_judged_there(const char *path)
+{
+	return strcmp(path, "/kgit/v1/tokens") == 0 || strcmp(path, "/kgit/v1/evict") == 0;
+}
+
+/* The one who reads all may fetch, and push: what of that is taken, the push's judge says. */
 static bool authorize(
 	struct kgd_exchange *x, const char *verb, const char *path, bool git, struct kg_error *err)
 {
 	if (git || is_history(path))
 		return kg_auth_reads_all(x->master->auth, &x->user, err) == 0;
-	if (strcmp(path, "/kgit/v1/tokens") == 0 && is_authenticated(&x->user))
+	if (is_judged_there(path) && is_authenticated(&x->user))
 		return true;
 	return authorize_path(x, verb, path, err);
 }
@@ -160,7 +165,8 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	const char *verb = strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create";
 	struct kg_attributes what = {.verb = verb, .path = path};
 	bool allowed = authorize(x, verb, path, git, &err);
-	kgd_audit_request(x->master->audit, req, &x->user, &what, allowed ? NULL : &err);
+	if (!allowed || !is_judged_there(path))
+		kgd_audit_request(x->master->audit, req, &x->user, &what, allowed ? NULL : &err);
 	if (!allowed) {
 		reply_forbidden(req, &err, git);
 		return true;
