@@ -10,6 +10,7 @@
 #include "kgitd/join.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "pki/pki.h"
 #include "sys/file.h"
 #include "value/json.h"
@@ -53,6 +54,14 @@ bool kgd_node_name_ok(const char *name)
 
 /* Two that ask at once for one name come one after the other. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* What the files say of names that were asked for, "" for nothing; with the lock held. As many as
+ * there are nodes with certificates of this cluster. */
+static struct kg_map pins; /* name -> heap text */
+
+static void remember(const char *name, const char *pin)
+{
+	free(kg_map_put(&pins, name, kg_strdup(pin)));
+}
 
 static int read_pin(
 	char pin[PIN_SIZE], struct kgd_master *m, const char *name, struct kg_error *err)
@@ -72,7 +81,40 @@ static int write_pin(struct kgd_master *m, const char *name, const char *pin, st
 	char *line KG_AUTOFREE = kg_asprintf("%s\n", pin);
 	int rc = kg_mkdir_p(dir, 0700, err);
 
-	return rc == 0 ? kg_file_write(path, line, strlen(line), 0600, err) : rc;
+	if (rc == 0)
+		rc = kg_file_write(path, line, strlen(line), 0600, err);
+	if (rc == 0)
+		remember(name, pin);
+	return rc;
+}
+
+bool kgd_node_key_ok(struct kgd_master *m, const char *node, const char *key)
+{
+	char pin[PIN_SIZE];
+	struct kg_error err;
+	bool ok = false;
+
+	if (!kgd_node_name_ok(node))
+		return false;
+	pthread_mutex_lock(&lock);
+	const char *known = kg_map_get(&pins, node);
+	if (!known && read_pin(pin, m, node, &err) == 0) {
+		remember(node, pin);
+		known = pin;
+	}
+	if (known)
+		ok = !*known || strcmp(known, key) == 0;
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+void kgd_node_keys_forget(void)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&pins, &i));)
+		free(e->value);
+	kg_map_release(&pins);
 }
 
 static bool out_of_service(struct kgd_master *m, const char *name)

@@ -5,6 +5,7 @@
 #include "kgitd/compact.h"
 #include "kgitd/git_child.h"
 #include "kgitd/identity.h"
+#include "kgitd/join.h"
 #include "kgitd/master.h"
 #include "kgitd/metrics.h"
 #include "store/settings.h"
@@ -573,6 +574,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kgd_nodes_free(m->nodes);
 	kgd_audit_close(m->audit);
 	kgd_identity_stop(m);
+	kgd_node_keys_forget();
 	kg_tokens_free(m->tokens);
 	kg_hub_free(m->hub);
 	kg_store_close(m->store);

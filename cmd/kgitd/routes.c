@@ -1,6 +1,7 @@
 /* Every request comes through here: who asks, may they, and whose path it is. */
 #include "kgitd/audit.h"
 #include "kgitd/identity.h"
+#include "kgitd/join.h"
 #include "kgitd/master.h"
 #include "value/json.h"
 
@@ -55,7 +56,16 @@ static bool authenticate(struct kgd_exchange *x, struct kg_http_req *req, struct
 		.authorization = kg_http_header(req, "Authorization"),
 	};
 
-	return kg_auth_authenticate(x->master->auth, &x->user, &c, kg_realtime_ms(), err) == 0;
+	if (kg_auth_authenticate(x->master->auth, &x->user, &c, kg_realtime_ms(), err) < 0)
+		return false;
+	/* The certificate of a machine whose name went to another. */
+	if (c.cert_cn && *x->user.node &&
+		!kgd_node_key_ok(x->master, x->user.node, kg_http_peer_key(req))) {
+		kg_fail(err, KG_E_UNAUTHORIZED, "the node \"%s\" has another key now",
+			x->user.node);
+		return false;
+	}
+	return true;
 }
 
 static bool authorize_path(

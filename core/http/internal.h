@@ -36,6 +36,7 @@ struct kg_peer {
 	enum kg_peer_state state;
 	char *cn;
 	char *orgs[17]; /* NULL-terminated */
+	char key[72];   /* "sha256:<hex>" of the public key */
 	time_t expires;
 	char why[200]; /* for KG_PEER_BAD */
 };

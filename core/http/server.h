@@ -82,6 +82,8 @@ const struct kg_buf *kg_http_body(const struct kg_http_req *req);
 /* The verified client certificate's subject: CN, and the O's (NULL-terminated); NULL: none. */
 const char *kg_http_peer_cn(const struct kg_http_req *req);
 const char *const *kg_http_peer_orgs(const struct kg_http_req *req);
+/* "sha256:<hex>" of that certificate's public key, as kg_pki_pin gives it; NULL: none. */
+const char *kg_http_peer_key(const struct kg_http_req *req);
 const char *kg_http_peer_address(const struct kg_http_req *req); /* "127.0.0.1" */
 /* The connection it came by: a number that no other connection of the process ever has. */
 uint64_t kg_http_connection(const struct kg_http_req *req);

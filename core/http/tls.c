@@ -3,6 +3,7 @@
  * peer is. libmicrohttpd makes the sessions; its own credentials are overridden before the
  * handshake so that they can be reloaded and counted.
  */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "internal.h"
 
@@ -89,6 +90,17 @@ static char *subject(gnutls_x509_crt_t crt, const char *oid, unsigned n)
 	return memchr(buf, '\0', len) ? NULL : kg_strndup(buf, len);
 }
 
+static void read_key(struct kg_peer *p, gnutls_x509_crt_t crt)
+{
+	unsigned char id[32];
+	size_t len = sizeof(id);
+
+	if (gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, id, &len) < 0)
+		return;
+	strcpy(p->key, "sha256:");
+	kg_hex(p->key + strlen(p->key), id, sizeof(id));
+}
+
 static void read_subject(struct kg_peer *p, const gnutls_datum_t *der)
 {
 	gnutls_x509_crt_t crt;
@@ -104,6 +116,7 @@ static void read_subject(struct kg_peer *p, const gnutls_datum_t *der)
 		for (unsigned i = 0; i < KG_ARRAY_LEN(p->orgs) - 1; i++)
 			if (!(p->orgs[i] = subject(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i)))
 				break;
+		read_key(p, crt);
 		p->expires = gnutls_x509_crt_get_expiration_time(crt);
 		if (p->cn && p->cn[0])
 			p->state = KG_PEER_VERIFIED;
