@@ -361,6 +361,7 @@ static void judge(struct kg_admitting *x)
 	kg_admit_services(x, ds, n);
 	kg_admit_sizes(x, ds, n);
 	kg_admit_classes(x, ds, n);
+	kg_admit_policies(x, ds, n);
 	emit_removals(x);
 	for (size_t i = 0; i < x->out->n; i++)
 		if (kg_is_null(&x->out->desired[i].value) &&

@@ -24,6 +24,7 @@ struct kg_admitting {
 	struct kg_map by_key;  /* "KIND/NS/NAME" -> struct kg_definition (arena) */
 	struct kg_map broken;  /* paths of files with faults: what they define is not known */
 	size_t cap;
+	bool limits; /* a LimitRange is among what the push defines */
 };
 
 /* The object's place among all kinds; its name for people. Text from the arena. */
@@ -39,6 +40,8 @@ void kg_admit_look_at(struct kg_admitting *x, const struct kg_definition *d);
 /* admission_limits.c: what definitions ask for against what there is. */
 void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+/* admission_policy.c: LimitRanges, Pod Security, ResourceQuotas. */
+void kg_admit_policies(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 /* admission_classes.c: the PriorityClasses that they name, and the one that is the default. */
 void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 

@@ -153,6 +153,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 {
 	const struct kg_object *obj = after ? after : before;
 	bool gone = is_new_identity(before, after);
+	if (r->st->starved.count)
+		kg_starved_concerns(r, before, after);
 	if (obj->kind->flags & KG_KF_SCALE)
 		scale_concerns(r, before, after);
 	switch (obj->kind->id) {

@@ -71,8 +71,12 @@ static void apply(struct kg_daemon_sync *x)
 				kg_arena_printf(&x->r->a, "%.57s-", x->ds->name));
 		}
 		struct kg_value v = kg_daemon_pod_for(&x->r->a, pod, x->nodes[i].name);
+		int64_t before = x->created;
 		kg_pod_name(name, x->r, x->ds, x->ds->name, &x->created);
-		kg_mould_put(&mould, x->r, x->ds->ns, name, &v);
+		if (kg_mould_put(&mould, x->r, x->ds->ns, name, &v))
+			continue;
+		x->created = before;
+		x->nodes[i].make = false;
 	}
 }
 

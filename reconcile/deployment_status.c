@@ -174,6 +174,23 @@ static struct kg_value without_condition(
 	return kg_with_key(a, status, "conditions", n ? kg_v_array(a, items, n) : kg_v_null());
 }
 
+/* What one of its ReplicaSets says of pods that may not come to be, the newest's first. */
+static void set_failure(struct kg_rollout *x)
+{
+	const struct kg_value *c = &kg_null;
+	if (x->newest)
+		c = kg_condition(kg_get(kg_obj(x->newest), "status"), "ReplicaFailure");
+	for (size_t i = 0; kg_is_null(c) && i < x->all.n; i++)
+		c = kg_condition(kg_get(kg_obj(x->all.v[i]), "status"), "ReplicaFailure");
+	if (kg_is_null(c)) {
+		if (!kg_is_null(kg_condition(&x->status, "ReplicaFailure")))
+			x->status = without_condition(&x->r->a, &x->status, "ReplicaFailure");
+		return;
+	}
+	kg_rollout_condition(x, "ReplicaFailure", "True", kg_string(kg_get(c, "reason"), ""),
+		kg_string(kg_get(c, "message"), ""), false);
+}
+
 void kg_rollout_put_status(struct kg_rollout *x, bool progress)
 {
 	struct tally t = tally(x);
@@ -182,6 +199,7 @@ void kg_rollout_put_status(struct kg_rollout *x, bool progress)
 		x->status = without_condition(&x->r->a, &x->status, "Progressing");
 	else if (progress)
 		judge(x, &t);
+	set_failure(x);
 	struct kg_value v = kg_with_key(&x->r->a, kg_obj(x->d), "status", x->status);
 	kg_put_value(x->r, x->d, &v);
 }

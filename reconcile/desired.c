@@ -1,8 +1,8 @@
 /*
  * What a push desires becomes objects: removals first, so that what they held is free, then
- * Services that name their own addresses, then the rest in order of kind and key.
+ * LimitRanges and Services that name their own addresses, then the rest in order of kind and key.
  */
-#include "reconcile/internal.h"
+#include "reconcile/podpolicy.h"
 
 #include <string.h>
 
@@ -21,11 +21,14 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		v = kg_with(a, &v, "spec.finalizers", kg_v_array(a, &fin, 1));
 		return kg_with(a, &v, "status.phase", kg_v_lit("Active"));
 	}
-	case KG_KIND_POD:
+	case KG_KIND_POD: {
+		struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
+		v = kg_limits_default(a, &limits, &v);
 		/* Its node, where the manifest names one, is bound like any other by the scheduler.
 		 */
 		v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(&v, "spec")));
 		return kg_with(a, &v, "spec.nodeName", kg_v_null());
+	}
 	case KG_KIND_SERVICE:
 		return kg_with(a, &v, "status.loadBalancer", kg_v_object(a, NULL, 0));
 	case KG_KIND_REPLICASET:
@@ -125,6 +128,28 @@ struct kg_value kg_service_keep(struct kg_arena *a, const struct kg_object *old,
 	return kg_with_key(a, &v, "spec", spec);
 }
 
+/* Where it is, and what its containers were given when it came to be: neither may change. */
+static struct kg_value keep_pod(struct kg_arena *a, struct kg_value v, const struct kg_value *was)
+{
+	static const char *const lists[] = {"spec.containers", "spec.initContainers"};
+	static const char note[] = "kubernetes.io/limit-ranger";
+	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+		const struct kg_value *now = kg_at(&v, lists[l]), *old = kg_at(was, lists[l]);
+		uint32_t n = kg_len(now);
+		if (!n || n != kg_len(old))
+			continue;
+		struct kg_value *items = kg_arena_alloc(a, n * sizeof(*items));
+		for (uint32_t i = 0; i < n; i++)
+			items[i] = kg_with_key(a, &now->items[i], "resources",
+				*kg_get(&old->items[i], "resources"));
+		v = kg_with(a, &v, lists[l], kg_v_array(a, items, n));
+	}
+	const char *text = kg_string(kg_get(kg_at(was, "metadata.annotations"), note), NULL);
+	if (text || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), note)))
+		v = kg_with_annotation(a, &v, note, text);
+	return kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
+}
+
 static struct kg_value changed(
 	struct kg_run *r, const struct kg_object *old, const struct kg_value *manifest)
 {
@@ -143,7 +168,7 @@ static struct kg_value changed(
 	if (old->kind->id == KG_KIND_SERVICE)
 		v = kg_service_keep(a, old, v);
 	if (old->kind->id == KG_KIND_POD)
-		v = kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
+		v = keep_pod(a, v, was);
 	if (kg_has_generation(old->kind) && !kg_equal(kg_get(&v, "spec"), kg_get(was, "spec")))
 		v = kg_with(a, &v, "metadata.generation",
 			kg_v_int(kg_int(kg_at(was, "metadata.generation"), 0) + 1));
@@ -256,7 +281,10 @@ static bool names_its_own(const struct kg_input_desired *d)
 
 static int rank(const struct kg_input_desired *d)
 {
-	return kg_is_null(&d->value) ? 0 : names_its_own(d) ? 1 : 2;
+	if (kg_is_null(&d->value))
+		return 0;
+	/* What Pods are given when they come to be is there before them. */
+	return d->kind->id == KG_KIND_LIMITRANGE || names_its_own(d) ? 1 : 2;
 }
 
 static int cmp_desired(const void *a, const void *b)

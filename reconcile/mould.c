@@ -1,4 +1,5 @@
 /* What pods of one template share, how they are named, and small words of their owners. */
+#include "reconcile/podpolicy.h"
 #include "reconcile/workload.h"
 
 #include <stdio.h>
@@ -13,6 +14,15 @@ void kg_mould_release(struct kg_mould *m)
 void kg_mould_make(
 	struct kg_mould *m, struct kg_run *r, const struct kg_value *template, const char *id)
 {
+	struct kg_value with_defaults;
+	if (kg_now(r)->objects[KG_KIND_LIMITRANGE].count) {
+		const char *ns = kg_arena_strndup(&r->a, r->key, strcspn(r->key, "/"));
+		struct kg_limits limits = kg_limits_of(&r->a, kg_now(r), ns);
+		with_defaults = kg_limits_default(&r->a, &limits, template);
+		if (!kg_equal(&with_defaults, template))
+			id = NULL;
+		template = &with_defaults;
+	}
 	if (id && *id)
 		memcpy(m->id, id, sizeof(m->id));
 	else
@@ -52,6 +62,11 @@ const struct kg_object *kg_mould_put(struct kg_mould *m, struct kg_run *r, const
 	const char *name, const struct kg_value *pod)
 {
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_POD];
+	const char *why = kg_pod_forbidden(r, ns, name, pod);
+	if (why) {
+		r->refused = why;
+		return NULL;
+	}
 	struct kg_value v = kg_birth(r, kind, ns, name, pod);
 	struct kg_object_spec spec = {.kind = kind,
 		.ns = ns,

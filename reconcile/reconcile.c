@@ -55,7 +55,8 @@ static void enqueue_all(struct kg_run *r)
 		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_PODDISRUPTIONBUDGET, KG_C_BUDGET},
 		{KG_KIND_CRONJOB, KG_C_CRONJOB}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
 		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_STATEFULSET, KG_C_STATEFULSET},
-		{KG_KIND_SERVICE, KG_C_SERVICE}};
+		{KG_KIND_SERVICE, KG_C_SERVICE},
+		{KG_KIND_RESOURCEQUOTA, KG_C_QUOTA}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -190,6 +191,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
 		[KG_C_JOB] = kg_job_run,
 		[KG_C_BUDGET] = kg_pdb_run,
+		[KG_C_QUOTA] = kg_quota_run,
 		[KG_C_CRONJOB] = kg_cronjob_run,
 		[KG_C_DAEMONSET] = kg_daemonset_run,
 		[KG_C_STATEFULSET] = kg_statefulset_run,
@@ -198,12 +200,14 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 	};
 	r->c = c;
 	r->key = key;
+	r->refused = NULL;
 	kg_map_remove(&r->st->wakes[c], key);
 	int rc = 0;
 	if (c == KG_C_SERVICE)
 		rc = kg_service_run(r, key);
 	else
 		fn[c](r, key);
+	kg_starved_settle(r);
 	kg_arena_release(&r->a);
 	return rc;
 }

@@ -126,8 +126,12 @@ static void add_pods(struct kg_run *r, const struct kg_object *rs, int64_t count
 	struct kg_value v = kg_mould_pod(&m, r, rs, kg_arena_printf(&r->a, "%.57s-", rs->name));
 	for (; count > 0; count--) {
 		char name[300];
+		int64_t before = *counter;
 		kg_pod_name(name, r, rs, rs->name, counter);
-		kg_mould_put(&m, r, rs->ns, name, &v);
+		if (!kg_mould_put(&m, r, rs->ns, name, &v)) {
+			*counter = before;
+			return;
+		}
 	}
 }
 
@@ -186,7 +190,7 @@ static void set_status(struct kg_run *r, const struct kg_object *rs, int64_t cre
 		"fullyLabeledReplicas", kg_count_or_null(c.labelled), "readyReplicas",
 		kg_count_or_null(c.ready), "availableReplicas", kg_count_or_null(c.available),
 		"observedGeneration", kg_v_int(kg_int(kg_at(kg_obj(rs), "metadata.generation"), 0)),
-		(char *)NULL);
+		"conditions", *kg_at(kg_obj(rs), "status.conditions"), (char *)NULL);
 	struct kg_value v = kg_with_key(&r->a, kg_obj(rs), "status", st);
 	if (created)
 		v = kg_with_created(r, &v, created);

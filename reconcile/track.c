@@ -494,6 +494,7 @@ void kg_track_change(void *run, const struct kg_object *before, const struct kg_
 {
 	struct kg_run *r = run;
 	r->st->moved = true;
+	kg_quota_track(r->st, kg_now(r), before, after);
 	track(r->st, kg_now(r), before, after);
 	kg_concerns(r, before, after);
 }
@@ -541,6 +542,10 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 		pod_anchor(st, pod, true, false);
 	}
 	kg_iter_release(&it);
+	kg_iter_kind(&it, s, KG_KIND_RESOURCEQUOTA, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		kg_quota_build(st, s, svc);
+	kg_iter_release(&it);
 }
 
 void kg_track_clear(struct kg_reconcile_state *st)
@@ -553,6 +558,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 		node_info_free(n);
 	}
 	kg_sched_free(st);
+	kg_quota_clear(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {

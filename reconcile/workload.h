@@ -14,14 +14,16 @@ struct kg_mould {
 	char id[24];
 	struct kg_doc *base;
 };
-/* id: the template's, where it is known; NULL or "": it is computed. */
+/* id: the template's, where it is known; NULL or "": it is computed. What LimitRanges of the running
+ * key's namespace give containers is added. */
 void kg_mould_make(
 	struct kg_mould *m, struct kg_run *r, const struct kg_value *template, const char *id);
 void kg_mould_release(struct kg_mould *m);
 /* What a new pod of the owner's is, but for its name and birth. generate_name NULL: none. */
 struct kg_value kg_mould_pod(struct kg_mould *m, struct kg_run *r, const struct kg_object *owner,
 	const char *generate_name);
-/* The pod comes to be. Borrowed until the next change of the txn. */
+/* The pod comes to be, where its namespace's LimitRanges, Pod Security and quotas let it: else
+ * NULL, and the owner will say why. Borrowed until the next change of the txn. */
 const struct kg_object *kg_mould_put(struct kg_mould *m, struct kg_run *r, const char *ns,
 	const char *name, const struct kg_value *pod);
 /* "STEM-xxxxx": a hash of the owner's uid and the counter, which it moves on; never used twice. */

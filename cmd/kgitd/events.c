@@ -243,20 +243,21 @@ static void scheduling(
 		tell(t, after, &failed, message);
 }
 
+static const struct {
+	enum kg_kind_id kind;
+	const char *component;
+} owners[] = {
+	{KG_KIND_REPLICASET, "replicaset-controller"},
+	{KG_KIND_REPLICATIONCONTROLLER, "replication-controller"},
+	{KG_KIND_DAEMONSET, "daemonset-controller"},
+	{KG_KIND_JOB, "job-controller"},
+	{KG_KIND_STATEFULSET, "statefulset-controller"},
+};
+
 /* What an owner of pods says of one of them, in its controller's words. */
 static void of_owner(
 	struct teller *t, const struct kg_object *pod, const char *reason, const char *verb)
 {
-	static const struct {
-		enum kg_kind_id kind;
-		const char *component;
-	} owners[] = {
-		{KG_KIND_REPLICASET, "replicaset-controller"},
-		{KG_KIND_REPLICATIONCONTROLLER, "replication-controller"},
-		{KG_KIND_DAEMONSET, "daemonset-controller"},
-		{KG_KIND_JOB, "job-controller"},
-		{KG_KIND_STATEFULSET, "statefulset-controller"},
-	};
 	const struct kg_object *o = NULL;
 	size_t i = 0;
 
@@ -391,12 +392,30 @@ static void of_node(struct teller *t, const struct kg_object *before, const stru
 		kg_arena_printf(&t->a, "Node %s status is now: %s", after->name, w.reason));
 }
 
+/* Pods that may not come to be. */
+static void refusals(
+	struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	struct what w = {"Warning", "FailedCreate", NULL, NULL, NULL};
+	const char *now = kg_string(kg_get(condition(after, "ReplicaFailure"), "message"), "");
+	const char *was = kg_string(kg_get(condition(before, "ReplicaFailure"), "message"), "");
+
+	for (size_t i = 0; *now && strcmp(now, was) != 0 && i < KG_ARRAY_LEN(owners); i++) {
+		if (owners[i].kind != after->kind->id)
+			continue;
+		w.component = owners[i].component;
+		tell(t, after, &w, kg_arena_printf(&t->a, "Error creating: %s", now));
+	}
+}
+
 static void of_change(struct teller *t, const struct kg_change *c)
 {
 	const struct kg_object *obj = c->after ? c->after : c->before;
 
 	if (c->quiet)
 		return;
+	if (c->after)
+		refusals(t, c->before, c->after);
 	if (obj->kind->id == KG_KIND_POD)
 		of_pod(t, c->before, c->after);
 	else if (obj->kind->id == KG_KIND_REPLICASET)

@@ -276,7 +276,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			CORE(RESOURCEQUOTA, "ResourceQuota", "resourcequotas", "resourcequota",
 				resourcequota),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("quota"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
@@ -284,7 +284,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_LIMITRANGE] =
 		{
 			CORE(LIMITRANGE, "LimitRange", "limitranges", "limitrange", limitrange),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("limits"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

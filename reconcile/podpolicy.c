@@ -1,0 +1,77 @@
+/* Whether a pod may come to be in its namespace; and what its owner says where it may not. */
+#include "reconcile/podpolicy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void kg_texts_add(struct kg_texts *t, const char *fmt, ...)
+{
+	va_list ap;
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 8;
+		const char **v = kg_arena_alloc(t->a, cap * sizeof(*v));
+		if (t->n)
+			memcpy(v, t->v, t->n * sizeof(*v));
+		t->v = v;
+		t->cap = cap;
+	}
+	va_start(ap, fmt);
+	kg_buf_addv(&b, fmt, ap);
+	va_end(ap);
+	t->v[t->n++] = kg_arena_strndup(t->a, kg_buf_str(&b), b.len);
+}
+
+const char *kg_texts_all(const struct kg_texts *t)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (t->n < 2)
+		return t->n ? t->v[0] : NULL;
+	for (size_t i = 0; i < t->n; i++)
+		kg_buf_addf(&b, "%s%s", i ? ", " : "[", t->v[i]);
+	kg_buf_addc(&b, ']');
+	return kg_arena_strndup(t->a, kg_buf_str(&b), b.len);
+}
+
+bool kg_resource_is_binary(const char *resource)
+{
+	return strstr(resource, "memory") || strstr(resource, "storage") ||
+	       strstr(resource, "hugepages-");
+}
+
+const char *kg_milli_text(struct kg_arena *a, int64_t milli, bool binary)
+{
+	static const char *const suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi"};
+	int64_t whole = milli / 1000;
+	size_t i = 0;
+	if (milli % 1000)
+		return kg_arena_printf(a, "%lldm", (long long)milli);
+	for (; binary && whole && whole % 1024 == 0 && i + 1 < KG_ARRAY_LEN(suffixes); i++)
+		whole /= 1024;
+	static const char *const decimal[] = {"", "k", "M", "G", "T", "P"};
+	for (; !binary && whole && whole % 1000 == 0 && i + 1 < KG_ARRAY_LEN(decimal); i++)
+		whole /= 1000;
+	return kg_arena_printf(a, "%lld%s", (long long)whole, (binary ? suffixes : decimal)[i]);
+}
+
+const char *kg_pod_forbidden(
+	struct kg_run *r, const char *ns, const char *name, const struct kg_value *pod)
+{
+	struct kg_arena *a = &r->a;
+	const struct kg_object *space = kg_snapshot_get(kg_now(r), KG_KIND_NAMESPACE, "", ns);
+	const struct kg_value *labels = space ? kg_at(kg_obj(space), "metadata.labels") : &kg_null;
+	const struct kg_value *spec = kg_get(pod, "spec");
+	struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
+	struct kg_texts t = {.a = a};
+	kg_limits_check_pod(&t, &limits, spec);
+	const char *why = kg_texts_all(&t);
+	if (!why) {
+		why = kg_security_violations(
+			a, labels, KG_SECURITY_ENFORCE, kg_get(pod, "metadata"), spec);
+		why = why ? kg_arena_printf(a, "violates PodSecurity %s", why) : NULL;
+	}
+	if (!why)
+		why = kg_quota_refuses(r, &kg_kinds[KG_KIND_POD], ns, pod);
+	return why ? kg_arena_printf(a, "pods \"%s\" is forbidden: %s", name, why) : NULL;
+}

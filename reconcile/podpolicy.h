@@ -1,0 +1,87 @@
+/*
+ * What a namespace asks of its pods: LimitRanges (defaults and bounds), Pod Security (enforce,
+ * warn), ResourceQuotas. Pure. The words are Kubernetes'.
+ */
+#ifndef KG_RECONCILE_PODPOLICY_H
+#define KG_RECONCILE_PODPOLICY_H
+
+#include "reconcile/internal.h"
+
+/* Texts from an arena. */
+struct kg_texts {
+	struct kg_arena *a;
+	const char **v;
+	size_t n, cap;
+};
+void kg_texts_add(struct kg_texts *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As Kubernetes writes several errors: one as it is, more as "[a, b]"; NULL: none. */
+const char *kg_texts_all(const struct kg_texts *t);
+
+/* A quantity in thousandths as text: with binary suffixes or as Kubernetes writes a cpu. */
+const char *kg_milli_text(struct kg_arena *a, int64_t milli, bool binary);
+bool kg_resource_is_binary(const char *resource);
+
+/* ---- limitrange.c ---- */
+
+/* The values of LimitRanges that hold in a namespace, in order of their names. */
+struct kg_limits {
+	const struct kg_value **v;
+	size_t n;
+};
+struct kg_limits kg_limits_of(struct kg_arena *a, const struct kg_snapshot *s, const char *ns);
+/* A pod, or a pod template, whose containers have the defaults of requests and limits that they
+ * do not name, and an annotation that says so. */
+struct kg_value kg_limits_default(
+	struct kg_arena *a, const struct kg_limits *l, const struct kg_value *pod);
+void kg_limits_check_pod(
+	struct kg_texts *out, const struct kg_limits *l, const struct kg_value *pod_spec);
+void kg_limits_check_claim(
+	struct kg_texts *out, const struct kg_limits *l, const struct kg_value *claim);
+
+/* ---- podsecurity.c ---- */
+
+enum kg_security_mode { KG_SECURITY_ENFORCE, KG_SECURITY_WARN };
+/* What of the pod (its metadata and spec) the namespace's labels do not allow, as in
+ * `violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`, beginning at the
+ * quote; NULL: nothing. */
+const char *kg_security_violations(struct kg_arena *a, const struct kg_value *namespace_labels,
+	enum kg_security_mode mode, const struct kg_value *meta, const struct kg_value *spec);
+/* Does the namespace ask for anything in this mode. */
+bool kg_security_asks(const struct kg_value *namespace_labels, enum kg_security_mode mode);
+/* What is wrong with the labels themselves: text and the label's key; true where one is. */
+bool kg_security_label_fault(
+	struct kg_arena *a, const struct kg_value *labels, const char **key, const char **msg);
+/* security_checks.c: the checks of a level (1 baseline, 2 restricted), "a (...), b (...)"; NULL:
+ * passes. version: of Kubernetes' minor releases; INT_MAX: the latest. */
+const char *kg_security_check(struct kg_arena *a, int level, int version,
+	const struct kg_value *meta, const struct kg_value *spec);
+
+/* ---- quota_usage.c ---- */
+
+/* How much an object counts for one resource of a quota, in thousandths; scopes are not looked
+ * at. Terminated pods count for count/pods alone. */
+int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, const char *what);
+/* Whether the quota's scopes include the object. */
+bool kg_quota_includes(
+	const struct kg_value *quota, const struct kg_kind *kind, const struct kg_value *obj);
+/* Containers that must name what the quota bounds, as in "must specify limits.cpu for: web"; NULL:
+ * all do. */
+const char *kg_quota_unnamed(
+	struct kg_arena *a, const struct kg_value *quota, const struct kg_value *pod);
+
+/* ---- quota.c: the sums, kept in the state ---- */
+
+/* Why the quotas of its namespace do not take one more such object; NULL: they do. */
+const char *kg_quota_refuses(
+	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj);
+/* used: by place in `hard`, in thousandths. */
+const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
+	const int64_t *used, const struct kg_kind *kind, const struct kg_value *obj);
+
+/* ---- podpolicy.c ---- */
+
+/* Why the pod may not come to be, as in `pods "web-1" is forbidden: ...`; NULL: it may. */
+const char *kg_pod_forbidden(
+	struct kg_run *r, const char *ns, const char *name, const struct kg_value *pod);
+
+#endif

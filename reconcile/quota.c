@@ -1,0 +1,300 @@
+/*
+ * ResourceQuotas. The state keeps the sums of every quota and moves them along with each change,
+ * so that a pod more costs what one quota costs; the controller writes them to the status. Owners
+ * whose pods were refused are remembered, and run again when something in their namespace may have
+ * made room.
+ */
+#include "reconcile/podpolicy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct kg_quota {
+	struct kg_object *obj; /* referenced */
+	int64_t *used;         /* by place in spec.hard, thousandths */
+};
+
+static const struct kg_value *hard_of(const struct kg_object *quota)
+{
+	return kg_at(kg_obj(quota), "spec.hard");
+}
+
+static void count(struct kg_quota *q, const struct kg_object *obj, int64_t sign)
+{
+	const struct kg_value *hard = hard_of(q->obj);
+	if (!kg_quota_includes(kg_obj(q->obj), obj->kind, kg_obj(obj)))
+		return;
+	for (uint32_t i = 0; i < kg_len(hard); i++)
+		q->used[i] += sign * kg_quota_amount(obj->kind, kg_obj(obj), hard->members[i].key);
+}
+
+/* ---- the sums ---- */
+
+static void recount(struct kg_quota *q, const struct kg_snapshot *s)
+{
+	memset(q->used, 0, (kg_len(hard_of(q->obj)) + 1) * sizeof(*q->used));
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		struct kg_object_iter it;
+		const struct kg_object *obj;
+		if (!(kg_kinds[k].flags & KG_KF_NAMESPACED) ||
+			(kg_kinds[k].flags & KG_KF_SYNTHETIC))
+			continue;
+		kg_iter_kind(&it, s, k, q->obj->ns, NULL);
+		while ((obj = kg_iter_next(&it)))
+			count(q, obj, 1);
+		kg_iter_release(&it);
+	}
+}
+
+static void quota_free(struct kg_quota *q)
+{
+	if (!q)
+		return;
+	kg_object_unref(q->obj);
+	free(q->used);
+	free(q);
+}
+
+/* The first quota of a namespace in the map's order, then the next. */
+static struct kg_quota *next_of(const struct kg_map *quotas, const char *ns, size_t *at)
+{
+	struct kg_map_entry *e;
+	size_t n = strlen(ns);
+	while ((e = kg_map_next(quotas, at)))
+		if (strncmp(e->key, ns, n) == 0 && e->key[n] == '/')
+			return e->value;
+	return NULL;
+}
+
+static void quota_changed(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	struct kg_quota *q = kg_map_get(&st->quotas, (after ? after : before)->key);
+	if (!after) {
+		kg_map_remove(&st->quotas, before->key);
+		quota_free(q);
+		return;
+	}
+	if (q && kg_equal(kg_at(kg_obj(q->obj), "spec"), kg_at(kg_obj(after), "spec"))) {
+		kg_object_unref(q->obj);
+		q->obj = kg_object_ref(after);
+		return;
+	}
+	quota_free(q);
+	q = kg_alloc(sizeof(*q));
+	q->obj = kg_object_ref(after);
+	q->used = kg_alloc((kg_len(hard_of(after)) + 1) * sizeof(*q->used));
+	kg_map_put(&st->quotas, after->key, q);
+	recount(q, s);
+}
+
+void kg_quota_build(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *quota)
+{
+	quota_changed(st, s, NULL, quota);
+}
+
+void kg_quota_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	struct kg_quota *q;
+	bool is_quota = obj->kind->id == KG_KIND_RESOURCEQUOTA;
+	if (st->quotas.count && *obj->ns) {
+		for (size_t i = 0; (q = next_of(&st->quotas, obj->ns, &i));) {
+			if (before)
+				count(q, before, -1);
+			if (after)
+				count(q, after, 1);
+			if (!is_quota || q->obj != before)
+				kg_enqueue(st, KG_C_QUOTA, q->obj->key);
+		}
+	}
+	if (!is_quota)
+		return;
+	quota_changed(st, s, before, after);
+	kg_enqueue(st, KG_C_QUOTA, obj->key);
+}
+
+void kg_quota_clear(struct kg_reconcile_state *st)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->quotas, &i));)
+		quota_free(e->value);
+	kg_map_release(&st->quotas);
+	kg_map_release(&st->starved);
+}
+
+/* ---- status ---- */
+
+void kg_quota_run(struct kg_run *r, const char *key)
+{
+	struct kg_arena *a = &r->a;
+	const struct kg_object *obj = kg_snapshot_get_key(kg_now(r), KG_KIND_RESOURCEQUOTA, key);
+	struct kg_quota *q = kg_map_get(&r->st->quotas, key);
+	if (!obj || !q)
+		return;
+	const struct kg_value *hard = hard_of(obj);
+	struct kg_value used = kg_v_object(a, NULL, 0);
+	for (uint32_t i = 0; i < kg_len(hard); i++) {
+		const char *what = hard->members[i].key;
+		used = kg_with_key(a, &used, what,
+			kg_v_str(a, kg_milli_text(a, q->used[i], kg_resource_is_binary(what))));
+	}
+	struct kg_value st = kg_v_obj(a, "hard", *hard, "used", used, (char *)NULL);
+	struct kg_value v = kg_with_key(a, kg_obj(obj), "status", st);
+	kg_put_value(r, obj, &v);
+}
+
+/* ---- one more ---- */
+
+static int64_t milli_of(const struct kg_value *v)
+{
+	int64_t n = 0;
+	if (v->type == KG_INT)
+		return v->i * 1000;
+	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
+}
+
+static void add_pair(
+	struct kg_buf *b, struct kg_arena *a, const char *what, int64_t milli, const char *text)
+{
+	if (!text)
+		text = kg_milli_text(a, milli, kg_resource_is_binary(what));
+	kg_buf_addf(b, "%s%s=%s", b->len ? "," : "", what, text);
+}
+
+const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
+	const int64_t *used, const struct kg_kind *kind, const struct kg_value *obj)
+{
+	KG_AUTOBUF struct kg_buf asked = KG_BUF_INIT, have = KG_BUF_INIT, most = KG_BUF_INIT;
+	const struct kg_value *hard = kg_at(quota, "spec.hard");
+	for (uint32_t i = 0; i < kg_len(hard); i++) {
+		const struct kg_member *m = &hard->members[i];
+		int64_t more = kg_quota_amount(kind, obj, m->key);
+		if (!more || used[i] + more <= milli_of(&m->value))
+			continue;
+		add_pair(&asked, a, m->key, more, NULL);
+		add_pair(&have, a, m->key, used[i], NULL);
+		add_pair(&most, a, m->key, 0, kg_string(&m->value, "0"));
+	}
+	if (!asked.len)
+		return NULL;
+	return kg_arena_printf(a, "exceeded quota: %s, requested: %s, used: %s, limited: %s", name,
+		asked.data, have.data, most.data);
+}
+
+const char *kg_quota_refuses(
+	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj)
+{
+	const struct kg_map *quotas = &r->st->quotas;
+	const char *why = NULL, *first = NULL;
+	struct kg_quota *q;
+	/* Of several the first by name speaks. */
+	for (size_t i = 0; quotas->count && (q = next_of(quotas, ns, &i));) {
+		if (!kg_quota_includes(kg_obj(q->obj), kind, obj) ||
+			(first && strcmp(first, q->obj->name) < 0))
+			continue;
+		const char *text = kind->id == KG_KIND_POD
+					   ? kg_quota_unnamed(&r->a, kg_obj(q->obj), obj)
+					   : NULL;
+		if (text)
+			text = kg_arena_printf(&r->a, "failed quota: %s: %s", q->obj->name, text);
+		else
+			text = kg_quota_exceeded(
+				&r->a, q->obj->name, kg_obj(q->obj), q->used, kind, obj);
+		if (!text)
+			continue;
+		why = text;
+		first = q->obj->name;
+	}
+	return why;
+}
+
+/* ---- those that wait ---- */
+
+static const struct {
+	enum kg_controller c;
+	enum kg_kind_id kind;
+} makers[] = {{KG_C_REPLICASET, KG_KIND_REPLICASET},
+	{KG_C_REPLICATIONCONTROLLER, KG_KIND_REPLICATIONCONTROLLER}, {KG_C_JOB, KG_KIND_JOB},
+	{KG_C_DAEMONSET, KG_KIND_DAEMONSET}, {KG_C_STATEFULSET, KG_KIND_STATEFULSET}};
+
+void kg_starved_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	const char *ns = obj->kind->id == KG_KIND_NAMESPACE ? obj->name : obj->ns;
+	struct kg_map_entry *e;
+	size_t n = strlen(ns);
+	switch (obj->kind->id) {
+	case KG_KIND_POD: /* only one that ended makes room */
+		if (after && !(kg_pod_terminal(after) && !kg_pod_terminal(before ? before : after)))
+			return;
+		break;
+	case KG_KIND_NAMESPACE:
+	case KG_KIND_LIMITRANGE:
+	case KG_KIND_RESOURCEQUOTA:
+		if (before && after &&
+			kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
+			kg_equal(kg_at(kg_obj(before), "metadata.labels"),
+				kg_at(kg_obj(after), "metadata.labels")))
+			return;
+		break;
+	default:
+		if (after)
+			return;
+		break;
+	}
+	for (size_t i = 0; (e = kg_map_next(&r->st->starved, &i));)
+		if (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/')
+			kg_enqueue(r->st, makers[e->key[0] - '0'].c, e->key + 2);
+}
+
+/* The condition ReplicaFailure of the owner that was run, as Kubernetes' ReplicaSets have it. */
+static void put_failure(struct kg_run *r, const struct kg_object *owner)
+{
+	struct kg_arena *a = &r->a;
+	const struct kg_value *status = kg_get(kg_obj(owner), "status");
+	const struct kg_value *was = kg_condition(status, "ReplicaFailure");
+	const struct kg_value *list = kg_get(status, "conditions");
+	if (kg_is_null(was) && !r->refused)
+		return;
+	struct kg_value st, c;
+	if (r->refused) {
+		const struct kg_value *since = kg_get(was, "lastTransitionTime");
+		c = kg_v_obj(a, "type", kg_v_lit("ReplicaFailure"), "status", kg_v_lit("True"),
+			"lastTransitionTime", kg_is_null(since) ? kg_now_value(r) : *since,
+			"reason", kg_v_lit("FailedCreate"), "message", kg_v_str(a, r->refused),
+			(char *)NULL);
+		st = kg_with_condition(a, status, c);
+	} else {
+		struct kg_value *items = kg_arena_alloc(a, (kg_len(list) + 1) * sizeof(*items));
+		size_t n = 0;
+		for (uint32_t i = 0; i < kg_len(list); i++)
+			if (&list->items[i] != was)
+				items[n++] = list->items[i];
+		st = kg_with_key(
+			a, status, "conditions", n ? kg_v_array(a, items, n) : kg_v_null());
+	}
+	struct kg_value v = kg_with_key(a, kg_obj(owner), "status", st);
+	kg_put_value(r, owner, &v);
+}
+
+void kg_starved_settle(struct kg_run *r)
+{
+	char name[700];
+	size_t i = 0;
+	while (i < KG_ARRAY_LEN(makers) && makers[i].c != r->c)
+		i++;
+	if (i == KG_ARRAY_LEN(makers))
+		return;
+	snprintf(name, sizeof(name), "%zu %s", i, r->key);
+	const struct kg_object *owner = kg_snapshot_get_key(kg_now(r), makers[i].kind, r->key);
+	if (r->refused && owner)
+		kg_map_put(&r->st->starved, name, r->st);
+	else if (r->st->starved.count)
+		kg_map_remove(&r->st->starved, name);
+	if (owner)
+		put_failure(r, owner);
+}
