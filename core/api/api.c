@@ -24,6 +24,10 @@ const struct kg_api_history kg_api_store_history = {store_load, store_changes};
 
 static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
 {
+	for (size_t i = 0; i < e->changes.len; i++)
+		if (e->changes.items[i].before)
+			kg_api_encode_forget(api, e->changes.items[i].before);
+	kg_api_encode_sweep(api);
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct feed_entry *entry;
 
@@ -81,7 +85,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	pthread_mutex_init(&api->wait_lock, NULL);
 	pthread_mutex_init(&api->resume.lock, NULL);
 	pthread_mutex_init(&api->load_lock, NULL);
-	pthread_mutex_init(&api->cache.lock, NULL);
+	kg_api_encode_cache_init(&api->cache, opts->cache_bytes);
 	/* What the hub still holds is fed now; what comes later, by the subscription. */
 	api->fed = kg_hub_oldest(opts->hub);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
@@ -126,9 +130,8 @@ void kg_api_stats(struct kg_api *api, struct kg_api_stats *out)
 	pthread_mutex_lock(&api->wait_lock);
 	out->waiting = api->nwaiting;
 	pthread_mutex_unlock(&api->wait_lock);
-	pthread_mutex_lock(&api->cache.lock);
 	out->encoded = api->cache.misses;
-	pthread_mutex_unlock(&api->cache.lock);
+	out->cached = api->cache.bytes;
 	out->events_sent = api->events_sent;
 	out->behind = api->metrics.behind;
 	out->expired = api->metrics.expired;

@@ -72,6 +72,7 @@ struct kg_api_options {
 	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
 	size_t max_feed;     /* changes kept a kind for watches; default 16,384 */
 	size_t max_events;   /* Events kept; default 1,000 */
+	size_t cache_bytes;  /* of objects as JSON, kept for who asks next; default 64 MiB */
 };
 
 struct kg_api;
@@ -99,6 +100,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
 struct kg_api_stats {
 	size_t watchers, waiting;
 	uint64_t events_sent, encoded; /* watch events; JSON encodings made for them */
+	size_t cached;                 /* bytes of JSON kept */
 	uint64_t behind, expired;      /* watches that read on from disk; that were told 410 */
 };
 void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);

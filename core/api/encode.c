@@ -1,6 +1,11 @@
 /*
- * Objects as JSON. What a watch sends is encoded once and shared: a small cache keyed by object
- * and revision (the entry holds the object, so its address cannot mean another one).
+ * Objects as JSON. What is sent is encoded once and shared by watches, lists and gets: a cache
+ * keyed by object and revision (an entry holds the object, so its address cannot mean another
+ * one). It is bounded; objects that are replaced or deleted leave it with the commit that does so,
+ * and what else nobody but the cache holds (old revisions, objects made for a reader) is swept
+ * out. Of what does not fit a list keeps what came first (thrown out by what comes later, nothing
+ * of it would be there the next time), while watches press in: what changed is about to be asked
+ * for by many.
  */
 #include "api/internal.h"
 
@@ -113,80 +118,157 @@ static struct blob *blob_encode(const struct kg_object *obj, uint64_t revision)
 	return b;
 }
 
-/* Empties a slot; what it held is freed by the caller, outside the lock. */
-static struct cache_slot slot_take(struct encode_cache *c, struct cache_slot *slot)
-{
-	struct cache_slot old = *slot;
-
-	if (old.blob)
-		c->bytes -= old.blob->len;
-	*slot = (struct cache_slot){0};
-	return old;
-}
-
 static void slot_drop(struct cache_slot old)
 {
 	kg_api_blob_unref(old.blob);
 	kg_object_unref(old.obj);
 }
 
-static struct cache_slot *slot_of(
-	struct encode_cache *c, const struct kg_object *obj, uint64_t revision)
+/* Empties a slot, under its lock; what it held is dropped by the caller, outside. */
+static struct cache_slot slot_take(struct encode_cache *c, struct cache_slot *slot)
 {
-	uint64_t key[2] = {(uintptr_t)obj, revision};
+	struct cache_slot old = *slot;
 
-	return &c->slots[kg_hash64(key, sizeof(key)) % CACHE_SLOTS];
+	if (old.blob)
+		atomic_fetch_sub(&c->bytes, old.blob->len);
+	*slot = (struct cache_slot){0};
+	return old;
 }
 
-/* Makes room; called without the lock. */
+static size_t set_of(const struct kg_object *obj, uint64_t revision)
+{
+	uint64_t h = ((uintptr_t)obj >> 4) * 0x9e3779b97f4a7c15U ^ revision * 0xff51afd7ed558ccdU;
+
+	return (h ^ h >> 29) * 0xbf58476d1ce4e5b9U >> 40 & (CACHE_SETS - 1);
+}
+
+static pthread_mutex_t *lock_of(struct encode_cache *c, size_t set)
+{
+	return &c->locks[set % CACHE_LOCKS];
+}
+
+static struct cache_slot *find(struct cache_slot *ways, const struct kg_object *obj, uint64_t rev)
+{
+	for (size_t i = 0; i < CACHE_WAYS; i++)
+		if (ways[i].obj == obj && ways[i].revision == rev)
+			return &ways[i];
+	return NULL;
+}
+
+/* Makes room by emptying sets one after another. */
 static void cache_shrink(struct encode_cache *c, size_t need)
 {
-	bool more;
+	for (size_t n = 0; n < CACHE_SETS && c->bytes + need > c->max_bytes; n++) {
+		size_t set = atomic_fetch_add(&c->hand, 1) % CACHE_SETS;
+		struct cache_slot old[CACHE_WAYS];
 
-	do {
-		pthread_mutex_lock(&c->lock);
-		struct cache_slot old = {0};
+		pthread_mutex_lock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			old[i] = slot_take(c, &c->slots[set][i]);
+		pthread_mutex_unlock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			slot_drop(old[i]);
+	}
+}
 
-		more = c->bytes && c->bytes + need > CACHE_BYTES;
-		if (more)
-			old = slot_take(c, &c->slots[c->hand++ % CACHE_SLOTS]);
-		pthread_mutex_unlock(&c->lock);
-		slot_drop(old);
-	} while (more);
+static void cache_add(struct encode_cache *c, size_t set, const struct kg_object *obj,
+	uint64_t revision, struct blob *b)
+{
+	struct cache_slot old = {0};
+
+	pthread_mutex_lock(lock_of(c, set));
+	struct cache_slot *slot = find(c->slots[set], obj, revision);
+	bool known = slot != NULL; /* another thread was faster */
+
+	if (!known) {
+		slot = find(c->slots[set], NULL, 0);
+		if (!slot) {
+			slot = &c->slots[set][atomic_fetch_add(&c->hand, 1) % CACHE_WAYS];
+			old = slot_take(c, slot);
+		}
+		*slot = (struct cache_slot){kg_object_ref(obj), revision, blob_ref(b)};
+		atomic_fetch_add(&c->bytes, b->len);
+	}
+	pthread_mutex_unlock(lock_of(c, set));
+	slot_drop(old);
 }
 
 struct blob *kg_api_encode_shared(
-	struct kg_api *api, const struct kg_object *obj, uint64_t revision)
+	struct kg_api *api, const struct kg_object *obj, uint64_t revision, bool press)
 {
 	struct encode_cache *c = &api->cache;
-	struct cache_slot *slot = slot_of(c, obj, revision);
+	size_t set = set_of(obj, revision);
 	struct blob *b = NULL;
 
-	pthread_mutex_lock(&c->lock);
-	if (slot->obj == obj && slot->revision == revision)
+	pthread_mutex_lock(lock_of(c, set));
+	struct cache_slot *slot = find(c->slots[set], obj, revision);
+
+	if (slot)
 		b = blob_ref(slot->blob);
-	else
-		c->misses++;
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(lock_of(c, set));
 	if (b)
 		return b;
-
+	atomic_fetch_add_explicit(&c->misses, 1, memory_order_relaxed);
 	b = blob_encode(obj, revision);
-	if (b->len > CACHE_BYTES / 4)
+	if (b->len > c->max_bytes / 4)
 		return b;
-	cache_shrink(c, b->len);
-	pthread_mutex_lock(&c->lock);
-	struct cache_slot old = slot_take(c, slot);
-	*slot = (struct cache_slot){kg_object_ref(obj), revision, blob_ref(b)};
-	c->bytes += b->len;
-	pthread_mutex_unlock(&c->lock);
-	slot_drop(old);
+	if (press)
+		cache_shrink(c, b->len);
+	if (c->bytes + b->len <= c->max_bytes)
+		cache_add(c, set, obj, revision, b);
 	return b;
+}
+
+void kg_api_encode_forget(struct kg_api *api, const struct kg_object *obj)
+{
+	struct encode_cache *c = &api->cache;
+	size_t set = set_of(obj, obj->revision);
+	struct cache_slot old = {0};
+
+	pthread_mutex_lock(lock_of(c, set));
+	struct cache_slot *slot = find(c->slots[set], obj, obj->revision);
+
+	if (slot)
+		old = slot_take(c, slot);
+	pthread_mutex_unlock(lock_of(c, set));
+	slot_drop(old);
+}
+
+void kg_api_encode_sweep(struct kg_api *api)
+{
+	struct encode_cache *c = &api->cache;
+
+	for (size_t n = 0; c->bytes && n < CACHE_SWEEP; n++) {
+		size_t set = c->swept++ % CACHE_SETS;
+		struct cache_slot old[CACHE_WAYS] = {0};
+
+		pthread_mutex_lock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++) {
+			struct cache_slot *slot = &c->slots[set][i];
+
+			if (slot->obj && atomic_load(&slot->obj->refs) == 1)
+				old[i] = slot_take(c, slot);
+		}
+		pthread_mutex_unlock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			slot_drop(old[i]);
+	}
+}
+
+void kg_api_encode_cache_init(struct encode_cache *c, size_t max_bytes)
+{
+	c->max_bytes = max_bytes ? max_bytes : DEFAULT_CACHE_BYTES;
+	c->slots = kg_alloc(CACHE_SETS * sizeof(c->slots[0]));
+	for (size_t i = 0; i < CACHE_LOCKS; i++)
+		pthread_mutex_init(&c->locks[i], NULL);
 }
 
 void kg_api_encode_cache_release(struct encode_cache *c)
 {
-	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		slot_drop(slot_take(c, &c->slots[i]));
-	pthread_mutex_destroy(&c->lock);
+	for (size_t set = 0; set < CACHE_SETS; set++)
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			slot_drop(slot_take(c, &c->slots[set][i]));
+	for (size_t i = 0; i < CACHE_LOCKS; i++)
+		pthread_mutex_destroy(&c->locks[i]);
+	free(c->slots);
 }

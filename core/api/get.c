@@ -29,6 +29,19 @@ static void write_scale(struct kg_buf *out, const struct kg_object *obj)
 	kg_buf_adds(out, "}}");
 }
 
+static void write_whole(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
+{
+	if (r->form != FORM_OBJECT || (r->kind->flags & KG_KF_SYNTHETIC)) {
+		kg_api_write_form(out, r, obj, obj->revision, true);
+		return;
+	}
+	struct blob *b = kg_api_encode_shared(r->api, obj, obj->revision, false);
+
+	kg_buf_reserve(out, b->len + 1);
+	kg_buf_add(out, b->data, b->len);
+	kg_api_blob_unref(b);
+}
+
 static void get_now(struct request *r)
 {
 	struct kg_buf out = KG_BUF_INIT;
@@ -43,7 +56,7 @@ static void get_now(struct request *r)
 		if (r->sub && !strcmp(r->sub, "scale"))
 			write_scale(&out, obj);
 		else
-			kg_api_write_form(&out, r, obj, obj->revision, true);
+			write_whole(&out, r, obj);
 		kg_api_reply_json(r, 200, &out);
 	}
 	kg_object_unref(obj);

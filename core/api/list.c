@@ -120,13 +120,25 @@ static void list_close(struct list *l, const char *last)
 	l->ended = true;
 }
 
+static void list_object(struct list *l, const struct kg_object *obj)
+{
+	if (obj->kind->flags & KG_KF_SYNTHETIC) { /* made for this list */
+		kg_api_write_object(&l->out, obj, obj->revision);
+		return;
+	}
+	struct blob *b = kg_api_encode_shared(l->r->api, obj, obj->revision, false);
+
+	kg_buf_add(&l->out, b->data, b->len);
+	kg_api_blob_unref(b);
+}
+
 static void list_item(struct list *l, const struct kg_object *obj)
 {
 	if (l->written++)
 		kg_buf_addc(&l->out, ',');
 	switch (l->r->form) {
 	case FORM_OBJECT:
-		kg_api_write_object(&l->out, obj, obj->revision);
+		list_object(l, obj);
 		break;
 	case FORM_PARTIAL:
 		kg_api_write_partial(&l->out, obj, obj->revision, l->r->form_version);

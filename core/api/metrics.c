@@ -125,6 +125,8 @@ static void write_api(struct kg_buf *out, struct kg_api *api)
 		(double)s.events_sent);
 	kg_metric_one(out, "kgit_api_encodings_total", "counter",
 		"Objects made into JSON that was not kept from before.", (double)s.encoded);
+	kg_metric_one(out, "kgit_api_cached_bytes", "gauge", "JSON of objects that is kept.",
+		(double)s.cached);
 	kg_metric_one(out, "kgit_api_waiting_requests", "gauge",
 		"Requests that wait for a revision ahead of now.", (double)s.waiting);
 	kg_metric_one(out, "kgit_api_watches_behind_total", "counter",

@@ -15,7 +15,7 @@ void kg_api_watch_emit(
 	kg_buf_clear(&w->out);
 	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
 	if (w->r->form == FORM_OBJECT) {
-		w->blob = kg_api_encode_shared(w->r->api, obj, revision);
+		w->blob = kg_api_encode_shared(w->r->api, obj, revision, true);
 	} else {
 		kg_api_write_form(&w->out, w->r, obj, revision, !w->headers_sent);
 		kg_buf_adds(&w->out, suffix);
