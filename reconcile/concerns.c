@@ -1,5 +1,5 @@
 /* Whom a change concerns: the controllers' keys that must be run after it. */
-#include "reconcile/internal.h"
+#include "reconcile/workload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +73,14 @@ static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 	enqueue_owned(r, before, KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE);
 }
 
+/* Its status alone: what the controller wrote does not make it look at all nodes once more. */
+static bool daemonset_is_same(const struct kg_object *before, const struct kg_object *after)
+{
+	return before && after && !is_new_identity(before, after) &&
+	       kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
+	       kg_rolls_on_config(before) == kg_rolls_on_config(after);
+}
+
 static void revision_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -135,7 +143,7 @@ static void node_concerns(
 		enqueue_kind(r, KG_KIND_DAEMONSET, KG_C_DAEMONSET);
 	if (!before || !after || is_ready(before) != is_ready(after) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
-		kg_track_lost(r->st);
+		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
 	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
 		    kg_condition(kg_get(y, "status"), "Ready")) &&
 		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
@@ -182,7 +190,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		owner_concerns(r, before, after, KG_C_REPLICATIONCONTROLLER);
 		break;
 	case KG_KIND_DAEMONSET:
-		owner_concerns(r, before, after, KG_C_DAEMONSET);
+		if (!daemonset_is_same(before, after))
+			owner_concerns(r, before, after, KG_C_DAEMONSET);
 		break;
 	case KG_KIND_STATEFULSET:
 		owner_concerns(r, before, after, KG_C_STATEFULSET);

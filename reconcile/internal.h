@@ -33,6 +33,9 @@ enum kg_controller {
 	KG_C_COUNT
 };
 
+/* The key of the node controller under which all nodes that are lost are looked at together. */
+#define KG_LOST_NODES "*"
+
 #define KG_POD_HASH_LABEL      "pod-template-hash"
 #define KG_REVISION_ANNOTATION "deployment.kubernetes.io/revision"
 #define KG_HISTORY_ANNOTATION  "deployment.kubernetes.io/revision-history"
@@ -211,8 +214,6 @@ void kg_track_clear(struct kg_reconcile_state *st);
 void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 /* Enqueues what rolls when a ConfigMap or Secret of the namespace changes. */
 void kg_track_rollers(struct kg_reconcile_state *st, const char *ns);
-/* Enqueues the nodes that are not ready: their eviction depends on each other. */
-void kg_track_lost(struct kg_reconcile_state *st);
 /* Enqueues the PodDisruptionBudgets that may be about pods of these labels. */
 void kg_track_budgets(struct kg_reconcile_state *st, const char *ns, const struct kg_value *labels);
 /* Keys of the pods that a budget may be about; NULL: all of its namespace. */

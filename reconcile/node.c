@@ -116,37 +116,6 @@ static bool is_eviction(const struct kg_value *taint)
 	       strcmp(kg_string(kg_get(taint, "effect"), ""), "NoExecute") == 0;
 }
 
-/* When the last of the nodes that are lost got its taint; 0: none has. */
-static kg_time last_eviction(const struct kg_reconcile_state *st)
-{
-	kg_time last = 0;
-	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->lost, &i));) {
-		const struct kg_node_info *n =
-			kg_node_info((struct kg_reconcile_state *)st, e->key);
-		for (uint32_t k = 0; n && k < kg_len(n->taints); k++) {
-			const struct kg_value *t = &n->taints->items[k];
-			kg_time at = is_eviction(t) ? kg_time_of(kg_get(t, "timeAdded"), 0) : 0;
-			last = at > last ? at : last;
-		}
-	}
-	return last;
-}
-
-/* Since when its pods are evicted, KG_TIME_NEVER: not yet. had: the taint that it has, or null. */
-static kg_time eviction_since(struct kg_run *r, const struct kg_value *had)
-{
-	if (most_are_lost(r->st))
-		return KG_TIME_NEVER;
-	if (!kg_is_null(had))
-		return kg_time_of(kg_get(had, "timeAdded"), r->now);
-	kg_time last = last_eviction(r->st), due = last ? last + EVICT_EVERY : r->now;
-	if (due <= r->now)
-		return r->now;
-	kg_wake(r, due);
-	return KG_TIME_NEVER;
-}
-
 static struct kg_value taint(struct kg_run *r, const char *key, const char *effect, kg_time since)
 {
 	char when[32];
@@ -155,9 +124,60 @@ static struct kg_value taint(struct kg_run *r, const char *key, const char *effe
 		kg_v_str(&r->a, when), (char *)NULL);
 }
 
+static const struct kg_value *eviction_of(const struct kg_value *taints)
+{
+	for (uint32_t i = 0; i < kg_len(taints); i++)
+		if (is_eviction(&taints->items[i]))
+			return &taints->items[i];
+	return &kg_null;
+}
+
+static void evict(struct kg_run *r, const struct kg_node_info *n)
+{
+	const struct kg_value *taints = kg_at(kg_obj(n->obj), "spec.taints"), *any = &kg_null;
+	for (uint32_t i = 0; i < kg_len(taints); i++)
+		if (kg_node_taint_is_ours(&taints->items[i]))
+			any = &taints->items[i];
+	if (kg_is_null(any))
+		return; /* it has yet to be run itself */
+	const char *key = kg_string(kg_get(any, "key"), "");
+	struct kg_value v = kg_with(&r->a, kg_obj(n->obj), "spec.taints",
+		kg_with_item(&r->a, taints, taint(r, key, "NoExecute", r->now)));
+	kg_put_value(r, n->obj, &v);
+}
+
+/* The next of the nodes that are lost, by name, gets its taint, or is waited for. */
+static void run_lost(struct kg_run *r)
+{
+	const struct kg_node_info *next = NULL;
+	bool stop = most_are_lost(r->st);
+	kg_time last = 0;
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&r->st->lost, &i));) {
+		const struct kg_node_info *n = kg_node_info(r->st, e->key);
+		const struct kg_value *t = n ? eviction_of(n->taints) : &kg_null;
+		kg_time at = kg_time_of(kg_get(t, "timeAdded"), 0);
+		last = at > last ? at : last;
+		if (n && stop && !kg_is_null(t))
+			kg_enqueue(r->st, KG_C_NODE, n->obj->key);
+		else if (n && kg_is_null(t) && (!next || strcmp(n->name, next->name) < 0))
+			next = n;
+	}
+	if (stop || !next)
+		return;
+	if (last && last + EVICT_EVERY > r->now)
+		kg_wake(r, last + EVICT_EVERY);
+	else
+		evict(r, next);
+}
+
 /* The taints of readiness follow the condition; others are left as they are. */
 void kg_node_run(struct kg_run *r, const char *key)
 {
+	if (strcmp(key, KG_LOST_NODES) == 0) {
+		run_lost(r);
+		return;
+	}
 	const struct kg_object *node = kg_snapshot_get_key(kg_now(r), KG_KIND_NODE, key);
 	if (!node)
 		return;
@@ -166,20 +186,19 @@ void kg_node_run(struct kg_run *r, const char *key)
 	const char *want = strcmp(status, "True") == 0    ? NULL
 			   : strcmp(status, "False") == 0 ? TAINT_NOT_READY
 							  : TAINT_UNREACHABLE;
-	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints"), *evicting = &kg_null;
+	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints");
 	struct kg_value *items = kg_arena_alloc(&r->a, (kg_len(taints) + 2) * sizeof(*items));
 	size_t n = 0;
 	for (uint32_t i = 0; i < kg_len(taints); i++)
-		if (is_eviction(&taints->items[i]))
-			evicting = &taints->items[i];
-		else if (!kg_node_taint_is_ours(&taints->items[i]))
+		if (!kg_node_taint_is_ours(&taints->items[i]))
 			items[n++] = taints->items[i];
 	if (want) {
+		const struct kg_value *since = kg_get(eviction_of(taints), "timeAdded");
 		kg_time lost = kg_time_of(kg_get(ready, "lastTransitionTime"), r->now);
-		kg_time since = eviction_since(r, evicting);
 		items[n++] = taint(r, want, "NoSchedule", lost);
-		if (since != KG_TIME_NEVER)
-			items[n++] = taint(r, want, "NoExecute", since);
+		if (!kg_is_null(since) && !most_are_lost(r->st))
+			items[n++] = taint(r, want, "NoExecute", kg_time_of(since, r->now));
+		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
 	}
 	struct kg_value v = kg_with(
 		&r->a, kg_obj(node), "spec.taints", n ? kg_v_array(&r->a, items, n) : kg_v_null());

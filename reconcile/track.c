@@ -442,16 +442,6 @@ void kg_track_rollers(struct kg_reconcile_state *st, const char *ns)
 			kg_enqueue(st, roller_kinds[e->key[0] - '0'].c, e->key + 2);
 }
 
-void kg_track_lost(struct kg_reconcile_state *st)
-{
-	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->lost, &i));) {
-		const struct kg_node_info *n = kg_node_info(st, e->key);
-		if (n)
-			kg_enqueue(st, KG_C_NODE, n->obj->key);
-	}
-}
-
 /* ---- all kinds ---- */
 
 static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
