@@ -50,6 +50,19 @@ static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 			enqueue_owner(r, pod, owners[i].c);
 }
 
+/* A pod that is gone may have held the name that a StatefulSet waits for. */
+static void enqueue_namesake(struct kg_run *r, const struct kg_object *pod)
+{
+	char key[600];
+	snprintf(key, sizeof(key), "%s", pod->key);
+	char *dash = strrchr(key, '-');
+	if (!dash || !dash[1] || dash[1 + strspn(dash + 1, "0123456789")])
+		return;
+	*dash = 0;
+	if (kg_snapshot_get_key(kg_now(r), KG_KIND_STATEFULSET, key))
+		kg_enqueue(r->st, KG_C_STATEFULSET, key);
+}
+
 /* Budgets count what the owners of their pods ask for. */
 static void scale_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
@@ -113,6 +126,7 @@ static void pod_concerns(
 	enqueue_pod_owner(r, obj);
 	if (after)
 		return;
+	enqueue_namesake(r, obj);
 	char ns[300];
 	snprintf(ns, sizeof(ns), "/%s", obj->ns);
 	kg_enqueue(r->st, KG_C_NAMESPACE, ns);
