@@ -8,6 +8,7 @@
 
 #define DEFAULT_JOIN_S 3600
 #define MAX_TTL_S      (10LL * 365 * 24 * 3600)
+#define OWN_TOKENS     100
 #define OWN_TOKEN_S    (30LL * 24 * 3600)
 
 static bool may(struct kgd_master *m, const struct kg_user *by, const char *verb, const char *group,
@@ -43,6 +44,10 @@ static int bound_ttl(
 		return 0;
 	if (strncmp(by->name, "system:", 7) == 0)
 		return kg_fail(err, KG_E_FORBIDDEN, "\"%s\" may not make access tokens", by->name);
+	if (kg_tokens_count(m->tokens, by->name, kg_realtime_ms()) >= OWN_TOKENS)
+		return kg_fail(err, KG_E_TOO_MANY,
+			"\"%s\" has %d access tokens; the oldest end within thirty days", by->name,
+			OWN_TOKENS);
 	if (*ttl_s <= 0 || *ttl_s > OWN_TOKEN_S)
 		*ttl_s = OWN_TOKEN_S;
 	return 0;

@@ -26,14 +26,34 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* A list or watch of the one object that a field selector names counts as of that object, as in
+ * Kubernetes: all parts of a selector must hold, so it never gives more. NULL: it is of several. */
+static const char *selected_name(struct request *r)
+{
+	static const char field[] = "metadata.name=";
+	const char *selector = kg_http_query(r->http, "fieldSelector"), *p = selector;
+
+	while (p && strncmp(p, field, sizeof(field) - 1) != 0) {
+		p = strchr(p, ',');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p || strchr(selector, '\\'))
+		return NULL;
+	p += sizeof(field) - 1;
+	p += *p == '=';
+	return kg_arena_strndup(&r->arena, p, strcspn(p, ","));
+}
+
 static int authorize_resource(struct request *r, struct kg_error *err)
 {
+	const char *name = r->name ? r->name : selected_name(r);
+
 	struct kg_attributes a = {.verb = r->verb,
 		.group = r->group,
 		.resource = r->resource,
 		.subresource = or_empty(r->sub),
 		.ns = or_empty(r->ns),
-		.name = or_empty(r->name)};
+		.name = or_empty(name)};
 
 	return judge(r, &a, err);
 }

@@ -122,6 +122,9 @@ void kg_tokens_free(struct kg_tokens *t);
 /* "kgit.<id>.<secret>"; ttl_ms <= 0: no end. */
 int kg_tokens_create_access(struct kg_tokens *t, char out[128], const char *user,
 	const char *const *groups, int64_t ttl_ms, kg_time now, struct kg_error *err);
+/* How many access tokens of a user are good. Of all kinds there are at most 20,000: then making one
+ * is KG_E_TOO_MANY. */
+size_t kg_tokens_count(struct kg_tokens *t, const char *user, kg_time now);
 /* "kgj.<id>.<secret>.<ca pin hex>": the pin is appended so that the node can trust the CA. For the
  * node of that name alone, or (NULL) for any. */
 int kg_tokens_create_join(struct kg_tokens *t, char out[192], const char *ca_pin, const char *node,

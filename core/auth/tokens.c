@@ -5,6 +5,7 @@
  * written.
  */
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "internal.h"
@@ -18,7 +19,8 @@
 
 #define ID_BYTES     6
 #define SECRET_BYTES 32
-#define MAX_FILE     ((size_t)16 << 20)
+#define MAX_TOKENS   20000
+#define MAX_FILE     ((size_t)128 << 20) /* what so many can have at most */
 #define ACCESS       "kgit."
 #define JOIN         "kgj."
 
@@ -36,6 +38,7 @@ struct kg_tokens {
 	char *path;
 	struct token **list;
 	size_t n, cap;
+	struct kg_map by_id; /* those of the list */
 };
 
 /* ---- reading ---- */
@@ -73,6 +76,7 @@ static void append(struct kg_tokens *t, struct token *token)
 {
 	KG_GROW(t->list, t->cap, t->n + 1);
 	t->list[t->n++] = token;
+	kg_map_put(&t->by_id, token->id, token);
 }
 
 static int load(struct kg_tokens *t, const struct kg_buf *text, struct kg_error *err)
@@ -127,6 +131,7 @@ void kg_tokens_free(struct kg_tokens *t)
 	for (size_t i = 0; i < t->n; i++)
 		free(t->list[i]);
 	free(t->list);
+	kg_map_release(&t->by_id);
 	free(t->path);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -159,10 +164,12 @@ static void drop_expired(struct kg_tokens *t, kg_time now)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (t->list[i]->expires > now)
+		if (t->list[i]->expires > now) {
 			t->list[kept++] = t->list[i];
-		else
-			free(t->list[i]);
+			continue;
+		}
+		kg_map_remove(&t->by_id, t->list[i]->id);
+		free(t->list[i]);
 	}
 	t->n = kept;
 }
@@ -174,16 +181,34 @@ static int add(struct kg_tokens *t, struct token *token, kg_time now, struct kg_
 
 	pthread_mutex_lock(&t->lock);
 	drop_expired(t, now);
+	if (t->n >= MAX_TOKENS) {
+		pthread_mutex_unlock(&t->lock);
+		free(token);
+		return kg_fail(err, KG_E_TOO_MANY, "there are %d tokens already", MAX_TOKENS);
+	}
 	append(t, token);
 	for (size_t i = 0; i < t->n; i++)
 		write_token(&text, t->list[i]);
 	int rc = kg_file_write(t->path, text.data, text.len, 0600, err);
 	if (rc) {
+		kg_map_remove(&t->by_id, token->id);
 		free(t->list[--t->n]);
 		rc = kg_wrap(err, "keep the token");
 	}
 	pthread_mutex_unlock(&t->lock);
 	return rc;
+}
+
+size_t kg_tokens_count(struct kg_tokens *t, const char *user, kg_time now)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->n; i++)
+		n += !t->list[i]->join && t->list[i]->expires > now &&
+		     strcmp(t->list[i]->user.name, user) == 0;
+	pthread_mutex_unlock(&t->lock);
+	return n;
 }
 
 static void random_hex(char *out, size_t n)
@@ -275,15 +300,14 @@ static const struct token *find(
 {
 	size_t skip = strlen(prefix);
 	unsigned char hash[32];
+	char id[2 * ID_BYTES + 1] = "";
 
 	if (len != skip + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES || text[skip + 2 * ID_BYTES] != '.')
 		return NULL;
 	kg_sha256(hash, text, len);
-	for (size_t i = 0; i < t->n; i++)
-		if (memcmp(t->list[i]->id, text + skip, 2 * ID_BYTES) == 0 &&
-			is_same(t->list[i]->sha256, hash))
-			return t->list[i];
-	return NULL;
+	memcpy(id, text + skip, 2 * ID_BYTES);
+	const struct token *token = kg_map_get(&t->by_id, id);
+	return token && is_same(token->sha256, hash) ? token : NULL;
 }
 
 int kg_tokens_authenticate(struct kg_tokens *t, struct kg_user *out, const char *text, kg_time now,
