@@ -1,6 +1,7 @@
 /* kgitd: the master. Starts what it is made of in order, runs the loop, ends it in reverse. */
 #include "auth/accounts.h"
 #include "base/log.h"
+#include "http/limiter.h"
 #include "kgitd/audit.h"
 #include "kgitd/compact.h"
 #include "kgitd/git_child.h"
@@ -89,6 +90,13 @@ static const char usage[] =
 	"  --accept-unsigned            whatever allowed_signers in main's .kgit/settings.yaml "
 	"says: for\n"
 	"                               when every key is lost\n"
+	"  --max-connections N          default 12000; near it those idle for longest are closed\n"
+	"  --max-watches N              open at once; default 11000\n"
+	"  --max-lists N                long lists sent at once, of one user half; default 64\n"
+	"  --max-requests N             a second, of one user who is not in system:masters;\n"
+	"                               default 5000, twice that at once\n"
+	"  --max-header-bytes N         of one request; default 32768\n"
+	"  --max-body-bytes N           of one request that is no push; default 1048576\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -143,6 +151,12 @@ enum {
 	F_FILES,
 	F_TEXT_BYTES,
 	F_GIT,
+	F_CONNECTIONS,
+	F_WATCHES,
+	F_LISTS,
+	F_REQUESTS,
+	F_HEADER_BYTES,
+	F_BODY_BYTES,
 	F_ACCOUNT_ISSUER,
 	F_OIDC_ISSUER,
 	F_OIDC_CLIENT,
@@ -197,6 +211,12 @@ static const struct option options[] = {
 	{"audit-log-max-files", required_argument, NULL, F_AUDIT_FILES},
 	{"node-cert-lifetime", required_argument, NULL, F_NODE_CERT},
 	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
+	{"max-connections", required_argument, NULL, F_CONNECTIONS},
+	{"max-watches", required_argument, NULL, F_WATCHES},
+	{"max-lists", required_argument, NULL, F_LISTS},
+	{"max-requests", required_argument, NULL, F_REQUESTS},
+	{"max-header-bytes", required_argument, NULL, F_HEADER_BYTES},
+	{"max-body-bytes", required_argument, NULL, F_BODY_BYTES},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
 	{"help", no_argument, NULL, F_HELP},
@@ -223,6 +243,24 @@ static bool parse_identity_flag(struct kgd_identity_options *o, int c)
 		return false;
 	*texts[c - F_ACCOUNT_ISSUER] = optarg;
 	return true;
+}
+
+static size_t *http_limit(struct kgd_limits *l, int c)
+{
+	switch (c) {
+	case F_CONNECTIONS:
+		return &l->connections;
+	case F_WATCHES:
+		return &l->watches;
+	case F_LISTS:
+		return &l->lists;
+	case F_REQUESTS:
+		return &l->requests;
+	case F_HEADER_BYTES:
+		return &l->header_bytes;
+	default:
+		return &l->body_bytes;
+	}
 }
 
 /* 0: go on. Above 0: exit with that less one. */
@@ -278,6 +316,13 @@ static int parse_flag(struct flags *f, int c, const char *name)
 	case F_UNSIGNED:
 		f->accept_unsigned = true;
 		return 0;
+	case F_CONNECTIONS:
+	case F_WATCHES:
+	case F_LISTS:
+	case F_REQUESTS:
+	case F_HEADER_BYTES:
+	case F_BODY_BYTES:
+		return count_flag(http_limit(&f->limits, c), name, optarg) ? 3 : 0;
 	case F_VERBOSE:
 		f->verbose = true;
 		return 0;
@@ -316,7 +361,13 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
 			.text_bytes = 512 << 20,
-			.git_processes = 64},
+			.git_processes = 64,
+			.connections = 12000,
+			.watches = 11000,
+			.lists = 64,
+			.requests = 5000,
+			.header_bytes = 32768,
+			.body_bytes = 1 << 20},
 	};
 	while ((c = getopt_long(argc, argv, "h", options, &index)) != -1) {
 		int rc = parse_flag(f, c == 'h' ? F_HELP : c, options[index].name);
@@ -459,6 +510,8 @@ static void make_api(struct kgd_master *m)
 		.log_route = kgd_logs_route,
 		.judged = api_judged,
 		.lease = api_lease,
+		.max_lists = m->limits.lists,
+		.max_watches = m->limits.watches,
 		.checks = kgd_checks,
 		.nchecks = KGD_NCHECKS,
 		.metrics = kgd_metrics,
@@ -467,6 +520,7 @@ static void make_api(struct kgd_master *m)
 	};
 
 	m->probes = kgd_probes_new();
+	m->limiter = kg_limiter_new((double)m->limits.requests, 0);
 	m->api = kg_api_new(&opts);
 }
 
@@ -492,6 +546,9 @@ static int start_http(struct kgd_master *m, const struct flags *f, const char *c
 		.cert_pem = cert,
 		.key_pem = key,
 		.client_ca_pem = m->ca_pem,
+		.max_connections = (unsigned)m->limits.connections,
+		.max_header = m->limits.header_bytes,
+		.max_body = m->limits.body_bytes,
 		.router = kgd_route,
 		.ctx = m,
 	};
@@ -580,6 +637,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kg_store_close(m->store);
 	kg_loop_free(m->loop);
 	free(m->probes);
+	kg_limiter_free(m->limiter);
 	free(m->dir);
 	free(m->repo);
 	free(m->ca_pem);

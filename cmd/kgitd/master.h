@@ -27,8 +27,13 @@ struct kgd_limits {
 	size_t file_bytes;    /* of one manifest; default 4 MiB */
 	size_t text_bytes;    /* of all manifests that one push changes; default 512 MiB */
 	size_t git_processes; /* git children at once; default 64 */
+	/* of HTTP: see kg_http_server_options and kg_api_options */
+	size_t connections, header_bytes, body_bytes;
+	size_t lists, watches;
+	size_t requests; /* a second, of one user who is no master; default 5,000 */
 };
 
+struct kg_limiter;
 struct kgd_master {
 	char *dir;  /* --state, absolute */
 	char *repo; /* DIR/cluster.git */
@@ -45,6 +50,7 @@ struct kgd_master {
 	struct kg_hub *hub;
 	struct kgd_writer *writer;
 	struct kgd_probes *probes;
+	struct kg_limiter *limiter;
 	struct kgd_compact *compact;
 	struct kgd_nodes *nodes;
 	struct kgd_logs *logs;

@@ -2,6 +2,7 @@
 #include "kgitd/metrics.h"
 
 #include "base/metrics.h"
+#include "http/limiter.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -117,6 +118,14 @@ static void write_http(struct kg_buf *out, struct kgd_master *m)
 		(double)s.accepted);
 	kg_metric_one(out, "kgit_http_requests_total", "counter",
 		"Requests of every kind: the API's, git's, nodes'.", (double)s.requests);
+	kg_metric_one(out, "kgit_http_connections_max", "gauge", "No more are taken.",
+		(double)m->limits.connections);
+	kg_metric_one(out, "kgit_http_connections_evicted_total", "counter",
+		"Idle connections closed because there were nearly too many.", (double)s.evicted);
+	kg_metric_one(out, "kgit_http_rate_max", "gauge",
+		"Requests a second that one user may make.", (double)m->limits.requests);
+	kg_metric_one(out, "kgit_http_rate_limited_total", "counter", "Requests refused for that.",
+		(double)kg_limiter_refused(m->limiter));
 	kg_metric_one(out, "kgit_http_ambiguous_total", "counter",
 		"Requests refused because their framing was in doubt.", (double)s.ambiguous);
 	kg_metric_one(out, "kgit_http_timeouts_total", "counter",

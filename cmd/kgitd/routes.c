@@ -1,4 +1,5 @@
 /* Every request comes through here: who asks, may they, and whose path it is. */
+#include "http/limiter.h"
 #include "kgitd/audit.h"
 #include "kgitd/identity.h"
 #include "kgitd/join.h"
@@ -151,6 +152,28 @@ static void reply_forbidden(struct kg_http_req *req, const struct kg_error *err,
 	kg_http_reply(req, kg_code_http(err->code), "text/plain", &text);
 }
 
+/* Who asks too often is told when to come again; masters are never. Whoever is not known, or has a
+ * wrong credential, is one by his address. */
+static bool is_limited(struct kgd_exchange *x, struct kg_http_req *req, bool known)
+{
+	char key[300], seconds[16];
+	struct kg_error err;
+
+	if (known && kg_user_in_group(&x->user, "system:masters"))
+		return false;
+	known = known && is_authenticated(&x->user);
+	snprintf(key, sizeof(key), "%s%s", known ? "" : "@",
+		known ? x->user.name : kg_http_peer_address(req));
+	int wait = kg_limiter_take(x->master->limiter, key, kg_monotonic_ms());
+	if (!wait)
+		return false;
+	kg_fail(&err, KG_E_TOO_MANY, "too many requests; try again in %d s", wait);
+	snprintf(seconds, sizeof(seconds), "%d", wait);
+	kg_http_set_header(req, "Retry-After", seconds);
+	kgd_reply_error(req, &err);
+	return true;
+}
+
 bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 {
 	struct kgd_exchange *x = kg_alloc(sizeof(*x));
@@ -160,7 +183,10 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 
 	x->master = ctx;
 	kg_http_set_user(req, x, free);
-	if (!authenticate(x, req, &err)) {
+	bool known = authenticate(x, req, &err);
+	if (is_limited(x, req, known))
+		return true;
+	if (!known) {
 		kgd_audit_unknown(x->master->audit, req, &err);
 		reply_unauthorized(req, &err, git);
 		return true;

@@ -85,6 +85,13 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	pthread_mutex_init(&api->wait_lock, NULL);
 	pthread_mutex_init(&api->resume.lock, NULL);
 	pthread_mutex_init(&api->load_lock, NULL);
+	pthread_mutex_init(&api->lists.lock, NULL);
+	if (!opts->max_lists)
+		api->opt.max_lists = 64;
+	if (!opts->list_ms)
+		api->opt.list_ms = 60000;
+	if (!opts->max_watches)
+		api->opt.max_watches = 11000;
 	kg_api_encode_cache_init(&api->cache, opts->cache_bytes);
 	/* What the hub still holds is fed now; what comes later, by the subscription. */
 	api->fed = kg_hub_oldest(opts->hub);
@@ -112,6 +119,7 @@ void kg_api_free(struct kg_api *api)
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)
 		kg_snapshot_unref(api->loaded[i]);
 	pthread_mutex_destroy(&api->load_lock);
+	pthread_mutex_destroy(&api->lists.lock);
 	pthread_mutex_destroy(&api->resume.lock);
 	pthread_mutex_destroy(&api->wait_lock);
 	pthread_mutex_destroy(&api->watch_lock);
@@ -130,6 +138,12 @@ void kg_api_stats(struct kg_api *api, struct kg_api_stats *out)
 	pthread_mutex_lock(&api->wait_lock);
 	out->waiting = api->nwaiting;
 	pthread_mutex_unlock(&api->wait_lock);
+	pthread_mutex_lock(&api->lists.lock);
+	out->lists = api->lists.len;
+	out->lists_refused = api->lists.refused;
+	out->lists_broken = api->lists.broken;
+	pthread_mutex_unlock(&api->lists.lock);
+	out->watches_refused = api->watches_refused;
 	out->encoded = api->cache.misses;
 	out->cached = api->cache.bytes;
 	out->events_sent = api->events_sent;

@@ -72,6 +72,9 @@ struct kg_api_options {
 	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
 	size_t max_feed;     /* changes kept a kind for watches; default 16,384 */
 	size_t max_events;   /* Events kept; default 1,000 */
+	size_t max_lists;    /* long ones that are being sent; of one user half; default 64 */
+	int64_t list_ms;     /* within which a long one must be taken; default 60,000 */
+	size_t max_watches;  /* default 11,000 */
 	size_t cache_bytes;  /* of objects as JSON, kept for who asks next; default 64 MiB */
 };
 
@@ -98,7 +101,8 @@ struct kg_api_event {
 void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
 
 struct kg_api_stats {
-	size_t watchers, waiting;
+	size_t watchers, waiting, lists; /* at the moment */
+	uint64_t lists_refused, lists_broken, watches_refused;
 	uint64_t events_sent, encoded; /* watch events; JSON encodings made for them */
 	size_t cached;                 /* bytes of JSON kept */
 	uint64_t behind, expired;      /* watches that read on from disk; that were told 410 */

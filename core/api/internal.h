@@ -292,11 +292,14 @@ void kg_api_write_status(struct kg_buf *out, const struct request *r, const stru
 	int http, const char *reason, const struct status_extra *x);
 void kg_api_reply_status(struct request *r, int http, const char *reason,
 	const struct status_extra *x, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* 429: there are too many of them already; try again in a second. */
+void kg_api_reply_too_many(struct request *r, const char *of_what);
 void kg_api_too_large_revision(struct request *r, uint64_t now);
 
 /* handlers: void handle(struct request *) on an HTTP thread */
 void kg_api_handle_get(struct request *r);
 void kg_api_handle_list(struct request *r);
+void kg_api_list_done(struct request *r);
 void kg_api_handle_watch(struct request *r);
 void kg_api_handle_write(struct request *r);
 void kg_api_handle_discovery(struct request *r, const char *path);
@@ -361,8 +364,14 @@ struct kg_api {
 	pthread_mutex_t watch_lock;
 	struct watcher *watchers[KG_KIND_COUNT];
 	size_t nwatchers, nwatchers_of[KG_KIND_COUNT];
-	_Atomic uint64_t events_sent;
+	_Atomic uint64_t events_sent, watches_refused;
 
+	struct list_table {
+		pthread_mutex_t lock;
+		struct list *first; /* long ones that are being sent */
+		size_t len;
+		uint64_t refused, broken;
+	} lists;
 	struct resume_table resume;
 	struct metrics metrics;
 

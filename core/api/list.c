@@ -19,9 +19,73 @@ struct list {
 	uint64_t revision, limit, written, before; /* before: on earlier pages */
 	int64_t total;                             /* -1: unknown */
 	bool ended;
+	int64_t until;            /* monotonic ms; what is not taken by then is broken off */
+	struct list *prev, *next; /* the api's, of those that are being sent */
+	bool listed;
 	struct kg_buf out;
 	size_t sent;
 };
+
+static void list_free(void *state);
+
+/* ---- those that are being sent: each holds a snapshot for as long as its reader likes ---- */
+
+/* False where there are too many, of all or of this user. */
+static bool list_add(struct list *l)
+{
+	struct kg_api *api = l->r->api;
+	struct list_table *t = &api->lists;
+	size_t own = 0, max = api->opt.max_lists;
+
+	pthread_mutex_lock(&t->lock);
+	for (struct list *i = t->first; i; i = i->next)
+		own += !strcmp(i->r->user->name, l->r->user->name);
+	l->listed = t->len < max && own < (max + 1) / 2;
+	if (l->listed) {
+		l->next = t->first;
+		if (l->next)
+			l->next->prev = l;
+		t->first = l;
+		t->len++;
+	} else {
+		t->refused++;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return l->listed;
+}
+
+static void list_remove(struct list *l)
+{
+	struct list_table *t = &l->r->api->lists;
+
+	pthread_mutex_lock(&t->lock);
+	if (l->listed) {
+		*(l->prev ? &l->prev->next : &t->first) = l->next;
+		if (l->next)
+			l->next->prev = l->prev;
+		l->listed = false;
+		t->len--;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+void kg_api_list_done(struct request *r)
+{
+	if (r->state_free == list_free)
+		list_remove(r->state);
+}
+
+static bool is_late(struct list *l)
+{
+	struct list_table *t = &l->r->api->lists;
+
+	if (kg_api_now_ms() < l->until)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	t->broken++;
+	pthread_mutex_unlock(&t->lock);
+	return true;
+}
 
 static void list_free(void *state)
 {
@@ -184,6 +248,8 @@ static ssize_t list_read(struct kg_http_req *http, char *buf, size_t max, void *
 	if (l->sent == l->out.len) {
 		if (l->ended)
 			return -1;
+		if (is_late(l))
+			return -2;
 		kg_buf_clear(&l->out);
 		l->sent = 0;
 		list_fill(l, PIECE_BYTES);
@@ -219,8 +285,11 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	r->state_free = list_free;
 	list_open(l);
 	list_fill(l, WHOLE_BYTES);
+	l->until = kg_api_now_ms() + r->api->opt.list_ms;
 	if (l->ended)
 		kg_api_reply_json(r, 200, &l->out);
+	else if (!list_add(l))
+		kg_api_reply_too_many(r, "long lists are being sent");
 	else
 		kg_http_stream(r->http, 200, "application/json", list_read, l);
 }

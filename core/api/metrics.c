@@ -125,6 +125,18 @@ static void write_api(struct kg_buf *out, struct kg_api *api)
 		(double)s.events_sent);
 	kg_metric_one(out, "kgit_api_encodings_total", "counter",
 		"Objects made into JSON that was not kept from before.", (double)s.encoded);
+	kg_metric_one(out, "kgit_api_long_lists", "gauge", "Long lists that are being sent.",
+		(double)s.lists);
+	kg_metric_one(out, "kgit_api_long_lists_max", "gauge", "More than so many are refused.",
+		(double)api->opt.max_lists);
+	kg_metric_one(out, "kgit_api_long_lists_refused_total", "counter", "Refused for that.",
+		(double)s.lists_refused);
+	kg_metric_one(out, "kgit_api_long_lists_broken_total", "counter",
+		"Long lists broken off because their reader was too slow.", (double)s.lists_broken);
+	kg_metric_one(out, "kgit_api_watches_max", "gauge", "More than so many are refused.",
+		(double)api->opt.max_watches);
+	kg_metric_one(out, "kgit_api_watches_refused_total", "counter", "Refused for that.",
+		(double)s.watches_refused);
 	kg_metric_one(out, "kgit_api_cached_bytes", "gauge", "JSON of objects that is kept.",
 		(double)s.cached);
 	kg_metric_one(out, "kgit_api_waiting_requests", "gauge",

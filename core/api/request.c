@@ -259,6 +259,7 @@ void kg_api_request_done(struct request *r)
 	bool waited;
 
 	kg_api_watch_done(r);
+	kg_api_list_done(r);
 	kg_api_metrics_request(r);
 	pthread_mutex_lock(&r->lock);
 	r->dead = true;

@@ -115,6 +115,13 @@ void kg_api_reply_unknown_path(struct request *r)
 		r, 404, "NotFound", NULL, "the server could not find the requested resource");
 }
 
+void kg_api_reply_too_many(struct request *r, const char *of_what)
+{
+	static const struct status_extra x = {.retry_after_s = 1};
+
+	kg_api_reply_status(r, 429, "TooManyRequests", &x, "too many %s; try again later", of_what);
+}
+
 void kg_api_too_large_revision(struct request *r, uint64_t now)
 {
 	static const struct status_extra x = {.cause_reason = "ResourceVersionTooLarge",

@@ -29,12 +29,17 @@ static void watcher_free(void *state)
 
 /* ---- being woken ---- */
 
-static void watcher_add(struct watcher *w)
+static bool watcher_add(struct watcher *w)
 {
 	struct kg_api *api = w->r->api;
 	struct watcher **list = &api->watchers[w->r->kind->id];
 
 	pthread_mutex_lock(&api->watch_lock);
+	if (api->nwatchers >= api->opt.max_watches) {
+		pthread_mutex_unlock(&api->watch_lock);
+		atomic_fetch_add(&api->watches_refused, 1);
+		return false;
+	}
 	w->next = *list;
 	if (w->next)
 		w->next->prev = w;
@@ -43,6 +48,7 @@ static void watcher_add(struct watcher *w)
 	api->nwatchers++;
 	api->nwatchers_of[w->r->kind->id]++;
 	pthread_mutex_unlock(&api->watch_lock);
+	return true;
 }
 
 void kg_api_watch_done(struct request *r)
@@ -345,7 +351,10 @@ static void watch_begin(struct request *r)
 		w->again = r->revision;
 		w->cursor = r->revision - 1;
 	}
-	watcher_add(w);
+	if (!watcher_add(w)) {
+		kg_api_reply_too_many(r, "watches are open");
+		return;
+	}
 	watcher_due(w);
 	kg_http_stream(r->http, 200, "application/json", watch_read, w);
 }

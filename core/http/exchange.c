@@ -11,8 +11,7 @@
 
 #include <string.h>
 
-#define DEFAULT_BODY ((size_t)1 << 20)
-#define MAX_DRAIN    ((uint64_t)64 << 20)
+#define MAX_DRAIN ((uint64_t)64 << 20)
 
 static bool is_answered(struct kg_http_req *req)
 {
@@ -70,7 +69,7 @@ static void route(struct kg_http_req *req)
 		return;
 	}
 	if (req->route.max_body == 0)
-		req->route.max_body = DEFAULT_BODY;
+		req->route.max_body = s->opts.max_body;
 	if (req->route.open)
 		req->route.open(req, req->route.ctx);
 	if (!req->route.body && req->framing.length > req->route.max_body && !is_answered(req))

@@ -26,7 +26,7 @@ struct kg_guard {
 
 	pthread_mutex_t lock;
 	bool stop;
-	_Atomic uint64_t expired;
+	_Atomic uint64_t expired, evicted;
 	/* One queue a phase: its limit is the same for all, so the head is the first to expire. */
 	struct kg_guard_entry *head[KG_NPHASES], *tail[KG_NPHASES];
 	int64_t sleeping_until;
@@ -249,6 +249,24 @@ int kg_guard_new(struct kg_guard **out, int64_t header_ms, int64_t idle_ms, int6
 	}
 	*out = g;
 	return 0;
+}
+
+void kg_guard_evict(struct kg_guard *g)
+{
+	pthread_mutex_lock(&g->lock);
+	struct kg_guard_entry *e = g->head[KG_PHASE_IDLE];
+
+	if (e) {
+		shutdown(e->fd, SHUT_RDWR);
+		unlink_locked(g, e);
+		g->evicted++;
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+uint64_t kg_guard_evicted(const struct kg_guard *g)
+{
+	return g->evicted;
 }
 
 uint64_t kg_guard_expired(const struct kg_guard *g)

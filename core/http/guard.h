@@ -44,6 +44,9 @@ void kg_guard_phase(struct kg_guard *g, struct kg_guard_entry *e, enum kg_phase 
 void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req);
 void kg_guard_unwatch(struct kg_guard *g, struct kg_guard_entry *e);
 
+/* Shuts down the connection that has been idle for longest, between two requests. */
+void kg_guard_evict(struct kg_guard *g);
+uint64_t kg_guard_evicted(const struct kg_guard *g);
 uint64_t kg_guard_expired(const struct kg_guard *g); /* sockets shut down so far */
 
 #endif

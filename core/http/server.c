@@ -70,6 +70,9 @@ static void connection_open(struct kg_http_server *s, struct MHD_Connection *mhd
 	conn->number = atomic_fetch_add(&connections, 1) + 1;
 	conn->guard.fd =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	/* Who is idle makes room before nobody can connect any more. */
+	if (s->connections > s->opts.max_connections - s->opts.max_connections / 10)
+		kg_guard_evict(s->guard);
 	read_address(conn);
 	set_up_session(conn);
 	kg_guard_phase(s->guard, &conn->guard, KG_PHASE_HEADER);
@@ -130,6 +133,8 @@ static void set_defaults(struct kg_http_server_options *o)
 		o->max_connections = 12000;
 	if (!o->idle_timeout_s)
 		o->idle_timeout_s = 75;
+	if (!o->max_body)
+		o->max_body = (size_t)1 << 20;
 	if (!o->max_header)
 		o->max_header = 32 * 1024;
 }
@@ -257,6 +262,7 @@ void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)
 		.ambiguous = s->ambiguous,
 		.too_large = s->too_large,
 		.blocked = kg_sender_blocked(s->sender),
+		.evicted = kg_guard_evicted(s->guard),
 		.timeouts = kg_guard_expired(s->guard),
 	};
 }

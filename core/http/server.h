@@ -23,7 +23,7 @@ struct kg_http_route {
 	 * kg_http_reply* or kg_http_stream, now or later from another thread (then call
 	 * kg_http_defer first). */
 	void (*handle)(struct kg_http_req *req, void *ctx);
-	size_t max_body; /* default 1 MiB where 0; more is 413; it has 120 s to arrive */
+	size_t max_body; /* the server's where 0; more is 413; it has 120 s to arrive */
 	/* Instead of collecting the body: called for each piece as it comes (return false to stop
 	 * the upload for now; kg_http_upload_resume goes on and gives the same piece again), and
 	 * `handle` after its end. `open` is called first, before any body, and may reply at once,
@@ -48,9 +48,10 @@ struct kg_http_server_options {
 	const char *cert_pem, *key_pem; /* the server's */
 	const char *client_ca_pem; /* client certificates are asked for and verified against it */
 	unsigned threads;          /* default 2 */
-	unsigned max_connections;  /* default 12,000 */
+	unsigned max_connections;  /* default 12,000; near it those idle for longest are closed */
 	unsigned idle_timeout_s;   /* default 75; not for streams */
 	size_t max_header;         /* default 32 KiB; request line included, more is 431 */
+	size_t max_body;           /* where a route does not say; default 1 MiB; more is 413 */
 	kg_http_router *router;
 	void *ctx;
 };
@@ -60,7 +61,8 @@ struct kg_http_stats {
 	unsigned connections;                    /* open now */
 	uint64_t accepted, requests;             /* since the start, as all that follows */
 	uint64_t ambiguous, timeouts, too_large; /* refused for framing; closed; refused for size */
-	uint64_t blocked;                        /* how often a stream had to wait for its peer */
+	uint64_t evicted; /* connections closed because there were nearly too many */
+	uint64_t blocked; /* how often a stream had to wait for its peer */
 };
 void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out);
 int kg_http_server_port(const struct kg_http_server *s);
