@@ -325,6 +325,7 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 {
 	const struct kg_value *mounts = kg_get(b->in->container, "volumeMounts");
 	const struct kg_value *volumes = kg_at(b->in->pod, "spec.volumes");
+	struct kg_volume_source src = {.pod = b->in->pod, .objects = b->in->configmaps};
 	if (kg_len(mounts) > 64)
 		return kg_fail(err, KG_E_INVALID, "more than 64 volume mounts");
 	for (int d = 0; d < 64; d++) {
@@ -337,10 +338,14 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 				return kg_fail(err, KG_E_INVALID, "no volume \"%s\"", name);
 			if (depth(to) != d)
 				continue;
-			bool ro =
-				kg_bool(kg_get(m, "readOnly"), false) || kg_volume_is_projection(v);
-			bind(b, l, kg_arena_printf(b->a, "%s/volumes/%s", b->in->pod_dir, name), to,
-				ro);
+			bool ro = kg_bool(kg_get(m, "readOnly"), false) ||
+				  kg_volume_is_projection(v) || kg_volume_is_read_only(v);
+			const char *from =
+				kg_volume_is_host(v)
+					? kg_volume_host_path(b->a, b->in->node_dir, &src, v)
+					: kg_arena_printf(
+						  b->a, "%s/volumes/%s", b->in->pod_dir, name);
+			bind(b, l, from, to, ro);
 		}
 	}
 	return 0;

@@ -26,6 +26,7 @@ struct kg_spec_in {
 	const struct kg_spec_host *host;
 	const char *node_name;
 	const char *pod_dir;      /* volumes/NAME */
+	const char *node_dir;     /* volumes/NAME of persistent ones */
 	const char *files_dir;    /* hosts, resolv.conf, hostname */
 	const char *upper, *work; /* of the overlay */
 	const char *term_log;     /* the file that is mounted as the termination log */

@@ -136,7 +136,8 @@ static struct kg_volume_source volume_source(const struct kg_podjob *j)
 {
 	return (struct kg_volume_source){.pod = kg_doc_value(j->pod),
 		.objects = kg_doc_value(j->configmaps),
-		.node_name = j->env->node_name};
+		.node_name = j->env->node_name,
+		.node_dir = j->env->dir};
 }
 
 static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error *err)
@@ -296,6 +297,7 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.host = &j->env->host,
 		.node_name = j->env->node_name,
 		.pod_dir = j->paths.dir,
+		.node_dir = j->env->dir,
 		.files_dir = j->paths.files,
 		.upper = "../upper",
 		.work = "../work",

@@ -147,6 +147,7 @@ void kg_pods_free(struct kg_pods *pods)
 		kg_pod_free(e->value);
 	kg_map_release(&pods->pods);
 	kg_map_release(&pods->ids);
+	kg_map_release(&pods->reclaimed);
 	kg_watch_free(pods->exit_watch);
 	kg_closep(&pods->inotify);
 	kg_timer_free(pods->rotate);
@@ -296,6 +297,7 @@ void kg_pods_apply(
 			objects_changed(all[i]);
 		kg_pod_evaluate(all[i]);
 	}
+	kg_pods_reclaim(pods);
 	kg_timer_set(pods->rotate, ROTATE_MS);
 }
 

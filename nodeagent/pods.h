@@ -24,7 +24,8 @@ struct kg_pods_options {
 	unsigned workers;  /* default 8 */
 	unsigned max_pods; /* default 250 */
 	/* Called on the loop whenever a pod's status (phase, conditions, containerStatuses, ...)
-	 * changed, and once with gone = true when nothing of it is left. */
+	 * changed, and once with gone = true when nothing of it is left; with ns "" when the
+	 * directory of the PersistentVolume of that name and uid is gone. */
 	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
 		const struct kg_value *status, bool gone);
 	void *ctx;

@@ -46,6 +46,7 @@ struct kg_pods {
 	struct kg_map pods; /* uid -> struct pod */
 	struct kg_map ids;  /* container id -> struct live */
 	struct kg_doc *configmaps;
+	struct kg_map reclaimed; /* uids of PersistentVolumes whose removal was begun */
 	struct kg_timer *rotate, *settle;
 	struct kg_watch *exit_watch;
 	int inotify;
@@ -69,6 +70,9 @@ void kg_pod_check_exit(struct live *l);
 /* Begins to watch a running container. */
 void kg_pod_watch(struct live *l);
 void kg_pod_unwatch(struct live *l);
+
+/* reclaim.c: after a view. */
+void kg_pods_reclaim(struct kg_pods *pods);
 
 /* podstore.c */
 struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);

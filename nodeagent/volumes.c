@@ -88,6 +88,10 @@ static int each(
 		int rc = 0;
 		if (kg_volume_is_projection(v))
 			rc = make_projection(path, src, v, update, err);
+		else if (kg_volume_is_host(v))
+			rc = update ? 0
+				    : kg_volume_make_host(
+					      src->node_dir, src, v, fs_group(src->pod), err);
 		else if (!update)
 			rc = make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(src->pod), err);
 		if (rc < 0)

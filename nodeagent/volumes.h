@@ -1,6 +1,8 @@
 /*
  * A pod's volumes below POD_DIR/volumes. What is made of objects (ConfigMaps, Secrets, the pod's
- * own fields) is files (payload.h), and what holds a Secret lies in memory alone. Blocking.
+ * own fields) is files (payload.h), and what holds a Secret lies in memory alone. What is the
+ * node's (hostPath, persistent volumes) is mounted from where it is; those that the system makes
+ * are directories DIR/volumes/NAME. Blocking.
  */
 #ifndef KG_NODEAGENT_VOLUMES_H
 #define KG_NODEAGENT_VOLUMES_H
@@ -11,7 +13,7 @@
 struct kg_volume_source {
 	const struct kg_value *pod;     /* with podIP and hostIP at its top level */
 	const struct kg_value *objects; /* array of what pods of this node name: see env.h */
-	const char *node_name;
+	const char *node_name, *node_dir;
 };
 /* Idempotent. KG_E_NOT_FOUND where an object that is not optional is missing. */
 int kg_volumes_make(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err);
@@ -21,6 +23,21 @@ int kg_volumes_update(
 	const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err);
 /* Unmounts what is mounted; the content goes with the pod's directory. */
 int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct kg_error *err);
+
+/* ---- host_volume.c: node_dir is the node's state directory ---- */
+
+bool kg_volume_is_host(const struct kg_value *volume);
+/* What is mounted of it. */
+const char *kg_volume_host_path(struct kg_arena *a, const char *node_dir,
+	const struct kg_volume_source *src, const struct kg_value *volume);
+bool kg_volume_is_read_only(const struct kg_value *volume);
+/* Sees that it is there; KG_E_NOT_FOUND where it is not, or its claim has no volume yet. */
+int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src,
+	const struct kg_value *volume, int64_t fs_group, struct kg_error *err);
+/* The directory of a PersistentVolume of type local; whether the system made it, and may remove it.
+ */
+const char *kg_persistent_path(struct kg_arena *a, const char *node_dir, const struct kg_value *pv);
+bool kg_persistent_is_ours(const struct kg_value *pv);
 
 /* ---- projection.c ---- */
 

@@ -123,17 +123,6 @@ static int64_t pods_elsewhere(struct kg_admitting *x)
 	return sum;
 }
 
-/* A claim could be bound, but no node mounts it yet. */
-static void refuse_claims(struct kg_admitting *x, struct kg_definition *d)
-{
-	if (d->m->kind->id != KG_KIND_STATEFULSET ||
-		!kg_len(kg_at(&d->m->value, "spec.volumeClaimTemplates")))
-		return;
-	kg_admit_look_at(x, d);
-	kg_fault_add(x->faults, "spec.volumeClaimTemplates",
-		"Forbidden: this version of kgit does not mount persistent volumes");
-}
-
 void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 {
 	int64_t sum = 0;
@@ -148,7 +137,6 @@ void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 				"%lld is more than the %d that kgit takes", (long long)written,
 				KG_MAX_REPLICAS);
 		}
-		refuse_claims(x, ds[i]);
 		if (pods && (!most || pods > pods_of(most->m->kind, &most->m->value)))
 			most = ds[i];
 		sum += pods;

@@ -117,6 +117,40 @@ static void enqueue_kind(struct kg_run *r, enum kg_kind_id kind, enum kg_control
 	kg_iter_release(&it);
 }
 
+static void claim_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	char key[300];
+	kg_enqueue(r->st, KG_C_CLAIM, obj->key);
+	const char *volume = kg_string(kg_at(kg_obj(obj), "spec.volumeName"), "");
+	snprintf(key, sizeof(key), "/%s", volume);
+	if (*volume)
+		kg_enqueue(r->st, KG_C_VOLUME, key);
+	if (!after) { /* a namespace waits for its last claim */
+		snprintf(key, sizeof(key), "/%s", obj->ns);
+		kg_enqueue(r->st, KG_C_NAMESPACE, key);
+	}
+}
+
+static void volume_concerns(
+	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_object *obj = after ? after : before;
+	const struct kg_value *ref = kg_at(kg_obj(obj), "spec.claimRef");
+	char key[600];
+	kg_enqueue(r->st, KG_C_VOLUME, obj->key);
+	snprintf(key, sizeof(key), "%s/%s", kg_string(kg_get(ref, "namespace"), ""),
+		kg_string(kg_get(ref, "name"), ""));
+	if (!kg_is_null(ref))
+		kg_enqueue(r->st, KG_C_CLAIM, key);
+	else if (!before || !after ||
+		 !kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) ||
+		 !kg_equal(kg_at(kg_obj(before), "metadata.labels"),
+			 kg_at(kg_obj(after), "metadata.labels")))
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM);
+}
+
 static void pod_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -124,6 +158,7 @@ static void pod_concerns(
 	if (after)
 		kg_enqueue(r->st, KG_C_POD, obj->key);
 	enqueue_pod_owner(r, obj);
+	kg_claims_of_pod(r, obj);
 	if (after)
 		return;
 	enqueue_namesake(r, obj);
@@ -147,6 +182,8 @@ static void node_concerns(
 {
 	const char *name = after ? after->name : before->name;
 	kg_enqueue(r->st, KG_C_NODE, after ? after->key : before->key);
+	if (!after) /* volumes that only it could remove */
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUME, KG_C_VOLUME);
 	if (r->st->pending.count)
 		kg_enqueue(r->st, KG_C_SCHEDULER, "");
 	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
@@ -228,6 +265,15 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		kg_enqueue(r->st, KG_C_CRONJOB, obj->key);
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_JOB, KG_C_JOB);
+		break;
+	case KG_KIND_PERSISTENTVOLUMECLAIM:
+		claim_concerns(r, before, after);
+		break;
+	case KG_KIND_PERSISTENTVOLUME:
+		volume_concerns(r, before, after);
+		break;
+	case KG_KIND_STORAGECLASS:
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM);
 		break;
 	case KG_KIND_SERVICE:
 		kg_enqueue(r->st, KG_C_SERVICE, obj->key);

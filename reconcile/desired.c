@@ -29,6 +29,10 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(&v, "spec")));
 		return kg_with(a, &v, "spec.nodeName", kg_v_null());
 	}
+	case KG_KIND_PERSISTENTVOLUMECLAIM:
+		return kg_claim_newborn(r, v);
+	case KG_KIND_PERSISTENTVOLUME:
+		return kg_with(a, &v, "status.phase", kg_v_lit("Pending"));
 	case KG_KIND_SERVICE:
 		return kg_with(a, &v, "status.loadBalancer", kg_v_object(a, NULL, 0));
 	case KG_KIND_REPLICASET:
@@ -128,6 +132,14 @@ struct kg_value kg_service_keep(struct kg_arena *a, const struct kg_object *old,
 	return kg_with_key(a, &v, "spec", spec);
 }
 
+/* What the system decided, where the manifest leaves it open. */
+static struct kg_value keep_open(
+	struct kg_arena *a, struct kg_value v, const struct kg_value *was, const char *path)
+{
+	const struct kg_value *old = kg_at(was, path);
+	return kg_is_null(old) ? v : kg_with(a, &v, path, *old);
+}
+
 /* Where it is, and what its containers were given when it came to be: neither may change. */
 static struct kg_value keep_pod(struct kg_arena *a, struct kg_value v, const struct kg_value *was)
 {
@@ -167,6 +179,12 @@ static struct kg_value changed(
 		v = kg_job_generate(a, &v);
 	if (old->kind->id == KG_KIND_SERVICE)
 		v = kg_service_keep(a, old, v);
+	if (old->kind->id == KG_KIND_PERSISTENTVOLUMECLAIM) {
+		v = keep_open(a, v, was, "spec.volumeName");
+		v = keep_open(a, v, was, "spec.storageClassName");
+	}
+	if (old->kind->id == KG_KIND_PERSISTENTVOLUME)
+		v = kg_with(a, &v, "spec.claimRef", *kg_at(was, "spec.claimRef"));
 	if (old->kind->id == KG_KIND_POD)
 		v = keep_pod(a, v, was);
 	if (kg_has_generation(old->kind) && !kg_equal(kg_get(&v, "spec"), kg_get(was, "spec")))
@@ -263,6 +281,10 @@ static void undefine(struct kg_run *r, const struct kg_input_desired *d)
 		kg_node_undefine(r, old);
 	else if (d->kind->id == KG_KIND_NAMESPACE)
 		remove_namespace(r, old);
+	else if (d->kind->id == KG_KIND_PERSISTENTVOLUMECLAIM)
+		kg_claim_undefine(r, old);
+	else if (d->kind->id == KG_KIND_PERSISTENTVOLUME)
+		kg_volume_undefine(r, old);
 	else
 		kg_delete_object(r, old);
 }
@@ -283,8 +305,11 @@ static int rank(const struct kg_input_desired *d)
 {
 	if (kg_is_null(&d->value))
 		return 0;
-	/* What Pods are given when they come to be is there before them. */
-	return d->kind->id == KG_KIND_LIMITRANGE || names_its_own(d) ? 1 : 2;
+	/* What Pods and claims are given when they come to be is there before them. */
+	return d->kind->id == KG_KIND_LIMITRANGE || d->kind->id == KG_KIND_STORAGECLASS ||
+			       names_its_own(d)
+		       ? 1
+		       : 2;
 }
 
 static int cmp_desired(const void *a, const void *b)

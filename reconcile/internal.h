@@ -28,6 +28,8 @@ enum kg_controller {
 	KG_C_DEPLOYMENT,
 	KG_C_BUDGET,
 	KG_C_QUOTA,
+	KG_C_CLAIM,
+	KG_C_VOLUME,
 	KG_C_SCHEDULER, /* one key, "" */
 	KG_C_SERVICE,
 	KG_C_COUNT
@@ -315,6 +317,21 @@ int kg_service_run(struct kg_run *r, const char *key);
 const struct kg_value *kg_untolerated(
 	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);
 bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
+
+/* ---- claim.c, volume.c ---- */
+void kg_claim_run(struct kg_run *r, const char *key);
+void kg_volume_run(struct kg_run *r, const char *key);
+/* A claim or volume that main defines no more: it stays while it is in use. */
+void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim);
+void kg_volume_undefine(struct kg_run *r, const struct kg_object *pv);
+/* A new claim with the default class, where it names none. */
+struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim);
+/* Runs the claims that a pod names. */
+void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod);
+/* A node says that the directory of a volume is gone. */
+void kg_volume_report(struct kg_run *r, const struct kg_input_pod_status *in);
+/* Whether the volume is such as the claim asks for, and free for it. */
+bool kg_volume_fits(const struct kg_object *pv, const struct kg_object *claim);
 
 /* ---- quota.c ---- */
 void kg_quota_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,

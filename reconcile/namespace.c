@@ -43,7 +43,9 @@ static bool empty_namespace(struct kg_run *r, const char *ns)
 			kg_list_add(&l, obj);
 		kg_iter_release(&it);
 		for (size_t i = 0; i < l.n; i++) {
-			if (k != KG_KIND_POD)
+			if (k == KG_KIND_PERSISTENTVOLUMECLAIM)
+				kg_claim_undefine(r, l.v[i]);
+			else if (k != KG_KIND_POD)
 				kg_delete_object(r, l.v[i]);
 			else if (!kg_object_deleting(l.v[i]))
 				kg_pod_delete(r, l.v[i]);

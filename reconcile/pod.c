@@ -147,6 +147,10 @@ static struct kg_value merge_status(
 
 void kg_pod_report(struct kg_run *r, const struct kg_input_pod_status *in)
 {
+	if (!*in->ns) {
+		kg_volume_report(r, in);
+		return;
+	}
 	const struct kg_object *pod = kg_snapshot_get(kg_now(r), KG_KIND_POD, in->ns, in->name);
 	if (!pod || strcmp(kg_object_uid(pod), in->uid) != 0 ||
 		strcmp(kg_pod_node(pod), in->node) != 0)

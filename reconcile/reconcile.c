@@ -55,8 +55,9 @@ static void enqueue_all(struct kg_run *r)
 		{KG_KIND_JOB, KG_C_JOB}, {KG_KIND_PODDISRUPTIONBUDGET, KG_C_BUDGET},
 		{KG_KIND_CRONJOB, KG_C_CRONJOB}, {KG_KIND_DAEMONSET, KG_C_DAEMONSET},
 		{KG_KIND_CONTROLLERREVISION, KG_C_GARBAGE}, {KG_KIND_STATEFULSET, KG_C_STATEFULSET},
-		{KG_KIND_SERVICE, KG_C_SERVICE},
-		{KG_KIND_RESOURCEQUOTA, KG_C_QUOTA}};
+		{KG_KIND_SERVICE, KG_C_SERVICE}, {KG_KIND_RESOURCEQUOTA, KG_C_QUOTA},
+		{KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM},
+		{KG_KIND_PERSISTENTVOLUME, KG_C_VOLUME}};
 	for (size_t i = 0; i < KG_ARRAY_LEN(what); i++) {
 		struct kg_object_iter it;
 		const struct kg_object *obj;
@@ -192,6 +193,8 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_JOB] = kg_job_run,
 		[KG_C_BUDGET] = kg_pdb_run,
 		[KG_C_QUOTA] = kg_quota_run,
+		[KG_C_CLAIM] = kg_claim_run,
+		[KG_C_VOLUME] = kg_volume_run,
 		[KG_C_CRONJOB] = kg_cronjob_run,
 		[KG_C_DAEMONSET] = kg_daemonset_run,
 		[KG_C_STATEFULSET] = kg_statefulset_run,

@@ -36,6 +36,7 @@ struct kg_input_pod_status {
 	const char *node, *ns, *name, *uid;
 	struct kg_value status; /* phase, conditions, containerStatuses, startTime, ... */
 	bool gone;              /* nothing of the pod is left on the node: a tombstone may go */
+	/* ns "", gone: the directory of the PersistentVolume of that name is no more */
 };
 
 /* Somebody asks for a pod to leave its node (kgit evict, kgit drain). Refused where a

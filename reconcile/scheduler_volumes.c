@@ -23,6 +23,28 @@ static struct kg_value allowed(struct kg_arena *a, const struct kg_object *class
 	return kg_v_obj(a, "nodeSelectorTerms", kg_v_array(a, terms, n), (char *)NULL);
 }
 
+/* Where volumes are that could be bound to the claim; no term where none is. */
+static struct kg_value free_volumes(
+	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_object *claim)
+{
+	struct kg_value terms = kg_v_array(a, NULL, 0);
+	struct kg_object_iter it;
+	const struct kg_object *pv;
+	bool anywhere = false;
+	kg_iter_kind(&it, s, KG_KIND_PERSISTENTVOLUME, NULL, NULL);
+	while (!anywhere && (pv = kg_iter_next(&it))) {
+		if (!kg_volume_fits(pv, claim))
+			continue;
+		const struct kg_value *required = kg_at(kg_obj(pv), "spec.nodeAffinity.required");
+		const struct kg_value *more = kg_get(required, "nodeSelectorTerms");
+		anywhere = kg_is_null(required);
+		for (uint32_t i = 0; i < kg_len(more); i++)
+			terms = kg_with_item(a, &terms, more->items[i]);
+	}
+	kg_iter_release(&it);
+	return anywhere ? kg_v_null() : kg_v_obj(a, "nodeSelectorTerms", terms, (char *)NULL);
+}
+
 static const char *bound_volume(
 	struct kg_value *out, const struct kg_snapshot *s, struct kg_arena *a, const char *name)
 {
@@ -55,7 +77,12 @@ static const char *place_of(struct kg_value *out, const struct kg_snapshot *s, s
 		      : "Immediate";
 	if (strcmp(mode, "WaitForFirstConsumer") != 0)
 		return "pod has unbound immediate PersistentVolumeClaims";
-	*out = allowed(a, class);
+	/* What nobody makes must be there already. */
+	if (strcmp(kg_string(kg_get(kg_obj(class), "provisioner"), ""),
+		    "kubernetes.io/no-provisioner") == 0)
+		*out = free_volumes(s, a, pvc);
+	else
+		*out = allowed(a, class);
 	return NULL;
 }
 

@@ -26,6 +26,9 @@ int64_t kg_stateful_ordinal(const struct kg_object *set, const char *pod_name);
 const char *kg_stateful_revision(const struct kg_object *pod);
 /* The pod of that ordinal comes to be, of the revision that it belongs to. */
 void kg_stateful_make(struct kg_stateful_sync *x, int64_t ordinal);
+/* The pod with the volumes of its claims, which are made where they are not there. */
+struct kg_value kg_stateful_claims(
+	struct kg_stateful_sync *x, struct kg_value pod, const char *ordinal);
 /* Running and ready, not on its way out; and so for minReadySeconds. */
 bool kg_stateful_ready(const struct kg_object *pod);
 bool kg_stateful_available(struct kg_stateful_sync *x, const struct kg_object *pod);

@@ -88,7 +88,8 @@ static int one_pod(struct kg_input_pod_status *out, struct kg_arena *a, const ch
 		.status = kg_deep_copy(a, kg_get(v, "status")),
 		.gone = kg_bool(kg_get(v, "gone"), false),
 	};
-	if (!*out->ns || !*out->name || !*out->uid)
+	/* Without a namespace: a PersistentVolume whose directory is gone. */
+	if ((!*out->ns && !out->gone) || !*out->name || !*out->uid)
 		return kg_fail(
 			err, KG_E_BAD_REQUEST, "a pod's status needs its namespace, name and uid");
 	if (out->status.type != KG_OBJECT && !out->gone)

@@ -335,7 +335,8 @@ static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, con
 
 static bool is_named(enum kg_kind_id kind)
 {
-	return kind == KG_KIND_CONFIGMAP || kind == KG_KIND_SECRET;
+	return kind == KG_KIND_CONFIGMAP || kind == KG_KIND_SECRET ||
+	       kind == KG_KIND_PERSISTENTVOLUMECLAIM;
 }
 
 static void note_changes(
@@ -351,6 +352,11 @@ static void note_changes(
 			n->shared_dirty = true;
 		if (is_named(obj->kind->id) && !c->quiet)
 			mark_namespace(n, s, obj->ns);
+		if (obj->kind->id == KG_KIND_PERSISTENTVOLUME && !c->quiet) {
+			mark_namespace(n, s,
+				kg_string(kg_at(kg_obj(obj), "spec.claimRef.namespace"), "-"));
+			mark(n, kgd_view_volume_node(obj));
+		}
 		if (obj->kind->id == KG_KIND_NODE && !c->before)
 			mark(n, obj->name);
 	}

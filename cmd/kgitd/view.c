@@ -343,6 +343,11 @@ bool kgd_shared_equal(const struct kgd_shared *a, const struct kgd_shared *b)
 
 /* ---- a node's own part ---- */
 
+const char *kgd_view_volume_node(const struct kg_object *pv)
+{
+	return kg_string(kg_get(kg_at(kg_obj(pv), "metadata.annotations"), "kgit.dev/node"), NULL);
+}
+
 struct own {
 	struct file_list *files;
 	struct kg_map seen; /* paths */
@@ -369,12 +374,55 @@ static void add_at(struct own *o, enum kg_kind_id kind, const struct kg_value *v
 	add_named(o, kind, kg_string(kg_at(v, path), NULL));
 }
 
+static void add_persistent(struct own *o, const struct kg_object *pv)
+{
+	char *path = kg_asprintf("volumes/%s.yaml", pv->name);
+
+	if (kg_map_has(&o->seen, path)) {
+		free(path);
+		return;
+	}
+	kg_map_put(&o->seen, path, o);
+	add_file(o->files, path, pv, NULL);
+}
+
+/* The volume that a claim is bound to. */
+static void add_claim(struct own *o, const char *name)
+{
+	const struct kg_object *claim =
+		kg_snapshot_get(o->s, KG_KIND_PERSISTENTVOLUMECLAIM, o->ns, name);
+	const char *volume = claim ? kg_string(kg_at(kg_obj(claim), "spec.volumeName"), "") : "";
+	const struct kg_object *pv =
+		*volume ? kg_snapshot_get(o->s, KG_KIND_PERSISTENTVOLUME, "", volume) : NULL;
+
+	if (pv && strcmp(kg_string(kg_at(kg_obj(pv), "spec.claimRef.uid"), ""),
+			  kg_object_uid(claim)) == 0)
+		add_persistent(o, pv);
+}
+
+/* What the node is to remove. */
+static void add_reclaimed(struct own *o, const char *node)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *pv;
+
+	kg_iter_kind(&it, o->s, KG_KIND_PERSISTENTVOLUME, NULL, NULL);
+	while ((pv = kg_iter_next(&it)))
+		if (kg_object_deleting(pv) && kgd_view_volume_node(pv) &&
+			strcmp(kgd_view_volume_node(pv), node) == 0)
+			add_persistent(o, pv);
+}
+
 static void add_volume(struct own *o, const struct kg_value *v)
 {
+	const char *claim = kg_string(kg_at(v, "persistentVolumeClaim.claimName"), NULL);
+
 	const struct kg_value *sources = kg_at(v, "projected.sources");
 
 	add_at(o, KG_KIND_CONFIGMAP, v, "configMap.name");
 	add_at(o, KG_KIND_SECRET, v, "secret.secretName");
+	if (claim)
+		add_claim(o, claim);
 	for (uint32_t i = 0; i < kg_len(sources); i++) {
 		add_at(o, KG_KIND_CONFIGMAP, &sources->items[i], "configMap.name");
 		add_at(o, KG_KIND_SECRET, &sources->items[i], "secret.name");
@@ -431,6 +479,7 @@ static void own_files(struct file_list *files, const struct kg_snapshot *s, cons
 		add_file(files, kg_asprintf("pods/%s/%s.yaml", pod->ns, pod->name), pod, NULL);
 		add_named_by_pod(&own, pod);
 	}
+	add_reclaimed(&own, node);
 	kg_map_release(&own.seen);
 	qsort(files->items, files->len, sizeof(*files->items), by_path);
 }

@@ -5,6 +5,7 @@
  *
  *   node.yaml nodes/NAME.yaml pods/NS/NAME.yaml services/NS/NAME.yaml
  *   configmaps/NS/NAME.yaml secrets/NS/NAME.yaml   those that its pods name
+ *   volumes/NAME.yaml   PersistentVolumes of claims that its pods name, and those it is to remove
  */
 #ifndef KGITD_VIEW_H
 #define KGITD_VIEW_H
@@ -49,6 +50,8 @@ void kgd_view_objects(const struct kgd_view *view, const struct kgd_view *have,
 
 /* Does a change concern the view of some node: its name (borrowed from the change) or NULL. */
 const char *kgd_view_node_of(const struct kg_change *c, bool before);
+/* The node where a PersistentVolume was made by the system; NULL: it was not. */
+const char *kgd_view_volume_node(const struct kg_object *pv);
 /* Does it concern the part that nodes share. */
 bool kgd_view_is_shared(const struct kg_change *c);
 

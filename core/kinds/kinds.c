@@ -239,7 +239,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			CORE(PERSISTENTVOLUME, "PersistentVolume", "persistentvolumes",
 				"persistentvolume", persistentvolume),
-			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_MANIFEST,
 			.short_names = NAMES("pv"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
@@ -249,7 +249,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 			CORE(PERSISTENTVOLUMECLAIM, "PersistentVolumeClaim",
 				"persistentvolumeclaims", "persistentvolumeclaim",
 				persistentvolumeclaim),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("pvc"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
@@ -258,7 +258,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("storage.k8s.io", STORAGECLASS, "StorageClass", "storageclasses",
 				"storageclass", storageclass),
-			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_MANIFEST,
 			.short_names = NAMES("sc"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

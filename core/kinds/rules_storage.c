@@ -72,12 +72,38 @@ void kg_update_volume_spec(struct kg_fault_list *f, const struct kg_value *befor
 		kg_rule_immutable(f, before, after, path, "nodeAffinity");
 }
 
+/* A directory is made where a pod is: not before there is one. */
+static void validate_provisioner(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const char *who = kg_string(kg_get(v, "provisioner"), "");
+	const char *mode = kg_string(kg_get(v, "volumeBindingMode"), "Immediate");
+	const char *dir = kg_string(kg_at(v, "parameters.path"), "/");
+
+	if (!strcmp(who, "kgit.dev/local-path")) {
+		if (strcmp(mode, "WaitForFirstConsumer") != 0)
+			kg_rule(f, path, "volumeBindingMode",
+				"Invalid value: \"%s\": kgit.dev/local-path needs "
+				"WaitForFirstConsumer: a volume is made on the node of the pod",
+				mode);
+		if (*dir != '/')
+			kg_rule(f, path, "parameters[path]",
+				"Invalid value: \"%s\": must be an absolute path", dir);
+	} else if (*who && strcmp(who, "kubernetes.io/no-provisioner") != 0) {
+		kg_rule_warn(f, path, "provisioner",
+			"nothing in kgit provisions volumes as %s; kgit.dev/local-path and "
+			"kubernetes.io/no-provisioner work",
+			who);
+	}
+}
+
 void kg_validate_storageclass(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *parameters = kg_get(v, "parameters");
 	size_t total = 0;
 
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	validate_provisioner(f, v, path);
 	if (kg_len(parameters) > PARAMETERS_MAX)
 		kg_rule(f, path, "parameters", "Too many: %u: must have at most %d items",
 			parameters->len, PARAMETERS_MAX);

@@ -125,8 +125,9 @@ static const struct {
 	{POD(C("") "  volumes: [{name: d, emptyDir: {}, configMap: {name: c}}]\n"),
 		"m.yaml:7:33: spec.volumes[0].emptyDir: Forbidden: may not specify more than 1 "
 		"volume type\n"},
-	{POD(C("") "  volumes: [{name: d, hostPath: {path: /}}]\n"),
-		"m.yaml:7:23: spec.volumes[0].hostPath: " NOT_YET},
+	{POD(C("") "  volumes: [{name: d, hostPath: {path: /}}]\n"), ""},
+	{POD(C("") "  volumes: [{name: d, image: {reference: a}}]\n"),
+		"m.yaml:7:23: spec.volumes[0].image: " NOT_YET},
 	{POD(C(", resources: {limits: {cpu: 1}, requests: {cpu: 1500m}}")),
 		"m.yaml:6:71: spec.containers[0].resources.requests[cpu]: Invalid value: "
 		"\"1500m\": "

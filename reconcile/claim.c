@@ -1,0 +1,229 @@
+/*
+ * PersistentVolumeClaims: each is bound to a volume that fits, at once or, where its class waits
+ * for the first consumer, when a pod that uses it has a node; there a volume of the class
+ * kgit.dev/local-path is made. A claim that a pod uses stays until the pod is gone.
+ */
+#include "reconcile/volume.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *text_at(const struct kg_object *obj, const char *path)
+{
+	return kg_string(kg_at(kg_obj(obj), path), "");
+}
+
+/* ---- who uses it ---- */
+
+static bool uses(const struct kg_object *pod, const char *claim)
+{
+	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (strcmp(kg_string(kg_at(&volumes->items[i], "persistentVolumeClaim.claimName"),
+				   ""),
+			    claim) == 0)
+			return true;
+	return false;
+}
+
+/* The first pod that uses the claim (and, where asked for, has a node). */
+static const struct kg_object *consumer(
+	const struct kg_snapshot *s, const struct kg_object *claim, bool placed)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod, *found = NULL;
+	kg_iter_kind(&it, s, KG_KIND_POD, claim->ns, NULL);
+	while (!found && (pod = kg_iter_next(&it)))
+		if (!kg_pod_terminal(pod) && (!placed || *kg_pod_node(pod)) &&
+			uses(pod, claim->name))
+			found = pod;
+	kg_iter_release(&it);
+	return found;
+}
+
+void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
+{
+	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	for (uint32_t i = 0; i < kg_len(volumes); i++) {
+		const char *name = kg_string(
+			kg_at(&volumes->items[i], "persistentVolumeClaim.claimName"), NULL);
+		char key[600];
+		if (!name)
+			continue;
+		snprintf(key, sizeof(key), "%s/%s", pod->ns, name);
+		kg_enqueue(r->st, KG_C_CLAIM, key);
+	}
+}
+
+/* ---- binding ---- */
+
+static void put_status(struct kg_run *r, const struct kg_object *claim, const char *phase,
+	const struct kg_object *pv)
+{
+	struct kg_arena *a = &r->a;
+	struct kg_value st = kg_v_obj(a, "phase", kg_v_lit(phase), (char *)NULL);
+	struct kg_value v = *kg_obj(claim);
+	if (pv) {
+		const struct kg_value *spec = kg_get(kg_obj(pv), "spec");
+		st = kg_with_key(a, &st, "accessModes", *kg_get(spec, "accessModes"));
+		st = kg_with_key(a, &st, "capacity", *kg_get(spec, "capacity"));
+		v = kg_with(a, &v, "spec.volumeName", kg_v_str(a, pv->name));
+	}
+	v = kg_with_key(a, &v, "status", st);
+	kg_put_value(r, claim, &v);
+}
+
+static struct kg_value reference(struct kg_arena *a, const struct kg_object *claim)
+{
+	return kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("PersistentVolumeClaim"),
+		"namespace", kg_v_str(a, claim->ns), "name", kg_v_str(a, claim->name), "uid",
+		kg_v_str(a, kg_object_uid(claim)), (char *)NULL);
+}
+
+static void bind(struct kg_run *r, struct kg_object *claim, struct kg_object *pv)
+{
+	struct kg_value v = kg_with(&r->a, kg_obj(pv), "spec.claimRef", reference(&r->a, claim));
+	kg_put_value(r, pv, &v);
+	put_status(r, claim, "Bound", pv);
+}
+
+/* ---- making one ---- */
+
+static const char *place(struct kg_arena *a, const struct kg_object *class, const char *name)
+{
+	const char *dir = kg_string(kg_get(kg_get(kg_obj(class), "parameters"), "path"), "");
+	/* A relative path is below the volumes of the node's state directory. */
+	return *dir ? kg_arena_printf(a, "%s/%s", dir, name) : name;
+}
+
+static void provision(struct kg_run *r, const struct kg_object *claim,
+	const struct kg_object *class, const struct kg_node_info *node)
+{
+	struct kg_arena *a = &r->a;
+	const struct kg_kind *kind = &kg_kinds[KG_KIND_PERSISTENTVOLUME];
+	const struct kg_value *want = kg_get(kg_obj(claim), "spec");
+	const char *name = kg_arena_printf(a, "pvc-%s", kg_object_uid(claim));
+	struct kg_value value = kg_v_str(a, node->name);
+	struct kg_value e = kg_v_obj(a, "key", kg_v_lit("metadata.name"), "operator",
+		kg_v_lit("In"), "values", kg_v_array(a, &value, 1), (char *)NULL);
+	struct kg_value term = kg_v_obj(a, "matchFields", kg_v_array(a, &e, 1), (char *)NULL);
+	struct kg_value affinity = kg_v_object(a, NULL, 0);
+	affinity = kg_with(a, &affinity, "required.nodeSelectorTerms", kg_v_array(a, &term, 1));
+	struct kg_value capacity =
+		kg_v_obj(a, "storage", *kg_at(want, "resources.requests.storage"), (char *)NULL);
+	struct kg_value spec = kg_v_obj(a, "capacity", capacity, "accessModes",
+		*kg_get(want, "accessModes"), "persistentVolumeReclaimPolicy",
+		kg_v_str(a, text_at(class, "reclaimPolicy")), "storageClassName",
+		kg_v_str(a, class->name), "volumeMode", kg_v_lit("Filesystem"), "claimRef",
+		reference(a, claim), "local",
+		kg_v_obj(a, "path", kg_v_lit(place(a, class, name)), (char *)NULL), "nodeAffinity",
+		affinity, (char *)NULL);
+	struct kg_value v =
+		kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("PersistentVolume"),
+			"metadata", kg_v_object(a, NULL, 0), "spec", spec, (char *)NULL);
+	v = kg_with_annotation(a, &v, KG_PROVISIONED_BY, KG_LOCAL_PATH);
+	v = kg_with_annotation(a, &v, KG_PROVISIONED_NODE, node->name);
+	v = kg_birth(r, kind, "", name, &v);
+	struct kg_object_spec os = {.kind = kind, .ns = "", .name = name, .value = &v};
+	kg_txn_put(r->txn, kg_object_new(&os));
+	put_status(r, claim, "Bound", kg_snapshot_get(kg_now(r), kind->id, "", name));
+}
+
+/* ---- the claim ---- */
+
+static void find_one(struct kg_run *r, struct kg_object *claim)
+{
+	const struct kg_object *class = kg_snapshot_get(
+		kg_now(r), KG_KIND_STORAGECLASS, "", text_at(claim, "spec.storageClassName"));
+	const struct kg_node_info *node = NULL;
+	if (class && strcmp(text_at(class, "volumeBindingMode"), "WaitForFirstConsumer") == 0) {
+		const struct kg_object *pod = consumer(kg_now(r), claim, true);
+		node = pod ? kg_node_info(r->st, kg_pod_node(pod)) : NULL;
+		if (!node) {
+			put_status(r, claim, "Pending", NULL);
+			return;
+		}
+	}
+	const struct kg_object *pv = kg_volume_match(r, claim, node);
+	bool ours = class && strcmp(text_at(class, "provisioner"), KG_LOCAL_PATH) == 0 &&
+		    strcmp(text_at(claim, "spec.volumeMode"), "Block") != 0 &&
+		    kg_is_null(kg_at(kg_obj(claim), "spec.selector"));
+	if (pv) {
+		struct kg_object *held = kg_object_ref(pv);
+		bind(r, claim, held);
+		kg_object_unref(held);
+	} else if (node && ours) {
+		provision(r, claim, class, node);
+	} else {
+		put_status(r, claim, "Pending", NULL);
+	}
+}
+
+/* It names its volume. */
+static void follow(struct kg_run *r, struct kg_object *claim, const char *name)
+{
+	bool was_bound = strcmp(text_at(claim, "status.phase"), "Pending") != 0 &&
+			 *text_at(claim, "status.phase");
+	const struct kg_object *pv = kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME, "", name);
+	if (pv && (kg_volume_is_for(pv, claim) || kg_is_null(kg_at(kg_obj(pv), "spec.claimRef")))) {
+		struct kg_object *held = kg_object_ref(pv);
+		bind(r, claim, held);
+		kg_object_unref(held);
+	} else {
+		put_status(r, claim, was_bound ? "Lost" : "Pending", NULL);
+	}
+}
+
+void kg_claim_run(struct kg_run *r, const char *key)
+{
+	const struct kg_object *found =
+		kg_snapshot_get_key(kg_now(r), KG_KIND_PERSISTENTVOLUMECLAIM, key);
+	if (!found)
+		return;
+	struct kg_object *claim = kg_object_ref(found);
+	const char *volume = text_at(claim, "spec.volumeName");
+	if (kg_object_deleting(claim)) {
+		if (!consumer(kg_now(r), claim, false))
+			kg_delete_object(r, claim);
+	} else if (*volume) {
+		follow(r, claim, volume);
+	} else {
+		find_one(r, claim);
+	}
+	kg_object_unref(claim);
+}
+
+void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim)
+{
+	if (!consumer(kg_now(r), claim, false)) {
+		kg_delete_object(r, claim);
+		return;
+	}
+	struct kg_value v = *kg_obj(claim);
+	if (!kg_object_deleting(claim))
+		v = kg_with(&r->a, &v, "metadata.deletionTimestamp", kg_now_value(r));
+	struct kg_object_spec spec = {
+		.kind = claim->kind, .ns = claim->ns, .name = claim->name, .value = &v};
+	kg_txn_put(r->txn, kg_object_new(&spec));
+}
+
+struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim)
+{
+	struct kg_object_iter it;
+	const struct kg_object *class, *best = NULL;
+	claim = kg_with(&r->a, &claim, "status.phase", kg_v_lit("Pending"));
+	if (!kg_is_null(kg_at(&claim, "spec.storageClassName")))
+		return claim;
+	/* Of several defaults the newest, then the first by name. */
+	kg_iter_kind(&it, kg_now(r), KG_KIND_STORAGECLASS, NULL, NULL);
+	while ((class = kg_iter_next(&it)))
+		if (strcmp(kg_annotation(class, "storageclass.kubernetes.io/is-default-class", ""),
+			    "true") == 0 &&
+			(!best || kg_object_created(class) > kg_object_created(best)))
+			best = class;
+	kg_iter_release(&it);
+	if (best)
+		claim = kg_with(
+			&r->a, &claim, "spec.storageClassName", kg_v_str(&r->a, best->name));
+	return claim;
+}

@@ -1,0 +1,118 @@
+/* What becomes of a volume that the system made: who may say that it is gone. */
+#include "reconcile/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CLASS                                                                                      \
+	"apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: local}\n"             \
+	"provisioner: kgit.dev/local-path\nvolumeBindingMode: WaitForFirstConsumer\n"
+#define CLAIM                                                                                      \
+	"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {accessModes: "   \
+	"[ReadWriteOnce], storageClassName: local, resources: {requests: {storage: 1Gi}}}\n"
+#define POD                                                                                        \
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: a, image: "  \
+	"i}]\n  volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]\n"
+
+static void add_node(struct kg_harness *h, const char *name)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value room = kg_v_obj(&a, "cpu", kg_v_lit("4"), "memory", kg_v_lit("8Gi"), "pods",
+		kg_v_lit("110"), (char *)NULL);
+	struct kg_value st = kg_v_obj(&a, "capacity", room, "allocatable", room, (char *)NULL);
+	kg_harness_node(h, name, &kg_null, &st, true);
+}
+
+static const struct kg_object *volume(const struct kg_harness *h)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	kg_iter_kind(&it, h->s, KG_KIND_PERSISTENTVOLUME, NULL, NULL);
+	return kg_iter_next(&it);
+}
+
+static void report(
+	struct kg_harness *h, const char *node, const char *ns, const char *name, const char *uid)
+{
+	struct kg_error err;
+	struct kg_input_pod_status p = {
+		.node = node, .ns = ns, .name = name, .uid = uid, .gone = true};
+	struct kg_inputs in = {.pods = &p, .npods = 1};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+}
+
+/* A cluster whose pod and claim are gone again, so that the volume waits for its node. */
+static void begin(struct kg_harness *h)
+{
+	kg_harness_init(h, NULL);
+	h->check = true;
+	add_node(h, "n");
+	kg_harness_push(h, "class.yaml", CLASS);
+	kg_harness_push(h, "claim.yaml", CLAIM);
+	assert_null(volume(h)); /* nobody uses it */
+	kg_harness_push(h, "pod.yaml", POD);
+	assert_non_null(volume(h));
+	const struct kg_object *pod = kg_snapshot_get(h->s, KG_KIND_POD, "default", "p");
+	char uid[40];
+	strcpy(uid, kg_object_uid(pod));
+	kg_harness_push(h, "claim.yaml", NULL);
+	assert_non_null(kg_snapshot_get(h->s, KG_KIND_PERSISTENTVOLUMECLAIM, "default", "c"));
+	kg_harness_push(h, "pod.yaml", NULL);
+	assert_false(kg_object_deleting(volume(h)));
+	report(h, "n", "default", "p", uid);
+	assert_null(kg_snapshot_get(h->s, KG_KIND_PERSISTENTVOLUMECLAIM, "default", "c"));
+	assert_true(kg_object_deleting(volume(h)));
+	assert_string_equal(kg_string(kg_at(kg_obj(volume(h)), "status.phase"), ""), "Released");
+}
+
+static void its_node_says_that_it_is_gone(void **state)
+{
+	struct kg_harness h;
+	char name[80], uid[40];
+	(void)state;
+	begin(&h);
+	strcpy(name, volume(&h)->name);
+	strcpy(uid, kg_object_uid(volume(&h)));
+	add_node(&h, "other");
+	report(&h, "other", "", name, uid);
+	assert_non_null(volume(&h));
+	report(&h, "n", "", name, "another-uid");
+	assert_non_null(volume(&h));
+	report(&h, "n", "", name, uid);
+	assert_null(volume(&h));
+	kg_harness_release(&h);
+}
+
+static void a_volume_in_use_is_not_reported_away(void **state)
+{
+	struct kg_harness h;
+	char name[80], uid[40];
+	(void)state;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	add_node(&h, "n");
+	kg_harness_push(&h, "class.yaml", CLASS);
+	kg_harness_push(&h, "claim.yaml", CLAIM);
+	kg_harness_push(&h, "pod.yaml", POD);
+	strcpy(name, volume(&h)->name);
+	strcpy(uid, kg_object_uid(volume(&h)));
+	report(&h, "n", "", name, uid);
+	assert_non_null(volume(&h));
+	/* A claim whose volume vanished would be Lost; this one is bound. */
+	const struct kg_object *c =
+		kg_snapshot_get(h.s, KG_KIND_PERSISTENTVOLUMECLAIM, "default", "c");
+	assert_string_equal(kg_string(kg_at(kg_obj(c), "status.phase"), ""), "Bound");
+	kg_harness_release(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(its_node_says_that_it_is_gone),
+		cmocka_unit_test(a_volume_in_use_is_not_reported_away),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
