@@ -305,6 +305,7 @@ void kg_api_handle_write(struct request *r);
 void kg_api_handle_discovery(struct request *r, const char *path);
 bool kg_api_is_discovery_path(const char *path);
 void kg_api_handle_openapi(struct request *r, const char *path);
+void kg_api_write_openapi_v2(struct kg_buf *out); /* as protobuf */
 void kg_api_handle_self_subject(struct request *r, const char *resource);
 /* The `spec` of the body; null where it is of no format that is known. */
 int kg_api_read_spec(

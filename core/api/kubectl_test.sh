@@ -157,9 +157,29 @@ case $("$kubectl" version 2>/dev/null | sed -n 's/.*lient Version.*v1\.\([0-9]*\
 [1-9] | 1[0-9] | 2[0-5]) old=1 ;;
 *) old= ;;
 esac
-if [ -z "$old" ]; then # before, explain reads OpenAPI v2, and there was no whoami
-	has "explain" "^FIELD: strategy <DeploymentStrategy>" "$(k explain deploy.spec.strategy)"
-	has "explain a kind" "^KIND: *Pod" "$(k explain pod)"
+# Up to 1.26 explain reads OpenAPI v2 as protobuf, from then on v3.
+has "explain a field" "^[A-Z]*: *strategy <" "$(k explain deploy.spec.strategy)"
+has "explain what a field holds" "^ *rollingUpdate.*<" "$(k explain deploy.spec.strategy)"
+has "explain a list of objects" "^[A-Z]*: *containers <" "$(k explain pod.spec.containers)"
+has "explain a map" "^FIELD: *labels <map\\[string\\]string>" "$(k explain pod.metadata.labels)"
+# Every kind, as discovery names it: its help, and its table.
+k api-resources --verbs=list -o name >"$dir/kinds"
+check "there are kinds" "yes" "$([ "$(wc -l <"$dir/kinds")" -gt 30 ] && echo yes)"
+while read -r kind; do
+	k explain "$kind" >"$dir/explained"
+	grep -q "^KIND:" "$dir/explained" && grep -q "metadata.*<" "$dir/explained" || {
+		failed=1
+		echo "FAIL explain $kind:"
+		cat "$dir/explained"
+	}
+	k get "$kind" -A >"$dir/table"
+	grep -Eq "^(NAMESPACE|NAME|LAST SEEN|No resources found)" "$dir/table" || {
+		failed=1
+		echo "FAIL get $kind:"
+		cat "$dir/table"
+	}
+done <"$dir/kinds"
+if [ -z "$old" ]; then # there was no whoami
 	has "auth whoami" "^Username *admin" "$(k auth whoami)"
 fi
 check "auth can-i list" "yes" "$(k auth can-i list pods)"

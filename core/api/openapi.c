@@ -1,6 +1,6 @@
 /*
- * OpenAPI v3, from the schema tables: an index and one document a group version, with the paths
- * that exist and the component schemas they reach. `kubectl explain` reads these.
+ * OpenAPI v3 (and v2 as JSON), from the schema tables: an index and one document a group version,
+ * with the paths that exist and the component schemas they reach. `kubectl explain` reads these.
  */
 #include "api/internal.h"
 
@@ -299,24 +299,42 @@ static void write_index(struct kg_buf *out)
 	kg_buf_adds(out, "}}");
 }
 
-/* Version 2 is there for clients that will not send anything without it (kubectl apply): it names
- * no types, which makes them leave checking to the server. */
+/* Version 2 as JSON: the same schemas, found elsewhere. */
+static void write_v2_json(struct kg_buf *out)
+{
+	static const char from[] = "#/components/schemas/", to[] = "#/definitions/";
+	KG_AUTOBUF struct kg_buf schemas = KG_BUF_INIT;
+	struct kg_map seen = KG_MAP_INIT;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (kg_kinds[k].schema)
+			write_reached(&schemas, kg_kinds[k].schema, &seen);
+	kg_map_release(&seen);
+	kg_buf_adds(out,
+		"{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION
+		"\"},\"paths\":{},\"definitions\":{");
+	const char *p = kg_buf_str(&schemas), *next;
+
+	for (; (next = strstr(p, from)); p = next + strlen(from)) {
+		kg_buf_add(out, p, (size_t)(next - p));
+		kg_buf_adds(out, to);
+	}
+	kg_buf_adds(out, p);
+	kg_buf_adds(out, "}}\n");
+}
+
 static void reply_v2(struct request *r)
 {
-	static const char protobuf[] = "\x0a\x03"
-				       "2.0"
-				       "\x12\x0a\x0a\x04kgit\x12\x02v2";
 	const char *accept = kg_http_header(r->http, "Accept");
 	struct kg_buf out = KG_BUF_INIT;
 
 	if (accept && strstr(accept, "proto-openapi.spec.v2")) {
-		kg_buf_add(&out, protobuf, sizeof(protobuf) - 1);
+		kg_api_write_openapi_v2(&out);
 		kg_api_reply_cached(
 			r, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", &out);
 		return;
 	}
-	kg_buf_adds(&out, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v2\"},"
-			  "\"paths\":{},\"definitions\":{}}\n");
+	write_v2_json(&out);
 	kg_api_reply_cached(r, json_media, &out);
 }
 
