@@ -172,8 +172,7 @@ static void write_schema(struct kg_buf *out, const struct kg_schema *s)
 	kg_buf_addc(out, '}');
 }
 
-/* Every schema reached from s that was not seen yet. */
-static void write_reached(struct kg_buf *out, const struct kg_schema *s, struct kg_map *seen)
+static void write_new(struct kg_buf *out, const struct kg_schema *s, struct kg_map *seen)
 {
 	if (kg_map_has(seen, s->name))
 		return;
@@ -181,9 +180,39 @@ static void write_reached(struct kg_buf *out, const struct kg_schema *s, struct 
 		kg_buf_addc(out, ',');
 	kg_map_put(seen, s->name, NULL);
 	write_schema(out, s);
-	for (const struct kg_field *f = s->fields; f->name; f++)
-		if (f->type == KG_F_OBJECT)
-			write_reached(out, f->schema, seen);
+}
+
+/* Every schema that the fields of s reach and that was not seen yet. */
+static void write_reached(struct kg_buf *out, const struct kg_schema *s, struct kg_map *seen)
+{
+	for (const struct kg_field *f = s->fields; f->name; f++) {
+		if (f->type != KG_F_OBJECT || kg_map_has(seen, f->schema->name))
+			continue;
+		write_new(out, f->schema, seen);
+		write_reached(out, f->schema, seen);
+	}
+}
+
+/* The schemas of a group version's kinds (NULL: of all), and what they reach. First the kinds: what
+ * is one may also be part of another, under the same name. */
+static void write_schemas(struct kg_buf *out, const char *api_version)
+{
+	struct kg_map seen = KG_MAP_INIT;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (int k = 0; k < KG_KIND_COUNT; k++) {
+			const struct kg_kind *kind = &kg_kinds[k];
+
+			if (!kind->schema ||
+				(api_version && strcmp(kg_kind_api_version(kind), api_version)))
+				continue;
+			if (pass)
+				write_reached(out, kind->schema, &seen);
+			else
+				write_new(out, kind->schema, &seen);
+		}
+	}
+	kg_map_release(&seen);
 }
 
 /* ---- paths ---- */
@@ -241,7 +270,6 @@ static bool in_version(const struct kg_kind *k, const char *api_version)
 /* The document of "v1" or "apps/v1"; empty where nothing is of that version. */
 static void write_document(struct kg_buf *out, const char *api_version)
 {
-	struct kg_map seen = KG_MAP_INIT;
 	bool more = false;
 
 	for (int k = 0; k < KG_KIND_COUNT; k++)
@@ -256,11 +284,8 @@ static void write_document(struct kg_buf *out, const char *api_version)
 		if (in_version(&kg_kinds[k], api_version))
 			write_paths(out, &kg_kinds[k], &more);
 	kg_buf_adds(out, "},\"components\":{\"schemas\":{");
-	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (in_version(&kg_kinds[k], api_version))
-			write_reached(out, kg_kinds[k].schema, &seen);
+	write_schemas(out, api_version);
 	kg_buf_adds(out, "}}}");
-	kg_map_release(&seen);
 }
 
 /* ---- the index ---- */
@@ -304,12 +329,8 @@ static void write_v2_json(struct kg_buf *out)
 {
 	static const char from[] = "#/components/schemas/", to[] = "#/definitions/";
 	KG_AUTOBUF struct kg_buf schemas = KG_BUF_INIT;
-	struct kg_map seen = KG_MAP_INIT;
 
-	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (kg_kinds[k].schema)
-			write_reached(&schemas, kg_kinds[k].schema, &seen);
-	kg_map_release(&seen);
+	write_schemas(&schemas, NULL);
 	kg_buf_adds(out,
 		"{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION
 		"\"},\"paths\":{},\"definitions\":{");

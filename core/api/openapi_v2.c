@@ -190,8 +190,7 @@ static void add_properties(struct kg_buf *schema, const struct kg_schema *s)
 	add_message(schema, SCHEMA_PROPERTIES, &properties);
 }
 
-/* Every schema reached from s that was not seen yet. */
-static void add_reached(struct kg_buf *definitions, const struct kg_schema *s, struct kg_map *seen)
+static void add_schema(struct kg_buf *definitions, const struct kg_schema *s, struct kg_map *seen)
 {
 	KG_AUTOBUF struct kg_buf named = KG_BUF_INIT, schema = KG_BUF_INIT;
 
@@ -208,9 +207,17 @@ static void add_reached(struct kg_buf *definitions, const struct kg_schema *s, s
 	add_text(&named, NAMED_NAME, s->name);
 	add_message(&named, NAMED_VALUE, &schema);
 	add_message(definitions, DEFINITIONS_ITEM, &named);
-	for (const struct kg_field *f = s->fields; f->name; f++)
-		if (f->type == KG_F_OBJECT)
-			add_reached(definitions, f->schema, seen);
+}
+
+/* Every schema that the fields of s reach and that was not seen yet. */
+static void add_reached(struct kg_buf *definitions, const struct kg_schema *s, struct kg_map *seen)
+{
+	for (const struct kg_field *f = s->fields; f->name; f++) {
+		if (f->type != KG_F_OBJECT || kg_map_has(seen, f->schema->name))
+			continue;
+		add_schema(definitions, f->schema, seen);
+		add_reached(definitions, f->schema, seen);
+	}
 }
 
 void kg_api_write_openapi_v2(struct kg_buf *out)
@@ -223,6 +230,10 @@ void kg_api_write_openapi_v2(struct kg_buf *out)
 	add_text(&info, INFO_VERSION, "v" KGIT_VERSION);
 	add_message(out, DOCUMENT_INFO, &info);
 	add_bytes(out, DOCUMENT_PATHS, "", 0);
+	/* First the kinds: what is one may also be part of another, under the same name. */
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (kg_kinds[k].schema)
+			add_schema(&definitions, kg_kinds[k].schema, &seen);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		if (kg_kinds[k].schema)
 			add_reached(&definitions, kg_kinds[k].schema, &seen);
