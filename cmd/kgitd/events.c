@@ -3,15 +3,24 @@
  * Kubernetes' words and in the name of the component that would say them there. They are told on
  * the loop, some at a time, behind what nodes wait for; a commit tells at most MAX_OF_COMMIT, and
  * after a backlog that the hub no longer holds the missed ones are not told.
+ *
+ * So the history is where Events are kept, without a commit of their own: after a start a thread
+ * tells those of the newest revisions again, with the same names and times, and only then the loop
+ * begins with what is committed from now on. Of a revision read back there is no snapshot: what is
+ * told of it is what the change itself says.
  */
 #include "kgitd/master.h"
 
+#include "base/log.h"
+
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #define STEP          100 /* changes looked at before the loop goes on */
 #define MAX_OF_COMMIT 1000
 #define DELAY_MS      2
+#define TOLD_AGAIN    2000 /* revisions, after a start */
 
 struct kgd_events {
 	struct kg_loop *loop;
@@ -19,6 +28,10 @@ struct kgd_events {
 	struct kg_api *api;
 	struct kg_subscription *sub;
 	atomic_bool posted;
+
+	struct kg_store *store;
+	pthread_t thread; /* tells the history again */
+	atomic_bool stop, telling_again;
 
 	/* the loop's */
 	struct kg_timer *timer;
@@ -33,16 +46,29 @@ struct kgd_events {
 
 struct teller {
 	struct kgd_events *ev;
-	const struct kg_commit_event *commit;
+	const struct kg_snapshot *snapshot; /* NULL: of a revision read back */
+	kg_time time;
+	size_t *told;
 	struct kg_arena a;
 };
+
+/* Whom an Event is about. */
+struct who {
+	const struct kg_kind *kind; /* NULL: nobody */
+	const char *ns, *name, *uid;
+};
+
+static struct who who_of(const struct kg_object *obj)
+{
+	return (struct who){obj->kind, obj->ns, obj->name, kg_object_uid(obj)};
+}
 
 struct what {
 	const char *type, *reason, *component, *host, *field;
 };
 
-static void tell(
-	struct teller *t, const struct kg_object *obj, const struct what *w, const char *message)
+static void tell_of(
+	struct teller *t, const struct who *who, const struct what *w, const char *message)
 {
 	struct kg_api_event e = {
 		.type = w->type,
@@ -50,17 +76,25 @@ static void tell(
 		.message = message,
 		.component = w->component,
 		.host = w->host,
-		.api_version = kg_kind_api_version(obj->kind),
-		.kind = obj->kind->kind,
-		.ns = *obj->ns ? obj->ns : NULL,
-		.name = obj->name,
-		.uid = kg_object_uid(obj),
+		.api_version = kg_kind_api_version(who->kind),
+		.kind = who->kind->kind,
+		.ns = *who->ns ? who->ns : NULL,
+		.name = who->name,
+		.uid = who->uid,
 		.field_path = w->field,
-		.time = t->commit->time,
+		.time = t->time,
 	};
 
-	if (t->ev->told++ < MAX_OF_COMMIT)
+	if ((*t->told)++ < MAX_OF_COMMIT)
 		kg_api_event_add(t->ev->api, &e);
+}
+
+static void tell(
+	struct teller *t, const struct kg_object *obj, const struct what *w, const char *message)
+{
+	struct who who = who_of(obj);
+
+	tell_of(t, &who, w, message);
 }
 
 static const struct kg_value *at(const struct kg_object *obj, const char *path)
@@ -78,24 +112,27 @@ static const struct kg_value *condition(const struct kg_object *obj, const char 
 	return kg_find(at(obj, "status.conditions"), "type", type);
 }
 
-/* The controlling owner, where it is of that kind and still what it was. */
-static const struct kg_object *owner(
-	struct teller *t, const struct kg_object *obj, enum kg_kind_id kind)
+/* The controlling owner, where it is of that kind and, as far as can be seen, still what it was. */
+static struct who owner(struct teller *t, const struct kg_object *obj, enum kg_kind_id kind)
 {
 	const struct kg_value *refs = at(obj, "metadata.ownerReferences");
 
 	for (uint32_t i = 0; i < kg_len(refs); i++) {
 		const struct kg_value *r = &refs->items[i];
+		struct who who = {&kg_kinds[kind], obj->ns, kg_string(kg_get(r, "name"), ""),
+			kg_string(kg_get(r, "uid"), "")};
 
 		if (!kg_bool(kg_get(r, "controller"), false) ||
 			strcmp(kg_string(kg_get(r, "kind"), ""), kg_kinds[kind].kind) != 0)
 			continue;
-		const struct kg_object *o = kg_snapshot_get(
-			t->commit->snapshot, kind, obj->ns, kg_string(kg_get(r, "name"), ""));
-		if (o && strcmp(kg_object_uid(o), kg_string(kg_get(r, "uid"), "")) == 0)
-			return o;
+		if (!t->snapshot)
+			return who;
+		const struct kg_object *o = kg_snapshot_get(t->snapshot, kind, obj->ns, who.name);
+
+		if (o && strcmp(kg_object_uid(o), who.uid) == 0)
+			return who;
 	}
-	return NULL;
+	return (struct who){0};
 }
 
 /* ---- containers ---- */
@@ -258,20 +295,20 @@ static const struct {
 static void of_owner(
 	struct teller *t, const struct kg_object *pod, const char *reason, const char *verb)
 {
-	const struct kg_object *o = NULL;
+	struct who o = {0};
 	size_t i = 0;
 
-	for (; i < KG_ARRAY_LEN(owners) && !o; i++)
+	for (; i < KG_ARRAY_LEN(owners) && !o.kind; i++)
 		o = owner(t, pod, owners[i].kind);
-	if (!o)
+	if (!o.kind)
 		return;
 	const struct what w = {"Normal", reason, owners[i - 1].component, NULL, NULL};
-	if (o->kind->id == KG_KIND_STATEFULSET)
-		tell(t, o, &w,
+	if (o.kind->id == KG_KIND_STATEFULSET)
+		tell_of(t, &o, &w,
 			kg_arena_printf(&t->a, "%s Pod %s in StatefulSet %s successful",
-				*verb == 'C' ? "create" : "delete", pod->name, o->name));
+				*verb == 'C' ? "create" : "delete", pod->name, o.name));
 	else
-		tell(t, o, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
+		tell_of(t, &o, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
 }
 
 static void lost_node(
@@ -280,7 +317,7 @@ static void lost_node(
 	const struct what w = {"Warning", "NodeNotReady", "node-controller", NULL, NULL};
 	const char *node = text_at(after, "spec.nodeName");
 	const struct kg_object *n =
-		*node ? kg_snapshot_get(t->commit->snapshot, KG_KIND_NODE, "", node) : NULL;
+		*node && t->snapshot ? kg_snapshot_get(t->snapshot, KG_KIND_NODE, "", node) : NULL;
 	const char *was = kg_string(kg_get(condition(before, "Ready"), "status"), "");
 	const char *now = kg_string(kg_get(condition(after, "Ready"), "status"), "");
 
@@ -324,10 +361,10 @@ static void of_rs(struct teller *t, const struct kg_object *before, const struct
 	const struct what w = {"Normal", "ScalingReplicaSet", "deployment-controller", NULL, NULL};
 	int64_t was = kg_int(at(before, "spec.replicas"), 0);
 	int64_t now = kg_int(at(after, "spec.replicas"), 0);
-	const struct kg_object *d = after ? owner(t, after, KG_KIND_DEPLOYMENT) : NULL;
+	struct who d = after ? owner(t, after, KG_KIND_DEPLOYMENT) : (struct who){0};
 
-	if (d && was != now)
-		tell(t, d, &w,
+	if (d.kind && was != now)
+		tell_of(t, &d, &w,
 			kg_arena_printf(&t->a, "Scaled %s replica set %s from %lld to %lld",
 				now > was ? "up" : "down", after->name, (long long)was,
 				(long long)now));
@@ -344,12 +381,12 @@ static void of_job(struct teller *t, const struct kg_object *before, const struc
 	const struct what cron = {"Normal", "SuccessfulCreate", "cronjob-controller", NULL, NULL};
 	const struct what saw = {"Normal", "SawCompletedJob", "cronjob-controller", NULL, NULL};
 	struct what w = {"Normal", "Completed", "job-controller", NULL, NULL};
-	const struct kg_object *cj = after ? owner(t, after, KG_KIND_CRONJOB) : NULL;
+	struct who cj = after ? owner(t, after, KG_KIND_CRONJOB) : (struct who){0};
 
 	if (!after)
 		return;
-	if (!before && cj)
-		tell(t, cj, &cron, kg_arena_printf(&t->a, "Created job %s", after->name));
+	if (!before && cj.kind)
+		tell_of(t, &cj, &cron, kg_arena_printf(&t->a, "Created job %s", after->name));
 	bool complete = is_true(after, "Complete") && !is_true(before, "Complete");
 	bool failed = is_true(after, "Failed") && !is_true(before, "Failed");
 	const struct kg_value *c = condition(after, complete ? "Complete" : "Failed");
@@ -360,8 +397,8 @@ static void of_job(struct teller *t, const struct kg_object *before, const struc
 	if (complete || failed)
 		tell(t, after, &w,
 			complete ? "Job completed" : kg_string(kg_get(c, "message"), ""));
-	if (cj && (complete || failed))
-		tell(t, cj, &saw,
+	if (cj.kind && (complete || failed))
+		tell_of(t, &cj, &saw,
 			kg_arena_printf(&t->a, "Saw completed job: %s, condition: %s", after->name,
 				complete ? "Complete" : "Failed"));
 	const struct kg_value *now = condition(after, "Suspended"),
@@ -449,18 +486,22 @@ static struct kg_commit_event *current(struct kgd_events *ev)
 static void step(void *ctx)
 {
 	struct kgd_events *ev = ctx;
-	struct teller t = {.ev = ev};
+	const struct kg_commit_event *commit = NULL;
+	struct teller t = {.ev = ev, .told = &ev->told};
 	size_t n = 0;
 
-	while (n < STEP && (t.commit = current(ev))) {
-		const struct kg_changes *changes = &ev->commit->changes;
+	while (n < STEP && (commit = current(ev))) {
+		const struct kg_changes *changes = &commit->changes;
+
+		t.snapshot = commit->snapshot;
+		t.time = commit->time;
 
 		for (; n < STEP && ev->next < changes->len; n++)
 			of_change(&t, &changes->items[ev->next++]);
 		n++; /* an empty commit is work, too */
 	}
 	kg_arena_release(&t.a);
-	ev->armed = t.commit != NULL;
+	ev->armed = commit != NULL;
 	if (ev->armed)
 		kg_timer_set(ev->timer, DELAY_MS);
 }
@@ -470,6 +511,8 @@ static void start(void *ctx)
 	struct kgd_events *ev = ctx;
 
 	atomic_store(&ev->posted, false);
+	if (atomic_load(&ev->telling_again))
+		return; /* its end begins */
 	if (!ev->armed)
 		kg_timer_set(ev->timer, DELAY_MS);
 	ev->armed = true;
@@ -483,7 +526,41 @@ static void published(void *ctx)
 		kg_loop_post(ev->loop, start, ev);
 }
 
-struct kgd_events *kgd_events_new(struct kg_loop *loop, struct kg_hub *hub, struct kg_api *api)
+/* ---- the history, told again ---- */
+
+static int tell_again(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
+{
+	struct kgd_events *ev = ctx;
+	size_t told = 0;
+	struct teller t = {.ev = ev, .time = time, .told = &told};
+
+	(void)revision;
+	for (size_t i = 0; i < changes->len; i++)
+		of_change(&t, &changes->items[i]);
+	kg_arena_release(&t.a);
+	return atomic_load(&ev->stop);
+}
+
+static void *read_history(void *arg)
+{
+	struct kgd_events *ev = arg;
+	uint64_t oldest = kg_store_oldest(ev->store);
+	uint64_t from = ev->seen > TOLD_AGAIN ? ev->seen - TOLD_AGAIN : 0;
+	struct kg_error err;
+
+	if (from < oldest)
+		from = oldest;
+	if (from < ev->seen &&
+		kg_store_changes(ev->store, from, ev->seen, tell_again, ev, &err) < 0)
+		kg_warn("events: what happened before this start is not told: %s", err.msg);
+	atomic_store(&ev->telling_again, false);
+	if (!atomic_load(&ev->stop))
+		published(ev);
+	return NULL;
+}
+
+struct kgd_events *kgd_events_new(
+	struct kg_loop *loop, struct kg_store *store, struct kg_hub *hub, struct kg_api *api)
 {
 	struct kgd_events *ev = kg_alloc(sizeof(*ev));
 
@@ -492,6 +569,10 @@ struct kgd_events *kgd_events_new(struct kg_loop *loop, struct kg_hub *hub, stru
 	ev->api = api;
 	ev->timer = kg_timer_new(loop, step, ev);
 	ev->seen = kg_hub_revision(hub);
+	ev->store = store;
+	ev->telling_again = true;
+	if (pthread_create(&ev->thread, NULL, read_history, ev) != 0)
+		abort(); /* as out of memory */
 	ev->sub = kg_hub_subscribe(hub, published, ev);
 	return ev;
 }
@@ -500,6 +581,8 @@ void kgd_events_free(struct kgd_events *ev)
 {
 	if (!ev)
 		return;
+	atomic_store(&ev->stop, true);
+	pthread_join(ev->thread, NULL);
 	kg_hub_unsubscribe(ev->sub);
 	kg_timer_free(ev->timer);
 	kg_commit_event_unref(ev->commit);

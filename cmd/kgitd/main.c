@@ -591,7 +591,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	make_nodes(m, f);
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
-	m->events = kgd_events_new(m->loop, m->hub, m->api);
+	m->events = kgd_events_new(m->loop, m->store, m->hub, m->api);
 	m->history = kgd_history_new(m);
 	m->pushes = kgd_pushes_new(m);
 	rc = kgd_hooks_new(&m->hooks, m, err);

@@ -122,7 +122,8 @@ int kgd_hooks_new(struct kgd_hooks **out, struct kgd_master *m, struct kg_error 
 void kgd_hooks_free(struct kgd_hooks *hooks); /* waits for those that the writer owes an answer */
 
 /* ---- Kubernetes' Events of what was committed (events.c) ---- */
-struct kgd_events *kgd_events_new(struct kg_loop *loop, struct kg_hub *hub, struct kg_api *api);
+struct kgd_events *kgd_events_new(
+	struct kg_loop *loop, struct kg_store *store, struct kg_hub *hub, struct kg_api *api);
 void kgd_events_free(struct kgd_events *events);
 
 /* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */

@@ -71,7 +71,7 @@ struct kg_api_options {
 	int64_t bookmark_ms; /* between a watch's bookmarks; default 60,000 */
 	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
 	size_t max_feed;     /* changes kept a kind for watches; default 16,384 */
-	size_t max_events;   /* Events kept; default 1,000 */
+	size_t max_events;   /* Events kept; default 10,000 */
 	size_t max_lists;    /* long ones that are being sent; of one user half; default 64 */
 	int64_t list_ms;     /* within which a long one must be taken; default 60,000 */
 	size_t max_watches;  /* default 11,000 */
@@ -89,7 +89,7 @@ bool kg_api_route(struct kg_api *api, struct kg_http_req *req, const struct kg_u
 	struct kg_http_route *route);
 
 /* Something that happened to an object, as `kubectl describe` shows it. The same happening again
- * (object, type, reason, message) counts up. Kept in memory for an hour, the newest max_events. */
+ * (object, type, reason, message) counts up. Kept in memory, the newest max_events. */
 struct kg_api_event {
 	const char *type; /* "Normal", "Warning" */
 	const char *reason, *message;

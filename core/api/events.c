@@ -1,13 +1,16 @@
 /*
- * Events: what happened to objects, in memory. They have revisions of their own (a clock reading
- * at start, then counting), so that every Event is one position in its watch and a client that
- * saw those of an earlier run is told to list again.
+ * Events: what happened to objects, in memory, the newest max_events of them; after a start they
+ * are told again from the history (kgitd's events.c), which is where they are kept. They have
+ * revisions of their own (a clock reading at start, then counting), so that every Event is one
+ * position in its watch and a client that saw those of an earlier run is told to list again.
  */
 #include "api/internal.h"
 
 #include <inttypes.h>
 
-enum { DEFAULT_MAX_EVENTS = 1000, EVENT_LIFE_MS = 3600 * 1000 };
+enum { DEFAULT_MAX_EVENTS = 10000 };
+/* Under which an Event's uid is made of its key. */
+static const char uid_space[] = "2f1c3d1e-54f4-5b0e-8c1e-6b6769740001";
 
 struct event_item {
 	struct event_item *prev, *next; /* by last change, oldest first */
@@ -114,12 +117,13 @@ static char *event_name(struct kg_arena *a, const struct kg_api_event *ev)
 static struct kg_value event_value(struct kg_arena *a, const struct kg_api_event *ev,
 	const char *ns, const char *name, const struct event_item *it)
 {
-	char first[32], last[32];
+	char first[32], last[32], uid[37];
 
+	kg_uuid5(uid, uid_space, kg_arena_printf(a, "%s/%s", ns, name));
 	kg_time_format(first, it->first);
 	kg_time_format(last, it->last);
 	struct kg_value meta = kg_v_obj(a, "name", kg_v_str(a, name), "namespace", kg_v_str(a, ns),
-		"creationTimestamp", kg_v_str(a, first), (char *)NULL);
+		"uid", kg_v_str(a, uid), "creationTimestamp", kg_v_str(a, first), (char *)NULL);
 	struct kg_value involved = kg_v_obj(a, "apiVersion", text_value(a, ev->api_version), "kind",
 		text_value(a, ev->kind), "namespace", text_value(a, ev->ns), "name",
 		text_value(a, ev->name), "uid", text_value(a, ev->uid), "fieldPath",
@@ -171,8 +175,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 		.kind = &kg_kinds[KG_KIND_EVENT], .ns = ns, .name = name, .value = &v});
 	publish(api, before, it->obj);
 	kg_object_unref(before);
-	while (s->by_name.count > max ||
-		(s->oldest != it && s->oldest->last < ev->time - EVENT_LIFE_MS))
+	while (s->by_name.count > max)
 		drop_oldest(api);
 	pthread_mutex_unlock(&s->lock);
 	kg_arena_release(&a);
