@@ -109,6 +109,17 @@ static bool same_as_before(const struct kg_admitting *x, const struct kg_definit
 	return old && old->base && kg_equal(kg_doc_value(old->base), &d->m->value);
 }
 
+static const struct kg_value *runtime_of(struct kg_admitting *x, const struct kg_value *spec)
+{
+	const struct kg_kind *kind = &kg_kinds[KG_KIND_RUNTIMECLASS];
+	const char *name = kg_string(kg_get(spec, "runtimeClassName"), "");
+	const struct kg_definition *d = kg_map_get(&x->by_key, kg_admit_key(x->a, kind, "", name));
+	const struct kg_object *obj = kg_snapshot_get(x->s, kind->id, "", name);
+	if (d)
+		return &d->m->value;
+	return kg_admit_untouched(x, obj) ? kg_obj(obj) : &kg_null;
+}
+
 static void judge_pod(struct kg_admitting *x, struct kg_definition **ds, size_t n,
 	const struct kg_definition *d, const char *path)
 {
@@ -117,6 +128,9 @@ static void judge_pod(struct kg_admitting *x, struct kg_definition **ds, size_t 
 	struct kg_value pod = kg_limits_default(x->a, &limits, &d->m->value);
 	kg_limits_check_pod(&t, &limits, kg_get(&pod, "spec"));
 	const char *why = kg_texts_all(&t);
+	if (why)
+		forbid(x, d, path, why);
+	why = kg_runtime_refuses(x->a, runtime_of(x, kg_get(&pod, "spec")), kg_get(&pod, "spec"));
 	if (why)
 		forbid(x, d, path, why);
 	why = kg_security_violations(x->a, labels_of(x, d->m->ns), KG_SECURITY_ENFORCE,

@@ -21,14 +21,12 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		v = kg_with(a, &v, "spec.finalizers", kg_v_array(a, &fin, 1));
 		return kg_with(a, &v, "status.phase", kg_v_lit("Active"));
 	}
-	case KG_KIND_POD: {
-		struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
-		v = kg_limits_default(a, &limits, &v);
+	case KG_KIND_POD:
+		v = kg_pod_defaults(r, ns, &v);
 		/* Its node, where the manifest names one, is bound like any other by the scheduler.
 		 */
 		v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(&v, "spec")));
 		return kg_with(a, &v, "spec.nodeName", kg_v_null());
-	}
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
 		return kg_claim_newborn(r, v);
 	case KG_KIND_PERSISTENTVOLUME:
@@ -159,6 +157,8 @@ static struct kg_value keep_pod(struct kg_arena *a, struct kg_value v, const str
 	const char *text = kg_string(kg_get(kg_at(was, "metadata.annotations"), note), NULL);
 	if (text || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), note)))
 		v = kg_with_annotation(a, &v, note, text);
+	v = kg_with(a, &v, "spec.overhead", *kg_at(was, "spec.overhead"));
+	v = kg_with(a, &v, "spec.nodeSelector", *kg_at(was, "spec.nodeSelector"));
 	return kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
 }
 
@@ -307,7 +307,7 @@ static int rank(const struct kg_input_desired *d)
 		return 0;
 	/* What Pods and claims are given when they come to be is there before them. */
 	return d->kind->id == KG_KIND_LIMITRANGE || d->kind->id == KG_KIND_STORAGECLASS ||
-			       names_its_own(d)
+			       d->kind->id == KG_KIND_RUNTIMECLASS || names_its_own(d)
 		       ? 1
 		       : 2;
 }

@@ -14,14 +14,11 @@ void kg_mould_release(struct kg_mould *m)
 void kg_mould_make(
 	struct kg_mould *m, struct kg_run *r, const struct kg_value *template, const char *id)
 {
-	struct kg_value with_defaults;
-	if (kg_now(r)->objects[KG_KIND_LIMITRANGE].count) {
-		const char *ns = kg_arena_strndup(&r->a, r->key, strcspn(r->key, "/"));
-		struct kg_limits limits = kg_limits_of(&r->a, kg_now(r), ns);
-		with_defaults = kg_limits_default(&r->a, &limits, template);
-		if (!kg_equal(&with_defaults, template))
-			id = NULL;
+	const char *ns = kg_arena_strndup(&r->a, r->key, strcspn(r->key, "/"));
+	struct kg_value with_defaults = kg_pod_defaults(r, ns, template);
+	if (!kg_equal(&with_defaults, template)) {
 		template = &with_defaults;
+		id = NULL;
 	}
 	if (id && *id)
 		memcpy(m->id, id, sizeof(m->id));

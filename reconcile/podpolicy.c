@@ -55,6 +55,13 @@ const char *kg_milli_text(struct kg_arena *a, int64_t milli, bool binary)
 	return kg_arena_printf(a, "%lld%s", (long long)whole, (binary ? suffixes : decimal)[i]);
 }
 
+struct kg_value kg_pod_defaults(struct kg_run *r, const char *ns, const struct kg_value *pod)
+{
+	struct kg_limits limits = kg_limits_of(&r->a, kg_now(r), ns);
+	struct kg_value v = kg_runtime_default(&r->a, kg_now(r), pod);
+	return kg_limits_default(&r->a, &limits, &v);
+}
+
 const char *kg_pod_forbidden(
 	struct kg_run *r, const char *ns, const char *name, const struct kg_value *pod)
 {
@@ -64,8 +71,9 @@ const char *kg_pod_forbidden(
 	const struct kg_value *spec = kg_get(pod, "spec");
 	struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
 	struct kg_texts t = {.a = a};
+	const char *why = kg_runtime_refuses(a, kg_runtime_of(kg_now(r), spec), spec);
 	kg_limits_check_pod(&t, &limits, spec);
-	const char *why = kg_texts_all(&t);
+	why = why ? why : kg_texts_all(&t);
 	if (!why) {
 		why = kg_security_violations(
 			a, labels, KG_SECURITY_ENFORCE, kg_get(pod, "metadata"), spec);

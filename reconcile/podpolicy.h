@@ -38,6 +38,17 @@ void kg_limits_check_pod(
 void kg_limits_check_claim(
 	struct kg_texts *out, const struct kg_limits *l, const struct kg_value *claim);
 
+/* ---- runtimeclass.c ---- */
+
+/* The RuntimeClass that a pod names; kg_null. */
+const struct kg_value *kg_runtime_of(const struct kg_snapshot *s, const struct kg_value *pod_spec);
+/* A pod, or a template, with what its RuntimeClass adds. */
+struct kg_value kg_runtime_default(
+	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_value *pod);
+/* rc: the class that it names, or kg_null. */
+const char *kg_runtime_refuses(
+	struct kg_arena *a, const struct kg_value *rc, const struct kg_value *pod_spec);
+
 /* ---- podsecurity.c ---- */
 
 enum kg_security_mode { KG_SECURITY_ENFORCE, KG_SECURITY_WARN };
@@ -79,6 +90,9 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 	const int64_t *used, const struct kg_kind *kind, const struct kg_value *obj);
 
 /* ---- podpolicy.c ---- */
+
+/* A pod, or a template, with all that its namespace and its RuntimeClass give it. */
+struct kg_value kg_pod_defaults(struct kg_run *r, const char *ns, const struct kg_value *pod);
 
 /* Why the pod may not come to be, as in `pods "web-1" is forbidden: ...`; NULL: it may. */
 const char *kg_pod_forbidden(

@@ -226,11 +226,13 @@ void kg_starved_concerns(
 	const struct kg_object *obj = after ? after : before;
 	const char *ns = obj->kind->id == KG_KIND_NAMESPACE ? obj->name : obj->ns;
 	struct kg_map_entry *e;
-	size_t n = strlen(ns);
 	switch (obj->kind->id) {
 	case KG_KIND_POD: /* only one that ended makes room */
 		if (after && !(kg_pod_terminal(after) && !kg_pod_terminal(before ? before : after)))
 			return;
+		break;
+	case KG_KIND_RUNTIMECLASS: /* of all namespaces */
+		ns = NULL;
 		break;
 	case KG_KIND_NAMESPACE:
 	case KG_KIND_LIMITRANGE:
@@ -246,8 +248,9 @@ void kg_starved_concerns(
 			return;
 		break;
 	}
+	size_t n = ns ? strlen(ns) : 0;
 	for (size_t i = 0; (e = kg_map_next(&r->st->starved, &i));)
-		if (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/')
+		if (!ns || (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/'))
 			kg_enqueue(r->st, makers[e->key[0] - '0'].c, e->key + 2);
 }
 

@@ -14,8 +14,8 @@ struct kg_mould {
 	char id[24];
 	struct kg_doc *base;
 };
-/* id: the template's, where it is known; NULL or "": it is computed. What LimitRanges of the
- * running key's namespace give containers is added. */
+/* id: the template's, where it is known; NULL or "": it is computed. What the
+ * running key's namespace and the RuntimeClass give pods is added. */
 void kg_mould_make(
 	struct kg_mould *m, struct kg_run *r, const struct kg_value *template, const char *id);
 void kg_mould_release(struct kg_mould *m);

@@ -293,7 +293,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("node.k8s.io", RUNTIMECLASS, "RuntimeClass", "runtimeclasses",
 				"runtimeclass", runtimeclass),
-			.flags = KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_MANIFEST,
 			.short_names = NO_NAMES,
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

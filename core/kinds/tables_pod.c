@@ -141,7 +141,7 @@ static const struct kg_field pod_spec_fields[] = {
 		.check = kg_check_dns_subdomain),
 	F_ROW("readinessGates", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
 		"Conditions of others that readiness waits for.", .schema = &readiness_gate),
-	F_STR("runtimeClassName", KG_FF_UNSUPPORTED, "The container runtime it wants.",
+	F_STR("runtimeClassName", 0, "The container runtime it wants.",
 		.check = kg_check_dns_subdomain),
 	F_NOWHY("overhead", KG_F_QUANTITY, KG_FF_MAP, "What the runtime needs beside it.",
 		"Pod Overhead set without corresponding RuntimeClass defined Overhead"),

@@ -160,11 +160,13 @@ static const struct kg_schema runtime_scheduling = {
 	.doc = "Which nodes have a runtime.",
 	.fields = runtime_scheduling_fields,
 };
+/* What nodes have. */
+static const char *const handlers[] = {"runc", NULL};
 static const struct kg_field runtime_fields[] = {
 	F_TYPE_META,
 	F_METADATA,
 	F_STR("handler", KG_FF_REQUIRED | KG_FF_IMMUTABLE, "The runtime's name on the nodes.",
-		.check = kg_check_dns_label),
+		.check = kg_check_dns_label, .values = handlers),
 	F_OBJ("overhead", overhead, 0, "What the runtime itself needs."),
 	F_OBJ("scheduling", runtime_scheduling, 0, "Which nodes have it."),
 	F_END,
