@@ -286,7 +286,7 @@ static void undefine(struct kg_run *r, const struct kg_input_desired *d)
 	else if (d->kind->id == KG_KIND_PERSISTENTVOLUME)
 		kg_volume_undefine(r, old);
 	else
-		kg_delete_object(r, old);
+		kg_cascade_undefine(r, old);
 }
 
 static bool names_its_own(const struct kg_input_desired *d)

@@ -318,6 +318,12 @@ const struct kg_value *kg_untolerated(
 	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);
 bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
 
+/* ---- cascade.c ---- */
+/* Removes an object that main defines no more, and what it owns as its annotation asks. */
+void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj);
+/* One step for an owner that waits for what it owns to go; false: the key is none. */
+bool kg_cascade_run(struct kg_run *r, const char *key);
+
 /* ---- claim.c, volume.c ---- */
 void kg_claim_run(struct kg_run *r, const char *key);
 void kg_volume_run(struct kg_run *r, const char *key);

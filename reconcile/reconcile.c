@@ -208,7 +208,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 	int rc = 0;
 	if (c == KG_C_SERVICE)
 		rc = kg_service_run(r, key);
-	else
+	else if (!kg_cascade_run(r, key))
 		fn[c](r, key);
 	kg_starved_settle(r);
 	kg_arena_release(&r->a);
