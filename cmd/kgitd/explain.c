@@ -70,7 +70,7 @@ static int rewound(struct kg_snapshot **out, struct kg_store *store, const struc
 	int rc = time_of(&time, store, revision, err);
 
 	if (rc == 0)
-		rc = kg_store_changes(store, revision, from->revision, on_changes, &r, err);
+		rc = kg_store_changes(store, revision, from->revision, 0, on_changes, &r, err);
 	kg_map_release(&r.seen);
 	if (rc < 0) {
 		kg_txn_free(r.txn);

@@ -592,6 +592,7 @@ static int start(struct kgd_master *m, const struct flags *f, struct kgd_strays 
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
 	m->events = kgd_events_new(m->loop, m->store, m->hub, m->api);
+	m->trim = kgd_trim_new(m->loop, m->hub);
 	m->history = kgd_history_new(m);
 	m->pushes = kgd_pushes_new(m);
 	rc = kgd_hooks_new(&m->hooks, m, err);
@@ -624,6 +625,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 		run_posts(m->loop);
 	kgd_strays_free(strays);
 	kgd_events_free(m->events);
+	kgd_trim_free(m->trim);
 	kgd_history_free(m->history);
 	kgd_pushes_free(m->pushes);
 	kg_api_free(m->api);

@@ -62,6 +62,7 @@ struct kgd_master {
 	struct kg_auth *auth;
 	struct kg_api *api;
 	struct kgd_events *events;
+	struct kgd_trim *trim;
 	struct kgd_history *history;
 	struct kg_http_server *http;
 };
@@ -125,6 +126,10 @@ void kgd_hooks_free(struct kgd_hooks *hooks); /* waits for those that the writer
 struct kgd_events *kgd_events_new(
 	struct kg_loop *loop, struct kg_store *store, struct kg_hub *hub, struct kg_api *api);
 void kgd_events_free(struct kgd_events *events);
+
+/* ---- memory given back after storms of changes (trim.c) ---- */
+struct kgd_trim *kgd_trim_new(struct kg_loop *loop, struct kg_hub *hub);
+void kgd_trim_free(struct kgd_trim *trim); /* after what was posted to the loop has run */
 
 /* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */
 int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,

@@ -11,11 +11,11 @@ static int store_load(void *self, struct kg_snapshot **out, uint64_t revision, s
 	return kg_store_load_at(out, self, revision, err);
 }
 
-static int store_changes(void *self, uint64_t from, uint64_t to,
+static int store_changes(void *self, uint64_t from, uint64_t to, size_t most,
 	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
 	void *ctx, struct kg_error *err)
 {
-	return kg_store_changes(self, from, to, fn, ctx, err);
+	return kg_store_changes(self, from, to, most, fn, ctx, err);
 }
 
 const struct kg_api_history kg_api_store_history = {store_load, store_changes};

@@ -19,7 +19,7 @@ struct kg_api_history {
 	/* KG_E_GONE where the revision is no longer retained. The caller owns *out. */
 	int (*load)(void *self, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
 	/* As kg_store_changes. */
-	int (*changes)(void *self, uint64_t from, uint64_t to,
+	int (*changes)(void *self, uint64_t from, uint64_t to, size_t most,
 		int (*fn)(void *ctx, uint64_t revision, kg_time time,
 			const struct kg_changes *changes),
 		void *ctx, struct kg_error *err);
@@ -70,12 +70,12 @@ struct kg_api_options {
 		write_hint; /* ends "edit FILE in the repository and"; default "git push"; copied */
 	int64_t bookmark_ms; /* between a watch's bookmarks; default 60,000 */
 	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
-	size_t max_feed;     /* changes kept a kind for watches; default 16,384 */
+	size_t max_feed;     /* changes kept a kind for watches; default 8,192 */
 	size_t max_events;   /* Events kept; default 10,000 */
 	size_t max_lists;    /* long ones that are being sent; of one user half; default 64 */
 	int64_t list_ms;     /* within which a long one must be taken; default 60,000 */
 	size_t max_watches;  /* default 11,000 */
-	size_t cache_bytes;  /* of objects as JSON, kept for who asks next; default 64 MiB */
+	size_t cache_bytes;  /* of objects as JSON, kept for who asks next; default 28 MiB */
 };
 
 struct kg_api;

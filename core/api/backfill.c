@@ -6,7 +6,9 @@
  */
 #include "api/internal.h"
 
-enum { PIECE = 32, MAX_REVISIONS = 512, MAX_CHANGES = 4096, MAX_MS = 1000 };
+enum { PIECE = 1, MAX_REVISIONS = 512, MAX_CHANGES = 2048, MAX_MS = 1000 };
+/* Of objects, which the snapshot has once more: what they take is taken for this alone. */
+#define MAX_BYTES ((size_t)4 << 20)
 
 struct part {
 	struct feed_entry **entries;
@@ -15,7 +17,7 @@ struct part {
 struct backfill {
 	struct kg_api *api;
 	uint64_t to; /* the feeds have what comes after it */
-	size_t changes;
+	size_t changes, bytes;
 	struct part parts[KG_KIND_COUNT];
 };
 
@@ -37,6 +39,12 @@ static int take(void *ctx, uint64_t revision, kg_time time, const struct kg_chan
 		p->entries[p->len++] = e;
 	}
 	b->changes += changes->len;
+	for (size_t i = 0; i < changes->len; i++) {
+		const struct kg_change *c = &changes->items[i];
+
+		b->bytes += (c->before ? kg_doc_size(c->before->doc) : 0) +
+			    (c->after ? kg_doc_size(c->after->doc) : 0);
+	}
 	return 0;
 }
 
@@ -46,7 +54,8 @@ static bool read_piece(struct backfill *b)
 	uint64_t from = b->to > PIECE ? b->to - PIECE : 0;
 	struct kg_error err;
 	/* Where that far back nothing is kept, or it cannot be read, watchers are told so. */
-	bool ok = api->opt.history->changes(api->opt.history_self, from, b->to, take, b, &err) >= 0;
+	bool ok = api->opt.history->changes(api->opt.history_self, from, b->to,
+			  MAX_CHANGES - b->changes, take, b, &err) >= 0;
 
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct part *p = &b->parts[k];
@@ -76,8 +85,8 @@ static void run(void *arg)
 	int64_t until = kg_api_now_ms() + MAX_MS;
 	uint64_t oldest = b->to > MAX_REVISIONS ? b->to - MAX_REVISIONS : 0;
 
-	while (b->to > oldest && b->changes < MAX_CHANGES && kg_api_now_ms() < until &&
-		!stopping(b->api))
+	while (b->to > oldest && b->changes < MAX_CHANGES && b->bytes < MAX_BYTES &&
+		kg_api_now_ms() < until && !stopping(b->api))
 		if (!read_piece(b))
 			break;
 	for (int k = 0; k < KG_KIND_COUNT; k++)

@@ -8,7 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
-enum { DEFAULT_MAX_FEED = 16384, FIRST_RING = 16 };
+/* A feed's weight: some 16 MB at most, of small objects as of EndpointSlices. */
+enum { DEFAULT_MAX_FEED = 8192, WEIGHT_BYTES = 2048, FIRST_RING = 16 };
 
 static struct feed_entry *entry_alloc(uint64_t revision, size_t n)
 {
@@ -16,6 +17,7 @@ static struct feed_entry *entry_alloc(uint64_t revision, size_t n)
 
 	e->refs = 1;
 	e->revision = revision;
+	e->weight = 1;
 	return e;
 }
 
@@ -55,8 +57,10 @@ struct feed_entry *kg_api_feed_entry_new(
 			continue;
 		c->before = made_of(kind, changes[i].before);
 		c->after = made_of(kind, changes[i].after);
-		if (c->before || c->after)
-			e->len++;
+		if (!c->before && !c->after)
+			continue;
+		e->len++;
+		e->weight += 1 + (c->before ? kg_doc_size(c->before->doc) / WEIGHT_BYTES : 0);
 	}
 	return e;
 }
@@ -99,7 +103,7 @@ static void feed_push(struct feed *f, struct feed_entry *e)
 		f->first = 0;
 	}
 	f->ring[(f->first + f->len++) % f->cap] = e;
-	f->weight += e->len ? e->len : 1;
+	f->weight += e->weight;
 }
 
 static struct feed_entry *feed_trim(struct feed *f, size_t max)
@@ -110,7 +114,7 @@ static struct feed_entry *feed_trim(struct feed *f, size_t max)
 
 	f->first = (f->first + 1) % f->cap;
 	f->len--;
-	f->weight -= e->len ? e->len : 1;
+	f->weight -= e->weight;
 	f->floor = e->revision;
 	return e;
 }
@@ -152,7 +156,7 @@ void kg_api_feed_prepend(struct kg_api *api, enum kg_kind_id kind, struct feed_e
 		for (size_t i = 0; i < f->len; i++)
 			ring[n + i] = f->ring[(f->first + i) % f->cap];
 		for (size_t i = 0; i < n; i++)
-			f->weight += entries[i]->len ? entries[i]->len : 1;
+			f->weight += entries[i]->weight;
 		free(f->ring);
 		f->ring = ring;
 		f->cap = cap;

@@ -118,6 +118,7 @@ struct feed_entry {
 	_Atomic int refs;
 	uint64_t revision;
 	size_t len;
+	size_t weight;              /* 1 a change, and 1 for each 2 KB that is kept for it alone */
 	struct kg_change changes[]; /* objects referenced */
 };
 struct feed {
@@ -161,7 +162,7 @@ enum {
 	CACHE_WAYS = 4,
 	CACHE_LOCKS = 64,
 	CACHE_SWEEP = 32,
-	DEFAULT_CACHE_BYTES = 64 << 20
+	DEFAULT_CACHE_BYTES = 28 << 20
 };
 struct encode_cache {
 	pthread_mutex_t locks[CACHE_LOCKS]; /* of every CACHE_LOCKS-th set */

@@ -47,7 +47,7 @@ static struct kg_commit_event *commit_at(struct test_server *s, uint64_t revisio
 	return e;
 }
 
-static int changes(void *self, uint64_t from, uint64_t to,
+static int changes(void *self, uint64_t from, uint64_t to, size_t most,
 	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
 	void *ctx, struct kg_error *err)
 {
@@ -60,8 +60,12 @@ static int changes(void *self, uint64_t from, uint64_t to,
 		struct kg_commit_event *e = commit_at(s, r);
 
 		assert(e);
-		rc = fn(ctx, r, e->time, &e->changes);
+		bool large = most && e->changes.len > most;
+		if (!large)
+			rc = fn(ctx, r, e->time, &e->changes);
 		kg_commit_event_unref(e);
+		if (large)
+			return kg_fail(err, KG_E_TOO_LARGE, "a large revision");
 	}
 	return 0;
 }

@@ -46,7 +46,7 @@ static void read_history(void *arg)
 
 	w->behind_began = kg_api_now_ms();
 	w->behind_rc = api->opt.history->changes(
-		api->opt.history_self, w->cursor, to, take_history, w, &w->behind_err);
+		api->opt.history_self, w->cursor, to, 0, take_history, w, &w->behind_err);
 	if (!w->behind_stopped)
 		w->behind_to = to;
 	if (kg_api_request_enter(r)) {

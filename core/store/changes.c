@@ -273,7 +273,7 @@ static int add_change(struct step *st, const struct kg_map_entry *key, struct kg
 	return 0;
 }
 
-static int find_changes(struct step *st, struct kg_error *err)
+static int find_changes(struct step *st, size_t most, struct kg_error *err)
 {
 	st->diff.err = err;
 	kg_map_clear(&st->keys);
@@ -289,6 +289,8 @@ static int find_changes(struct step *st, struct kg_error *err)
 		return rc;
 	struct kg_map_entry **sorted KG_AUTOFREE = kg_map_sorted(&st->keys);
 	size_t n = st->keys.count;
+	if (most && n > most)
+		return kg_fail(err, KG_E_TOO_LARGE, "a revision of %zu changes", n);
 	st->changes.items = kg_alloc((n ? n : 1) * sizeof(*st->changes.items));
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = add_change(st, sorted[i], err);
@@ -307,7 +309,7 @@ static int open_view(struct kg_view *v, struct kg_store *s, const struct kg_read
 /* Bases of manifests that are gone pile up over a long history. */
 #define BASES_KEPT 256
 
-int kg_store_changes(struct kg_store *s, uint64_t from, uint64_t to,
+int kg_store_changes(struct kg_store *s, uint64_t from, uint64_t to, size_t most,
 	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
 	void *ctx, struct kg_error *err)
 {
@@ -323,7 +325,7 @@ int kg_store_changes(struct kg_store *s, uint64_t from, uint64_t to,
 	for (uint64_t revision = from + 1; rc == 0 && revision <= to; revision++) {
 		rc = open_view(&st.view[1], s, &st.reader, revision, &why);
 		if (rc == 0)
-			rc = find_changes(&st, &why);
+			rc = find_changes(&st, most, &why);
 		if (rc == 0 && fn(ctx, revision, st.view[1].time, &st.changes) != 0)
 			return 0;
 		st.view[0] = st.view[1];

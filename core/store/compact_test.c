@@ -133,15 +133,15 @@ static void check_readable(struct test_cluster *c, uint64_t oldest)
 		assert_int_equal(s->revision, r);
 		kg_snapshot_unref(s);
 	}
-	OK(kg_store_changes(c->store, oldest, c->now->revision, count_changes, &n, &err));
+	OK(kg_store_changes(c->store, oldest, c->now->revision, 0, count_changes, &n, &err));
 	assert_true(n >= c->now->revision - oldest);
 	if (oldest == 0)
 		return;
 	assert_int_equal(kg_store_load_at(&s, c->store, oldest - 1, &e), -KG_E_GONE);
 	char *want KG_AUTOFREE = kg_asprintf("the oldest that is kept is %d", (int)oldest);
 	assert_non_null(strstr(e.msg, want));
-	assert_int_equal(
-		kg_store_changes(c->store, oldest - 1, oldest, count_changes, &n, &e), -KG_E_GONE);
+	assert_int_equal(kg_store_changes(c->store, oldest - 1, oldest, 0, count_changes, &n, &e),
+		-KG_E_GONE);
 }
 
 static void reopen(struct test_cluster *c)

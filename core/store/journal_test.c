@@ -325,7 +325,7 @@ static void check_all(struct test_cluster *c)
 		assert_string_equal(s->commit, log[c->now->revision - r].commit);
 		kg_snapshot_unref(s);
 	}
-	OK(kg_store_changes(c->store, 0, c->now->revision, count, &changes, &err));
+	OK(kg_store_changes(c->store, 0, c->now->revision, 0, count, &changes, &err));
 	assert_true(changes >= c->now->revision);
 }
 

@@ -243,7 +243,7 @@ static bool read_once(struct kg_store *s)
 	kg_snapshot_unref(snap);
 	if (rc == 0)
 		rc = kg_store_changes(
-			s, revision > 20 ? revision - 20 : 0, revision, count, &changes, &err);
+			s, revision > 20 ? revision - 20 : 0, revision, 0, count, &changes, &err);
 	if (rc == 0)
 		rc = kg_store_log(&log, &n, s, &a, 0, 30, &err);
 	if (rc < 0)

@@ -9,7 +9,9 @@
 #include <stdio.h>
 
 /* How many pack files libgit2 keeps open: one a commit would use up every descriptor. */
-#define OPEN_PACKS 128
+#define OPEN_PACKS   128
+#define WINDOW_BYTES (1 << 20)
+#define MAPPED_BYTES (8 << 20)
 /* Larger objects are rare: libgit2 reads them. */
 #define QUICK_MAX (16u << 20)
 
@@ -19,6 +21,10 @@ static void git_init(void)
 	/* Trees and commits are read once; the mirror of the state trees is the store's own. */
 	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
 	git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)OPEN_PACKS);
+	/* By default whole packs are mapped, and stay: a look at old history would count as memory
+	 * of kgitd from then on. */
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)WINDOW_BYTES);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)MAPPED_BYTES);
 }
 
 void kg_git_init(void)

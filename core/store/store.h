@@ -108,8 +108,8 @@ int kg_store_get_main(struct kg_store *store, char out[41], struct kg_error *err
 
 /* What revisions (from, to] changed, from the history on disk, in order; objects as of `to`'s
  * format, revisions stamped. For watches that are older than memory. fn returning non-zero stops.
- * Any thread. */
-int kg_store_changes(struct kg_store *store, uint64_t from, uint64_t to,
+ * A revision of more than `most` changes (0: no bound) is not read: KG_E_TOO_LARGE. Any thread. */
+int kg_store_changes(struct kg_store *store, uint64_t from, uint64_t to, size_t most,
 	int (*fn)(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes),
 	void *ctx, struct kg_error *err);
 

@@ -299,16 +299,16 @@ static void test_history(void **state)
 	test_template_init(&t, 1);
 	live(&c, &t);
 	struct seen seen = {.c = &c};
-	OK(kg_store_changes(c.store, 0, 5, replay, &seen, &err));
+	OK(kg_store_changes(c.store, 0, 5, 0, replay, &seen, &err));
 	assert_int_equal(seen.revision, 5);
 	/* 2 nodes; 40 pods and a map; 2 pods and a node; 2 pods and a map; a pod */
 	assert_int_equal(seen.changes, 2 + 41 + 3 + 3 + 1);
-	OK(kg_store_changes(c.store, 0, 5, count_one, &calls, &err));
+	OK(kg_store_changes(c.store, 0, 5, 0, count_one, &calls, &err));
 	assert_int_equal(calls, 1);
-	OK(kg_store_changes(c.store, 5, 5, count_one, &calls, &err));
+	OK(kg_store_changes(c.store, 5, 5, 0, count_one, &calls, &err));
 	assert_int_equal(calls, 1);
 	assert_int_equal(kg_store_load_at(&s, c.store, 6, &e), -KG_E_NOT_FOUND);
-	assert_int_equal(kg_store_changes(c.store, 4, 9, count_one, &(int){0}, &e), 0);
+	assert_int_equal(kg_store_changes(c.store, 4, 9, 0, count_one, &(int){0}, &e), 0);
 	OK(kg_store_log(&log, &n, c.store, &a, 0, 2, &err));
 	assert_int_equal(n, 2);
 	assert_int_equal(log[0].revision, 5);
@@ -553,7 +553,7 @@ static void test_desired(void **state)
 	assert_string_equal(kg_string(kg_at(kg_obj(obj), "data.text"), ""), "two");
 	assert_int_equal(obj->revision, 2);
 	struct seen seen = {.c = &c};
-	OK(kg_store_changes(c.store, 0, 2, replay, &seen, &err));
+	OK(kg_store_changes(c.store, 0, 2, 0, replay, &seen, &err));
 	assert_int_equal(seen.changes, 2);
 	/* A quiet change: defined at another place, the same value, so the same revision. */
 	struct kg_object_spec moved = {.kind = obj->kind,

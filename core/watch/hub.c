@@ -12,6 +12,8 @@
 #include <time.h>
 
 enum { DEFAULT_MAX_CHANGES = 100000, FIRST_RING = 64 };
+/* What the events' old objects and snapshots may take together, as bytes_of has it. */
+#define MAX_BYTES ((size_t)32 << 20)
 
 struct kg_subscription {
 	struct kg_hub *hub;
@@ -27,11 +29,22 @@ struct kg_hub {
 	/* Consecutive revisions; the newest is the snapshot's. ring[(first + i) % cap]. */
 	struct kg_commit_event **ring;
 	size_t cap, first, len;
-	size_t weight, max_weight;
+	size_t weight, max_weight, bytes;
 
 	pthread_mutex_t subs_lock;
 	struct kg_subscription *subs;
 };
+
+/* About what is kept for it alone: the objects that it replaced, and its snapshot's own nodes. */
+static size_t bytes_of(const struct kg_changes *changes)
+{
+	size_t n = 4096 + 512 * changes->len;
+
+	for (size_t i = 0; i < changes->len; i++)
+		if (changes->items[i].before)
+			n += kg_doc_size(changes->items[i].before->doc);
+	return n;
+}
 
 struct kg_commit_event *kg_commit_event_new(
 	uint64_t revision, kg_time time, struct kg_changes *changes, struct kg_snapshot *snapshot)
@@ -42,6 +55,7 @@ struct kg_commit_event *kg_commit_event_new(
 	e->revision = revision;
 	e->time = time;
 	e->changes = *changes;
+	e->bytes = bytes_of(changes);
 	*changes = (struct kg_changes){0};
 	e->snapshot = snapshot ? kg_snapshot_ref(snapshot) : NULL;
 	return e;
@@ -130,18 +144,20 @@ static void ring_push(struct kg_hub *hub, struct kg_commit_event *e)
 	}
 	hub->ring[(hub->first + hub->len++) % hub->cap] = e;
 	hub->weight += event_weight(e);
+	hub->bytes += e->bytes;
 }
 
 /* The oldest event when there is too much, taken out of the ring; else NULL. */
 static struct kg_commit_event *ring_trim(struct kg_hub *hub)
 {
-	if (hub->weight <= hub->max_weight || hub->len <= 1)
+	if ((hub->weight <= hub->max_weight && hub->bytes <= MAX_BYTES) || hub->len <= 1)
 		return NULL;
 	struct kg_commit_event *e = hub->ring[hub->first];
 
 	hub->first = (hub->first + 1) % hub->cap;
 	hub->len--;
 	hub->weight -= event_weight(e);
+	hub->bytes -= e->bytes;
 	return e;
 }
 

@@ -14,6 +14,7 @@ struct kg_commit_event {
 	kg_time time;
 	struct kg_changes changes;
 	struct kg_snapshot *snapshot; /* of that revision; NULL for one read back from history */
+	size_t bytes;                 /* about what is kept for this event alone */
 };
 struct kg_commit_event *kg_commit_event_new(uint64_t revision, kg_time time,
 	struct kg_changes *changes /* moved */, struct kg_snapshot *snapshot /* referenced */);
@@ -21,8 +22,8 @@ struct kg_commit_event *kg_commit_event_ref(struct kg_commit_event *e);
 void kg_commit_event_unref(struct kg_commit_event *e);
 
 struct kg_hub;
-/* snapshot is referenced. Keeps the newest events up to max_changes changes (default 100,000
- * where 0), always at least one event. */
+/* snapshot is referenced. Keeps the newest events up to 32 MB and max_changes changes (default
+ * 100,000 where 0), always at least one event. */
 struct kg_hub *kg_hub_new(struct kg_snapshot *snapshot, size_t max_changes);
 void kg_hub_free(struct kg_hub *hub);
 

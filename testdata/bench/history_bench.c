@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 	trace(c.store, "deleted", KG_KIND_POD, "lost");
 	trace(c.store, "never", KG_KIND_POD, "never");
 	double began = cpu_ms();
-	check(kg_store_changes(c.store, 1, (uint64_t)revisions, count, &n, &err), &err);
+	check(kg_store_changes(c.store, 1, (uint64_t)revisions, 0, count, &n, &err), &err);
 	printf("every_revision %.2f ms\n", cpu_ms() - began);
 	test_template_release(&t);
 	test_close(&c);
