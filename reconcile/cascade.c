@@ -77,6 +77,8 @@ void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj)
 	}
 	if (strcmp(how, "orphan") == 0)
 		orphan(r, obj);
+	else if (obj->kind->id == KG_KIND_STATEFULSET)
+		kg_stateful_forget_claims(r, obj);
 	kg_delete_object(r, obj);
 }
 
@@ -112,6 +114,8 @@ static void go_on(struct kg_run *r, struct kg_object *obj)
 	}
 	if (left)
 		return;
+	if (obj->kind->id == KG_KIND_STATEFULSET && !obj->source)
+		kg_stateful_forget_claims(r, obj);
 	kg_delete_object(r, obj);
 	if (obj->source) /* its manifest came back meanwhile */
 		kg_desired_create(r, obj->kind, obj->ns, obj->name, obj->base, obj->source,

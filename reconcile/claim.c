@@ -26,16 +26,14 @@ static bool uses(const struct kg_object *pod, const char *claim)
 	return false;
 }
 
-/* The first pod that uses the claim (and, where asked for, has a node). */
-static const struct kg_object *consumer(
-	const struct kg_snapshot *s, const struct kg_object *claim, bool placed)
+/* The first pod that uses the claim and has a node. */
+static const struct kg_object *consumer(const struct kg_snapshot *s, const struct kg_object *claim)
 {
 	struct kg_object_iter it;
 	const struct kg_object *pod, *found = NULL;
 	kg_iter_kind(&it, s, KG_KIND_POD, claim->ns, NULL);
 	while (!found && (pod = kg_iter_next(&it)))
-		if (!kg_pod_terminal(pod) && (!placed || *kg_pod_node(pod)) &&
-			uses(pod, claim->name))
+		if (!kg_pod_terminal(pod) && *kg_pod_node(pod) && uses(pod, claim->name))
 			found = pod;
 	kg_iter_release(&it);
 	return found;
@@ -137,7 +135,7 @@ static void find_one(struct kg_run *r, struct kg_object *claim)
 		kg_now(r), KG_KIND_STORAGECLASS, "", text_at(claim, "spec.storageClassName"));
 	const struct kg_node_info *node = NULL;
 	if (class && strcmp(text_at(class, "volumeBindingMode"), "WaitForFirstConsumer") == 0) {
-		const struct kg_object *pod = consumer(kg_now(r), claim, true);
+		const struct kg_object *pod = consumer(kg_now(r), claim);
 		node = pod ? kg_node_info(r->st, kg_pod_node(pod)) : NULL;
 		if (!node) {
 			put_status(r, claim, "Pending", NULL);
@@ -183,7 +181,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 	struct kg_object *claim = kg_object_ref(found);
 	const char *volume = text_at(claim, "spec.volumeName");
 	if (kg_object_deleting(claim)) {
-		if (!consumer(kg_now(r), claim, false))
+		if (!consumer(kg_now(r), claim))
 			kg_delete_object(r, claim);
 	} else if (*volume) {
 		follow(r, claim, volume);
@@ -195,7 +193,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 
 void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim)
 {
-	if (!consumer(kg_now(r), claim, false)) {
+	if (!consumer(kg_now(r), claim)) {
 		kg_delete_object(r, claim);
 		return;
 	}

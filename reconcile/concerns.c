@@ -127,7 +127,8 @@ static void claim_concerns(
 	snprintf(key, sizeof(key), "/%s", volume);
 	if (*volume)
 		kg_enqueue(r->st, KG_C_VOLUME, key);
-	if (!after) { /* a namespace waits for its last claim */
+	if (!after) { /* a namespace waits for its last claim; a pod that waits gets another */
+		enqueue_kind(r, KG_KIND_STATEFULSET, KG_C_STATEFULSET);
 		snprintf(key, sizeof(key), "/%s", obj->ns);
 		kg_enqueue(r->st, KG_C_NAMESPACE, key);
 	}

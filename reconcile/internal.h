@@ -324,6 +324,9 @@ void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj);
 /* One step for an owner that waits for what it owns to go; false: the key is none. */
 bool kg_cascade_run(struct kg_run *r, const char *key);
 
+/* statefulset_claims.c: the set goes, and its claims with it where it says so. */
+void kg_stateful_forget_claims(struct kg_run *r, const struct kg_object *set);
+
 /* ---- claim.c, volume.c ---- */
 void kg_claim_run(struct kg_run *r, const char *key);
 void kg_volume_run(struct kg_run *r, const char *key);

@@ -187,5 +187,6 @@ void kg_statefulset_run(struct kg_run *r, const char *key)
 	begin(&x, r, set);
 	step(&x);
 	forget_revisions(&x);
+	kg_stateful_keep_claims(&x);
 	kg_stateful_put_status(&x);
 }

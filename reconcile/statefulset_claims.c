@@ -1,5 +1,5 @@
 /* The claims that each pod of a StatefulSet gets: made once, named TEMPLATE-SET-ORDINAL, and kept
- * when the pod goes. */
+ * when the pod goes, unless persistentVolumeClaimRetentionPolicy says otherwise. */
 #include "reconcile/statefulset.h"
 
 #include <string.h>
@@ -56,4 +56,79 @@ struct kg_value kg_stateful_claims(
 			items[n++] = old->items[i];
 	}
 	return kg_with(a, &pod, "spec.volumes", kg_v_array(a, items, n));
+}
+
+/* ---- those that are there ---- */
+
+/* The ordinal of the pod that a claim of the set's is for; -1: it is none of them. */
+static int64_t ordinal_of(const struct kg_object *set, const struct kg_object *claim)
+{
+	const struct kg_value *templates = kg_at(kg_obj(set), "spec.volumeClaimTemplates");
+	if (claim->source)
+		return -1;
+	for (uint32_t i = 0; i < kg_len(templates); i++) {
+		const char *t = kg_string(kg_at(&templates->items[i], "metadata.name"), "");
+		size_t n = strlen(t);
+		if (strncmp(claim->name, t, n) == 0 && claim->name[n] == '-') {
+			int64_t k = kg_stateful_ordinal(set, claim->name + n + 1);
+			if (k >= 0)
+				return k;
+		}
+	}
+	return -1;
+}
+
+static bool deletes(const struct kg_object *set, const char *when)
+{
+	const struct kg_value *policy =
+		kg_at(kg_obj(set), "spec.persistentVolumeClaimRetentionPolicy");
+	return strcmp(kg_string(kg_get(policy, when), "Retain"), "Delete") == 0;
+}
+
+static void list_claims(struct kg_list *l, struct kg_run *r, const struct kg_object *set)
+{
+	struct kg_object_iter it;
+	const struct kg_object *claim;
+	kg_iter_kind(&it, kg_now(r), KG_KIND_PERSISTENTVOLUMECLAIM, set->ns, NULL);
+	while ((claim = kg_iter_next(&it)))
+		if (!kg_object_deleting(claim) && ordinal_of(set, claim) >= 0)
+			kg_list_add(l, claim);
+	kg_iter_release(&it);
+}
+
+void kg_stateful_forget_claims(struct kg_run *r, const struct kg_object *set)
+{
+	KG_AUTOLIST struct kg_list l = {0};
+	if (!deletes(set, "whenDeleted"))
+		return;
+	list_claims(&l, r, set);
+	for (size_t i = 0; i < l.n; i++)
+		kg_claim_undefine(r, l.v[i]);
+}
+
+/* Claims of pods that were scaled away, where they are to go; and those that a pod waits for. */
+void kg_stateful_keep_claims(struct kg_stateful_sync *x)
+{
+	const struct kg_value *templates = kg_get(x->spec, "volumeClaimTemplates");
+	KG_AUTOLIST struct kg_list l = {0};
+	if (!kg_len(templates))
+		return;
+	for (size_t i = 0; i < x->n; i++) {
+		const struct kg_object *pod = x->replicas[i];
+		for (uint32_t k = 0; pod && !*kg_pod_node(pod) && k < templates->len; k++)
+			make_claim(x, &templates->items[k],
+				kg_arena_printf(&x->r->a, "%s-%s",
+					kg_string(kg_at(&templates->items[k], "metadata.name"), ""),
+					pod->name));
+	}
+	if (!deletes(x->set, "whenScaled"))
+		return;
+	list_claims(&l, x->r, x->set);
+	for (size_t i = 0; i < l.n; i++) {
+		int64_t k = ordinal_of(x->set, l.v[i]);
+		const char *pod = kg_arena_printf(&x->r->a, "%s-%lld", x->set->name, (long long)k);
+		bool wanted = k >= x->start && k < x->start + (int64_t)x->n;
+		if (!wanted && !kg_snapshot_get(kg_now(x->r), KG_KIND_POD, x->set->ns, pod))
+			kg_claim_undefine(x->r, l.v[i]);
+	}
 }
