@@ -550,8 +550,14 @@ static void *read_history(void *arg)
 
 	if (from < oldest)
 		from = oldest;
-	if (from < ev->seen &&
-		kg_store_changes(ev->store, from, ev->seen, tell_again, ev, &err) < 0)
+	int rc = 0;
+	for (; rc == 0 && from < ev->seen && !atomic_load(&ev->stop); from++) {
+		rc = kg_store_changes(
+			ev->store, from, from + 1, MAX_OF_COMMIT, tell_again, ev, &err);
+		if (rc == -KG_E_TOO_LARGE) /* a storm's are not worth the memory */
+			rc = 0;
+	}
+	if (rc < 0)
 		kg_warn("events: what happened before this start is not told: %s", err.msg);
 	atomic_store(&ev->telling_again, false);
 	if (!atomic_load(&ev->stop))
