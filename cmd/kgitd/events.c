@@ -10,6 +10,7 @@
  * told of it is what the change itself says.
  */
 #include "kgitd/master.h"
+#include "sys/loop.h"
 
 #include "base/log.h"
 
@@ -21,6 +22,8 @@
 #define MAX_OF_COMMIT 1000
 #define DELAY_MS      2
 #define TOLD_AGAIN    2000 /* revisions, after a start */
+#define TOLD_AT_LEAST 50
+#define TELLING_MS    3000
 
 struct kgd_events {
 	struct kg_loop *loop;
@@ -551,7 +554,11 @@ static void *read_history(void *arg)
 	if (from < oldest)
 		from = oldest;
 	int rc = 0;
+	int64_t until = kg_monotonic_ms() + TELLING_MS;
 	for (; rc == 0 && from < ev->seen && !atomic_load(&ev->stop); from++) {
+		/* A large cluster's take long: then only the newest. */
+		if (kg_monotonic_ms() >= until && ev->seen - from > TOLD_AT_LEAST)
+			from = ev->seen - TOLD_AT_LEAST;
 		rc = kg_store_changes(
 			ev->store, from, from + 1, MAX_OF_COMMIT, tell_again, ev, &err);
 		if (rc == -KG_E_TOO_LARGE) /* a storm's are not worth the memory */
