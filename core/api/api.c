@@ -31,7 +31,7 @@ static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct feed_entry *entry;
 
-		if (k == KG_KIND_EVENT || k == KG_KIND_LEASE)
+		if (kg_api_is_event(&kg_kinds[k]) || k == KG_KIND_LEASE)
 			continue;
 		entry = kg_api_feed_entry_of(&kg_kinds[k], e->revision, &e->changes);
 		if (!entry)

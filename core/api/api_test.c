@@ -916,6 +916,20 @@ static void test_events(void **state)
 		revision_of(&before));
 	assert_int_equal(s.n, 3);
 	assert_string_equal(kg_string(kg_get(&s.lines[1], "type"), ""), "MODIFIED");
+	ANSWER newer = get("/apis/events.k8s.io/v1/namespaces/default/events?fieldSelector="
+			   "regarding.name%3Da");
+	assert_int_equal(kg_len(kg_at(&newer.v, "items")), 1);
+	assert_string_equal(at(&newer, "apiVersion"), "events.k8s.io/v1");
+	assert_string_equal(at(&newer, "items.0.note"), "m");
+	assert_string_equal(at(&newer, "items.0.regarding.kind"), "Pod");
+	assert_int_equal(kg_int(kg_at(&newer.v, "items.0.deprecatedCount"), 0), 2);
+	assert_string_equal(at(&newer, "items.0.metadata.resourceVersion"),
+		at(&a, "items.0.metadata.resourceVersion"));
+	STREAM of_newer = watch("/apis/events.k8s.io/v1/events?watch=1&timeoutSeconds=1"
+				"&resourceVersion=%" PRIu64,
+		revision_of(&before));
+	assert_int_equal(of_newer.n, 3);
+	assert_string_equal(kg_string(kg_at(&of_newer.lines[2], "object.regarding.name"), ""), "b");
 	/* Of more than are kept the one that is longest ago goes, however long that is. */
 	add_event("c", "Pulled", server.now + 3700 * 1000);
 	add_event("d", "Pulled", server.now + 9999 * 1000);

@@ -19,6 +19,8 @@ struct event_item {
 	int64_t count;
 };
 
+static const enum kg_kind_id forms[] = {KG_KIND_EVENT, KG_KIND_EVENT_V1};
+
 void kg_api_events_init(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
@@ -26,7 +28,8 @@ void kg_api_events_init(struct kg_api *api)
 	pthread_mutex_init(&s->lock, NULL);
 	kg_pmap_init(&s->objects, &kg_objects_ops);
 	s->seq = (uint64_t)kg_api_now(api) * 1000;
-	api->feeds[KG_KIND_EVENT].floor = api->feeds[KG_KIND_EVENT].seen = s->seq;
+	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++)
+		api->feeds[forms[i]].floor = api->feeds[forms[i]].seen = s->seq;
 }
 
 static void unlink_item(struct event_store *s, struct event_item *it)
@@ -76,10 +79,41 @@ static void publish(struct kg_api *api, struct kg_object *before, struct kg_obje
 	} else {
 		kg_pmap_remove(&s->objects, before->key);
 	}
-	e = kg_api_feed_entry_new(&kg_kinds[KG_KIND_EVENT], s->seq, &c, 1);
-	kg_api_feed_append(api, KG_KIND_EVENT, kg_api_feed_entry_ref(e));
-	kg_api_watch_published(api, KG_KIND_EVENT, e);
-	kg_api_feed_entry_unref(e);
+	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++) {
+		e = kg_api_feed_entry_new(&kg_kinds[forms[i]], s->seq, &c, 1);
+		kg_api_feed_append(api, forms[i], kg_api_feed_entry_ref(e));
+		kg_api_watch_published(api, forms[i], e);
+		kg_api_feed_entry_unref(e);
+	}
+}
+
+struct kg_object *kg_api_event_v1_of(const struct kg_object *event)
+{
+	const struct kg_value *v = kg_obj(event);
+	struct kg_arena a = KG_ARENA_INIT;
+	char first[40];
+	kg_time time = 0;
+
+	(void)kg_time_parse(&time, kg_string(kg_get(v, "firstTimestamp"), ""));
+	kg_time_format_micro(first, time);
+	struct kg_value out = kg_v_obj(&a, "apiVersion", kg_v_lit("events.k8s.io/v1"), "kind",
+		kg_v_lit("Event"), "metadata", *kg_get(v, "metadata"), "eventTime",
+		kg_v_str(&a, first), "reportingController", *kg_get(v, "reportingComponent"),
+		"reportingInstance", *kg_get(v, "reportingInstance"), "reason",
+		*kg_get(v, "reason"), "regarding", *kg_get(v, "involvedObject"), "note",
+		*kg_get(v, "message"), "type", *kg_get(v, "type"), "deprecatedSource",
+		*kg_get(v, "source"), "deprecatedFirstTimestamp", *kg_get(v, "firstTimestamp"),
+		"deprecatedLastTimestamp", *kg_get(v, "lastTimestamp"), "deprecatedCount",
+		*kg_get(v, "count"), (char *)NULL);
+	struct kg_object *obj =
+		kg_object_new(&(struct kg_object_spec){.kind = &kg_kinds[KG_KIND_EVENT_V1],
+			.ns = event->ns,
+			.name = event->name,
+			.value = &out});
+
+	obj->revision = event->revision;
+	kg_arena_release(&a);
+	return obj;
 }
 
 static void drop_oldest(struct kg_api *api)

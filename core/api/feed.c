@@ -42,6 +42,8 @@ static struct kg_object *made_of(const struct kg_kind *kind, const struct kg_obj
 {
 	if (!obj)
 		return NULL;
+	if (kind->id == KG_KIND_EVENT_V1)
+		return kg_api_event_v1_of(obj);
 	return kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_of(obj) : kg_object_ref(obj);
 }
 
@@ -174,7 +176,7 @@ void kg_api_feed_seen(struct kg_api *api, uint64_t revision)
 {
 	pthread_mutex_lock(&api->feed_lock);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (k != KG_KIND_EVENT && api->feeds[k].seen < revision)
+		if (!kg_api_is_event(&kg_kinds[k]) && api->feeds[k].seen < revision)
 			api->feeds[k].seen = revision;
 	pthread_mutex_unlock(&api->feed_lock);
 }

@@ -256,6 +256,15 @@ struct kg_object *kg_api_lease_of(
 
 /* ---- Events (events.c) ---- */
 
+/* Events have revisions of their own, and two forms: the core group's, in which they are kept, and
+ * that of events.k8s.io. */
+static inline bool kg_api_is_event(const struct kg_kind *kind)
+{
+	return kind->id == KG_KIND_EVENT || kind->id == KG_KIND_EVENT_V1;
+}
+/* The newer form of one; a reference. */
+struct kg_object *kg_api_event_v1_of(const struct kg_object *event);
+
 struct event_store {
 	pthread_mutex_t lock;
 	struct kg_pmap objects;

@@ -175,7 +175,7 @@ static void list_close(struct list *l, const char *last)
 		if (l->total > (int64_t)so_far)
 			kg_buf_addf(&l->out, ",\"remainingItemCount\":%" PRIu64,
 				(uint64_t)l->total - so_far);
-		if (l->r->kind->id == KG_KIND_EVENT)
+		if (kg_api_is_event(l->r->kind))
 			kg_api_events_keep(l->r->api, &l->rd.src.events, l->revision);
 	} else {
 		kg_api_resume_listed(l->r, l->revision);
@@ -330,7 +330,7 @@ static void list_at(struct request *r, struct page *p)
 	struct source src = {0};
 	struct kg_snapshot *s;
 
-	if (r->kind->id == KG_KIND_EVENT) {
+	if (kg_api_is_event(r->kind)) {
 		if (kg_api_events_at(r->api, p->revision, &src.events, &src.revision))
 			list_reply(r, p, &src);
 		else

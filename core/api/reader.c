@@ -5,7 +5,7 @@
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
 {
 	*out = (struct source){0};
-	if (kind->id == KG_KIND_EVENT) {
+	if (kg_api_is_event(kind)) {
 		kg_api_events_at(api, 0, &out->events, &out->revision);
 		return;
 	}
@@ -51,7 +51,7 @@ int64_t kg_api_source_count(
 {
 	size_t nbuiltin;
 
-	if (kind->id == KG_KIND_EVENT)
+	if (kg_api_is_event(kind))
 		return (int64_t)src->events.count;
 	if (kind->flags & KG_KF_SYNTHETIC)
 		return -1;
@@ -86,10 +86,13 @@ struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 	const struct kg_object *obj;
 
 	switch (kind->id) {
+	case KG_KIND_EVENT_V1:
 	case KG_KIND_EVENT: {
 		KG_AUTOFREE char *key = kg_asprintf("%s/%s", ns, name);
 
 		obj = kg_pmap_get(&src->events, key);
+		if (obj && kind->id == KG_KIND_EVENT_V1)
+			return kg_api_event_v1_of(obj);
 		break;
 	}
 	case KG_KIND_ENDPOINTS:
@@ -138,7 +141,7 @@ void kg_api_reader_init(
 	rd->from = from ? kg_strdup(from) : NULL;
 	if (open_one(rd, r))
 		return;
-	if (rd->kind->id == KG_KIND_EVENT) {
+	if (kg_api_is_event(rd->kind)) {
 		open_events(rd, r->ns);
 	} else if (rd->kind->id == KG_KIND_LEASE) {
 		rd->mode = !r->ns || !strcmp(r->ns, lease_ns) ? READ_KIND : READ_NOTHING;
@@ -218,13 +221,18 @@ static const struct kg_object *next_one(struct reader *rd, const char **key)
 
 const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key)
 {
+	const struct kg_object *obj;
+
 	if (rd->mode == READ_ONE)
 		return next_one(rd, key);
 	kg_object_unref(rd->given);
 	rd->given = NULL;
 	switch (rd->mode) {
 	case READ_EVENTS:
-		return kg_piter_next(&rd->pit, key);
+		obj = kg_piter_next(&rd->pit, key);
+		if (!obj || rd->kind->id == KG_KIND_EVENT)
+			return obj;
+		return rd->given = kg_api_event_v1_of(obj);
 	case READ_KIND:
 		return next_merged(rd, key);
 	case READ_NODE:

@@ -346,7 +346,7 @@ static void watch_begin(struct request *r)
 		kg_api_source_release(&src);
 	}
 	/* Events have each a revision of their own. */
-	if (w->phase == LIVE && r->revision && r->kind->id != KG_KIND_EVENT &&
+	if (w->phase == LIVE && r->revision && !kg_api_is_event(r->kind) &&
 		!kg_api_resume_has_all(r, r->revision)) {
 		w->again = r->revision;
 		w->cursor = r->revision - 1;

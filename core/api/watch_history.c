@@ -59,7 +59,7 @@ static void read_history(void *arg)
 
 bool kg_api_watch_behind(struct watcher *w)
 {
-	if (!w->r->api->opt.history || w->r->kind->id == KG_KIND_EVENT) {
+	if (!w->r->api->opt.history || kg_api_is_event(w->r->kind)) {
 		kg_api_watch_emit_gone(w);
 		return true;
 	}

@@ -136,11 +136,19 @@ const struct kg_column kg_columns_configmap[] = {
 	{.name = NULL},
 };
 
-/* ---- Event ---- */
+/* ---- Event, in the core group's form and in that of events.k8s.io ---- */
+
+static const struct kg_value *either(
+	const struct kg_value *event, const char *core, const char *newer)
+{
+	const struct kg_value *v = kg_at(event, core);
+
+	return kg_is_null(v) ? kg_at(event, newer) : v;
+}
 
 static const struct kg_value *first_time(const struct kg_value *event)
 {
-	const struct kg_value *first = kg_get(event, "firstTimestamp");
+	const struct kg_value *first = either(event, "firstTimestamp", "deprecatedFirstTimestamp");
 
 	return kg_is_null(first) ? kg_get(event, "eventTime") : first;
 }
@@ -156,14 +164,14 @@ static struct kg_value cell_last_seen(struct kg_arena *a, const struct kg_object
 	const struct kg_value *last = kg_at(event, "series.lastObservedTime");
 
 	if (kg_is_null(last))
-		last = kg_get(event, "lastTimestamp");
+		last = either(event, "lastTimestamp", "deprecatedLastTimestamp");
 	return kg_cell_since(a, kg_is_null(last) ? first_time(event) : last, now);
 }
 
 static struct kg_value cell_count(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
 	int64_t series = kg_int(kg_at(kg_obj(obj), "series.count"), 0);
-	int64_t count = kg_int(kg_get(kg_obj(obj), "count"), 0);
+	int64_t count = kg_int(either(kg_obj(obj), "count", "deprecatedCount"), 0);
 
 	(void)a, (void)now;
 	return kg_v_int(series ? series : count ? count : 1);
@@ -171,7 +179,7 @@ static struct kg_value cell_count(struct kg_arena *a, const struct kg_object *ob
 
 static struct kg_value cell_object(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
-	const struct kg_value *on = kg_get(kg_obj(obj), "involvedObject");
+	const struct kg_value *on = either(kg_obj(obj), "involvedObject", "regarding");
 	const char *name = kg_string(kg_get(on, "name"), "");
 	char *kind = kg_arena_strdup(a, kg_string(kg_get(on, "kind"), ""));
 
@@ -184,9 +192,10 @@ static struct kg_value cell_object(struct kg_arena *a, const struct kg_object *o
 static struct kg_value cell_source(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
 	const struct kg_value *event = kg_obj(obj);
-	const char *host = kg_string(kg_at(event, "source.host"), "");
-	const char *component = kg_string(kg_at(event, "source.component"),
-		kg_string(kg_get(event, "reportingComponent"), ""));
+	const char *host = kg_string(either(event, "source.host", "deprecatedSource.host"), "");
+	const char *component =
+		kg_string(either(event, "source.component", "deprecatedSource.component"),
+			kg_string(either(event, "reportingComponent", "reportingController"), ""));
 
 	(void)now;
 	return *host ? kg_v_strf(a, "%s, %s", component, host) : kg_v_str(a, component);
@@ -194,7 +203,7 @@ static struct kg_value cell_source(struct kg_arena *a, const struct kg_object *o
 
 static struct kg_value cell_message(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
-	const char *s = kg_string(kg_get(kg_obj(obj), "message"), "");
+	const char *s = kg_string(either(kg_obj(obj), "message", "note"), "");
 	size_t n;
 
 	(void)now;
@@ -212,27 +221,35 @@ static struct kg_value cell_message(struct kg_arena *a, const struct kg_object *
 	}
 TEXT_CELL(cell_event_type, "type")
 TEXT_CELL(cell_reason, "reason")
-TEXT_CELL(cell_subobject, "involvedObject.fieldPath")
+
+static struct kg_value cell_subobject(struct kg_arena *a, const struct kg_object *obj, kg_time now)
+{
+	(void)a, (void)now;
+	return kg_v_lit(kg_string(
+		either(kg_obj(obj), "involvedObject.fieldPath", "regarding.fieldPath"), ""));
+}
 TEXT_CELL(cell_holder, "spec.holderIdentity")
 
-const struct kg_column kg_columns_event[] = {
-	KG_COLUMN("Last Seen", "string", 0, cell_last_seen, "When it last happened."),
-	KG_COLUMN("Type", "string", 0, cell_event_type, "Normal or Warning."),
-	KG_COLUMN("Reason", "string", 0, cell_reason, "What happened, in one word."),
-	KG_COLUMN("Object", "string", 0, cell_object, "The object it happened to."),
-	KG_COLUMN("Subobject", "string", 1, cell_subobject, "The part of the object."),
-	KG_COLUMN("Source", "string", 1, cell_source, "Where it is from."),
-	KG_COLUMN("Message", "string", 0, cell_message, "What happened, for people."),
-	KG_COLUMN("First Seen", "string", 1, cell_first_seen, "When it first happened."),
-	KG_COLUMN("Count", "string", 1, cell_count, "How often it happened."),
-	{.name = "Name",
-		.type = "string",
-		.format = "name",
-		.doc = NAME_DOC,
-		.priority = 1,
-		.cell = kg_cell_name},
-	{.name = NULL},
-};
+#define EVENT_COLUMNS                                                                              \
+	KG_COLUMN("Last Seen", "string", 0, cell_last_seen, "When it last happened."),             \
+		KG_COLUMN("Type", "string", 0, cell_event_type, "Normal or Warning."),             \
+		KG_COLUMN("Reason", "string", 0, cell_reason, "What happened, in one word."),      \
+		KG_COLUMN("Object", "string", 0, cell_object, "The object it happened to."),       \
+		KG_COLUMN("Subobject", "string", 1, cell_subobject, "The part of the object."),    \
+		KG_COLUMN("Source", "string", 1, cell_source, "Where it is from."),                \
+		KG_COLUMN("Message", "string", 0, cell_message, "What happened, for people."),     \
+		KG_COLUMN("First Seen", "string", 1, cell_first_seen, "When it first happened."),  \
+		KG_COLUMN("Count", "string", 1, cell_count, "How often it happened."),             \
+		{.name = "Name",                                                                   \
+			.type = "string",                                                          \
+			.format = "name",                                                          \
+			.doc = NAME_DOC,                                                           \
+			.priority = 1,                                                             \
+			.cell = kg_cell_name},                                                     \
+		{.name = NULL},
+
+const struct kg_column kg_columns_event[] = {EVENT_COLUMNS};
+const struct kg_column kg_columns_event_v1[] = {EVENT_COLUMNS};
 
 const struct kg_column kg_columns_lease[] = {
 	KG_COLUMN_NAME,

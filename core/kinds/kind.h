@@ -47,6 +47,7 @@ enum kg_kind_id {
 	KG_KIND_NETWORKPOLICY,
 	KG_KIND_INGRESS,
 	KG_KIND_INGRESSCLASS,
+	KG_KIND_EVENT_V1, /* synthetic: the same Events in the form of events.k8s.io */
 	KG_KIND_COUNT
 };
 

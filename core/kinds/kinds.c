@@ -105,6 +105,18 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 				"involvedObject.fieldPath", "reason", "reportingComponent",
 				"source", "type"),
 		},
+	[KG_KIND_EVENT_V1] =
+		{
+			GROUP("events.k8s.io", EVENT_V1, "Event", "events", "event", event_v1),
+			.flags = KG_KF_NAMESPACED | KG_KF_SYNTHETIC,
+			.short_names = NAMES("ev"),
+			.categories = NO_NAMES,
+			.field_selectors =
+				NAMES("regarding.kind", "regarding.namespace", "regarding.name",
+					"regarding.uid", "regarding.apiVersion",
+					"regarding.resourceVersion", "regarding.fieldPath",
+					"reason", "reportingController", "type"),
+		},
 	[KG_KIND_LEASE] =
 		{
 			GROUP("coordination.k8s.io", LEASE, "Lease", "leases", "lease", lease),

@@ -156,6 +156,33 @@ const struct kg_schema kg_schema_event = {
 	.fields = event_fields,
 };
 
+/* ---- events.k8s.io/v1 Event ---- */
+
+static const struct kg_field event_v1_fields[] = {
+	F_TYPE_META,
+	F_METADATA,
+	F_TIME("eventTime", KG_FF_REQUIRED, "When it first happened, to the microsecond."),
+	F_OBJ("series", event_series, 0, "How often it happened."),
+	F_STR("reportingController", 0, "Which part of the system it is from."),
+	F_STR("reportingInstance", 0, "Which instance of it."),
+	F_STR("action", 0, "What was being done."),
+	F_STR("reason", 0, "What happened, in one word."),
+	F_OBJ("regarding", kg_schema_object_reference, 0, "The object it happened to."),
+	F_OBJ("related", kg_schema_object_reference, 0, "Another object it is about."),
+	F_STR("note", 0, "What happened, for people."),
+	F_STR("type", 0, "Normal or Warning."),
+	F_OBJ("deprecatedSource", event_source, 0, "Where it is from, in the older form."),
+	F_TIME("deprecatedFirstTimestamp", 0, "When it first happened, in the older form."),
+	F_TIME("deprecatedLastTimestamp", 0, "When it last happened, in the older form."),
+	F_INT("deprecatedCount", 0, "How often it happened, in the older form.", R_COUNT),
+	F_END,
+};
+const struct kg_schema kg_schema_event_v1 = {
+	.name = "io.k8s.api.events.v1.Event",
+	.doc = "Something that happened to an object.",
+	.fields = event_v1_fields,
+};
+
 /* ---- coordination.k8s.io/v1 Lease ---- */
 
 static const struct kg_field lease_spec_fields[] = {
