@@ -1,5 +1,7 @@
 #include "reconcile/summary.h"
 
+#include "base/quantity.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -228,6 +230,38 @@ static void summarize_node(struct kg_summary *out, const struct kg_object *obj)
 		set_reason(out, ready);
 }
 
+static void summarize_claim(struct kg_summary *out, const struct kg_object *claim)
+{
+	const char *phase = kg_string(kg_at(kg_obj(claim), "status.phase"), "Pending");
+	const char *volume = kg_string(kg_at(kg_obj(claim), "spec.volumeName"), "");
+	snprintf(out->state, sizeof(out->state), "%.20s%s%.40s", phase, *volume ? " " : "", volume);
+}
+
+static void summarize_volume(struct kg_summary *out, const struct kg_object *pv)
+{
+	const struct kg_value *ref = kg_at(kg_obj(pv), "spec.claimRef");
+	const char *phase = kg_string(kg_at(kg_obj(pv), "status.phase"), "Pending");
+	const char *claim = kg_string(kg_get(ref, "name"), "");
+	snprintf(out->state, sizeof(out->state), "%.12s%s%.20s%s%.25s", phase, *claim ? " " : "",
+		kg_string(kg_get(ref, "namespace"), ""), *claim ? "/" : "", claim);
+}
+
+/* The resources of which nothing is left. */
+static void summarize_quota(struct kg_summary *out, const struct kg_object *quota)
+{
+	const struct kg_value *used = kg_at(kg_obj(quota), "status.used");
+	const struct kg_value *hard = kg_at(kg_obj(quota), "spec.hard");
+	size_t full = 0;
+	for (uint32_t i = 0; i < kg_len(hard); i++) {
+		int64_t have, most;
+		const struct kg_member *m = &hard->members[i];
+		if (kg_quantity_milli(&have, kg_string(kg_get(used, m->key), "0")) == 0 &&
+			kg_quantity_milli(&most, kg_string(&m->value, "0")) == 0)
+			full += have >= most;
+	}
+	snprintf(out->state, sizeof(out->state), "%zu of %u used up", full, kg_len(hard));
+}
+
 void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	*out = (struct kg_summary){.ready = true};
@@ -263,9 +297,23 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 	case KG_KIND_NODE:
 		summarize_node(out, obj);
 		break;
+	case KG_KIND_PERSISTENTVOLUMECLAIM:
+		summarize_claim(out, obj);
+		break;
+	case KG_KIND_PERSISTENTVOLUME:
+		summarize_volume(out, obj);
+		break;
+	case KG_KIND_RESOURCEQUOTA:
+		summarize_quota(out, obj);
+		break;
 	default:
 		break;
 	}
+	/* Pods that may not come to be. */
+	const struct kg_value *refused =
+		kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", "ReplicaFailure");
+	if (!out->ready && !*out->reason && !kg_is_null(refused))
+		set_reason(out, refused);
 }
 
 static bool uid_present(const struct kg_snapshot *s, const char *uid)
