@@ -140,6 +140,7 @@ struct kg_http_req {
 
 	bool queued;    /* for the senders */
 	bool give_back; /* to libmicrohttpd, when the sender is done with it */
+	bool uncorked;  /* by the sender, since it was libmicrohttpd's */
 	ssize_t end;    /* what read returned at the end of a stream that a sender had */
 	struct kg_http_req *next_to_send; /* the sender's lock */
 	bool unsent;                      /* of who has the stream: a record is not out yet */

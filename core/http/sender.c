@@ -18,9 +18,12 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* A chunk is one TLS record of at most 16 KiB: size line, data, line end. */
 #define RECORD   16384
@@ -57,6 +60,18 @@ static enum sent write_record(struct kg_http_req *req, const char *p, size_t n)
 	if (rc == GNUTLS_E_AGAIN)
 		return BLOCKED;
 	return rc < 0 ? FAILED : SENT;
+}
+
+/* libmicrohttpd holds TLS connections corked: small records would wait for 200 ms. */
+static void uncork(struct kg_http_req *req)
+{
+	int fd = MHD_get_connection_info(req->conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)
+			 ->connect_fd;
+	int off = 0;
+
+	/* Where it fails the records only come later. */
+	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+	req->uncorked = true;
 }
 
 /* Sends until there is nothing now (SENT), no room, or an end: then *end is read's. */
@@ -102,6 +117,8 @@ static bool send_once(struct kg_sender *s, struct kg_http_req *req, char *buf)
 	req->wake = false;
 	pthread_mutex_unlock(&req->lock);
 
+	if (!req->uncorked)
+		uncork(req);
 	enum sent sent = send_all(req, buf, &end);
 
 	pthread_mutex_lock(&req->lock);
