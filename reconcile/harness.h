@@ -1,5 +1,5 @@
-/* For tests and benchmarks alone: a cluster in memory that pushes manifests, runs reconcile and
- * plays the nodes. Failures abort. */
+/* For tests (ours, and those of `kgit test`) and benchmarks alone: a cluster in memory that pushes
+ * manifests, runs reconcile and plays the nodes. Failures abort. */
 #ifndef KG_RECONCILE_HARNESS_H
 #define KG_RECONCILE_HARNESS_H
 

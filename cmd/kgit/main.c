@@ -10,6 +10,7 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_clone_verb,
 	&kgit_status_verb,
 	&kgit_diff_verb,
+	&kgit_test_verb,
 	&kgit_log_verb,
 	&kgit_why_verb,
 	&kgit_logs_verb,

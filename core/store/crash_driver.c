@@ -283,8 +283,8 @@ static int check_goes_on(struct test_cluster *c, const char *repo)
 		return rc;
 	if (compacting && check_compacts(c) != 0)
 		return 1;
-	if (kg_store_changes(c->store, kg_store_oldest(c->store), c->now->revision, 0, count, &changes,
-		    &err) < 0)
+	if (kg_store_changes(c->store, kg_store_oldest(c->store), c->now->revision, 0, count,
+		    &changes, &err) < 0)
 		return complain("changes", &err);
 	if (!changes)
 		return wrong("no changes");

@@ -1,36 +1,29 @@
 /*
- * Goldens: golden_test [--update] DIR...
- *
- * DIR holds nodes.yaml (a list of {name, labels, status, taints, unschedulable, ready}),
- * directories of manifests, and steps.yaml, a list of
- *   push: DIR         what main holds from now on (one commit)
- *   advance: SECONDS  time passes; wake-ups that fall due run
- *   settle: true      nodes make every pod ready and let go of tombstones, until nothing moves
- *   ready, gone: [POD...]        single pods (a prefix of the name, "*" for all)
- *   failed, unready, succeeded: [POD...]
- *   exited: {code: N, pods: [POD...]}   their containers ended so, and the pods with them
- *   lost, back: [NODE...]
- *   taint: {node: NODE, taints: [TAINT...]}   all that it has; and a run
- * Without steps.yaml, `manifests` is pushed. want/N-WORD.yaml is what step N changed: the plan's
- * words, then every object that is new or different, and the names of those that are gone. A push
- * that is refused gives its faults instead.
+ * kgit test: golden cases, so that a team can hold its own manifests to what they come to, without
+ * a cluster. The usage below says what a case is. Each step is also held against a full run with
+ * its inputs turned round, and against what the stored records give back (reconcile/harness.h).
  */
 #include "base/map.h"
+#include "kgit/kgit.h"
 #include "reconcile/harness.h"
 #include "reconcile/plan.h"
 #include "reconcile/simulate.h"
+#include "store/store.h"
+#include "sys/file.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_FILES 256
+#define MAX_FILES 20000
+#define MAX_FILE  (4 << 20)
+#define MAX_DEPTH 16
 
 struct tree {
-	char *dir; /* owned; NULL: nothing pushed yet */
-	struct kg_admission_file files[MAX_FILES];
+	struct kg_admission_file *files; /* owned, with their paths and texts */
 	size_t n;
 };
 
@@ -39,7 +32,7 @@ struct golden {
 	bool update;
 	struct kg_harness h;
 	struct tree main;
-	struct kg_buf faults;
+	struct kg_buf faults, timeline;
 	int64_t code; /* of ACT_EXITED */
 	int failures;
 };
@@ -48,15 +41,8 @@ struct golden {
 
 static int read_file(struct kg_buf *out, const char *path)
 {
-	FILE *f = fopen(path, "rbe");
-	if (!f)
-		return -errno;
-	char chunk[4096];
-	size_t n;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		kg_buf_add(out, chunk, n);
-	fclose(f);
-	return 0;
+	struct kg_error ignored; /* not there */
+	return kg_file_read(out, path, MAX_FILE, &ignored);
 }
 
 static void tree_release(struct tree *t)
@@ -65,37 +51,29 @@ static void tree_release(struct tree *t)
 		free((void *)t->files[i].path);
 		free((void *)t->files[i].text);
 	}
-	free(t->dir);
+	free(t->files);
 	*t = (struct tree){0};
 }
 
-static void tree_read(struct tree *t, const char *dir, const char *prefix)
+/* The files that a push of the directory would take. */
+static int tree_read(struct tree *t, const char *dir, struct kg_error *err)
 {
-	KG_AUTOFREE char *full = kg_asprintf("%s/%s", dir, prefix);
-	struct dirent **names;
-	int n = scandir(full, &names, NULL, alphasort);
-	for (int i = 0; i < n; i++) {
-		KG_AUTOFREE char *path = kg_asprintf("%s%s", prefix, names[i]->d_name);
-		KG_AUTOFREE char *file = kg_asprintf("%s/%s", dir, path);
-		struct stat st;
-		if (names[i]->d_name[0] != '.' && stat(file, &st) == 0) {
-			KG_AUTOFREE char *below = kg_asprintf("%s/", path);
-			if (S_ISDIR(st.st_mode)) {
-				tree_read(t, dir, below);
-			} else if (t->n < MAX_FILES) {
-				struct kg_buf b = KG_BUF_INIT;
-				read_file(&b, file);
-				size_t len = b.len;
-				t->files[t->n++] =
-					(struct kg_admission_file){.path = kg_steal(&path),
-						.len = len,
-						.text = kg_buf_steal(&b)};
-			}
-		}
-		free(names[i]);
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_tree_file *found;
+	size_t n;
+	int rc = kg_dir_manifests(&found, &n, &a, dir, MAX_FILES, err);
+	if (rc < 0)
+		return rc;
+	t->files = kg_alloc((n + 1) * sizeof(*t->files));
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, found[i].path);
+		struct kg_buf text = KG_BUF_INIT;
+		rc = kg_file_read(&text, path, MAX_FILE, err);
+		size_t len = text.len;
+		t->files[t->n++] = (struct kg_admission_file){
+			.path = kg_strdup(found[i].path), .len = len, .text = kg_buf_steal(&text)};
 	}
-	if (n >= 0)
-		free(names);
+	return rc;
 }
 
 static const struct kg_admission_file *tree_file(const struct tree *t, const char *path)
@@ -170,13 +148,18 @@ static void compare_all(
 
 static void push(struct golden *g, const char *dir)
 {
-	struct tree to = {.dir = kg_asprintf("%s/%s", g->dir, dir)};
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", g->dir, dir);
+	struct tree to = {0};
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_fault_list faults;
 	struct kg_admission ad;
-	struct kg_admission_file *files = kg_alloc(2 * MAX_FILES * sizeof(*files));
 	struct kg_error err;
-	tree_read(&to, to.dir, "");
+	if (tree_read(&to, path, &err) < 0) {
+		fail(g, path, err.msg);
+		tree_release(&to);
+		return;
+	}
+	struct kg_admission_file *files = kg_alloc((g->main.n + to.n + 1) * sizeof(*files));
 	size_t n = delta(files, &g->main, &to);
 	kg_faults_init(&faults, &a);
 	kg_admit(&ad, g->h.s, files, n, false, read_other, &to, &a, &faults);
@@ -393,6 +376,34 @@ static void taint(struct golden *g, const struct kg_value *arg)
 	kg_arena_release(&a);
 }
 
+/* Nodes make every pod ready after so many seconds, until nothing moves: the timeline of it. */
+static void play(struct golden *g, int64_t ready_s)
+{
+	struct kg_sim_options opts = {.reconcile = g->h.opts, .ready_ms = ready_s * 1000};
+	struct kg_sim *sim = kg_sim_new(g->h.s, g->h.now, &opts);
+	kg_time from = kg_sim_now(sim);
+	struct kg_error err;
+	int rc;
+	while ((rc = kg_sim_next(sim, &err)) > 0) {
+		char prefix[40];
+		struct kg_plan_options words = {.prefix = prefix};
+		snprintf(prefix, sizeof(prefix), "# %+.3fs ",
+			(double)(kg_sim_now(sim) - from) / 1000);
+		kg_plan_write(&g->timeline, kg_sim_changes(sim), &words);
+	}
+	if (rc < 0)
+		fail(g, "play", err.msg);
+	kg_snapshot_unref(g->h.s);
+	g->h.s = kg_snapshot_ref(kg_sim_snapshot(sim));
+	g->h.now = kg_sim_now(sim);
+	kg_sim_free(sim);
+	kg_reconcile_state_free(g->h.state);
+	g->h.state = kg_reconcile_state_new(g->h.s, &g->h.opts);
+	g->h.wake_at = KG_TIME_NEVER;
+	struct kg_inputs nothing = {.full = true}; /* finds out when it is due next */
+	must_run(g, &nothing);
+}
+
 static void step(struct golden *g, const char *what, const struct kg_value *arg)
 {
 	if (strcmp(what, "push") == 0)
@@ -419,6 +430,8 @@ static void step(struct golden *g, const char *what, const struct kg_value *arg)
 		liveness(g, arg, true);
 	else if (strcmp(what, "taint") == 0)
 		taint(g, arg);
+	else if (strcmp(what, "play") == 0)
+		play(g, kg_int(arg, 1));
 	else
 		fail(g, "unknown step", what);
 }
@@ -463,7 +476,10 @@ static void render(struct kg_buf *out, struct golden *g, const struct kg_snapsho
 	difference(&c, before, g->h.s);
 	if (g->faults.len)
 		kg_buf_addf(out, "%s", g->faults.data);
-	kg_plan_write(out, &c, &opts);
+	if (g->timeline.len)
+		kg_buf_add(out, g->timeline.data, g->timeline.len);
+	else
+		kg_plan_write(out, &c, &opts);
 	for (size_t i = 0; i < c.len; i++) {
 		if (!c.items[i].after)
 			continue;
@@ -488,7 +504,7 @@ static void compare(struct golden *g, const char *name, const struct kg_buf *got
 		return;
 	}
 	if (read_file(&want, path) < 0) {
-		fail(g, path, "is not there (golden_test --update makes it)");
+		fail(g, path, "is not there (kgit test --update makes it)");
 		return;
 	}
 	if (want.len == got->len && (!got->len || memcmp(want.data, got->data, got->len) == 0))
@@ -516,6 +532,7 @@ static void run_steps(struct golden *g, const struct kg_value *steps)
 		render(&out, g, before);
 		compare(g, name, &out);
 		kg_buf_release(&g->faults);
+		kg_buf_release(&g->timeline);
 		kg_snapshot_unref(before);
 		g->h.now += 1000;
 	}
@@ -543,11 +560,99 @@ static int run_case(const char *dir, bool update)
 	return g.failures;
 }
 
-int main(int argc, char **argv)
+/* ---- finding cases ---- */
+
+struct tally {
+	bool update;
+	size_t cases, failed;
+};
+
+static bool is_there(const char *dir, const char *name)
 {
-	bool update = argc > 1 && strcmp(argv[1], "--update") == 0;
-	int failures = 0;
-	for (int i = update ? 2 : 1; i < argc; i++)
-		failures += run_case(argv[i], update);
-	return failures ? 1 : 0;
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, name);
+	return kg_path_exists(path);
 }
+
+static int is_dir(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN);
+}
+
+/* Every case at or below dir, in the order of their names. */
+static void run_below(struct tally *t, const char *dir, int depth)
+{
+	struct dirent **names;
+	if (is_there(dir, "steps.yaml") || is_there(dir, "manifests")) {
+		int failures = run_case(dir, t->update);
+		t->cases++;
+		t->failed += failures > 0;
+		printf("%s %s\n", failures ? "FAILED" : "ok", dir);
+		return;
+	}
+	int n = depth < MAX_DEPTH ? scandir(dir, &names, is_dir, alphasort) : -1;
+	for (int i = 0; i < n; i++) {
+		KG_AUTOFREE char *below = kg_asprintf("%s/%s", dir, names[i]->d_name);
+		run_below(t, below, depth + 1);
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+}
+
+static int run(int argc, char **argv, const char *kubeconfig)
+{
+	static const struct option options[] = {{"update", no_argument, NULL, 'u'}, {0}};
+	struct tally t = {0};
+	int c;
+	(void)kubeconfig;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == '?')
+			return 2;
+		t.update = true;
+	}
+	if (optind == argc)
+		return kgit_bad_usage(&kgit_test_verb, "expected a directory");
+	for (int i = optind; i < argc; i++) {
+		size_t before = t.cases;
+		run_below(&t, argv[i], 0);
+		if (t.cases == before) {
+			fprintf(stderr, "kgit: there is no case in %s\n", argv[i]);
+			return 2;
+		}
+	}
+	if (t.cases > 1)
+		printf("%zu cases, %zu failed\n", t.cases, t.failed);
+	return t.failed ? 1 : 0;
+}
+
+const struct kgit_verb kgit_test_verb = {
+	.name = "test",
+	.summary = "hold manifests to goldens, without a cluster",
+	.usage =
+		"kgit test [--update] DIR...\n"
+		"\n"
+		"Runs every case at or below DIR by the cluster's own admission, controllers and\n"
+		"scheduler, with a clock that jumps. A case is a directory with\n"
+		"  nodes.yaml    a list of {name, labels, status, taints, unschedulable, ready}\n"
+		"  manifests/    what is pushed; or other directories, named by\n"
+		"  steps.yaml    a list of\n"
+		"    push: DIR            what main holds from now on (one commit)\n"
+		"    play: SECONDS        pods become ready after so long, until nothing moves: "
+		"the "
+		"timeline\n"
+		"    settle: true         the same at once\n"
+		"    advance: SECONDS     time passes; what falls due happens\n"
+		"    ready, unready, failed, succeeded, gone: [POD...]   a prefix of the name, or "
+		"'*'\n"
+		"    exited: {code: N, pods: [POD...]}\n"
+		"    lost, back: [NODE...]\n"
+		"    taint: {node: NODE, taints: [TAINT...]}\n"
+		"  want/N-STEP.yaml   what step N changed: the plan's words, and every object that "
+		"is new\n"
+		"                or different; a refused push gives its faults\n"
+		"\n"
+		"  --update      write want/ anew; git diff is the review\n"
+		"\n"
+		"Exit status: 0 all as wanted, 1 not, 2 no case.\n",
+	.run = run,
+};
