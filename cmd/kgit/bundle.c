@@ -46,7 +46,7 @@ int kgit_repo_revision(uint64_t *out, const char *repo, const char *commit, stru
 static int name_shallow(const char *repo, struct kg_error *err)
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/shallow", repo);
-	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT, input KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 	int rc = kg_path_exists(path) ? kg_file_read(&text, path, MAX_SHALLOW, err) : 0;
 
 	for (const char *p = kg_buf_str(&text); rc == 0 && strlen(p) >= 40;) {

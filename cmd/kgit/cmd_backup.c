@@ -118,7 +118,6 @@ static int put_in_place(const char *from, const char *to, struct kg_error *err)
 {
 	char *dir KG_AUTOFREE = kg_strdup(to);
 	char *slash = strrchr(dir, '/');
-	int fd KG_AUTOCLOSE = -1;
 
 	if (slash)
 		slash[slash == dir] = '\0';

@@ -275,6 +275,8 @@ static void test_metrics(void **state)
 	ANSWER before = get("/api/v1/pods");
 	ANSWER missing = get("/api/v1/namespaces/default/pods/nope");
 	ANSWER a = get("/metrics");
+	assert_int_equal(before.status, 200);
+	assert_int_equal(missing.status, 404);
 	assert_int_equal(a.status, 200);
 	assert_true(
 		metric(&a, "apiserver_request_total{verb=\"LIST\"," PODS ",code=\"200\"}") >= 1);

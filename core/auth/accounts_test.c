@@ -123,8 +123,10 @@ static void tokens_name_accounts(void **state)
 	assert_null(issue("nobody", 0, NOW, &end));
 	assert_null(issue("default", 0, NOW, &end)); /* there is no such namespace */
 	char *brief KG_AUTOFREE = issue("robot", 1, NOW, &end);
+	assert_non_null(brief);
 	assert_int_equal(end, NOW + 600 * 1000);
 	char *lasting KG_AUTOFREE = issue("robot", 1LL << 40, NOW, &end);
+	assert_non_null(lasting);
 	assert_int_equal(end, NOW + 30 * DAY_MS);
 	stop();
 	/* another account of the name */
