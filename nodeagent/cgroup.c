@@ -168,6 +168,22 @@ int kg_cgroup_make(const struct kg_cgroups *c, const char *path, const struct kg
 	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
 }
 
+bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path)
+{
+	char file[4300], line[200];
+	bool killed = false;
+	if (c->v2)
+		snprintf(file, sizeof(file), ROOT "%s/memory.events", path);
+	else
+		snprintf(file, sizeof(file), ROOT "/memory%s/memory.oom_control", path);
+	FILE *f = fopen(file, "re");
+	while (f && fgets(line, sizeof(line), f))
+		killed |= strncmp(line, "oom_kill ", 9) == 0 && atoi(line + 9) > 0;
+	if (f)
+		fclose(f);
+	return killed;
+}
+
 static unsigned kill_procs(const char *dir)
 {
 	char path[4300];

@@ -343,7 +343,9 @@ static void look(void *self, const struct kg_runtime_container *c, struct kg_run
 		return;
 	out->exited = true;
 	out->exit_code = atoi(b.data);
-	out->oom = kg_path_exists(oom);
+	/* conmon tells of it by a file, which may come after the exit's. */
+	out->oom = kg_path_exists(oom) ||
+		   (out->exit_code == 128 + SIGKILL && kg_cgroup_oom_killed(s->cgroups, c->cgroup));
 	out->finished = (kg_time)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
