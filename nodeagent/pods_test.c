@@ -255,16 +255,18 @@ static void test_secrets(void **state)
 		"\"name\":\"K\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"K\"}}}],"
 		"\"envFrom\":[{\"secretRef\":{\"name\":\"s\"},\"prefix\":\"P_\"}],"
 		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"},{\"name\":\"p\","
-		"\"mountPath\":\"/p\"}]," SHELL
+		"\"mountPath\":\"/p\"}],\"readinessProbe\":{\"exec\":{\"command\":[\"test\","
+		"\"-f\",\"/read\"]}}," SHELL
 		"\"echo $K $P_K; stat -L -c %a /v/K; stat -f -c %T /v; "
-		"cat /p/labels /p/a/b; echo; until grep -q new /v/K; do sleep 0.02; done; cat "
+		"cat /p/labels /p/a/b; echo; touch /read; until grep -q new /v/K; do sleep 0.02; "
+		"done; cat "
 		"/v/K\"]}]}");
 	KG_AUTOFREE char *old = kg_asprintf(secret, "b2xk"), *new = kg_asprintf(secret, "bmV3");
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, sandbox_error, "reads", 10000);
 	add_configmap(&t, old);
 	kg_podtest_apply(&t);
-	kg_podtest_wait(&t, kg_podtest_running, "reads", 10000);
+	kg_podtest_wait(&t, kg_podtest_ready, "reads", 10000);
 	add_configmap(&t, new);
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_succeeded, "reads", 10000);
