@@ -164,6 +164,15 @@ field() { # KIND NAME JQ [NAMESPACE]
 	kubectl get "$1" "$2" -n "${4:-default}" -o json | jq -r "$3"
 }
 
+# Waits until git's files have every revision: they follow some milliseconds behind (store.h).
+git_follows() {
+	git_is_there() {
+		[ "$(git --git-dir "$STATE/cluster.git" log -1 \
+			--format='%(trailers:key=Kgit-Revision,valueonly,separator=)' refs/kgit/state)" = "$(revision)" ]
+	}
+	await "git's files have every revision" git_is_there
+}
+
 pods() { # SELECTOR: names of pods that are not being deleted, sorted
 	api "/api/v1/namespaces/default/pods?labelSelector=$1" |
 		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | .metadata.name' | sort
