@@ -135,11 +135,22 @@ static void put_observed(struct work *w, const struct kg_object *obj, const char
 	put_text(w, w->s->mirror.observed, path, n);
 }
 
+/* Where a pod was observed by an earlier kgit, which took its status for observed once it was
+ * bound. */
+static const char *once_observer(const struct kg_object *obj)
+{
+	const char *node = obj && obj->kind->id == KG_KIND_POD
+				   ? kg_string(kg_at(kg_obj(obj), "spec.nodeName"), "")
+				   : "";
+
+	return *node ? node : observer(obj);
+}
+
 /* Returns whether an observed record was written. */
 static bool change_observed(
 	struct work *w, const struct kg_object *before, const struct kg_object *after)
 {
-	const char *was = observer(before), *is = observer(after);
+	const char *was = once_observer(before), *is = observer(after);
 	bool same_node = was && is && strcmp(was, is) == 0;
 
 	if (was && !same_node)

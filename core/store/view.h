@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "store/odb.h"
 
-#define KG_STORE_FORMAT "2"
+#define KG_STORE_FORMAT "1"
 
 struct kg_subtree {
 	bool there;
