@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,8 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	struct kg_error err;
 	int n = 0;
 
+	/* It would count more than the clone's own CA, and only the cluster is spoken to here. */
+	unsetenv("GIT_SSL_CAINFO");
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && n < (int)KG_ARRAY_LEN(options))
 			options[n++] = argv[++i];

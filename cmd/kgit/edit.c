@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -340,6 +341,8 @@ int kgit_edit_run(struct kgit_edit *e)
 	char *top KG_AUTOFREE = NULL;
 	struct kg_error err;
 
+	/* It would count more than the clone's own CA, and only the cluster is spoken to here. */
+	unsetenv("GIT_SSL_CAINFO");
 	if (git_text(&top, argv, &err) < 0)
 		return kgit_bad_usage(e->verb, "stand in a clone (kgit clone DIR): manifests are "
 					       "changed and pushed from it");
