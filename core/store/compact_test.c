@@ -687,6 +687,66 @@ static void test_boundary_alone(void **state)
 	test_close(&c);
 }
 
+/* ---- what leads nowhere ---- */
+
+/* A commit whose parent is not there, loose or in a pack. */
+static void make_orphan(const char *repo, bool packed)
+{
+	static const char text[] = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n"
+				   "parent 0123456789012345678901234567890123456789\n"
+				   "author a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\n";
+	char *file KG_AUTOFREE = kg_asprintf("%s/objects/pack/pack-%040d.pack", repo, 7);
+	char *index_file KG_AUTOFREE = kg_asprintf("%s/objects/pack/pack-%040d.idx", repo, 7);
+	const struct kg_buf *pack, *index;
+	unsigned char id[20];
+
+	if (!packed) {
+		OK(kg_file_write(file, text, strlen(text), 0644, &err));
+		assert_int_equal(TEST_GIT(NULL, repo, "hash-object", "-w", "--literally", "-t",
+					 "commit", file),
+			0);
+		assert_int_equal(unlink(file), 0);
+		return;
+	}
+	struct kg_pack *p = kg_pack_new();
+	kg_pack_add(p, KG_PACK_COMMIT, text, strlen(text), id);
+	kg_pack_finish(p, &pack, &index, id);
+	OK(kg_file_write(file, pack->data, pack->len, 0644, &err));
+	OK(kg_file_write(index_file, index->data, index->len, 0644, &err));
+	kg_pack_free(p);
+}
+
+/* Nothing needs an object whose parent went before it: a young one holds up nobody. */
+static void broken_link(void **state, bool packed)
+{
+	char *shallow KG_AUTOFREE = kg_asprintf("%s/shallow", (char *)*state);
+	struct kg_compact_options o = now_and_all(10);
+	struct kg_compact_result r;
+	struct test_cluster c;
+
+	o.grace_ms = 0;
+	OK(test_open(&c, *state, true, NULL, &err));
+	fill(&c, 50);
+	OK(kg_store_compact(&r, c.store, &o, &err));
+	make_all_older(*state);
+	make_orphan(*state, packed);
+	make_older(shallow);
+	OK(kg_store_compact(&r, c.store, &o, &err));
+	assert_true(r.objects_gone > 0);
+	check_readable(&c, 41);
+	test_close(&c);
+}
+
+static void test_broken_link_loose(void **state)
+{
+	broken_link(state, false);
+}
+
+static void test_broken_link_packed(void **state)
+{
+	broken_link(state, true);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -704,6 +764,8 @@ int main(void)
 		CASE(test_cancel),
 		CASE(test_hidden),
 		CASE(test_boundary_alone),
+		CASE(test_broken_link_loose),
+		CASE(test_broken_link_packed),
 	};
 
 	kg_kinds_init();

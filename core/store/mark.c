@@ -218,6 +218,16 @@ static bool cancelled(struct kg_mark *m)
 	return ++m->looked % LOOKS == 0 && m->cancel > 0 && poll(&p, 1, 0) > 0;
 }
 
+/* What an object that nothing is known to refer to leads to may have gone before it: then nothing
+ * needs it either. It is looked for again where something else leads to it. */
+static bool may_lack(struct kg_mark *m, const unsigned char id[20])
+{
+	char hex[41];
+
+	kg_hex(hex, id, 20);
+	return m->unreferred && kg_map_remove(&m->others, hex);
+}
+
 static int from(struct kg_mark *m, const unsigned char id[20], git_object_t type, enum level level,
 	struct kg_error *err)
 {
@@ -232,6 +242,8 @@ static int from(struct kg_mark *m, const unsigned char id[20], git_object_t type
 
 		rc = cancelled(m) ? kg_fail(err, KG_E_UNAVAILABLE, "it was told to stop")
 				  : look(m, &item, err);
+		if (rc == -KG_E_NOT_FOUND && may_lack(m, item.id))
+			rc = 0;
 	}
 	kg_hex(hex, id, 20);
 	return rc < 0 ? kg_wrap(err, "what %s needs", hex) : 0;
@@ -247,6 +259,15 @@ int kg_mark_root(struct kg_mark *m, const unsigned char tree[20], struct kg_erro
 int kg_mark_any(struct kg_mark *m, const unsigned char id[20], struct kg_error *err)
 {
 	return from(m, id, GIT_OBJECT_ANY, USERS, err);
+}
+
+/* Strict when it is done again: what came meanwhile has to be looked through whole. */
+static int mark_unreferred(struct kg_mark *m, const unsigned char id[20], struct kg_error *err)
+{
+	m->unreferred = !m->again;
+	int rc = kg_mark_any(m, id, err);
+	m->unreferred = false;
+	return rc;
 }
 
 static int mark_ref(struct kg_mark *m, git_repository *repo, const char *name, struct kg_error *err)
@@ -288,7 +309,7 @@ int kg_mark_pack(struct kg_mark *m, const struct kg_livepacks_pack *p, struct kg
 
 	for (uint32_t i = 0; rc == 0 && i < p->n; i++)
 		if (!p->order[i])
-			rc = kg_mark_any(m, kg_livepacks_id(p, i), err);
+			rc = mark_unreferred(m, kg_livepacks_id(p, i), err);
 	return rc;
 }
 
@@ -305,7 +326,7 @@ static int mark_loose_dir(
 
 		snprintf(hex, sizeof(hex), "%s%.60s", two, e->d_name);
 		if (kg_unhex(id, 20, hex) == 0)
-			rc = kg_mark_any(m, id, err);
+			rc = mark_unreferred(m, id, err);
 	}
 	if (d)
 		closedir(d);

@@ -21,6 +21,7 @@ struct kg_mark {
 	 * would be lost. Set by the caller; then `lost` says so. */
 	bool again, lost;
 
+	bool unreferred;      /* the walk began at what no ref is known to reach */
 	struct kg_map others; /* hex ids of what is in no pack of the set */
 	struct kg_mark_item *stack;
 	size_t len, cap;
@@ -34,9 +35,10 @@ int kg_mark_root(struct kg_mark *m, const unsigned char tree[20], struct kg_erro
 int kg_mark_any(struct kg_mark *m, const unsigned char id[20], struct kg_error *err);
 /* From all refs of the repository dir, and its HEAD. */
 int kg_mark_refs(struct kg_mark *m, const char *dir, struct kg_error *err);
-/* From every object of a pack of the set. */
+/* From every object of a pack of the set; those that nothing refers to may lack what they lead to,
+ * unless `again`. */
 int kg_mark_pack(struct kg_mark *m, const struct kg_livepacks_pack *p, struct kg_error *err);
-/* From every object that lies by itself, in no pack. */
+/* From every object that lies by itself, in no pack; as kg_mark_pack. */
 int kg_mark_loose(struct kg_mark *m, const char *dir, struct kg_error *err);
 
 #endif
