@@ -105,7 +105,7 @@ static int write_file(
 static int put_link(const char *dir, const char *name, const char *target, struct kg_error *err)
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, name);
-	KG_AUTOFREE char *tmp = kg_asprintf("%s/..tmp_%s", dir, name);
+	KG_AUTOFREE char *tmp = kg_asprintf("%s/..tmp", dir); /* names are as long as can be */
 	char have[1100];
 	ssize_t n = readlink(path, have, sizeof(have) - 1);
 	if (n >= 0) {
@@ -153,21 +153,26 @@ static void tidy(const char *dir, const char *current)
 		closedir(d);
 }
 
-int kg_payload_write(
-	const char *dir, const struct kg_payload *p, int64_t fs_group, struct kg_error *err)
+static int write_files(const char *dir, const char *name, const struct kg_payload *p,
+	int64_t fs_group, struct kg_error *err)
 {
-	char name[24], have[64] = "";
-	payload_name(name, p, fs_group);
-	KG_AUTOFREE char *data = kg_asprintf("%s/..data", dir);
-	ssize_t n = readlink(data, have, sizeof(have) - 1);
-	if (n >= 0 && (size_t)n == strlen(name) && !strncmp(have, name, (size_t)n))
-		return 0;
 	KG_AUTOFREE char *sub = kg_asprintf("%s/%s", dir, name);
 	int rc = kg_mkdir_p(sub, 0755, err);
 	for (size_t i = 0; rc == 0 && i < p->len; i++)
 		rc = write_file(sub, &p->files[i], fs_group, err);
-	if (rc == 0)
-		rc = put_link(dir, "..data", name, err);
+	return rc < 0 ? rc : put_link(dir, "..data", name, err);
+}
+
+int kg_payload_write(
+	const char *dir, const struct kg_payload *p, int64_t fs_group, struct kg_error *err)
+{
+	char name[24], have[64] = "";
+	int rc = 0;
+	payload_name(name, p, fs_group);
+	KG_AUTOFREE char *data = kg_asprintf("%s/..data", dir);
+	if (readlink(data, have, sizeof(have) - 1) < 0 || strcmp(have, name) != 0)
+		rc = write_files(dir, name, p, fs_group, err);
+	/* Also where the files are there: whoever wrote them may have ended before these. */
 	if (rc == 0)
 		rc = put_links(dir, p, err);
 	if (rc == 0)
