@@ -65,7 +65,16 @@ const char *kg_volume_host_path(struct kg_arena *a, const char *node_dir,
 	const struct kg_volume_source *src, const struct kg_value *volume)
 {
 	const char *path = kg_string(kg_get(host_path(src, volume), "path"), NULL);
-	return path ? path : kg_persistent_path(a, node_dir, persistent(src, volume));
+	const struct kg_value *pv = persistent(src, volume);
+	if (path || kg_is_null(pv))
+		return path;
+	return kg_persistent_path(a, node_dir, pv);
+}
+
+int kg_volume_unbound(const struct kg_value *volume, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_NOT_FOUND, "persistentvolumeclaim \"%s\" is not bound to a volume",
+		kg_string(kg_get(claim_of(volume), "claimName"), ""));
 }
 
 bool kg_volume_is_read_only(const struct kg_value *volume)
@@ -144,9 +153,7 @@ int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src
 	if (!kg_is_null(host))
 		return check_host_path(host, err);
 	if (kg_is_null(pv))
-		return kg_fail(err, KG_E_NOT_FOUND,
-			"persistentvolumeclaim \"%s\" is not bound to a volume",
-			kg_string(kg_get(claim_of(volume), "claimName"), ""));
+		return kg_volume_unbound(volume, err);
 	const char *path = kg_persistent_path(&a, node_dir, pv);
 	if (kg_persistent_is_ours(pv))
 		return make_ours(path, fs_group, err);

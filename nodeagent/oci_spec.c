@@ -345,6 +345,8 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 					? kg_volume_host_path(b->a, b->in->node_dir, &src, v)
 					: kg_arena_printf(
 						  b->a, "%s/volumes/%s", b->in->pod_dir, name);
+			if (!from)
+				return kg_volume_unbound(v, err);
 			bind(b, l, from, to, ro);
 		}
 	}

@@ -99,6 +99,48 @@ static void test_goldens(void **state)
 		golden(names[i]);
 }
 
+/* A volume is taken away while the pod is there: its claim's path is nobody's, and above all not
+ * the directory that holds all of them. */
+static void test_unbound_claim(void **state)
+{
+	static const char text[] =
+		"{\"pod\":{\"metadata\":{\"namespace\":\"default\"},\"spec\":{"
+		"\"containers\":[{\"name\":\"web\",\"image\":\"i\",\"command\":[\"/a\"],"
+		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]}],"
+		"\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":"
+		"{\"claimName\":\"c\"}}]}},"
+		"\"objects\":[{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pv\"},"
+		"\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"c\"},"
+		"\"local\":{\"path\":\"pv\"}}}]}";
+	static const char *const layers[] = {"top"}, *const dirs[] = {"/nonexistent"};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_image image = {.layers = layers, .dirs = dirs, .nlayers = 1};
+	struct kg_spec_host host = {.memory_bytes = (int64_t)8 << 30};
+	struct kg_value in, spec;
+	struct kg_error err;
+	(void)state;
+	assert_int_equal(kg_json_parse(&in, &a, text, strlen(text), &err), 0);
+	struct kg_spec_in si = {.pod = kg_get(&in, "pod"),
+		.container = kg_at(&in, "pod.spec.containers.0"),
+		.configmaps = kg_get(&in, "objects"),
+		.image = &image,
+		.host = &host,
+		.node_name = "n1",
+		.node_dir = "/state",
+		.pod_dir = "/state/pods/uid",
+		.files_dir = "/state/run/files/uid",
+		.upper = "../upper",
+		.work = "../work",
+		.cgroup = "/kgit/n1/poduid/id"};
+	if (kg_oci_spec(&spec, &a, &si, &err) < 0)
+		fail_msg("%s", err.msg);
+	const struct kg_value *mount = kg_find(kg_get(&spec, "mounts"), "destination", "/v");
+	assert_string_equal(kg_string(kg_get(mount, "source"), ""), "/state/volumes/pv");
+	si.configmaps = &kg_null;
+	assert_int_equal(kg_oci_spec(&spec, &a, &si, &err), -KG_E_NOT_FOUND);
+	assert_string_equal(err.msg, "persistentvolumeclaim \"c\" is not bound to a volume");
+}
+
 static void test_expansion(void **state)
 {
 	static const struct {
@@ -201,6 +243,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_goldens),
+		cmocka_unit_test(test_unbound_claim),
 		cmocka_unit_test(test_expansion),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_seccomp),

@@ -27,9 +27,11 @@ int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct k
 /* ---- host_volume.c: node_dir is the node's state directory ---- */
 
 bool kg_volume_is_host(const struct kg_value *volume);
-/* What is mounted of it. */
+/* What is mounted of it; NULL where its claim has no volume (any more). */
 const char *kg_volume_host_path(struct kg_arena *a, const char *node_dir,
 	const struct kg_volume_source *src, const struct kg_value *volume);
+/* Says so, with KG_E_NOT_FOUND. */
+int kg_volume_unbound(const struct kg_value *volume, struct kg_error *err);
 bool kg_volume_is_read_only(const struct kg_value *volume);
 /* Sees that it is there; KG_E_NOT_FOUND where it is not, or its claim has no volume yet. */
 int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src,
