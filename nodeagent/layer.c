@@ -16,10 +16,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* The archive as it comes: decompressed by one libarchive reader, hashed, handed to a second one
- * that knows tar. */
 #define NATIVE "trusted.kgit.native"
 
+/* The archive as it comes: decompressed by one libarchive reader, hashed, handed to a second one
+ * that knows tar. */
 struct stream {
 	struct archive *raw;
 	struct sha256_ctx sha;
