@@ -90,6 +90,7 @@ static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 static bool daemonset_is_same(const struct kg_object *before, const struct kg_object *after)
 {
 	return before && after && !is_new_identity(before, after) &&
+	       kg_object_deleting(before) == kg_object_deleting(after) &&
 	       kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
 	       kg_rolls_on_config(before) == kg_rolls_on_config(after);
 }
