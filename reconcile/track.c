@@ -467,6 +467,8 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		break;
 	case KG_KIND_NAMESPACE:
 		kg_sched_namespace(st);
+		if (st->pending.count) /* terms of affinity may speak of others now */
+			kg_enqueue(st, KG_C_SCHEDULER, "");
 		break;
 	case KG_KIND_PERSISTENTVOLUME:
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
