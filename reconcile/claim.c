@@ -39,18 +39,30 @@ static const struct kg_object *consumer(const struct kg_snapshot *s, const struc
 	return found;
 }
 
+static bool claim_key(char key[600], const struct kg_object *pod, const struct kg_value *volume)
+{
+	const char *name = kg_string(kg_at(volume, "persistentVolumeClaim.claimName"), NULL);
+	if (name)
+		snprintf(key, 600, "%s/%s", pod->ns, name);
+	return name != NULL;
+}
+
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
 {
 	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
-	for (uint32_t i = 0; i < kg_len(volumes); i++) {
-		const char *name = kg_string(
-			kg_at(&volumes->items[i], "persistentVolumeClaim.claimName"), NULL);
-		char key[600];
-		if (!name)
-			continue;
-		snprintf(key, sizeof(key), "%s/%s", pod->ns, name);
-		kg_enqueue(r->st, KG_C_CLAIM, key);
-	}
+	char key[600];
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (claim_key(key, pod, &volumes->items[i]))
+			kg_enqueue(r->st, KG_C_CLAIM, key);
+}
+
+void kg_claims_follow(struct kg_run *r, const struct kg_object *pod)
+{
+	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	char key[600];
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (claim_key(key, pod, &volumes->items[i]))
+			kg_claim_run(r, key);
 }
 
 /* ---- binding ---- */

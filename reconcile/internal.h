@@ -337,6 +337,8 @@ void kg_volume_undefine(struct kg_run *r, const struct kg_object *pv);
 struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim);
 /* Runs the claims that a pod names. */
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod);
+/* Runs the claims of a pod that just got its node, so that pods placed after it see them bound. */
+void kg_claims_follow(struct kg_run *r, const struct kg_object *pod);
 /* A node says that the directory of a volume is gone. */
 void kg_volume_report(struct kg_run *r, const struct kg_input_pod_status *in);
 /* Whether the volume is such as the claim asks for, and free for it. */

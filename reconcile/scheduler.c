@@ -278,8 +278,12 @@ static void place(struct round *o, size_t from, size_t n)
 			break;
 		if (++done % ARENA_EVERY == 0)
 			kg_arena_release(&r->a);
-		if (done < n)
+		if (done < n && x.c.unbound) {
+			placed_release(&x);
+			placed_init(&x, r, o->waiting.v[from + done]);
+		} else if (done < n) {
 			kg_placing_bound(&x.p, node);
+		}
 	}
 	kg_arena_release(&r->a);
 	if (done < n)

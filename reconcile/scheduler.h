@@ -197,6 +197,7 @@ struct kg_pod_class {
 	const struct kg_value *volumes;
 	size_t nvolumes;
 	const char *unclaimed; /* why no node will do, as to its claims; NULL: nothing */
+	bool unbound;          /* a claim gets its volume where the first pod goes */
 	uint64_t seed;         /* orders nodes that are equal in everything else */
 };
 bool kg_class_same(const struct kg_object *a, const struct kg_object *b);
@@ -409,7 +410,8 @@ void kg_histogram_add(struct kg_map *counts, const char *reason);
 const char *kg_histogram(struct kg_arena *a, size_t nodes, const struct kg_map *counts);
 
 /* ---- scheduler_bind.c ---- */
-/* False where the node has no address left. */
+/* False where the node has no address left. Claims that waited for the pod are bound there at once;
+ * then the class is to be made anew, as its volumes are no longer what they were. */
 bool kg_bind(struct kg_run *r, const struct kg_object *pod, const struct kg_pod_class *c,
 	const struct kg_node_info *n);
 /* The condition PodScheduled; nominated: NULL leaves it as it is, "" removes it. */

@@ -39,7 +39,10 @@ bool kg_bind(struct kg_run *r, const struct kg_object *pod, const struct kg_pod_
 	struct kg_value spec =
 		kg_with_key(a, kg_get(kg_obj(pod), "spec"), "nodeName", kg_v_str(a, n->name));
 	v = kg_with_key(a, &v, "spec", spec);
-	return kg_txn_put(r->txn, kg_object_with(pod, &v));
+	bool put = kg_txn_put(r->txn, kg_object_with(pod, &v));
+	if (c->unbound)
+		kg_claims_follow(r, pod);
+	return put;
 }
 
 void kg_say_waiting(struct kg_run *r, const struct kg_object *pod, const char *reason,

@@ -56,8 +56,8 @@ static const char *bound_volume(
 }
 
 /* The selector of one claim's place into *out (null: anywhere); or why there is none. */
-static const char *place_of(struct kg_value *out, const struct kg_snapshot *s, struct kg_arena *a,
-	const char *ns, const char *name)
+static const char *place_of(struct kg_value *out, bool *unbound, const struct kg_snapshot *s,
+	struct kg_arena *a, const char *ns, const char *name)
 {
 	const struct kg_object *pvc = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM, ns, name);
 	*out = kg_v_null();
@@ -77,6 +77,7 @@ static const char *place_of(struct kg_value *out, const struct kg_snapshot *s, s
 		      : "Immediate";
 	if (strcmp(mode, "WaitForFirstConsumer") != 0)
 		return "pod has unbound immediate PersistentVolumeClaims";
+	*unbound = true;
 	/* What nobody makes must be there already. */
 	if (strcmp(kg_string(kg_get(kg_obj(class), "provisioner"), ""),
 		    "kubernetes.io/no-provisioner") == 0)
@@ -99,7 +100,7 @@ void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struc
 				a, "%s-%s", c->pod->name, kg_string(kg_get(v, "name"), ""));
 		if (!claim)
 			continue;
-		c->unclaimed = place_of(&out[c->nvolumes], s, a, c->pod->ns, claim);
+		c->unclaimed = place_of(&out[c->nvolumes], &c->unbound, s, a, c->pod->ns, claim);
 		if (!c->unclaimed && !kg_is_null(&out[c->nvolumes]))
 			c->nvolumes++;
 	}
