@@ -12,6 +12,8 @@
 #define MAX_BYTES (64u << 10)
 #define DAY_MS    (INT64_C(24) * 3600 * 1000)
 
+#define REVISIONS_MAX 1000000000
+
 int kg_settings_age(int64_t *out, const char *text)
 {
 	size_t n = strlen(text), digits = strspn(text, "0123456789");
@@ -47,7 +49,7 @@ static const struct kg_field retention_fields[] = {
 	{.name = "revisions",
 		.type = KG_F_INT,
 		.min = 1,
-		.max = 1000000000,
+		.max = REVISIONS_MAX,
 		.doc = "At least the newest so many revisions are kept."},
 	{.name = "age",
 		.type = KG_F_STRING,
@@ -117,17 +119,32 @@ static const char *signers_text(struct kg_arena *a, const struct kg_value *list)
 		if (!check_signer(a, &list->items[i]))
 			kg_buf_addf(&text, "%s\n", line);
 	}
-	/* A list that names nobody lets nobody in. */
+	/* A list of which nothing is right lets nobody in; an empty one is as none, and a fault. */
 	return kg_is_null(list) ? NULL : kg_arena_strdup(a, kg_buf_str(&text));
+}
+
+/* The schema takes an empty list for none: who left it so would let everybody in unsigned. */
+static void check_named(const struct kg_yaml_node *doc, struct kg_fault_list *faults)
+{
+	for (uint32_t i = 0; doc->type == KG_OBJECT && i < doc->len; i++) {
+		const struct kg_yaml_member *m = &doc->members[i];
+		bool empty = m->value.type == KG_NULL ||
+			     (m->value.type == KG_ARRAY && m->value.len == 0);
+
+		if (empty && strcmp(m->key, "allowed_signers") == 0)
+			kg_fault_add_at(faults, m->line, m->col, m->key,
+				"names nobody: name a signer, or remove the field to take commits "
+				"that are not signed");
+	}
 }
 
 static void take(struct kg_settings *out, struct kg_arena *a, const struct kg_value *v)
 {
-	int64_t ms;
+	int64_t ms, revisions = kg_int(kg_at(v, "retention.revisions"), 0);
 
 	out->allowed_signers = signers_text(a, kg_get(v, "allowed_signers"));
-
-	out->revisions = (uint64_t)kg_int(kg_at(v, "retention.revisions"), 0);
+	if (revisions > 0 && revisions <= REVISIONS_MAX)
+		out->revisions = (uint64_t)revisions;
 	if (kg_settings_age(&ms, kg_string(kg_at(v, "retention.age"), "")) == 0)
 		out->age_ms = ms;
 }
@@ -150,6 +167,7 @@ void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *
 		faults->root = &docs[0];
 		struct kg_value v = kg_schema_decode(&settings, &docs[0], a, faults);
 		faults->root = NULL;
+		check_named(&docs[0], faults);
 		take(out, a, &v);
 	}
 	faults->file = file;

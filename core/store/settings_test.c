@@ -62,6 +62,8 @@ static void test_parse(void **state)
 		{"retention:\n  age: forever\n", 0, INT64_MAX, NULL},
 		{"retention:\n  revisions: 0\n", 0, 0,
 			".kgit/settings.yaml:2:14: retention.revisions: "},
+		{"retention:\n  revisions: -5\n", 0, 0,
+			".kgit/settings.yaml:2:14: retention.revisions: "},
 		{"retention:\n  revisions: many\n", 0, 0,
 			".kgit/settings.yaml:2:14: retention.revisions: "},
 		{"retention:\n  age: 3 weeks\n", 0, 0, ".kgit/settings.yaml:2:8: retention.age: "},
@@ -88,10 +90,51 @@ static void test_parse(void **state)
 		if (!cases[i].fault != !faults.len ||
 			strncmp(kg_buf_str(&said), want, strlen(want)) != 0)
 			fail_msg("%s: \"%s\"", cases[i].text, kg_buf_str(&said));
-		if (!cases[i].fault) {
-			assert_int_equal(s.revisions, cases[i].revisions);
-			assert_int_equal(s.age_ms, cases[i].age_ms);
-		}
+		assert_int_equal(s.revisions, cases[i].revisions);
+		assert_int_equal(s.age_ms, cases[i].age_ms);
+		kg_faults_release(&faults);
+	}
+}
+
+/* Nobody's push is let in unsigned because a list was left empty: that is a fault. */
+static void test_signers(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *signers; /* NULL: none */
+		const char *fault;   /* of the first; NULL: none */
+	} cases[] = {
+		{"{}\n", NULL, NULL},
+		{"allowed_signers: [a ssh-ed25519 AAAA1, b ssh-rsa AAAA2]\n",
+			"a ssh-ed25519 AAAA1\nb ssh-rsa AAAA2\n", NULL},
+		{"allowed_signers: [a ssh-ed25519 AAAA1, b]\n", "a ssh-ed25519 AAAA1\n",
+			".kgit/settings.yaml:1:40: allowed_signers[1]: "},
+		{"allowed_signers: [b]\n", "", ".kgit/settings.yaml:1:19: allowed_signers[0]: "},
+		{"allowed_signers: []\n", NULL,
+			".kgit/settings.yaml:1:1: allowed_signers: names nobody: "},
+		{"retention: {}\nallowed_signers:\n", NULL,
+			".kgit/settings.yaml:2:1: allowed_signers: names nobody: "},
+		{"allowed_signers: a ssh-ed25519 AAAA1\n", NULL,
+			".kgit/settings.yaml:1:18: allowed_signers: "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_buf said KG_AUTOBUF = KG_BUF_INIT;
+		struct kg_fault_list faults;
+		struct kg_settings s;
+
+		kg_faults_init(&faults, &a);
+		kg_settings_parse(&s, &a, cases[i].text, strlen(cases[i].text), &faults);
+		if (faults.len)
+			kg_fault_format(&said, &faults.items[0]);
+		const char *want = cases[i].fault ? cases[i].fault : "";
+		const char *got = s.allowed_signers ? s.allowed_signers : "(none)";
+		if (!cases[i].fault != !faults.len ||
+			strncmp(kg_buf_str(&said), want, strlen(want)) != 0 ||
+			strcmp(got, cases[i].signers ? cases[i].signers : "(none)") != 0)
+			fail_msg("%s: \"%s\", %s", cases[i].text, kg_buf_str(&said), got);
 		kg_faults_release(&faults);
 	}
 }
@@ -101,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_signers),
 	};
 
 	kg_kinds_init();
