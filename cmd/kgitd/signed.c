@@ -36,7 +36,8 @@ static void checking_release(struct checking *c)
 	kg_buf_release(&c->list);
 }
 
-/* git on the repository and what is in quarantine; args end with NULL. */
+/* git on the repository and what is in quarantine; args end with NULL. Objects are what they are:
+ * refs/replace/, which a pusher can write, would show git a signed commit in place of another. */
 static int run_git(struct checking *c, const char *const *args, struct kg_buf *out, int *status,
 	struct kg_error *err)
 {
@@ -48,7 +49,8 @@ static int run_git(struct checking *c, const char *const *args, struct kg_buf *o
 		kg_asprintf("gpg.ssh.allowedSignersFile=%s", c->signers ? c->signers : "");
 	const char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"LC_ALL=C", c->quarantine ? objects : NULL, others, NULL};
+		"GIT_NO_REPLACE_OBJECTS=1", "LC_ALL=C", c->quarantine ? objects : NULL, others,
+		NULL};
 	const char *argv[24 + AT_ONCE] = {"git", "--git-dir", c->m->repo, "-c", signers, "-c",
 		"gpg.minTrustLevel=fully", "-c", "gpg.program=false", "-c",
 		"gpg.openpgp.program=false", "-c", "gpg.x509.program=false"};
@@ -182,6 +184,21 @@ static int read_signers(const char **text, struct kg_arena *a, struct kgd_master
 	return 0;
 }
 
+/* Taking commits back brings none, and would end with the signers of long ago, or with nobody. */
+static int check_forward(
+	struct checking *c, const char *old_commit, const char *new_commit, struct kg_error *err)
+{
+	bool forward;
+	int rc = kg_store_is_ancestor(
+		&forward, c->m->store, old_commit, new_commit, c->quarantine, err);
+
+	if (rc < 0 || forward)
+		return rc;
+	return kg_fail(err, KG_E_FORBIDDEN,
+		"push refused: while " KG_SETTINGS_PATH " names allowed_signers no commit of main "
+		"is taken back; git revert makes one that can be signed");
+}
+
 int kgd_check_signed(struct kgd_master *m, const char *old_commit, const char *new_commit,
 	const char *quarantine, struct kg_buf *say, struct kg_error *err)
 {
@@ -193,7 +210,9 @@ int kgd_check_signed(struct kgd_master *m, const char *old_commit, const char *n
 
 	if (rc < 0 || m->accept_unsigned || !signers)
 		return rc;
-	rc = list_commits(&c, old_commit, new_commit, err);
+	rc = check_forward(&c, old_commit, new_commit, err);
+	if (rc == 0)
+		rc = list_commits(&c, old_commit, new_commit, err);
 	if (rc == 0)
 		rc = write_signers(&c, signers, err);
 	return rc == 0 ? verify(&c, say, err) : rc;

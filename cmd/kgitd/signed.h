@@ -1,6 +1,7 @@
 /*
  * Signed pushes. Where `allowed_signers` of .kgit/settings.yaml, as main has it before a push,
- * names ssh keys, every commit that the push brings to main must be signed with one of them.
+ * names ssh keys, every commit that the push brings to main must be signed with one of them, and
+ * none is taken back: not even by a forced push.
  */
 #ifndef KGITD_SIGNED_H
 #define KGITD_SIGNED_H
