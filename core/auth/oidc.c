@@ -76,14 +76,11 @@ static int read_keys(struct kg_jwks *set, const struct kg_oidc *o, struct kg_err
 {
 	KG_AUTOBUF struct kg_buf doc = KG_BUF_INIT;
 	char *url KG_AUTOFREE = kg_strdup(o->jwks);
-	int rc = 0;
+	bool file = url && !strstr(url, "://"); /* ours to name, not the issuer's */
+	int rc = url ? 0 : discover(&url, o, err);
 
-	if (!url)
-		rc = discover(&url, o, err);
-	if (rc == 0 && strstr(url, "://"))
-		rc = fetch(&doc, o, url, err);
-	else if (rc == 0)
-		rc = kg_file_read(&doc, url, MAX_DOC, err);
+	if (rc == 0)
+		rc = file ? kg_file_read(&doc, url, MAX_DOC, err) : fetch(&doc, o, url, err);
 	if (rc == 0)
 		rc = kg_jwks_read(set, kg_buf_str(&doc), doc.len, err);
 	if (rc == 0 && !kg_jwks_count(set))
