@@ -46,7 +46,7 @@ struct kg_pods {
 	struct kg_map pods; /* uid -> struct pod */
 	struct kg_map ids;  /* container id -> struct live */
 	struct kg_doc *configmaps;
-	struct kg_map reclaimed; /* uids of PersistentVolumes whose removal was begun */
+	struct kg_map reclaiming; /* uids of PersistentVolumes that a worker removes now */
 	struct kg_timer *rotate, *settle;
 	struct kg_watch *exit_watch;
 	int inotify;

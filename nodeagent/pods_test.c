@@ -541,6 +541,31 @@ static void test_reboot(void **state)
 	kg_podtest_end(&t);
 }
 
+/* What is told of a volume that was removed may be lost: the next view has it told again. */
+static void test_volume_is_reclaimed(void **state)
+{
+	static const char text[] =
+		"[{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pvc-1\",\"uid\":\"u1\","
+		"\"deletionTimestamp\":\"2026-01-01T00:00:00Z\",\"annotations\":{"
+		"\"pv.kubernetes.io/provisioned-by\":\"kgit.dev/local-path\"}},"
+		"\"spec\":{\"local\":{\"path\":\"pvc-1\"}}}]";
+	struct kg_podtest t;
+	struct kg_error err;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	KG_AUTOFREE char *volume = kg_asprintf("%s/volumes/pvc-1", t.dir);
+	KG_AUTOFREE char *within = kg_asprintf("%s/some/files", volume);
+	assert_int_equal(kg_mkdir_p(within, 0755, &err), 0);
+	assert_int_equal(kg_json_parse(&t.configmaps, &t.arena, text, sizeof(text) - 1, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		kg_podtest_apply(&t);
+		kg_podtest_wait(&t, kg_podtest_gone, "pvc-1", 10000);
+		assert_false(kg_path_exists(volume));
+		kg_map_remove(&t.gone, "pvc-1");
+	}
+	kg_podtest_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_agent_is_killed),
 		cmocka_unit_test(test_reboot),
+		cmocka_unit_test(test_volume_is_reclaimed),
 	};
 	kg_podtest_require();
 	return cmocka_run_group_tests(tests, NULL, NULL);

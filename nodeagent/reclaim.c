@@ -26,12 +26,12 @@ static void reclaim_free(void *arg)
 static void done(void *arg)
 {
 	struct reclaim *x = arg;
-	if (x->rc < 0) {
+	/* What could not be removed, or was not heard of, is in the next view, too. */
+	kg_map_remove(&x->pods->reclaiming, x->uid);
+	if (x->rc < 0)
 		kg_warn("volume %s: %s", x->name, x->err.msg);
-		kg_map_remove(&x->pods->reclaimed, x->uid); /* the next view tries again */
-	} else {
+	else
 		x->pods->on_status(x->pods->ctx, "", x->name, x->uid, &kg_null, true);
-	}
 	reclaim_free(x);
 }
 
@@ -46,9 +46,9 @@ static void begin(struct kg_pods *pods, const struct kg_value *pv)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	const char *uid = kg_string(kg_at(pv, "metadata.uid"), "");
-	if (kg_map_has(&pods->reclaimed, uid))
+	if (kg_map_has(&pods->reclaiming, uid))
 		return;
-	kg_map_put(&pods->reclaimed, uid, pods);
+	kg_map_put(&pods->reclaiming, uid, pods);
 	struct reclaim *x = kg_alloc(sizeof(*x));
 	*x = (struct reclaim){.pods = pods,
 		.mailbox = pods->env.mailbox,

@@ -178,6 +178,7 @@ static void renewed(void *ctx)
 			kg_error_log("%s", err.msg);
 			kg_loop_stop(n->loop, 1);
 		}
+		kg_pods_report_all(n->pods); /* what waited to be sent is lost with the agent */
 	}
 	plan_renewal(n, RETRY_MS);
 	renewal_free(r);
