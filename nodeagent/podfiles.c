@@ -1,6 +1,7 @@
 #include "nodeagent/podfiles.h"
 
 #include "nodeagent/oci_spec.h"
+#include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -144,37 +145,23 @@ static int write_hostname(
 
 /* ---- what is mounted ---- */
 
-static bool is_mounted(const char *path)
-{
-	struct stat st, up;
-	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
-	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
-}
-
-static int mount_tmpfs(
-	const char *name, const char *path, const char *options, struct kg_error *err)
+static int make_mount(const char *name, const char *path, const char *options, struct kg_error *err)
 {
 	int rc = kg_mkdir_p(path, 0755, err);
-	if (rc < 0 || is_mounted(path))
-		return rc;
-	if (mount(name, path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-		return kg_fail_errno(err, "mount %s", path);
-	return 0;
+	return rc < 0 ? rc : kg_tmpfs_mount(path, name, MS_NOEXEC, options, err);
 }
 
-static int unmount(const char *path, struct kg_error *err)
+static int remove_mount(const char *path, struct kg_error *err)
 {
-	while (is_mounted(path))
-		if (umount2(path, MNT_DETACH) < 0)
-			return kg_fail_errno(err, "unmount %s", path);
-	if (rmdir(path) < 0 && errno != ENOENT)
-		return kg_fail_errno(err, "remove %s", path);
-	return 0;
+	int rc = kg_unmount_all(path, MNT_DETACH, err);
+	if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
+		rc = kg_fail_errno(err, "remove %s", path);
+	return rc;
 }
 
 int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
 {
-	int rc = mount_tmpfs("kgit-pod", p->files, "mode=0755,size=" FILES_SIZE, err);
+	int rc = make_mount("kgit-pod", p->files, "mode=0755,size=" FILES_SIZE, err);
 	if (rc == 0)
 		rc = write_hosts(p, pod, err);
 	if (rc == 0)
@@ -186,11 +173,11 @@ int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, s
 
 int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err)
 {
-	return mount_tmpfs("shm", p->shm, "mode=1777,size=65536k", err);
+	return make_mount("shm", p->shm, "mode=1777,size=65536k", err);
 }
 
 int kg_podfiles_unmount(const struct kg_podpaths *p, struct kg_error *err)
 {
-	int rc = unmount(p->shm, err);
-	return rc < 0 ? rc : unmount(p->files, err);
+	int rc = remove_mount(p->shm, err);
+	return rc < 0 ? rc : remove_mount(p->files, err);
 }

@@ -2,18 +2,11 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-
-static bool is_mounted(const char *dir, const char *run)
-{
-	struct stat above, here;
-	return stat(dir, &above) == 0 && stat(run, &here) == 0 && above.st_dev != here.st_dev;
-}
 
 /* Did an agent of this boot work in the directory itself? */
 static bool in_use(const char *run)
@@ -30,15 +23,17 @@ int kg_rundir_mount(const char *dir, struct kg_error *err)
 {
 	KG_AUTOFREE char *run = kg_asprintf("%s/run", dir);
 	int rc = kg_mkdir_p(run, 0700, err);
-	if (rc < 0 || is_mounted(dir, run) || in_use(run))
-		return rc;
-	rc = kg_remove_tree(run, err);
-	if (rc == 0)
-		rc = kg_mkdir_p(run, 0700, err);
-	if (rc == 0 && mount("kgit-run", run, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			       "mode=0700,size=25%") < 0)
-		rc = kg_fail_errno(err, "mount a tmpfs at %s", run);
-	/* What is mounted below it is nobody else's affair. */
+	if (rc == 0 && !kg_is_mounted(run)) {
+		if (in_use(run))
+			return 0;
+		rc = kg_remove_tree(run, err);
+		if (rc == 0)
+			rc = kg_mkdir_p(run, 0700, err);
+		if (rc == 0)
+			rc = kg_tmpfs_mount(run, "kgit-run", MS_NOEXEC, "mode=0700,size=25%", err);
+	}
+	/* What is mounted below it is nobody else's affair. Whoever mounted it may have ended
+	 * before this. */
 	if (rc == 0 && mount(NULL, run, NULL, MS_PRIVATE, NULL) < 0)
 		rc = kg_fail_errno(err, "make %s private", run);
 	return rc;
@@ -47,8 +42,5 @@ int kg_rundir_mount(const char *dir, struct kg_error *err)
 int kg_rundir_unmount(const char *dir, struct kg_error *err)
 {
 	KG_AUTOFREE char *run = kg_asprintf("%s/run", dir);
-	while (is_mounted(dir, run))
-		if (umount2(run, UMOUNT_NOFOLLOW) < 0)
-			return kg_fail_errno(err, "unmount %s", run);
-	return 0;
+	return kg_unmount_all(run, UMOUNT_NOFOLLOW, err);
 }

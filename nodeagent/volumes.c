@@ -1,15 +1,13 @@
 #include "nodeagent/volumes.h"
 
 #include "base/quantity.h"
+#include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
-#include <errno.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 /* Of what holds Secrets: none is larger than 1 MiB. */
@@ -20,24 +18,12 @@ static int64_t fs_group(const struct kg_value *pod)
 	return kg_int(kg_at(pod, "spec.securityContext.fsGroup"), -1);
 }
 
-/* Mounted by us, and not just lying on a tmpfs. */
-static bool is_mountpoint(const char *path)
-{
-	struct stat st, up;
-	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
-	return stat(path, &st) == 0 && stat(parent, &up) == 0 && st.st_dev != up.st_dev;
-}
-
 static int mount_memory(const char *path, const char *mode, int64_t size, struct kg_error *err)
 {
 	char options[64];
-	if (is_mountpoint(path))
-		return 0;
 	snprintf(options, sizeof(options), size > 0 ? "mode=%s,size=%lld" : "mode=%s", mode,
 		(long long)size);
-	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-		return kg_fail_errno(err, "mount tmpfs at %s", path);
-	return 0;
+	return kg_tmpfs_mount(path, "tmpfs", 0, options, err);
 }
 
 static int64_t size_limit(const struct kg_value *source)
@@ -116,9 +102,9 @@ int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct k
 	for (uint32_t i = 0; i < kg_len(volumes); i++) {
 		KG_AUTOFREE char *path = kg_asprintf("%s/volumes/%s", pod_dir,
 			kg_string(kg_get(&volumes->items[i], "name"), ""));
-		while (is_mountpoint(path))
-			if (umount2(path, MNT_DETACH) < 0)
-				return kg_fail_errno(err, "unmount %s", path);
+		int rc = kg_unmount_all(path, MNT_DETACH, err);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

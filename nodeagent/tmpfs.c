@@ -1,0 +1,31 @@
+#include "nodeagent/tmpfs.h"
+
+#include "base/mem.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+bool kg_is_mounted(const char *path)
+{
+	struct stat here, above;
+	KG_AUTOFREE char *parent = kg_asprintf("%s/..", path);
+	return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
+}
+
+int kg_tmpfs_mount(const char *path, const char *name, unsigned long flags, const char *options,
+	struct kg_error *err)
+{
+	if (kg_is_mounted(path))
+		return 0;
+	if (mount(name, path, "tmpfs", MS_NOSUID | MS_NODEV | flags, options) < 0)
+		return kg_fail_errno(err, "mount a tmpfs at %s", path);
+	return 0;
+}
+
+int kg_unmount_all(const char *path, int flags, struct kg_error *err)
+{
+	while (kg_is_mounted(path))
+		if (umount2(path, flags) < 0)
+			return kg_fail_errno(err, "unmount %s", path);
+	return 0;
+}
