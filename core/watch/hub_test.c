@@ -7,12 +7,13 @@
 
 #include <cmocka.h>
 
-static struct kg_object *configmap(const char *name, int n)
+/* `size` bytes more than others have. */
+static struct kg_object *configmap(const char *name, int n, int size)
 {
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_value md = kg_v_obj(
 		&a, "name", kg_v_str(&a, name), "namespace", kg_v_lit("default"), (char *)NULL);
-	struct kg_value data = kg_v_obj(&a, "n", kg_v_strf(&a, "%d", n), (char *)NULL);
+	struct kg_value data = kg_v_obj(&a, "n", kg_v_strf(&a, "%d%*s", n, size, ""), (char *)NULL);
 	struct kg_value v = kg_v_obj(&a, "apiVersion", kg_v_lit("v1"), "kind",
 		kg_v_lit("ConfigMap"), "metadata", md, "data", data, (char *)NULL);
 	struct kg_object *obj = kg_object_new(&(struct kg_object_spec){
@@ -22,8 +23,8 @@ static struct kg_object *configmap(const char *name, int n)
 	return obj;
 }
 
-/* The next revision with `changes` objects changed. */
-static void publish(struct kg_hub *hub, int changes)
+/* The next revision with `changes` objects changed, of about that size. */
+static void publish_large(struct kg_hub *hub, int changes, int size)
 {
 	struct kg_snapshot *prev = kg_hub_snapshot(hub), *next;
 	struct kg_txn *txn = kg_txn_new(prev);
@@ -32,13 +33,18 @@ static void publish(struct kg_hub *hub, int changes)
 
 	for (int i = 0; i < changes; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
-		kg_txn_put(txn, configmap(name, (int)prev->revision));
+		kg_txn_put(txn, configmap(name, (int)prev->revision, size));
 	}
 	kg_txn_finish(txn, &next, &list);
 	assert_int_equal(list.len, changes);
 	kg_hub_publish(hub, kg_commit_event_new(next->revision, next->time, &list, next));
 	kg_snapshot_unref(next);
 	kg_snapshot_unref(prev);
+}
+
+static void publish(struct kg_hub *hub, int changes)
+{
+	publish_large(hub, changes, 0);
 }
 
 static struct kg_hub *new_hub(size_t max_changes)
@@ -90,6 +96,32 @@ static void test_keeps_what_fits(void **state)
 		}
 		kg_hub_free(hub);
 	}
+}
+
+/* Of large objects few are kept, however many changes would fit: about 32 MB of what was before. */
+static void test_keeps_few_bytes(void **state)
+{
+	struct kg_hub *hub = new_hub(0);
+	bool gone;
+
+	(void)state;
+	for (int i = 0; i < 31; i++)
+		publish_large(hub, 1, 1 << 20);
+	assert_int_equal(kg_hub_oldest(hub), 0);
+	for (int i = 0; i < 69; i++)
+		publish_large(hub, 1, 1 << 20);
+	assert_in_range(kg_hub_oldest(hub), 100 - 32, 100 - 30);
+	assert_null(kg_hub_next(hub, 10, &gone));
+	assert_true(gone);
+	/* One that is too large alone is there all the same, alone. */
+	publish_large(hub, 40, 1 << 20);
+	publish_large(hub, 40, 1 << 20);
+	assert_int_equal(kg_hub_oldest(hub), 101);
+	/* What went counts no more. */
+	for (int i = 0; i < 20; i++)
+		publish(hub, 1);
+	assert_in_range(kg_hub_oldest(hub), 102, 103);
+	kg_hub_free(hub);
 }
 
 static void count(void *ctx)
@@ -232,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keeps_what_fits),
+		cmocka_unit_test(test_keeps_few_bytes),
 		cmocka_unit_test(test_subscribers_are_called),
 		cmocka_unit_test(test_readers_see_every_revision_once),
 		cmocka_unit_test(test_nobody_is_called_after_unsubscribe),
