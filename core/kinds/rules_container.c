@@ -122,8 +122,8 @@ void kg_validate_env_source(struct kg_fault_list *f, const struct kg_value *v, c
 
 	if (!n)
 		kg_rule(f, path, "",
-			"Required value: must specify one of: `fieldRef`, `resourceFieldRef` or "
-			"`configMapKeyRef`");
+			"Required value: must specify one of: `fieldRef`, `resourceFieldRef`, "
+			"`configMapKeyRef` or `secretKeyRef`");
 	else if (n > 1)
 		kg_rule(f, path, "",
 			"Invalid value: may not have more than one field specified at a time");
@@ -145,7 +145,8 @@ void kg_validate_env_from(struct kg_fault_list *f, const struct kg_value *v, con
 		kg_rule(f, path, "",
 			"Invalid value: may not have more than one field specified at a time");
 	else if (!map && !secret)
-		kg_rule(f, path, "", "Required value: must specify `configMapRef`");
+		kg_rule(f, path, "",
+			"Required value: must specify one of: `configMapRef` or `secretRef`");
 }
 
 /* metadata.labels['key'] and metadata.annotations['key']. */
