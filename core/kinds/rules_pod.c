@@ -173,13 +173,15 @@ static void validate_host_port_conflicts(
 		const struct kg_value *ports = kg_get(&containers->items[i], "ports");
 		for (uint32_t p = 0; p < kg_len(ports); p++) {
 			bool taken = false;
-			for (uint32_t k = 0; k < i; k++) {
-				const struct kg_value *o = kg_get(&containers->items[k], "ports");
-				for (uint32_t q = 0; q < kg_len(o); q++)
-					taken |= takes(&ports->items[p], &o->items[q]);
-			}
 			const struct kg_value *host = kg_get(&ports->items[p], "hostPort");
-			if (taken && kg_int(host, 0))
+			if (!kg_int(host, 0))
+				continue;
+			for (uint32_t k = 0; !taken && k < i; k++) {
+				const struct kg_value *o = kg_get(&containers->items[k], "ports");
+				for (uint32_t q = 0; !taken && q < kg_len(o); q++)
+					taken = takes(&ports->items[p], &o->items[q]);
+			}
+			if (taken)
 				kg_rule(f, path,
 					kg_arena_printf(f->arena,
 						"containers[%u].ports[%u].hostPort", i, p),

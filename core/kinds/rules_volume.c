@@ -20,27 +20,6 @@ static int count_others(const struct kg_value *v, const char *beside)
 	return n;
 }
 
-static bool two_paths_alike(const struct kg_value *items, uint32_t i)
-{
-	for (uint32_t k = 0; k < i; k++) {
-		if (kg_equal(kg_get(&items->items[i], "path"), kg_get(&items->items[k], "path")))
-			return true;
-	}
-	return false;
-}
-
-/* Several keys in one file: the last would win. */
-static void warn_of_paths(struct kg_fault_list *f, const struct kg_value *items, const char *path)
-{
-	for (uint32_t i = 1; i < kg_len(items); i++) {
-		const struct kg_value *file = kg_get(&items->items[i], "path");
-		if (!kg_is_null(file) && two_paths_alike(items, i))
-			kg_rule_warn(f, path, kg_arena_printf(f->arena, "items[%u].path", i),
-				"Duplicate value: %s: hides an earlier one",
-				kg_rule_show(f->arena, file));
-	}
-}
-
 void kg_validate_volume(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	bool first = true;
@@ -53,7 +32,9 @@ void kg_validate_volume(struct kg_fault_list *f, const struct kg_value *v, const
 			kg_rule(f, path, m->key,
 				"Forbidden: may not specify more than 1 volume type");
 		first = false;
-		warn_of_paths(f, kg_get(&m->value, "items"), kg_rule_path(f, path, "%s", m->key));
+		/* Several keys in one file: the last wins. */
+		kg_rule_unique(f, kg_get(&m->value, "items"), "path",
+			kg_rule_path(f, path, "%s.items", m->key), true);
 	}
 }
 
