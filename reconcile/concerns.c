@@ -153,6 +153,15 @@ static void volume_concerns(
 		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM);
 }
 
+/* A Deployment of the kind Recreate waits for the last pod to end. */
+static void enqueue_deployment(struct kg_run *r, const struct kg_object *pod)
+{
+	const struct kg_object *rs = kg_snapshot_get(kg_now(r), KG_KIND_REPLICASET, pod->ns,
+		kg_string(kg_get(kg_owner_ref(pod), "name"), ""));
+	if (rs)
+		enqueue_owner(r, rs, KG_C_DEPLOYMENT);
+}
+
 static void pod_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -161,17 +170,14 @@ static void pod_concerns(
 		kg_enqueue(r->st, KG_C_POD, obj->key);
 	enqueue_pod_owner(r, obj);
 	kg_claims_of_pod(r, obj);
+	if (!after || (kg_pod_terminal(after) && !(before && kg_pod_terminal(before))))
+		enqueue_deployment(r, obj);
 	if (after)
 		return;
 	enqueue_namesake(r, obj);
 	char ns[300];
 	snprintf(ns, sizeof(ns), "/%s", obj->ns);
 	kg_enqueue(r->st, KG_C_NAMESPACE, ns);
-	/* A Deployment of the kind Recreate waits for the last pod to be gone. */
-	const struct kg_object *rs = kg_snapshot_get(kg_now(r), KG_KIND_REPLICASET, obj->ns,
-		kg_string(kg_get(kg_owner_ref(obj), "name"), ""));
-	if (rs)
-		enqueue_owner(r, rs, KG_C_DEPLOYMENT);
 }
 
 static bool is_ready(const struct kg_object *node)
