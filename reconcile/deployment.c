@@ -124,6 +124,19 @@ static struct kg_value copy_annotations(struct kg_rollout *x, struct kg_value v)
 	return v;
 }
 
+/* As long as the note of earlier revisions may get; then the oldest are left out, as Kubernetes
+ * does. */
+#define HISTORY_MAX 2000
+
+static const char *with_earlier(struct kg_arena *a, const char *history, int64_t revision)
+{
+	const char *text =
+		kg_arena_printf(a, "%s%s%lld", history, *history ? "," : "", (long long)revision);
+	while (strlen(text) > HISTORY_MAX && strchr(text, ','))
+		text = strchr(text, ',') + 1;
+	return text;
+}
+
 /* A ReplicaSet that is current again gets a revision of its own, its earlier ones noted. */
 static struct kg_value with_revision(
 	struct kg_rollout *x, struct kg_value v, const struct kg_object *rs, int64_t revision)
@@ -132,12 +145,9 @@ static struct kg_value with_revision(
 	int64_t old = rs ? rs_revision(rs) : 0;
 	if (old >= revision)
 		return v;
-	if (old) {
-		const char *history = kg_annotation(rs, KG_HISTORY_ANNOTATION, "");
-		char *text = kg_arena_printf(
-			a, "%s%s%lld", history, *history ? "," : "", (long long)old);
-		v = kg_with_annotation(a, &v, KG_HISTORY_ANNOTATION, text);
-	}
+	if (old)
+		v = kg_with_annotation(a, &v, KG_HISTORY_ANNOTATION,
+			with_earlier(a, kg_annotation(rs, KG_HISTORY_ANNOTATION, ""), old));
 	return with_number(a, &v, KG_REVISION_ANNOTATION, revision);
 }
 

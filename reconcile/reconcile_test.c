@@ -290,6 +290,34 @@ static void test_reports(void **state)
 	kg_harness_release(&h);
 }
 
+#define TOGGLED(image)                                                                             \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: 0, "         \
+	"selector: {matchLabels: {a: d}}, template: {metadata: {labels: {a: d}}, spec: "           \
+	"{containers: [{name: c, image: " image "}]}}}\n"
+
+/* A ReplicaSet that is current again and again does not note all its revisions. */
+static void test_history_is_bounded(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct kg_object_iter it;
+	const struct kg_object *rs;
+	kg_harness_init(&h, NULL);
+	for (int i = 0; i < 1200; i++)
+		kg_harness_push(&h, "d.yaml", i % 2 ? TOGGLED("two") : TOGGLED("one"));
+	kg_iter_kind(&it, h.s, KG_KIND_REPLICASET, NULL, NULL);
+	while ((rs = kg_iter_next(&it))) {
+		const char *history = kg_annotation(rs, KG_HISTORY_ANNOTATION, "");
+		const char *last = strrchr(history, ',');
+		assert_in_range(strlen(history), 1900, 2000);
+		assert_non_null(last);
+		assert_in_range(atoi(last + 1), 1197, 1198);
+		assert_true(atoi(history) > 1);
+	}
+	kg_iter_release(&it);
+	kg_harness_release(&h);
+}
+
 static void test_plan_is_bounded(void **state)
 {
 	(void)state;
@@ -318,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_small_range),
 		cmocka_unit_test(test_state_heals),
 		cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_plan_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
