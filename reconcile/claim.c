@@ -175,7 +175,9 @@ static void follow(struct kg_run *r, struct kg_object *claim, const char *name)
 	bool was_bound = strcmp(text_at(claim, "status.phase"), "Pending") != 0 &&
 			 *text_at(claim, "status.phase");
 	const struct kg_object *pv = kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME, "", name);
-	if (pv && (kg_volume_is_for(pv, claim) || kg_is_null(kg_at(kg_obj(pv), "spec.claimRef")))) {
+	bool open = pv && kg_is_null(kg_at(kg_obj(pv), "spec.claimRef")) &&
+		    (was_bound || kg_volume_fits(pv, claim));
+	if (pv && (open || kg_volume_is_for(pv, claim))) {
 		struct kg_object *held = kg_object_ref(pv);
 		bind(r, claim, held);
 		kg_object_unref(held);

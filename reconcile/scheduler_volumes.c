@@ -45,14 +45,18 @@ static struct kg_value free_volumes(
 	return anywhere ? kg_v_null() : kg_v_obj(a, "nodeSelectorTerms", terms, (char *)NULL);
 }
 
-static const char *bound_volume(
-	struct kg_value *out, const struct kg_snapshot *s, struct kg_arena *a, const char *name)
+#define UNBOUND "pod has unbound immediate PersistentVolumeClaims"
+
+/* The volume that a claim names, which it may not have got. */
+static const char *named_volume(struct kg_value *out, const struct kg_snapshot *s,
+	struct kg_arena *a, const struct kg_object *claim, const char *name)
 {
 	const struct kg_object *pv = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUME, "", name);
 	if (!pv)
 		return kg_arena_printf(a, "persistentvolume \"%s\" not found", name);
 	*out = *kg_at(kg_obj(pv), "spec.nodeAffinity.required");
-	return NULL;
+	return strcmp(kg_string(kg_at(kg_obj(claim), "status.phase"), ""), "Pending") == 0 ? UNBOUND
+											   : NULL;
 }
 
 /* The selector of one claim's place into *out (null: anywhere); or why there is none. */
@@ -69,14 +73,14 @@ static const char *place_of(struct kg_value *out, bool *unbound, const struct kg
 	const struct kg_value *spec = kg_get(kg_obj(pvc), "spec");
 	const char *volume = kg_string(kg_get(spec, "volumeName"), "");
 	if (*volume)
-		return bound_volume(out, s, a, volume);
+		return named_volume(out, s, a, pvc, volume);
 	const struct kg_object *class = kg_snapshot_get(
 		s, KG_KIND_STORAGECLASS, "", kg_string(kg_get(spec, "storageClassName"), ""));
 	const char *mode =
 		class ? kg_string(kg_get(kg_obj(class), "volumeBindingMode"), "Immediate")
 		      : "Immediate";
 	if (strcmp(mode, "WaitForFirstConsumer") != 0)
-		return "pod has unbound immediate PersistentVolumeClaims";
+		return UNBOUND;
 	*unbound = true;
 	/* What nobody makes must be there already. */
 	if (strcmp(kg_string(kg_get(kg_obj(class), "provisioner"), ""),

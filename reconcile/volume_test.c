@@ -1,4 +1,5 @@
-/* What becomes of a volume that the system made: who may say that it is gone. */
+/* What becomes of a volume that the system made: who may say that it is gone; and which volume a
+ * claim that names one gets. */
 #include "reconcile/harness.h"
 
 #include <setjmp.h>
@@ -108,11 +109,46 @@ static void a_volume_in_use_is_not_reported_away(void **state)
 	kg_harness_release(&h);
 }
 
+static void check_claim_and_pod(struct kg_harness *h, const char *phase, bool placed)
+{
+	const struct kg_object *c =
+		kg_snapshot_get(h->s, KG_KIND_PERSISTENTVOLUMECLAIM, "default", "c");
+	const struct kg_object *p = kg_snapshot_get(h->s, KG_KIND_POD, "default", "p");
+	assert_string_equal(kg_string(kg_at(kg_obj(c), "status.phase"), ""), phase);
+	assert_int_equal(*kg_string(kg_at(kg_obj(p), "spec.nodeName"), "") != 0, placed);
+}
+
+#define VOLUME(size)                                                                               \
+	"apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\nspec: {accessModes: "        \
+	"[ReadWriteOnce], capacity: {storage: " size "}, local: {path: /d}, nodeAffinity: "        \
+	"{required: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, "       \
+	"values: ['n']}]}]}}}\n"
+
+static void a_claim_does_not_take_what_is_too_small(void **state)
+{
+	struct kg_harness h;
+	(void)state;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	add_node(&h, "n");
+	kg_harness_push(&h, "volume.yaml", VOLUME("1Gi"));
+	kg_harness_push(&h, "claim.yaml",
+		"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: "
+		"{accessModes: [ReadWriteOnce], volumeName: v, storageClassName: '', resources: "
+		"{requests: {storage: 2Gi}}}\n");
+	kg_harness_push(&h, "pod.yaml", POD);
+	check_claim_and_pod(&h, "Pending", false);
+	kg_harness_push(&h, "volume.yaml", VOLUME("2Gi"));
+	check_claim_and_pod(&h, "Bound", true);
+	kg_harness_release(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_node_says_that_it_is_gone),
 		cmocka_unit_test(a_volume_in_use_is_not_reported_away),
+		cmocka_unit_test(a_claim_does_not_take_what_is_too_small),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
