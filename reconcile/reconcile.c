@@ -110,7 +110,11 @@ static int cmp_liveness(const void *a, const void *b)
 	int d = strcmp(x->name, y->name);
 	if (!d)
 		d = (x->since > y->since) - (x->since < y->since);
-	return d ? d : (int)x->ready - (int)y->ready;
+	if (!d)
+		d = (int)x->ready - (int)y->ready;
+	if (!d)
+		d = strcmp(x->reason ? x->reason : "", y->reason ? y->reason : "");
+	return d ? d : strcmp(x->message ? x->message : "", y->message ? y->message : "");
 }
 
 static int cmp_report(const void *a, const void *b)
@@ -132,7 +136,9 @@ static int cmp_eviction(const void *a, const void *b)
 	const struct kg_input_eviction *x = *(const struct kg_input_eviction *const *)a;
 	const struct kg_input_eviction *y = *(const struct kg_input_eviction *const *)b;
 	int d = strcmp(x->ns, y->ns);
-	return d ? d : strcmp(x->name, y->name);
+	if (!d)
+		d = strcmp(x->name, y->name);
+	return d ? d : strcmp(x->uid, y->uid);
 }
 
 /* Pointers to n items of `size` bytes, sorted; free() it. */
