@@ -154,6 +154,26 @@ static void keep_spare(struct kg_history *h, struct walked *w, uint64_t revision
 	h->spare_newest = revision;
 }
 
+/* A disk that fills up takes a part first. */
+static int write_at(
+	const struct kg_history *h, const void *p, size_t n, off_t at, struct kg_error *err)
+{
+	const char *s = p;
+
+	while (n) {
+		ssize_t w = pwrite(h->fd, s, n, at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return kg_fail_errno(err, "write %s", h->path);
+		s += w;
+		n -= (size_t)w;
+		at += w;
+	}
+	return 0;
+}
+
 /* Rewrites the file, or its end. */
 static int save(struct kg_history *h, struct walked *w, uint64_t revision, struct kg_error *err)
 {
@@ -168,11 +188,10 @@ static int save(struct kg_history *h, struct walked *w, uint64_t revision, struc
 	for (size_t i = w->len; i-- > 0;)
 		kg_buf_add(&out, w->ids + 20 * i, 20);
 	off_t at = (off_t)(HEAD_SIZE + 20 * (from - h->first));
-	if (ftruncate(h->fd, at) < 0 || pwrite(h->fd, head, sizeof(head), 0) != HEAD_SIZE)
+	if (ftruncate(h->fd, at) < 0)
 		return kg_fail_errno(err, "write %s", h->path);
-	if (out.len && pwrite(h->fd, out.data, out.len, at) != (ssize_t)out.len)
-		return kg_fail_errno(err, "write %s", h->path);
-	return 0;
+	int rc = write_at(h, head, sizeof(head), 0, err);
+	return rc < 0 ? rc : write_at(h, kg_buf_str(&out), out.len, at, err);
 }
 
 /* The newest of the commits without parents on the way ends it. */
@@ -266,16 +285,19 @@ static void trim(struct kg_history *h)
 	size_t n = (size_t)(20 * (h->count - skip));
 	unsigned char head[HEAD_SIZE] = MAGIC;
 
-	KG_AUTOCLOSE int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	put_be64(head + 8, h->oldest);
 	kg_buf_add(&out, head, sizeof(head));
 	kg_buf_reserve(&out, n);
-	if (fd < 0 ||
-		pread(h->fd, out.data + HEAD_SIZE, n, (off_t)(HEAD_SIZE + 20 * skip)) != (ssize_t)n)
+	if (pread(h->fd, out.data + HEAD_SIZE, n, (off_t)(HEAD_SIZE + 20 * skip)) != (ssize_t)n)
 		return;
 	out.len += n;
-	if (kg_write_all(fd, out.data, out.len, NULL) < 0 || rename(tmp, h->path) < 0)
+	KG_AUTOCLOSE int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
 		return;
+	if (kg_write_all(fd, out.data, out.len, NULL) < 0 || rename(tmp, h->path) < 0) {
+		unlink(tmp); /* the disk is full: not by this */
+		return;
+	}
 	int old = h->fd;
 	h->fd = fd;
 	fd = old;
@@ -325,7 +347,8 @@ int kg_history_find(unsigned char commit[20], struct kg_history *h, const struct
 	}
 	if (revision < h->oldest)
 		return kg_history_gone(h, revision, err);
-	if (read_id(h, revision, commit) && right(h, r, commit, revision))
+	if ((read_id(h, revision, commit) && right(h, r, commit, revision)) ||
+		(read_spare(h, revision, commit) && right(h, r, commit, revision)))
 		return 0;
 	int rc = refresh(h, r, head, head_revision, false, err);
 	if (rc < 0)

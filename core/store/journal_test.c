@@ -311,7 +311,6 @@ static int count(void *ctx, uint64_t revision, kg_time time, const struct kg_cha
 /* Revisions can be loaded, and the history is whole. */
 static void check_all(struct test_cluster *c)
 {
-
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_log_entry *log;
 	size_t n, changes = 0;
@@ -502,6 +501,11 @@ static void test_no_space(void **state)
 	test_journal_size = SMALL;
 	OK(test_open(&c, repo, true, NULL, &err));
 	live(&c, 3);
+	/* Then the list of revisions needs another block, too, soon. */
+	while (c.now->revision < 200) {
+		change(&c, 5);
+		OK(test_commit(&c, &err));
+	}
 	test_flush(&c);
 	/* Takes all there is. */
 	kg_buf_reserve(&zeros, 9 << 20);
