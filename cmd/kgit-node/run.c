@@ -168,12 +168,12 @@ static void renewed(void *ctx)
 	if (r->rc < 0) {
 		kg_warn("the node's certificate is not renewed yet: %s", r->err.msg);
 	} else {
+		kg_agent_free(n->agent); /* its threads borrow the credential */
+		n->agent = NULL;
 		kg_credential_release(n->credential);
 		*n->credential = r->credential;
 		r->credential = (struct kg_credential){0};
 		kg_info("the node's certificate was renewed");
-		kg_agent_free(n->agent);
-		n->agent = NULL;
 		if (kg_agent_new(&n->agent, n->loop, &n->agent_opts, &err) < 0) {
 			kg_error_log("%s", err.msg);
 			kg_loop_stop(n->loop, 1);
