@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MANIFEST_MAX ((size_t)256 << 20)
+#define LAST_SECOND  INT64_C(253402300799) /* of the year 9999 */
 
 static int read_commit(git_odb_object **obj, struct kg_commit_view *c, const struct kg_reader *r,
 	const unsigned char id[20], struct kg_error *err)
@@ -77,6 +78,12 @@ static int same_before(unsigned char at[20], const struct kg_reader *r, const ch
 	return 0;
 }
 
+/* A pusher says what he likes: it stays what RFC 3339 can say. */
+static kg_time time_of(int64_t seconds)
+{
+	return 1000 * (seconds < 0 ? 0 : seconds > LAST_SECOND ? LAST_SECOND : seconds);
+}
+
 static int fill(struct kg_blame *out, struct kg_arena *a, const struct kg_reader *r,
 	const unsigned char id[20], struct kg_error *err)
 {
@@ -92,9 +99,7 @@ static int fill(struct kg_blame *out, struct kg_arena *a, const struct kg_reader
 	out->subject =
 		kg_arena_strndup(a, c.message, eol ? (size_t)(eol - c.message) : c.message_len);
 	/* "NAME <MAIL> SECONDS ZONE" */
-	out->time =
-		(kg_time)(c.author_len ? strtoll(c.author + c.author_len, NULL, 10) : c.seconds) *
-		1000;
+	out->time = time_of(c.author_len ? strtoll(c.author + c.author_len, NULL, 10) : c.seconds);
 	return 0;
 }
 

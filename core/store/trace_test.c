@@ -2,6 +2,8 @@
 #include "store/test_support.h"
 #include "store/trace.h"
 
+#include "sys/file.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -309,6 +311,44 @@ static void test_blame(void **state)
 	test_close(&c);
 }
 
+/* git takes any date that fits in 64 bits. */
+static void test_blame_dates(void **state)
+{
+	static const struct {
+		const char *date;
+		kg_time time;
+	} cases[] = {
+		{"0", 0},
+		{"1700000000", INT64_C(1700000000000)},
+		{"253402300799", INT64_C(253402300799000)},
+		{"9223372036854775807", INT64_C(253402300799000)},
+		{"-9223372036854775807", 0},
+	};
+	char *file KG_AUTOFREE = kg_asprintf("%s/commit", (char *)*state);
+	char *repo KG_AUTOFREE = kg_asprintf("%s/repo", (char *)*state);
+	struct test_cluster c;
+
+	OK(test_open(&c, repo, true, NULL, &err));
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_buf hex KG_AUTOBUF = KG_BUF_INIT;
+		char *text KG_AUTOFREE =
+			kg_asprintf("tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n"
+				    "author a <a@b> %s +0000\ncommitter a <a@b> 1 +0000\n\nx\n",
+				cases[i].date);
+		struct kg_blame b;
+
+		OK(kg_file_write(file, text, strlen(text), 0644, &err));
+		assert_int_equal(TEST_GIT(&hex, repo, "hash-object", "-w", "--literally", "-t",
+					 "commit", file),
+			0);
+		hex.data[40] = '\0';
+		OK(kg_store_blame(&b, c.store, &a, hex.data, NULL, 1, &err));
+		assert_true(b.time == cases[i].time);
+	}
+	test_close(&c);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -318,6 +358,7 @@ int main(void)
 		CASE(test_horizon),
 		CASE(test_one_life),
 		CASE(test_blame),
+		CASE(test_blame_dates),
 	};
 
 	kg_kinds_init();
