@@ -209,6 +209,14 @@ static void must_run(struct kg_harness *h, struct kg_inputs *in)
 		die("reconcile", err.msg);
 }
 
+uint64_t kg_harness_chance(uint64_t *seed, uint64_t n)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed % n;
+}
+
 /* ---- inputs ---- */
 
 void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
@@ -218,6 +226,20 @@ void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_val
 	struct kg_input_liveness live = {.name = name, .ready = ready, .since = h->now};
 	struct kg_inputs in = {.nodes = &node, .nnodes = 1, .liveness = &live, .nliveness = 1};
 	must_run(h, &in);
+}
+
+void kg_harness_nodes(struct kg_harness *h, size_t n, const char *cpu, const char *memory)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value alloc =
+		kg_v_obj(&a, "cpu", kg_v_lit(cpu), "memory", kg_v_lit(memory), (char *)NULL);
+	struct kg_value status = kg_v_obj(&a, "allocatable", alloc, (char *)NULL);
+	for (size_t i = 0; i < n; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "node-%zu", i);
+		kg_harness_node(h, name, &kg_null, &status, true);
+	}
+	kg_arena_release(&a);
 }
 
 void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready)

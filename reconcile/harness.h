@@ -26,10 +26,15 @@ int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *
 /* Registers a node with these labels and status, and says that it answers. */
 void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
 	const struct kg_value *status, bool ready);
+/* "node-0" to "node-(N-1)", each with so much to give, that answer. */
+void kg_harness_nodes(struct kg_harness *h, size_t n, const char *cpu, const char *memory);
 void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready);
 /* One manifest text pushed as the file `path`; aborts where it is refused. */
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
 /* Aborts, saying where, unless two snapshots hold the same objects. */
 void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what);
+
+/* The next number of a seeded course (the seed is not 0), below n. */
+uint64_t kg_harness_chance(uint64_t *seed, uint64_t n);
 
 #endif

@@ -231,14 +231,6 @@ static void test_spread(void **state)
 
 enum { NODES = 6, PODS = 24 };
 
-static uint64_t chance(uint64_t *seed, uint64_t n)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed % n;
-}
-
 #define TERM(app, topology)                                                                        \
 	"{labelSelector: {matchLabels: {app: " app "}}, topologyKey: " topology "}"
 #define HARD "requiredDuringSchedulingIgnoredDuringExecution: ["
@@ -272,8 +264,9 @@ static const char *const wishes[] = {
 static void push_some(struct kg_harness *h, uint64_t *seed)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	size_t kind = chance(seed, KG_ARRAY_LEN(wishes)), n = 1 + chance(seed, 4);
-	size_t first = chance(seed, PODS);
+	size_t kind = kg_harness_chance(seed, KG_ARRAY_LEN(wishes)),
+	       n = 1 + kg_harness_chance(seed, 4);
+	size_t first = kg_harness_chance(seed, PODS);
 	for (size_t i = first; i < first + n; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "p%zu", i % PODS);
@@ -301,9 +294,9 @@ static void remove_one(struct kg_harness *h, const char *name)
 static void step(struct kg_harness *h, uint64_t *seed)
 {
 	char name[32];
-	snprintf(name, sizeof(name), "p%llu", (unsigned long long)chance(seed, PODS));
+	snprintf(name, sizeof(name), "p%llu", (unsigned long long)kg_harness_chance(seed, PODS));
 	const struct kg_object *p = pod(h, name);
-	switch (chance(seed, 6)) {
+	switch (kg_harness_chance(seed, 6)) {
 	case 0:
 	case 1:
 		push_some(h, seed);
@@ -313,8 +306,9 @@ static void step(struct kg_harness *h, uint64_t *seed)
 			remove_one(h, name);
 		break;
 	case 3:
-		snprintf(name, sizeof(name), "n%llu", (unsigned long long)chance(seed, NODES));
-		kg_harness_liveness(h, name, chance(seed, 3) != 0);
+		snprintf(name, sizeof(name), "n%llu",
+			(unsigned long long)kg_harness_chance(seed, NODES));
+		kg_harness_liveness(h, name, kg_harness_chance(seed, 3) != 0);
 		h->now += 1000;
 		break;
 	default:

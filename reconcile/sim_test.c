@@ -34,10 +34,7 @@ struct sim {
 
 static uint64_t chance(struct sim *s, uint64_t n)
 {
-	s->seed ^= s->seed << 13;
-	s->seed ^= s->seed >> 7;
-	s->seed ^= s->seed << 17;
-	return s->seed % n;
+	return kg_harness_chance(&s->seed, n);
 }
 
 /* ---- what is always true ---- */
@@ -283,20 +280,12 @@ static void advance(struct sim *s, int64_t ms)
 
 static void sim_init(struct sim *s, uint64_t seed)
 {
-	struct kg_arena a = KG_ARENA_INIT;
 	*s = (struct sim){.seed = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
 	kg_harness_init(&s->h, NULL);
 	s->h.check = true;
-	for (int i = 0; i < NODES; i++) {
-		char name[16];
-		snprintf(name, sizeof(name), "node-%d", i);
-		struct kg_value alloc =
-			kg_v_obj(&a, "cpu", kg_v_lit("2"), "memory", kg_v_lit("4Gi"), (char *)NULL);
-		struct kg_value status = kg_v_obj(&a, "allocatable", alloc, (char *)NULL);
-		kg_harness_node(&s->h, name, &kg_null, &status, true);
+	kg_harness_nodes(&s->h, NODES, "2", "4Gi");
+	for (int i = 0; i < NODES; i++)
 		s->up[i] = true;
-	}
-	kg_arena_release(&a);
 }
 
 static void sim_release(struct sim *s)
