@@ -342,8 +342,8 @@ int kg_images_record(struct kg_images *im, const char *ref, const char *digest,
 static int unpack_layers(struct kg_images *im, const struct kg_value *manifest,
 	const struct kg_value *config, struct kg_error *err)
 {
-	const struct kg_value *layers = kg_get(manifest, "layers");
-	const struct kg_value *diffs = kg_at(config, "rootfs.diff_ids");
+	const struct kg_value *layers = kg_array(kg_get(manifest, "layers"));
+	const struct kg_value *diffs = kg_array(kg_at(config, "rootfs.diff_ids"));
 	if (kg_len(layers) != kg_len(diffs) || kg_len(layers) == 0 || kg_len(layers) > MAX_LAYERS)
 		return kg_fail(err, KG_E_INVALID, "%u layers but %u diffIDs", kg_len(layers),
 			kg_len(diffs));

@@ -84,7 +84,7 @@ const char *kg_pod_hostname(struct kg_arena *a, const struct kg_value *pod)
 
 static void image_env(struct build *b)
 {
-	const struct kg_value *list = kg_get(&b->in->image->config, "Env");
+	const struct kg_value *list = kg_array(kg_get(&b->in->image->config, "Env"));
 	for (uint32_t i = 0; i < kg_len(list); i++) {
 		const char *s = kg_string(&list->items[i], ""), *eq = strchr(s, '=');
 		if (eq && eq != s)
@@ -130,7 +130,8 @@ static int make_args(struct kg_value *out, struct build *b, struct kg_error *err
 	const struct kg_value *command = kg_get(b->in->container, "command");
 	const struct kg_value *args = kg_get(b->in->container, "args");
 	const struct kg_value *config = &b->in->image->config;
-	const struct kg_value *entry = kg_get(config, "Entrypoint"), *cmd = kg_get(config, "Cmd");
+	const struct kg_value *entry = kg_array(kg_get(config, "Entrypoint"));
+	const struct kg_value *cmd = kg_array(kg_get(config, "Cmd"));
 	size_t total = kg_len(command) + kg_len(args) + kg_len(entry) + kg_len(cmd);
 	struct list l = {.len = 0};
 	if (total > KG_ARRAY_LEN(l.items))

@@ -56,7 +56,7 @@ static int bound_ttl(
 static int make_access(char out[192], struct kgd_master *m, const struct kg_user *by,
 	const struct kg_value *body, int64_t ttl, struct kg_error *err)
 {
-	const struct kg_value *named = kg_get(body, "groups");
+	const struct kg_value *named = kg_array(kg_get(body, "groups"));
 	const char *user = kg_string(kg_get(body, "user"), by->name);
 	const char *groups[17] = {NULL};
 	uint32_t n = 0;

@@ -73,7 +73,7 @@ static void answer_self_access(struct request *r, const struct kg_value *spec)
 /* The user that a review names, as its name and groups are given. */
 static int named_user(struct kg_user *u, const struct kg_value *spec, struct kg_error *err)
 {
-	const struct kg_value *groups = kg_get(spec, "groups");
+	const struct kg_value *groups = kg_array(kg_get(spec, "groups"));
 	int rc = kg_user_set(u, str(spec, "user"), err);
 
 	for (uint32_t i = 0; !rc && i < kg_len(groups); i++)

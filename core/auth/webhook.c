@@ -61,7 +61,7 @@ static bool is_ours_alone(const char *name)
 
 static int read_user(struct kg_user *u, const struct kg_value *user, struct kg_error *err)
 {
-	const struct kg_value *groups = kg_get(user, "groups");
+	const struct kg_value *groups = kg_array(kg_get(user, "groups"));
 	const char *name = kg_string(kg_get(user, "username"), "");
 	int rc = strncmp(name, "system:", 7) == 0
 			 ? kg_fail(err, KG_E_UNAUTHORIZED, "\"%s\" is a user of the system's", name)

@@ -90,6 +90,11 @@ bool kg_bool(const struct kg_value *v, bool dflt)
 	return v->type == KG_BOOL ? v->b : dflt;
 }
 
+const struct kg_value *kg_array(const struct kg_value *v)
+{
+	return v->type == KG_ARRAY ? v : &kg_null;
+}
+
 uint32_t kg_len(const struct kg_value *v)
 {
 	return v->type == KG_ARRAY || v->type == KG_OBJECT ? v->len : 0;

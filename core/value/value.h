@@ -51,6 +51,8 @@ static inline bool kg_is_null(const struct kg_value *v)
 const char *kg_string(const struct kg_value *v, const char *dflt);
 int64_t kg_int(const struct kg_value *v, int64_t dflt);
 bool kg_bool(const struct kg_value *v, bool dflt);
+/* v where it is an array, else &kg_null. What a peer says is of any type: before v->items. */
+const struct kg_value *kg_array(const struct kg_value *v);
 /* Items of an array and members of an object; 0 for every other type. */
 uint32_t kg_len(const struct kg_value *v);
 /* An array's first item whose member `key` is the string `name` (containers by name, ...). */
