@@ -28,13 +28,32 @@ static int parse_body(
 	return rc < 0 ? kg_wrap(err, "%s", kg_http_path(req)) : 0;
 }
 
-static void take_node(struct kgd_request *r, const char *name, const struct kg_value *body)
+/* All that reads a status relies on its shape. */
+static int check_status(enum kg_kind_id kind, const struct kg_value *status, struct kg_error *err)
 {
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = kg_v_obj(&a, "status", *status, (char *)NULL);
+	const char *bad = kg_schema_shape(kg_kinds[kind].schema, &v);
+
+	if (!bad)
+		return 0;
+	return kg_fail(err, KG_E_BAD_REQUEST, "the status of a %s: %s is of another type",
+		kg_kinds[kind].kind, bad);
+}
+
+static int take_node(
+	struct kgd_request *r, const char *name, const struct kg_value *body, struct kg_error *err)
+{
+	int rc = check_status(KG_KIND_NODE, kg_get(body, "status"), err);
+
+	if (rc < 0)
+		return rc;
 	r->node = (struct kg_input_node){
 		.name = kg_arena_strdup(&r->arena, name),
 		.labels = kg_deep_copy(&r->arena, kg_get(body, "labels")),
 		.status = kg_deep_copy(&r->arena, kg_get(body, "status")),
 	};
+	return 0;
 }
 
 /* ---- register ---- */
@@ -62,12 +81,12 @@ static void handle_register(struct kg_http_req *req, void *ctx)
 	struct kg_error err;
 
 	(void)ctx;
-	if (parse_body(&body, &a, req, &err) < 0) {
+	struct kgd_request *r = kgd_request_new(KGD_REPORT);
+	if (parse_body(&body, &a, req, &err) < 0 || take_node(r, x->node, &body, &err) < 0) {
+		kgd_request_free(r);
 		kgd_reply_error(req, &err);
 		return;
 	}
-	struct kgd_request *r = kgd_request_new(KGD_REPORT);
-	take_node(r, x->node, &body);
 	r->liveness = kgd_nodes_heard(x->master->nodes, r->node.name);
 	r->done = registered;
 	r->ctx = req;
@@ -95,7 +114,7 @@ static int one_pod(struct kg_input_pod_status *out, struct kg_arena *a, const ch
 	if (out->status.type != KG_OBJECT && !out->gone)
 		return kg_fail(err, KG_E_BAD_REQUEST, "pod %s/%s: status must be an object",
 			out->ns, out->name);
-	return 0;
+	return check_status(KG_KIND_POD, &out->status, err);
 }
 
 static void status_done(
@@ -135,13 +154,13 @@ static void handle_status(struct kg_http_req *req, void *ctx)
 
 	(void)ctx;
 	if (parse_body(&body, &a, req, &err) < 0 ||
-		make_statuses(r, kg_get(&body, "pods"), x->node, &err) < 0) {
+		make_statuses(r, kg_array(kg_get(&body, "pods")), x->node, &err) < 0 ||
+		(!kg_is_null(kg_get(&body, "node")) &&
+			take_node(r, x->node, kg_get(&body, "node"), &err) < 0)) {
 		kgd_request_free(r);
 		kgd_reply_error(req, &err);
 		return;
 	}
-	if (!kg_is_null(kg_get(&body, "node")))
-		take_node(r, x->node, kg_get(&body, "node"));
 	r->done = status_done;
 	r->ctx = req;
 	kg_http_defer(req);

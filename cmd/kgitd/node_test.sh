@@ -78,6 +78,16 @@ beat1=$!
 pids+=("$beat1")
 check "a registered node is ready" ready n1
 check_same "register: nonsense" 400 "$(status_of n1 POST /kgit/v1/nodes/n1/register -d '[]')"
+# An object where a list belongs: read as items, its members would be addresses of the sender's choice.
+forged='{"a":4294967302,"zAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA":1}'
+check_same "register: conditions that are no list" 400 \
+	"$(status_of n1 POST /kgit/v1/nodes/n1/register -d "{\"status\":{\"conditions\":$forged}}")"
+check_same "status: pods that are no list" 200 \
+	"$(status_of n1 POST /kgit/v1/nodes/n1/status -d "{\"pods\":$forged}")"
+check_same "status: containers that are no list" 400 "$(status_of n1 POST /kgit/v1/nodes/n1/status \
+	-d "{\"pods\":[{\"namespace\":\"x\",\"name\":\"x\",\"uid\":\"x\",\"status\":{\"containerStatuses\":$forged}}]}")"
+check_same "status: a node's conditions that are no list" 400 \
+	"$(status_of n1 POST /kgit/v1/nodes/n1/status -d "{\"node\":{\"status\":{\"conditions\":$forged}}}")"
 
 # ---- a node's certificate reads nothing but its own
 check_same "another's registration" 403 \

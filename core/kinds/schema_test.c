@@ -1,5 +1,6 @@
 #include "kinds/rules.h"
 #include "kinds/test_util.h"
+#include "value/json.h"
 
 /* ---- documents that the cases share ---- */
 
@@ -594,6 +595,43 @@ static void test_tables(void **state)
 		check_schema(kg_kinds[i].schema, 0);
 }
 
+/* What a program reports: lists, maps and objects are where the schema has them. */
+static void test_shapes(void **state)
+{
+	static const struct {
+		const char *json, *bad; /* NULL: none */
+	} cases[] = {
+		{"{}", NULL},
+		{"[]", "io.k8s.api.core.v1.Pod"},
+		{"{\"status\":{\"phase\":7,\"newer\":[{}],\"conditions\":[{\"type\":\"Ready\"}],"
+		 "\"allocatedResources\":{\"cpu\":1},\"resourceClaimStatuses\":[[1],{\"a\":1}]}}",
+			NULL},
+		{"{\"status\":[]}", "status"},
+		{"{\"status\":{\"phase\":[]}}", "phase"},
+		{"{\"status\":{\"conditions\":{\"a\":4294967302,\"b\":1}}}", "conditions"},
+		{"{\"status\":{\"conditions\":\"a\"}}", "conditions"},
+		{"{\"status\":{\"conditions\":[1]}}", "conditions"},
+		{"{\"status\":{\"conditions\":[{\"type\":{}}]}}", "type"},
+		{"{\"status\":{\"allocatedResources\":[1]}}", "allocatedResources"},
+		{"{\"status\":{\"allocatedResources\":{\"cpu\":{}}}}", "allocatedResources"},
+		{"{\"status\":{\"resourceClaimStatuses\":{\"a\":1}}}", "resourceClaimStatuses"},
+		{"{\"metadata\":{\"labels\":[1]}}", "labels"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_value v;
+		struct kg_error err;
+
+		assert_int_equal(
+			kg_json_parse(&v, &a, cases[i].json, strlen(cases[i].json), &err), 0);
+		const char *bad = kg_schema_shape(kg_kinds[KG_KIND_POD].schema, &v);
+		if (!bad != !cases[i].bad || (bad && strcmp(bad, cases[i].bad) != 0))
+			fail_msg("%s: got \"%s\"", cases[i].json, bad ? bad : "nothing");
+	}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -611,6 +649,7 @@ int main(void)
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_updates),
 		cmocka_unit_test(test_fault_limit),
+		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_tables),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
