@@ -97,5 +97,8 @@ struct kg_value kg_pod_defaults(struct kg_run *r, const char *ns, const struct k
 /* Why the pod may not come to be, as in `pods "web-1" is forbidden: ...`; NULL: it may. */
 const char *kg_pod_forbidden(
 	struct kg_run *r, const char *ns, const char *name, const struct kg_value *pod);
+/* The same of a claim that the system makes; LimitRanges and quotas alone speak of those. */
+const char *kg_claim_forbidden(
+	struct kg_run *r, const char *ns, const char *name, const struct kg_value *claim);
 
 #endif

@@ -26,9 +26,9 @@ int64_t kg_stateful_ordinal(const struct kg_object *set, const char *pod_name);
 const char *kg_stateful_revision(const struct kg_object *pod);
 /* The pod of that ordinal comes to be, of the revision that it belongs to. */
 void kg_stateful_make(struct kg_stateful_sync *x, int64_t ordinal);
-/* The pod with the volumes of its claims, which are made where they are not there. */
-struct kg_value kg_stateful_claims(
-	struct kg_stateful_sync *x, struct kg_value pod, const char *ordinal);
+/* Gives the pod the volumes of its claims, which are made where they are not there; false where
+ * one may not come to be. */
+bool kg_stateful_claims(struct kg_stateful_sync *x, struct kg_value *pod, const char *ordinal);
 /* After a step: claims of pods that are no more go, where they are to; waiting pods get theirs. */
 void kg_stateful_keep_claims(struct kg_stateful_sync *x);
 /* Running and ready, not on its way out; and so for minReadySeconds. */

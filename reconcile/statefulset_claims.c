@@ -1,16 +1,18 @@
 /* The claims that each pod of a StatefulSet gets: made once, named TEMPLATE-SET-ORDINAL, and kept
  * when the pod goes, unless persistentVolumeClaimRetentionPolicy says otherwise. */
+#include "reconcile/podpolicy.h"
 #include "reconcile/statefulset.h"
 
 #include <string.h>
 
-static void make_claim(
+/* False where the claim may not come to be. */
+static bool make_claim(
 	struct kg_stateful_sync *x, const struct kg_value *template, const char *name)
 {
 	struct kg_arena *a = &x->r->a;
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM];
 	if (kg_snapshot_get(kg_now(x->r), kind->id, x->set->ns, name))
-		return;
+		return true;
 	struct kg_value labels = *kg_at(template, "metadata.labels");
 	const struct kg_value *match = kg_at(x->spec, "selector.matchLabels");
 	for (uint32_t i = 0; i < kg_len(match); i++) {
@@ -24,25 +26,31 @@ static void make_claim(
 		"metadata", meta, "spec", *kg_get(template, "spec"), (char *)NULL);
 	v = kg_birth(x->r, kind, x->set->ns, name, &v);
 	v = kg_claim_newborn(x->r, v);
+	const char *why = kg_claim_forbidden(x->r, x->set->ns, name, &v);
+	if (why) {
+		x->r->refused = why;
+		return false;
+	}
 	struct kg_object_spec spec = {.kind = kind, .ns = x->set->ns, .name = name, .value = &v};
 	kg_txn_put(x->r->txn, kg_object_new(&spec));
+	return true;
 }
 
-struct kg_value kg_stateful_claims(
-	struct kg_stateful_sync *x, struct kg_value pod, const char *ordinal)
+bool kg_stateful_claims(struct kg_stateful_sync *x, struct kg_value *pod, const char *ordinal)
 {
 	struct kg_arena *a = &x->r->a;
 	const struct kg_value *templates = kg_get(x->spec, "volumeClaimTemplates");
-	const struct kg_value *old = kg_at(&pod, "spec.volumes");
+	const struct kg_value *old = kg_at(pod, "spec.volumes");
 	uint32_t n = 0, nt = kg_len(templates);
 	if (!nt)
-		return pod;
+		return true;
 	struct kg_value *items = kg_arena_alloc(a, (kg_len(old) + nt) * sizeof(*items));
 	for (uint32_t i = 0; i < nt; i++) {
 		const struct kg_value *t = &templates->items[i];
 		const char *volume = kg_string(kg_at(t, "metadata.name"), "");
 		const char *name = kg_arena_printf(a, "%s-%s-%s", volume, x->set->name, ordinal);
-		make_claim(x, t, name);
+		if (!make_claim(x, t, name))
+			return false;
 		struct kg_value source = kg_v_obj(a, "claimName", kg_v_lit(name), (char *)NULL);
 		items[n++] = kg_v_obj(
 			a, "name", kg_v_lit(volume), "persistentVolumeClaim", source, (char *)NULL);
@@ -55,7 +63,8 @@ struct kg_value kg_stateful_claims(
 		if (!replaced)
 			items[n++] = old->items[i];
 	}
-	return kg_with(a, &pod, "spec.volumes", kg_v_array(a, items, n));
+	*pod = kg_with(a, pod, "spec.volumes", kg_v_array(a, items, n));
+	return true;
 }
 
 /* ---- those that are there ---- */

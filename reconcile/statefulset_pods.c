@@ -67,6 +67,6 @@ void kg_stateful_make(struct kg_stateful_sync *x, int64_t ordinal)
 	v = kg_with_label(a, &v, "statefulset.kubernetes.io/pod-name", name);
 	v = kg_with_label(a, &v, "apps.kubernetes.io/pod-index", number);
 	v = kg_with(a, &v, "spec.hostname", kg_v_str(a, name));
-	v = kg_stateful_claims(x, v, number);
-	kg_mould_put(m, x->r, x->set->ns, name, &v);
+	if (kg_stateful_claims(x, &v, number))
+		kg_mould_put(m, x->r, x->set->ns, name, &v);
 }
