@@ -2,8 +2,8 @@
  * What the server's files share: a server has connections (one per TLS connection, made and freed
  * by libmicrohttpd's notifications on its thread), a connection has at most one request.
  *
- * Locks, in the order in which they nest: guard, request, server. User callbacks (route.*, read)
- * run without any of them.
+ * Locks, in the order in which they nest: guard, request, then server or sender. User callbacks
+ * (route.*, read) run without any of them.
  */
 #ifndef KG_HTTP_INTERNAL_H
 #define KG_HTTP_INTERNAL_H
@@ -76,6 +76,7 @@ struct kg_http_conn {
 	const char *target_at; /* where it lies in libmicrohttpd's buffer */
 	struct kg_peer peer;
 	struct kg_guard_entry guard;
+	size_t record_max; /* the sender's: what its peer takes at once; 0: not known to be less */
 };
 
 /* ---- target.c: the request target, decoded ---- */
@@ -138,12 +139,11 @@ struct kg_http_req {
 	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx);
 	void *read_ctx;
 
-	bool queued;    /* for the senders */
-	bool give_back; /* to libmicrohttpd, when the sender is done with it */
-	bool uncorked;  /* by the sender, since it was libmicrohttpd's */
-	ssize_t end;    /* what read returned at the end of a stream that a sender had */
+	bool queued;   /* for the senders */
+	bool uncorked; /* by the sender, since it was libmicrohttpd's */
+	ssize_t end;   /* what read returned at the end of a stream that a sender had */
 	struct kg_http_req *next_to_send; /* the sender's lock */
-	bool unsent;                      /* of who has the stream: a record is not out yet */
+	size_t unsent; /* of who has the stream: bytes of a record that is not out yet */
 };
 
 /* ---- request.c ---- */
@@ -155,8 +155,8 @@ void kg_req_break(struct kg_http_req *req);
 /* With req->lock held: goes on, where it was taken out of libmicrohttpd's loop: back into it, or
  * by a sender. */
 void kg_req_resume_locked(struct kg_http_req *req);
-/* With req->lock held: back into libmicrohttpd's loop, where it was taken out; at once, or when
- * the sender that has it is done. */
+/* With req->lock held: back into libmicrohttpd's loop, where it was taken out. A sender that has
+ * it does so itself, when it is done. */
 void kg_req_give_back_locked(struct kg_http_req *req);
 /* Takes it out of the loop; false where what is waited for has happened meanwhile. */
 bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what);

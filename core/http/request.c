@@ -49,12 +49,8 @@ void kg_req_unref(struct kg_http_req *req)
 
 void kg_req_give_back_locked(struct kg_http_req *req)
 {
-	if (req->wait == KG_WAIT_NONE)
+	if (req->wait == KG_WAIT_NONE || req->wait == KG_WAIT_SENDING)
 		return;
-	if (req->wait == KG_WAIT_SENDING) {
-		req->give_back = true;
-		return;
-	}
 	req->wait = KG_WAIT_NONE;
 	req->uncorked = false;
 	MHD_resume_connection(req->conn->mhd);
@@ -67,8 +63,7 @@ void kg_req_resume_locked(struct kg_http_req *req)
 			kg_sender_add(req->server->sender, req);
 		return;
 	}
-	if (req->wait != KG_WAIT_SENDING || req->broken)
-		kg_req_give_back_locked(req);
+	kg_req_give_back_locked(req);
 }
 
 static bool has_happened(const struct kg_http_req *req, enum kg_wait what)

@@ -8,8 +8,8 @@
  *
  *   STREAM (asleep) -> SENDING (a sender has it) -> STREAM, or back to libmicrohttpd
  *
- * It gets the connection back at the stream's end, and where the exchange is broken. Who resumes
- * a connection that is SENDING only says so (`give_back`), and the sender does it. A record that
+ * It gets the connection back at the stream's end, and where the exchange is broken. Who wakes or
+ * breaks a connection that is SENDING only says so, and the sender sees to it. A record that
  * the socket did not take whole stays in the TLS session and must go out before any other: then
  * the stream sleeps until the guard sees room in the socket. A client of HTTP/1.0 knows no chunks
  * and is left to libmicrohttpd.
@@ -28,7 +28,8 @@
 /* A chunk is one TLS record of at most 16 KiB: size line, data, line end. */
 #define RECORD   16384
 #define HEAD     8
-#define DATA_MAX (RECORD - HEAD - 2)
+#define FRAME    (HEAD + 2)
+#define DATA_MAX (RECORD - FRAME)
 /* So many are taken at once: others are for the other threads. */
 #define BATCH 32
 
@@ -50,16 +51,44 @@ static gnutls_session_t session_of(struct kg_http_req *req)
 
 enum sent { SENT, BLOCKED, FAILED };
 
-static enum sent write_record(struct kg_http_req *req, const char *p, size_t n)
+/* In one record, or in several where the peer has negotiated smaller ones. What follows is made to
+ * fit them, because of what is blocked TLS keeps one record and nobody the rest. */
+static enum sent write_records(struct kg_http_req *req, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t rc = gnutls_record_send(session_of(req), p, n);
+
+		if (rc == GNUTLS_E_INTERRUPTED)
+			continue;
+		if (rc == GNUTLS_E_AGAIN) {
+			req->unsent = n;
+			return BLOCKED;
+		}
+		if (rc < 0 || ((size_t)rc < n && rc <= FRAME))
+			return FAILED;
+		if ((size_t)rc < n)
+			req->conn->record_max = (size_t)rc;
+		p += rc;
+		n -= (size_t)rc;
+	}
+	return SENT;
+}
+
+/* The record that TLS still has. */
+static enum sent write_unsent(struct kg_http_req *req)
 {
 	ssize_t rc;
 
 	do
-		rc = gnutls_record_send(session_of(req), p, n);
+		rc = gnutls_record_send(session_of(req), NULL, 0);
 	while (rc == GNUTLS_E_INTERRUPTED);
 	if (rc == GNUTLS_E_AGAIN)
 		return BLOCKED;
-	return rc < 0 ? FAILED : SENT;
+	/* More than one record's worth was blocked, before the peer's limit was known. */
+	if (rc < 0 || (size_t)rc != req->unsent)
+		return FAILED;
+	req->unsent = 0;
+	return SENT;
 }
 
 /* libmicrohttpd holds TLS connections corked: small records would wait for 200 ms. */
@@ -77,16 +106,13 @@ static void uncork(struct kg_http_req *req)
 /* Sends until there is nothing now (SENT), no room, or an end: then *end is read's. */
 static enum sent send_all(struct kg_http_req *req, char *buf, ssize_t *end)
 {
-	enum sent sent = SENT;
+	enum sent sent = req->unsent ? write_unsent(req) : SENT;
 	char head[HEAD + 1];
 
 	*end = 0;
-	if (req->unsent) {
-		sent = write_record(req, NULL, 0);
-		req->unsent = sent == BLOCKED;
-	}
 	while (sent == SENT) {
-		ssize_t n = req->read(req, buf + HEAD, DATA_MAX, req->read_ctx);
+		size_t most = req->conn->record_max ? req->conn->record_max - FRAME : DATA_MAX;
+		ssize_t n = req->read(req, buf + HEAD, most, req->read_ctx);
 
 		if (n <= 0) {
 			*end = n;
@@ -95,8 +121,7 @@ static enum sent send_all(struct kg_http_req *req, char *buf, ssize_t *end)
 		int k = snprintf(head, sizeof(head), "%zx\r\n", (size_t)n);
 		memcpy(buf + HEAD - k, head, (size_t)k);
 		memcpy(buf + HEAD + n, "\r\n", 2);
-		sent = write_record(req, buf + HEAD - k, (size_t)k + (size_t)n + 2);
-		req->unsent = sent == BLOCKED;
+		sent = write_records(req, buf + HEAD - k, (size_t)k + (size_t)n + 2);
 	}
 	return sent;
 }
@@ -127,10 +152,9 @@ static bool send_once(struct kg_sender *s, struct kg_http_req *req, char *buf)
 		req->broken = true;
 	if (end)
 		req->end = end;
-	if (req->broken || req->give_back || (req->end && !req->unsent))
+	s->blocked += sent == BLOCKED; /* the guard wakes it, and may have done so by now */
+	if (req->broken || req->end)
 		kg_req_give_back_locked(req);
-	else if (sent == BLOCKED)
-		s->blocked++; /* the guard wakes it */
 	else
 		again = req->wake;
 	pthread_mutex_unlock(&req->lock);

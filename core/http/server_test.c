@@ -281,6 +281,23 @@ static void a_thousand_sleep_and_wake(void **state)
 	free(r);
 }
 
+/* Lines until there are so many; the header was read. */
+static void read_lines(struct raw *r, unsigned long want)
+{
+	unsigned long lines = 0;
+	char piece[4096];
+
+	while (lines < want) {
+		ssize_t n = gnutls_record_recv(r->session, piece, sizeof(piece));
+		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
+			continue;
+		assert_true(n > 0); /* else: nothing for 20 s */
+		for (ssize_t i = 0; i < n; i++)
+			lines += piece[i] == 'l';
+	}
+	assert_int_equal(lines, want);
+}
+
 /* Wakes against reads that just found nothing: not one line may stay behind. */
 #define FEEDERS 3
 #define LINES   3000
@@ -296,29 +313,62 @@ static void *feeder(void *arg)
 static void no_wake_is_lost(void **state)
 {
 	pthread_t threads[FEEDERS];
-	unsigned long lines = 0;
-	char piece[4096];
 	struct raw r;
 
 	(void)state;
 	raw_open(&r, NULL, NULL);
-	say(&r, GET("/stream"));
+	expect(&r, GET("/stream"), "\r\n\r\n", " 200 ");
 	fixture_await_opened(1);
 	for (unsigned i = 0; i < FEEDERS; i++)
 		pthread_create(&threads[i], NULL, feeder, NULL);
-	while (lines < FEEDERS * LINES) {
-		ssize_t n = gnutls_record_recv(r.session, piece, sizeof(piece) - 1);
-		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
-			continue;
-		assert_true(n > 0); /* else: nothing for 20 s */
-		for (ssize_t i = 0; i < n; i++)
-			lines += piece[i] == 'l';
-	}
+	read_lines(&r, FEEDERS * LINES);
 	for (unsigned i = 0; i < FEEDERS; i++)
 		pthread_join(threads[i], NULL);
-	assert_int_equal(lines, FEEDERS * LINES);
 	raw_close(&r);
 	fixture_await_done(1);
+}
+
+/* Far more than a socket holds, until that was seen (which it is once the stream sleeps): where
+ * the socket is full the stream waits for room. */
+static void read_more_than_fits(struct raw *r)
+{
+	enum { MANY_LINES = 2000000 };
+	struct kg_http_stats stats = {0};
+
+	expect(r, GET("/stream"), "\r\n\r\n", " 200 ");
+	fixture_await_opened(1);
+	for (unsigned round = 0; !stats.blocked && round < 50; round++) {
+		fixture_feed(MANY_LINES, false);
+		for (unsigned ms = 0; !stats.blocked && ms < 100; ms++) {
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+			kg_http_server_stats(fx.server, &stats);
+		}
+		read_lines(r, MANY_LINES);
+	}
+	assert_true(stats.blocked > 0);
+	fixture_feed(0, true);
+	expect(r, "", "0\r\n\r\n", "0\r\n\r\n");
+	expect(r, GET("/echo"), "body=", " 200 ");
+	fixture_await_done(2);
+	raw_close(r);
+}
+
+static void a_slow_peer_gets_all(void **state)
+{
+	struct raw r;
+
+	(void)state;
+	raw_open(&r, NULL, NULL);
+	read_more_than_fits(&r);
+}
+
+static void small_records_lose_nothing(void **state)
+{
+	struct raw r;
+
+	(void)state;
+	raw_open_limited(&r, 512);
+	read_more_than_fits(&r);
 }
 
 static void a_peer_that_goes_is_noticed(void **state)
@@ -498,6 +548,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(streams_are_woken, start, stop),
 		cmocka_unit_test_setup_teardown(a_thousand_sleep_and_wake, start, stop),
 		cmocka_unit_test_setup_teardown(no_wake_is_lost, start, stop),
+		cmocka_unit_test_setup_teardown(a_slow_peer_gets_all, start, stop),
+		cmocka_unit_test_setup_teardown(small_records_lose_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(a_peer_that_goes_is_noticed, start, stop),
 		cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
 		cmocka_unit_test(an_idle_connection_is_closed),

@@ -125,10 +125,11 @@ static ssize_t stream_read(struct kg_http_req *req, char *buf, size_t max, void 
 	if (s->endless) {
 		memset(buf, 'x', max);
 		n = (ssize_t)max;
-	} else if (s->pending) {
-		n = snprintf(buf, max, "line %lu\n", s->pending--);
-	} else if (s->end) {
-		n = -1;
+	} else {
+		while (s->pending && max - (size_t)n > 32)
+			n += snprintf(buf + n, max - (size_t)n, "line %lu\n", s->pending--);
+		if (!n && s->end)
+			n = -1;
 	}
 	pthread_mutex_unlock(&s->f->lock);
 	return n;
@@ -372,12 +373,8 @@ struct kg_http_client *client_new(const char *cert, const char *key)
 
 /* ---- raw ---- */
 
-void raw_open(struct raw *r, const char *cert, const char *key)
-{
-	raw_open_resuming(r, cert, key, NULL);
-}
-
-void raw_open_resuming(struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data)
+static void open_raw(struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data,
+	size_t max_record)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -402,11 +399,28 @@ void raw_open_resuming(struct raw *r, const char *cert, const char *key, const g
 	gnutls_credentials_set(r->session, GNUTLS_CRD_CERTIFICATE, r->creds);
 	gnutls_transport_set_int(r->session, r->fd);
 	gnutls_record_set_timeout(r->session, 20000);
+	if (max_record)
+		assert_int_equal(gnutls_record_set_max_recv_size(r->session, max_record), 0);
 	int e;
 	do {
 		e = gnutls_handshake(r->session);
 	} while (e < 0 && !gnutls_error_is_fatal(e));
 	assert_int_equal(e, 0);
+}
+
+void raw_open(struct raw *r, const char *cert, const char *key)
+{
+	open_raw(r, cert, key, NULL, 0);
+}
+
+void raw_open_resuming(struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data)
+{
+	open_raw(r, cert, key, data, 0);
+}
+
+void raw_open_limited(struct raw *r, size_t max_record)
+{
+	open_raw(r, NULL, NULL, NULL, max_record);
 }
 
 void raw_send(struct raw *r, const void *p, size_t n)

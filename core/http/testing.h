@@ -66,6 +66,8 @@ struct raw {
 void raw_open(struct raw *r, const char *cert, const char *key);
 void raw_open_resuming(
 	struct raw *r, const char *cert, const char *key, const gnutls_datum_t *data);
+/* One that takes no TLS records of more bytes than that. */
+void raw_open_limited(struct raw *r, size_t max_record);
 void raw_send(struct raw *r, const void *p, size_t n);
 /* Until the peer closes, or `until` was seen (where not NULL); heap. */
 char *raw_read(struct raw *r, const char *until);
