@@ -56,8 +56,8 @@ static void refill(const struct kg_limiter *l, struct bucket *b, int64_t now_ms)
 	b->at_ms = now_ms;
 }
 
-/* Keeps those whose buckets are not full. Where that is all of them, so many are at it that one
- * more full bucket for each does no harm. */
+/* Keeps those whose buckets are not full. Where that is most of them, so many are at it that one
+ * more full bucket for each does no harm, and each new key would have all looked at again. */
 static void purge(struct kg_limiter *l, int64_t now_ms)
 {
 	struct kg_map kept = KG_MAP_INIT;
@@ -73,7 +73,7 @@ static void purge(struct kg_limiter *l, int64_t now_ms)
 			kg_map_put(&kept, e->key, b);
 	}
 	kg_map_release(&l->buckets);
-	if (kept.count >= MAX_KEYS)
+	if (kept.count > MAX_KEYS / 2)
 		forget_all(&kept);
 	l->buckets = kept;
 }

@@ -52,12 +52,31 @@ static void test_keys_are_bounded(void **state)
 	kg_limiter_free(l);
 }
 
+/* Nearly all are used up: one more key must not cost a look at all of them, time after time. */
+static void test_many_at_once_are_forgotten(void **state)
+{
+	struct kg_limiter *l = kg_limiter_new(0.001, 1);
+	char key[32];
+	(void)state;
+
+	kg_limiter_take(l, "first", 0);
+	for (int i = 0; i < 8191; i++) {
+		snprintf(key, sizeof(key), "user-%d", i);
+		kg_limiter_take(l, key, 1);
+	}
+	/* The first one's is full again, the others' are not. */
+	kg_limiter_take(l, "another", 1000000);
+	assert_int_equal(kg_limiter_keys(l), 1);
+	kg_limiter_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_bucket),
 		cmocka_unit_test(test_slow_ones_wait_longer),
 		cmocka_unit_test(test_keys_are_bounded),
+		cmocka_unit_test(test_many_at_once_are_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
