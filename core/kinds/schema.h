@@ -112,9 +112,9 @@ void kg_fault_format(struct kg_buf *out, const struct kg_fault *fault);
  * complete when none were. */
 struct kg_value kg_schema_decode(const struct kg_schema *s, const struct kg_yaml_node *node,
 	struct kg_arena *a, struct kg_fault_list *faults);
-/* NULL where lists, maps and objects are where the schema has them, and nowhere else, so that
- * kg_len, items and members may be relied upon; else the field's name (static). No more is looked
- * at: it is for what a program reports, whose fields may be newer than ours. */
+/* NULL where every field that the schema has is of its type, so that items and members may be
+ * relied upon, and clients can read it; else the field's name (static). No rule is applied, and
+ * other fields pass: it is for what a program reports, which may be newer than we are. */
 const char *kg_schema_shape(const struct kg_schema *s, const struct kg_value *v);
 /* Faults for every KG_FF_IMMUTABLE field that differs, and of the types' own update rules. Both
  * are defaulted manifests' values; path is where they lie ("" for whole objects). */

@@ -603,11 +603,15 @@ static void test_shapes(void **state)
 	} cases[] = {
 		{"{}", NULL},
 		{"[]", "io.k8s.api.core.v1.Pod"},
-		{"{\"status\":{\"phase\":7,\"newer\":[{}],\"conditions\":[{\"type\":\"Ready\"}],"
+		{"{\"status\":{\"phase\":\"x\",\"newer\":[{}],\"conditions\":[{\"type\":\"Ready\"}]"
+		 ","
 		 "\"allocatedResources\":{\"cpu\":1},\"resourceClaimStatuses\":[[1],{\"a\":1}]}}",
 			NULL},
 		{"{\"status\":[]}", "status"},
 		{"{\"status\":{\"phase\":[]}}", "phase"},
+		{"{\"status\":{\"phase\":7}}", "phase"},
+		{"{\"status\":{\"observedGeneration\":\"7\"}}", "observedGeneration"},
+		{"{\"status\":{\"containerStatuses\":[{\"ready\":1}]}}", "ready"},
 		{"{\"status\":{\"conditions\":{\"a\":4294967302,\"b\":1}}}", "conditions"},
 		{"{\"status\":{\"conditions\":\"a\"}}", "conditions"},
 		{"{\"status\":{\"conditions\":[1]}}", "conditions"},

@@ -17,15 +17,32 @@ static const char *check_object(const struct kg_schema *s, const struct kg_value
 	return bad;
 }
 
+static bool is_scalar(enum kg_field_type type, const struct kg_value *v)
+{
+	switch (type) {
+	case KG_F_STRING:
+	case KG_F_TIME:
+	case KG_F_BYTES:
+		return v->type == KG_STRING;
+	case KG_F_INT:
+		return v->type == KG_INT;
+	case KG_F_BOOL:
+		return v->type == KG_BOOL;
+	case KG_F_QUANTITY:
+	case KG_F_INT_OR_STRING:
+		return v->type == KG_STRING || v->type == KG_INT || v->type == KG_FLOAT;
+	default:
+		return true;
+	}
+}
+
 /* One of a field's type. */
 static const char *check_item(const struct kg_field *f, const struct kg_value *v)
 {
 	const char *bad;
 
-	if (f->type == KG_F_ANY)
-		return NULL;
 	if (f->type != KG_F_OBJECT)
-		return v->type == KG_ARRAY || v->type == KG_OBJECT ? f->name : NULL;
+		return is_scalar(f->type, v) ? NULL : f->name;
 	bad = check_object(f->schema, v);
 	return bad && !*bad ? f->name : bad;
 }
