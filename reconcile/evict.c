@@ -15,38 +15,50 @@ static int64_t allowed(const struct kg_object *budget)
 	return kg_int(kg_at(kg_obj(budget), "status.disruptionsAllowed"), 0);
 }
 
-/* The first one that forbids it; NULL: none. */
-static const struct kg_object *forbidden_by(struct kg_run *r, const struct kg_object *pod)
+/* The pod's only budget, a new reference; NULL: none. *n: how many there are. */
+static struct kg_object *budget_of(struct kg_run *r, const struct kg_object *pod, size_t *n)
 {
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *budget;
+	struct kg_object *found = NULL;
 
+	*n = 0;
 	kg_iter_kind(&it, kg_now(r), KG_KIND_PODDISRUPTIONBUDGET, pod->ns, NULL);
 	while ((budget = kg_iter_next(&it)))
-		if (covers(budget, pod) && allowed(budget) < 1)
-			return budget;
-	return NULL;
+		if (covers(budget, pod) && (*n)++ == 0)
+			found = kg_object_ref(budget);
+	return found;
 }
 
 /* So that another eviction of the same commit sees it; the controller counts anew afterwards. */
-static void spend(struct kg_run *r, const struct kg_object *pod)
+static void spend(struct kg_run *r, const struct kg_object *budget)
 {
-	struct kg_object *found[16];
-	struct kg_object_iter it;
-	const struct kg_object *budget;
-	size_t n = 0;
+	struct kg_value v = kg_with(
+		&r->a, kg_obj(budget), "status.disruptionsAllowed", kg_v_int(allowed(budget) - 1));
 
-	kg_iter_kind(&it, kg_now(r), KG_KIND_PODDISRUPTIONBUDGET, pod->ns, NULL);
-	while ((budget = kg_iter_next(&it)) && n < KG_ARRAY_LEN(found))
-		if (covers(budget, pod))
-			found[n++] = kg_object_ref(budget);
-	kg_iter_release(&it);
-	for (size_t i = 0; i < n; i++) {
-		struct kg_value v = kg_with(&r->a, kg_obj(found[i]), "status.disruptionsAllowed",
-			kg_v_int(allowed(found[i]) - 1));
-		kg_put_value(r, found[i], &v);
-		kg_object_unref(found[i]);
-	}
+	kg_put_value(r, budget, &v);
+}
+
+static void grant(struct kg_run *r, const struct kg_object *pod, char why[256])
+{
+	size_t n = 0;
+	/* What does not run is not disrupted. */
+	bool counts = !kg_pod_terminal(pod) && *kg_pod_node(pod) && kg_pod_ready(pod);
+	struct kg_object *budget = counts ? budget_of(r, pod, &n) : NULL;
+
+	if (n > 1)
+		snprintf(why, 256,
+			"This pod has more than one PodDisruptionBudget, which the eviction "
+			"subresource does not support.");
+	else if (budget && allowed(budget) < 1)
+		snprintf(why, 256,
+			"Cannot evict pod as it would violate the pod's disruption budget %.150s",
+			budget->name);
+	else if (budget)
+		spend(r, budget);
+	kg_object_unref(budget);
+	if (!*why)
+		kg_pod_evict(r, pod, "EvictionByEvictionAPI", "Eviction API: evicting");
 }
 
 void kg_evict(struct kg_run *r, const struct kg_input_eviction *in)
@@ -62,18 +74,7 @@ void kg_evict(struct kg_run *r, const struct kg_input_eviction *in)
 	}
 	if (kg_object_deleting(pod))
 		return;
-	/* What does not run does not count as disrupted. */
-	bool counts = !kg_pod_terminal(pod) && *kg_pod_node(pod) && kg_pod_ready(pod);
-	const struct kg_object *budget = counts ? forbidden_by(r, pod) : NULL;
-	if (budget) {
-		snprintf(why, sizeof(ignored),
-			"Cannot evict pod as it would violate the pod's disruption budget %.150s",
-			budget->name);
-		return;
-	}
 	struct kg_object *held = kg_object_ref(pod);
-	if (counts)
-		spend(r, held);
-	kg_pod_evict(r, held, "EvictionByEvictionAPI", "Eviction API: evicting");
+	grant(r, held, why);
 	kg_object_unref(held);
 }

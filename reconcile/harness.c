@@ -107,6 +107,7 @@ static void check_full(struct kg_harness *h, const struct kg_inputs *in,
 	REVERSED(struct kg_input_node, turned.nodes, turned.nnodes);
 	REVERSED(struct kg_input_liveness, turned.liveness, turned.nliveness);
 	REVERSED(struct kg_input_pod_status, turned.pods, turned.npods);
+	REVERSED(struct kg_input_eviction, turned.evictions, turned.nevictions);
 	turned.full = true;
 	struct kg_reconcile_state *st = kg_reconcile_state_new(h->s, &h->opts);
 	if (run(h->s, st, &turned, &full, &changes, &wake, &err) < 0)
@@ -135,6 +136,7 @@ static void check_full(struct kg_harness *h, const struct kg_inputs *in,
 	free((void *)turned.nodes);
 	free((void *)turned.liveness);
 	free((void *)turned.pods);
+	free((void *)turned.evictions);
 }
 
 /* ---- what is stored gives the object back ---- */

@@ -25,7 +25,8 @@ static bool is_pod(const struct kg_object *obj)
 
 /* ---- what an object is to be ---- */
 
-/* What users wrote; else all but what is of this cluster and this moment. */
+/* What users wrote; else all but what is of this cluster and this moment, or kept as annotations.
+ */
 static struct kg_value wanted(struct kg_arena *a, const struct kg_object *obj)
 {
 	const struct kg_value *v = kg_obj(obj), *md = kg_get(v, "metadata");
@@ -33,9 +34,8 @@ static struct kg_value wanted(struct kg_arena *a, const struct kg_object *obj)
 	if (obj->source && obj->base)
 		return *kg_doc_value(obj->base);
 	struct kg_value rest = kg_with(a, v, "status", kg_v_null());
-	rest = kg_with(a, &rest, "metadata",
-		kg_v_obj(a, "labels", *kg_get(md, "labels"), "annotations",
-			*kg_get(md, "annotations"), (char *)NULL));
+	rest = kg_with(
+		a, &rest, "metadata", kg_v_obj(a, "labels", *kg_get(md, "labels"), (char *)NULL));
 	return is_pod(obj) ? kg_with(a, &rest, "spec.nodeName", kg_v_null()) : rest;
 }
 

@@ -225,7 +225,9 @@ static void summarize_node(struct kg_summary *out, const struct kg_object *obj)
 	const struct kg_value *ready = condition(obj, "Ready");
 
 	out->ready = is_true(ready);
-	snprintf(out->state, sizeof(out->state), "%s", out->ready ? "Ready" : "NotReady");
+	snprintf(out->state, sizeof(out->state), "%s%s", out->ready ? "Ready" : "NotReady",
+		kg_bool(kg_at(kg_obj(obj), "spec.unschedulable"), false) ? ",SchedulingDisabled"
+									 : "");
 	if (!out->ready)
 		set_reason(out, ready);
 }

@@ -7,7 +7,6 @@
 #include "kgit/kgit.h"
 #include "store/store.h"
 #include "sys/file.h"
-#include "sys/spawn.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -21,8 +20,7 @@
 static char *wanted_dir(const char *arg, struct kg_error *err)
 {
 	const char *argv[] = {"git", "rev-parse", "--show-toplevel", NULL};
-	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
-	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &out, .timeout_ms = 10000};
+	char *top = NULL;
 	struct stat st;
 
 	if (arg) {
@@ -32,13 +30,10 @@ static char *wanted_dir(const char *arg, struct kg_error *err)
 		}
 		return kg_strdup(arg);
 	}
-	run.spawn.argv = argv;
-	if (kg_run(&run, NULL, err) < 0) {
+	if (kgit_git_text(&top, argv, err) < 0)
 		kg_fail(err, KG_E_NOT_FOUND,
 			"this is no working tree of git; name the directory: kgit diff DIR");
-		return NULL;
-	}
-	return kg_strndup(out.data, strcspn(out.data, "\n"));
+	return top;
 }
 
 struct tree {

@@ -36,7 +36,7 @@ static const char *template_of(const struct kg_kind *kind)
 	}
 }
 
-/* The common part: flags, and the object that the words name. words: how many stand before it. */
+/* The common part: flags, and the object that the words name. */
 struct args {
 	struct kgit_edit e;
 	const char *ns;
@@ -63,8 +63,9 @@ static int parse(struct args *x, const struct kgit_verb *verb, int argc, char **
 			x->ns = optarg;
 		else if (c == 'r')
 			x->replicas = strtoll(optarg, &end, 10);
-		else
-			kgit_edit_flag(&x->e, c, optarg);
+		else if (!kgit_edit_flag(&x->e, c, optarg))
+			return kgit_bad_usage(
+				verb, "-o: at most %d push options", KGIT_PUSH_OPTIONS);
 		if (c == 'r' &&
 			(end == optarg || *end || x->replicas < 0 || x->replicas > MAX_REPLICAS))
 			return kgit_bad_usage(

@@ -4,6 +4,7 @@
  * its inputs turned round, and against what the stored records give back (reconcile/harness.h).
  */
 #include "base/map.h"
+#include "kgit/forecast.h"
 #include "kgit/kgit.h"
 #include "reconcile/harness.h"
 #include "reconcile/plan.h"
@@ -438,42 +439,12 @@ static void step(struct golden *g, const char *what, const struct kg_value *arg)
 
 /* ---- what came out ---- */
 
-static void next_change(struct kg_changes *c, size_t *cap, const struct kg_object *before,
-	const struct kg_object *after)
-{
-	if (before && after && kg_equal(kg_obj(before), kg_obj(after)))
-		return;
-	KG_GROW(c->items, *cap, c->len + 1);
-	c->items[c->len++] = (struct kg_change){.before = before ? kg_object_ref(before) : NULL,
-		.after = after ? kg_object_ref(after) : NULL};
-}
-
-static void difference(
-	struct kg_changes *out, const struct kg_snapshot *a, const struct kg_snapshot *b)
-{
-	size_t cap = 0;
-	for (int k = 0; k < KG_KIND_COUNT; k++) {
-		struct kg_object_iter i, j;
-		kg_iter_kind(&i, a, k, NULL, NULL);
-		kg_iter_kind(&j, b, k, NULL, NULL);
-		const struct kg_object *x = kg_iter_next(&i), *y = kg_iter_next(&j);
-		while (x || y) {
-			int d = !x ? 1 : !y ? -1 : strcmp(x->key, y->key);
-			next_change(out, &cap, d <= 0 ? x : NULL, d >= 0 ? y : NULL);
-			x = d <= 0 ? kg_iter_next(&i) : x;
-			y = d >= 0 ? kg_iter_next(&j) : y;
-		}
-		kg_iter_release(&i);
-		kg_iter_release(&j);
-	}
-}
-
 static void render(struct kg_buf *out, struct golden *g, const struct kg_snapshot *before)
 {
-	struct kg_changes c = {0};
+	struct kg_changes c;
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_plan_options opts = {.prefix = "# "};
-	difference(&c, before, g->h.s);
+	kgit_changes_between(&c, before, g->h.s);
 	if (g->faults.len)
 		kg_buf_addf(out, "%s", g->faults.data);
 	if (g->timeline.len)

@@ -4,28 +4,36 @@
 #include <stdio.h>
 #include <string.h>
 
-void kgit_changes_between(
-	struct kg_changes *out, const struct kg_snapshot *from, const struct kg_snapshot *to)
+static void next_change(struct kg_changes *c, size_t *cap, const struct kg_object *before,
+	const struct kg_object *after)
 {
-	struct kg_txn *txn = kg_txn_new(from);
-	const struct kg_object *obj;
-	struct kg_snapshot *ignored;
+	if (before && after && kg_equal(kg_obj(before), kg_obj(after)))
+		return;
+	KG_GROW(c->items, *cap, c->len + 1);
+	c->items[c->len++] = (struct kg_change){.before = before ? kg_object_ref(before) : NULL,
+		.after = after ? kg_object_ref(after) : NULL};
+}
 
+void kgit_changes_between(
+	struct kg_changes *out, const struct kg_snapshot *a, const struct kg_snapshot *b)
+{
+	size_t cap = 0;
+
+	*out = (struct kg_changes){0};
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
-		struct kg_object_iter it;
-
-		kg_iter_kind(&it, from, (enum kg_kind_id)k, NULL, NULL);
-		while ((obj = kg_iter_next(&it)))
-			if (!kg_snapshot_get_key(to, obj->kind->id, obj->key))
-				kg_txn_delete(txn, obj->kind->id, obj->ns, obj->name);
-		kg_iter_release(&it);
-		kg_iter_kind(&it, to, (enum kg_kind_id)k, NULL, NULL);
-		while ((obj = kg_iter_next(&it)))
-			kg_txn_put(txn, kg_object_with(obj, kg_obj(obj)));
-		kg_iter_release(&it);
+		struct kg_object_iter i, j;
+		kg_iter_kind(&i, a, k, NULL, NULL);
+		kg_iter_kind(&j, b, k, NULL, NULL);
+		const struct kg_object *x = kg_iter_next(&i), *y = kg_iter_next(&j);
+		while (x || y) {
+			int d = !x ? 1 : !y ? -1 : strcmp(x->key, y->key);
+			next_change(out, &cap, d <= 0 ? x : NULL, d >= 0 ? y : NULL);
+			x = d <= 0 ? kg_iter_next(&i) : x;
+			y = d >= 0 ? kg_iter_next(&j) : y;
+		}
+		kg_iter_release(&i);
+		kg_iter_release(&j);
 	}
-	kg_txn_finish(txn, &ignored, out);
-	kg_snapshot_unref(ignored);
 }
 
 static int load_at(struct kg_snapshot **out, struct kg_http_client *http, const char *text,

@@ -2,14 +2,10 @@
 
 #include "store/store.h"
 #include "sys/file.h"
-#include "sys/spawn.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_FILES 200000
@@ -21,62 +17,9 @@ bool kgit_edit_flag(struct kgit_edit *e, int c, const char *arg)
 		e->no_push = true;
 	else if (c == 'D')
 		e->dry_run = true;
-	else if (c == 'o' && e->npush_options < KG_ARRAY_LEN(e->push_options))
-		e->push_options[e->npush_options++] = arg;
 	else
-		return false;
+		return c == 'o' && kgit_push_option(&e->push_options, arg);
 	return true;
-}
-
-/* ---- git ---- */
-
-static int git_text(char **out, const char *const *argv, struct kg_error *err)
-{
-	struct kg_buf text = KG_BUF_INIT;
-	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &text, .timeout_ms = 60000};
-
-	run.spawn.argv = argv;
-	int rc = kg_run(&run, NULL, err);
-	while (text.len && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
-	if (rc == 0 && out)
-		*out = kg_buf_steal(&text);
-	kg_buf_release(&text);
-	return rc;
-}
-
-/* A git that speaks for itself: its exit status. */
-static int git_loud(const char *const *argv)
-{
-	struct kg_spawn spawn = KG_SPAWN_INIT;
-	struct kg_error err;
-	pid_t pid;
-	int status;
-
-	spawn.argv = argv;
-	spawn.out = STDOUT_FILENO;
-	spawn.err = STDERR_FILENO;
-	if (kg_spawn(&pid, &spawn, &err) < 0)
-		return kgit_fail(&err);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
-static int push(const struct kgit_edit *e, const char *top)
-{
-	const char *argv[48] = {"git", "-C", top, "push"};
-	size_t n = 4;
-
-	for (size_t i = 0; i < e->npush_options; i++) {
-		argv[n++] = "-o";
-		argv[n++] = e->push_options[i];
-	}
-	argv[n++] = "origin";
-	argv[n++] = "HEAD:refs/heads/main";
-	argv[n] = NULL;
-	return git_loud(argv);
 }
 
 /* ---- finding the manifest ---- */
@@ -229,7 +172,7 @@ static int check_clean(const char *top, const char *path, struct kg_error *err)
 {
 	const char *argv[] = {"git", "-C", top, "diff", "--quiet", "HEAD", "--", path, NULL};
 
-	if (git_text(NULL, argv, err) == 0)
+	if (kgit_git_text(NULL, argv, err) == 0)
 		return 0;
 	return kg_fail(err, KG_E_CONFLICT,
 		"%s has changes that are not committed: commit them, or take them back, first",
@@ -244,10 +187,10 @@ static void take_back(
 	const char *unstage[] = {"git", "-C", top, "reset", "-q", "--", path, NULL};
 	char *full KG_AUTOFREE = kg_asprintf("%s/%s", top, path);
 	struct kg_error err;
-	int rc = committed ? git_text(NULL, undo, &err) : 0;
+	int rc = committed ? kgit_git_text(NULL, undo, &err) : 0;
 
 	if (rc == 0)
-		rc = git_text(NULL, unstage, &err);
+		rc = kgit_git_text(NULL, unstage, &err);
 	if (rc == 0)
 		rc = was_there ? write_file(top, path, old, &err) : unlink(full);
 	if (rc < 0)
@@ -258,9 +201,9 @@ static int commit(const char *top, const char *path, const char *message, struct
 {
 	const char *add[] = {"git", "-C", top, "add", "--", path, NULL};
 	const char *argv[] = {"git", "-C", top, "commit", "-q", "-m", message, "--", path, NULL};
-	int rc = git_text(NULL, add, err);
+	int rc = kgit_git_text(NULL, add, err);
 
-	return rc < 0 ? rc : git_text(NULL, argv, err);
+	return rc < 0 ? rc : kgit_git_text(NULL, argv, err);
 }
 
 static int show(const char *top, const char *path, bool was_there)
@@ -269,7 +212,7 @@ static int show(const char *top, const char *path, bool was_there)
 	const char *fresh[] = {
 		"git", "-C", top, "--no-pager", "diff", "--no-index", "/dev/null", path, NULL};
 
-	git_loud(was_there ? argv : fresh);
+	kgit_git_loud(was_there ? argv : fresh);
 	return 0;
 }
 
@@ -293,7 +236,7 @@ static int store(const struct kgit_edit *e, const char *top, const struct found 
 		printf("committed: %s (%s)\n", e->message, f->path);
 		return 0;
 	}
-	int rc = push(e, top);
+	int rc = kgit_push(top, "HEAD", &e->push_options);
 	if (rc != 0) {
 		take_back(top, f->path, &f->text, true, was_there);
 		fprintf(stderr, "kgit: the push was refused: %s is as it was\n", f->path);
@@ -341,9 +284,7 @@ int kgit_edit_run(struct kgit_edit *e)
 	char *top KG_AUTOFREE = NULL;
 	struct kg_error err;
 
-	/* It would count more than the clone's own CA, and only the cluster is spoken to here. */
-	unsetenv("GIT_SSL_CAINFO");
-	if (git_text(&top, argv, &err) < 0)
+	if (kgit_git_text(&top, argv, &err) < 0)
 		return kgit_bad_usage(e->verb, "stand in a clone (kgit clone DIR): manifests are "
 					       "changed and pushed from it");
 	int rc = edit(e, top, &f, &err);

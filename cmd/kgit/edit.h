@@ -28,8 +28,7 @@ struct kgit_edit {
 	 * of the working tree; NULL: that is an error. */
 	const char *new_file, *new_text;
 	/* As the common flags say (kgit_edit_flag). */
-	const char *push_options[16];
-	size_t npush_options;
+	struct kgit_push_options push_options;
 	bool no_push, dry_run;
 };
 /* Exit status. */

@@ -25,7 +25,7 @@ int kgit_forecast(const struct kg_snapshot *s, const struct kg_admission *admiss
 
 /* Prints a plan; false: it has no changes ("no change"). */
 bool kgit_print_plan(const struct kg_changes *changes, bool json, bool show_id);
-/* The changes that turn one snapshot into another. */
+/* The changes that turn one snapshot into another, values alone; kg_changes_release. */
 void kgit_changes_between(
 	struct kg_changes *out, const struct kg_snapshot *from, const struct kg_snapshot *to);
 

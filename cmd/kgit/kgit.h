@@ -25,6 +25,13 @@ int kgit_call(struct kg_value *out, struct kg_arena *a, struct kg_http_client *h
  * is of that same revision, the first one's). The caller owns it. */
 int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, uint64_t revision,
 	struct kg_error *err);
+/* The log's entry of the newest revision that is not above `revision` (0: of all), from the arena.
+ */
+int kgit_log_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	uint64_t revision, struct kg_error *err);
+/* As kgit_log_entry, of that very revision. */
+int kgit_log_entry_of(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	uint64_t revision, struct kg_error *err);
 /* The newest revision that was made at or before a time (KG_E_NOT_FOUND: there is none). */
 int kgit_revision_at(
 	uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err);
@@ -72,6 +79,20 @@ int kgit_diff_revisions(
 /* git, with the cluster's credential in its settings (c NULL: none); argv ends with NULL. */
 int kgit_git(const struct kgit_cluster *c, const char *cwd, const char *const *argv,
 	struct kg_buf *output, struct kg_error *err);
+/* git as the user has it, where the user stands (or -C); a remote is trusted by the clone's own CA,
+ * whatever GIT_SSL_CAINFO says. *out, which may be NULL, is replaced by what
+ * it prints, without the last line ends; heap. */
+int kgit_git_text(char **out, const char *const *argv, struct kg_error *err);
+/* A git that speaks for itself: its exit status. */
+int kgit_git_loud(const char *const *argv);
+#define KGIT_PUSH_OPTIONS 16
+struct kgit_push_options {
+	const char *items[KGIT_PUSH_OPTIONS]; /* borrowed */
+	size_t n;
+};
+bool kgit_push_option(struct kgit_push_options *options, const char *text); /* false: too many */
+/* git push of a commit to the cluster's main from the clone at dir: its exit status. */
+int kgit_push(const char *dir, const char *commit, const struct kgit_push_options *options);
 /* The .git directory of the clone that `dir` lies in; heap; NULL: in none. */
 char *kgit_git_dir(const char *dir);
 

@@ -6,23 +6,48 @@
 #include <string.h>
 #include <time.h>
 
-/* The log entry of the newest revision <= from (0: of the head). */
+int kgit_log_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	uint64_t revision, struct kg_error *err)
+{
+	struct kg_value reply;
+	char path[80];
+
+	snprintf(
+		path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)revision);
+	int rc = kgit_call(&reply, a, http, "GET", path, NULL, err);
+	if (rc < 0)
+		return rc;
+	*out = *kg_at(&reply, "entries.0");
+	if (out->type != KG_OBJECT)
+		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu",
+			(unsigned long long)revision);
+	return 0;
+}
+
+int kgit_log_entry_of(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+	uint64_t revision, struct kg_error *err)
+{
+	int rc = kgit_log_entry(out, a, http, revision, err);
+
+	if (rc == 0 && kg_int(kg_get(out, "revision"), -1) != (int64_t)revision)
+		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu yet",
+			(unsigned long long)revision);
+	return rc;
+}
+
+/* Number and time of the newest revision <= from (0: of all). */
 static int entry_at(uint64_t *revision, kg_time *time, struct kg_http_client *http, uint64_t from,
 	struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value reply;
-	char path[80];
+	struct kg_value e;
+	int rc = kgit_log_entry(&e, &a, http, from, err);
 
-	snprintf(path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)from);
-	int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
 	if (rc < 0)
 		return rc;
-	const struct kg_value *e = kg_at(&reply, "entries.0");
-	if (kg_time_parse(time, kg_string(kg_get(e, "time"), "")) < 0)
-		return kg_fail(
-			err, KG_E_NOT_FOUND, "there is no revision %llu", (unsigned long long)from);
-	*revision = (uint64_t)kg_int(kg_get(e, "revision"), 0);
+	if (kg_time_parse(time, kg_string(kg_get(&e, "time"), "")) < 0)
+		return kg_fail(err, KG_E_IO, "/kgit/v1/log: an entry without a time");
+	*revision = (uint64_t)kg_int(kg_get(&e, "revision"), 0);
 	return 0;
 }
 

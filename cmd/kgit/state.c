@@ -49,20 +49,15 @@ static int commit_of(
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_http_client *http = kgit_connect(c, 0);
-	struct kg_value reply;
-	char path[80];
+	struct kg_value e;
+	int rc = kgit_log_entry_of(&e, &a, http, revision, err);
 
-	snprintf(
-		path, sizeof(path), "/kgit/v1/log?limit=1&from=%llu", (unsigned long long)revision);
-	int rc = kgit_call(&reply, &a, http, "GET", path, NULL, err);
 	kg_http_client_free(http);
 	if (rc < 0)
 		return rc;
-	const struct kg_value *e = kg_at(&reply, "entries.0");
-	const char *commit = kg_string(kg_get(e, "commit"), "");
-	if (kg_int(kg_get(e, "revision"), 0) != (int64_t)revision || strlen(commit) != 40)
-		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu",
-			(unsigned long long)revision);
+	const char *commit = kg_string(kg_get(&e, "commit"), "");
+	if (strlen(commit) != 40)
+		return kg_fail(err, KG_E_IO, "/kgit/v1/log: an entry without a commit");
 	memcpy(out, commit, 41);
 	return 0;
 }

@@ -197,35 +197,30 @@ static struct kg_value with(struct kg_arena *a, const struct kg_value *v,
 	return kg_v_array(a, items, kg_len(v));
 }
 
-/* The node that lies at the same place: documents, and items of Lists, keep their order. */
-struct count {
-	const struct kg_yaml_node *object;
-	bool found;
-};
-
-static struct kg_value expected(struct kg_arena *a, const struct kg_yaml_node *node,
-	struct count *c, const struct kgit_step *path, size_t n, const struct kg_value *value)
+static bool begins_at(const struct kg_yaml_node *node, const struct kg_yaml_node *other)
 {
-	struct kg_value v = kg_yaml_value(a, node);
+	return node->line == other->line && node->col == other->col;
+}
 
-	if (node == c->object) {
-		c->found = true;
-		return with(a, &v, path, n, value);
-	}
-	const struct kg_yaml_member *items = member_of(node, "items");
-	if (!items || items->value.type != KG_ARRAY)
-		return v;
-	for (uint32_t i = 0; i < items->value.len; i++) {
-		if (&items->value.items[i] != c->object)
+/* Whether `object` (of another parse of the same text) is this document, or an item of the List
+ * that it is: then steps[0..*n) lead to it. */
+static bool leads_to(const struct kg_yaml_node *doc, const struct kg_yaml_node *object,
+	struct kgit_step steps[2], size_t *n)
+{
+	const struct kg_yaml_member *items = member_of(doc, "items");
+
+	*n = 0;
+	if (begins_at(doc, object))
+		return true;
+	for (uint32_t i = 0; items && items->value.type == KG_ARRAY && i < items->value.len; i++) {
+		if (!begins_at(&items->value.items[i], object))
 			continue;
-		struct kgit_step steps[2] = {{.key = "items"}, {.index = i}};
-		struct kg_value item = kg_yaml_value(a, c->object);
-
-		item = with(a, &item, path, n, value);
-		c->found = true;
-		return with(a, &v, steps, 2, &item);
+		steps[0] = (struct kgit_step){.key = "items"};
+		steps[1] = (struct kgit_step){.index = i};
+		*n = 2;
+		return true;
 	}
-	return v;
+	return false;
 }
 
 static int check(const struct kg_buf *now, const struct edit *e, const struct kg_yaml_node *object,
@@ -233,8 +228,8 @@ static int check(const struct kg_buf *now, const struct edit *e, const struct kg
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_yaml_node *before = NULL, *after = NULL;
-	struct count c = {.object = NULL};
-	size_t nbefore, nafter;
+	struct kgit_step *steps = kg_arena_alloc(&a, (n + 2) * sizeof(*steps));
+	size_t nbefore, nafter, lead, found = 0;
 	int rc = kg_yaml_parse(&before, &nbefore, &a, e->text, e->len, NULL, err);
 
 	if (rc == 0)
@@ -243,23 +238,17 @@ static int check(const struct kg_buf *now, const struct edit *e, const struct kg
 		return rc;
 	bool same = nbefore == nafter;
 	for (size_t i = 0; same && i < nbefore; i++) {
-		/* The object of this parse is the one that begins where the caller's did. */
-		const struct kg_yaml_member *items = member_of(&before[i], "items");
-
-		c.object = before[i].line == object->line && before[i].col == object->col
-				   ? &before[i]
-				   : NULL;
-		for (uint32_t k = 0;
-			!c.object && items && k < items->value.len && items->value.type == KG_ARRAY;
-			k++)
-			if (items->value.items[k].line == object->line &&
-				items->value.items[k].col == object->col)
-				c.object = &items->value.items[k];
-		struct kg_value want = expected(&a, &before[i], &c, path, n, value);
+		struct kg_value want = kg_yaml_value(&a, &before[i]);
 		struct kg_value have = kg_yaml_value(&a, &after[i]);
+
+		if (leads_to(&before[i], object, steps, &lead)) {
+			memcpy(steps + lead, path, n * sizeof(*path));
+			want = with(&a, &want, steps, lead + n, value);
+			found++;
+		}
 		same = kg_equal(&want, &have);
 	}
-	return same && c.found ? 0 : by_hand(object, "it would not come out as it should", err);
+	return same && found == 1 ? 0 : by_hand(object, "it would not come out as it should", err);
 }
 
 int kgit_yaml_set(struct kg_buf *out, const char *text, size_t len,

@@ -1,0 +1,161 @@
+/* Evictions: what PodDisruptionBudgets allow, and what becomes of pods that main defines. */
+#include "reconcile/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka wants those first */
+#include <cmocka.h>
+
+#include "reconcile/simulate.h"
+
+#include <string.h>
+
+static const char web[] =
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 3\n"
+	"  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n"
+	"    spec: {containers: [{name: c, image: a}]}\n";
+static const char budget[] =
+	"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: one}\n"
+	"spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}\n";
+static const char second[] =
+	"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: two}\n"
+	"spec: {minAvailable: 0, selector: {matchLabels: {app: web}}}\n";
+static const char lone[] = "apiVersion: v1\nkind: Pod\nmetadata: {name: lone}\n"
+			   "spec: {containers: [{name: c, image: a}]}\n";
+
+static void report(struct kg_harness *h, bool gone)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_input_pod_status st[8];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(st))
+		if (kg_object_deleting(pod) == gone)
+			st[n++] = (struct kg_input_pod_status){.node = "n1",
+				.ns = pod->ns,
+				.name = pod->name,
+				.uid = kg_object_uid(pod),
+				.gone = gone,
+				.status =
+					gone ? kg_v_null() : kg_sim_running(&a, pod, true, h->now)};
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = st, .npods = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
+static void begin(struct kg_harness *h)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value room = kg_v_obj(&a, "cpu", kg_v_lit("4"), "memory", kg_v_lit("8Gi"), "pods",
+		kg_v_lit("110"), (char *)NULL);
+	struct kg_value labels = kg_v_null();
+	struct kg_value status = kg_v_obj(&a, "capacity", room, "allocatable", room, (char *)NULL);
+
+	kg_harness_init(h, NULL);
+	h->check = true;
+	kg_harness_node(h, "n1", &labels, &status, true);
+}
+
+/* All pods of web in one commit; how many were granted, and the last refusal's reason. */
+static unsigned evict_all(struct kg_harness *h, char why[256])
+{
+	struct kg_input_eviction e[8];
+	char words[8][256];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	unsigned granted = 0;
+	size_t n = 0;
+
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(e)) {
+		e[n] = (struct kg_input_eviction){pod->ns, pod->name, "", &words[n]};
+		n++;
+	}
+	kg_iter_release(&it);
+	struct kg_inputs in = {.evictions = e, .nevictions = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	*why = '\0';
+	for (size_t i = 0; i < n; i++) {
+		granted += !*words[i];
+		if (*words[i])
+			memcpy(why, words[i], sizeof(words[i]));
+	}
+	kg_snapshot_unref(held);
+	return granted;
+}
+
+static void test_budget(void **state)
+{
+	struct kg_harness h;
+	char why[256];
+
+	(void)state;
+	begin(&h);
+	kg_harness_push(&h, "web.yaml", web);
+	kg_harness_push(&h, "one.yaml", budget);
+	report(&h, false);
+	/* Two at once: the second one sees that the first one took what was allowed. */
+	assert_int_equal(evict_all(&h, why), 1);
+	assert_string_equal(
+		why, "Cannot evict pod as it would violate the pod's disruption budget one");
+	kg_harness_release(&h);
+}
+
+static void test_two_budgets(void **state)
+{
+	struct kg_harness h;
+	char why[256];
+
+	(void)state;
+	begin(&h);
+	kg_harness_push(&h, "web.yaml", web);
+	kg_harness_push(&h, "one.yaml", budget);
+	kg_harness_push(&h, "two.yaml", second);
+	report(&h, false);
+	assert_int_equal(evict_all(&h, why), 0);
+	assert_non_null(strstr(why, "more than one PodDisruptionBudget"));
+	kg_harness_release(&h);
+}
+
+/* Its manifest is in main still: when it is gone its successor begins. */
+static void test_bare_pod(void **state)
+{
+	struct kg_harness h;
+	char why[256], uid[37];
+
+	(void)state;
+	begin(&h);
+	kg_harness_push(&h, "lone.yaml", lone);
+	report(&h, false);
+	const struct kg_object *pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
+	memcpy(uid, kg_object_uid(pod), sizeof(uid));
+	assert_int_equal(evict_all(&h, why), 1);
+	pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
+	assert_true(kg_object_deleting(pod));
+	assert_string_equal(kg_object_uid(pod), uid);
+	report(&h, true);
+	pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
+	assert_false(kg_object_deleting(pod));
+	assert_string_not_equal(kg_object_uid(pod), uid);
+	kg_harness_release(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_two_budgets),
+		cmocka_unit_test(test_bare_pod),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
