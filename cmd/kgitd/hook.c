@@ -1,7 +1,6 @@
 #include "kgitd/hook.h"
 
-#include "kgitd/pushers.h"
-
+#include <poll.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
@@ -99,8 +98,10 @@ static int name_user(struct kgd_hook *h, const char *name, struct kg_error *err)
 static int find_user(struct kgd_hook *h, const char *id, struct kg_error *err)
 {
 	h->user = (struct kg_user){0};
-	if (kgd_pusher_find(&h->user, id))
+	if (kgd_pusher_find(&h->user, id)) {
+		snprintf(h->push, sizeof(h->push), "%s", id);
 		return 0;
+	}
 	return kg_fail(err, KG_E_FORBIDDEN, "the pusher went away");
 }
 
@@ -200,6 +201,16 @@ void kgd_hook_accept(
 		fputs("pkt option fall-through\n", h->io);
 	if (new_oid)
 		fprintf(h->io, "pkt option new-oid %s\n", *new_oid ? new_oid : ZERO_ID);
+}
+
+bool kgd_hook_deserted(const struct kgd_hook *h)
+{
+	struct pollfd p = {.fd = fileno(h->io)};
+	struct kg_user user;
+
+	if (poll(&p, 1, 0) > 0) /* POLLHUP and POLLERR come unasked */
+		return true;
+	return *h->push && !kgd_pusher_find(&user, h->push);
 }
 
 void kgd_hook_end(struct kgd_hook *h)

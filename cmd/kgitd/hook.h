@@ -6,6 +6,7 @@
 #define KGITD_HOOK_H
 
 #include "kgitd/admit.h"
+#include "kgitd/pushers.h"
 
 #include <stdio.h>
 
@@ -20,6 +21,7 @@ struct kgd_hook {
 	bool proc; /* proc-receive; else pre-receive */
 	/* Who pushes: whose request git answers, or the owner of the state, who may anything. */
 	struct kg_user user;
+	char push[KGD_PUSHER_ID_LEN + 1]; /* that request's; "" for the owner's */
 	char *quarantine;
 	struct kgd_push_options opts;
 	struct kgd_command *commands;
@@ -41,6 +43,8 @@ void kgd_hook_refuse(struct kgd_hook *h, const struct kgd_command *c, const char
  * where that is not what was asked for ("" for absent, NULL: it is). */
 void kgd_hook_accept(
 	struct kgd_hook *h, const struct kgd_command *c, bool fall_through, const char *new_oid);
+/* Whether nobody is left to be told: the hook has ended, or the request whose push it is. */
+bool kgd_hook_deserted(const struct kgd_hook *h);
 /* The last word. */
 void kgd_hook_end(struct kgd_hook *h);
 

@@ -123,10 +123,11 @@ void kgd_rollout_wait(struct kgd_hook *h, const struct kg_admission *admission, 
 	for (;;) {
 		struct kg_snapshot *s = kg_hub_snapshot(h->m->hub);
 		int64_t spent = kg_monotonic_ms() - from;
-
 		uint64_t revision = s->revision;
+
 		verdict = look(&r, s);
-		bool over = verdict || spent >= ms || atomic_load(&h->m->stopping) || ferror(h->io);
+		bool over = verdict || spent >= ms || atomic_load(&h->m->stopping) ||
+			    kgd_hook_deserted(h);
 		if (over)
 			say_end(&r, s, verdict, spent);
 		kg_snapshot_unref(s);
