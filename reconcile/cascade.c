@@ -64,6 +64,8 @@ static void orphan(struct kg_run *r, const struct kg_object *owner)
 			continue; /* of no use to anybody else */
 		struct kg_value v =
 			kg_with(&r->a, kg_obj(l.v[i]), "metadata.ownerReferences", kg_v_null());
+		if (owner->kind->id == KG_KIND_JOB) /* nobody counts its pods any more */
+			v = kg_with(&r->a, &v, "metadata.finalizers", kg_v_null());
 		kg_put_value(r, l.v[i], &v);
 	}
 }

@@ -1,4 +1,5 @@
 /* Whom a change concerns: the controllers' keys that must be run after it. */
+#include "reconcile/adopt.h"
 #include "reconcile/workload.h"
 
 #include <stdio.h>
@@ -168,6 +169,7 @@ static void pod_concerns(
 	const struct kg_object *obj = after ? after : before;
 	if (after)
 		kg_enqueue(r->st, KG_C_POD, obj->key);
+	kg_adopt_concerns(r, before, after);
 	enqueue_pod_owner(r, obj);
 	kg_claims_of_pod(r, obj);
 	if (!after || (kg_pod_terminal(after) && !(before && kg_pod_terminal(before))))
@@ -236,6 +238,7 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		break;
 	case KG_KIND_REPLICASET:
 		kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
+		kg_adopt_concerns(r, before, after);
 		enqueue_owner(r, obj, KG_C_DEPLOYMENT);
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);

@@ -1,6 +1,7 @@
 /* DaemonSets, by Kubernetes' rules: a pod for every node that it fits, bound to it by an affinity
  * to its name, so that the scheduler decides and explains as for every other pod. */
 #include "reconcile/daemonset.h"
+#include "reconcile/adopt.h"
 
 #include <string.h>
 
@@ -169,6 +170,7 @@ static void begin(struct kg_daemon_sync *x, struct kg_run *r, const struct kg_ob
 	x->hash = kg_label(x->revisions.current, KG_HASH_LABEL, "");
 	struct kg_value template = kg_owner_template(r, ds);
 	x->template = kg_daemon_template(&r->a, &template, x->hash);
+	kg_adopt(r, ds, NULL, NULL);
 	kg_daemon_nodes(x);
 }
 

@@ -4,6 +4,7 @@
  * one step; what it changes brings the Deployment back until no step is left.
  */
 #include "reconcile/deployment.h"
+#include "reconcile/adopt.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -420,6 +421,7 @@ static void begin(struct kg_rollout *x, struct kg_run *r, const struct kg_object
 	if (x->status.type != KG_OBJECT)
 		x->status = kg_v_object(&r->a, NULL, 0);
 	x->collisions = kg_int(kg_get(&x->status, "collisionCount"), 0);
+	kg_adopt(r, d, NULL, NULL);
 	kg_list_owned(&x->all, kg_now(r), KG_KIND_REPLICASET, kg_object_uid(d));
 	if (x->all.n)
 		qsort(x->all.v, x->all.n, sizeof(*x->all.v), cmp_age);

@@ -143,6 +143,9 @@ struct kg_reconcile_state {
 	struct kg_sched *sched; /* scheduler.h */
 	struct kg_map quotas;   /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
 	struct kg_map starved;  /* "C NS/NAME" of owners whose pods were refused */
+	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: namespace ->
+	 * struct kg_map of their keys, owned (adopt.c) */
+	struct kg_map orphans[2];
 };
 
 struct kg_run {

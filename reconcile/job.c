@@ -7,6 +7,7 @@
  * Job would make it run again, since main still wants it. A Job that a CronJob made goes whole.
  */
 #include "reconcile/job.h"
+#include "reconcile/adopt.h"
 
 #include <string.h>
 
@@ -135,6 +136,7 @@ static void begin(struct kg_job_sync *x, struct kg_run *r, const struct kg_objec
 		x->succeeded = kg_indexes_count(&x->done);
 	}
 	read_backoff(x);
+	kg_adopt(r, job, NULL, TRACKING);
 	kg_list_owned(&x->pods, kg_now(r), KG_KIND_POD, kg_object_uid(job));
 	for (size_t i = 0; i < x->pods.n; i++) {
 		const struct kg_object *pod = x->pods.v[i];

@@ -58,6 +58,23 @@ static void say_pod_status(struct words *w, const struct kg_object *before,
 	say(w, "now", after, b->data);
 }
 
+/* Another controller owns it now, or none; false: nothing of that. */
+static bool say_owner(
+	struct words *w, const struct kg_object *before, const struct kg_object *after)
+{
+	const char *old = kg_object_owner_uid(before), *now = kg_object_owner_uid(after);
+	if (strcmp(old, now) == 0)
+		return false;
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	const struct kg_value *refs = kg_at(kg_obj(after), "metadata.ownerReferences");
+	for (uint32_t i = 0; i < kg_len(refs) && *now; i++)
+		if (kg_bool(kg_get(&refs->items[i], "controller"), false))
+			kg_buf_addf(&b, " by %s %s", kg_string(kg_get(&refs->items[i], "kind"), ""),
+				kg_string(kg_get(&refs->items[i], "name"), ""));
+	say(w, *now ? "adopted" : "orphaned", after, kg_buf_str(&b));
+	return true;
+}
+
 static void pod_words(
 	struct words *w, const struct kg_object *before, const struct kg_object *after)
 {
@@ -79,6 +96,8 @@ static void pod_words(
 		say_unbound(w, "created", after, &b);
 	} else if (!kg_equal(kg_at(kg_obj(before), "spec"), kg_at(kg_obj(after), "spec"))) {
 		say(w, "changed", after, "");
+	} else if (say_owner(w, before, after)) {
+		return;
 	} else if (!*node) {
 		if (!kg_equal(condition(before, "PodScheduled"), condition(after, "PodScheduled")))
 			say_unbound(w, "now", after, &b);
@@ -187,6 +206,8 @@ static void other_words(
 		say(w, "scaled", after, b.data);
 	} else if (!same_but_status(before, after)) {
 		say(w, kg_object_deleting(after) ? "stopping" : "changed", after, "");
+	} else if (say_owner(w, before, after)) {
+		return;
 	} else if (after->kind->id == KG_KIND_DEPLOYMENT) {
 		progress_words(w, before, after);
 	} else if (after->kind->id == KG_KIND_JOB) {

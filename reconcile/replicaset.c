@@ -3,6 +3,7 @@
  * uid and of a counter in its record, so none is used twice.
  */
 #include "reconcile/admission.h"
+#include "reconcile/adopt.h"
 #include "reconcile/workload.h"
 
 #include <stdlib.h>
@@ -197,6 +198,12 @@ static void set_status(struct kg_run *r, const struct kg_object *rs, int64_t cre
 	kg_put_value(r, rs, &v);
 }
 
+static bool is_active(const struct kg_object *rs, const struct kg_object *pod)
+{
+	(void)rs;
+	return kg_pod_active(pod);
+}
+
 static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 {
 	const struct kg_object *found = kg_snapshot_get_key(kg_now(r), kind, key);
@@ -205,6 +212,9 @@ static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 	KG_AUTOLIST struct kg_list self = {0}, all = {0}, active = {0}, finished = {0};
 	kg_list_add(&self, found);
 	const struct kg_object *rs = self.v[0];
+	kg_adopt(r, rs, is_active, NULL);
+	if (kind == KG_KIND_REPLICATIONCONTROLLER) /* the one whose selector may change */
+		kg_adopt_release(r, rs);
 	kg_list_owned(&all, kg_now(r), KG_KIND_POD, kg_object_uid(rs));
 	for (size_t i = 0; i < all.n; i++)
 		if (kg_pod_active(all.v[i]))

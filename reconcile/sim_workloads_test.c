@@ -19,7 +19,7 @@
 enum { NODES = 4, SETS = 2, JOBS = 2 };
 
 struct set {
-	int replicas, image, partition;
+	int replicas, image, partition, deletion;
 };
 struct sim {
 	struct kg_harness h;
@@ -138,18 +138,28 @@ static void check_set(struct sim *s, int i, const struct kg_snapshot *before)
 
 static void push_set(struct sim *s, int i)
 {
+	static const char *const how[] = {"background", "foreground", "orphan"};
 	const struct set *x = &s->sets[i];
 	char path[32], text[1000];
 	snprintf(path, sizeof(path), "set-%d.yaml", i);
 	snprintf(text, sizeof(text),
-		"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: set-%d}\nspec:\n"
+		"apiVersion: apps/v1\nkind: StatefulSet\n"
+		"metadata: {name: set-%d, annotations: {kgit/deletion: %s}}\nspec:\n"
 		"  replicas: %d\n  podManagementPolicy: %s\n"
 		"  updateStrategy: {rollingUpdate: {partition: %d}}\n"
 		"  selector: {matchLabels: {set: s%d}}\n  template:\n"
 		"    metadata: {labels: {set: s%d}}\n"
 		"    spec: {containers: [{name: c, image: 'i:%d'}]}\n",
-		i, x->replicas, i ? "Parallel" : "OrderedReady", x->partition, i, i, x->image);
+		i, how[x->deletion], x->replicas, i ? "Parallel" : "OrderedReady", x->partition, i,
+		i, x->image);
 	kg_harness_push(&s->h, path, text);
+}
+
+static void remove_set(struct sim *s, int i)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "set-%d.yaml", i);
+	kg_harness_push(&s->h, path, "");
 }
 
 /* ---- the DaemonSet ---- */
@@ -279,8 +289,9 @@ static void change(struct sim *s)
 {
 	struct kg_snapshot *before = kg_snapshot_ref(s->h.s);
 	int i = (int)chance(s, SETS);
-	switch (chance(s, 3)) {
+	switch (chance(s, 4)) {
 	case 0:
+		s->sets[i].deletion = (int)chance(s, 3);
 		s->sets[i].replicas = (int)chance(s, 5);
 		s->sets[i].image = (int)chance(s, 3);
 		s->sets[i].partition = (int)chance(s, 3);
@@ -290,6 +301,9 @@ static void change(struct sim *s)
 		s->daemon_image = (int)chance(s, 3);
 		s->daemon_unavailable = 1 + (int)chance(s, 2);
 		push_daemon(s);
+		break;
+	case 2:
+		remove_set(s, i);
 		break;
 	default:
 		push_job(s);

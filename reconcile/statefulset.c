@@ -5,6 +5,7 @@
  * other. One sync does one step; what it changes brings the set back until no step is left.
  */
 #include "reconcile/statefulset.h"
+#include "reconcile/adopt.h"
 
 #include <string.h>
 
@@ -148,6 +149,12 @@ static void sort_pods(struct kg_stateful_sync *x)
 		x->condemned[i] = rest[i].pod;
 }
 
+/* It has one of the set's names. */
+static bool is_member(const struct kg_object *set, const struct kg_object *pod)
+{
+	return kg_stateful_ordinal(set, pod->name) >= 0;
+}
+
 static void begin(struct kg_stateful_sync *x, struct kg_run *r, const struct kg_object *set)
 {
 	*x = (struct kg_stateful_sync){.r = r, .set = kg_object_ref(set)};
@@ -165,6 +172,7 @@ static void begin(struct kg_stateful_sync *x, struct kg_run *r, const struct kg_
 	x->current = kg_string(kg_at(kg_obj(set), "status.currentRevision"), "");
 	if (!kg_revisions_get(&x->revisions, x->current))
 		x->current = x->update;
+	kg_adopt(r, set, is_member, NULL);
 	sort_pods(x);
 }
 

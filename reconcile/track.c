@@ -3,6 +3,7 @@
  * which services a pod belongs to. The same code
  * builds the state from a snapshot, object by object.
  */
+#include "reconcile/adopt.h"
 #include "reconcile/scheduler.h"
 #include "reconcile/workload.h"
 
@@ -452,7 +453,11 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		node_track(st, s, before, after);
 		break;
 	case KG_KIND_POD:
+		kg_adopt_track(st, before, after);
 		pod_track(st, s, before, after);
+		break;
+	case KG_KIND_REPLICASET:
+		kg_adopt_track(st, before, after);
 		break;
 	case KG_KIND_SERVICE:
 		service_track(st, s, before, after);
@@ -532,8 +537,10 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 		if (is_pending(pod))
 			kg_map_put(&st->pending, pod->key, st);
 		pod_anchor(st, pod, true, false);
+		kg_adopt_track(st, NULL, pod);
 	}
 	kg_iter_release(&it);
+	build_kind(st, s, KG_KIND_REPLICASET);
 	kg_iter_kind(&it, s, KG_KIND_RESOURCEQUOTA, NULL, NULL);
 	while ((svc = kg_iter_next(&it)))
 		kg_quota_build(st, s, svc);
@@ -551,6 +558,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	}
 	kg_sched_free(st);
 	kg_quota_clear(st);
+	kg_adopt_clear(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {
