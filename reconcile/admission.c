@@ -362,7 +362,9 @@ static void judge(struct kg_admitting *x)
 	kg_admit_sizes(x, ds, n);
 	kg_admit_classes(x, ds, n);
 	kg_admit_policies(x, ds, n);
+	kg_admit_owners(x, ds, n);
 	emit_removals(x);
+	kg_admit_removals(x);
 	for (size_t i = 0; i < x->out->n; i++)
 		if (kg_is_null(&x->out->desired[i].value) &&
 			x->out->desired[i].kind->id == KG_KIND_NAMESPACE)

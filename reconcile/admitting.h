@@ -44,5 +44,9 @@ void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 void kg_admit_policies(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 /* admission_classes.c: the PriorityClasses that they name, and the one that is the default. */
 void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+/* admission_owners.c: owners that manifests name, finalizers, Pods that controllers select; and
+ * whether what the push removes may go. */
+void kg_admit_owners(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+void kg_admit_removals(struct kg_admitting *x);
 
 #endif

@@ -1,5 +1,7 @@
 #include "reconcile/adopt.h"
 
+#include "reconcile/belong.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -108,17 +110,12 @@ static void adopt(struct kg_run *r, const struct kg_object *owner, const struct 
 	const char *finalizer)
 {
 	struct kg_arena *a = &r->a;
-	struct kg_value ref = kg_make_owner_ref(a, owner), v;
+	struct kg_value ref = kg_make_owner_ref(a, owner);
 	const struct kg_value *refs = kg_at(kg_obj(obj), "metadata.ownerReferences");
-	const struct kg_value *fin = kg_at(kg_obj(obj), "metadata.finalizers");
-	v = kg_with(
+	struct kg_value v = kg_with(
 		a, kg_obj(obj), "metadata.ownerReferences", kg_with_item(a, refs, ref.items[0]));
-	bool has = !finalizer;
-	for (uint32_t i = 0; i < kg_len(fin); i++)
-		has |= finalizer && strcmp(kg_string(&fin->items[i], ""), finalizer) == 0;
-	if (!has)
-		v = kg_with(
-			a, &v, "metadata.finalizers", kg_with_item(a, fin, kg_v_str(a, finalizer)));
+	if (finalizer)
+		v = kg_finalizer_add(a, &v, finalizer);
 	kg_put_value(r, obj, &v);
 }
 

@@ -2,9 +2,9 @@
  * What becomes of what an object owns when main defines the object no more. In the background: the
  * object goes at once, and what it owns after it. With the annotation kgit/deletion it is
  * "foreground": it stays, marked, until all that it owns is gone; or "orphan": what it owns stays
- * and is nobody's.
+ * and is nobody's. The finalizers foregroundDeletion and orphan ask for the same.
  */
-#include "reconcile/internal.h"
+#include "reconcile/belong.h"
 
 #include <string.h>
 
@@ -41,11 +41,10 @@ static void list_owned(struct kg_list *l, struct kg_run *r, const struct kg_obje
 static void mark(struct kg_run *r, const struct kg_object *obj)
 {
 	struct kg_arena *a = &r->a;
-	struct kg_value fin = kg_v_lit(FINALIZER);
 	if (kg_object_deleting(obj))
 		return;
 	struct kg_value v = kg_with(a, kg_obj(obj), "metadata.deletionTimestamp", kg_now_value(r));
-	v = kg_with(a, &v, "metadata.finalizers", kg_v_array(a, &fin, 1));
+	v = kg_finalizer_add(a, &v, FINALIZER);
 	struct kg_object_spec spec = {
 		.kind = obj->kind, .ns = obj->ns, .name = obj->name, .value = &v};
 	if (obj->template_id[0]) {
@@ -73,6 +72,10 @@ static void orphan(struct kg_run *r, const struct kg_object *owner)
 void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj)
 {
 	const char *how = is_owner(obj->kind->id) ? kg_annotation(obj, ANNOTATION, "") : "";
+	if (is_owner(obj->kind->id) && kg_finalizer_has(obj, "orphan"))
+		how = "orphan";
+	else if (is_owner(obj->kind->id) && kg_finalizer_has(obj, FINALIZER))
+		how = "foreground";
 	if (strcmp(how, "foreground") == 0) {
 		mark(r, obj);
 		return;
@@ -114,14 +117,18 @@ static void go_on(struct kg_run *r, struct kg_object *obj)
 			kg_delete_object(r, o);
 		left |= kg_snapshot_get_key(kg_now(r), o->kind->id, o->key) != NULL;
 	}
-	if (left)
+	if (left || kg_belong_blocks(r, obj))
 		return;
 	if (obj->kind->id == KG_KIND_STATEFULSET && !obj->source)
 		kg_stateful_forget_claims(r, obj);
-	kg_delete_object(r, obj);
-	if (obj->source) /* its manifest came back meanwhile */
-		kg_desired_create(r, obj->kind, obj->ns, obj->name, obj->base, obj->source,
-			obj->source_index);
+	kg_end_object(r, obj);
+}
+
+void kg_cascade_enqueue(struct kg_run *r, const struct kg_object *owner)
+{
+	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++)
+		if (owners[i].kind == owner->kind->id)
+			kg_enqueue(r->st, owners[i].c, owner->key);
 }
 
 bool kg_cascade_run(struct kg_run *r, const char *key)
@@ -133,7 +140,10 @@ bool kg_cascade_run(struct kg_run *r, const char *key)
 		if (!obj || !kg_object_deleting(obj))
 			return false;
 		struct kg_object *held = kg_object_ref(obj);
-		go_on(r, held);
+		if (kg_finalizer_has(held, FINALIZER))
+			go_on(r, held);
+		else /* held by a finalizer of somebody's: its pods run on */
+			kg_end_object(r, held);
 		kg_object_unref(held);
 		return true;
 	}

@@ -3,6 +3,7 @@
  * for the first consumer, when a pod that uses it has a node; there a volume of the class
  * kgit.dev/local-path is made. A claim that a pod uses stays until the pod is gone.
  */
+#include "reconcile/belong.h"
 #include "reconcile/volume.h"
 
 #include <stdio.h>
@@ -133,6 +134,7 @@ static void provision(struct kg_run *r, const struct kg_object *claim,
 			"metadata", kg_v_object(a, NULL, 0), "spec", spec, (char *)NULL);
 	v = kg_with_annotation(a, &v, KG_PROVISIONED_BY, KG_LOCAL_PATH);
 	v = kg_with_annotation(a, &v, KG_PROVISIONED_NODE, node->name);
+	v = kg_finalizer_add(a, &v, "kubernetes.io/pv-protection");
 	v = kg_birth(r, kind, "", name, &v);
 	struct kg_object_spec os = {.kind = kind, .ns = "", .name = name, .value = &v};
 	kg_txn_put(r->txn, kg_object_new(&os));
@@ -196,7 +198,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 	const char *volume = text_at(claim, "spec.volumeName");
 	if (kg_object_deleting(claim)) {
 		if (!consumer(kg_now(r), claim))
-			kg_delete_object(r, claim);
+			kg_end_object(r, claim);
 	} else if (*volume) {
 		follow(r, claim, volume);
 	} else {
@@ -224,6 +226,7 @@ struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim)
 	struct kg_object_iter it;
 	const struct kg_object *class, *best = NULL;
 	claim = kg_with(&r->a, &claim, "status.phase", kg_v_lit("Pending"));
+	claim = kg_finalizer_add(&r->a, &claim, "kubernetes.io/pvc-protection");
 	if (!kg_is_null(kg_at(&claim, "spec.storageClassName")))
 		return claim;
 	/* Of several defaults the newest, then the first by name. */

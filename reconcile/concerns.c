@@ -1,5 +1,6 @@
 /* Whom a change concerns: the controllers' keys that must be run after it. */
 #include "reconcile/adopt.h"
+#include "reconcile/belong.h"
 #include "reconcile/workload.h"
 
 #include <stdio.h>
@@ -90,8 +91,8 @@ static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 /* Its status alone: what the controller wrote does not make it look at all nodes once more. */
 static bool daemonset_is_same(const struct kg_object *before, const struct kg_object *after)
 {
-	return before && after && !is_new_identity(before, after) &&
-	       kg_object_deleting(before) == kg_object_deleting(after) &&
+	return before && after && !is_new_identity(before, after) && !kg_object_deleting(before) &&
+	       !kg_object_deleting(after) &&
 	       kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
 	       kg_rolls_on_config(before) == kg_rolls_on_config(after);
 }
@@ -222,6 +223,12 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 {
 	const struct kg_object *obj = after ? after : before;
 	bool gone = is_new_identity(before, after);
+	kg_belong_concerns(r, before, after);
+	if (!after && *obj->ns && kg_object_deleting(obj)) { /* its namespace may wait for it */
+		char ns[300];
+		snprintf(ns, sizeof(ns), "/%s", obj->ns);
+		kg_enqueue(r->st, KG_C_NAMESPACE, ns);
+	}
 	if (r->st->starved.count)
 		kg_starved_concerns(r, before, after);
 	if (obj->kind->flags & KG_KF_SCALE)

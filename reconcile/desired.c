@@ -2,6 +2,7 @@
  * What a push desires becomes objects: removals first, so that what they held is free, then
  * LimitRanges and Services that name their own addresses, then the rest in order of kind and key.
  */
+#include "reconcile/belong.h"
 #include "reconcile/podpolicy.h"
 
 #include <string.h>
@@ -30,6 +31,7 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
 		return kg_claim_newborn(r, v);
 	case KG_KIND_PERSISTENTVOLUME:
+		v = kg_finalizer_add(a, &v, "kubernetes.io/pv-protection");
 		return kg_with(a, &v, "status.phase", kg_v_lit("Pending"));
 	case KG_KIND_SERVICE:
 		return kg_with(a, &v, "status.loadBalancer", kg_v_object(a, NULL, 0));
@@ -193,13 +195,30 @@ static struct kg_value changed(
 	return v;
 }
 
+/* Its controller sees to its end; everything else is held by finalizers alone. */
+static bool ends_by_itself(enum kg_kind_id kind)
+{
+	static const enum kg_kind_id kinds[] = {KG_KIND_POD, KG_KIND_NODE, KG_KIND_NAMESPACE,
+		KG_KIND_PERSISTENTVOLUME, KG_KIND_PERSISTENTVOLUMECLAIM, KG_KIND_REPLICASET,
+		KG_KIND_REPLICATIONCONTROLLER, KG_KIND_JOB, KG_KIND_DAEMONSET, KG_KIND_STATEFULSET,
+		KG_KIND_CRONJOB, KG_KIND_DEPLOYMENT};
+	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
+		if (kinds[i] == kind)
+			return true;
+	return false;
+}
+
 static int change(struct kg_run *r, const struct kg_object *old, const struct kg_input_desired *d,
 	struct kg_doc *base)
 {
 	struct kg_value v = *kg_obj(old);
-	/* What is being deleted is not changed; a pod's successor begins when it is gone. */
+	/* What is being deleted is not changed, but for finalizers; its successor begins when it is
+	 * gone. */
 	if (!kg_object_deleting(old))
 		v = changed(r, old, &d->value);
+	else if (old->kind->id != KG_KIND_POD)
+		v = kg_with(&r->a, &v, "metadata.finalizers",
+			kg_finalizers_left(&r->a, old, &d->value));
 	if (d->kind->id == KG_KIND_CRONJOB) {
 		int rc = kg_cronjob_zone(r, d->ns, d->name, &v);
 		if (rc < 0)
@@ -218,6 +237,8 @@ static int change(struct kg_run *r, const struct kg_object *old, const struct kg
 		.source = d->source,
 		.source_index = d->source_index};
 	kg_txn_put(r->txn, kg_object_new(&spec));
+	if (kg_object_deleting(old) && !ends_by_itself(d->kind->id))
+		kg_end_object(r, kg_snapshot_get(kg_now(r), d->kind->id, d->ns, d->name));
 	return 0;
 }
 

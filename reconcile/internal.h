@@ -19,6 +19,7 @@ enum kg_controller {
 	KG_C_NODE,
 	KG_C_POD,
 	KG_C_GARBAGE, /* EndpointSlices, ControllerRevisions */
+	KG_C_BELONGING,
 	KG_C_REPLICASET,
 	KG_C_REPLICATIONCONTROLLER,
 	KG_C_JOB,
@@ -146,6 +147,9 @@ struct kg_reconcile_state {
 	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: namespace ->
 	 * struct kg_map of their keys, owned (adopt.c) */
 	struct kg_map orphans[2];
+	/* "KIND-ID NS/NAME" of what manifests name as an owner -> struct kg_map of the same of the
+	 * objects that name it, owned (belong.c) */
+	struct kg_map belongings;
 };
 
 struct kg_run {
@@ -172,6 +176,7 @@ void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char 
 void kg_wake(struct kg_run *r, kg_time t);
 /* Puts a new version; nothing where the value is the same. True where something changed. */
 bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg_value *v);
+/* One that a finalizer holds stays, on its way out (belong.h). */
 void kg_delete_object(struct kg_run *r, const struct kg_object *obj);
 struct kg_value kg_now_value(struct kg_run *r);
 kg_time kg_time_of(const struct kg_value *v, kg_time dflt);
@@ -326,6 +331,8 @@ bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *tain
 void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj);
 /* One step for an owner that waits for what it owns to go; false: the key is none. */
 bool kg_cascade_run(struct kg_run *r, const char *key);
+/* Runs an owner again, where it is one that may wait. */
+void kg_cascade_enqueue(struct kg_run *r, const struct kg_object *owner);
 
 /* statefulset_claims.c: the set goes, and its claims with it where it says so. */
 void kg_stateful_forget_claims(struct kg_run *r, const struct kg_object *set);

@@ -4,7 +4,7 @@
  * A controller at rest does nothing, so running more keys than needed changes nothing: this is
  * why an incremental run gives what a full one gives.
  */
-#include "reconcile/internal.h"
+#include "reconcile/belong.h"
 
 #include <string.h>
 
@@ -66,6 +66,7 @@ static void enqueue_all(struct kg_run *r)
 			kg_enqueue(r->st, what[i].c, obj->key);
 		kg_iter_release(&it);
 	}
+	kg_belong_enqueue_all(r->st);
 	kg_enqueue(r->st, KG_C_SCHEDULER, "");
 }
 
@@ -194,6 +195,7 @@ static int run_key(struct kg_run *r, enum kg_controller c, const char *key)
 		[KG_C_NODE] = kg_node_run,
 		[KG_C_POD] = kg_pod_run,
 		[KG_C_GARBAGE] = kg_garbage_run,
+		[KG_C_BELONGING] = kg_belong_run,
 		[KG_C_REPLICASET] = kg_replicaset_run,
 		[KG_C_REPLICATIONCONTROLLER] = kg_replicationcontroller_run,
 		[KG_C_JOB] = kg_job_run,

@@ -1,5 +1,5 @@
 /* What every controller uses: wake-ups, puts, births, conditions, lists of objects. */
-#include "reconcile/internal.h"
+#include "reconcile/belong.h"
 
 #include <string.h>
 
@@ -29,7 +29,10 @@ bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg
 void kg_delete_object(struct kg_run *r, const struct kg_object *obj)
 {
 	struct kg_object *held = kg_object_ref(obj); /* its key must outlive the delete */
-	kg_txn_delete(r->txn, held->kind->id, held->ns, held->name);
+	if (kg_finalizers_hold(held))
+		kg_finalizers_mark(r, held);
+	else
+		kg_txn_delete(r->txn, held->kind->id, held->ns, held->name);
 	kg_object_unref(held);
 }
 

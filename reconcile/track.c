@@ -4,6 +4,7 @@
  * builds the state from a snapshot, object by object.
  */
 #include "reconcile/adopt.h"
+#include "reconcile/belong.h"
 #include "reconcile/scheduler.h"
 #include "reconcile/workload.h"
 
@@ -491,6 +492,7 @@ void kg_track_change(void *run, const struct kg_object *before, const struct kg_
 {
 	struct kg_run *r = run;
 	r->st->moved = true;
+	kg_belong_track(r->st, before, after);
 	kg_quota_track(r->st, kg_now(r), before, after);
 	track(r->st, kg_now(r), before, after);
 	kg_concerns(r, before, after);
@@ -541,6 +543,14 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	}
 	kg_iter_release(&it);
 	build_kind(st, s, KG_KIND_REPLICASET);
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		if (!(kg_kinds[k].flags & KG_KF_MANIFEST))
+			continue;
+		kg_iter_kind(&it, s, k, NULL, NULL);
+		while ((svc = kg_iter_next(&it)))
+			kg_belong_track(st, NULL, svc);
+		kg_iter_release(&it);
+	}
 	kg_iter_kind(&it, s, KG_KIND_RESOURCEQUOTA, NULL, NULL);
 	while ((svc = kg_iter_next(&it)))
 		kg_quota_build(st, s, svc);
@@ -559,6 +569,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_sched_free(st);
 	kg_quota_clear(st);
 	kg_adopt_clear(st);
+	kg_belong_clear(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {

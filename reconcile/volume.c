@@ -3,6 +3,7 @@
  * kgit made and that is to be deleted stays until its node says that the directory is gone.
  */
 #include "reconcile/volume.h"
+#include "reconcile/belong.h"
 #include "reconcile/scheduler.h"
 
 #include <string.h>
@@ -157,7 +158,7 @@ void kg_volume_run(struct kg_run *r, const char *key)
 	bool bound = *text_at(pv, "spec.claimRef.uid");
 	const struct kg_object *claim = bound ? kg_volume_claim(kg_now(r), pv) : NULL;
 	if (!claim && kg_object_deleting(pv) && !kg_volume_is_ours(pv))
-		kg_delete_object(r, pv); /* its manifest is gone, and now its claim */
+		kg_end_object(r, pv); /* its manifest is gone, and now its claim */
 	else if (claim)
 		put_phase(r, pv, "Bound", NULL, NULL);
 	else if (bound)

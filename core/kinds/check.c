@@ -144,6 +144,15 @@ const char *kg_check_label_key(struct kg_arena *a, const struct kg_value *v)
 	return is_name_part(name, n) ? NULL : name_part_rule;
 }
 
+const char *kg_check_finalizer(struct kg_arena *a, const struct kg_value *v)
+{
+	const char *s = kg_string(v, ""), *msg = kg_check_label_key(a, v);
+
+	if (msg || strchr(s, '/') || !strcmp(s, "orphan") || !strcmp(s, "foregroundDeletion"))
+		return msg;
+	return "name is neither a standard finalizer name nor is it fully qualified";
+}
+
 const char *kg_check_label_value(struct kg_arena *a, const struct kg_value *v)
 {
 	const char *s = kg_string(v, "");

@@ -124,6 +124,7 @@ void kg_schema_check_update(const struct kg_schema *s, const struct kg_value *be
 /* Checks used by tables and elsewhere. */
 kg_check_fn kg_check_dns_label, kg_check_dns_subdomain, kg_check_dns1035_label, kg_check_label_key,
 	kg_check_label_value, kg_check_env_name, kg_check_abs_path, kg_check_ip, kg_check_port_name,
-	kg_check_config_key, kg_check_quantity, kg_check_image, kg_check_percent_or_int;
+	kg_check_config_key, kg_check_finalizer, kg_check_quantity, kg_check_image,
+	kg_check_percent_or_int;
 
 #endif

@@ -48,7 +48,8 @@
 		"annotations.")
 
 /* meta/v1 */
-extern const struct kg_schema kg_schema_object_meta, kg_schema_label_selector, kg_schema_condition;
+extern const struct kg_schema kg_schema_object_meta, kg_schema_template_meta,
+	kg_schema_label_selector, kg_schema_condition;
 /* core/v1: pods */
 extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_template,
 	kg_schema_pod_status, kg_schema_container, kg_schema_init_container,

@@ -183,7 +183,7 @@ static const struct kg_schema cronjob_job_spec = {
 	.validate = kg_validate_cronjob_job_spec,
 };
 static const struct kg_field job_template_fields[] = {
-	F_OBJ("metadata", kg_schema_object_meta, 0, "Labels and annotations of the Jobs."),
+	F_OBJ("metadata", kg_schema_template_meta, 0, "Labels and annotations of the Jobs."),
 	F_OBJ("spec", cronjob_job_spec, KG_FF_REQUIRED, "What the Jobs shall run."),
 	F_END,
 };

@@ -83,9 +83,16 @@ const struct kg_schema kg_schema_persistentvolumeclaim = {
 	.fields = claim_fields,
 	.validate = kg_validate_any_named,
 };
+static const struct kg_field claim_template_fields[] = {
+	F_TYPE_META,
+	F_OBJ("metadata", kg_schema_template_meta, 0, "The claims' name, labels and annotations."),
+	F_OBJ("spec", claim_spec, KG_FF_REQUIRED, "What it asks for."),
+	F_OBJ("status", claim_status, KG_FF_STATUS, "What was observed of it."),
+	F_END,
+};
 const struct kg_schema kg_schema_claim_template = {
 	.name = "io.k8s.api.core.v1.PersistentVolumeClaim",
 	.doc = "A claim that each pod of a StatefulSet gets.",
-	.fields = claim_fields,
+	.fields = claim_template_fields,
 	.validate = kg_validate_claim_template,
 };

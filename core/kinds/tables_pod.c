@@ -165,7 +165,7 @@ const struct kg_schema kg_schema_pod_spec = {
 };
 
 static const struct kg_field pod_template_fields[] = {
-	F_OBJ("metadata", kg_schema_object_meta, 0, "Labels and annotations of the pods."),
+	F_OBJ("metadata", kg_schema_template_meta, 0, "Labels and annotations of the pods."),
 	F_OBJ("spec", kg_schema_pod_spec, KG_FF_REQUIRED, "What runs in the pods and how."),
 	F_END,
 };
@@ -183,7 +183,7 @@ static const struct kg_schema claiming_pod_spec = {
 	.validate = kg_validate_claiming_pod_spec,
 };
 static const struct kg_field claiming_pod_template_fields[] = {
-	F_OBJ("metadata", kg_schema_object_meta, 0, "Labels and annotations of the pods."),
+	F_OBJ("metadata", kg_schema_template_meta, 0, "Labels and annotations of the pods."),
 	F_OBJ("spec", claiming_pod_spec, KG_FF_REQUIRED, "What runs in the pods and how."),
 	F_END,
 };
