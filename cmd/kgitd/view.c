@@ -79,40 +79,55 @@ static struct kg_value node_route(struct kg_arena *a, const struct kg_object *no
 		"ready", kg_v_bool(node_ready(node)), (char *)NULL);
 }
 
+/* The number that a port of that name has in a slice; 0: it has none. */
+static int64_t port_number(const struct kg_object *slice, const char *name)
+{
+	const struct kg_value *ports = kg_get(kg_obj(slice), "ports");
+	int64_t port = 0;
+
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		if (strcmp(kg_string(kg_get(&ports->items[i], "name"), ""), name) == 0)
+			port = kg_int(kg_get(&ports->items[i], "port"), 0);
+	return port;
+}
+
+static size_t add_endpoints(
+	struct kg_arena *a, struct kg_value *out, const struct kg_object *slice, int64_t port)
+{
+	const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < kg_len(eps); i++)
+		if (kg_bool(kg_at(&eps->items[i], "conditions.ready"), true))
+			out[n++] = kg_v_strf(a, "%s:%lld",
+				kg_string(kg_at(&eps->items[i], "addresses.0"), ""),
+				(long long)port);
+	return n;
+}
+
 /* "ip:port" of every ready endpoint of one service port. */
 static struct kg_value port_endpoints(struct kg_arena *a, const struct kg_snapshot *s,
 	const struct kg_object *svc, const char *port_name)
 {
-	struct kg_value list = kg_v_array(a, NULL, 0);
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *slice;
+	size_t n = 0, most = 0;
 
 	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
+	while ((slice = kg_iter_next(&it)))
+		most += kg_len(kg_get(kg_obj(slice), "endpoints"));
+	kg_iter_release(&it);
+	struct kg_value *items = kg_arena_alloc(a, (most + 1) * sizeof(*items));
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
 	while ((slice = kg_iter_next(&it))) {
-		if (slice->kind->id != KG_KIND_ENDPOINTSLICE)
-			continue;
-		const struct kg_value *ports = kg_get(kg_obj(slice), "ports");
-		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
-		int64_t port = 0;
-		for (uint32_t i = 0; i < kg_len(ports); i++)
-			if (strcmp(kg_string(kg_get(&ports->items[i], "name"), ""), port_name) == 0)
-				port = kg_int(kg_get(&ports->items[i], "port"), 0);
-		struct kg_value *items = kg_arena_alloc(a, (kg_len(eps) + 1) * sizeof(*items));
-		size_t n = 0;
-		for (uint32_t i = 0; i < kg_len(eps) && port > 0; i++) {
-			const struct kg_value *ip = kg_at(&eps->items[i], "addresses.0");
-			if (kg_bool(kg_at(&eps->items[i], "conditions.ready"), true))
-				items[n++] =
-					kg_v_strf(a, "%s:%lld", kg_string(ip, ""), (long long)port);
-		}
-		if (kg_len(&list) == 0) {
-			list = kg_v_array(a, items, n);
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-			list = kg_with_item(a, &list, items[i]);
+		int64_t port = slice->kind->id == KG_KIND_ENDPOINTSLICE
+				       ? port_number(slice, port_name)
+				       : 0;
+
+		if (port > 0)
+			n += add_endpoints(a, items + n, slice, port);
 	}
-	return list;
+	return kg_v_array(a, items, n);
 }
 
 /* Null for services that no node acts on (headless). */

@@ -33,7 +33,7 @@ static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
 
 		if (kg_api_is_event(&kg_kinds[k]) || k == KG_KIND_LEASE)
 			continue;
-		entry = kg_api_feed_entry_of(&kg_kinds[k], e->revision, &e->changes);
+		entry = kg_api_feed_entry_of(&kg_kinds[k], e->revision, &e->changes, e->snapshot);
 		if (!entry)
 			continue;
 		kg_api_feed_append(api, k, kg_api_feed_entry_ref(entry));

@@ -44,7 +44,7 @@ static struct kg_object *made_of(const struct kg_kind *kind, const struct kg_obj
 		return NULL;
 	if (kind->id == KG_KIND_EVENT_V1)
 		return kg_api_event_v1_of(obj);
-	return kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_of(obj) : kg_object_ref(obj);
+	return kg_object_ref(obj);
 }
 
 struct feed_entry *kg_api_feed_entry_new(
@@ -67,8 +67,8 @@ struct feed_entry *kg_api_feed_entry_new(
 	return e;
 }
 
-struct feed_entry *kg_api_feed_entry_of(
-	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes)
+struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t revision,
+	const struct kg_changes *changes, const struct kg_snapshot *after)
 {
 	enum kg_kind_id id = kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
 	size_t from = 0, to;
@@ -80,10 +80,12 @@ struct feed_entry *kg_api_feed_entry_of(
 	for (to = from; to < changes->len && KIND_OF(&changes->items[to]) == id; to++)
 		;
 #undef KIND_OF
-	if (from == to)
+	if (from == to || (kind->id == KG_KIND_ENDPOINTS && !after))
 		return NULL;
-	struct feed_entry *e =
-		kg_api_feed_entry_new(kind, revision, changes->items + from, to - from);
+	const struct kg_change *c = changes->items + from;
+	struct feed_entry *e = kind->id == KG_KIND_ENDPOINTS
+				       ? kg_api_endpoints_entry(revision, c, to - from, after)
+				       : kg_api_feed_entry_new(kind, revision, c, to - from);
 
 	if (e->len)
 		return e;

@@ -132,10 +132,15 @@ struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);
 struct feed_entry *kg_api_feed_entry_ref(struct feed_entry *e);
 void kg_api_feed_entry_unref(struct feed_entry *e);
-/* The part of a commit that concerns a kind (Endpoints: made from its EndpointSlices); NULL where
- * none. */
-struct feed_entry *kg_api_feed_entry_of(
-	const struct kg_kind *kind, uint64_t revision, const struct kg_changes *changes);
+/* Can changes of the kind be read from history, which has no snapshots? Endpoints cannot. */
+static inline bool kg_api_has_history(enum kg_kind_id kind)
+{
+	return kind != KG_KIND_LEASE && kind != KG_KIND_ENDPOINTS;
+}
+/* The part of a commit that concerns a kind; NULL where none. after: the commit's snapshot, without
+ * which there are no Endpoints (they are made from slices). */
+struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t revision,
+	const struct kg_changes *changes, const struct kg_snapshot *after);
 void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
 /* All changes of revisions (from, to], in order, where the feed begins after `to` (else it has
  * moved on): the entries' references are taken over. */
@@ -250,7 +255,14 @@ struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision);
 int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
 
-struct kg_object *kg_api_endpoints_of(const struct kg_object *slice); /* NULL: of no service */
+/* endpoints.c: of a Service, a reference; NULL: it has no slice. */
+struct kg_object *kg_api_endpoints_of(
+	const struct kg_snapshot *s, const char *ns, const char *name);
+const char *kg_api_slice_service(const struct kg_object *slice); /* its name; NULL: of none */
+bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *slice);
+/* What a commit's changes of slices are for Endpoints; `after`: the snapshot of its revision. */
+struct feed_entry *kg_api_endpoints_entry(
+	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after);
 struct kg_object *kg_api_lease_of(
 	struct kg_api *api, const struct kg_object *node); /* NULL: none */
 

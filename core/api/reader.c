@@ -59,25 +59,6 @@ int64_t kg_api_source_count(
 	return (int64_t)(src->snapshot->objects[kind->id].count + nbuiltin);
 }
 
-static struct kg_object *read_endpoints(const struct source *src, const char *ns, const char *name)
-{
-	KG_AUTOFREE char *from = kg_asprintf("%s/%s-", ns, name);
-	struct kg_object_iter it;
-	const struct kg_object *slice;
-	struct kg_object *found = NULL;
-
-	kg_iter_kind(&it, src->snapshot, KG_KIND_ENDPOINTSLICE, ns, from);
-	while (!found && (slice = kg_iter_next(&it)) && !strncmp(slice->key, from, strlen(from))) {
-		struct kg_object *e = kg_api_endpoints_of(slice);
-
-		if (e && !strcmp(e->name, name))
-			found = kg_steal(&e);
-		kg_object_unref(e);
-	}
-	kg_iter_release(&it);
-	return found;
-}
-
 static const char lease_ns[] = "kube-node-lease";
 
 struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
@@ -96,7 +77,7 @@ struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 		break;
 	}
 	case KG_KIND_ENDPOINTS:
-		return read_endpoints(src, ns, name);
+		return kg_api_endpoints_of(src->snapshot, ns, name);
 	case KG_KIND_LEASE:
 		obj = strcmp(ns, lease_ns) ? NULL
 					   : kg_snapshot_get(src->snapshot, KG_KIND_NODE, "", name);
@@ -164,7 +145,10 @@ void kg_api_reader_init(
 static const struct kg_object *serve(struct reader *rd, const struct kg_object *obj)
 {
 	if (rd->kind->id == KG_KIND_ENDPOINTS)
-		return rd->given = kg_api_endpoints_of(obj);
+		return rd->given = kg_api_slice_is_first(rd->src.snapshot, obj)
+					   ? kg_api_endpoints_of(rd->src.snapshot, obj->ns,
+						     kg_api_slice_service(obj))
+					   : NULL;
 	if (rd->kind->id == KG_KIND_LEASE)
 		return rd->given = kg_api_lease_of(rd->api, obj);
 	return obj;

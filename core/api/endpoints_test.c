@@ -1,0 +1,186 @@
+/* Endpoints of several slices: what they say together, cut at 1,000 addresses, and as changes. */
+#include "api/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void put(struct kg_txn *txn, enum kg_kind_id kind, const char *name, const char *yaml)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (kg_yaml_load(&v, &a, yaml, strlen(yaml), &err) < 0)
+		fail_msg("%s: %s", yaml, err.msg);
+	kg_txn_put(txn, kg_object_new(&(struct kg_object_spec){
+				.kind = &kg_kinds[kind], .ns = "d", .name = name, .value = &v}));
+}
+
+/* A slice of Service `svc` with n ready endpoints and m that are not, the first `going` of these
+ * on their way out. */
+static void put_slice(
+	struct kg_txn *txn, const char *svc, const char *name, int port, int n, int m, int going)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+
+	kg_buf_addf(&b,
+		"metadata: {name: %s, namespace: d, uid: u-%s, creationTimestamp: "
+		"'2026-01-01T00:00:00Z', labels: {kubernetes.io/service-name: %s, app: x}, "
+		"ownerReferences: [{kind: Service, controller: true, uid: "
+		"8b0e4f5a-0000-4000-8000-00000000000a}]}\n"
+		"ports: [{name: '', port: %d}]\nendpoints:\n",
+		name, name, svc, port);
+	for (int i = 0; i < n + m; i++)
+		kg_buf_addf(&b,
+			"- {addresses: [%s-%d], conditions: {ready: %s, terminating: %s}}\n", name,
+			i, i < n ? "true" : "false", i >= n && i < n + going ? "true" : "false");
+	put(txn, KG_KIND_ENDPOINTSLICE, name, kg_buf_str(&b));
+}
+
+static struct kg_snapshot *commit(
+	struct kg_txn *txn, struct kg_snapshot *before, struct kg_changes *changes)
+{
+	struct kg_snapshot *next;
+
+	kg_txn_finish(txn, &next, changes);
+	kg_snapshot_unref(before);
+	return next;
+}
+
+static struct kg_txn *begin(struct kg_snapshot **s)
+{
+	*s = kg_snapshot_new("8b0e4f5a-0000-4000-8000-000000000000");
+	struct kg_txn *txn = kg_txn_new(*s);
+
+	put(txn, KG_KIND_SERVICE, "s",
+		"metadata: {name: s, namespace: d, uid: 8b0e4f5a-0000-4000-8000-00000000000a}");
+	return txn;
+}
+
+static void check_sizes(const struct kg_object *e, const size_t (*want)[2], size_t n)
+{
+	const struct kg_value *subsets = kg_get(kg_obj(e), "subsets");
+
+	assert_int_equal(kg_len(subsets), n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(kg_len(kg_get(&subsets->items[i], "addresses")), want[i][0]);
+		assert_int_equal(
+			kg_len(kg_get(&subsets->items[i], "notReadyAddresses")), want[i][1]);
+	}
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	static const struct {
+		struct {
+			int port, ready, not_ready, going;
+		} slices[4];
+		size_t want[2][2], subsets;
+		bool truncated;
+	} cases[] = {
+		{{{80, 2, 1, 0}}, {{2, 1}}, 1, false},
+		{{{80, 2, 3, 2}, {80, 5, 0, 0}}, {{7, 1}}, 1, false},
+		{{{80, 2, 0, 0}, {81, 1, 1, 0}, {80, 1, 0, 0}}, {{3, 0}, {1, 1}}, 2, false},
+		{{{80, 0, 0, 0}}, {{0, 0}}, 0, false},
+		{{{80, 600, 0, 0}, {80, 500, 9, 0}}, {{1000, 0}}, 1, true},
+		{{{80, 900, 300, 0}}, {{900, 100}}, 1, true},
+		{{{80, 1500, 0, 0}, {81, 500, 7, 0}}, {{750, 0}, {250, 0}}, 2, true},
+		{{{80, 100, 900, 0}, {81, 100, 300, 0}}, {{100, 600}, {100, 200}}, 2, true},
+		{{{80, 500, 0, 0}, {80, 500, 0, 0}}, {{1000, 0}}, 1, false},
+	};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		static const char *const names[] = {"s-a", "s-b", "s-c", "s-d"};
+		struct kg_snapshot *s;
+		struct kg_changes changes;
+		struct kg_txn *txn = begin(&s);
+
+		for (size_t k = 0; k < 4 && cases[i].slices[k].port; k++)
+			put_slice(txn, "s", names[k], cases[i].slices[k].port,
+				cases[i].slices[k].ready, cases[i].slices[k].not_ready,
+				cases[i].slices[k].going);
+		s = commit(txn, s, &changes);
+		struct kg_object *e = kg_api_endpoints_of(s, "d", "s");
+		assert_non_null(e);
+		check_sizes(e, cases[i].want, cases[i].subsets);
+		const char *over = kg_string(kg_get(kg_at(kg_obj(e), "metadata.annotations"),
+						     "endpoints.kubernetes.io/over-capacity"),
+			"");
+		assert_string_equal(over, cases[i].truncated ? "truncated" : "");
+		assert_string_equal(kg_string(kg_at(kg_obj(e), "metadata.labels.app"), ""), "x");
+		assert_int_equal(kg_len(kg_at(kg_obj(e), "metadata.labels")), 1);
+		kg_object_unref(e);
+		kg_changes_release(&changes);
+		kg_snapshot_unref(s);
+	}
+}
+
+static const struct kg_change *only_change(
+	struct feed_entry **e, const struct kg_snapshot *s, const struct kg_changes *changes)
+{
+	*e = kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, changes, s);
+	assert_non_null(*e);
+	assert_int_equal((*e)->len, 1);
+	return &(*e)->changes[0];
+}
+
+static void test_changes(void **state)
+{
+	(void)state;
+	struct kg_snapshot *s;
+	struct kg_changes changes;
+	struct feed_entry *e;
+	struct kg_txn *txn = begin(&s);
+
+	put_slice(txn, "s", "s-a", 80, 3, 0, 0);
+	put_slice(txn, "s", "s-b", 80, 2, 0, 0);
+	s = commit(txn, s, &changes);
+	const struct kg_change *c = only_change(&e, s, &changes);
+	assert_null(c->before);
+	check_sizes(c->after, (const size_t[][2]){{5, 0}}, 1);
+	kg_api_feed_entry_unref(e);
+	/* History has no snapshots, and so no Endpoints. */
+	assert_null(kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], 1, &changes, NULL));
+	kg_changes_release(&changes);
+
+	txn = kg_txn_new(s); /* one changes, one goes, one comes */
+	put_slice(txn, "s", "s-a", 80, 1, 0, 0);
+	kg_txn_delete(txn, KG_KIND_ENDPOINTSLICE, "d", "s-b");
+	put_slice(txn, "s", "s-c", 81, 4, 0, 0);
+	s = commit(txn, s, &changes);
+	c = only_change(&e, s, &changes);
+	check_sizes(c->before, (const size_t[][2]){{5, 0}}, 1);
+	check_sizes(c->after, (const size_t[][2]){{1, 0}, {4, 0}}, 2);
+	assert_int_equal(c->after->revision, s->revision);
+	assert_string_equal(kg_object_uid(c->before), kg_object_uid(c->after));
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+
+	txn = kg_txn_new(s);
+	kg_txn_delete(txn, KG_KIND_ENDPOINTSLICE, "d", "s-a");
+	kg_txn_delete(txn, KG_KIND_ENDPOINTSLICE, "d", "s-c");
+	kg_txn_delete(txn, KG_KIND_SERVICE, "d", "s");
+	s = commit(txn, s, &changes);
+	c = only_change(&e, s, &changes);
+	check_sizes(c->before, (const size_t[][2]){{1, 0}, {4, 0}}, 2);
+	assert_null(c->after);
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_changes),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,179 @@
+/* How a Service's endpoints lie in slices: none is twice, none is left out, none is moved, and
+ * gaps are filled before there are more. */
+#include "reconcile/harness.h"
+#include "reconcile/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { NODES = 4, MOST = 100 };
+
+static void scale(struct kg_harness *h, int replicas)
+{
+	char text[400];
+	snprintf(text, sizeof(text),
+		"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: rs}\nspec:\n"
+		"  replicas: %d\n  selector: {matchLabels: {a: b}}\n  template:\n"
+		"    metadata: {labels: {a: b}}\n    spec: {containers: [{name: c, image: i}]}\n",
+		replicas);
+	kg_harness_push(h, "rs.yaml", text);
+}
+
+/* Nodes let go of what is being deleted. */
+static void let_go(struct kg_harness *h)
+{
+	struct kg_input_pod_status v[NODES * 110];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)))
+		if (kg_object_deleting(pod))
+			v[n++] = (struct kg_input_pod_status){.node = kg_pod_node(pod),
+				.ns = pod->ns,
+				.name = pod->name,
+				.uid = kg_object_uid(pod),
+				.gone = true};
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = v, .npods = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
+struct found {
+	size_t sizes[16], n, endpoints, counted;
+	struct kg_map place; /* uid -> number of its slice, from 1 */
+};
+
+static void find(struct found *f, const struct kg_snapshot *s)
+{
+	struct kg_object_iter it;
+	const struct kg_object *slice;
+	*f = (struct found){0};
+	kg_iter_kind(&it, s, KG_KIND_ENDPOINTSLICE, NULL, NULL);
+	while ((slice = kg_iter_next(&it))) {
+		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+		const char *count = kg_annotation(slice, "kgit/slices", NULL);
+		assert_in_range(kg_len(eps), 0, MOST);
+		assert_true(!count || !f->n); /* the first says it */
+		f->counted += count ? (size_t)atoi(count) : 0;
+		f->sizes[f->n++] = kg_len(eps);
+		for (uint32_t i = 0; i < kg_len(eps); i++)
+			assert_null(kg_map_put(&f->place,
+				kg_string(kg_at(&eps->items[i], "targetRef.uid"), ""),
+				(void *)f->n));
+		f->endpoints += kg_len(eps);
+	}
+	kg_iter_release(&it);
+	assert_int_equal(f->counted, f->n > 1 ? f->n : 0);
+}
+
+static size_t changed_slices(const struct kg_harness *h)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->last.len; i++) {
+		const struct kg_change *c = &h->last.items[i];
+		n += (c->after ? c->after : c->before)->kind->id == KG_KIND_ENDPOINTSLICE;
+	}
+	return n;
+}
+
+/* With an address: what may answer. */
+static size_t count_pods(const struct kg_snapshot *s)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	size_t n = 0;
+	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)))
+		n += !kg_is_null(kg_at(kg_obj(pod), "status.podIP"));
+	kg_iter_release(&it);
+	return n;
+}
+
+static void begin(struct kg_harness *h)
+{
+	kg_harness_init(h, NULL);
+	kg_harness_nodes(h, NODES, "64", "256Gi");
+	h->check = true;
+	kg_harness_push(h, "svc.yaml",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+		"spec: {selector: {a: b}, ports: [{port: 1}]}\n");
+}
+
+static void test_cut(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct found f;
+	begin(&h);
+	find(&f, h.s);
+	assert_int_equal(f.n, 1); /* which says that nobody answers */
+	kg_map_release(&f.place);
+	scale(&h, 250);
+	find(&f, h.s);
+	assert_int_equal(f.n, 3);
+	assert_int_equal(f.endpoints, 250);
+	kg_map_release(&f.place);
+	scale(&h, 251); /* into the one that has room */
+	assert_int_equal(changed_slices(&h), 1);
+	scale(&h, 350); /* more than there is room for: a slice of their own, and no other changes
+			 * but for the number of them */
+	assert_in_range(changed_slices(&h), 1, 2);
+	find(&f, h.s);
+	assert_int_equal(f.n, 4);
+	kg_map_release(&f.place);
+	scale(&h, 0);
+	let_go(&h);
+	find(&f, h.s);
+	assert_int_equal(f.n, 1);
+	assert_int_equal(f.endpoints, 0);
+	kg_map_release(&f.place);
+	kg_harness_release(&h);
+}
+
+/* No endpoint that stays is moved, whatever happens around it. */
+static void test_course(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	uint64_t seed = 7;
+	begin(&h);
+	for (int i = 0; i < 40; i++) {
+		struct kg_snapshot *before = kg_snapshot_ref(h.s);
+		struct kg_map_entry *e;
+		struct found was, now;
+		find(&was, before);
+		if (kg_harness_chance(&seed, 2))
+			scale(&h, (int)kg_harness_chance(&seed, NODES * 100));
+		else
+			let_go(&h);
+		find(&now, h.s);
+		assert_int_equal(now.endpoints, count_pods(h.s));
+		size_t moved = 0;
+		for (size_t k = 0; was.n == now.n && (e = kg_map_next(&was.place, &k));) {
+			void *to = kg_map_get(&now.place, e->key);
+			moved += to && to != e->value;
+		}
+		assert_int_equal(moved, 0);
+		kg_map_release(&was.place);
+		kg_map_release(&now.place);
+		kg_snapshot_unref(before);
+	}
+	kg_harness_release(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_course),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
