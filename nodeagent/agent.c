@@ -1,10 +1,12 @@
 #include "nodeagent/agent.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/bridge.h"
 #include "nodeagent/follow.h"
 #include "nodeagent/network.h"
 #include "nodeagent/nodeinfo.h"
+#include "nodeagent/podtokens.h"
 #include "nodeagent/puller.h"
 #include "nodeagent/report.h"
 
@@ -56,6 +58,7 @@ struct message {
 	size_t npods, nconfigmaps;
 	bool apply, report_all;
 	char *ready; /* the pod range, where it is ready now */
+	char *ca;    /* where it is another one */
 };
 
 static struct kg_value as_array(struct kg_arena *a, struct kg_doc **docs, size_t n)
@@ -90,10 +93,14 @@ static void on_message(void *ctx)
 		a->opts.pods.report_all(a->opts.pods.self);
 	if (a && m->ready && a->opts.on_ready)
 		a->opts.on_ready(a->opts.ctx, m->ready);
+	/* Last: it may end the agent. */
+	if (a && m->ca && a->opts.on_ca)
+		a->opts.on_ca(a->opts.ctx, m->ca);
 	release_docs(m->pods, m->npods);
 	release_docs(m->configmaps, m->nconfigmaps);
 	gate_unref(m->gate);
 	free(m->ready);
+	free(m->ca);
 	free(m);
 }
 
@@ -106,6 +113,25 @@ static struct message *new_message(struct kg_agent *a)
 }
 
 /* ---- the view; on the puller's thread ---- */
+
+static void add_doc(struct message *m, const struct kg_value *v)
+{
+	if (kg_is_null(v))
+		return;
+	m->configmaps = kg_realloc(m->configmaps, (m->nconfigmaps + 1) * sizeof(*m->configmaps));
+	m->configmaps[m->nconfigmaps++] = kg_doc_new(v, NULL, 0);
+}
+
+/* What is the cluster's own, in front: nobody's object takes its place. */
+static void add_system(struct message *m, const struct kg_view *v)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value ca = kg_api_root_ca(&arena, kg_view_node(v));
+	struct kg_value service = kg_api_service(&arena, kg_view_node(v));
+
+	add_doc(m, &ca);
+	add_doc(m, &service);
+}
 
 /* What pods name: ConfigMaps, Secrets and volumes, one list. */
 static void add_named(struct message *m, const struct kg_view *v, enum kg_view_kind kind)
@@ -130,13 +156,17 @@ static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err
 	if (a->opts.bridge && diff->node && *range)
 		rc = kg_bridge_configure(a->opts.bridge, range, err);
 	m = new_message(a);
-	m->apply = diff->pods || diff->configmaps;
+	m->apply = diff->pods || diff->configmaps || diff->node;
 	if (m->apply) {
 		m->pods = kg_view_docs(a->view, KG_VIEW_PODS, &m->npods);
+		add_system(m, a->view);
 		add_named(m, a->view, KG_VIEW_CONFIGMAPS);
 		add_named(m, a->view, KG_VIEW_SECRETS);
 		add_named(m, a->view, KG_VIEW_VOLUMES);
 	}
+	const char *ca = kg_string(kg_get(kg_view_node(a->view), "ca"), NULL);
+	if (ca && strcmp(ca, a->opts.credential->ca_pem) != 0)
+		m->ca = kg_strdup(ca);
 	kg_loop_post(a->loop, on_message, m);
 	if (a->network)
 		kg_network_update(a->network, a->view, diff);
@@ -267,6 +297,8 @@ static void start(struct kg_agent *a)
 		.state = follow_state,
 		.ctx = a};
 
+	if (a->opts.tokens)
+		kg_podtokens_start(a->opts.tokens, &http, a->opts.name);
 	a->reporter = kg_reporter_new(&reporter);
 	a->logs = kg_logstreams_new(&logs);
 	a->puller = kg_puller_new(&puller);
@@ -281,6 +313,7 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 	struct kg_network_options network = {.bridge = opts->bridge,
 		.node = opts->name,
 		.address = opts->address,
+		.master_url = opts->url,
 		.on_event = network_event};
 	int rc = kg_view_open(&a->view, opts->dir, err);
 
@@ -307,6 +340,7 @@ void kg_agent_free(struct kg_agent *a)
 {
 	if (!a)
 		return;
+	kg_podtokens_stop(a->opts.tokens);
 	kg_follower_free(a->follower);
 	kg_puller_free(a->puller);
 	kg_logstreams_free(a->logs);

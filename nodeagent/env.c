@@ -67,9 +67,10 @@ const struct kg_value *kg_named_object(
 {
 	for (uint32_t i = 0; i < kg_len(objects); i++) {
 		const struct kg_value *obj = &objects->items[i], *md = kg_get(obj, "metadata");
+		const char *in = kg_string(kg_get(md, "namespace"), "default");
 		if (!strcmp(kg_string(kg_get(obj, "kind"), "ConfigMap"), kind) &&
 			!strcmp(kg_string(kg_get(md, "name"), ""), name) &&
-			!strcmp(kg_string(kg_get(md, "namespace"), "default"), ns))
+			(!*in || !strcmp(in, ns)))
 			return obj;
 	}
 	return &kg_null;

@@ -38,8 +38,8 @@ int kg_env_field(const char **out, struct kg_arena *a, const struct kg_env_sourc
 int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_source *src,
 	const struct kg_value *ref, struct kg_error *err);
 
-/* One of the array's objects ("ConfigMap", "Secret"; one that says no kind is a ConfigMap);
- * kg_null. */
+/* One of the array's objects ("ConfigMap", "Secret"; one that says no kind is a ConfigMap; one of
+ * the namespace "" is in each of them); kg_null. */
 const struct kg_value *kg_named_object(
 	const struct kg_value *objects, const char *kind, const char *ns, const char *name);
 /* Of a container: the quantity's milli-units, -1 where it is not given. */

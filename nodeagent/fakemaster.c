@@ -41,6 +41,8 @@ static struct {
 	int status_code;
 	bool hold;
 	struct kg_http_req *held;
+	int token_s;
+	const char *token_error;
 } fm = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void need(int rc, const char *what)
@@ -165,6 +167,41 @@ void fm_hold_status(bool hold)
 	unlock();
 	if (held)
 		kg_http_reply_text(held, 200, "{\"revision\":2}");
+}
+
+static void handle_tokens(struct kg_http_req *req, void *ctx)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_buf *body = kg_http_body(req);
+	struct kg_value v, items[64], out;
+	uint32_t n = 0;
+
+	(void)ctx;
+	need(kg_json_parse(&v, &a, kg_buf_str(body), body->len, NULL), "a list of tokens");
+	const struct kg_value *list = kg_get(&v, "tokens");
+	lock();
+	fm_heard.token_requests++;
+	for (; n < kg_len(list) && n < KG_ARRAY_LEN(items); n++) {
+		const char *pod = kg_string(kg_get(&list->items[n], "pod"), "?");
+
+		if (fm.token_error)
+			items[n] = kg_v_obj(&a, "error", kg_v_lit(fm.token_error), (char *)NULL);
+		else
+			items[n] = kg_v_obj(&a, "token",
+				kg_v_strf(&a, "token-%u-%s", ++fm_heard.tokens, pod), "issued",
+				kg_v_int(100), "expires", kg_v_int(100 + fm.token_s), (char *)NULL);
+	}
+	unlock();
+	out = kg_v_obj(&a, "tokens", kg_v_array(&a, items, n), (char *)NULL);
+	reply_json(req, &out);
+}
+
+void fm_tokens(int seconds, const char *error)
+{
+	lock();
+	fm.token_s = seconds;
+	fm.token_error = error;
+	unlock();
 }
 
 /* ---- the stream ---- */
@@ -425,6 +462,7 @@ static bool route(struct kg_http_req *req, struct kg_http_route *r, void *ctx)
 		{NODE "/watch", {.handle = handle_watch, .done = watch_done}, true},
 		{NODE "/lease", {.handle = handle_lease}, true},
 		{NODE "/status", {.handle = handle_status}, true},
+		{NODE "/tokens", {.handle = handle_tokens}, true},
 		{NODE "/streams/",
 			{.open = log_open, .body = log_body, .handle = log_end, .done = log_done},
 			true},

@@ -35,6 +35,7 @@ void fm_send(const char *line); /* on the stream, a newline is added */
 struct fm_heard {
 	unsigned registrations, leases, statuses, accepted, packs, streams, open_streams;
 	unsigned objects; /* in the pack sent last */
+	unsigned token_requests, tokens;
 	char status[4096], status_body[4096], log[65536], log_query[512], registration[8192];
 	bool log_ended;
 };
@@ -44,5 +45,7 @@ void fm_await(const unsigned *counter, unsigned n);
 void fm_await_log(void);
 void fm_refuse_status(int code); /* 0: takes them; held: not answered until taken again */
 void fm_hold_status(bool hold);
+/* Tokens "token-N-POD" of so many seconds; or, with an error, none. */
+void fm_tokens(int seconds, const char *error);
 
 #endif

@@ -159,6 +159,18 @@ int kg_join(struct kg_credential *out, const char *dir, const char *url, const c
 	return 0;
 }
 
+int kg_credential_trust(
+	struct kg_credential *c, const char *dir, const char *ca_pem, struct kg_error *err)
+{
+	int rc = store_text(dir, "ca.crt", ca_pem, 0644, err);
+
+	if (rc < 0)
+		return rc;
+	free(c->ca_pem);
+	c->ca_pem = kg_strdup(ca_pem);
+	return 0;
+}
+
 int kg_credential_due(kg_time *out, const struct kg_credential *c, struct kg_error *err)
 {
 	kg_time from, to;
@@ -167,7 +179,7 @@ int kg_credential_due(kg_time *out, const struct kg_credential *c, struct kg_err
 	if (rc == 0)
 		rc = kg_pki_not_after(&to, c->cert_pem, err);
 	if (rc == 0)
-		*out = to - (to - from) / 3;
+		*out = kg_pki_issued_by(c->cert_pem, c->ca_pem) ? to - (to - from) / 3 : 0;
 	return rc;
 }
 

@@ -22,7 +22,11 @@ int kg_credential_load(
 int kg_join(struct kg_credential *out, const char *dir, const char *url, const char *token,
 	const char *name, struct kg_error *err);
 
-/* When two thirds of the certificate's time are over: it is to be renewed then. */
+/* The CAs that the master says are to be trusted, stored durably and put in *c. */
+int kg_credential_trust(
+	struct kg_credential *c, const char *dir, const char *ca_pem, struct kg_error *err);
+/* When two thirds of the certificate's time are over: it is to be renewed then; 0, which is at
+ * once, where the first of the CAs did not make it. */
 int kg_credential_due(kg_time *out, const struct kg_credential *c, struct kg_error *err);
 /* A new certificate for the same key, by the one that is still good, stored durably and put in *c.
  * Blocks. On failure nothing has changed. */

@@ -1,5 +1,6 @@
 #include "nodeagent/network.h"
 #include "base/mem.h"
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/bridge.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/nft.h"
@@ -13,6 +14,7 @@
 
 #define RETRY_MS  2000
 #define SETTLE_MS 100 /* lets a burst of changes of links end */
+#define API_KEY   "default/kubernetes"
 
 struct kg_network {
 	struct kg_network_options opts;
@@ -87,6 +89,17 @@ static void sync_services(struct kg_network *n)
 	told(n, &n->services_failing, rc, &err);
 }
 
+/* The master, as this node reaches it, whatever the view has under that name. */
+static void put_api(struct kg_network *n)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+	if (!n->opts.master_url || !n->node)
+		return;
+	struct kg_value v = kg_api_service_map(&arena, kg_doc_value(n->node), n->opts.master_url);
+	kg_services_put(n->services, API_KEY, kg_is_null(&v) ? NULL : &v);
+}
+
 static void sync_routes(struct kg_network *n)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -122,8 +135,11 @@ static void on_update(void *ctx)
 	for (size_t i = 0; i < u->diff.nservices; i++) {
 		const struct kg_view_service *s = &u->diff.services[i];
 
-		kg_services_put(n->services, s->key, s->doc ? kg_doc_value(s->doc) : NULL);
+		if (!n->opts.master_url || strcmp(s->key, API_KEY) != 0)
+			kg_services_put(n->services, s->key, s->doc ? kg_doc_value(s->doc) : NULL);
 	}
+	if (u->diff.node || u->diff.all_services)
+		put_api(n);
 	if (u->diff.node || u->diff.all_services || u->diff.nservices)
 		sync_services(n);
 	if (u->diff.node || u->diff.nodes)

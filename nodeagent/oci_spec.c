@@ -1,6 +1,7 @@
 #include "nodeagent/oci_spec.h"
 
 #include "base/quantity.h"
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/caps.h"
 #include "nodeagent/cgroup.h"
 #include "nodeagent/env.h"
@@ -92,10 +93,32 @@ static void image_env(struct build *b)
 	}
 }
 
+/* Where the API is, as Kubernetes has it of the Service "kubernetes" in every container. */
+static void api_env(struct build *b)
+{
+	const char *ip = kg_api_address(b->in->configmaps);
+	if (!ip)
+		return;
+	const char *url = kg_arena_printf(b->a, "tcp://%s:443", ip);
+	const char *const vars[][2] = {
+		{"KUBERNETES_PORT", url},
+		{"KUBERNETES_PORT_443_TCP", url},
+		{"KUBERNETES_PORT_443_TCP_ADDR", ip},
+		{"KUBERNETES_PORT_443_TCP_PORT", "443"},
+		{"KUBERNETES_PORT_443_TCP_PROTO", "tcp"},
+		{"KUBERNETES_SERVICE_HOST", ip},
+		{"KUBERNETES_SERVICE_PORT", "443"},
+		{"KUBERNETES_SERVICE_PORT_HTTPS", "443"},
+	};
+	for (size_t i = 0; i < KG_ARRAY_LEN(vars); i++)
+		kg_env_set(&b->own, vars[i][0], vars[i][1]);
+}
+
 static int make_env(struct build *b, struct kg_error *err)
 {
 	struct kg_env_source src = {
 		b->in->pod, b->in->container, b->in->configmaps, b->in->node_name};
+	api_env(b);
 	int rc = kg_env_of_container(&b->own, b->a, &src, err);
 	if (rc < 0)
 		return rc;
@@ -344,8 +367,8 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 			const char *from =
 				kg_volume_is_host(v)
 					? kg_volume_host_path(b->a, b->in->node_dir, &src, v)
-					: kg_arena_printf(
-						  b->a, "%s/volumes/%s", b->in->pod_dir, name);
+					: kg_volume_path(
+						  b->a, b->in->pod_dir, b->in->run_dir, name);
 			if (!from)
 				return kg_volume_unbound(v, err);
 			bind(b, l, from, to, ro);

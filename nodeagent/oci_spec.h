@@ -21,11 +21,13 @@ struct kg_spec_host { /* what of the machine matters */
 void kg_spec_host_read(struct kg_spec_host *host);
 
 struct kg_spec_in {
-	const struct kg_value *pod, *container, *configmaps;
+	const struct kg_value *pod, *container;
+	const struct kg_value *configmaps; /* what it can name: env.h; and the API's address */
 	const struct kg_image *image;
 	const struct kg_spec_host *host;
 	const char *node_name;
 	const char *pod_dir;      /* volumes/NAME */
+	const char *run_dir;      /* see kg_volume_path */
 	const char *node_dir;     /* volumes/NAME of persistent ones */
 	const char *files_dir;    /* hosts, resolv.conf, hostname */
 	const char *upper, *work; /* of the overlay */

@@ -73,8 +73,8 @@ static int put(
 	return rc;
 }
 
-static int write_hosts(
-	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
+	struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -90,6 +90,11 @@ static int write_hosts(
 			"fe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
 	if (*ip)
 		kg_buf_addf(&b, "%s\t%s\n", ip, kg_pod_hostname(&a, pod));
+	if (api)
+		kg_buf_addf(&b,
+			"%s\tkubernetes.default.svc kubernetes.default "
+			"kubernetes.default.svc.cluster.local\n",
+			api);
 	return put(p, "hosts", &b, err);
 }
 
@@ -159,11 +164,12 @@ static int remove_mount(const char *path, struct kg_error *err)
 	return rc;
 }
 
-int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
+int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
+	struct kg_error *err)
 {
 	int rc = make_mount("kgit-pod", p->files, "mode=0755,size=" FILES_SIZE, err);
 	if (rc == 0)
-		rc = write_hosts(p, pod, err);
+		rc = write_hosts(p, pod, api, err);
 	if (rc == 0)
 		rc = write_hostname(p, pod, err);
 	if (rc == 0)

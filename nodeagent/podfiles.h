@@ -6,6 +6,7 @@
  *   DIR/pods/UID/NAME.N.log        of attempt N; NAME.N.log.1 ... when it grew
  *   DIR/run/pods/UID/record.json   what is known of it now
  *   DIR/run/pods/UID/NAME          bundle: config.json, rootfs, and what conmon keeps
+ *   DIR/run/pods/UID/kube-api-access.kgit   see apiaccess.h
  *   DIR/run/files/UID              hosts, hostname, resolv.conf, NAME.term: a tmpfs of its own,
  *                                  since containers write there
  *   DIR/run/ns/UID/{net,ipc}       pinned namespaces
@@ -26,9 +27,10 @@ void kg_podpaths_init(
 	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid);
 void kg_podpaths_release(struct kg_podpaths *p);
 
-/* Mounts the tmpfs and writes hosts, hostname and resolv.conf. */
-int kg_podfiles_write(
-	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err);
+/* Mounts the tmpfs and writes hosts, hostname and resolv.conf. api: the address of the Service
+ * "kubernetes", which hosts names; or NULL. */
+int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
+	struct kg_error *err);
 int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err);
 /* Both of them, where they are mounted. */
 int kg_podfiles_unmount(const struct kg_podpaths *p, struct kg_error *err);

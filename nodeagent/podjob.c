@@ -1,5 +1,6 @@
 #include "nodeagent/podjob.h"
 
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/netns.h"
 #include "nodeagent/user.h"
 #include "nodeagent/volumes.h"
@@ -137,7 +138,10 @@ static struct kg_volume_source volume_source(const struct kg_podjob *j)
 	return (struct kg_volume_source){.pod = kg_doc_value(j->pod),
 		.objects = kg_doc_value(j->configmaps),
 		.node_name = j->env->node_name,
-		.node_dir = j->env->dir};
+		.node_dir = j->env->dir,
+		.pod_dir = j->paths.dir,
+		.run_dir = j->paths.run,
+		.tokens = j->env->tokens};
 }
 
 static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error *err)
@@ -149,12 +153,12 @@ static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error 
 	if (rc < 0)
 		return rc;
 	net_begin(net, j);
-	rc = kg_podfiles_write(&j->paths, pod, err);
+	rc = kg_podfiles_write(&j->paths, pod, kg_api_address(kg_doc_value(j->configmaps)), err);
 	kg_pod_cgroup_limits(&limits, pod);
 	if (rc == 0)
 		rc = kg_cgroup_make(&j->env->cgroups, j->paths.cgroup, &limits, err);
 	if (rc == 0)
-		rc = kg_volumes_make(j->paths.dir, &volumes, err);
+		rc = kg_volumes_make(&volumes, err);
 	return rc;
 }
 
@@ -184,7 +188,7 @@ static int refresh(const struct kg_podjob *j, struct kg_error *err)
 	struct kg_podnet_pod pod = net_pod(j);
 	const struct kg_value *v = kg_doc_value(j->pod);
 	struct kg_volume_source volumes = volume_source(j);
-	int rc = kg_volumes_update(j->paths.dir, &volumes, err);
+	int rc = kg_volumes_update(&volumes, err);
 	if (rc == 0 && j->env->net && !kg_pod_host_network(v))
 		rc = j->env->net->setup(j->env->net_self, &pod, err);
 	return rc;
@@ -297,6 +301,7 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.host = &j->env->host,
 		.node_name = j->env->node_name,
 		.pod_dir = j->paths.dir,
+		.run_dir = j->paths.run,
 		.node_dir = j->env->dir,
 		.files_dir = j->paths.files,
 		.upper = "../upper",

@@ -5,6 +5,7 @@
  */
 #include "base/hash.h"
 #include "nodeagent/pods_private.h"
+#include "nodeagent/podtokens.h"
 #include "nodeagent/status.h"
 
 #include <signal.h>
@@ -96,6 +97,7 @@ static void add_container(struct kg_podjob *j, struct pod *p, size_t i, bool sta
 static void submit(struct pod *p, struct kg_podjob *j)
 {
 	p->st.busy = true;
+	p->news = false;
 	if (j->setup && !p->st.start_time) {
 		p->st.start_time = kg_realtime_ms();
 		p->st.start_mono = kg_monotonic_ms();
@@ -175,7 +177,7 @@ static void on_setup(struct pod *p, const struct kg_pod_event *e)
 		return;
 	}
 	p->st.sandbox_error = kg_strdup(e->err.msg);
-	p->st.sandbox_not_before_mono = kg_monotonic_ms() + SANDBOX_RETRY_MS;
+	p->st.sandbox_not_before_mono = p->news ? 0 : kg_monotonic_ms() + SANDBOX_RETRY_MS;
 	for (size_t i = 0; i < p->st.nc; i++)
 		if (p->st.c[i].phase == KG_C_STARTING || p->st.c[i].phase == KG_C_WAITING)
 			not_started(&p->st.c[i], "ContainerCreating", e->err.msg);
@@ -351,6 +353,8 @@ static void gone(struct pod *p)
 	KG_AUTOFREE char *uid = kg_strdup(p->st.uid), *ns = kg_strdup(p->st.ns);
 	KG_AUTOFREE char *name = kg_strdup(p->st.name);
 	kg_map_remove(&pods->pods, uid);
+	if (pods->env.tokens)
+		kg_podtokens_forget(pods->env.tokens, uid);
 	kg_doc_unref(p->status);
 	p->status = NULL;
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;

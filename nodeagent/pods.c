@@ -1,6 +1,7 @@
 #include "nodeagent/pods.h"
 
 #include "base/log.h"
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/logs.h"
 #include "nodeagent/pods_private.h"
 #include "nodeagent/volumes.h"
@@ -70,6 +71,36 @@ static int watch_exits(struct kg_pods *pods, struct kg_error *err)
 	return pods->exit_watch ? 0 : kg_fail_errno(err, "watch %s", dir);
 }
 
+/* ---- tokens that came ---- */
+
+struct token_news {
+	struct kg_pods *pods;
+	char uid[80];
+};
+
+static void token_came(void *msg)
+{
+	struct token_news *n = msg;
+	struct pod *p = kg_map_get(&n->pods->pods, n->uid);
+	free(n);
+	if (!p)
+		return;
+	if (p->st.sandbox == KG_SANDBOX_READY)
+		p->refresh = true;
+	p->news = p->st.busy;
+	p->st.sandbox_not_before_mono = 0;
+	kg_pod_evaluate(p);
+}
+
+static void on_token_news(void *ctx, const char *uid)
+{
+	struct kg_pods *pods = ctx;
+	struct token_news *n = kg_alloc(sizeof(*n));
+	n->pods = pods;
+	snprintf(n->uid, sizeof(n->uid), "%s", uid);
+	kg_mailbox_post(pods->env.mailbox, token_came, free, n);
+}
+
 static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg_error *err)
 {
 	struct kg_podenv *env = &pods->env;
@@ -89,6 +120,9 @@ static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg
 	env->runtime = &kg_runc;
 	env->runtime_self = pods->runc;
 	env->mailbox = kg_mailbox_new(pods->loop);
+	env->tokens = o->tokens;
+	if (env->tokens)
+		kg_podtokens_on_news(env->tokens, on_token_news, pods);
 	kg_spec_host_read(&env->host);
 	env->host.cgroup_v2 = env->cgroups.v2;
 	pods->work = kg_work_new(o->workers ? o->workers : 8, pods->max_pods + 8);
@@ -136,6 +170,8 @@ void kg_pods_free(struct kg_pods *pods)
 {
 	if (!pods)
 		return;
+	if (pods->env.tokens)
+		kg_podtokens_on_news(pods->env.tokens, NULL, NULL);
 	kg_runc_cancel(pods->runc);
 	kg_work_free(pods->work);
 	pods->work = NULL;
@@ -217,6 +253,8 @@ static struct pod *accept(struct kg_pods *pods, const struct kg_value *v)
 	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
 		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
 	kg_pod_save(p);
+	if (pods->env.tokens)
+		kg_podtokens_want(pods->env.tokens, kg_doc_value(p->st.pod));
 	p->quiet_mono = kg_monotonic_ms() + QUIET_MS;
 	return p;
 }
@@ -228,12 +266,24 @@ static bool uid_ok(const char *uid)
 	return n > 0 && n <= 64 && uid[0] != '.' && strspn(uid, "0123456789abcdefABCDEF-") == n;
 }
 
-static void want(struct kg_pods *pods, const struct kg_value *v)
+/* Whether a pod gets access to the API is settled when it is accepted. */
+static struct kg_value with_access(
+	struct kg_arena *a, const struct pod *p, const struct kg_value *v)
 {
-	const struct kg_value *md = kg_get(v, "metadata");
+	bool access = p ? kg_api_access_has(kg_doc_value(p->st.pod))
+			: kg_bool(kg_get(v, "apiAccess"), false);
+	struct kg_value plain = kg_with_key(a, v, "apiAccess", kg_v_null());
+	return access ? kg_api_access_add(a, &plain) : plain;
+}
+
+static void want(struct kg_pods *pods, const struct kg_value *view)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const struct kg_value *md = kg_get(view, "metadata");
 	const char *uid = kg_string(kg_get(md, "uid"), "");
 	bool deleting = !kg_is_null(kg_get(md, "deletionTimestamp"));
 	struct pod *p = kg_map_get(&pods->pods, uid);
+	struct kg_value whole = with_access(&a, p, view), *v = &whole;
 	if (!uid_ok(uid)) {
 		kg_warn("pod %s: its uid \"%s\" is malformed", kg_string(kg_get(md, "name"), ""),
 			uid);

@@ -13,6 +13,7 @@
 #include "value/value.h"
 
 struct kg_pods;
+struct kg_podtokens;
 
 struct kg_pods_options {
 	const char *dir; /* the node's state directory */
@@ -21,8 +22,9 @@ struct kg_pods_options {
 	const char *cgroup_parent; /* default "/kgit/NODE" */
 	const struct kg_podnet *net;
 	void *net_self;
-	unsigned workers;  /* default 8 */
-	unsigned max_pods; /* default 250 */
+	struct kg_podtokens *tokens; /* borrowed; NULL: pods that need one wait for ever */
+	unsigned workers;            /* default 8 */
+	unsigned max_pods;           /* default 250 */
 	/* Called on the loop whenever a pod's status (phase, conditions, containerStatuses, ...)
 	 * changed, and once with gone = true when nothing of it is left; with ns "" when the
 	 * directory of the PersistentVolume of that name and uid is gone. */
@@ -37,8 +39,9 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 void kg_pods_free(struct kg_pods *pods);
 
 /*
- * The whole of what is wanted: `pods` an array of Pod objects of the view (with podIP, hostIP),
- * `configmaps` an array of the ConfigMap and Secret objects that they name. Copied. A pod that is
+ * The whole of what is wanted: `pods` an array of Pod objects of the view (with podIP, hostIP,
+ * apiAccess), `configmaps` an array of the ConfigMap and Secret objects that they name and of what
+ * apiaccess.h makes. Copied. What a pod had of the API when it was accepted it keeps. A pod that is
  * no longer there, or that has a deletionTimestamp, is stopped gracefully and then reported gone.
  * Changes of those reach mounted volumes without a restart (atomically, as kubelet's ..data link
  * does).

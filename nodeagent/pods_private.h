@@ -33,6 +33,7 @@ struct pod {
 	struct kg_doc *status; /* as last reported; NULL */
 	int64_t quiet_mono;    /* no report before: a start that is quick is one report */
 	bool refresh;          /* its volumes and network are to be looked at */
+	bool news;             /* a token came while a job was under way */
 	bool wanted;           /* in the last view */
 	bool evaluating;
 	bool purging;   /* a job removes its directories: nothing is written there any more */

@@ -9,7 +9,8 @@
 struct projection {
 	struct kg_payload *out;
 	const struct kg_volume_source *src;
-	mode_t mode; /* of files that say none */
+	const char *path; /* of the volume */
+	mode_t mode;      /* of files that say none */
 	struct kg_error *err;
 };
 
@@ -178,25 +179,47 @@ static int add_fields(struct projection *p, const struct kg_value *source)
 	return 0;
 }
 
+/* ---- tokens ---- */
+
+static int add_token(
+	struct projection *p, const struct kg_value *source, const struct kg_podtoken *want)
+{
+	const char *path = kg_string(kg_at(source, "serviceAccountToken.path"), "");
+	KG_AUTOFREE char *have = kg_asprintf("%s/%s", p->path, path);
+	char *token = NULL;
+	if (!p->src->tokens)
+		return kg_fail(p->err, KG_E_UNAVAILABLE, "this node has no tokens");
+	int rc = kg_podtokens_get(p->src->tokens, &token, want, have, p->err);
+	if (rc == 0)
+		rc = kg_payload_add(p->out, path, token, strlen(token), p->mode, p->err);
+	if (token)
+		explicit_bzero(token, strlen(token));
+	free(token);
+	return rc;
+}
+
 /* ---- the volume ---- */
 
 static int add_source(
 	struct projection *p, const struct kg_value *v, const struct kg_value *mode_of)
 {
 	const struct kg_value *map = kg_get(v, "configMap"), *secret = kg_get(v, "secret");
+	struct kg_podtoken want;
 	p->mode = (mode_t)kg_int(kg_get(mode_of, "defaultMode"), 0644);
 	if (!kg_is_null(map))
 		return add_object(p, map, "ConfigMap");
 	if (!kg_is_null(secret))
 		return add_object(p, secret, "Secret");
+	if (kg_podtoken_of(&want, p->src->pod, v))
+		return add_token(p, v, &want);
 	return add_fields(p, kg_get(v, "downwardAPI"));
 }
 
 int kg_volume_project(struct kg_payload *out, const struct kg_volume_source *src,
-	const struct kg_value *volume, struct kg_error *err)
+	const struct kg_value *volume, const char *path, struct kg_error *err)
 {
 	static const char *const types[] = {"configMap", "secret", "downwardAPI"};
-	struct projection p = {.out = out, .src = src, .err = err};
+	struct projection p = {.out = out, .src = src, .path = path, .err = err};
 	const struct kg_value *projected = kg_get(volume, "projected");
 	const struct kg_value *sources = kg_get(projected, "sources");
 	int rc = 0;

@@ -1,6 +1,7 @@
 #include "nodeagent/volumes.h"
 
 #include "base/quantity.h"
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
@@ -49,51 +50,63 @@ static int make_empty_dir(
 	return 0;
 }
 
+char *kg_volume_path(struct kg_arena *a, const char *pod_dir, const char *run_dir, const char *name)
+{
+	if (!strcmp(name, KG_API_ACCESS))
+		return kg_arena_printf(a, "%s/%s", run_dir, name);
+	return kg_arena_printf(a, "%s/volumes/%s", pod_dir, name);
+}
+
 static int make_projection(const char *path, const struct kg_volume_source *src,
 	const struct kg_value *volume, bool update, struct kg_error *err)
 {
 	struct kg_payload p KG_CLEANUP(kg_payload_release) = {0};
-	int rc = kg_volume_project(&p, src, volume, err);
-	if (rc == -KG_E_NOT_FOUND && update)
+	bool access = !strcmp(kg_string(kg_get(volume, "name"), ""), KG_API_ACCESS);
+	int rc = kg_volume_project(&p, src, volume, path, err);
+	if (update && (rc == -KG_E_NOT_FOUND || rc == -KG_E_UNAVAILABLE))
 		return 0;
 	if (rc == 0)
 		rc = kg_mkdir_p(path, 0755, err);
-	if (rc == 0 && kg_volume_is_secret(volume))
+	if (rc == 0 && !access && kg_volume_is_secret(volume))
 		rc = mount_memory(path, "0755", SECRETS_SIZE, err);
 	return rc < 0 ? rc : kg_payload_write(path, &p, fs_group(src->pod), err);
 }
 
-static int each(
-	const char *pod_dir, const struct kg_volume_source *src, bool update, struct kg_error *err)
+static int make_one(const struct kg_volume_source *src, const struct kg_value *v, const char *path,
+	bool update, struct kg_error *err)
 {
+	if (kg_volume_is_projection(v))
+		return make_projection(path, src, v, update, err);
+	if (update)
+		return 0;
+	if (kg_volume_is_host(v))
+		return kg_volume_make_host(src->node_dir, src, v, fs_group(src->pod), err);
+	return make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(src->pod), err);
+}
+
+static int each(const struct kg_volume_source *src, bool update, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	const struct kg_value *volumes = kg_at(src->pod, "spec.volumes");
 	for (uint32_t i = 0; i < kg_len(volumes); i++) {
 		const struct kg_value *v = &volumes->items[i];
 		const char *name = kg_string(kg_get(v, "name"), "");
-		KG_AUTOFREE char *path = kg_asprintf("%s/volumes/%s", pod_dir, name);
-		int rc = 0;
-		if (kg_volume_is_projection(v))
-			rc = make_projection(path, src, v, update, err);
-		else if (kg_volume_is_host(v))
-			rc = update ? 0
-				    : kg_volume_make_host(
-					      src->node_dir, src, v, fs_group(src->pod), err);
-		else if (!update)
-			rc = make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(src->pod), err);
+		char *path = kg_volume_path(&a, src->pod_dir, src->run_dir, name);
+		int rc = make_one(src, v, path, update, err);
 		if (rc < 0)
 			return kg_wrap(err, "volume \"%s\"", name);
 	}
 	return 0;
 }
 
-int kg_volumes_make(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err)
+int kg_volumes_make(const struct kg_volume_source *src, struct kg_error *err)
 {
-	return each(pod_dir, src, false, err);
+	return each(src, false, err);
 }
 
-int kg_volumes_update(const char *pod_dir, const struct kg_volume_source *src, struct kg_error *err)
+int kg_volumes_update(const struct kg_volume_source *src, struct kg_error *err)
 {
-	return each(pod_dir, src, true, err);
+	return each(src, true, err);
 }
 
 int kg_volumes_unmount(const char *pod_dir, const struct kg_value *pod, struct kg_error *err)

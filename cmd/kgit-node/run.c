@@ -7,6 +7,7 @@
 #include "nodeagent/hostns.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods.h"
+#include "nodeagent/podtokens.h"
 #include "nodeagent/rundir.h"
 
 #include <arpa/inet.h>
@@ -23,6 +24,7 @@
 struct node {
 	const struct kgn_options *opts;
 	struct kg_loop *loop;
+	struct kg_podtokens *tokens;
 	struct kg_pods *pods;
 	struct kg_agent *agent;
 	struct kg_timer *settled;
@@ -31,6 +33,7 @@ struct node {
 	struct kg_credential *credential;
 	struct kg_timer *renewal;
 	pthread_t renewer;
+	char *ca; /* to be trusted from now on; NULL: as the credential says */
 	bool renewing, ending, ready;
 	char name[256], address[16];
 };
@@ -134,7 +137,7 @@ static void plan_renewal(struct node *n, int64_t soonest_ms)
 		kg_error_log("%s", err.msg);
 		return;
 	}
-	int64_t in = due - kg_realtime_ms();
+	int64_t in = n->ca ? 0 : due - kg_realtime_ms();
 	kg_timer_set(n->renewal, in < soonest_ms ? soonest_ms : in > DAY_MS ? DAY_MS : in);
 }
 
@@ -142,6 +145,8 @@ static void plan_renewal(struct node *n, int64_t soonest_ms)
 struct renewal {
 	struct node *n;
 	struct kg_credential credential;
+	char *ca;          /* not stored yet, or NULL */
+	bool trusts, made; /* the CAs are others, the certificate is a new one */
 	int rc;
 	struct kg_error err;
 };
@@ -149,15 +154,31 @@ struct renewal {
 static void renewal_free(struct renewal *r)
 {
 	kg_credential_release(&r->credential);
+	free(r->ca);
 	free(r);
 }
 
 /* The agent's connections are made anew; pods, rules and routes stay. */
+static void use_credential(struct node *n, struct kg_credential *fresh)
+{
+	struct kg_error err;
+
+	kg_agent_free(n->agent); /* its threads borrow the credential */
+	n->agent = NULL;
+	kg_credential_release(n->credential);
+	*n->credential = *fresh;
+	*fresh = (struct kg_credential){0};
+	if (kg_agent_new(&n->agent, n->loop, &n->agent_opts, &err) < 0) {
+		kg_error_log("%s", err.msg);
+		kg_loop_stop(n->loop, 1);
+	}
+	kg_pods_report_all(n->pods); /* what waited to be sent is lost with the agent */
+}
+
 static void renewed(void *ctx)
 {
 	struct renewal *r = ctx;
 	struct node *n = r->n;
-	struct kg_error err;
 
 	if (n->ending) {
 		renewal_free(r);
@@ -165,21 +186,16 @@ static void renewed(void *ctx)
 	}
 	pthread_join(n->renewer, NULL);
 	n->renewing = false;
-	if (r->rc < 0) {
+	if (r->rc < 0)
 		kg_warn("the node's certificate is not renewed yet: %s", r->err.msg);
-	} else {
-		kg_agent_free(n->agent); /* its threads borrow the credential */
-		n->agent = NULL;
-		kg_credential_release(n->credential);
-		*n->credential = r->credential;
-		r->credential = (struct kg_credential){0};
+	if (r->trusts)
+		kg_info("the master's CAs are others from now on");
+	if (r->made)
 		kg_info("the node's certificate was renewed");
-		if (kg_agent_new(&n->agent, n->loop, &n->agent_opts, &err) < 0) {
-			kg_error_log("%s", err.msg);
-			kg_loop_stop(n->loop, 1);
-		}
-		kg_pods_report_all(n->pods); /* what waited to be sent is lost with the agent */
-	}
+	if (r->trusts || r->made)
+		use_credential(n, &r->credential);
+	if (!n->ca)
+		n->ca = kg_steal(&r->ca); /* what could not be stored is tried again */
 	plan_renewal(n, RETRY_MS);
 	renewal_free(r);
 }
@@ -187,26 +203,32 @@ static void renewed(void *ctx)
 static void *renew(void *arg)
 {
 	struct renewal *r = arg;
+	const char *dir = r->n->opts->state;
+	kg_time due = 0;
 
-	r->rc = kg_credential_renew(
-		&r->credential, r->n->opts->state, r->n->opts->master, r->n->name, &r->err);
+	if (r->ca && strcmp(r->ca, r->credential.ca_pem) != 0) {
+		r->rc = kg_credential_trust(&r->credential, dir, r->ca, &r->err);
+		r->trusts = r->rc == 0;
+	}
+	if (r->rc == 0)
+		free(kg_steal(&r->ca));
+	if (r->rc == 0)
+		r->rc = kg_credential_due(&due, &r->credential, &r->err);
+	if (r->rc == 0 && due <= kg_realtime_ms()) {
+		r->rc = kg_credential_renew(
+			&r->credential, dir, r->n->opts->master, r->n->name, &r->err);
+		r->made = r->rc == 0;
+	}
 	kg_loop_post(r->n->loop, renewed, r);
 	return NULL;
 }
 
-static void on_renewal(void *ctx)
+static void begin_renewal(struct node *n)
 {
-	struct node *n = ctx;
-	struct kg_error err;
-	kg_time due = 0;
-
-	if (n->renewing || kg_credential_due(&due, n->credential, &err) < 0 ||
-		due > kg_realtime_ms()) {
-		plan_renewal(n, RETRY_MS);
-		return;
-	}
 	struct renewal *r = kg_alloc(sizeof(*r));
+
 	r->n = n;
+	r->ca = kg_steal(&n->ca);
 	r->credential.ca_pem = kg_strdup(n->credential->ca_pem);
 	r->credential.cert_pem = kg_strdup(n->credential->cert_pem);
 	r->credential.key_pem = kg_strdup(n->credential->key_pem);
@@ -215,6 +237,33 @@ static void on_renewal(void *ctx)
 		renewal_free(r);
 		plan_renewal(n, RETRY_MS);
 	}
+}
+
+static void on_renewal(void *ctx)
+{
+	struct node *n = ctx;
+	struct kg_error err;
+	kg_time due = 0;
+
+	if (n->renewing || (!n->ca && (kg_credential_due(&due, n->credential, &err) < 0 ||
+					      due > kg_realtime_ms())))
+		plan_renewal(n, RETRY_MS);
+	else
+		begin_renewal(n);
+}
+
+/* With the CAs the keys of tokens were replaced, too. */
+static void on_ca(void *ctx, const char *ca_pem)
+{
+	struct node *n = ctx;
+
+	if (n->ca && strcmp(n->ca, ca_pem) == 0)
+		return; /* a renewal begins with it soon */
+	kg_podtokens_renew(n->tokens);
+	free(n->ca);
+	n->ca = kg_strdup(ca_pem);
+	if (!n->renewing)
+		begin_renewal(n);
 }
 
 /* What the thread posts is run: it owns memory. */
@@ -238,6 +287,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.node_ip = n->address,
 		.net = &kg_bridge_podnet,
 		.net_self = bridge,
+		.tokens = n->tokens,
 		.max_pods = n->opts->max_pods,
 		.on_status = on_status,
 		.ctx = n};
@@ -253,7 +303,9 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 			.report_all = report_all,
 			.self = n,
 			.logs = {open_log, read_log, close_log, n}},
+		.tokens = n->tokens,
 		.on_ready = on_ready,
+		.on_ca = on_ca,
 		.ctx = n};
 
 	if (kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
@@ -287,8 +339,11 @@ static int start(struct node *n)
 	if (get_credential(&credential, n) != 0)
 		return 1;
 	struct kg_bridge *bridge = kg_bridge_new();
+	n->tokens = kg_podtokens_new();
 	int rc = serve(n, &credential, &labels, bridge);
+	kg_podtokens_free(n->tokens);
 	kg_bridge_free(bridge);
+	free(n->ca);
 	return rc;
 }
 

@@ -262,6 +262,39 @@ static void killing(struct teller *t, const struct kg_object *pod)
 	}
 }
 
+/* What keeps all of a pod from starting, as its first container says it. */
+static const char *held_up(const struct kg_object *pod)
+{
+	static const char *const lists[] = {
+		"status.initContainerStatuses.0", "status.containerStatuses.0"};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(lists); i++) {
+		const struct kg_value *wait = kg_at(at(pod, lists[i]), "state.waiting");
+		const char *message = kg_string(kg_get(wait, "message"), "");
+
+		if (*message &&
+			strcmp(kg_string(kg_get(wait, "reason"), ""), "ContainerCreating") == 0)
+			return message;
+	}
+	return "";
+}
+
+static void sandbox(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const char *why = held_up(after);
+	bool volume = strncmp(why, "volume ", 7) == 0;
+	struct what w = {.type = "Warning",
+		.reason = volume ? "FailedMount" : "FailedCreatePodSandBox",
+		.component = "kubelet",
+		.host = text_at(after, "spec.nodeName")};
+
+	if (!*why || strcmp(why, held_up(before)) == 0)
+		return;
+	tell(t, after, &w,
+		volume ? kg_arena_printf(&t->a, "MountVolume.SetUp failed for %s", why)
+		       : kg_arena_printf(&t->a, "Failed to create pod sandbox: %s", why));
+}
+
 /* ---- pods ---- */
 
 static void scheduling(
@@ -353,6 +386,7 @@ static void of_pod(struct teller *t, const struct kg_object *before, const struc
 		}
 		return;
 	}
+	sandbox(t, before, after);
 	containers(t, before, after, "spec.initContainers", "status.initContainerStatuses");
 	containers(t, before, after, "spec.containers", "status.containerStatuses");
 }

@@ -7,6 +7,8 @@
 bool kgd_join_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 /* POST /kgit/v1/nodes/NAME/renew {"csr"} -> {"certificate","ca"} */
 void kgd_handle_renew(struct kg_http_req *req, void *ctx);
+/* POST /kgit/v1/nodes/NAME/tokens (node_tokens.c) */
+void kgd_handle_node_tokens(struct kg_http_req *req, void *ctx);
 
 /* Is the key (kg_http_peer_key) of a node's certificate the one that has the name? Where none is
  * known, as of nodes that joined long ago, it is. Cheap. */

@@ -38,6 +38,9 @@ static struct kg_snapshot *put(struct kg_snapshot *s, enum kg_kind_id kind, cons
 	return next;
 }
 
+static const struct kgd_shared_options ranges = {
+	.service_cidr = "10.96.0.0/16", .pod_cidr = "10.244.0.0/16", .ca_pem = "the CA\n"};
+
 static void release_change(struct kg_change *c)
 {
 	kg_object_unref(c->before);
@@ -136,7 +139,7 @@ static void release_seen(struct seen *seen)
 static void holds_what_concerns_the_node(void **state)
 {
 	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
 	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
 	struct seen seen;
 
@@ -166,7 +169,7 @@ static void holds_what_concerns_the_node(void **state)
 static void status_does_not_move_it(void **state)
 {
 	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
 	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
 	struct kg_change change;
 
@@ -194,7 +197,7 @@ static void status_does_not_move_it(void **state)
 static void a_pull_holds_the_difference(void **state)
 {
 	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
 	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
 	struct kg_change change;
 	struct seen seen;
@@ -222,7 +225,7 @@ static void a_pull_holds_the_difference(void **state)
 static void services_are_shared(void **state)
 {
 	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
 	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
 	struct kg_change change;
 	struct seen seen;
@@ -231,7 +234,7 @@ static void services_are_shared(void **state)
 	s = put(s, KG_KIND_SERVICE, "default", "api",
 		"spec: {clusterIP: 10.96.0.10, ports: [{port: 1, protocol: TCP}]}\n", &change);
 	assert_true(kgd_view_is_shared(&change));
-	struct kgd_shared *later = kgd_shared_new(s, "10.96.0.0/16", "10.244.0.0/16");
+	struct kgd_shared *later = kgd_shared_new(s, &ranges);
 	assert_false(kgd_shared_equal(shared, later));
 	struct kgd_view *next = kgd_view_new(s, "n1", later, first);
 	objects(&seen, next, first);

@@ -134,6 +134,7 @@ static void make_nodes(struct kgd_master *m, const struct kgd_flags *f)
 		.grace_ms = f->grace_ms,
 		.service_cidr = f->service_cidr,
 		.pod_cidr = f->pod_cidr,
+		.ca_pem = m->ca_pem,
 	};
 
 	m->nodes = kgd_nodes_new(&opts);

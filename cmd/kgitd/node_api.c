@@ -1,4 +1,5 @@
-/* The endpoints that a node calls: register, watch, lease, status, streams. */
+/* The endpoints that a node calls: register, watch, lease, status, streams; others' handlers
+ * are named here. */
 #include "kgitd/join.h"
 #include "kgitd/master.h"
 #include "value/json.h"
@@ -201,6 +202,7 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 		{"POST", "status", handle_status, NULL, 16 << 20},
 		{"POST", "lease", handle_lease, NULL, 4 << 10},
 		{"POST", "renew", kgd_handle_renew, NULL, 64 << 10},
+		{"POST", "tokens", kgd_handle_node_tokens, NULL, 256 << 10},
 		{"GET", "watch", handle_watch, watch_done, 1},
 	};
 	struct kgd_exchange *x = kgd_exchange(req);

@@ -47,6 +47,7 @@ struct kgd_nodes {
 
 	pthread_mutex_t lock; /* of all below */
 	struct kg_map map;    /* name -> struct node */
+	char *ca_pem;
 	struct kgd_shared *shared;
 	bool shared_dirty;
 	int64_t shared_at;
@@ -279,7 +280,9 @@ static void set_view(struct node *node, struct kgd_view *view)
 
 static void make_shared(struct kgd_nodes *n, const struct kg_snapshot *s)
 {
-	struct kgd_shared *fresh = kgd_shared_new(s, n->service_cidr, n->pod_cidr);
+	struct kgd_shared_options opts = {
+		.service_cidr = n->service_cidr, .pod_cidr = n->pod_cidr, .ca_pem = n->ca_pem};
+	struct kgd_shared *fresh = kgd_shared_new(s, &opts);
 	struct kg_map_entry *e;
 
 	n->shared_dirty = false;
@@ -321,8 +324,8 @@ static void mark(struct kgd_nodes *n, const char *name)
 		node->dirty = true;
 }
 
-/* A ConfigMap or Secret concerns the nodes of every pod of its namespace: which ones name it is
- * seen when their views are made. */
+/* A ConfigMap, Secret or ServiceAccount concerns the nodes of every pod of its namespace: which
+ * ones name it is seen when their views are made. */
 static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, const char *ns)
 {
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
@@ -336,7 +339,7 @@ static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, con
 static bool is_named(enum kg_kind_id kind)
 {
 	return kind == KG_KIND_CONFIGMAP || kind == KG_KIND_SECRET ||
-	       kind == KG_KIND_PERSISTENTVOLUMECLAIM;
+	       kind == KG_KIND_PERSISTENTVOLUMECLAIM || kind == KG_KIND_SERVICEACCOUNT;
 }
 
 static void note_changes(
@@ -417,6 +420,16 @@ static void published(void *ctx)
 
 	if (!atomic_exchange(&n->posted, true))
 		kg_loop_post(n->loop, update_views, n);
+}
+
+void kgd_nodes_set_ca(struct kgd_nodes *n, const char *ca_pem)
+{
+	pthread_mutex_lock(&n->lock);
+	free(n->ca_pem);
+	n->ca_pem = kg_strdup(ca_pem);
+	n->shared_dirty = true;
+	pthread_mutex_unlock(&n->lock);
+	published(n);
 }
 
 /* Called with the lock held; the caller owns nothing. */
@@ -530,6 +543,7 @@ struct kgd_nodes *kgd_nodes_new(const struct kgd_nodes_options *opts)
 	n->grace_ms = opts->grace_ms > 0 ? opts->grace_ms : DEFAULT_GRACE_MS;
 	snprintf(n->service_cidr, sizeof(n->service_cidr), "%s", opts->service_cidr);
 	snprintf(n->pod_cidr, sizeof(n->pod_cidr), "%s", opts->pod_cidr);
+	n->ca_pem = opts->ca_pem ? kg_strdup(opts->ca_pem) : NULL;
 	pthread_mutex_init(&n->lock, NULL);
 	known_nodes(n);
 	n->liveness_timer = kg_timer_new(n->loop, check_liveness, n);
@@ -556,6 +570,7 @@ void kgd_nodes_free(struct kgd_nodes *n)
 		free_node(e->value);
 	kg_map_release(&n->map);
 	kgd_shared_unref(n->shared);
+	free(n->ca_pem);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }

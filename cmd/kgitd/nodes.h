@@ -19,9 +19,13 @@ struct kgd_nodes_options {
 	struct kgd_writer *writer;
 	int64_t grace_ms; /* silence after which a node is lost; default 40,000 */
 	const char *service_cidr, *pod_cidr;
+	const char *ca_pem; /* what views tell nodes to trust */
 };
 struct kgd_nodes *kgd_nodes_new(const struct kgd_nodes_options *opts);
 void kgd_nodes_free(struct kgd_nodes *nodes); /* after the HTTP server */
+
+/* What nodes are to trust from now on: told to all of them. */
+void kgd_nodes_set_ca(struct kgd_nodes *nodes, const char *ca_pem);
 
 /* The node was heard from, now. */
 void kgd_nodes_seen(struct kgd_nodes *nodes, const char *name);

@@ -1,5 +1,6 @@
 #include "kgitd/view.h"
 
+#include "auth/accounts.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "value/yaml.h"
@@ -21,6 +22,7 @@ struct kgd_view_file {
 	struct kg_object *obj; /* what the bytes are made of; NULL: `text` holds them */
 	char *text;
 	size_t len;
+	bool api_access; /* of a pod */
 };
 
 struct kgd_shared {
@@ -29,13 +31,14 @@ struct kgd_shared {
 	size_t nfiles;
 	unsigned char services[20], nodes[20]; /* tree ids; zero where there are none */
 	char service_cidr[64], pod_cidr[64];
+	char *ca_pem; /* or NULL */
 };
 
 static const unsigned char zero_oid[20];
 
 /* ---- what the files say ---- */
 
-static void pod_text(struct kg_buf *out, const struct kg_object *pod)
+static void pod_text(struct kg_buf *out, const struct kg_object *pod, bool api_access)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	const struct kg_value *v = kg_obj(pod);
@@ -43,6 +46,8 @@ static void pod_text(struct kg_buf *out, const struct kg_object *pod)
 
 	own = kg_with_key(&a, &own, "podIP", *kg_at(v, "status.podIP"));
 	own = kg_with_key(&a, &own, "hostIP", *kg_at(v, "status.hostIP"));
+	if (api_access)
+		own = kg_with_key(&a, &own, "apiAccess", kg_v_bool(true));
 	kg_yaml_write(out, &own);
 }
 
@@ -51,7 +56,7 @@ static void file_text(struct kg_buf *out, const struct kgd_view_file *f)
 	if (!f->obj)
 		kg_buf_add(out, f->text, f->len);
 	else if (f->obj->kind->id == KG_KIND_POD)
-		pod_text(out, f->obj);
+		pod_text(out, f->obj, f->api_access);
 	else
 		kg_yaml_write(out, kg_obj(f->obj));
 }
@@ -163,14 +168,16 @@ struct file_list {
 	size_t len, cap;
 };
 
-static void add_file(struct file_list *l, char *path /* moved */, const struct kg_object *obj,
+/* The path is moved. Made of obj, or of value. */
+static void add_file(struct file_list *l, char *path, const struct kg_object *obj, bool api_access,
 	const struct kg_value *value)
 {
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 
 	KG_GROW(l->items, l->cap, l->len + 1);
 	struct kgd_view_file *f = &l->items[l->len++];
-	*f = (struct kgd_view_file){.path = path, .obj = kg_object_ref(obj)};
+	*f = (struct kgd_view_file){
+		.path = path, .obj = kg_object_ref(obj), .api_access = api_access};
 	if (value)
 		kg_yaml_write(&text, value);
 	else
@@ -180,6 +187,16 @@ static void add_file(struct file_list *l, char *path /* moved */, const struct k
 		f->len = text.len;
 		f->text = kg_buf_steal(&text);
 	}
+}
+
+static void add_value(struct file_list *l, char *path, const struct kg_value *value)
+{
+	add_file(l, path, NULL, false, value);
+}
+
+static void add_object(struct file_list *l, char *path, const struct kg_object *obj)
+{
+	add_file(l, path, obj, false, NULL);
 }
 
 static int by_path(const void *a, const void *b)
@@ -302,7 +319,7 @@ static void shared_tree(const struct kgd_shared *sh, const char *dir, unsigned c
 /* ---- the shared part ---- */
 
 struct kgd_shared *kgd_shared_new(
-	const struct kg_snapshot *s, const char *service_cidr, const char *pod_cidr)
+	const struct kg_snapshot *s, const struct kgd_shared_options *opts)
 {
 	struct kgd_shared *sh = kg_alloc(sizeof(*sh));
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -311,20 +328,21 @@ struct kgd_shared *kgd_shared_new(
 	const struct kg_object *obj;
 
 	atomic_init(&sh->refs, 1);
-	snprintf(sh->service_cidr, sizeof(sh->service_cidr), "%s", service_cidr);
-	snprintf(sh->pod_cidr, sizeof(sh->pod_cidr), "%s", pod_cidr);
+	snprintf(sh->service_cidr, sizeof(sh->service_cidr), "%s", opts->service_cidr);
+	snprintf(sh->pod_cidr, sizeof(sh->pod_cidr), "%s", opts->pod_cidr);
+	sh->ca_pem = opts->ca_pem ? kg_strdup(opts->ca_pem) : NULL;
 	kg_iter_kind(&it, s, KG_KIND_NODE, NULL, NULL);
 	while ((obj = kg_iter_next(&it))) {
 		struct kg_value v = node_route(&a, obj);
-		add_file(&files, kg_asprintf("nodes/%s.yaml", obj->name), NULL, &v);
+		add_value(&files, kg_asprintf("nodes/%s.yaml", obj->name), &v);
 	}
 	kg_iter_release(&it);
 	kg_iter_kind(&it, s, KG_KIND_SERVICE, NULL, NULL);
 	while ((obj = kg_iter_next(&it))) {
 		struct kg_value v = service_map(&a, s, obj);
 		if (!kg_is_null(&v))
-			add_file(&files, kg_asprintf("services/%s/%s.yaml", obj->ns, obj->name),
-				NULL, &v);
+			add_value(
+				&files, kg_asprintf("services/%s/%s.yaml", obj->ns, obj->name), &v);
 	}
 	kg_iter_release(&it);
 	if (files.len)
@@ -348,12 +366,14 @@ void kgd_shared_unref(struct kgd_shared *sh)
 	if (!sh || atomic_fetch_sub(&sh->refs, 1) != 1)
 		return;
 	free_files(sh->files, sh->nfiles);
+	free(sh->ca_pem);
 	free(sh);
 }
 
 bool kgd_shared_equal(const struct kgd_shared *a, const struct kgd_shared *b)
 {
-	return memcmp(a->services, b->services, 20) == 0 && memcmp(a->nodes, b->nodes, 20) == 0;
+	return strcmp(a->ca_pem ? a->ca_pem : "", b->ca_pem ? b->ca_pem : "") == 0 &&
+	       memcmp(a->services, b->services, 20) == 0 && memcmp(a->nodes, b->nodes, 20) == 0;
 }
 
 /* ---- a node's own part ---- */
@@ -381,7 +401,7 @@ static void add_named(struct own *o, enum kg_kind_id kind, const char *name)
 		return;
 	}
 	kg_map_put(&o->seen, path, o);
-	add_file(o->files, path, obj, NULL);
+	add_object(o->files, path, obj);
 }
 
 static void add_at(struct own *o, enum kg_kind_id kind, const struct kg_value *v, const char *path)
@@ -398,7 +418,7 @@ static void add_persistent(struct own *o, const struct kg_object *pv)
 		return;
 	}
 	kg_map_put(&o->seen, path, o);
-	add_file(o->files, path, pv, NULL);
+	add_object(o->files, path, pv);
 }
 
 /* The volume that a claim is bound to. */
@@ -486,12 +506,13 @@ static void own_files(struct file_list *files, const struct kg_snapshot *s, cons
 
 	struct kg_value v = kg_v_obj(&a, "name", kg_v_lit(node), "podCIDR",
 		self ? *kg_at(kg_obj(self), "spec.podCIDR") : kg_v_null(), "clusterCIDR",
-		kg_v_lit(shared->pod_cidr), "serviceCIDR", kg_v_lit(shared->service_cidr),
-		(char *)NULL);
-	add_file(files, kg_strdup("node.yaml"), NULL, &v);
+		kg_v_lit(shared->pod_cidr), "serviceCIDR", kg_v_lit(shared->service_cidr), "ca",
+		shared->ca_pem ? kg_v_lit(shared->ca_pem) : kg_v_null(), (char *)NULL);
+	add_value(files, kg_strdup("node.yaml"), &v);
 	kg_iter_index(&it, s, KG_INDEX_NODE, node);
 	while ((pod = kg_iter_next(&it))) {
-		add_file(files, kg_asprintf("pods/%s/%s.yaml", pod->ns, pod->name), pod, NULL);
+		add_file(files, kg_asprintf("pods/%s/%s.yaml", pod->ns, pod->name), pod,
+			kg_accounts_automount(s, pod), NULL);
 		add_named_by_pod(&own, pod);
 	}
 	add_reclaimed(&own, node);

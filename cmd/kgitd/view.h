@@ -3,7 +3,9 @@
  * snapshot: same snapshot, same ids. The part that all nodes share (services, routes) is made
  * once and referenced.
  *
- *   node.yaml nodes/NAME.yaml pods/NS/NAME.yaml services/NS/NAME.yaml
+ *   node.yaml           its name and pod range, those of the cluster, and the cluster's CA
+ *   nodes/NAME.yaml services/NS/NAME.yaml
+ *   pods/NS/NAME.yaml   with podIP and hostIP, and apiAccess where it gets a token mounted
  *   configmaps/NS/NAME.yaml secrets/NS/NAME.yaml   those that its pods name
  *   volumes/NAME.yaml   PersistentVolumes of claims that its pods name, and those it is to remove
  */
@@ -21,8 +23,12 @@ struct kgd_object_sink {
 
 /* services/ and nodes/: reference-counted, immutable. */
 struct kgd_shared;
+struct kgd_shared_options {
+	const char *service_cidr, *pod_cidr;
+	const char *ca_pem; /* what nodes and pods are to trust; NULL: node.yaml does not say */
+};
 struct kgd_shared *kgd_shared_new(
-	const struct kg_snapshot *s, const char *service_cidr, const char *pod_cidr);
+	const struct kg_snapshot *s, const struct kgd_shared_options *opts);
 struct kgd_shared *kgd_shared_ref(struct kgd_shared *shared);
 void kgd_shared_unref(struct kgd_shared *shared);
 bool kgd_shared_equal(const struct kgd_shared *a, const struct kgd_shared *b);

@@ -1,6 +1,7 @@
 /*
  * A key's file is named by when it was made, in milliseconds: "1767225660000.key". A new key is
- * shown for an hour before it signs, so that who keeps the set of keys for a while has it by then.
+ * shown for an hour before it signs, so that who keeps the set of keys for a while has it by then;
+ * but for one that is to take over at once: "1767225660000.now.key".
  */
 #include "accounts.h"
 
@@ -15,6 +16,7 @@
 #include "watch/hub.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +37,9 @@
 
 struct signing_key {
 	kg_time made;
+	bool at_once;
 	char *pem;
+	struct kg_jwt_signer *signer;
 };
 struct kg_accounts {
 	char *dir, *issuer;
@@ -49,23 +53,48 @@ struct kg_accounts {
 
 /* ---- keys ---- */
 
+static void release_key(struct signing_key *k)
+{
+	explicit_bzero(k->pem, strlen(k->pem));
+	free(k->pem);
+	kg_jwt_signer_free(k->signer);
+}
+
+static char *key_path(const struct kg_accounts *a, kg_time made, bool at_once)
+{
+	return kg_asprintf("%s/%lld%s.key", a->dir, (long long)made, at_once ? ".now" : "");
+}
+
+/* Takes the PEM over, also where it is none. */
+static int add_key(
+	struct kg_accounts *a, kg_time made, bool at_once, char *pem, struct kg_error *err)
+{
+	struct signing_key k = {.made = made, .at_once = at_once, .pem = pem};
+	int rc = kg_jwt_signer_new(&k.signer, pem, err);
+
+	if (rc < 0) {
+		release_key(&k);
+		return rc;
+	}
+	size_t at = a->n++;
+	for (; at > 0 && a->keys[at - 1].made > made; at--)
+		a->keys[at] = a->keys[at - 1];
+	a->keys[at] = k;
+	return 0;
+}
+
 static int read_key(struct kg_accounts *a, const char *file, struct kg_error *err)
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/%s", a->dir, file);
 	KG_AUTOBUF struct kg_buf pem = KG_BUF_INIT;
 	char *end;
 	long long made = strtoll(file, &end, 10);
+	bool at_once = strcmp(end, ".now.key") == 0;
 
-	if (strcmp(end, ".key") != 0 || made <= 0 || a->n == MAX_KEYS)
+	if ((!at_once && strcmp(end, ".key") != 0) || made <= 0 || a->n == MAX_KEYS)
 		return 0;
 	int rc = kg_file_read(&pem, path, MAX_PEM, err);
-	if (rc < 0)
-		return rc;
-	size_t at = a->n++;
-	for (; at > 0 && a->keys[at - 1].made > made; at--)
-		a->keys[at] = a->keys[at - 1];
-	a->keys[at] = (struct signing_key){.made = made, .pem = kg_buf_steal(&pem)};
-	return 0;
+	return rc < 0 ? rc : add_key(a, made, at_once, kg_buf_steal(&pem), err);
 }
 
 static int read_keys(struct kg_accounts *a, struct kg_error *err)
@@ -82,27 +111,31 @@ static int read_keys(struct kg_accounts *a, struct kg_error *err)
 	return rc;
 }
 
-static int make_key(struct kg_accounts *a, kg_time now, struct kg_error *err)
+static int make_key(struct kg_accounts *a, kg_time now, bool at_once, struct kg_error *err)
 {
-	char *path KG_AUTOFREE = kg_asprintf("%s/%lld.key", a->dir, (long long)now);
-	char *pem KG_AUTOFREE = NULL;
+	char *path KG_AUTOFREE = key_path(a, now, at_once);
+	char *pem = NULL;
 	int rc = kg_pki_key_new(&pem, err);
 
-	if (rc == 0)
-		rc = kg_file_write(path, pem, strlen(pem), 0600, err);
-	if (rc == 0)
-		a->keys[a->n++] = (struct signing_key){.made = now, .pem = kg_steal(&pem)};
-	return rc;
+	if (rc < 0)
+		return rc;
+	rc = kg_file_write(path, pem, strlen(pem), 0600, err);
+	if (rc < 0) {
+		free(pem);
+		return rc;
+	}
+	return add_key(a, now, at_once, pem, err);
 }
 
-static void drop_key(struct kg_accounts *a)
+static int drop_key(struct kg_accounts *a, struct kg_error *err)
 {
-	char *path KG_AUTOFREE = kg_asprintf("%s/%lld.key", a->dir, (long long)a->keys[0].made);
+	char *path KG_AUTOFREE = key_path(a, a->keys[0].made, a->keys[0].at_once);
 
-	if (unlink(path) < 0)
-		kg_warn("%s cannot be removed", path);
-	free(a->keys[0].pem);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return kg_fail_errno(err, "remove %s", path);
+	release_key(&a->keys[0]);
 	memmove(&a->keys[0], &a->keys[1], --a->n * sizeof(a->keys[0]));
+	return 0;
 }
 
 static int make_set(struct kg_accounts *a, struct kg_error *err)
@@ -121,19 +154,63 @@ static int make_set(struct kg_accounts *a, struct kg_error *err)
 	return 0;
 }
 
-int kg_accounts_rotate(struct kg_accounts *a, kg_time now, struct kg_error *err)
+/* Those that have had their time, with room for one more. */
+static int drop_old(struct kg_accounts *a, kg_time now, struct kg_error *err)
 {
 	int rc = 0;
 
+	while (rc == 0 && a->n > 1 && (a->n == MAX_KEYS || a->keys[0].made + KEEP_MS < now))
+		rc = drop_key(a, err);
+	return rc;
+}
+
+static int keys_failed(const struct kg_accounts *a, struct kg_error *err)
+{
+	return kg_wrap(err, "keys of ServiceAccounts' tokens in %s", a->dir);
+}
+
+int kg_accounts_rotate(struct kg_accounts *a, kg_time now, struct kg_error *err)
+{
 	pthread_rwlock_wrlock(&a->lock);
-	while (a->n > 1 && (a->n == MAX_KEYS || a->keys[0].made + KEEP_MS < now))
-		drop_key(a);
-	if (!a->n || a->keys[a->n - 1].made + SIGN_MS <= now)
-		rc = make_key(a, now, err);
+	int rc = drop_old(a, now, err);
+	if (rc == 0 && (!a->n || a->keys[a->n - 1].made + SIGN_MS <= now))
+		rc = make_key(a, now, false, err);
 	if (rc == 0)
 		rc = make_set(a, err);
 	pthread_rwlock_unlock(&a->lock);
-	return rc < 0 ? kg_wrap(err, "keys of ServiceAccounts' tokens in %s", a->dir) : 0;
+	return rc < 0 ? keys_failed(a, err) : 0;
+}
+
+int kg_accounts_renew(struct kg_accounts *a, kg_time now, struct kg_error *err)
+{
+	pthread_rwlock_wrlock(&a->lock);
+	if (a->n && a->keys[a->n - 1].made >= now)
+		now = a->keys[a->n - 1].made + 1; /* it is to be the newest */
+	int rc = drop_old(a, now, err);
+	if (rc == 0)
+		rc = make_key(a, now, true, err);
+	if (rc == 0)
+		rc = make_set(a, err);
+	pthread_rwlock_unlock(&a->lock);
+	return rc < 0 ? keys_failed(a, err) : 0;
+}
+
+int kg_accounts_retire(struct kg_accounts *a, struct kg_error *err)
+{
+	size_t last = 0;
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&a->lock);
+	for (size_t i = 0; i < a->n; i++)
+		if (a->keys[i].at_once)
+			last = i;
+	while (rc == 0 && last-- > 0)
+		rc = drop_key(a, err);
+	if (rc == 0)
+		rc = make_set(a, err);
+	pthread_rwlock_unlock(&a->lock);
+	kg_seen_clear(a->seen);
+	return rc < 0 ? keys_failed(a, err) : 0;
 }
 
 int kg_accounts_open(struct kg_accounts **out, const struct kg_accounts_options *opts, kg_time now,
@@ -163,10 +240,8 @@ void kg_accounts_free(struct kg_accounts *a)
 {
 	if (!a)
 		return;
-	for (size_t i = 0; i < a->n; i++) {
-		explicit_bzero(a->keys[i].pem, strlen(a->keys[i].pem));
-		free(a->keys[i].pem);
-	}
+	for (size_t i = 0; i < a->n; i++)
+		release_key(&a->keys[i]);
 	kg_jwks_free(a->set);
 	kg_seen_free(a->seen);
 	pthread_rwlock_destroy(&a->lock);
@@ -224,28 +299,50 @@ static const struct kg_object *pod_of(const struct kg_snapshot *s, const char *n
 	return strcmp(as, account) == 0 ? pod : NULL;
 }
 
+bool kg_accounts_automount(const struct kg_snapshot *s, const struct kg_object *pod)
+{
+	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
+	const struct kg_value *own = kg_get(spec, "automountServiceAccountToken");
+
+	if (!kg_is_null(own))
+		return kg_bool(own, true);
+	const struct kg_object *account = kg_snapshot_get(s, KG_KIND_SERVICEACCOUNT, pod->ns,
+		kg_string(kg_get(spec, "serviceAccountName"), "default"));
+	return !account || kg_bool(kg_get(kg_obj(account), "automountServiceAccountToken"), true);
+}
+
 /* ---- issuing ---- */
 
-static struct kg_value bound_claims(struct kg_arena *arena, const struct kg_token_request *req,
-	const char *uid, const struct kg_object *pod)
+/* {"name", "uid"} of an object. */
+static struct kg_value reference(struct kg_arena *arena, const struct kg_object *obj)
 {
-	struct kg_value account = kg_v_obj(arena, "name", kg_v_str(arena, req->name), "uid",
-		kg_v_str(arena, uid), (char *)NULL);
-	struct kg_value v = kg_v_obj(arena, "namespace", kg_v_str(arena, req->ns), "serviceaccount",
-		account, (char *)NULL);
+	return kg_v_obj(arena, "name", kg_v_str(arena, obj->name), "uid",
+		kg_v_str(arena, kg_object_uid(obj)), (char *)NULL);
+}
 
-	if (!pod)
-		return v;
-	return kg_with(arena, &v, "pod",
-		kg_v_obj(arena, "name", kg_v_str(arena, pod->name), "uid",
-			kg_v_str(arena, kg_object_uid(pod)), (char *)NULL));
+/* What a token is made of; objects are the snapshot's. */
+struct subject {
+	const char *name; /* of the account */
+	char uid[64];
+	const struct kg_object *pod, *node; /* or NULL */
+};
+
+static struct kg_value bound_claims(
+	struct kg_arena *arena, const struct kg_token_request *req, const struct subject *sub)
+{
+	struct kg_value account = kg_v_obj(arena, "name", kg_v_str(arena, sub->name), "uid",
+		kg_v_str(arena, sub->uid), (char *)NULL);
+
+	return kg_v_obj(arena, "namespace", kg_v_str(arena, req->ns), "node",
+		sub->node ? reference(arena, sub->node) : kg_v_null(), "pod",
+		sub->pod ? reference(arena, sub->pod) : kg_v_null(), "serviceaccount", account,
+		(char *)NULL);
 }
 
 static struct kg_value claims_of(struct kg_accounts *a, struct kg_arena *arena,
-	const struct kg_token_request *req, const char *uid, const struct kg_object *pod,
-	kg_time now, kg_time expires)
+	const struct kg_token_request *req, const struct subject *sub, kg_time now, kg_time expires)
 {
-	struct kg_value issuer = kg_v_lit(a->issuer), bound = bound_claims(arena, req, uid, pod);
+	struct kg_value issuer = kg_v_lit(a->issuer), bound = bound_claims(arena, req, sub);
 	struct kg_value audiences = req->audiences && kg_len(req->audiences)
 					    ? *req->audiences
 					    : kg_v_array(arena, &issuer, 1);
@@ -253,39 +350,57 @@ static struct kg_value claims_of(struct kg_accounts *a, struct kg_arena *arena,
 
 	kg_random_hex(id, 16);
 	struct kg_value v = kg_v_obj(arena, "iss", issuer, "sub",
-		kg_v_strf(arena, PREFIX "%s:%s", req->ns, req->name), "aud", audiences, "iat",
+		kg_v_strf(arena, PREFIX "%s:%s", req->ns, sub->name), "aud", audiences, "iat",
 		kg_v_int(now / 1000), "nbf", kg_v_int(now / 1000), "exp", kg_v_int(expires / 1000),
 		"jti", kg_v_str(arena, id), (char *)NULL);
 	return kg_with_key(arena, &v, "kubernetes.io", bound);
 }
 
 /* The newest that was shown long enough; with the lock held. */
-static const char *signing_key(const struct kg_accounts *a, kg_time now)
+static const struct kg_jwt_signer *signer_of(const struct kg_accounts *a, kg_time now)
 {
 	for (size_t i = a->n; i-- > 0;)
-		if (a->keys[i].made + SHOW_MS <= now)
-			return a->keys[i].pem;
-	return a->keys[0].pem;
+		if (a->keys[i].at_once || a->keys[i].made + SHOW_MS <= now)
+			return a->keys[i].signer;
+	return a->keys[0].signer;
+}
+
+static bool is_on(const struct kg_object *pod, const char *node)
+{
+	return strcmp(kg_string(kg_at(kg_obj(pod), "spec.nodeName"), ""), node) == 0;
+}
+
+static int find_pod(struct subject *sub, const struct kg_snapshot *s,
+	const struct kg_token_request *req, struct kg_error *err)
+{
+	const struct kg_object *pod = kg_snapshot_get(s, KG_KIND_POD, req->ns, req->pod);
+
+	if (pod && !req->name)
+		sub->name = kg_string(kg_at(kg_obj(pod), "spec.serviceAccountName"), "default");
+	sub->pod = pod ? pod_of(s, req->ns, req->pod, req->pod_uid, sub->name) : NULL;
+	if (!sub->pod || (req->node && !is_on(pod, req->node)))
+		return kg_fail(err, KG_E_NOT_FOUND,
+			"pods \"%s\" of this ServiceAccount%s not found", req->pod,
+			req->node ? " on this node" : "");
+	sub->node = kg_snapshot_get(
+		s, KG_KIND_NODE, "", kg_string(kg_at(kg_obj(pod), "spec.nodeName"), ""));
+	return 0;
 }
 
 static int issue(struct kg_accounts *a, const struct kg_snapshot *s, char **token,
 	const struct kg_token_request *req, kg_time now, kg_time expires, struct kg_error *err)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const struct kg_object *pod = NULL;
-	char uid[64];
+	struct subject sub = {.name = req->name};
+	int rc = req->pod ? find_pod(&sub, s, req, err) : 0;
 
-	if (!account_uid(uid, s, req->ns, req->name))
-		return kg_fail(err, KG_E_NOT_FOUND, "serviceaccounts \"%s\" not found", req->name);
-	if (req->pod) {
-		pod = pod_of(s, req->ns, req->pod, req->pod_uid, req->name);
-		if (!pod)
-			return kg_fail(err, KG_E_NOT_FOUND,
-				"pods \"%s\" of this ServiceAccount not found", req->pod);
-	}
-	struct kg_value claims = claims_of(a, &arena, req, uid, pod, now, expires);
+	if (rc < 0)
+		return rc;
+	if (!account_uid(sub.uid, s, req->ns, sub.name))
+		return kg_fail(err, KG_E_NOT_FOUND, "serviceaccounts \"%s\" not found", sub.name);
+	struct kg_value claims = claims_of(a, &arena, req, &sub, now, expires);
 	pthread_rwlock_rdlock(&a->lock);
-	int rc = kg_jwt_sign(token, signing_key(a, now), &claims, err);
+	rc = kg_jwt_sign(token, signer_of(a, now), &claims, err);
 	pthread_rwlock_unlock(&a->lock);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #define KG_AUTH_ACCOUNTS_H
 
 #include "auth/auth.h"
+#include "kinds/snapshot.h"
 
 struct kg_accounts;
 struct kg_accounts_options {
@@ -20,15 +21,23 @@ void kg_accounts_free(struct kg_accounts *a);
 /* A new key where it is time, and old ones dropped; to be called once a day. */
 int kg_accounts_rotate(struct kg_accounts *a, kg_time now, struct kg_error *err);
 
+/* A key that signs as of now: all tokens made from now on outlive kg_accounts_retire, which drops
+ * every key that is older than the last one made so. */
+int kg_accounts_renew(struct kg_accounts *a, kg_time now, struct kg_error *err);
+int kg_accounts_retire(struct kg_accounts *a, struct kg_error *err);
+
 struct kg_token_request {
-	const char *ns, *name;
+	const char *ns, *name;            /* name NULL: the pod's account */
 	const struct kg_value *audiences; /* a list of texts; null: the issuer */
 	int64_t seconds;                  /* 0: an hour; bounded to ten minutes and thirty days */
 	const char *pod, *pod_uid;        /* bound to this pod; NULL: to none; the uid may be "" */
+	const char *node;                 /* where the pod must be bound to; NULL: wherever */
 };
-/* KG_E_NOT_FOUND: no such account, or pod. */
+/* KG_E_NOT_FOUND: no such account, or pod. The times are whole seconds, as the token has them. */
 int kg_accounts_issue(struct kg_accounts *a, char **token, kg_time *expires,
 	const struct kg_token_request *req, kg_time now, struct kg_error *err);
+/* Does a pod get a token of its account mounted: as it says, else as its account says, else yes. */
+bool kg_accounts_automount(const struct kg_snapshot *s, const struct kg_object *pod);
 /* The public keys, as a JWK set. */
 void kg_accounts_jwks(struct kg_accounts *a, struct kg_buf *out);
 const char *kg_accounts_issuer(const struct kg_accounts *a);

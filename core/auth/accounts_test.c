@@ -192,6 +192,138 @@ static void keys_are_renewed(void **state)
 
 /* ---- OpenID Connect, its keys in a file ---- */
 
+/* A pod "web" on "n1", by the account "robot"; its uid is given. */
+static struct kg_snapshot *with_pod(struct kg_snapshot *s, const char *uid)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_txn *txn = kg_txn_new(s);
+	struct kg_changes changes;
+	struct kg_snapshot *next;
+	struct kg_value meta = kg_v_obj(&a, "name", kg_v_lit("web"), "namespace", kg_v_lit("team"),
+		"uid", kg_v_lit(uid), (char *)NULL);
+	struct kg_value spec = kg_v_obj(&a, "serviceAccountName", kg_v_lit("robot"), "nodeName",
+		kg_v_lit("n1"), (char *)NULL);
+	struct kg_value pod = kg_v_obj(&a, "metadata", meta, "spec", spec, (char *)NULL);
+	struct kg_value node = kg_v_obj(&a, "metadata",
+		kg_v_obj(&a, "name", kg_v_lit("n1"), "uid", kg_v_lit("un1"), (char *)NULL),
+		(char *)NULL);
+
+	kg_txn_put(txn, kg_object_new(&(struct kg_object_spec){.kind = &kg_kinds[KG_KIND_POD],
+				.ns = "team",
+				.name = "web",
+				.value = &pod}));
+	kg_txn_put(txn,
+		kg_object_new(&(struct kg_object_spec){
+			.kind = &kg_kinds[KG_KIND_NODE], .ns = "", .name = "n1", .value = &node}));
+	kg_txn_finish(txn, &next, &changes);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+	return next;
+}
+
+static void publish(struct kg_snapshot *s)
+{
+	struct kg_accounts_options opts = {.issuer = US};
+	char keys[80];
+	struct kg_error err;
+
+	/* As a restart would have it: the keys are on disk. */
+	kg_auth_free(t.auth);
+	kg_accounts_free(t.accounts);
+	kg_hub_free(t.hub);
+	kg_snapshot_unref(t.s);
+	t.s = s;
+	snprintf(keys, sizeof(keys), "%s/sa", t.dir);
+	opts.dir = keys;
+	opts.hub = t.hub = kg_hub_new(t.s, 0);
+	assert_int_equal(kg_accounts_open(&t.accounts, &opts, NOW, &err), 0);
+	t.auth = kg_auth_new();
+	kg_auth_add_accounts(t.auth, t.accounts);
+}
+
+static void tokens_are_bound_to_pods(void **state)
+{
+	static const struct {
+		const char *name, *uid, *node;
+		int rc;
+	} cases[] = {
+		{NULL, "p1", "n1", 0},
+		{"robot", "p1", NULL, 0},
+		{NULL, "p1", "n2", -KG_E_NOT_FOUND},
+		{NULL, "p0", "n1", -KG_E_NOT_FOUND},
+		{"other", "p1", "n1", -KG_E_NOT_FOUND},
+	};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char *token KG_AUTOFREE = NULL;
+	struct kg_value claims;
+	struct kg_error err;
+	struct kg_user u;
+	kg_time end;
+
+	(void)state;
+	start(manifests, "u1", NOW);
+	publish(with_pod(snapshot_of(manifests, "u1"), "p1"));
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_token_request req = {.ns = "team",
+			.name = cases[i].name,
+			.pod = "web",
+			.pod_uid = cases[i].uid,
+			.node = cases[i].node};
+		char *got = NULL;
+
+		assert_int_equal(
+			kg_accounts_issue(t.accounts, &got, &end, &req, NOW, &err), cases[i].rc);
+		free(token);
+		token = cases[i].rc ? NULL : got;
+		if (cases[i].rc)
+			continue;
+		assert_int_equal(kg_jwt_peek(&claims, &a, token, &err), 0);
+		const struct kg_value *bound = kg_get(&claims, "kubernetes.io");
+		assert_string_equal(kg_string(kg_at(bound, "pod.uid"), ""), "p1");
+		assert_string_equal(kg_string(kg_at(bound, "node.name"), ""), "n1");
+		assert_string_equal(kg_string(kg_at(bound, "node.uid"), ""), "un1");
+		assert_int_equal(authenticate(&u, token, NOW), 0);
+	}
+	free(token);
+	token = NULL;
+	struct kg_token_request req = {.ns = "team", .pod = "web", .pod_uid = "p1"};
+	assert_int_equal(kg_accounts_issue(t.accounts, &token, &end, &req, NOW, &err), 0);
+	publish(with_pod(snapshot_of(manifests, "u1"), "p2"));
+	assert_int_equal(authenticate(&u, token, NOW), -KG_E_UNAUTHORIZED); /* its namesake */
+	publish(snapshot_of(manifests, "u1"));
+	assert_int_equal(authenticate(&u, token, NOW), -KG_E_UNAUTHORIZED); /* no pod */
+	stop();
+}
+
+static void keys_can_be_replaced_at_once(void **state)
+{
+	struct kg_error err;
+	struct kg_user u;
+	kg_time end;
+
+	(void)state;
+	start(manifests, "u1", NOW);
+	char *old KG_AUTOFREE = issue("robot", 0, NOW, &end);
+	assert_int_equal(kg_accounts_renew(t.accounts, NOW, &err), 0);
+	char *new KG_AUTOFREE = issue("robot", 0, NOW, &end);
+	assert_int_equal(authenticate(&u, old, NOW), 0);
+	assert_int_equal(authenticate(&u, new, NOW), 0);
+	publish(snapshot_of(manifests, "u1"));
+	assert_int_equal(authenticate(&u, old, NOW), 0);
+	assert_int_equal(kg_accounts_retire(t.accounts, &err), 0);
+	assert_int_equal(authenticate(&u, old, NOW), -KG_E_UNAUTHORIZED); /* though it was seen */
+	assert_int_equal(authenticate(&u, new, NOW), 0);
+	publish(snapshot_of(manifests, "u1"));
+	assert_int_equal(authenticate(&u, old, NOW), -KG_E_UNAUTHORIZED);
+	assert_int_equal(authenticate(&u, new, NOW), 0);
+	/* Nothing to retire is nothing done, and what is made later signs, too. */
+	assert_int_equal(kg_accounts_retire(t.accounts, &err), 0);
+	assert_int_equal(kg_accounts_rotate(t.accounts, NOW + 31 * DAY_MS, &err), 0);
+	char *later KG_AUTOFREE = issue("robot", 0, NOW + 31 * DAY_MS + 3600 * 1000, &end);
+	assert_int_equal(authenticate(&u, later, NOW + 31 * DAY_MS + 3600 * 1000), 0);
+	stop();
+}
+
 static void oidc_claims(void **state)
 {
 	static const struct {
@@ -226,6 +358,8 @@ static void oidc_claims(void **state)
 
 	(void)state;
 	assert_int_equal(kg_pki_key_new(&key, &err), 0);
+	struct kg_jwt_signer *signer;
+	assert_int_equal(kg_jwt_signer_new(&signer, key, &err), 0);
 	assert_int_equal(kg_oidc_new(&oidc, &opts, &err), -KG_E_NOT_FOUND);
 	assert_int_equal(kg_jwt_public_key(&jwk, &a, key, &err), 0);
 	struct kg_value set = kg_v_obj(&a, "keys", kg_v_array(&a, &jwk, 1), (char *)NULL);
@@ -243,7 +377,7 @@ static void oidc_claims(void **state)
 			kg_json_parse(&claims, &a, cases[i].claims, strlen(cases[i].claims), &err),
 			0);
 		claims = kg_with(&a, &claims, "iss", kg_v_lit(US));
-		assert_int_equal(kg_jwt_sign(&token, key, &claims, &err), 0);
+		assert_int_equal(kg_jwt_sign(&token, signer, &claims, &err), 0);
 		int rc = authenticate(&u, token, NOW);
 		assert_int_equal(rc, cases[i].name ? 0 : -KG_E_UNAUTHORIZED);
 		if (rc == 0) {
@@ -254,9 +388,10 @@ static void oidc_claims(void **state)
 			assert_int_equal(authenticate(&u, token, NOW + 41000), -KG_E_UNAUTHORIZED);
 		}
 		claims = kg_with(&a, &claims, "iss", kg_v_lit("https://another.example"));
-		assert_int_equal(kg_jwt_sign(&other, key, &claims, &err), 0);
+		assert_int_equal(kg_jwt_sign(&other, signer, &claims, &err), 0);
 		assert_int_equal(authenticate(&u, other, NOW), -KG_E_UNAUTHORIZED);
 	}
+	kg_jwt_signer_free(signer);
 	kg_auth_free(t.auth);
 }
 
@@ -265,6 +400,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tokens_name_accounts, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_are_renewed, setup, teardown),
+		cmocka_unit_test_setup_teardown(tokens_are_bound_to_pods, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_can_be_replaced_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(oidc_claims, setup, teardown),
 	};
 

@@ -24,12 +24,21 @@ struct kg_seen *kg_seen_new(void)
 	return s;
 }
 
+void kg_seen_clear(struct kg_seen *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < SLOTS; i++) {
+		free(s->slots[i]);
+		s->slots[i] = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 void kg_seen_free(struct kg_seen *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < SLOTS; i++)
-		free(s->slots[i]);
+	kg_seen_clear(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

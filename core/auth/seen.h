@@ -18,6 +18,8 @@ struct kg_seen;
 struct kg_seen *kg_seen_new(void);
 void kg_seen_free(struct kg_seen *s);
 bool kg_seen_get(struct kg_seen *s, struct kg_verdict *out, const char *token, kg_time now);
+/* Forgets all: keys went that they were verified by. */
+void kg_seen_clear(struct kg_seen *s);
 void kg_seen_put(struct kg_seen *s, const char *token, const struct kg_verdict *v);
 
 #endif

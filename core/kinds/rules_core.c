@@ -25,6 +25,9 @@ void kg_validate_configmap(struct kg_fault_list *f, const struct kg_value *v, co
 	size_t total = 0;
 
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	if (!strcmp(kg_string(kg_at(v, "metadata.name"), ""), "kube-root-ca.crt"))
+		kg_rule_warn(f, path, "metadata.name",
+			"pods see the cluster's own CA under this name, whatever is written here");
 	for (uint32_t i = 0; i < kg_len(data); i++)
 		total += data->members[i].value.len;
 	for (uint32_t i = 0; i < kg_len(binary); i++) {

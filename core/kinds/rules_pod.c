@@ -223,9 +223,6 @@ void kg_validate_claiming_pod_spec(
 {
 	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
 
-	if (kg_bool(kg_get(v, "automountServiceAccountToken"), false))
-		kg_rule_warn(f, path, "automountServiceAccountToken",
-			"kgit mounts no tokens of ServiceAccounts yet");
 	validate_container_names(f, v, path);
 	validate_host_port_conflicts(f, kg_get(v, "containers"), path);
 	validate_dns(f, v, path);

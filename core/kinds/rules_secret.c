@@ -122,7 +122,4 @@ void kg_validate_serviceaccount(struct kg_fault_list *f, const struct kg_value *
 	if (kg_len(kg_get(v, "imagePullSecrets")))
 		kg_rule_warn(f, path, "imagePullSecrets",
 			"kgit pulls images without credentials of Secrets yet");
-	if (kg_bool(kg_get(v, "automountServiceAccountToken"), false))
-		kg_rule_warn(f, path, "automountServiceAccountToken",
-			"kgit mounts no tokens of ServiceAccounts yet");
 }

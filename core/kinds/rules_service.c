@@ -115,5 +115,12 @@ void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v,
 
 void kg_validate_service(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
+	const struct kg_value *md = kg_get(v, "metadata");
+
 	kg_rule_object_meta(f, v, path, kg_check_dns1035_label);
+	if (!strcmp(kg_string(kg_get(md, "name"), ""), "kubernetes") &&
+		!strcmp(kg_string(kg_get(md, "namespace"), "default"), "default"))
+		kg_rule_warn(f, path, "metadata.name",
+			"in the namespace default this is the API's own Service, which every node "
+			"makes; this one is reached by nobody");
 }

@@ -117,7 +117,11 @@ static const struct {
 		""},
 	{POD(C("") "  volumes: [{name: f, projected: {sources: [{serviceAccountToken: {path: t}}]}}"
 		   "]\n"),
-		"m.yaml:7:46: spec.volumes[0].projected.sources[0].serviceAccountToken: " NOT_YET},
+		""},
+	{POD(C("") "  volumes: [{name: f, projected: {sources: [{serviceAccountToken: {path: t, "
+		   "expirationSeconds: 599}}]}}]\n"),
+		"m.yaml:7:96: spec.volumes[0].projected.sources[0].serviceAccountToken."
+		"expirationSeconds: Invalid value: 599: must be greater than or equal to 600\n"},
 	{POD(C(", env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['a']\"}}}]")),
 		""},
 	{POD(C(", volumeMounts: [{name: dta, mountPath: /d}]") "  volumes: [{name: data}]\n"),

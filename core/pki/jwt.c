@@ -271,28 +271,49 @@ static int raw_signature(unsigned char out[64], const gnutls_datum_t *der, struc
 	return rc;
 }
 
-static int sign(
-	unsigned char out[64], const char *pem, const struct kg_buf *text, struct kg_error *err)
+struct kg_jwt_signer {
+	gnutls_privkey_t key;
+	char id[17];
+};
+
+int kg_jwt_signer_new(struct kg_jwt_signer **out, const char *key_pem, struct kg_error *err)
 {
+	struct kg_jwt_signer *s = kg_alloc(sizeof(*s));
 	gnutls_x509_privkey_t key KG_AUTOKEY = NULL;
+
+	int rc = kg_pki_read_key(&key, key_pem, err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_privkey_init(&s->key), "private key", err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_privkey_import_x509(s->key, key, GNUTLS_PRIVKEY_IMPORT_COPY),
+			"private key", err);
+	if (!rc)
+		rc = kg_jwt_key_id(s->id, key_pem, err);
+	if (rc) {
+		kg_jwt_signer_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void kg_jwt_signer_free(struct kg_jwt_signer *s)
+{
+	if (s && s->key)
+		gnutls_privkey_deinit(s->key);
+	free(s);
+}
+
+static int sign(unsigned char out[64], const struct kg_jwt_signer *s, const struct kg_buf *text,
+	struct kg_error *err)
+{
 	gnutls_datum_t data = {(unsigned char *)text->data, (unsigned)text->len};
 	gnutls_datum_t der KG_CLEANUP(free_datum) = {0};
-	gnutls_privkey_t abstract = NULL;
 
-	int rc = kg_pki_read_key(&key, pem, err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_privkey_init(&abstract), "private key", err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_privkey_import_x509(abstract, key, 0), "private key", err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_privkey_sign_data2(
-					abstract, GNUTLS_SIGN_ECDSA_SHA256, 0, &data, &der),
-			"sign", err);
-	if (!rc)
-		rc = raw_signature(out, &der, err);
-	if (abstract)
-		gnutls_privkey_deinit(abstract);
-	return rc;
+	int rc = kg_pki_try(
+		gnutls_privkey_sign_data2(s->key, GNUTLS_SIGN_ECDSA_SHA256, 0, &data, &der), "sign",
+		err);
+	return rc ? rc : raw_signature(out, &der, err);
 }
 
 static void encode_value(struct kg_buf *out, const struct kg_value *v)
@@ -303,23 +324,19 @@ static void encode_value(struct kg_buf *out, const struct kg_value *v)
 	encode(out, json.data, json.len);
 }
 
-int kg_jwt_sign(
-	char **out, const char *key_pem, const struct kg_value *claims, struct kg_error *err)
+int kg_jwt_sign(char **out, const struct kg_jwt_signer *s, const struct kg_value *claims,
+	struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	unsigned char signature[64];
-	char id[17];
-	int rc = kg_jwt_key_id(id, key_pem, err);
-
-	if (rc < 0)
-		return rc;
 	struct kg_value head =
-		kg_v_obj(&a, "alg", kg_v_lit("ES256"), "kid", kg_v_lit(id), (char *)NULL);
+		kg_v_obj(&a, "alg", kg_v_lit("ES256"), "kid", kg_v_lit(s->id), (char *)NULL);
+
 	encode_value(&text, &head);
 	kg_buf_addc(&text, '.');
 	encode_value(&text, claims);
-	rc = sign(signature, key_pem, &text, err);
+	int rc = sign(signature, s, &text, err);
 	if (rc < 0)
 		return rc;
 	kg_buf_addc(&text, '.');

@@ -25,9 +25,13 @@ int kg_jwt_key_id(char out[17], const char *key_pem, struct kg_error *err);
 int kg_jwt_public_key(
 	struct kg_value *out, struct kg_arena *a, const char *key_pem, struct kg_error *err);
 
+/* A private key that is ready to sign: reading one takes longer than its signature. Immutable. */
+struct kg_jwt_signer;
+int kg_jwt_signer_new(struct kg_jwt_signer **out, const char *key_pem, struct kg_error *err);
+void kg_jwt_signer_free(struct kg_jwt_signer *s);
 /* A token of these claims, signed with ES256; heap. */
-int kg_jwt_sign(
-	char **out, const char *key_pem, const struct kg_value *claims, struct kg_error *err);
+int kg_jwt_sign(char **out, const struct kg_jwt_signer *s, const struct kg_value *claims,
+	struct kg_error *err);
 
 /* Has the text the form of a token: three parts. */
 bool kg_jwt_is(const char *text);

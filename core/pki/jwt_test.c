@@ -114,6 +114,7 @@ static void what_is_signed_here_verifies_here(void **state)
 	struct kg_value claims = kg_v_obj(&a, "iss", kg_v_lit("us"), (char *)NULL), jwk;
 	struct kg_buf json KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_error err;
+	struct kg_jwt_signer *signer, *foreign;
 	char iss[64];
 
 	(void)state;
@@ -124,17 +125,21 @@ static void what_is_signed_here_verifies_here(void **state)
 	struct kg_value whole = kg_v_obj(&a, "keys", kg_v_array(&a, &jwk, 1), (char *)NULL);
 	kg_json_write(&json, &whole);
 	assert_int_equal(kg_jwks_read(read, json.data, json.len, &err), 0);
+	assert_int_equal(kg_jwt_signer_new(&signer, key, &err), 0);
+	assert_int_equal(kg_jwt_signer_new(&foreign, other, &err), 0);
 	/* Some signatures and coordinates begin with zeroes. */
 	for (int i = 0; i < 300; i++) {
 		char *token KG_AUTOFREE = NULL;
 
-		assert_int_equal(kg_jwt_sign(&token, key, &claims, &err), 0);
+		assert_int_equal(kg_jwt_sign(&token, signer, &claims, &err), 0);
 		assert_int_equal(verify(i & 1 ? set : read, token, iss), 0);
 		assert_string_equal(iss, "us");
 	}
 	char *token KG_AUTOFREE = NULL;
-	assert_int_equal(kg_jwt_sign(&token, other, &claims, &err), 0);
+	assert_int_equal(kg_jwt_sign(&token, foreign, &claims, &err), 0);
 	assert_int_equal(verify(set, token, iss), -KG_E_NOT_FOUND);
+	kg_jwt_signer_free(signer);
+	kg_jwt_signer_free(foreign);
 	kg_jwks_free(set);
 	kg_jwks_free(read);
 }

@@ -133,6 +133,22 @@ int kg_pki_not_before(kg_time *out, const char *cert_pem, struct kg_error *err)
 	return 0;
 }
 
+bool kg_pki_issued_by(const char *cert_pem, const char *ca_pem)
+{
+	gnutls_x509_crt_t crt KG_AUTOCRT = NULL, ca KG_AUTOCRT = NULL;
+	struct kg_error ignored;
+	unsigned status = 0;
+
+	return kg_pki_read_crt(&crt, cert_pem, &ignored) == 0 &&
+	       kg_pki_read_crt(&ca, ca_pem, &ignored) == 0 &&
+	       gnutls_x509_crt_check_issuer(crt, ca) &&
+	       gnutls_x509_crt_verify(crt, &ca, 1,
+		       GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
+			       GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS,
+		       &status) >= 0 &&
+	       status == 0;
+}
+
 void kg_random_hex(char *out, size_t n)
 {
 	unsigned char b[32];

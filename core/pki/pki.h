@@ -31,6 +31,8 @@ int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err);
 int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err);
 int kg_pki_not_before(kg_time *out, const char *cert_pem, struct kg_error *err);
 int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err);
+/* Did the first CA of ca_pem sign the first certificate of cert_pem? */
+bool kg_pki_issued_by(const char *cert_pem, const char *ca_pem);
 /* n random bytes as hex into out[2n + 1]. */
 void kg_random_hex(char *out, size_t n);
 
