@@ -1,12 +1,17 @@
 /*
- * How quick reconcile is, in user CPU time:
- *   place     50,000 pods that wait, of 100 Deployments, when 5,000 nodes become ready: one run
- *             that binds them all, and its commit's changes; by what the pods ask for
- *   preempt   5,000 pods that each must evict another
- *   push      Deployments from YAML to bound pods and endpoints
- *   scale     one Deployment by one, in clusters of several sizes
- * reconcile_bench [place|preempt|push|scale]...; all without arguments.
+ * How quick reconcile is, in user CPU time: one figure a line, NAME VALUE UNIT (what is wanted).
+ *   place_*      50,000 pods that wait, of 100 Deployments, when 5,000 nodes become ready: one run
+ *                that binds them all, and its commit's changes; by what the pods ask for
+ *   preempt      5,000 pods that each must evict another
+ *   daemonset    a DaemonSet comes to a cluster: a pod a node, placed
+ *   push_*       Deployments and Services from YAML to bound pods and endpoints
+ *   status_*     all those pods become ready in one commit
+ *   scale_*      one Deployment by one, in clusters of several sizes
+ *   sim_steps    a simulated cluster with faults, what must hold checked after each step
+ * reconcile_bench [PREFIX]...: figures whose names begin so; without arguments all. Exits with 1
+ * where one fell short.
  */
+#include "reconcile_bench.h"
 #include "base/map.h"
 #include "reconcile/harness.h"
 #include "reconcile/simulate.h"
@@ -15,150 +20,104 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* User CPU, so that a busy machine matters little. */
-static double seconds(void)
+/* ---- figures ---- */
+
+static int prefixes_n;
+static char **prefixes;
+static bool fell_short;
+
+double seconds(void)
 {
 	struct rusage ru;
 	getrusage(RUSAGE_SELF, &ru);
 	return (double)ru.ru_utime.tv_sec + (double)ru.ru_utime.tv_usec / 1e6;
 }
 
-static void register_nodes(struct kg_harness *h, size_t n, bool ready)
+bool wanted(const char *prefix)
 {
-	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_input_node *nodes = kg_alloc(n * sizeof(*nodes));
-	struct kg_input_liveness *live = kg_alloc(n * sizeof(*live));
-	struct kg_value alloc = kg_v_obj(&a, "cpu", kg_v_lit("16"), "memory", kg_v_lit("64Gi"),
-		"pods", kg_v_lit("250"), (char *)NULL);
-	struct kg_error err;
-	for (size_t i = 0; i < n; i++) {
-		const char *name = kg_arena_printf(&a, "node-%04zu", i);
-		struct kg_member labels[] = {
-			{"topology.kubernetes.io/zone", kg_v_strf(&a, "zone-%zu", i % 10)},
-			{"disk", kg_v_lit(i % 4 ? "hdd" : "ssd")}};
-		nodes[i] = (struct kg_input_node){.name = name,
-			.labels = kg_v_object(&a, labels, 2),
-			.status = kg_v_obj(&a, "allocatable", alloc, (char *)NULL)};
-		live[i] = (struct kg_input_liveness){.name = name, .ready = ready, .since = h->now};
+	for (int i = 0; i < prefixes_n; i++) {
+		size_t n = strlen(prefixes[i]), m = strlen(prefix);
+		if (strncmp(prefixes[i], prefix, n < m ? n : m) == 0)
+			return true;
 	}
-	struct kg_inputs in = {.nodes = nodes, .nnodes = n, .liveness = live, .nliveness = n};
-	if (kg_harness_run(h, &in, &err) < 0)
-		abort();
-	free(nodes);
-	free(live);
-	kg_arena_release(&a);
+	return prefixes_n == 0;
 }
 
-static void add_nodes(struct kg_harness *h, size_t n)
+void figure(const char *name, double value, const char *unit, enum wanted how, double wanted,
+	const char *note)
 {
-	register_nodes(h, n, true);
+	bool good = how == ANY || (how == LEAST ? value >= wanted : value <= wanted);
+	char want[64] = "";
+	if (how != ANY)
+		snprintf(want, sizeof(want), "at %s %g: %s%s", how == LEAST ? "least" : "most",
+			wanted, good ? "met" : "NOT MET", note ? "; " : "");
+	printf("%-34s %11.3f %s", name, value, unit);
+	if (*want || note)
+		printf("  (%s%s)", want, note ? note : "");
+	printf("\n");
+	fflush(stdout);
+	fell_short |= !good;
 }
 
-/* n Deployments whose pods have this in their spec (%s is the app), straight to reconcile. */
-static void desire(struct kg_harness *h, const char *prefix, size_t n, size_t replicas,
-	const char *cpu, const char *spec)
-{
-	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_input_desired *d = kg_alloc(n * sizeof(*d));
-	struct kg_error err;
-	for (size_t i = 0; i < n; i++) {
-		char app[64];
-		snprintf(app, sizeof(app), "%s-%zu", prefix, i);
-		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-		kg_buf_addf(&b,
-			"apiVersion: apps/v1\nkind: Deployment\n"
-			"metadata: {name: %s, namespace: default}\nspec:\n  replicas: %zu\n"
-			"  selector: {matchLabels: {app: %s}}\n  template:\n"
-			"    metadata: {labels: {app: %s, tier: web}}\n    spec:\n"
-			"      containers: [{name: c, image: i, resources: {requests: {cpu: %s, "
-			"memory: 64Mi}}}]\n",
-			app, replicas, app, app, cpu);
-		for (const char *p = spec; *p; p++) {
-			if (p[0] == '@')
-				kg_buf_adds(&b, app);
-			else
-				kg_buf_addc(&b, *p);
-		}
-		if (kg_yaml_load(&d[i].value, &a, b.data, b.len, &err) < 0)
-			abort();
-		d[i].kind = &kg_kinds[KG_KIND_DEPLOYMENT];
-		d[i].ns = "default";
-		d[i].name = kg_arena_strdup(&a, app);
-		d[i].source = kg_arena_printf(&a, "%s.yaml", app);
-	}
-	struct kg_inputs in = {.desired = d, .ndesired = n};
-	if (kg_harness_run(h, &in, &err) < 0)
-		abort();
-	free(d);
-	kg_arena_release(&a);
-}
+/* ---- place ---- */
 
-static void all_ready(struct kg_harness *h, size_t n)
-{
-	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_input_liveness *live = kg_alloc(n * sizeof(*live));
-	struct kg_error err;
-	for (size_t i = 0; i < n; i++)
-		live[i] = (struct kg_input_liveness){.name = kg_arena_printf(&a, "node-%04zu", i),
-			.ready = true,
-			.since = h->now};
-	struct kg_inputs in = {.liveness = live, .nliveness = n};
-	if (kg_harness_run(h, &in, &err) < 0)
-		abort();
-	free(live);
-	kg_arena_release(&a);
-}
-
-static size_t bound(const struct kg_snapshot *s);
-
-static void bench_place(const char *what, const char *spec)
+static void bench_place(const char *name, const char *spec, double least)
 {
 	enum { NODES = 5000 };
 	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
 	struct kg_harness h;
+	if (!wanted(name))
+		return;
 	kg_harness_init(&h, &opts);
 	register_nodes(&h, NODES, false);
 	desire(&h, "d", 100, 500, "50m", spec);
 	double t = seconds();
 	all_ready(&h, NODES);
 	t = seconds() - t;
-	size_t n = bound(h.s);
-	printf("place: %s: %d nodes: %zu pods bound in %.0f ms: %.0f pods/s\n", what, NODES, n,
-		t * 1000, (double)n / t);
+	figure(name, (double)bound(h.s) / t, "pods/s", least > 0 ? LEAST : ANY, least,
+		"50,000 pods, 5,000 nodes");
 	kg_harness_release(&h);
 }
 
 static void bench_places(void)
 {
-	bench_place("basic", "");
-	bench_place("node affinity",
+	bench_place("place_basic", "", 50000);
+	bench_place("place_node_affinity",
 		"      affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "
 		"{nodeSelectorTerms: [{matchExpressions: [{key: topology.kubernetes.io/zone, "
 		"operator: In, values: [zone-1, zone-2, zone-3]}]}]}, "
 		"preferredDuringSchedulingIgnoredDuringExecution: [{weight: 10, preference: "
-		"{matchExpressions: [{key: disk, operator: In, values: [ssd]}]}}]}}\n");
-	bench_place("pod anti-affinity",
+		"{matchExpressions: [{key: disk, operator: In, values: [ssd]}]}}]}}\n",
+		20000);
+	bench_place("place_pod_anti_affinity",
 		"      affinity: {podAntiAffinity: "
 		"{requiredDuringSchedulingIgnoredDuringExecution: "
 		"[{labelSelector: {matchLabels: {app: @}}, topologyKey: kubernetes.io/hostname}]}}"
-		"\n");
-	bench_place("pod affinity",
+		"\n",
+		10000);
+	bench_place("place_pod_affinity",
 		"      affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "
 		"[{labelSelector: {matchLabels: {app: @}}, topologyKey: "
-		"topology.kubernetes.io/zone}]}}\n");
-	bench_place("pod affinity, preferred",
+		"topology.kubernetes.io/zone}]}}\n",
+		10000);
+	bench_place("place_pod_affinity_preferred",
 		"      affinity: {podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: "
 		"[{weight: 1, podAffinityTerm: {labelSelector: {matchLabels: {tier: web}}, "
-		"topologyKey: kubernetes.io/hostname}}]}}\n");
-	bench_place("topology spread",
+		"topologyKey: kubernetes.io/hostname}}]}}\n",
+		0);
+	bench_place("place_topology_spread",
 		"      topologySpreadConstraints: [{maxSkew: 5, topologyKey: "
 		"topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: "
-		"{matchLabels: {tier: web}}}]\n");
-	bench_place("topology spread, by host",
+		"{matchLabels: {tier: web}}}]\n",
+		10000);
+	bench_place("place_topology_spread_by_host",
 		"      topologySpreadConstraints: [{maxSkew: 1, topologyKey: "
 		"kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: "
-		"{matchLabels: {app: @}}}]\n");
+		"{matchLabels: {app: @}}}]\n",
+		10000);
 }
+
+/* ---- preempt ---- */
 
 /* Every node is full of four pods of no importance, which run. */
 static void bench_preempt(void)
@@ -166,6 +125,9 @@ static void bench_preempt(void)
 	enum { NODES = 5000 };
 	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
 	struct kg_harness h;
+	char note[100];
+	if (!wanted("preempt"))
+		return;
 	kg_harness_init(&h, &opts);
 	register_nodes(&h, NODES, true);
 	desire(&h, "low", 20, 1000, "4", "");
@@ -181,10 +143,37 @@ static void bench_preempt(void)
 		nominated += !kg_is_null(kg_at(kg_obj(pod), "status.nominatedNodeName"));
 	}
 	kg_iter_release(&it);
-	printf("preempt: %d nodes: %zu pods nominated, %zu evicted in %.0f ms: %.0f pods/s\n",
-		NODES, nominated, n, t * 1000, (double)nominated / t);
+	snprintf(note, sizeof(note), "%zu pods nominated, %zu evicted, %d nodes", nominated, n,
+		NODES);
+	figure("preempt", (double)nominated / t, "pods/s", LEAST, 5000, note);
 	kg_harness_release(&h);
 }
+
+/* ---- daemonset ---- */
+
+static void bench_daemonset(void)
+{
+	enum { NODES = 5000 };
+	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
+	struct kg_harness h;
+	if (!wanted("daemonset"))
+		return;
+	kg_harness_init(&h, &opts);
+	add_nodes(&h, NODES);
+	double t = seconds();
+	kg_harness_push(&h, "agent.yaml",
+		"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec:\n"
+		"  selector: {matchLabels: {app: agent}}\n  template:\n"
+		"    metadata: {labels: {app: agent}}\n"
+		"    spec: {containers: [{name: c, image: i}]}\n");
+	t = seconds() - t;
+	if (bound(h.s) != NODES)
+		abort();
+	figure("daemonset", t, "s", MOST, 1, "5,000 nodes, a pod each");
+	kg_harness_release(&h);
+}
+
+/* ---- push, status ---- */
 
 static void deployment(struct kg_buf *b, size_t i, size_t replicas, bool service)
 {
@@ -202,18 +191,6 @@ static void deployment(struct kg_buf *b, size_t i, size_t replicas, bool service
 			i, i);
 }
 
-static size_t bound(const struct kg_snapshot *s)
-{
-	size_t n = 0;
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	kg_iter_kind(&it, s, KG_KIND_POD, NULL, NULL);
-	while ((pod = kg_iter_next(&it)))
-		n += *kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "") != 0;
-	kg_iter_release(&it);
-	return n;
-}
-
 static void push_deployments(
 	struct kg_harness *h, size_t from, size_t to, size_t replicas, bool service)
 {
@@ -225,8 +202,8 @@ static void push_deployments(
 	kg_harness_push(h, path, b.data);
 }
 
-/* All pods report that they run, in one commit. */
-static void bench_status(struct kg_harness *h)
+/* All pods report that they run, in one commit: microseconds a pod. */
+static double bench_status(struct kg_harness *h)
 {
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_snapshot *held = kg_snapshot_ref(h->s);
@@ -234,7 +211,6 @@ static void bench_status(struct kg_harness *h)
 	size_t n = 0;
 	struct kg_object_iter it;
 	const struct kg_object *pod;
-	struct kg_error err;
 	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it)))
 		v[n++] = (struct kg_input_pod_status){
@@ -246,96 +222,117 @@ static void bench_status(struct kg_harness *h)
 	kg_iter_release(&it);
 	struct kg_inputs in = {.pods = v, .npods = n};
 	double t = seconds();
-	if (kg_harness_run(h, &in, &err) < 0)
-		abort();
+	must_run(h, &in);
 	t = seconds() - t;
-	printf("status: %zu pods became ready in %.0f ms: %.0f pods/s\n", n, t * 1000,
-		(double)n / t);
 	free(v);
 	kg_snapshot_unref(held);
 	kg_arena_release(&a);
+	return t * 1e6 / (double)n;
 }
 
-static void bench_schedule(size_t nodes, size_t deployments, size_t replicas)
+static void bench_schedule(size_t nodes, size_t deployments, size_t replicas, double most)
 {
 	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
 	struct kg_harness h;
+	char push[40], status[40], note[100];
+	snprintf(push, sizeof(push), "push_%zu", deployments * replicas);
+	snprintf(status, sizeof(status), "status_%zu", deployments * replicas);
+	if (!wanted(push) && !wanted(status))
+		return;
 	kg_harness_init(&h, &opts);
 	add_nodes(&h, nodes);
 	double t = seconds();
 	push_deployments(&h, 0, deployments, replicas, true);
 	t = seconds() - t;
-	size_t n = bound(h.s);
-	printf("schedule: %zu nodes, %zu Deployments: %zu pods bound in %.0f ms: %.0f pods/s\n",
-		nodes, deployments, n, t * 1000, (double)n / t);
-	bench_status(&h);
+	if (bound(h.s) != deployments * replicas)
+		abort();
+	snprintf(note, sizeof(note), "%zu Deployments x %zu, %zu nodes", deployments, replicas,
+		nodes);
+	figure(push, t, "s", most > 0 ? MOST : ANY, most, note);
+	figure(status, bench_status(&h), "us/pod", ANY, 0, "all become ready in one commit");
 	kg_harness_release(&h);
 }
 
-static void bench_scale_one(size_t nodes, size_t deployments, size_t replicas)
+/* ---- scale ---- */
+
+static long resident_mb(void)
 {
-	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
-	struct kg_harness h;
-	kg_harness_init(&h, &opts);
-	add_nodes(&h, nodes);
-	for (size_t i = 0; i < deployments; i += 200)
-		push_deployments(&h, i, i + 200, replicas, true);
-	push_deployments(&h, deployments, deployments + 1, replicas, true);
-	double sum = 0, worst = 0;
-	enum { ROUNDS = 400 }; /* up and down again */
+	struct rusage ru;
+	getrusage(RUSAGE_SELF, &ru);
+	return ru.ru_maxrss / 1024;
+}
+
+/* Milliseconds of one change, on average. */
+static double scale_up_and_down(struct kg_harness *h, size_t which, size_t replicas)
+{
+	double sum = 0;
+	enum { ROUNDS = 400 };
 	for (size_t i = 1; i <= ROUNDS; i++) {
 		char path[32];
 		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-		deployment(&b, deployments, replicas + i % 2, true);
-		snprintf(path, sizeof(path), "d-%zu.yaml", deployments);
+		deployment(&b, which, replicas + i % 2, true);
+		snprintf(path, sizeof(path), "d-%zu.yaml", which);
 		double t = seconds();
-		kg_harness_push(&h, path, b.data);
-		t = seconds() - t;
-		sum += t;
-		worst = t > worst ? t : worst;
+		kg_harness_push(h, path, b.data);
+		sum += seconds() - t;
 	}
-	struct rusage ru;
-	getrusage(RUSAGE_SELF, &ru);
-	printf("scale by one: among %zu pods on %zu nodes: mean %.2f ms, worst %.2f ms; %ld MB "
-	       "resident\n",
-		bound(h.s), nodes, sum / ROUNDS * 1000, worst * 1000, ru.ru_maxrss / 1024);
+	return sum / ROUNDS * 1000;
+}
+
+static double bench_scale_one(size_t nodes, size_t deployments, size_t replicas)
+{
+	struct kg_reconcile_options opts = {.pod_cidr = "10.128.0.0/9"};
+	struct kg_harness h;
+	char name[40], note[100];
+	kg_harness_init(&h, &opts);
+	add_nodes(&h, nodes);
+	for (size_t i = 0; i < deployments; i += 100)
+		push_deployments(&h, i, i + 100, replicas, true);
+	push_deployments(&h, deployments, deployments + 1, replicas, true);
+	double ms = scale_up_and_down(&h, deployments, replicas);
+	snprintf(name, sizeof(name), "scale_among_%zu", deployments * replicas);
+	snprintf(note, sizeof(note), "%zu nodes, a Deployment of %zu with a Service; %ld MB", nodes,
+		replicas, resident_mb());
+	figure(name, ms, "ms", MOST, 1, note);
 	double t = seconds();
 	struct kg_inputs in = {.full = true};
-	struct kg_error err;
-	if (kg_harness_run(&h, &in, &err) < 0)
+	must_run(&h, &in);
+	if (h.last.len)
 		abort();
-	printf("full run over the same: %.0f ms, %zu changes\n", (seconds() - t) * 1000,
-		h.last.len);
+	snprintf(name, sizeof(name), "scale_full_run_%zu", deployments * replicas);
+	figure(name, (seconds() - t) * 1000, "ms", ANY, 0, "all looked at, nothing to do");
 	kg_harness_release(&h);
+	return ms;
 }
 
 static void bench_push(void)
 {
-	bench_schedule(100, 1, 100);
-	bench_schedule(1000, 400, 50);
-	bench_schedule(5000, 1000, 50);
-	bench_schedule(5000, 1500, 100);
+	bench_schedule(100, 1, 100, 0);
+	bench_schedule(1000, 400, 50, 0);
+	bench_schedule(5000, 1000, 50, 0);
+	bench_schedule(5000, 1500, 100, 5);
 }
 
 static void bench_scale(void)
 {
-	bench_scale_one(1000, 600, 50);
-	bench_scale_one(5000, 3000, 50);
+	if (!wanted("scale"))
+		return;
+	double small = bench_scale_one(500, 300, 50);
+	bench_scale_one(5000, 300, 50);
+	double large = bench_scale_one(5000, 3000, 50);
+	figure("scale_growth", large / small, "times", MOST, 1.5,
+		"150,000 pods on 5,000 nodes against 15,000 on 500");
 }
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(void);
-	} all[] = {{"place", bench_places}, {"preempt", bench_preempt}, {"push", bench_push},
-		{"scale", bench_scale}};
-	for (size_t i = 0; i < KG_ARRAY_LEN(all); i++) {
-		bool wanted = argc < 2;
-		for (int k = 1; k < argc; k++)
-			wanted |= strcmp(argv[k], all[i].name) == 0;
-		if (wanted)
-			all[i].fn();
-	}
-	return 0;
+	prefixes = argv + 1;
+	prefixes_n = argc - 1;
+	bench_places();
+	bench_preempt();
+	bench_daemonset();
+	bench_push();
+	bench_scale();
+	bench_sim();
+	return fell_short;
 }
