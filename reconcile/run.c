@@ -5,8 +5,7 @@
 
 void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char *key)
 {
-	if (!kg_map_has(&st->queue[c], key))
-		kg_map_put(&st->queue[c], key, st);
+	kg_map_put(&st->queue[c], key, st);
 }
 
 void kg_wake(struct kg_run *r, kg_time t)

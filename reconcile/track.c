@@ -158,7 +158,11 @@ static void node_track(struct kg_reconcile_state *st, const struct kg_snapshot *
 static void anchor_key(struct kg_buf *out, const char *ns, const char *label, const char *value)
 {
 	kg_buf_clear(out);
-	kg_buf_addf(out, "%s\x01%s\x01%s", ns, label, value);
+	kg_buf_adds(out, ns);
+	kg_buf_addc(out, '\x01');
+	kg_buf_adds(out, label);
+	kg_buf_addc(out, '\x01');
+	kg_buf_adds(out, value);
 }
 
 static void anchor_free(struct kg_anchor *an)

@@ -2,12 +2,46 @@
  * number plus one; a removed entry stays as a hole, which a search walks over, until the map grows.
  */
 #include "base/map.h"
-#include "base/hash.h"
 #include "base/mem.h"
 
 #include <assert.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
+
+struct kg_map_slot {
+	uint32_t entry, hash; /* the low bits, so that others' entries are not looked at */
+};
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t word_at(const char *s)
+{
+	uint64_t word;
+
+	memcpy(&word, s, 8);
+	return word;
+}
+
+/* Of this process alone: nothing that is kept depends on it. */
+static uint64_t hash_of(const char *s, size_t n)
+{
+	uint64_t h = n * UINT64_C(0x9E3779B97F4A7C15), last = 0;
+
+	for (; n > 8; s += 8, n -= 8)
+		h = fold(h ^ word_at(s), UINT64_C(0xA0761D6478BD642F));
+	if (n == 8)
+		last = word_at(s);
+	else
+		for (size_t i = 0; i < n; i++)
+			last = last << 8 | (unsigned char)s[i];
+	return fold(h ^ last, UINT64_C(0xE7037ED1A0B428DB));
+}
 
 void kg_map_clear(struct kg_map *m)
 {
@@ -26,14 +60,15 @@ void kg_map_release(struct kg_map *m)
 	*m = (struct kg_map)KG_MAP_INIT;
 }
 
-static struct kg_map_entry *lookup(
-	const struct kg_map *m, const char *key, size_t len, unsigned long hash)
+static struct kg_map_entry *lookup(const struct kg_map *m, const char *key, size_t len, size_t hash)
 {
 	if (!m->count)
 		return NULL;
 	size_t mask = m->index_size - 1;
-	for (size_t i = hash & mask; m->index[i]; i = (i + 1) & mask) {
-		struct kg_map_entry *e = &m->entries[m->index[i] - 1];
+	for (size_t i = hash & mask; m->index[i].entry; i = (i + 1) & mask) {
+		if (m->index[i].hash != (uint32_t)hash)
+			continue;
+		struct kg_map_entry *e = &m->entries[m->index[i].entry - 1];
 
 		if (e->key && e->hash == hash && e->key_len == len && !memcmp(e->key, key, len))
 			return e;
@@ -41,14 +76,23 @@ static struct kg_map_entry *lookup(
 	return NULL;
 }
 
+static struct kg_map_entry *find(const struct kg_map *m, const char *key)
+{
+	if (!m->count)
+		return NULL;
+	size_t len = strlen(key);
+	return lookup(m, key, len, hash_of(key, len));
+}
+
 static void index_add(struct kg_map *m, size_t entry)
 {
 	size_t mask = m->index_size - 1;
 	size_t i = m->entries[entry].hash & mask;
 
-	while (m->index[i])
+	while (m->index[i].entry)
 		i = (i + 1) & mask;
-	m->index[i] = (unsigned)entry + 1;
+	m->index[i] = (struct kg_map_slot){
+		.entry = (uint32_t)entry + 1, .hash = (uint32_t)m->entries[entry].hash};
 }
 
 /* Closes the holes and makes room for one more entry, keeping the order. */
@@ -81,23 +125,20 @@ static void rebuild(struct kg_map *m)
 
 void *kg_map_get(const struct kg_map *m, const char *key)
 {
-	size_t len = strlen(key);
-	struct kg_map_entry *e = lookup(m, key, len, kg_hash64(key, len));
+	struct kg_map_entry *e = find(m, key);
 
 	return e ? e->value : NULL;
 }
 
 bool kg_map_has(const struct kg_map *m, const char *key)
 {
-	size_t len = strlen(key);
-
-	return lookup(m, key, len, kg_hash64(key, len)) != NULL;
+	return find(m, key) != NULL;
 }
 
 void *kg_map_put(struct kg_map *m, const char *key, void *value)
 {
 	size_t len = strlen(key);
-	unsigned long hash = kg_hash64(key, len);
+	size_t hash = hash_of(key, len);
 	struct kg_map_entry *e = lookup(m, key, len, hash);
 
 	if (e) {
@@ -118,8 +159,7 @@ void *kg_map_put(struct kg_map *m, const char *key, void *value)
 
 void *kg_map_remove(struct kg_map *m, const char *key)
 {
-	size_t len = strlen(key);
-	struct kg_map_entry *e = lookup(m, key, len, kg_hash64(key, len));
+	struct kg_map_entry *e = find(m, key);
 
 	if (!e)
 		return NULL;

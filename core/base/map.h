@@ -7,16 +7,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct kg_map_slot; /* map.c */
 struct kg_map_entry {
 	char *key; /* NUL-terminated, owned by the map; NULL for a removed entry */
 	size_t key_len;
-	unsigned long hash;
+	size_t hash;
 	void *value;
 };
 struct kg_map {
 	struct kg_map_entry *entries; /* dense, in insertion order, with holes where removed */
 	size_t count, used, cap;      /* live entries; entries in use with holes; allocated */
-	unsigned *index;
+	struct kg_map_slot *index;
 	size_t index_size;
 };
 #define KG_MAP_INIT                                                                                \

@@ -68,9 +68,15 @@ static void node_unref(const struct kg_pmap_ops *ops, struct kg_pnode *n)
 
 /* ---- order ---- */
 
+static const char *key_of(const struct kg_pmap_ops *ops, const void *value)
+{
+	return ops->key ? ops->key(value)
+			: *(const char *const *)((const char *)value + ops->key_at);
+}
+
 static int cmp(const struct kg_pmap_ops *ops, const void *value, const void *key)
 {
-	return ops->cmp ? ops->cmp(value, key) : strcmp(ops->key(value), key);
+	return ops->cmp ? ops->cmp(value, key) : strcmp(key_of(ops, value), key);
 }
 
 /* The first of n whose key is not below; *found: it is that key. */
@@ -108,10 +114,16 @@ static unsigned search_child(
 
 /* ---- apart and together ---- */
 
+/* No other version has the node: it may be changed where it is. */
+static bool is_mine(struct kg_pnode *n)
+{
+	return atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
+}
+
 /* Takes over the reference to n; the parts have references of their own. */
 static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
 {
-	bool mine = atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
+	bool mine = is_mine(n);
 
 	p->n = n->n;
 	p->height = n->height;
@@ -167,37 +179,87 @@ static void take_out(struct parts *p, unsigned at)
 
 /* ---- put ---- */
 
-/* Takes over the reference to n and returns one to what stands in its place; *right is what
- * follows that, where it had to be split. */
 static struct kg_pnode *put(struct kg_pmap *m, struct kg_pnode *n, const void *key, void *value,
-	struct kg_pnode **right)
-{
-	struct parts p;
-	bool found;
+	struct kg_pnode **right);
 
-	unpack(m, &p, n);
-	if (p.height) {
-		struct kg_pnode *more = NULL;
+/* The parts put together as one node, or as two. */
+static struct kg_pnode *pack_or_split(const struct parts *p, struct kg_pnode **right)
+{
+	unsigned half = p->n > MAX ? p->n / 2 : p->n;
+
+	*right = half < p->n ? pack(p, half, p->n) : NULL;
+	return pack(p, 0, half);
+}
+
+static struct kg_pnode *put_below(struct kg_pmap *m, struct kg_pnode *n, const void *key,
+	void *value, struct kg_pnode **right)
+{
+	struct kg_pnode *more = NULL;
+	struct parts p;
+
+	if (is_mine(n)) {
+		unsigned i = search_child(m->ops, n->slots, n->n, key);
+		struct kg_pnode *child = put(m, child_of(n, i), key, value, &more);
+
+		n->slots[n->n + i] = child;
+		n->slots[i] = least(child);
+		if (!more)
+			return n;
+		unpack(m, &p, n);
+		insert(&p, i + 1, least(more), more);
+	} else {
+		unpack(m, &p, n);
 		unsigned i = search_child(m->ops, p.values, p.n, key);
 
 		p.children[i] = put(m, p.children[i], key, value, &more);
 		p.values[i] = least(p.children[i]);
 		if (more)
 			insert(&p, i + 1, least(more), more);
-	} else {
-		unsigned i = search(m->ops, p.values, p.n, key, &found);
-
-		if (found) {
-			value_unref(m->ops, p.values[i]);
-			p.values[i] = value;
-		} else {
-			insert(&p, i, value, NULL);
-			m->count++;
-		}
 	}
-	unsigned half = p.n > MAX ? p.n / 2 : p.n;
-	*right = half < p.n ? pack(&p, half, p.n) : NULL;
-	return pack(&p, 0, half);
+	return pack_or_split(&p, right);
+}
+
+static struct kg_pnode *insert_mine(struct kg_pnode *n, unsigned at, void *value)
+{
+	n = kg_realloc(n, sizeof(*n) + (n->n + 1u) * sizeof(void *));
+	memmove(n->slots + at + 1, n->slots + at, (n->n - at) * sizeof(void *));
+	n->slots[at] = value;
+	n->n++;
+	return n;
+}
+
+static struct kg_pnode *put_in_leaf(struct kg_pmap *m, struct kg_pnode *n, const void *key,
+	void *value, struct kg_pnode **right)
+{
+	bool found, mine = is_mine(n);
+	unsigned i = search(m->ops, n->slots, n->n, key, &found);
+	struct parts p;
+
+	m->count += !found;
+	if (mine && found) {
+		value_unref(m->ops, n->slots[i]);
+		n->slots[i] = value;
+		return n;
+	}
+	if (mine && n->n < MAX)
+		return insert_mine(n, i, value);
+	unpack(m, &p, n);
+	if (found) {
+		value_unref(m->ops, p.values[i]);
+		p.values[i] = value;
+	} else {
+		insert(&p, i, value, NULL);
+	}
+	return pack_or_split(&p, right);
+}
+
+/* Takes over the reference to n and returns one to what stands in its place; *right is what
+ * follows that, where it had to be split (else untouched). */
+static struct kg_pnode *put(struct kg_pmap *m, struct kg_pnode *n, const void *key, void *value,
+	struct kg_pnode **right)
+{
+	return n->height ? put_below(m, n, key, value, right)
+			 : put_in_leaf(m, n, key, value, right);
 }
 
 /* A root above two nodes. */
@@ -214,7 +276,7 @@ static struct kg_pnode *above(struct kg_pnode *left, struct kg_pnode *right)
 
 void kg_pmap_put(struct kg_pmap *m, const void *key, void *value)
 {
-	struct kg_pnode *right;
+	struct kg_pnode *right = NULL;
 
 	value_ref(m, value);
 	if (!m->root) {
@@ -255,6 +317,15 @@ static struct kg_pnode *drop(const struct kg_pmap *m, struct kg_pnode *n, const 
 	struct parts p;
 	bool found;
 
+	if (is_mine(n) && !n->height && n->n > 1) {
+		unsigned i = search(m->ops, n->slots, n->n, key, &found);
+		void *value = n->slots[i];
+
+		n->n--;
+		memmove(n->slots + i, n->slots + i + 1, (n->n - i) * sizeof(void *));
+		value_unref(m->ops, value);
+		return kg_realloc(n, sizeof(*n) + n->n * sizeof(void *));
+	}
 	unpack(m, &p, n);
 	if (p.height) {
 		unsigned i = search_child(m->ops, p.values, p.n, key);
@@ -404,7 +475,7 @@ static bool within(const struct kg_piter *it, const void *value)
 {
 	if (it->within)
 		return it->within(value, it->range);
-	return !it->prefix_len || !strncmp(it->ops->key(value), it->range, it->prefix_len);
+	return !it->prefix_len || !strncmp(key_of(it->ops, value), it->range, it->prefix_len);
 }
 
 void *kg_piter_next(struct kg_piter *it, const char **key)
@@ -430,7 +501,7 @@ void *kg_piter_next(struct kg_piter *it, const char **key)
 		}
 		it->stack[it->depth - 1].at++;
 		if (key)
-			*key = it->ops->key(value);
+			*key = key_of(it->ops, value);
 		return value;
 	}
 	return NULL;

@@ -15,8 +15,10 @@
 struct kg_pmap_ops {
 	void (*ref)(void *value);   /* may be NULL, and so may unref */
 	void (*unref)(void *value); /* as nodes go */
-	/* The value's key, where keys are text in the order of its bytes. */
+	/* The value's key, where keys are text in the order of its bytes. NULL: the value has a
+	 * pointer to it, so many bytes from its beginning. */
 	const char *(*key)(const void *value);
+	size_t key_at;
 	/* Else the order: the value's key against another, whatever that is. */
 	int (*cmp)(const void *value, const void *key);
 };

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,13 +18,8 @@ static void unref_object(void *value)
 	kg_object_unref(value);
 }
 
-static const char *key_of_object(const void *value)
-{
-	return ((const struct kg_object *)value)->key;
-}
-
 const struct kg_pmap_ops kg_objects_ops = {
-	.ref = ref_object, .unref = unref_object, .key = key_of_object};
+	.ref = ref_object, .unref = unref_object, .key_at = offsetof(struct kg_object, key)};
 
 /* A place in an index. */
 struct place {
@@ -124,18 +120,28 @@ const struct kg_object *kg_snapshot_get(
 	const struct kg_snapshot *s, enum kg_kind_id kind, const char *ns, const char *name)
 {
 	char key[600];
-	int n = snprintf(key, sizeof(key), "%s/%s", ns ? ns : "", name);
+	size_t ns_len = ns ? strlen(ns) : 0, len = strlen(name);
 
 	/* No name of an object is this long, so nothing can have such a key. */
-	if (n < 0 || (size_t)n >= sizeof(key))
+	if (ns_len + len + 2 > sizeof(key))
 		return NULL;
+	if (ns_len)
+		memcpy(key, ns, ns_len);
+	key[ns_len] = '/';
+	memcpy(key + ns_len + 1, name, len + 1);
 	return kg_snapshot_get_key(s, kind, key);
 }
 
 void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,
 	const char *ns, const char *from)
 {
-	char *prefix = ns ? kg_asprintf("%s/", ns) : NULL;
+	size_t n = ns ? strlen(ns) : 0;
+	char *prefix = ns ? kg_alloc(n + 2) : NULL;
+
+	if (prefix) {
+		memcpy(prefix, ns, n);
+		prefix[n] = '/';
+	}
 
 	it->prefix = prefix;
 	kg_piter_init(&it->it, &s->objects[kind], prefix, from);
@@ -202,13 +208,11 @@ static void index_move(struct kg_snapshot *s, const struct kg_object *old, struc
 	}
 }
 
-static void snapshot_put(struct kg_snapshot *s, struct kg_object *obj)
+/* old: what stands there (held by the caller), or NULL. */
+static void snapshot_put(struct kg_snapshot *s, const struct kg_object *old, struct kg_object *obj)
 {
-	struct kg_object *old = kg_object_ref(kg_snapshot_get_key(s, obj->kind->id, obj->key));
-
 	index_move(s, old, obj);
 	kg_pmap_put(&s->objects[obj->kind->id], obj->key, obj);
-	kg_object_unref(old);
 }
 
 /* ---- a whole snapshot ---- */
@@ -317,8 +321,15 @@ void kg_txn_on_change(struct kg_txn *txn,
 
 static void touch(struct kg_txn *txn, enum kg_kind_id kind, const char *key)
 {
-	char *id KG_AUTOFREE = kg_asprintf("%02d/%s", (int)kind, key);
+	char few[256];
+	size_t n = strlen(key) + 1;
+	char *more KG_AUTOFREE = n + 3 > sizeof(few) ? kg_alloc(n + 3) : NULL,
+		   *id = more ? more : few;
 
+	id[0] = (char)('0' + kind / 10);
+	id[1] = (char)('0' + kind % 10);
+	id[2] = '/';
+	memcpy(id + 3, key, n);
 	kg_map_put(&txn->touched, id, txn);
 }
 
@@ -346,7 +357,7 @@ bool kg_txn_put(struct kg_txn *txn, struct kg_object *obj)
 		(old != obj && (!kg_equal(kg_obj(old), kg_obj(obj)) || !same_definition(old, obj)));
 
 	if (changed) {
-		snapshot_put(txn->cur, obj);
+		snapshot_put(txn->cur, old, obj);
 		touch(txn, obj->kind->id, obj->key);
 		if (txn->on_change)
 			txn->on_change(txn->ctx, old, obj);
@@ -380,7 +391,7 @@ static void net_change(
 	bool quiet = before && after && before != after && kg_equal(kg_obj(before), kg_obj(after));
 
 	if (quiet && same_definition(before, after)) {
-		snapshot_put(txn->cur, before);
+		snapshot_put(txn->cur, after, before);
 		kg_object_unref(after);
 		after = kg_object_ref(before);
 	}
