@@ -99,7 +99,7 @@ void kg_pod_delete(struct kg_run *r, const struct kg_object *pod)
 	struct kg_value v = tombstone(r, pod);
 	/* A tombstone stands alone: its manifest is no longer in main. */
 	struct kg_object_spec spec = {
-		.kind = pod->kind, .ns = pod->ns, .name = pod->name, .value = &v};
+		.kind = pod->kind, .ns = pod->ns, .name = pod->name, .value = &v, .old = pod};
 	if (pod->template_id[0]) {
 		spec.base = pod->base;
 		spec.template_id = pod->template_id;

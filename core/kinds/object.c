@@ -13,7 +13,8 @@ static void set_indexes(struct kg_object *obj)
 	const char **by = obj->indexed_by, *owner = kg_object_owner_uid(obj);
 
 	if (obj->kind->id == KG_KIND_POD)
-		by[KG_INDEX_NODE] = kg_string(kg_at(kg_obj(obj), "spec.nodeName"), NULL);
+		by[KG_INDEX_NODE] =
+			kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), NULL);
 	by[KG_INDEX_OWNER] = owner;
 	by[KG_INDEX_SOURCE] = obj->source;
 	by[KG_INDEX_TEMPLATE] = obj->template_id;
@@ -57,7 +58,8 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 	if (spec->template_id)
 		strncpy(obj->template_id, spec->template_id, sizeof(obj->template_id) - 1);
 	obj->base = spec->base ? kg_doc_ref(spec->base) : NULL;
-	obj->doc = kg_doc_new_common(spec->value, &spec->base, spec->base ? 1 : 0);
+	obj->doc = kg_doc_new_common(
+		spec->value, &spec->base, spec->base ? 1 : 0, spec->old ? spec->old->doc : NULL);
 	set_indexes(obj);
 	return obj;
 }
@@ -69,6 +71,7 @@ struct kg_object *kg_object_with(const struct kg_object *obj, const struct kg_va
 		.ns = obj->ns,
 		.name = obj->name,
 		.value = value,
+		.old = obj,
 		.base = obj->base,
 		.source = obj->source,
 		.source_index = obj->source_index,
@@ -95,14 +98,19 @@ void kg_object_unref(struct kg_object *obj)
 	free(obj);
 }
 
+static const struct kg_value *metadata(const struct kg_object *obj, const char *key)
+{
+	return kg_get(kg_get(kg_obj(obj), "metadata"), key);
+}
+
 const char *kg_object_uid(const struct kg_object *obj)
 {
-	return kg_string(kg_at(kg_obj(obj), "metadata.uid"), "");
+	return kg_string(metadata(obj, "uid"), "");
 }
 
 kg_time kg_object_created(const struct kg_object *obj)
 {
-	const char *s = kg_string(kg_at(kg_obj(obj), "metadata.creationTimestamp"), NULL);
+	const char *s = kg_string(metadata(obj, "creationTimestamp"), NULL);
 	kg_time t = 0;
 
 	return s && kg_time_parse(&t, s) == 0 ? t : 0;
@@ -110,12 +118,12 @@ kg_time kg_object_created(const struct kg_object *obj)
 
 bool kg_object_deleting(const struct kg_object *obj)
 {
-	return !kg_is_null(kg_at(kg_obj(obj), "metadata.deletionTimestamp"));
+	return !kg_is_null(metadata(obj, "deletionTimestamp"));
 }
 
 const char *kg_object_owner_uid(const struct kg_object *obj)
 {
-	const struct kg_value *owners = kg_at(kg_obj(obj), "metadata.ownerReferences");
+	const struct kg_value *owners = metadata(obj, "ownerReferences");
 
 	for (uint32_t i = 0; i < kg_len(owners); i++)
 		if (kg_bool(kg_get(&owners->items[i], "controller"), false))

@@ -32,6 +32,7 @@ struct kg_object_spec {
 	const struct kg_kind *kind;
 	const char *ns, *name;
 	const struct kg_value *value; /* copied into a doc that shares base's memory */
+	const struct kg_object *old;  /* that the value is a change of; NULL: of none */
 	struct kg_doc *base;          /* referenced; may be NULL */
 	const char *source;
 	unsigned source_index;

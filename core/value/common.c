@@ -118,17 +118,20 @@ static bool meet(uint64_t hash)
 
 /* A collection within the value, numbered as a walk comes upon them. */
 struct part {
-	uint64_t hash;
+	uint64_t hash; /* 0: not yet taken */
 	size_t bytes;
-	uint32_t end; /* the number of the first that is not within it */
-	bool shared;  /* lies in a doc that is held anyway */
-	bool whole;   /* nothing in it is shared, and it is not too large */
+	uint32_t end;        /* the number of the first that is not within it */
+	bool shared;         /* lies in a doc that is held anyway */
+	bool whole;          /* nothing in it is shared, and it is not too large */
+	struct kg_doc *held; /* it is the value of this one, which the old version holds */
 };
+enum { FEW_PARTS = 64 };
 struct parts {
-	struct part *all;
+	struct part few[FEW_PARTS], *all;
 	size_t n, cap, next; /* next: of the second walk */
 	struct kg_doc *const *share;
 	size_t nshare;
+	const struct kg_doc *old;
 	struct kg_arena arena;
 	struct kg_doc *docs[MOST];
 	size_t ndocs;
@@ -167,50 +170,108 @@ static bool is_part(const struct kg_value *v)
 	return v->type >= KG_ARRAY && v->len;
 }
 
-static struct part look_at(struct parts *ps, const struct kg_value *v);
+/* The part that the old version holds and that is this very value. */
+static struct kg_doc *held_by_old(const struct parts *ps, const struct kg_value *v)
+{
+	for (uint32_t i = 0; ps->old && i < ps->old->nheld; i++) {
+		struct kg_doc *doc = ps->old->held[i];
+
+		if (doc->common && doc->value.items == v->items && doc->value.len == v->len)
+			return doc;
+	}
+	return NULL;
+}
+
+static size_t part_new(struct parts *ps)
+{
+	if (ps->n == ps->cap) {
+		ps->cap *= 4;
+		struct part *more = kg_realloc(NULL, ps->cap * sizeof(*more));
+		memcpy(more, ps->all, ps->n * sizeof(*more));
+		if (ps->all != ps->few)
+			free(ps->all);
+		ps->all = more;
+	}
+	return ps->n++;
+}
+
+static void look_at(struct parts *ps, const struct kg_value *v, size_t *bytes, bool *whole);
 
 static void look_within(struct parts *ps, const struct kg_value *v, struct part *p)
 {
+	bool object = v->type == KG_OBJECT;
+
 	for (uint32_t i = 0; i < v->len; i++) {
-		bool object = v->type == KG_OBJECT;
-		struct part child = look_at(ps, object ? &v->members[i].value : &v->items[i]);
-
-		if (object) {
-			const char *key = v->members[i].key;
-
-			p->hash = mix(p->hash, kg_text_hash(key, strlen(key)));
-			p->bytes += sizeof(key);
-		}
-		p->hash = mix(p->hash, child.hash);
-		p->bytes += sizeof(*v) + child.bytes;
-		p->whole &= child.whole;
+		look_at(ps, object ? &v->members[i].value : &v->items[i], &p->bytes, &p->whole);
+		p->bytes += sizeof(*v) + (object ? sizeof(char *) : 0);
 	}
 	p->whole &= p->bytes <= LARGEST;
 }
 
-static struct part look_at(struct parts *ps, const struct kg_value *v)
+/* Adds to what it is in: its bytes, and whether it is whole. */
+static void look_at(struct parts *ps, const struct kg_value *v, size_t *bytes, bool *whole)
 {
-	struct part p = {.hash = mix(v->type, v->len), .whole = true};
+	if (v->type == KG_STRING)
+		*bytes += v->len + 1;
+	if (!is_part(v))
+		return;
+	size_t number = part_new(ps);
+	struct part p = {.shared = is_shared(ps, v->items)};
+	p.held = p.shared ? NULL : held_by_old(ps, v);
+	p.whole = !p.shared;
+	if (p.held)
+		p.bytes = p.held->size;
+	else if (!p.shared)
+		look_within(ps, v, &p);
+	p.end = (uint32_t)ps->n;
+	ps->all[number] = p;
+	*bytes += p.bytes;
+	*whole &= p.whole;
+}
 
-	if (v->type == KG_STRING) {
-		p.hash = mix(p.hash, kg_text_hash(v->s, v->len));
-		p.bytes = v->len + 1;
-	} else if (v->type == KG_BOOL) {
-		p.hash = mix(p.hash, v->b);
-	} else if (v->type == KG_INT || v->type == KG_FLOAT) {
-		p.hash = mix(p.hash, (uint64_t)v->i);
-	} else if (is_part(v)) {
-		size_t number = ps->n++;
+/* ---- hashes, of the parts that may be looked for ---- */
 
-		KG_GROW(ps->all, ps->cap, ps->n);
-		p.shared = is_shared(ps, v->items);
-		p.whole = !p.shared;
-		if (!p.shared)
-			look_within(ps, v, &p);
-		p.end = (uint32_t)ps->n;
-		ps->all[number] = p;
+static uint64_t hash_of(struct parts *ps, const struct kg_value *v, size_t *number);
+
+/* Of a part within goes in what its doc remembers of its hash. */
+static uint64_t hash_within(struct parts *ps, const struct kg_value *v, size_t *number)
+{
+	uint64_t hash = mix(v->type, v->len);
+
+	for (uint32_t i = 0; i < v->len; i++) {
+		const struct kg_value *child = &v->items[i];
+
+		if (v->type == KG_OBJECT) {
+			const char *key = v->members[i].key;
+
+			child = &v->members[i].value;
+			hash = mix(hash, kg_text_hash(key, strlen(key)));
+		}
+		hash = mix(hash, (uint32_t)hash_of(ps, child, number));
 	}
-	return p;
+	return hash;
+}
+
+/* *number: of the next part, which goes on behind the value. */
+static uint64_t hash_of(struct parts *ps, const struct kg_value *v, size_t *number)
+{
+	uint64_t hash = mix(v->type, v->len);
+
+	if (v->type == KG_STRING)
+		return mix(hash, kg_text_hash(v->s, v->len));
+	if (v->type == KG_BOOL)
+		return mix(hash, v->b);
+	if (v->type == KG_INT || v->type == KG_FLOAT)
+		return mix(hash, (uint64_t)v->i);
+	if (!is_part(v))
+		return hash;
+	struct part *p = &ps->all[(*number)++];
+	if (!p->hash) {
+		hash = p->held ? p->held->hash : hash_within(ps, v, number);
+		p->hash = hash;
+	}
+	*number = p->end;
+	return p->hash;
 }
 
 /* ---- the second walk ---- */
@@ -223,7 +284,7 @@ static struct kg_doc *doc_of(const struct kg_value *v, uint64_t hash)
 	struct kg_doc *doc = again ? find(hash) : NULL, *made = NULL;
 	pthread_mutex_unlock(&table.lock);
 	if (again && !doc) {
-		made = kg_doc_new_common(v, NULL, 0);
+		made = kg_doc_new_common(v, NULL, 0, NULL);
 		made->common = 1;
 		made->hash = (uint32_t)hash;
 		pthread_mutex_lock(&table.lock);
@@ -243,11 +304,19 @@ static struct kg_doc *doc_of(const struct kg_value *v, uint64_t hash)
 	return doc;
 }
 
-static bool take(struct parts *ps, const struct kg_value *v, const struct part *p)
+static bool take(struct parts *ps, const struct kg_value *v, size_t number)
 {
-	if (!p->whole || p->bytes < SMALLEST || ps->ndocs == MOST)
+	const struct part *p = &ps->all[number];
+
+	if (ps->ndocs == MOST)
 		return false;
-	ps->docs[ps->ndocs] = doc_of(v, p->hash);
+	if (p->held) {
+		ps->docs[ps->ndocs] = kg_doc_ref(p->held);
+		return true;
+	}
+	if (!p->whole || p->bytes < SMALLEST)
+		return false;
+	ps->docs[ps->ndocs] = doc_of(v, hash_of(ps, v, &number));
 	return ps->docs[ps->ndocs] != NULL;
 }
 
@@ -277,27 +346,37 @@ static struct kg_value replace(struct parts *ps, const struct kg_value *v)
 {
 	if (!is_part(v))
 		return *v;
-	const struct part *p = &ps->all[ps->next++];
-	if (p->shared)
+	size_t number = ps->next++;
+	if (ps->all[number].shared)
 		return *v;
-	if (!take(ps, v, p))
-		return replace_within(ps, v);
-	ps->next = p->end;
+	if (!take(ps, v, number)) {
+		/* Of one that was held nothing within was looked at. */
+		return ps->all[number].held ? *v : replace_within(ps, v);
+	}
+	ps->next = ps->all[number].end;
 	return ps->docs[ps->ndocs++]->value;
 }
 
-struct kg_doc *kg_doc_new_common(
-	const struct kg_value *v, struct kg_doc *const *share, size_t nshare)
+struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const *share,
+	size_t nshare, const struct kg_doc *old)
 {
-	struct parts ps = {.share = share, .nshare = nshare};
 	struct kg_doc *lenders[MOST + KG_COMMON_SHARE];
+	size_t bytes = 0;
+	bool whole = true;
 
-	if (!is_part(v) || nshare > KG_COMMON_SHARE || look_at(&ps, v).shared) {
-		free(ps.all);
+	if (!is_part(v) || nshare > KG_COMMON_SHARE)
 		return kg_doc_new(v, share, nshare);
-	}
+	struct parts ps;
+	ps.all = ps.few;
+	ps.cap = FEW_PARTS;
+	ps.n = ps.ndocs = 0;
+	ps.share = share;
+	ps.nshare = nshare;
+	ps.old = old;
+	ps.arena = (struct kg_arena)KG_ARENA_INIT;
+	look_at(&ps, v, &bytes, &whole);
 	ps.next = 1; /* the root is no part */
-	struct kg_value replaced = replace_within(&ps, v);
+	struct kg_value replaced = ps.all[0].shared ? *v : replace_within(&ps, v);
 	if (nshare)
 		memcpy(lenders, share, nshare * sizeof(*share));
 	if (ps.ndocs)
@@ -306,7 +385,8 @@ struct kg_doc *kg_doc_new_common(
 	for (size_t i = 0; i < ps.ndocs; i++)
 		kg_doc_unref(ps.docs[i]);
 	kg_arena_release(&ps.arena);
-	free(ps.all);
+	if (ps.all != ps.few)
+		free(ps.all);
 	return doc;
 }
 

@@ -64,7 +64,8 @@ static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t 
 			l->all[l->n++] = (struct lender){.doc = share[i]};
 	}
 	lenders_add_held(l);
-	qsort(l->all, l->n, sizeof(*l->all), by_address);
+	if (l->n > 1)
+		qsort(l->all, l->n, sizeof(*l->all), by_address);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!kept || l->all[kept - 1].doc != l->all[i].doc)
 			l->all[kept++] = l->all[i];
@@ -115,11 +116,17 @@ struct seen {
 };
 enum { SEEN_SIZE = 64, LONGEST_SEEN = 64 };
 
+/* What the first walk found of its texts, in their order: the lent or registered one; NULL: to be
+ * copied. Those beyond are looked up a second time. */
+enum { RECORDED = 1024 };
+
 struct walk {
 	struct lenders *lenders;
 	struct seen seen[SEEN_SIZE];
 	size_t nodes, text;      /* bytes */
 	char *node_at, *text_at; /* where the next goes; NULL while sizes are taken */
+	const char **record;
+	size_t texts;
 };
 
 /* n > 0. Times differ in their last digits. */
@@ -143,17 +150,34 @@ static const char *walk_copy(struct walk *w, const char *s, size_t n)
 	return copy;
 }
 
+/* Where the text lies already; NULL: nowhere. */
+static const char *look_up_text(struct walk *w, const char *s, size_t n)
+{
+	if (lent(w->lenders, s))
+		return s;
+	return n > LONGEST_SEEN ? NULL : kg_key_find(s, n);
+}
+
+static const char *known_text(struct walk *w, const char *s, size_t n)
+{
+	size_t number = w->texts++;
+
+	if (number >= RECORDED)
+		return look_up_text(w, s, n);
+	if (!w->text_at)
+		w->record[number] = look_up_text(w, s, n);
+	return w->record[number];
+}
+
 static const char *walk_text(struct walk *w, const char *s, size_t n)
 {
 	if (!n)
 		return "";
-	if (lent(w->lenders, s))
-		return s;
-	if (n > LONGEST_SEEN)
-		return walk_copy(w, s, n);
-	const char *known = kg_key_find(s, n);
+	const char *known = known_text(w, s, n);
 	if (known)
 		return known;
+	if (n > LONGEST_SEEN)
+		return walk_copy(w, s, n);
 	struct seen *slot = seen_slot(w, s, n);
 	if (slot->n == n && (slot->text == s || !memcmp(slot->text, s, n)))
 		return slot->copy;
@@ -228,9 +252,10 @@ static size_t lenders_hold(const struct lenders *l, struct kg_doc **held)
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare)
 {
 	struct lenders lenders;
+	const char *record[RECORDED];
 
 	lenders_init(&lenders, share, nshare);
-	struct walk measure = {.lenders = &lenders};
+	struct walk measure = {.lenders = &lenders, .record = record};
 	(void)walk(&measure, v);
 
 	size_t nheld = lenders_hold(&lenders, NULL);
@@ -243,6 +268,7 @@ struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share,
 	doc->nheld = lenders_hold(&lenders, doc->held) & INT32_MAX;
 
 	struct walk copy = {.lenders = &lenders,
+		.record = record,
 		.node_at = (char *)doc + head,
 		.text_at = (char *)doc + head + measure.nodes};
 	doc->value = walk(&copy, v);

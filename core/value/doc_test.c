@@ -231,7 +231,7 @@ static struct kg_doc *owned(int i)
 	struct kg_value v = parsed(
 		&a, kg_arena_printf(&a, "{\"name\":\"web-%d\",\"ownerReferences\":" OWNER "}", i));
 
-	return kg_doc_new_common(&v, NULL, 0);
+	return kg_doc_new_common(&v, NULL, 0, NULL);
 }
 
 /* From the second on it is there once, until the last that has it goes. */
@@ -263,6 +263,24 @@ static void test_common(void **state)
 	}
 }
 
+/* A change of a doc holds the parts that it has in common with others, and nothing of the old one.
+ */
+static void test_common_change(void **state)
+{
+	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+	struct kg_doc *first = owned(0), *second = owned(1);
+
+	(void)state;
+	const struct kg_value *owner = kg_get(kg_doc_value(second), "ownerReferences");
+	struct kg_value v = kg_with_key(&a, kg_doc_value(second), "name", kg_v_lit("web-x"));
+	struct kg_doc *third = kg_doc_new_common(&v, NULL, 0, second);
+	assert_ptr_equal(kg_get(kg_doc_value(third), "ownerReferences")->items, owner->items);
+	kg_doc_unref(first);
+	kg_doc_unref(second);
+	assert_json(third, "{\"name\":\"web-x\",\"ownerReferences\":" OWNER "}");
+	kg_doc_unref(third);
+}
+
 /* Whatever is made of parts of one another: equal, and none outlives its memory. */
 static void test_common_random(void **state)
 {
@@ -282,7 +300,9 @@ static void test_common_random(void **state)
 
 		if (!kg_random_below(&r, 3) && docs[from] && want[from].len < 4000)
 			v = kg_v_array(&a, pair, 2);
-		struct kg_doc *doc = kg_doc_new_common(&v, &docs[from], share);
+		bool old = kg_random_below(&r, 2);
+		struct kg_doc *doc =
+			kg_doc_new_common(&v, &docs[from], share, old ? docs[from] : NULL);
 		assert_true(kg_equal(kg_doc_value(doc), &v));
 		kg_doc_unref(docs[k]);
 		docs[k] = doc;
@@ -337,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_repeated_keys),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_common),
+		cmocka_unit_test(test_common_change),
 		cmocka_unit_test(test_common_random),
 		cmocka_unit_test(test_common_threads),
 	};

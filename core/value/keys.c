@@ -2,54 +2,85 @@
 #include "base/hash.h"
 #include "value/internal.h"
 
+struct slot {
+	const char *text; /* NULL: free */
+	uint32_t len, hash;
+};
 static struct {
-	const char **slots; /* open addressing; NULL is free */
-	uint32_t *lens;
+	struct slot *slots; /* open addressing */
 	size_t size, count; /* size is a power of two */
 } table;
+
+static uint64_t word_at(const char *s)
+{
+	uint64_t word;
+
+	memcpy(&word, s, 8);
+	return word;
+}
+
+/* At most eight bytes, as one word. */
+static uint64_t last_word(const char *s, size_t n)
+{
+	uint32_t head, tail;
+
+	if (n == 8)
+		return word_at(s);
+	if (n >= 4) {
+		memcpy(&head, s, 4);
+		memcpy(&tail, s + n - 4, 4);
+		return head | (uint64_t)tail << 32;
+	}
+	return n ? (unsigned char)s[0] | (uint64_t)(unsigned char)s[n / 2] << 8 |
+			       (uint64_t)(unsigned char)s[n - 1] << 16
+		 : 0;
+}
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * 0x9E3779B97F4A7C15u;
+	return h ^ (h >> 32);
+}
 
 uint64_t kg_text_hash(const char *s, size_t n)
 {
 	uint64_t h = n;
 
-	for (; n >= 8; s += 8, n -= 8) {
-		uint64_t word;
-
-		memcpy(&word, s, 8);
-		h = (h ^ word) * 0x9E3779B97F4A7C15u;
-		h ^= h >> 32;
-	}
-	uint64_t word = 0;
-	memcpy(&word, s, n);
-	h = (h ^ word) * 0x9E3779B97F4A7C15u;
-	return h ^ (h >> 32);
+	for (; n > 8; s += 8, n -= 8)
+		h = mix(h, word_at(s));
+	return mix(h, last_word(s, n));
 }
 
-static size_t slot_of(const char *key, size_t n)
+static struct slot *slot_of(const char *key, size_t n)
 {
-	size_t mask = table.size - 1, i = kg_text_hash(key, n) & mask;
+	uint64_t hash = kg_text_hash(key, n);
+	size_t mask = table.size - 1, i = hash & mask;
 
-	while (table.slots[i] && (table.lens[i] != n || memcmp(table.slots[i], key, n) != 0))
-		i = (i + 1) & mask;
-	return i;
+	for (; table.slots[i].text; i = (i + 1) & mask) {
+		const struct slot *s = &table.slots[i];
+
+		if (s->hash == (uint32_t)hash && s->len == n && !memcmp(s->text, key, n))
+			break;
+	}
+	return &table.slots[i];
+}
+
+static void add(const char *text, size_t n)
+{
+	*slot_of(text, n) = (struct slot){
+		.text = text, .len = (uint32_t)n, .hash = (uint32_t)kg_text_hash(text, n)};
 }
 
 static void grow(void)
 {
-	const char **old = table.slots;
+	struct slot *old = table.slots;
 	size_t old_size = table.size;
 
-	free(table.lens);
 	table.size = old_size ? old_size * 2 : 256;
 	table.slots = kg_alloc(table.size * sizeof(*table.slots));
-	table.lens = kg_alloc(table.size * sizeof(*table.lens));
 	for (size_t i = 0; i < old_size; i++) {
-		if (old[i]) {
-			size_t n = strlen(old[i]), at = slot_of(old[i], n);
-
-			table.slots[at] = old[i];
-			table.lens[at] = (uint32_t)n;
-		}
+		if (old[i].text)
+			add(old[i].text, old[i].len);
 	}
 	free(old);
 }
@@ -61,18 +92,16 @@ void kg_keys_register(const char *const *names, size_t n)
 
 		if (table.count * 4 >= table.size)
 			grow();
-		size_t at = slot_of(names[i], len);
-		if (table.slots[at])
+		if (slot_of(names[i], len)->text)
 			continue;
-		table.slots[at] = names[i];
-		table.lens[at] = (uint32_t)len;
+		add(names[i], len);
 		table.count++;
 	}
 }
 
 const char *kg_key_find(const char *key, size_t n)
 {
-	return table.count ? table.slots[slot_of(key, n)] : NULL;
+	return table.count ? slot_of(key, n)->text : NULL;
 }
 
 const char *kg_key_intern(struct kg_arena *a, const char *key, size_t n)

@@ -5,12 +5,15 @@
 
 const struct kg_value kg_null = {0};
 
-/* The n bytes at s, which has no NUL there, against the NUL-terminated key. */
-static int key_cmp(const char *s, size_t n, const char *key)
+/* The n bytes at s, which has no NUL there, against the NUL-terminated key. Names of fields mostly
+ * differ in their first bytes: a call of strncmp costs more than the loop. */
+static inline int key_cmp(const char *s, size_t n, const char *key)
 {
-	int d = strncmp(s, key, n);
-
-	return d ? d : key[n] ? -1 : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] != key[i])
+			return (unsigned char)s[i] < (unsigned char)key[i] ? -1 : 1;
+	}
+	return key[n] ? -1 : 0;
 }
 
 uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t n, bool *found)
@@ -34,14 +37,24 @@ uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t
 	return low;
 }
 
+/* Up to so many members are looked at one after the other. */
+enum { FEW = 6 };
+
 static const struct kg_value *get_n(const struct kg_value *v, const char *key, size_t n)
 {
 	bool found;
 
 	if (v->type != KG_OBJECT)
 		return &kg_null;
-	uint32_t i = kg_member_search(v, key, n, &found);
-	return found ? &v->members[i].value : &kg_null;
+	if (v->len > FEW) {
+		uint32_t i = kg_member_search(v, key, n, &found);
+		return found ? &v->members[i].value : &kg_null;
+	}
+	for (uint32_t i = 0; i < v->len; i++) {
+		if (!key_cmp(key, n, v->members[i].key))
+			return &v->members[i].value;
+	}
+	return &kg_null;
 }
 
 const struct kg_value *kg_get(const struct kg_value *v, const char *key)
@@ -66,8 +79,10 @@ static const struct kg_value *item_n(const struct kg_value *array, const char *d
 const struct kg_value *kg_at(const struct kg_value *v, const char *path)
 {
 	for (;;) {
-		size_t n = strcspn(path, ".");
+		size_t n = 0;
 
+		while (path[n] && path[n] != '.')
+			n++;
 		v = v->type == KG_ARRAY ? item_n(v, path, n) : get_n(v, path, n);
 		if (!path[n] || v->type == KG_NULL)
 			return v;

@@ -108,10 +108,11 @@ struct kg_value kg_deep_copy(struct kg_arena *a, const struct kg_value *v);
 struct kg_doc;
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare);
 /* As kg_doc_new, at most 8 shared. Parts of the value that other docs made so have, too, whatever
- * those are, lie in memory once: for what comes in great numbers. */
+ * those are, lie in memory once: for what comes in great numbers. old: a doc that v is a change of
+ * (what it has in common with others is found there), or NULL; nothing of its own is kept. */
 #define KG_COMMON_SHARE 8
-struct kg_doc *kg_doc_new_common(
-	const struct kg_value *v, struct kg_doc *const *share, size_t nshare);
+struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const *share,
+	size_t nshare, const struct kg_doc *old);
 struct kg_doc *kg_doc_ref(struct kg_doc *doc);
 void kg_doc_unref(struct kg_doc *doc);                         /* NULL is fine */
 const struct kg_value *kg_doc_value(const struct kg_doc *doc); /* borrowed */
