@@ -226,7 +226,7 @@ static void judge_namespace(struct kg_admitting *x, const struct kg_definition *
 
 /* What of a namespace stays and counts, without what the push defines or removes. */
 static void count_rest(
-	struct kg_admitting *x, const struct kg_value *quota, const char *ns, int64_t *used)
+	struct kg_admitting *x, const struct kg_value *quota, const char *ns, kg_sum *used)
 {
 	const struct kg_value *hard = kg_at(quota, "spec.hard");
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
@@ -263,7 +263,7 @@ struct counting {
 	struct kg_admitting *x;
 	const struct found *quota;
 	struct kg_limits limits;
-	int64_t *used;
+	kg_sum *used;
 };
 
 static void judge_one(
@@ -274,8 +274,10 @@ static void judge_one(
 	struct kg_arena *a = c->x->a;
 	struct kg_value v = d->m->value;
 	const char *why = NULL;
-	if (kind->id == KG_KIND_POD)
+	if (kind->id == KG_KIND_POD) { /* as it will come to be: kg_pod_defaults */
+		v = kg_runtime_apply(a, runtime_of(c->x, kg_get(&v, "spec")), &v);
 		v = kg_limits_default(a, &c->limits, &v);
+	}
 	if (old) /* one that is over counts no more */
 		v = kg_with_key(a, &v, "status", *kg_get(kg_obj(old), "status"));
 	if (!kg_quota_includes(quota, kind, &v))
@@ -297,7 +299,7 @@ static void judge_one(
 static void judge_quota(struct kg_admitting *x, struct kg_definition **ds, size_t n, const char *ns,
 	const struct found *q)
 {
-	size_t size = (kg_len(kg_at(q->v, "spec.hard")) + 1) * sizeof(int64_t);
+	size_t size = (kg_len(kg_at(q->v, "spec.hard")) + 1) * sizeof(kg_sum);
 	struct counting c = {.x = x, .quota = q, .limits = limits_of(x, ds, n, ns)};
 	c.used = kg_arena_alloc(x->a, size);
 	memset(c.used, 0, size);

@@ -3,6 +3,7 @@
  * 1970), so that none is made twice. The zone's rule is read once, when the CronJob is defined or
  * changed, and kept with it: what was decided can be decided again anywhere.
  */
+#include "reconcile/podpolicy.h"
 #include "reconcile/schedule.h"
 #include "reconcile/workload.h"
 
@@ -68,7 +69,8 @@ static void forget_old(struct cron_sync *x, bool failed, const char *limit_field
 	}
 }
 
-static void make_job(struct cron_sync *x, kg_time due)
+/* False where a quota does not take one more. */
+static bool make_job(struct cron_sync *x, kg_time due)
 {
 	struct kg_arena *a = &x->r->a;
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_JOB];
@@ -76,7 +78,7 @@ static void make_job(struct cron_sync *x, kg_time due)
 	const char *name = kg_arena_printf(a, "%s-%lld", x->cj->name, (long long)(due / 1000 / 60));
 	char when[32];
 	if (kg_snapshot_get(kg_now(x->r), KG_KIND_JOB, x->cj->ns, name))
-		return; /* it was made before, or is somebody else's */
+		return true; /* it was made before, or is somebody else's */
 	kg_time_format(when, due);
 	const struct kg_value *meta = kg_get(template, "metadata"),
 			      *labels = kg_get(meta, "labels");
@@ -91,8 +93,12 @@ static void make_job(struct cron_sync *x, kg_time due)
 	v = kg_with_annotation(a, &v, "batch.kubernetes.io/cronjob-scheduled-timestamp", when);
 	v = kg_birth(x->r, kind, x->cj->ns, name, &v);
 	v = kg_job_generate(a, &v);
+	x->r->refused = kg_quota_forbids(x->r, kind, x->cj->ns, name, &v);
+	if (x->r->refused)
+		return false; /* it is due until there is room, or the next is */
 	struct kg_object_spec spec = {.kind = kind, .ns = x->cj->ns, .name = name, .value = &v};
 	kg_txn_put(x->r->txn, kg_object_new(&spec));
+	return true;
 }
 
 /* ---- when ---- */
@@ -144,7 +150,8 @@ static void run_due(struct cron_sync *x)
 	for (size_t i = 0; busy && i < x->jobs.n; i++)
 		if (strcmp(policy, "Replace") == 0 && !is_finished(x->jobs.v[i]))
 			kg_delete_object(x->r, x->jobs.v[i]);
-	make_job(x, due);
+	if (!make_job(x, due))
+		return;
 	kg_time_format(when, due);
 	x->status = kg_with_key(&x->r->a, &x->status, "lastScheduleTime", kg_v_str(&x->r->a, when));
 }

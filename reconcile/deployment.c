@@ -5,6 +5,7 @@
  */
 #include "reconcile/deployment.h"
 #include "reconcile/adopt.h"
+#include "reconcile/podpolicy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -227,6 +228,15 @@ static void create(struct kg_rollout *x, int64_t revision)
 	}
 	struct kg_value template = with_hash(a, &x->template, hash);
 	struct kg_value v = rs_value(x, &template, name, hash, revision);
+	x->r->refused = kg_quota_forbids(x->r, kind, x->d->ns, name, &v);
+	if (x->r->refused) {
+		if (kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 0))
+			kg_rollout_condition(x, "Progressing", "False", "ReplicaSetCreateError",
+				kg_arena_printf(a, "Failed to create new replica set \"%s\": %s",
+					name, x->r->refused),
+				false);
+		return;
+	}
 	kg_template_id(id, &template);
 	struct kg_doc *doc = kg_doc_new(&template, NULL, 0);
 	struct kg_doc *base = kg_template_expand(kind, doc);
@@ -277,9 +287,9 @@ void kg_rollout_find(struct kg_rollout *x, bool make)
 			revision = rs_revision(x->newest);
 	} else if (make) {
 		create(x, revision);
-	} else {
-		return;
 	}
+	if (!x->newest)
+		return;
 	note_revision(x, revision);
 }
 
@@ -343,7 +353,7 @@ static bool shrink_old(struct kg_rollout *x)
 static void roll(struct kg_rollout *x)
 {
 	kg_rollout_find(x, true);
-	if (!size_new(x))
+	if (x->newest && !size_new(x))
 		shrink_old(x);
 }
 
@@ -371,7 +381,7 @@ static void recreate(struct kg_rollout *x)
 	if (scaled || old_pods_left(x))
 		return;
 	kg_rollout_find(x, true);
-	if (kg_rs_replicas(x->newest) != x->replicas)
+	if (x->newest && kg_rs_replicas(x->newest) != x->replicas)
 		kg_rollout_scale(x, x->newest, x->replicas);
 }
 
@@ -450,5 +460,5 @@ void kg_deployment_run(struct kg_run *r, const char *key)
 		roll(&x);
 	if (kg_rollout_complete(&x))
 		forget_old(&x);
-	kg_rollout_put_status(&x, true);
+	kg_rollout_put_status(&x, !r->refused);
 }

@@ -141,11 +141,12 @@ struct kg_reconcile_state {
 	uint64_t *node_ports;
 	uint64_t *node_cidrs; /* bitmap of /24s (of the whole range where it is smaller) */
 	uint32_t ncidrs;
-	struct kg_sched *sched; /* scheduler.h */
-	struct kg_map quotas;   /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
-	struct kg_map starved;  /* "C NS/NAME" of owners whose pods were refused */
-	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: namespace ->
-	 * struct kg_map of their keys, owned (adopt.c) */
+	struct kg_sched *sched;     /* scheduler.h */
+	struct kg_map quotas;       /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
+	struct kg_map quota_spaces; /* namespace -> its first struct kg_quota */
+	struct kg_map starved;      /* "C NS/NAME" of owners whose pods were refused */
+	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: namespace
+	 * -> struct kg_map of their keys, owned (adopt.c) */
 	struct kg_map orphans[2];
 	/* "KIND-ID NS/NAME" of what manifests name as an owner -> struct kg_map of the same of the
 	 * objects that name it, owned (belong.c) */

@@ -45,6 +45,9 @@ const struct kg_value *kg_runtime_of(const struct kg_snapshot *s, const struct k
 /* A pod, or a template, with what its RuntimeClass adds. */
 struct kg_value kg_runtime_default(
 	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_value *pod);
+/* The same of a class that is at hand (or kg_null). */
+struct kg_value kg_runtime_apply(
+	struct kg_arena *a, const struct kg_value *rc, const struct kg_value *pod);
 /* rc: the class that it names, or kg_null. */
 const char *kg_runtime_refuses(
 	struct kg_arena *a, const struct kg_value *rc, const struct kg_value *pod_spec);
@@ -69,6 +72,10 @@ const char *kg_security_check(struct kg_arena *a, int level, int version,
 
 /* ---- quota_usage.c ---- */
 
+/* Sums of amounts, each of which may be as large as an int64_t is: exact, so that what was added
+ * can be taken away again. */
+__extension__ typedef __int128 kg_sum;
+
 /* How much an object counts for one resource of a quota, in thousandths; scopes are not looked
  * at. Terminated pods count for count/pods alone. */
 int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, const char *what);
@@ -85,9 +92,12 @@ const char *kg_quota_unnamed(
 /* Why the quotas of its namespace do not take one more such object; NULL: they do. */
 const char *kg_quota_refuses(
 	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj);
+/* The same in words: `jobs.batch "a" is forbidden: exceeded quota: ...`. */
+const char *kg_quota_forbids(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, const struct kg_value *obj);
 /* used: by place in `hard`, in thousandths. */
 const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
-	const int64_t *used, const struct kg_kind *kind, const struct kg_value *obj);
+	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj);
 
 /* ---- podpolicy.c ---- */
 

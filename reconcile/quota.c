@@ -11,7 +11,8 @@
 
 struct kg_quota {
 	struct kg_object *obj; /* referenced */
-	int64_t *used;         /* by place in spec.hard, thousandths */
+	kg_sum *used;          /* by place in spec.hard, thousandths */
+	struct kg_quota *next; /* of its namespace, in order of their names */
 };
 
 static const struct kg_value *hard_of(const struct kg_object *quota)
@@ -25,7 +26,8 @@ static void count(struct kg_quota *q, const struct kg_object *obj, int64_t sign)
 	if (!kg_quota_includes(kg_obj(q->obj), obj->kind, kg_obj(obj)))
 		return;
 	for (uint32_t i = 0; i < kg_len(hard); i++)
-		q->used[i] += sign * kg_quota_amount(obj->kind, kg_obj(obj), hard->members[i].key);
+		q->used[i] += (kg_sum)sign *
+			      kg_quota_amount(obj->kind, kg_obj(obj), hard->members[i].key);
 }
 
 /* ---- the sums ---- */
@@ -55,15 +57,33 @@ static void quota_free(struct kg_quota *q)
 	free(q);
 }
 
-/* The first quota of a namespace in the map's order, then the next. */
-static struct kg_quota *next_of(const struct kg_map *quotas, const char *ns, size_t *at)
+static struct kg_quota *first_of(const struct kg_reconcile_state *st, const char *ns)
 {
-	struct kg_map_entry *e;
-	size_t n = strlen(ns);
-	while ((e = kg_map_next(quotas, at)))
-		if (strncmp(e->key, ns, n) == 0 && e->key[n] == '/')
-			return e->value;
-	return NULL;
+	return st->quotas.count ? kg_map_get(&st->quota_spaces, ns) : NULL;
+}
+
+static void unlink_quota(struct kg_reconcile_state *st, const struct kg_quota *q)
+{
+	const char *ns = q->obj->ns;
+	struct kg_quota *first = kg_map_get(&st->quota_spaces, ns), **at = &first;
+	while (*at && *at != q)
+		at = &(*at)->next;
+	if (*at)
+		*at = q->next;
+	if (first)
+		kg_map_put(&st->quota_spaces, ns, first);
+	else
+		kg_map_remove(&st->quota_spaces, ns);
+}
+
+static void link_quota(struct kg_reconcile_state *st, struct kg_quota *q)
+{
+	struct kg_quota *first = kg_map_get(&st->quota_spaces, q->obj->ns), **at = &first;
+	while (*at && strcmp((*at)->obj->name, q->obj->name) < 0)
+		at = &(*at)->next;
+	q->next = *at;
+	*at = q;
+	kg_map_put(&st->quota_spaces, q->obj->ns, first);
 }
 
 static void quota_changed(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -72,6 +92,8 @@ static void quota_changed(struct kg_reconcile_state *st, const struct kg_snapsho
 	struct kg_quota *q = kg_map_get(&st->quotas, (after ? after : before)->key);
 	if (!after) {
 		kg_map_remove(&st->quotas, before->key);
+		if (q)
+			unlink_quota(st, q);
 		quota_free(q);
 		return;
 	}
@@ -80,11 +102,14 @@ static void quota_changed(struct kg_reconcile_state *st, const struct kg_snapsho
 		q->obj = kg_object_ref(after);
 		return;
 	}
+	if (q)
+		unlink_quota(st, q);
 	quota_free(q);
 	q = kg_alloc(sizeof(*q));
 	q->obj = kg_object_ref(after);
 	q->used = kg_alloc((kg_len(hard_of(after)) + 1) * sizeof(*q->used));
 	kg_map_put(&st->quotas, after->key, q);
+	link_quota(st, q);
 	recount(q, s);
 }
 
@@ -98,17 +123,14 @@ void kg_quota_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
-	struct kg_quota *q;
 	bool is_quota = obj->kind->id == KG_KIND_RESOURCEQUOTA;
-	if (st->quotas.count && *obj->ns) {
-		for (size_t i = 0; (q = next_of(&st->quotas, obj->ns, &i));) {
-			if (before)
-				count(q, before, -1);
-			if (after)
-				count(q, after, 1);
-			if (!is_quota || q->obj != before)
-				kg_enqueue(st, KG_C_QUOTA, q->obj->key);
-		}
+	for (struct kg_quota *q = first_of(st, obj->ns); q; q = q->next) {
+		if (before)
+			count(q, before, -1);
+		if (after)
+			count(q, after, 1);
+		if (!is_quota || q->obj != before)
+			kg_enqueue(st, KG_C_QUOTA, q->obj->key);
 	}
 	if (!is_quota)
 		return;
@@ -122,10 +144,17 @@ void kg_quota_clear(struct kg_reconcile_state *st)
 	for (size_t i = 0; (e = kg_map_next(&st->quotas, &i));)
 		quota_free(e->value);
 	kg_map_release(&st->quotas);
+	kg_map_release(&st->quota_spaces);
 	kg_map_release(&st->starved);
 }
 
 /* ---- status ---- */
+
+/* The most that can be said. */
+static int64_t capped(kg_sum n)
+{
+	return n > INT64_MAX ? INT64_MAX : (int64_t)n;
+}
 
 void kg_quota_run(struct kg_run *r, const char *key)
 {
@@ -139,7 +168,8 @@ void kg_quota_run(struct kg_run *r, const char *key)
 	for (uint32_t i = 0; i < kg_len(hard); i++) {
 		const char *what = hard->members[i].key;
 		used = kg_with_key(a, &used, what,
-			kg_v_str(a, kg_milli_text(a, q->used[i], kg_resource_is_binary(what))));
+			kg_v_str(a,
+				kg_milli_text(a, capped(q->used[i]), kg_resource_is_binary(what))));
 	}
 	struct kg_value st = kg_v_obj(a, "hard", *hard, "used", used, (char *)NULL);
 	struct kg_value v = kg_with_key(a, kg_obj(obj), "status", st);
@@ -152,7 +182,7 @@ static int64_t milli_of(const struct kg_value *v)
 {
 	int64_t n = 0;
 	if (v->type == KG_INT)
-		return v->i * 1000;
+		return __builtin_mul_overflow(v->i, 1000, &n) ? INT64_MAX : n;
 	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
 }
 
@@ -165,7 +195,7 @@ static void add_pair(
 }
 
 const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
-	const int64_t *used, const struct kg_kind *kind, const struct kg_value *obj)
+	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj)
 {
 	KG_AUTOBUF struct kg_buf asked = KG_BUF_INIT, have = KG_BUF_INIT, most = KG_BUF_INIT;
 	const struct kg_value *hard = kg_at(quota, "spec.hard");
@@ -175,7 +205,7 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 		if (!more || used[i] + more <= milli_of(&m->value))
 			continue;
 		add_pair(&asked, a, m->key, more, NULL);
-		add_pair(&have, a, m->key, used[i], NULL);
+		add_pair(&have, a, m->key, capped(used[i]), NULL);
 		add_pair(&most, a, m->key, 0, kg_string(&m->value, "0"));
 	}
 	if (!asked.len)
@@ -187,28 +217,29 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 const char *kg_quota_refuses(
 	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj)
 {
-	const struct kg_map *quotas = &r->st->quotas;
-	const char *why = NULL, *first = NULL;
-	struct kg_quota *q;
+	const char *why = NULL;
 	/* Of several the first by name speaks. */
-	for (size_t i = 0; quotas->count && (q = next_of(quotas, ns, &i));) {
-		if (!kg_quota_includes(kg_obj(q->obj), kind, obj) ||
-			(first && strcmp(first, q->obj->name) < 0))
+	for (struct kg_quota *q = first_of(r->st, ns); q && !why; q = q->next) {
+		if (!kg_quota_includes(kg_obj(q->obj), kind, obj))
 			continue;
-		const char *text = kind->id == KG_KIND_POD
-					   ? kg_quota_unnamed(&r->a, kg_obj(q->obj), obj)
-					   : NULL;
-		if (text)
-			text = kg_arena_printf(&r->a, "failed quota: %s: %s", q->obj->name, text);
+		if (kind->id == KG_KIND_POD)
+			why = kg_quota_unnamed(&r->a, kg_obj(q->obj), obj);
+		if (why)
+			why = kg_arena_printf(&r->a, "failed quota: %s: %s", q->obj->name, why);
 		else
-			text = kg_quota_exceeded(
+			why = kg_quota_exceeded(
 				&r->a, q->obj->name, kg_obj(q->obj), q->used, kind, obj);
-		if (!text)
-			continue;
-		why = text;
-		first = q->obj->name;
 	}
 	return why;
+}
+
+const char *kg_quota_forbids(struct kg_run *r, const struct kg_kind *kind, const char *ns,
+	const char *name, const struct kg_value *obj)
+{
+	const char *why = kg_quota_refuses(r, kind, ns, obj);
+	return why ? kg_arena_printf(
+			     &r->a, "%s \"%s\" is forbidden: %s", kg_kind_resource(kind), name, why)
+		   : NULL;
 }
 
 /* ---- those that wait ---- */
@@ -216,9 +247,12 @@ const char *kg_quota_refuses(
 static const struct {
 	enum kg_controller c;
 	enum kg_kind_id kind;
-} makers[] = {{KG_C_REPLICASET, KG_KIND_REPLICASET},
-	{KG_C_REPLICATIONCONTROLLER, KG_KIND_REPLICATIONCONTROLLER}, {KG_C_JOB, KG_KIND_JOB},
-	{KG_C_DAEMONSET, KG_KIND_DAEMONSET}, {KG_C_STATEFULSET, KG_KIND_STATEFULSET}};
+	bool says; /* its status says that pods were refused */
+} makers[] = {{KG_C_REPLICASET, KG_KIND_REPLICASET, true},
+	{KG_C_REPLICATIONCONTROLLER, KG_KIND_REPLICATIONCONTROLLER, true},
+	{KG_C_JOB, KG_KIND_JOB, true}, {KG_C_DAEMONSET, KG_KIND_DAEMONSET, true},
+	{KG_C_STATEFULSET, KG_KIND_STATEFULSET, true}, {KG_C_CRONJOB, KG_KIND_CRONJOB, false},
+	{KG_C_DEPLOYMENT, KG_KIND_DEPLOYMENT, false}};
 
 void kg_starved_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
@@ -298,6 +332,6 @@ void kg_starved_settle(struct kg_run *r)
 		kg_map_put(&r->st->starved, name, r->st);
 	else if (r->st->starved.count)
 		kg_map_remove(&r->st->starved, name);
-	if (owner)
+	if (owner && makers[i].says)
 		put_failure(r, owner);
 }

@@ -7,7 +7,7 @@ static int64_t milli_of(const struct kg_value *v)
 {
 	int64_t n = 0;
 	if (v->type == KG_INT)
-		return v->i * 1000;
+		return __builtin_mul_overflow(v->i, 1000, &n) ? INT64_MAX : n;
 	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
 }
 

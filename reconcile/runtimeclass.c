@@ -32,7 +32,13 @@ static struct kg_value with_tolerations(
 struct kg_value kg_runtime_default(
 	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_value *pod)
 {
-	const struct kg_value *spec = kg_get(pod, "spec"), *rc = kg_runtime_of(s, spec);
+	return kg_runtime_apply(a, kg_runtime_of(s, kg_get(pod, "spec")), pod);
+}
+
+struct kg_value kg_runtime_apply(
+	struct kg_arena *a, const struct kg_value *rc, const struct kg_value *pod)
+{
+	const struct kg_value *spec = kg_get(pod, "spec");
 	const struct kg_value *overhead = kg_at(rc, "overhead.podFixed");
 	const struct kg_value *nodes = kg_at(rc, "scheduling.nodeSelector");
 	const struct kg_value *tolerations = kg_at(rc, "scheduling.tolerations");

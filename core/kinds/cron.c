@@ -149,6 +149,22 @@ static const char *read_fields(struct kg_cron *out, struct kg_arena *a, const ch
 	return msg;
 }
 
+/* Digits with a point among them or none, as Go's durations have: no exponent, no hexadecimal
+ * digits, which strtod takes. NULL: none. */
+static const char *read_decimal(double *out, const char *text)
+{
+	size_t whole = strspn(text, "0123456789");
+	size_t part = text[whole] == '.' ? 1 + strspn(text + whole + 1, "0123456789") : 0;
+	char digits[64];
+
+	if ((!whole && part < 2) || whole + part >= sizeof(digits))
+		return NULL;
+	memcpy(digits, text, whole + part);
+	digits[whole + part] = 0;
+	*out = strtod(digits, NULL);
+	return text + whole + part;
+}
+
 /* A Go duration of whole seconds and more: "90s", "1h30m", "1.5h". Negative: none. */
 static double read_duration(const char *text)
 {
@@ -161,17 +177,17 @@ static double read_duration(const char *text)
 	if (!*text)
 		return -1;
 	while (*text) {
-		char *end;
+		double amount = 0;
+		const char *end = read_decimal(&amount, text);
 		size_t i;
-		if (!isdigit((unsigned char)*text) && *text != '.')
+		if (!end)
 			return -1;
-		double amount = strtod(text, &end);
 		for (i = 0; i < KG_ARRAY_LEN(units); i++) {
 			size_t n = strlen(units[i].name);
 			if (!strncmp(end, units[i].name, n) && !isalpha((unsigned char)end[n]))
 				break;
 		}
-		if (end == text || i == KG_ARRAY_LEN(units))
+		if (i == KG_ARRAY_LEN(units))
 			return -1;
 		total += amount * units[i].seconds;
 		text = end + strlen(units[i].name);

@@ -27,6 +27,7 @@ static const struct {
 	{"@every 90s", {.every_s = 90}},
 	{"@every 1h30m5s", {.every_s = 5405}},
 	{"@every 1.5h", {.every_s = 5400}},
+	{"@every 1.m.5h", {.every_s = 1860}},
 	{"@every 10ms", {.every_s = 1}},
 };
 
@@ -61,7 +62,8 @@ static void test_bad(void **state)
 		"1/-1 * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *",
 		"* * * 13 *", "* * * * 7", "* * * * sunday", "mon * * * *", "5-1 * * * *",
 		"99999999999 * * * *", "@", "@dayly", "@every", "@every ", "@every 5", "@every -5s",
-		"@every 5x", "@every 1h30", "@every 99999999999h"};
+		"@every 5x", "@every 1e3s", "@every 0x10s", "@every .s", "@every infs",
+		"@every 1h30", "@every 99999999999h"};
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(texts); i++) {
