@@ -244,6 +244,18 @@ void kg_log_close(struct kg_log_reader *r)
 
 /* ---- reading ---- */
 
+/* conmon's "+00:00" as all of Kubernetes' times have it: "Z". */
+static void add_time(struct kg_log_reader *r, const char *time)
+{
+	static const char utc[] = "+00:00";
+	size_t n = strlen(time);
+
+	if (n > strlen(utc) && strcmp(time + n - strlen(utc), utc) == 0)
+		kg_buf_addf(&r->out, "%.*sZ ", (int)(n - strlen(utc)), time);
+	else
+		kg_buf_addf(&r->out, "%s ", time);
+}
+
 /* One line of the file, without its newline, to the output. */
 static void take_line(struct kg_log_reader *r, char *line, size_t n)
 {
@@ -265,7 +277,7 @@ static void take_line(struct kg_log_reader *r, char *line, size_t n)
 	if (r->since_ms && kg_time_parse(&t, f[0]) == 0 && t < r->since_ms)
 		return;
 	if (r->timestamps && !r->middle)
-		kg_buf_addf(&r->out, "%s ", f[0]);
+		add_time(r, f[0]);
 	kg_buf_add(&r->out, text, (size_t)(end - text));
 	if (whole)
 		kg_buf_addc(&r->out, '\n');

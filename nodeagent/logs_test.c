@@ -105,8 +105,8 @@ static void test_reads(void **state)
 	q.previous = false;
 	q.timestamps = true;
 	q.tail = 2;
-	expect(&q, "2026-11-26T04:00:02.200000001+00:00 two\n"
-		   "2026-11-26T04:00:03.500000001+00:00 three\n");
+	expect(&q, "2026-11-26T04:00:02.200000001Z two\n"
+		   "2026-11-26T04:00:03.500000001Z three\n");
 	q = (struct kg_log_request){.uid = "aa", .container = "web", .tail = -1};
 	assert_int_equal(kg_time_parse(&q.since_ms, "2026-11-26T04:00:02Z"), 0);
 	expect(&q, "two\nthree\n");

@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "base/map.h"
+#include "kgitd/log_query.h"
 #include "kgitd/master.h"
 #include "pki/pki.h"
 #include "value/json.h"
@@ -167,60 +168,6 @@ static ssize_t reader_read(struct kg_http_req *req, char *buf, size_t max, void 
 	return got;
 }
 
-static void add_number(struct kg_arena *a, struct kg_value *v, struct kg_http_req *req,
-	const char *query, const char *key)
-{
-	const char *text = kg_http_query(req, query);
-
-	if (text && *text)
-		*v = kg_with_key(a, v, key, kg_v_int(strtoll(text, NULL, 10)));
-}
-
-static void request_line(struct kg_buf *out, struct kg_http_req *req, const struct session *s,
-	const struct kg_object *pod)
-{
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const char *since = kg_http_query(req, "sinceTime");
-	const char *container = kg_http_query(req, "container");
-	struct kg_value v = kg_v_obj(&a, "id", kg_v_lit(s->id), "namespace", kg_v_lit(pod->ns),
-		"pod", kg_v_lit(pod->name), "uid", kg_v_lit(kg_object_uid(pod)), "container",
-		container ? kg_v_lit(container) : kg_v_null(), "follow",
-		kg_v_bool(kg_http_query_bool(req, "follow")), "timestamps",
-		kg_v_bool(kg_http_query_bool(req, "timestamps")), "previous",
-		kg_v_bool(kg_http_query_bool(req, "previous")), "sinceTime",
-		since ? kg_v_lit(since) : kg_v_null(), (char *)NULL);
-
-	add_number(&a, &v, req, "tailLines", "tail");
-	add_number(&a, &v, req, "sinceSeconds", "sinceSeconds");
-	add_number(&a, &v, req, "limitBytes", "limitBytes");
-	struct kg_value line = kg_v_obj(&a, "log", v, (char *)NULL);
-	kg_json_write(out, &line);
-	kg_buf_addc(out, '\n');
-}
-
-static int check_container(const struct kg_object *pod, const char *name, struct kg_error *err)
-{
-	const struct kg_value *cs = kg_at(kg_obj(pod), "spec.containers");
-	const struct kg_value *inits = kg_at(kg_obj(pod), "spec.initContainers");
-
-	if (!name || !*name) {
-		struct kg_buf names KG_AUTOBUF = KG_BUF_INIT;
-
-		if (kg_len(cs) <= 1)
-			return 0;
-		for (uint32_t i = 0; i < kg_len(cs); i++)
-			kg_buf_addf(&names, "%s%s", i ? " " : "",
-				kg_string(kg_get(&cs->items[i], "name"), ""));
-		return kg_fail(err, KG_E_BAD_REQUEST,
-			"a container name must be specified for pod %s, choose one of: [%s]",
-			pod->name, kg_buf_str(&names));
-	}
-	if (kg_is_null(kg_find(cs, "name", name)) && kg_is_null(kg_find(inits, "name", name)))
-		return kg_fail(err, KG_E_BAD_REQUEST, "container %s is not valid for pod %s", name,
-			pod->name);
-	return 0;
-}
-
 static void refuse(struct kg_http_req *req, void *ctx)
 {
 	kgd_reply_error(req, ctx);
@@ -292,12 +239,9 @@ void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *us
 	struct kgd_logs *l = ((struct kgd_master *)ctx)->logs;
 	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
 	struct kg_error err;
-	int rc = check_container(pod, kg_http_query(req, "container"), &err);
+	int rc = kgd_log_check(req, pod, &err);
 
 	(void)user;
-	if (rc == 0 && !*node)
-		rc = kg_fail(
-			&err, KG_E_BAD_REQUEST, "pod %s does not have a host assigned", pod->name);
 	pthread_mutex_lock(&l->lock);
 	if (rc == 0 && l->sessions.count >= MAX_SESSIONS)
 		rc = kg_fail(&err, KG_E_TOO_MANY, "%d logs are being read already", MAX_SESSIONS);
@@ -309,7 +253,7 @@ void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *us
 		route->done = refuse_done;
 		return;
 	}
-	request_line(&s->line, req, s, pod);
+	kgd_log_line(&s->line, req, s->id, pod);
 	route->handle = handle_reader;
 	route->done = reader_done;
 	route->ctx = s;

@@ -269,6 +269,15 @@ status_of n1 POST "/kgit/v1/nodes/n1/streams/$id?code=400&error=container%20is%2
 wait $reader
 check "the node's refusal is told" grep -q 'container is waiting' "$dir/log"
 check "the node's refusal: its status" grep -q '400$' "$dir/log"
+log_code() { query=$1 logs -o "$dir/log" -w '%{http_code}'; }
+check_same "lines that cannot be" 422 "$(log_code tailLines=-1)"
+check "lines that cannot be: why" grep -q '"tailLines: Invalid value: -1: must be greater than or equal to 0"' "$dir/log"
+check_same "no number of lines" 400 "$(log_code tailLines=x)"
+check_same "since no time at all" 422 "$(log_code sinceSeconds=0)"
+check_same "no bytes" 422 "$(log_code limitBytes=0)"
+check_same "a number too large" 400 "$(log_code limitBytes=9223372036854775808)"
+check_same "no time" 400 "$(log_code sinceTime=yesterday)"
+check_same "two times" 422 "$(log_code 'sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z')"
 check_same "no such container" 400 "$(query=container=no logs -o /dev/null -w '%{http_code}')"
 
 # followed: what the node writes is read at once, through a fifo that stays open

@@ -232,7 +232,9 @@ static void test_writes_name_the_file(void **state)
 			"Pod default/web-5d6f7c8b9-bcdfg is made from Deployment default/web: edit "
 			"web.yaml in the repository and git push (object 1 of that file)"},
 		{"PUT", "/api/v1/nodes/n1",
-			"Node n1 is the system's own: no file in the repository makes it"},
+			"Node n1 is what its machine says of itself: to add labels, annotations or "
+			"taints, or to cordon it, write a Node manifest to a .yaml file in the "
+			"repository and git push"},
 	};
 	(void)state;
 

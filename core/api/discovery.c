@@ -303,6 +303,24 @@ static void write_versions(struct kg_buf *out, const struct request *r)
 	kg_buf_adds(out, "]}\n");
 }
 
+void kg_api_handle_roots(struct request *r)
+{
+	static const char *const others[] = {"/healthz", "/livez", "/metrics", "/openapi/v2",
+		"/openapi/v3", "/readyz", "/version"};
+	struct group groups[MAX_GROUPS];
+	size_t n = all_groups(groups);
+	struct kg_buf out = KG_BUF_INIT;
+
+	kg_buf_adds(&out, "{\"paths\":[\"/api\",\"/api/v1\",\"/apis\"");
+	for (size_t i = 0; i < n; i++)
+		kg_buf_addf(&out, ",\"/apis/%s\",\"/apis/%s/%s\"", groups[i].name, groups[i].name,
+			groups[i].version);
+	for (size_t i = 0; i < KG_ARRAY_LEN(others); i++)
+		kg_buf_addf(&out, ",\"%s\"", others[i]);
+	kg_buf_adds(&out, "]}\n");
+	kg_api_reply_json(r, 200, &out);
+}
+
 /* ---- paths ---- */
 
 /* "/apis/apps/v1" in its parts; each "" where absent. */
@@ -354,14 +372,14 @@ static void handle_root(struct request *r, bool core)
 			v2 ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 			   : "application/json;g=apidiscovery.k8s.io;v=v2beta1;"
 			     "as=APIGroupDiscoveryList",
-			&out);
+			KG_API_ASK_AGAIN, &out);
 		return;
 	}
 	if (core)
 		write_versions(&out, r);
 	else
 		write_group_list(&out);
-	kg_api_reply_cached(r, "application/json", &out);
+	kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, &out);
 }
 
 void kg_api_handle_discovery(struct request *r, const char *path)
@@ -384,7 +402,7 @@ void kg_api_handle_discovery(struct request *r, const char *path)
 			write_resource_list(&out, &groups[i]);
 		else
 			write_group(&out, &groups[i], true);
-		kg_api_reply_cached(r, "application/json", &out);
+		kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, &out);
 		return;
 	}
 	kg_api_reply_unknown_path(r);

@@ -86,7 +86,7 @@ void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct
 	case FORM_TABLE:
 		kg_api_table_open(out, r, headers);
 		kg_api_table_row(out, r, obj, revision, &scratch);
-		kg_buf_addf(out, "],\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"}}", revision);
+		kg_api_table_close(out, revision);
 		break;
 	}
 	kg_arena_release(&scratch);

@@ -20,6 +20,8 @@ static void write_scale(struct kg_buf *out, const struct kg_object *obj)
 	kg_api_write_str(out, obj->name);
 	kg_api_write_member(out, "namespace", obj->ns);
 	kg_api_write_member(out, "uid", kg_object_uid(obj));
+	kg_api_write_member(
+		out, "creationTimestamp", kg_string(kg_at(v, "metadata.creationTimestamp"), ""));
 	kg_buf_addf(out,
 		",\"resourceVersion\":\"%" PRIu64 "\"},\"spec\":{\"replicas\":%" PRId64
 		"},\"status\":{\"replicas\":%" PRId64,
@@ -27,6 +29,33 @@ static void write_scale(struct kg_buf *out, const struct kg_object *obj)
 		kg_int(kg_at(v, "status.replicas"), 0));
 	kg_api_write_member(out, "selector", kg_buf_str(&selector));
 	kg_buf_adds(out, "}}");
+}
+
+static void write_scale_table(struct kg_buf *out, struct request *r, const struct kg_object *obj)
+{
+	r->columns = kg_columns_scale;
+	kg_api_table_open(out, r, true);
+	kg_buf_addc(out, '{');
+	kg_api_table_cells(out, r, obj, &r->arena);
+	if (r->include != 'N')
+		kg_buf_adds(out, ",\"object\":");
+	if (r->include == 'M')
+		kg_api_write_partial(out, obj, obj->revision, r->form_version);
+	else if (r->include == 'O')
+		write_scale(out, obj);
+	kg_buf_addc(out, '}');
+	kg_api_table_close(out, obj->revision);
+}
+
+/* PartialObjectMetadata of a scale is that of what it scales. */
+static void write_scale_form(struct kg_buf *out, struct request *r, const struct kg_object *obj)
+{
+	if (r->form == FORM_TABLE)
+		write_scale_table(out, r, obj);
+	else if (r->form == FORM_PARTIAL)
+		kg_api_write_partial(out, obj, obj->revision, r->form_version);
+	else
+		write_scale(out, obj);
 }
 
 static void write_whole(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
@@ -54,7 +83,7 @@ static void get_now(struct request *r)
 		kg_api_reply_not_found(r);
 	} else {
 		if (r->sub && !strcmp(r->sub, "scale"))
-			write_scale(&out, obj);
+			write_scale_form(&out, r, obj);
 		else
 			write_whole(&out, r, obj);
 		kg_api_reply_json(r, 200, &out);

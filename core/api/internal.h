@@ -55,8 +55,9 @@ struct request {
 	int64_t began_ns; /* monotonic */
 
 	enum form form;
-	const char *form_version; /* "v1", "v1beta1" of meta.k8s.io */
-	char include;             /* Table rows' object: 'N'one, 'M'etadata, 'O'bject */
+	const char *form_version;        /* "v1", "v1beta1" of meta.k8s.io */
+	const struct kg_column *columns; /* of a Table */
+	char include;                    /* Table rows' object: 'N'one, 'M'etadata, 'O'bject */
 	struct selector sel;
 	uint64_t revision; /* resourceVersion; 0 where absent or "0" */
 	bool has_revision, has_match;
@@ -205,8 +206,12 @@ void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct
 
 void kg_api_table_open(
 	struct kg_buf *out, const struct request *r, bool headers); /* up to rows:[ */
+/* "cells":[...] of the request's columns. */
+void kg_api_table_cells(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+	struct kg_arena *scratch);
 void kg_api_table_row(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, struct kg_arena *scratch);
+void kg_api_table_close(struct kg_buf *out, uint64_t revision);
 
 /* ---- objects of any kind, synthetic ones too (reader.c) ---- */
 
@@ -301,8 +306,12 @@ void kg_api_events_keep(struct kg_api *api, const struct kg_pmap *objects, uint6
 /* ---- answers ---- */
 
 void kg_api_reply_json(struct request *r, int status, struct kg_buf *body);
-/* With an ETag over the body: 304 where the client has it. */
-void kg_api_reply_cached(struct request *r, const char *content_type, struct kg_buf *body);
+/* With an ETag over the body: 304 where the client has it. control: KG_API_ASK_AGAIN where it must
+ * ask each time, KG_API_FOR_EVER where what the URL names never changes. */
+#define KG_API_ASK_AGAIN "public"
+#define KG_API_FOR_EVER  "public, immutable, max-age=31536000"
+void kg_api_reply_cached(
+	struct request *r, const char *content_type, const char *control, struct kg_buf *body);
 void kg_api_reply_error(struct request *r, const struct kg_error *err);
 void kg_api_reply_not_found(struct request *r); /* the object that the request names */
 void kg_api_reply_unknown_path(struct request *r);
@@ -326,6 +335,7 @@ void kg_api_handle_watch(struct request *r);
 void kg_api_handle_write(struct request *r);
 void kg_api_handle_discovery(struct request *r, const char *path);
 bool kg_api_is_discovery_path(const char *path);
+void kg_api_handle_roots(struct request *r); /* "/": what paths there are */
 void kg_api_handle_openapi(struct request *r, const char *path);
 void kg_api_write_openapi_v2(struct kg_buf *out); /* as protobuf */
 void kg_api_handle_self_subject(struct request *r, const char *resource);

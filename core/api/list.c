@@ -391,6 +391,9 @@ static int parse_page(struct request *r, struct page *p, struct kg_error *err)
 			p->from = kg_arena_printf(&r->arena, "%s\x01", key);
 		return rc;
 	}
+	if (kg_http_query(r->http, "sendInitialEvents"))
+		return kg_fail(err, KG_E_INVALID,
+			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
 	if (r->has_match && !r->has_revision)
 		return kg_fail(err, KG_E_INVALID,
 			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "

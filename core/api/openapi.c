@@ -302,6 +302,14 @@ static bool leads(int k)
 	return true;
 }
 
+/* Where the index says that a document is: its hash makes it one that never changes. */
+static void write_url(
+	struct kg_buf *out, const char *at, const char *api_version, const struct kg_buf *doc)
+{
+	kg_buf_addf(out, "/openapi/v3/%s/%s?hash=%016" PRIX64, at, api_version,
+		kg_hash64(doc->data, doc->len));
+}
+
 static void write_index(struct kg_buf *out)
 {
 	bool more = false;
@@ -315,10 +323,9 @@ static void write_index(struct kg_buf *out)
 		if (!leads(k))
 			continue;
 		write_document(&doc, v);
-		kg_buf_addf(out,
-			"%s\"%s/%s\":{\"serverRelativeURL\":\"/openapi/v3/%s/%s?hash=%016" PRIX64
-			"\"}",
-			more ? "," : "", at, v, at, v, kg_hash64(doc.data, doc.len));
+		kg_buf_addf(out, "%s\"%s/%s\":{\"serverRelativeURL\":\"", more ? "," : "", at, v);
+		write_url(out, at, v, &doc);
+		kg_buf_adds(out, "\"}");
 		more = true;
 	}
 	kg_buf_adds(out, "}}");
@@ -351,12 +358,45 @@ static void reply_v2(struct request *r)
 
 	if (accept && strstr(accept, "proto-openapi.spec.v2")) {
 		kg_api_write_openapi_v2(&out);
-		kg_api_reply_cached(
-			r, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", &out);
+		kg_api_reply_cached(r, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+			KG_API_ASK_AGAIN, &out);
 		return;
 	}
 	write_v2_json(&out);
-	kg_api_reply_cached(r, json_media, &out);
+	kg_api_reply_cached(r, json_media, KG_API_ASK_AGAIN, &out);
+}
+
+/* A hash of another document, from before kgitd was another one: the client is sent on. */
+static void reply_moved(struct request *r, const char *url)
+{
+	struct kg_buf none = KG_BUF_INIT;
+
+	kg_http_set_header(r->http, "Location", url);
+	kg_http_reply(r->http, 301, "text/plain", &none);
+}
+
+static void reply_document(struct request *r, const char *at, const char *api_version)
+{
+	const char *hash = kg_http_query(r->http, "hash");
+	KG_AUTOBUF struct kg_buf url = KG_BUF_INIT;
+	struct kg_buf doc = KG_BUF_INIT;
+
+	write_document(&doc, api_version);
+	if (!doc.len) {
+		kg_api_reply_unknown_path(r);
+		return;
+	}
+	if (!hash || !*hash) {
+		kg_api_reply_cached(r, json_media, KG_API_ASK_AGAIN, &doc);
+		return;
+	}
+	write_url(&url, at, api_version, &doc);
+	if (!strcmp(strchr(kg_buf_str(&url), '=') + 1, hash)) {
+		kg_api_reply_cached(r, json_media, KG_API_FOR_EVER, &doc);
+		return;
+	}
+	kg_buf_release(&doc);
+	reply_moved(r, kg_buf_str(&url));
 }
 
 void kg_api_handle_openapi(struct request *r, const char *path)
@@ -365,16 +405,14 @@ void kg_api_handle_openapi(struct request *r, const char *path)
 
 	if (!strcmp(path, "/openapi/v2")) {
 		reply_v2(r);
-		return;
-	}
-	if (!strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/"))
+	} else if (!strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/")) {
 		write_index(&out);
-	else if (!strncmp(path, "/openapi/v3/apis/", 17))
-		write_document(&out, path + 17);
-	else if (!strncmp(path, "/openapi/v3/api/", 16))
-		write_document(&out, path + 16);
-	if (out.len)
-		kg_api_reply_cached(r, json_media, &out);
-	else
+		kg_api_reply_cached(r, json_media, KG_API_ASK_AGAIN, &out);
+	} else if (!strncmp(path, "/openapi/v3/apis/", 17)) {
+		reply_document(r, "apis", path + 17);
+	} else if (!strncmp(path, "/openapi/v3/api/", 16)) {
+		reply_document(r, "api", path + 16);
+	} else {
 		kg_api_reply_unknown_path(r);
+	}
 }

@@ -53,20 +53,33 @@ void kg_api_request_abandon(struct request *r)
 
 /* ---- Accept ---- */
 
-/* The value of a media type's parameter, or NULL: ";as=Table;v=v1;g=meta.k8s.io". */
-static bool has_param(const char *type, size_t n, const char *param)
+/* The value of a media type's parameter ("as" of ";as=Table;v=v1;g=meta.k8s.io"), "" where it has
+ * none; *len is its length. */
+static const char *param(const char *type, size_t n, const char *name, size_t *len)
 {
-	size_t len = strlen(param);
+	size_t name_len = strlen(name);
 
 	for (const char *p = type; (p = memchr(p, ';', n - (size_t)(p - type)));) {
 		p++;
 		while (*p == ' ')
 			p++;
-		if ((size_t)(type + n - p) >= len && !strncasecmp(p, param, len) &&
-			(p + len == type + n || strchr("; ,", p[len])))
-			return true;
+		if ((size_t)(type + n - p) > name_len && !strncasecmp(p, name, name_len) &&
+			p[name_len] == '=') {
+			p += name_len + 1;
+			*len = strcspn(p, ";, ");
+			return p;
+		}
 	}
-	return false;
+	*len = 0;
+	return "";
+}
+
+static bool param_is(const char *type, size_t n, const char *name, const char *value)
+{
+	size_t len;
+	const char *p = param(type, n, name, &len);
+
+	return len == strlen(value) && !strncasecmp(p, value, len);
 }
 
 /* One media range: does it want a form that we have? */
@@ -80,13 +93,16 @@ static bool accept_one(const char *type, size_t n, enum form *form, const char *
 		ours |= bare == strlen(plain[i]) && !strncasecmp(type, plain[i], bare);
 	if (!ours)
 		return false;
-	*version = has_param(type, n, "v=v1beta1") ? "v1beta1" : "v1";
-	*form = FORM_OBJECT;
-	if (has_param(type, n, "as=Table"))
+	*version = param_is(type, n, "v", "v1beta1") ? "v1beta1" : "v1";
+	if (param_is(type, n, "as", ""))
+		*form = FORM_OBJECT;
+	else if (param_is(type, n, "as", "Table"))
 		*form = FORM_TABLE;
-	else if (has_param(type, n, "as=PartialObjectMetadata") ||
-		 has_param(type, n, "as=PartialObjectMetadataList"))
+	else if (param_is(type, n, "as", "PartialObjectMetadata") ||
+		 param_is(type, n, "as", "PartialObjectMetadataList"))
 		*form = FORM_PARTIAL;
+	else
+		return false;
 	return true;
 }
 
@@ -152,18 +168,34 @@ static int parse_match(struct request *r, struct kg_error *err)
 	return 0;
 }
 
+/* What comes with the rows of a Table. */
+static int parse_include(struct request *r, struct kg_error *err)
+{
+	const char *include = kg_http_query(r->http, "includeObject");
+
+	r->include = 'M';
+	if (!include || !*include || r->form != FORM_TABLE)
+		return 0;
+	if (strcmp(include, "None") != 0 && strcmp(include, "Metadata") != 0 &&
+		strcmp(include, "Object") != 0)
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"unrecognized includeObject value: \"%.100s\"", include);
+	r->include = *include;
+	return 0;
+}
+
 int kg_api_request_parse(struct request *r, struct kg_error *err)
 {
 	const char *rv = kg_http_query(r->http, "resourceVersion");
-	const char *include = kg_http_query(r->http, "includeObject");
 	int rc;
 
 	if (kg_api_accept_form(kg_http_header(r->http, "Accept"), &r->form, &r->form_version))
 		return kg_fail(err, KG_E_UNSUPPORTED,
 			"only the following media types are accepted: application/json");
-	r->include = 'M';
-	if (include && (!strcmp(include, "None") || !strcmp(include, "Object")))
-		r->include = *include;
+	r->columns = r->kind->columns;
+	rc = parse_include(r, err);
+	if (rc)
+		return rc;
 	if (rv && *rv) {
 		r->has_revision = true;
 		rc = parse_revision(&r->revision, rv, err);

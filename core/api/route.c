@@ -224,6 +224,8 @@ static void handle_path(struct kg_http_req *http, void *ctx)
 
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
 		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
+	else if (!strcmp(path, "/"))
+		kg_api_handle_roots(r);
 	else if (!strncmp(path, "/openapi", 8))
 		kg_api_handle_openapi(r, path);
 	else if (!strcmp(path, "/metrics"))
@@ -284,7 +286,7 @@ static bool ours(const char *path)
 		if (!strncmp(path, roots[i], n) && (!path[n] || path[n] == '/'))
 			return true;
 	}
-	return false;
+	return !strcmp(path, "/");
 }
 
 static bool is_log(const struct request *r)

@@ -9,7 +9,8 @@ void kg_api_reply_json(struct request *r, int status, struct kg_buf *body)
 	kg_http_reply(r->http, status, "application/json", body);
 }
 
-void kg_api_reply_cached(struct request *r, const char *content_type, struct kg_buf *body)
+void kg_api_reply_cached(
+	struct request *r, const char *content_type, const char *control, struct kg_buf *body)
 {
 	const char *have = kg_http_header(r->http, "If-None-Match");
 	unsigned char sum[32];
@@ -21,7 +22,7 @@ void kg_api_reply_cached(struct request *r, const char *content_type, struct kg_
 	etag[66] = '\0';
 	kg_http_set_header(r->http, "ETag", etag);
 	kg_http_set_header(r->http, "Vary", "Accept");
-	kg_http_set_header(r->http, "Cache-Control", "public");
+	kg_http_set_header(r->http, "Cache-Control", control);
 	if (have && strstr(have, etag)) {
 		kg_buf_release(body);
 		kg_http_reply(r->http, 304, content_type, body);
@@ -47,20 +48,21 @@ static void write_details(struct kg_buf *out, const struct request *r, const str
 
 	x = x ? x : &nothing;
 	kg_buf_adds(out, ",\"details\":{");
+	size_t begin = out->len;
+
 	if (r && r->resource) {
-		kg_buf_adds(out, "\"kind\":");
-		kg_api_write_str(out, r->resource);
+		kg_api_write_member(out, "kind", r->resource);
 		if (r->name)
 			kg_api_write_member(out, "name", r->name);
 		if (r->group && *r->group)
 			kg_api_write_member(out, "group", r->group);
-	} else {
-		kg_buf_adds(out, "\"kind\":\"\"");
 	}
 	if (x->retry_after_s)
 		kg_buf_addf(out, ",\"retryAfterSeconds\":%d", x->retry_after_s);
 	if (x->cause_reason)
 		write_cause(out, x);
+	if (out->len > begin) /* the first one's comma */
+		kg_buf_remove(out, begin, 1);
 	kg_buf_addc(out, '}');
 }
 

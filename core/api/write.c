@@ -48,6 +48,15 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 	bool remove = !strncmp(r->verb, "delete", 6);
 
 	add_name(out, obj->kind, obj->ns, obj->name);
+	if (!root && obj->kind->id == KG_KIND_NODE) {
+		kg_buf_addf(out,
+			" is what its machine says of itself: to add labels, annotations or "
+			"taints, "
+			"or to cordon it, write a Node manifest to a .yaml file in the repository "
+			"and %s",
+			r->api->opt.write_hint);
+		return;
+	}
 	if (!root) {
 		kg_buf_adds(out, " is the system's own: no file in the repository makes it");
 		return;

@@ -1,4 +1,4 @@
-/* Columns of Deployment and ReplicaSet. */
+/* Columns of Deployment and ReplicaSet, and of what scales. */
 #include "kinds/columns.h"
 
 KG_INT_CELL(cell_desired, "spec.replicas")
@@ -34,5 +34,13 @@ const struct kg_column kg_columns_replicaset[] = {
 	KG_COLUMN("Ready", "integer", 0, cell_ready, "How many pods are ready."),
 	KG_COLUMN_AGE,
 	KG_WORKLOAD_COLUMNS,
+	{.name = NULL},
+};
+
+const struct kg_column kg_columns_scale[] = {
+	KG_COLUMN_NAME,
+	KG_COLUMN("Desired", "integer", 0, cell_desired, "How many pods there shall be."),
+	KG_COLUMN("Available", "integer", 0, cell_current, "How many pods there are."),
+	KG_COLUMN_AGE,
 	{.name = NULL},
 };

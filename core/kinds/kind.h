@@ -86,6 +86,8 @@ struct kg_kind {
 };
 
 extern const struct kg_kind kg_kinds[KG_KIND_COUNT];
+/* Of the scale of what has KG_KF_SCALE: cells are made from the object itself. */
+extern const struct kg_column kg_columns_scale[];
 
 const struct kg_kind *kg_kind_by_plural(const char *group, const char *version, const char *plural);
 /* apiVersion as written ("apps/v1", "v1"). NULL where unknown. */

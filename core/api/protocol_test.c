@@ -1,0 +1,232 @@
+/* What the wire protocol has beyond plain objects: media types, forms of answers, parameters that
+ * are refused, URLs that may be kept. As kube-apiserver 1.32 answers. */
+#include "testclient.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define JSON_AS(as) "application/json;as=" as ";v=v1;g=meta.k8s.io"
+#define MAPS        "/api/v1/namespaces/default/configmaps"
+#define SCALE       "/apis/apps/v1/namespaces/default/deployments/web/scale"
+
+static int setup(void **state)
+{
+	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
+	(void)state;
+
+	test_server_start(&server, (struct kg_api_options){.wait_ms = 300}, 20);
+	test_put_yaml(&server, text);
+	test_commit(&server);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	test_server_stop(&server);
+	return 0;
+}
+
+static void test_media_types(void **state)
+{
+	static const struct {
+		const char *path, *accept;
+		long status;
+		const char *kind;
+	} cases[] = {
+		{MAPS, "", 200, "ConfigMapList"},
+		{MAPS, "*/*", 200, "ConfigMapList"},
+		{MAPS, "application/cbor, application/json", 200, "ConfigMapList"},
+		{MAPS, JSON_AS("Table"), 200, "Table"},
+		{MAPS, "application/json; as=Table; v=v1beta1; g=meta.k8s.io", 200, "Table"},
+		{MAPS, JSON_AS("PartialObjectMetadataList"), 200, "PartialObjectMetadataList"},
+		{MAPS "/page", JSON_AS("PartialObjectMetadata"), 200, "PartialObjectMetadata"},
+		{MAPS "/page", JSON_AS("Nothing") "," JSON_AS("Table"), 200, "Table"},
+		/* A transformation that nobody knows is no plain object. */
+		{MAPS, JSON_AS("Nothing"), 406, "Status"},
+		{MAPS, JSON_AS("Tables"), 406, "Status"},
+		{MAPS, "application/yaml", 406, "Status"},
+		{MAPS "?watch=1", "text/html", 406, "Status"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = ask("GET", cases[i].path, cases[i].accept, NULL, NULL);
+
+		print_message("%s as %s\n", cases[i].path, cases[i].accept);
+		assert_int_equal(a.status, cases[i].status);
+		assert_string_equal(at(&a, "kind"), cases[i].kind);
+	}
+	ANSWER beta =
+		ask("GET", MAPS, "application/json;as=Table;v=v1beta1;g=meta.k8s.io", NULL, NULL);
+	assert_string_equal(at(&beta, "apiVersion"), "meta.k8s.io/v1beta1");
+}
+
+static void test_refused_parameters(void **state)
+{
+	static const struct {
+		const char *path, *accept;
+		long status;
+		const char *reason, *message;
+	} cases[] = {
+		{MAPS "?sendInitialEvents=true", NULL, 422, "Invalid",
+			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"},
+		{MAPS "?sendInitialEvents=true&resourceVersionMatch=NotOlderThan", NULL, 422,
+			"Invalid",
+			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"},
+		{MAPS "?includeObject=All", JSON_AS("Table"), 400, "BadRequest",
+			"unrecognized includeObject value: \"All\""},
+		{MAPS "/page?includeObject=All", JSON_AS("Table"), 400, "BadRequest",
+			"unrecognized includeObject value: \"All\""},
+		{MAPS "?resourceVersion=1&resourceVersionMatch=Near", NULL, 422, "Invalid",
+			"resourceVersionMatch: Unsupported value: \"Near\": supported values: "
+			"\"Exact\", \"NotOlderThan\""},
+		{MAPS "?resourceVersion=0&resourceVersionMatch=Exact", NULL, 422, "Invalid",
+			"resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is "
+			"forbidden for resourceVersion \"0\""},
+		{MAPS "?watch=1&sendInitialEvents=false", NULL, 422, "Invalid",
+			"resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
+			"resourceVersionMatch to NotOlderThan"},
+		{MAPS "?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan", NULL, 422,
+			"Invalid",
+			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
+			"watch unless sendInitialEvents is provided"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = ask("GET", cases[i].path, cases[i].accept, NULL, NULL);
+
+		print_message("%s\n", cases[i].path);
+		assert_int_equal(a.status, cases[i].status);
+		assert_string_equal(at(&a, "reason"), cases[i].reason);
+		assert_string_equal(at(&a, "message"), cases[i].message);
+		assert_string_equal(at(&a, "status"), "Failure");
+	}
+	/* Where there are no rows it means nothing. */
+	ANSWER plain = get(MAPS "?includeObject=All");
+	assert_int_equal(plain.status, 200);
+}
+
+static void test_details(void **state)
+{
+	static const struct {
+		const char *path, *details;
+	} cases[] = {
+		{"/apis/apps/v2", "\"details\":{}"},
+		{"/nothing/v1", NULL},
+		{"/api/v1/namespaces/default/pods/nope",
+			"\"details\":{\"kind\":\"pods\",\"name\":\"nope\"}"},
+		{"/apis/apps/v1/namespaces/default/deployments/nope",
+			"\"details\":{\"kind\":\"deployments\",\"name\":\"nope\",\"group\":"
+			"\"apps\"}"},
+		{MAPS "?resourceVersion=999",
+			"\"details\":{\"kind\":\"configmaps\",\"retryAfterSeconds\":1,\"causes\":"
+			"[{\"reason\":\"ResourceVersionTooLarge\""},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = get(cases[i].path);
+
+		print_message("%s: %s\n", cases[i].path, kg_buf_str(&a.body));
+		assert_true(a.status >= 400);
+		if (cases[i].details)
+			assert_non_null(strstr(kg_buf_str(&a.body), cases[i].details));
+	}
+}
+
+static void test_scale(void **state)
+{
+	(void)state;
+	ANSWER plain = get(SCALE);
+	assert_string_equal(at(&plain, "apiVersion"), "autoscaling/v1");
+	assert_string_equal(at(&plain, "metadata.creationTimestamp"), "2026-01-01T00:00:30Z");
+	assert_string_equal(at(&plain, "status.selector"), "app=web");
+	ANSWER table = ask("GET", SCALE, JSON_AS("Table"), NULL, NULL);
+	assert_string_equal(at(&table, "kind"), "Table");
+	assert_string_equal(at(&table, "columnDefinitions.1.name"), "Desired");
+	assert_string_equal(at(&table, "columnDefinitions.2.name"), "Available");
+	assert_int_equal(kg_len(kg_at(&table.v, "rows.0.cells")), 4);
+	assert_string_equal(at(&table, "rows.0.cells.0"), "web");
+	assert_int_equal(kg_int(kg_at(&table.v, "rows.0.cells.1"), 0), 2);
+	assert_string_equal(at(&table, "rows.0.object.kind"), "PartialObjectMetadata");
+	assert_string_equal(
+		at(&table, "metadata.resourceVersion"), at(&plain, "metadata.resourceVersion"));
+	ANSWER whole = ask("GET", SCALE "?includeObject=Object", JSON_AS("Table"), NULL, NULL);
+	assert_string_equal(at(&whole, "rows.0.object.kind"), "Scale");
+	ANSWER none = ask("GET", SCALE "?includeObject=None", JSON_AS("Table"), NULL, NULL);
+	assert_string_equal(at(&none, "rows.0.object"), "(absent)");
+	ANSWER partial = ask("GET", SCALE, JSON_AS("PartialObjectMetadata"), NULL, NULL);
+	assert_string_equal(at(&partial, "kind"), "PartialObjectMetadata");
+	assert_string_equal(at(&partial, "metadata.name"), "web");
+}
+
+static bool has_path(const struct answer *a, const char *path)
+{
+	const struct kg_value *paths = kg_at(&a->v, "paths");
+
+	for (uint32_t i = 0; i < kg_len(paths); i++)
+		if (!strcmp(kg_string(&paths->items[i], ""), path))
+			return true;
+	return false;
+}
+
+/* Every path that "/" names is there. */
+static void test_roots(void **state)
+{
+	(void)state;
+	ANSWER a = get("/");
+	const struct kg_value *paths = kg_at(&a.v, "paths");
+
+	assert_int_equal(a.status, 200);
+	assert_true(has_path(&a, "/api/v1") && has_path(&a, "/apis/apps/v1") &&
+		    has_path(&a, "/version"));
+	for (uint32_t i = 0; i < kg_len(paths); i++) {
+		ANSWER b = get(kg_string(&paths->items[i], ""));
+
+		print_message("%s\n", kg_string(&paths->items[i], ""));
+		assert_int_equal(b.status, 200);
+	}
+}
+
+/* A document of OpenAPI is kept by its hash; one of another hash is somewhere else. */
+static void test_openapi_urls(void **state)
+{
+	(void)state;
+	ANSWER index = get("/openapi/v3");
+	const char *url = kg_string(
+		kg_get(kg_get(kg_get(&index.v, "paths"), "apis/apps/v1"), "serverRelativeURL"), "");
+	ANSWER kept = get(url);
+
+	assert_int_equal(kept.status, 200);
+	assert_non_null(strstr(kg_buf_str(&kept.headers), "Cache-Control: public, immutable"));
+	ANSWER asked = get("/openapi/v3/apis/apps/v1");
+	assert_int_equal(asked.status, 200);
+	assert_non_null(strstr(kg_buf_str(&asked.headers), "Cache-Control: public\r\n"));
+	assert_int_equal(asked.body.len, kept.body.len);
+	ANSWER other = get("/openapi/v3/apis/apps/v1?hash=0123456789ABCDEF");
+	KG_AUTOFREE char *location = kg_asprintf("Location: %s\r\n", url);
+	assert_int_equal(other.status, 301);
+	assert_non_null(strstr(kg_buf_str(&other.headers), location));
+	ANSWER none = get("/openapi/v3/apis/nope/v1?hash=0123456789ABCDEF");
+	assert_int_equal(none.status, 404);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_media_types),
+		cmocka_unit_test(test_refused_parameters),
+		cmocka_unit_test(test_details),
+		cmocka_unit_test(test_scale),
+		cmocka_unit_test(test_roots),
+		cmocka_unit_test(test_openapi_urls),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
