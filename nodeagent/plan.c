@@ -7,6 +7,7 @@
 #define BACKOFF_RESET_MS (10 * 60 * 1000)
 #define KILL_AGAIN_MS    (2 * 1000)
 #define PULL_SHOWN_MS    (2 * 1000)
+#define SIDECAR_GRACE_MS (2 * 1000)
 
 void kg_plan_release(struct kg_plan *plan)
 {
@@ -37,7 +38,7 @@ static const char *restart_policy(const struct kg_pstate *pod)
 	return kg_string(kg_at(kg_doc_value(pod->pod), "spec.restartPolicy"), "Always");
 }
 
-static int64_t grace_ms(const struct kg_pstate *pod)
+int64_t kg_plan_grace(const struct kg_pstate *pod)
 {
 	if (pod->deleting)
 		return pod->grace_ms;
@@ -46,10 +47,14 @@ static int64_t grace_ms(const struct kg_pstate *pod)
 	return kg_int(v, 30) * 1000;
 }
 
+static bool work_over(const struct kg_pstate *pod);
+
 bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c)
 {
 	if (pod->deleting || pod->deadline_exceeded)
 		return false;
+	if (c->sidecar)
+		return !work_over(pod);
 	if (c->phase != KG_C_EXITED)
 		return true;
 	const char *policy = restart_policy(pod);
@@ -61,14 +66,24 @@ bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c
 	return true;
 }
 
+bool kg_plan_through(const struct kg_cstate *c)
+{
+	if (c->sidecar)
+		return c->phase == KG_C_RUNNING && c->started_ok;
+	return c->phase == KG_C_EXITED && c->term.exit_code == 0;
+}
+
 bool kg_plan_initialized(const struct kg_pstate *pod)
 {
+	bool all = true;
+
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		if (c->init && !(c->phase == KG_C_EXITED && c->term.exit_code == 0))
-			return false;
+		if (!c->init && (c->phase == KG_C_RUNNING || c->term.valid))
+			return true;
+		all = all && (!c->init || kg_plan_through(c));
 	}
-	return true;
+	return all;
 }
 
 /* An init container that failed for good takes the rest with it. */
@@ -76,11 +91,29 @@ static bool init_failed(const struct kg_pstate *pod)
 {
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		if (c->init && c->phase == KG_C_EXITED && c->term.exit_code != 0 &&
+		if (c->init && !c->sidecar && c->phase == KG_C_EXITED && c->term.exit_code != 0 &&
 			!kg_plan_will_restart(pod, c))
 			return true;
 	}
 	return false;
+}
+
+/* What sidecars run beside has ended for good. */
+static bool work_over(const struct kg_pstate *pod)
+{
+	if (init_failed(pod))
+		return true;
+	for (size_t i = 0; i < pod->nc; i++) {
+		const struct kg_cstate *c = &pod->c[i];
+		if (!c->sidecar && (c->phase != KG_C_EXITED || kg_plan_will_restart(pod, c)))
+			return false;
+	}
+	return true;
+}
+
+bool kg_plan_ending(const struct kg_pstate *pod)
+{
+	return pod->deleting || pod->deadline_exceeded || work_over(pod);
 }
 
 static bool alive(const struct kg_cstate *c)
@@ -98,16 +131,7 @@ static bool any_alive(const struct kg_pstate *pod)
 
 bool kg_plan_finished(const struct kg_pstate *pod)
 {
-	if (any_alive(pod))
-		return false;
-	if (pod->deleting || pod->deadline_exceeded || init_failed(pod))
-		return true;
-	for (size_t i = 0; i < pod->nc; i++) {
-		const struct kg_cstate *c = &pod->c[i];
-		if (c->phase != KG_C_EXITED || kg_plan_will_restart(pod, c))
-			return false;
-	}
-	return true;
+	return !any_alive(pod) && kg_plan_ending(pod);
 }
 
 bool kg_plan_failed(const struct kg_pstate *pod)
@@ -124,15 +148,25 @@ bool kg_plan_failed(const struct kg_pstate *pod)
 	return false;
 }
 
+static int64_t grace_of(const struct kg_pstate *pod, const struct kg_cstate *c, int64_t now)
+{
+	int64_t grace = kg_plan_grace(pod);
+
+	if (!kg_plan_ending(pod) && c->restart && c->probe_grace_ms >= 0)
+		return c->probe_grace_ms;
+	if (!c->sidecar || !pod->end_mono || grace <= SIDECAR_GRACE_MS)
+		return grace;
+	int64_t left = pod->end_mono - now;
+	return left > grace ? grace : left < SIDECAR_GRACE_MS ? SIDECAR_GRACE_MS : left;
+}
+
 /* SIGTERM once, SIGKILL after the grace period and every few seconds from then on. */
 static void stop(struct kg_plan *plan, const struct kg_pstate *pod, size_t i, int64_t now)
 {
 	const struct kg_cstate *c = &pod->c[i];
 	if (c->phase != KG_C_RUNNING)
 		return;
-	int64_t grace = grace_ms(pod);
-	if (!pod->deleting && c->restart && c->probe_grace_ms >= 0)
-		grace = c->probe_grace_ms;
+	int64_t grace = grace_of(pod, c, now);
 	if (!c->stopping && grace > 0) {
 		add(plan, KG_A_TERM, i, now + grace);
 		wake(plan, now + grace);
@@ -150,8 +184,16 @@ static void stop(struct kg_plan *plan, const struct kg_pstate *pod, size_t i, in
 
 static void stop_all(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now)
 {
+	bool later = false; /* something that comes after it runs */
+
 	for (size_t i = 0; i < pod->nc; i++)
-		stop(plan, pod, i, now);
+		if (!pod->c[i].sidecar)
+			stop(plan, pod, i, now);
+	for (size_t i = pod->nc; i-- > 0;) {
+		if (pod->c[i].sidecar && !later)
+			stop(plan, pod, i, now);
+		later = later || alive(&pod->c[i]);
+	}
 }
 
 static void clean_ended(struct kg_plan *plan, const struct kg_pstate *pod)
@@ -231,18 +273,18 @@ static void plan_containers(struct kg_plan *plan, const struct kg_pstate *pod, i
 	bool may_set_up = pod->sandbox == KG_SANDBOX_READY || now >= pod->sandbox_not_before_mono;
 	if (!may_set_up)
 		wake(plan, pod->sandbox_not_before_mono);
-	bool blocked = !may_set_up;
+	bool waits = false; /* one after another; images come meanwhile */
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		if (c->init && c->phase == KG_C_EXITED && c->term.exit_code == 0)
+		if (c->init && !c->sidecar && (initialized || kg_plan_through(c)))
 			continue;
 		if (c->restart && c->phase == KG_C_RUNNING)
 			stop(plan, pod, i, now);
 		plan_pull(plan, pod, i, now);
-		if (!blocked && c->init == !initialized && plan_start(plan, pod, i, now))
+		bool may = may_set_up && (initialized || (c->init && !waits));
+		if (may && plan_start(plan, pod, i, now))
 			add_start(plan, pod, i, &setup);
-		if (c->init)
-			blocked = true; /* one after another; images come meanwhile */
+		waits = waits || (c->init && !kg_plan_through(c));
 	}
 }
 
@@ -257,7 +299,7 @@ void kg_plan_make(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now
 	kg_plan_clear(plan);
 	if (pod->gone)
 		return;
-	if (pod->deleting || pod->deadline_exceeded || init_failed(pod) || kg_plan_finished(pod)) {
+	if (kg_plan_ending(pod)) {
 		plan_end(plan, pod, now);
 		return;
 	}
@@ -285,6 +327,7 @@ void kg_plan_exited(struct kg_cstate *c, int64_t now)
 	c->phase = KG_C_EXITED;
 	c->pid = 0;
 	c->ready = c->started_ok = c->stopping = c->restart = false;
+	c->post_start = c->pre_stop = c->hook_failed = false;
 	c->image_ready = false;
 	kg_cstate_wait(c, "", NULL);
 	c->kill_mono = 0;

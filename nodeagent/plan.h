@@ -2,9 +2,11 @@
  * Decide: from what is wanted of a pod and what is known of its containers, what to do now and
  * when to look again. Pure: no clock, no I/O; now is the monotonic clock in milliseconds.
  *
- * The rules are kubelet's: init containers one after another, then all others; restartPolicy;
+ * The rules are kubelet's: init containers one after another (of a sidecar the next one waits only
+ * for its start), then all others; restartPolicy;
  * restarts at once the first time, then after 10 s, doubling to 5 min, forgotten after ten minutes
- * of running; SIGTERM, and SIGKILL when the grace period is over.
+ * of running; SIGTERM, and SIGKILL when the grace period is over; sidecars end after what they
+ * run beside, the last first, in what is left of the pod's grace period, at least 2 s.
  */
 #ifndef KG_NODEAGENT_PLAN_H
 #define KG_NODEAGENT_PLAN_H
@@ -48,10 +50,18 @@ int64_t kg_plan_pull_shown(const struct kg_cstate *c);
 /* When activeDeadlineSeconds is over (the caller sets deadline_exceeded then); INT64_MAX. */
 int64_t kg_plan_deadline(const struct kg_pstate *pod);
 
+/* Whether all of it is to end, and how long it may take for that, in milliseconds; whoever acts
+ * sets end_mono by them. */
+bool kg_plan_ending(const struct kg_pstate *pod);
+int64_t kg_plan_grace(const struct kg_pstate *pod);
+
 /* Shared with status.c. */
 bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c);
+/* All init containers are through, or were once: another container has been started. */
 bool kg_plan_initialized(const struct kg_pstate *pod);
-/* Every container ended and none will be started again. */
+/* An init container that the next one does not wait for. */
+bool kg_plan_through(const struct kg_cstate *c);
+/* No container runs and none will be started again. */
 bool kg_plan_finished(const struct kg_pstate *pod);
 /* Ended for good, without success. */
 bool kg_plan_failed(const struct kg_pstate *pod);

@@ -14,15 +14,16 @@
 
 /*
  * A table: the pod's spec, its state in a few words, and what is decided. Containers are a, b, ...
- * in the order of the state's words, "i:" before a name makes it an init container:
+ * in the order of the state's words, "i:" before a name makes it an init container, "s:" a sidecar:
  *   a=wait        not started, image not there
  *   a=img         image there
  *   a=pulling     a=start    a=run    a=term (SIGTERM sent, SIGKILL due at 5000)
+ *   a=up          runs, and has said so (startup probe)
  *   a=exitN       ended with N (dirty), image there
  *   a=backN       ended with N, back-off until 20000
  *   a=restart     runs, must restart
  * The sandbox is ready but for words: nosandbox, down; more: deleting (grace 30 s), now (grace 0),
- * busy, Never, OnFailure, deadline.
+ * soon (all to have ended by 15000), late (by 5000), busy, Never, OnFailure, deadline.
  * Now is 10000.
  */
 struct row {
@@ -46,6 +47,28 @@ static const struct row rows[] = {
 	{"i:a=exit1 c=img", "start:a"},
 	{"Never i:a=exit1 c=img", "clean:a teardown"},
 	{"OnFailure i:a=exit1 c=img", "start:a"},
+	/* of a sidecar the others wait for the start */
+	{"nosandbox s:a=img i:b=img c=img", "setup start:a"},
+	{"s:a=run i:b=img c=img", ""},
+	{"s:a=up i:b=img c=img", "start:b"},
+	{"s:a=up i:b=exit0 c=img", "start:c clean:b"},
+	{"s:a=exit1 i:b=img c=img", "start:a"},
+	{"s:a=back1 c=img", "wake:20000"},
+	/* it is restarted whatever the policy, as long as there is something to run beside */
+	{"s:a=exit1 i:b=exit0 c=run", "start:a clean:b"},
+	{"s:a=exit1 c=exit1", "start:a start:c"},
+	{"Never s:a=exit0 c=run", "start:a"},
+	{"Never s:a=up i:b=exit1 c=img", "term:a@40000 wake:40000"},
+	{"Never s:a=up b=exit0", "term:a@40000 wake:40000"},
+	{"Never s:a=exit1 b=exit0", "clean:a clean:b teardown"},
+	/* it ends after what it runs beside, the last first, in the time that is left */
+	{"deleting s:a=up s:b=up c=run", "term:c@40000 wake:40000"},
+	{"deleting s:a=up s:b=up c=exit0", "term:b@40000 wake:40000"},
+	{"deleting soon s:a=up s:b=exit0 c=exit0", "term:a@15000 wake:15000"},
+	{"deleting late s:a=up c=exit0", "term:a@12000 wake:12000"},
+	{"deleting late s:a=term c=exit0", "kill:a@12000 wake:12000"},
+	{"deleting now s:a=up c=exit0", "kill:a@12000 wake:12000"},
+	{"deleting s:a=up i:b=run", "term:b@40000 wake:40000"},
 	/* restarts */
 	{"a=exit0", "start:a"},
 	{"a=exit1", "start:a"},
@@ -81,12 +104,12 @@ static struct kg_doc *make_pod(const char *state)
 	KG_AUTOBUF struct kg_buf init = KG_BUF_INIT;
 	KG_AUTOBUF struct kg_buf main = KG_BUF_INIT;
 	for (const char *p = state; *p; p += strcspn(p, " "), p += *p == ' ') {
-		bool is_init = !strncmp(p, "i:", 2);
+		bool sidecar = !strncmp(p, "s:", 2), is_init = sidecar || !strncmp(p, "i:", 2);
 		struct kg_buf *b = is_init ? &init : &main;
 		const char *name = is_init ? p + 2 : p;
 		if (name[1] == '=')
-			kg_buf_addf(
-				b, "%s{\"name\":\"%c\",\"image\":\"x\"}", b->len ? "," : "", *name);
+			kg_buf_addf(b, "%s{\"name\":\"%c\",\"image\":\"x\"%s}", b->len ? "," : "",
+				*name, sidecar ? ",\"restartPolicy\":\"Always\"" : "");
 	}
 	const char *policy = strstr(state, "Never")       ? "Never"
 			     : strstr(state, "OnFailure") ? "OnFailure"
@@ -108,7 +131,9 @@ static void set_container(struct kg_cstate *c, const char *word)
 	c->pulling = !strncmp(word, "pulling", 7);
 	if (!strncmp(word, "start", 5))
 		c->phase = KG_C_STARTING;
-	if (!strncmp(word, "run", 3) || !strncmp(word, "term", 4) || !strncmp(word, "restart", 7))
+	c->ready = c->started_ok = !strncmp(word, "up", 2);
+	if (c->ready || !strncmp(word, "run", 3) || !strncmp(word, "term", 4) ||
+		!strncmp(word, "restart", 7))
 		c->phase = KG_C_RUNNING;
 	c->restart = !strncmp(word, "restart", 7);
 	if (!strncmp(word, "term", 4)) {
@@ -133,8 +158,9 @@ static void set_state(struct kg_pstate *p, const char *state)
 	p->grace_ms = strstr(state, "now") ? 0 : 30000;
 	p->busy = strstr(state, "busy");
 	p->deadline_exceeded = strstr(state, "deadline");
+	p->end_mono = strstr(state, "soon") ? 15000 : strstr(state, "late") ? 5000 : 0;
 	for (const char *q = state; *q; q += strcspn(q, " "), q += *q == ' ') {
-		const char *name = !strncmp(q, "i:", 2) ? q + 2 : q;
+		const char *name = q[0] && q[1] == ':' ? q + 2 : q;
 		for (size_t i = 0; name[1] == '=' && i < p->nc; i++)
 			if (p->c[i].name[0] == *name)
 				set_container(&p->c[i], name + 2);

@@ -23,8 +23,6 @@ static void restart_container(struct live *l, const struct kg_value *probe)
 	c->probe_grace_ms = grace < 0 ? -1 : grace * 1000;
 }
 
-static void start_probes(struct live *l);
-
 static void verdict(void *ctx, enum kg_probe_kind kind, bool ok)
 {
 	struct live *l = ctx;
@@ -39,7 +37,7 @@ static void verdict(void *ctx, enum kg_probe_kind kind, bool ok)
 		c->started_ok = true;
 		kg_probe_free(l->probes[kind]);
 		l->probes[kind] = NULL;
-		start_probes(l);
+		kg_pod_probe(l);
 	}
 	kg_pod_save(p);
 	kg_pod_evaluate(p);
@@ -70,11 +68,11 @@ static void start_probe(struct live *l, enum kg_probe_kind kind)
 }
 
 /* The startup probe alone until it has succeeded; then the others. */
-static void start_probes(struct live *l)
+void kg_pod_probe(struct live *l)
 {
 	struct kg_cstate *c = &l->pod->st.c[l->index];
 	const struct kg_value *spec = kg_cstate_spec(&l->pod->st, c);
-	if (c->init)
+	if (c->init && !c->sidecar)
 		return;
 	if (!kg_is_null(kg_get(spec, "startupProbe")) && !c->started_ok) {
 		start_probe(l, KG_PROBE_STARTUP);
@@ -98,6 +96,7 @@ static void stop_probes(struct live *l)
 void kg_pod_unwatch(struct live *l)
 {
 	stop_probes(l);
+	kg_attempt_release(&l->hook);
 	if (l->c.id)
 		kg_map_remove(&l->pod->pods->ids, l->c.id);
 	kg_watch_free(l->watch);
@@ -128,7 +127,10 @@ static void ended(struct live *l, const struct kg_runtime_state *s, const char *
 	KG_AUTOFREE char *message = kg_term_message(term, l->log,
 		kg_string(kg_get(kg_cstate_spec(&p->st, c), "terminationMessagePolicy"), "File"),
 		s->exit_code != 0);
-	kg_cterm_set(&t, s->exit_code, reason, message);
+	if (c->hook_failed)
+		kg_cterm_set(&t, s->exit_code, "PostStartHookError", "the postStart hook failed");
+	else
+		kg_cterm_set(&t, s->exit_code, reason, message);
 	t.started = c->started;
 	t.finished = s->finished;
 	memcpy(t.id, c->id, sizeof(t.id));
@@ -190,6 +192,8 @@ void kg_pod_watch(struct live *l)
 		l->watch = kg_loop_watch(p->pods->loop, l->pidfd, EPOLLIN, process_gone, l);
 	if (!l->watch)
 		kg_timer_set(l->lost, LOST_MS);
-	start_probes(l);
+	bool hook = c->pre_stop ? kg_pod_pre_stop(l) : kg_pod_post_start(l);
+	if (!hook)
+		kg_pod_probe(l);
 	kg_pod_check_exit(l);
 }

@@ -123,6 +123,7 @@ static void on_started(struct pod *p, struct kg_pod_event *e)
 	c->pid_start = e->pid_start;
 	c->started = e->started;
 	c->started_mono = kg_monotonic_ms();
+	c->post_start = !kg_is_null(kg_at(kg_cstate_spec(&p->st, c), "lifecycle.postStart"));
 	char *old = c->image_id;
 	c->image_id = kg_steal(&e->image_id);
 	free(old);
@@ -285,17 +286,30 @@ static void send(struct pod *p, struct kg_cstate *c, int signo)
 	env->runtime->signal(env->runtime_self, c->pid, c->pid_start, signo, &ignored);
 }
 
-static void begin_stop(struct pod *p, size_t i, int signo, int64_t at)
+void kg_pod_terminate(struct live *l)
+{
+	struct kg_cstate *c = &l->pod->st.c[l->index];
+	send(l->pod, c, stop_signal(l->pod, c));
+}
+
+/* SIGTERM, after its preStop hook; or SIGKILL at once. at: SIGKILL (again) then. */
+static void begin_stop(struct pod *p, size_t i, bool kill, int64_t at)
 {
 	struct kg_cstate *c = &p->st.c[i];
+	struct live *l = &p->live[i];
 	bool first = !c->stopping;
 	c->stopping = true;
 	c->kill_mono = at;
-	kg_probe_free(p->live[i].probes[KG_PROBE_LIVENESS]);
-	p->live[i].probes[KG_PROBE_LIVENESS] = NULL;
-	if (first)
+	kg_probe_free(l->probes[KG_PROBE_LIVENESS]);
+	l->probes[KG_PROBE_LIVENESS] = NULL;
+	/* A hook that took the whole grace period leaves the container these last seconds. */
+	bool term = kg_pod_end_hook(l);
+	if (kill && !term)
+		send(p, c, SIGKILL);
+	else if (kill || !kg_pod_pre_stop(l))
+		kg_pod_terminate(l);
+	if (first || term)
 		kg_pod_save(p);
-	send(p, c, signo);
 }
 
 static bool run_pulls(struct pod *p)
@@ -312,13 +326,12 @@ static void act(struct pod *p)
 	struct kg_podjob *j = NULL;
 	for (size_t i = 0; i < p->plan.len; i++) {
 		const struct kg_action *a = &p->plan.items[i];
-		struct kg_cstate *c = &p->st.c[a->container];
 		if (a->kind == KG_A_TERM) {
-			begin_stop(p, a->container, stop_signal(p, c), a->at);
+			begin_stop(p, a->container, false, a->at);
 			continue;
 		}
 		if (a->kind == KG_A_KILL) {
-			begin_stop(p, a->container, SIGKILL, a->at);
+			begin_stop(p, a->container, true, a->at);
 			continue;
 		}
 		if (a->kind == KG_A_PULL)
@@ -370,7 +383,7 @@ static void check_images(struct pod *p)
 	for (size_t i = 0; i < p->st.nc; i++) {
 		struct kg_cstate *c = &p->st.c[i];
 		const char *want = kg_string(kg_get(kg_cstate_spec(&p->st, c), "image"), "");
-		if (!c->image || !strcmp(c->image, want) || c->init)
+		if (!c->image || !strcmp(c->image, want) || (c->init && !c->sidecar))
 			continue;
 		if (c->phase == KG_C_RUNNING && !c->restart) {
 			c->restart = true;
@@ -379,6 +392,15 @@ static void check_images(struct pod *p)
 		if (c->phase != KG_C_RUNNING)
 			c->image_ready = false;
 	}
+}
+
+/* By when an ending pod must have ended; a grace period that becomes shorter counts from now. */
+static void set_end(struct kg_pstate *st, int64_t now)
+{
+	int64_t end = now + kg_plan_grace(st);
+
+	if (kg_plan_ending(st) && (!st->end_mono || end < st->end_mono))
+		st->end_mono = end;
 }
 
 void kg_pod_evaluate(struct pod *p)
@@ -396,6 +418,7 @@ void kg_pod_evaluate(struct pod *p)
 		p->st.deadline_exceeded = true;
 		kg_pod_save(p);
 	}
+	set_end(&p->st, now);
 	kg_plan_make(&p->plan, &p->st, now);
 	while (run_pulls(p))
 		kg_plan_make(&p->plan, &p->st, now);

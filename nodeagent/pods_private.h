@@ -4,6 +4,7 @@
 #define KG_NODEAGENT_PODS_PRIVATE_H
 
 #include "base/map.h"
+#include "nodeagent/attempt.h"
 #include "nodeagent/plan.h"
 #include "nodeagent/podjob.h"
 #include "nodeagent/pods.h"
@@ -20,6 +21,7 @@ struct live {
 	struct kg_watch *watch;
 	struct kg_timer *lost; /* its process is gone, its exit file is awaited */
 	struct kg_probe *probes[KG_PROBE_COUNT];
+	struct kg_attempt hook;      /* postStart or preStop, while it runs */
 	char *bundle, *log, *cgroup; /* c below borrows them */
 	struct kg_runtime_container c;
 };
@@ -63,6 +65,8 @@ struct kg_pods {
 void kg_pod_evaluate(struct pod *p);
 void kg_pod_report(struct pod *p, bool again);
 void kg_pod_free(struct pod *p);
+/* Sends the signal that its image names. */
+void kg_pod_terminate(struct live *l);
 /* podpull.c: asks for a container's image; returns whether it turned out to be there already. */
 bool kg_pod_pull(struct pod *p, struct kg_cstate *c);
 
@@ -71,6 +75,15 @@ void kg_pod_check_exit(struct live *l);
 /* Begins to watch a running container. */
 void kg_pod_watch(struct live *l);
 void kg_pod_unwatch(struct live *l);
+/* Begins the probes that are due. */
+void kg_pod_probe(struct live *l);
+
+/* podhook.c. Begins the hook where there is one that is due, and says so: then probes begin, or
+ * SIGTERM is sent, when it has ended. */
+bool kg_pod_post_start(struct live *l);
+bool kg_pod_pre_stop(struct live *l);
+/* Ends what hook there is; returns whether SIGTERM is still to be sent. */
+bool kg_pod_end_hook(struct live *l);
 
 /* reclaim.c: after a view. */
 void kg_pods_reclaim(struct kg_pods *pods);

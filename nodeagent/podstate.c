@@ -10,6 +10,9 @@ static void add_containers(
 		struct kg_cstate *c = &p->c[p->nc++];
 		c->name = kg_strdup(kg_string(kg_get(&list->items[i], "name"), ""));
 		c->init = init;
+		c->sidecar =
+			init &&
+			!strcmp(kg_string(kg_get(&list->items[i], "restartPolicy"), ""), "Always");
 		kg_cstate_wait(c, reason, NULL);
 	}
 }
@@ -99,7 +102,8 @@ static struct kg_value save_container(struct kg_arena *a, const struct kg_cstate
 		kg_v_int(c->not_before_mono), "image", kg_v_str(a, c->image), "imageID",
 		kg_v_str(a, c->image_id), "reason", kg_v_str(a, c->reason), "message",
 		kg_v_str(a, c->message), "ready", kg_v_bool(c->ready), "startedOk",
-		kg_v_bool(c->started_ok), "stopping", kg_v_bool(c->stopping), "restart",
+		kg_v_bool(c->started_ok), "postStart", kg_v_bool(c->post_start), "preStop",
+		kg_v_bool(c->pre_stop), "stopping", kg_v_bool(c->stopping), "restart",
 		kg_v_bool(c->restart), "kill", kg_v_int(c->kill_mono), (char *)NULL);
 }
 
@@ -110,8 +114,9 @@ struct kg_value kg_pstate_save(struct kg_arena *a, const struct kg_pstate *p)
 		list[i] = save_container(a, &p->c[i]);
 	return kg_v_obj(a, "sandbox", kg_v_int(p->sandbox), "startTime", kg_v_int(p->start_time),
 		"startMono", kg_v_int(p->start_mono), "deleting", kg_v_bool(p->deleting), "grace",
-		kg_v_int(p->grace_ms), "deadlineExceeded", kg_v_bool(p->deadline_exceeded),
-		"containers", kg_v_array(a, list, p->nc), (char *)NULL);
+		kg_v_int(p->grace_ms), "end", kg_v_int(p->end_mono), "deadlineExceeded",
+		kg_v_bool(p->deadline_exceeded), "containers", kg_v_array(a, list, p->nc),
+		(char *)NULL);
 }
 
 static void load_term(struct kg_cterm *t, const struct kg_value *v)
@@ -148,6 +153,8 @@ static void load_container(struct kg_cstate *c, const struct kg_value *v)
 		kg_string(kg_get(v, "message"), NULL));
 	c->ready = kg_bool(kg_get(v, "ready"), false);
 	c->started_ok = kg_bool(kg_get(v, "startedOk"), false);
+	c->post_start = kg_bool(kg_get(v, "postStart"), false);
+	c->pre_stop = kg_bool(kg_get(v, "preStop"), false);
 	c->stopping = kg_bool(kg_get(v, "stopping"), false);
 	c->restart = kg_bool(kg_get(v, "restart"), false);
 	c->kill_mono = kg_int(kg_get(v, "kill"), 0);
@@ -166,6 +173,7 @@ static void after_reboot(struct kg_cstate *c, kg_time now)
 	c->pid = 0;
 	c->backoff_ms = c->not_before_mono = c->started_mono = c->kill_mono = 0;
 	c->stopping = c->restart = c->ready = c->started_ok = false;
+	c->post_start = c->pre_stop = false;
 	c->dirty = true;
 }
 
@@ -179,6 +187,7 @@ void kg_pstate_load(struct kg_pstate *p, const struct kg_value *v, bool same_boo
 	p->start_mono = kg_int(kg_get(v, "startMono"), 0);
 	p->deleting = kg_bool(kg_get(v, "deleting"), false);
 	p->grace_ms = kg_int(kg_get(v, "grace"), 0);
+	p->end_mono = kg_int(kg_get(v, "end"), 0);
 	p->deadline_exceeded = kg_bool(kg_get(v, "deadlineExceeded"), false);
 	const struct kg_value *list = kg_get(v, "containers");
 	for (size_t i = 0; i < p->nc; i++) {
@@ -190,7 +199,7 @@ void kg_pstate_load(struct kg_pstate *p, const struct kg_value *v, bool same_boo
 			after_reboot(&p->c[i], now);
 	}
 	if (!same_boot) {
-		p->start_mono = 0;
+		p->start_mono = p->end_mono = 0;
 		if (p->sandbox == KG_SANDBOX_READY)
 			p->sandbox = KG_SANDBOX_NONE;
 	}

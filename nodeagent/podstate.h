@@ -33,6 +33,7 @@ struct kg_cterm {
 struct kg_cstate {
 	char *name;
 	bool init;
+	bool sidecar; /* an init container with restartPolicy Always: runs beside the others */
 	enum kg_cphase phase;
 	int restarts;
 	char id[40]; /* of the container of this attempt; "" */
@@ -61,7 +62,10 @@ struct kg_cstate {
 
 	bool ready;             /* readiness probe; true where there is none and it runs */
 	bool started_ok;        /* startup probe */
-	bool stopping;          /* SIGTERM was sent */
+	bool post_start;        /* its postStart hook has yet to end well */
+	bool pre_stop;          /* its preStop hook runs: SIGTERM comes then */
+	bool hook_failed;       /* its postStart hook; not stored */
+	bool stopping;          /* SIGTERM was sent, or is after preStop */
 	bool restart;           /* must end although it is wanted: liveness, another image */
 	int64_t probe_grace_ms; /* of the probe that made it restart; -1: the pod's */
 	int64_t kill_mono;      /* SIGKILL from then on, while stopping */
@@ -81,6 +85,7 @@ struct kg_pstate {
 	int64_t start_mono;
 	bool deleting;
 	int64_t grace_ms;
+	int64_t end_mono;       /* all of it must have ended by then; 0: nothing ends it yet */
 	bool deadline_exceeded; /* activeDeadlineSeconds */
 	bool busy;              /* a job runs for it; not stored */
 	bool gone;              /* nothing is left */

@@ -1,14 +1,9 @@
 #include "nodeagent/probe.h"
 
 #include "base/mem.h"
-#include "nodeagent/probe_http.h"
+#include "nodeagent/attempt.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #define EAGER_MS      100 /* until the first success readiness is asked for early and often */
 #define EAGER_EXEC_MS 500
@@ -16,10 +11,8 @@
 struct kg_probe {
 	struct kg_probe_options o;
 	char *ip;
-	struct kg_timer *next, *timeout;
-	struct kg_child *child;
-	pid_t pid;
-	struct kg_probe_conn *conn;
+	struct kg_timer *next;
+	struct kg_attempt attempt;
 	int64_t period_ms, timeout_ms, eager_ms;
 	int successes, failures; /* in a row */
 	int need_ok, need_bad;
@@ -33,26 +26,12 @@ const char *kg_probe_field(enum kg_probe_kind kind)
 	return names[kind];
 }
 
-static void cancel(struct kg_probe *p)
-{
-	kg_timer_set(p->timeout, -1);
-	kg_probe_conn_free(p->conn);
-	p->conn = NULL;
-	if (p->child) {
-		/* The runtime's exec and, with it, the command's session. */
-		kill(-p->pid, SIGKILL);
-		kg_child_free(p->child);
-		p->child = NULL;
-	}
-}
-
 void kg_probe_free(struct kg_probe *p)
 {
 	if (!p)
 		return;
-	cancel(p);
+	kg_attempt_release(&p->attempt);
 	kg_timer_free(p->next);
-	kg_timer_free(p->timeout);
 	free(p->ip);
 	kg_doc_unref(p->o.pod);
 	free(p);
@@ -69,9 +48,9 @@ static bool plan_next(struct kg_probe *p, bool ok)
 	return !eager;
 }
 
-static void result(struct kg_probe *p, bool ok)
+static void result(void *ctx, bool ok)
 {
-	cancel(p);
+	struct kg_probe *p = ctx;
 	bool counts = plan_next(p, ok);
 	p->ever_ok = p->ever_ok || ok;
 	if (ok) {
@@ -92,66 +71,13 @@ static void result(struct kg_probe *p, bool ok)
 	}
 }
 
-static void timed_out(void *ctx)
-{
-	result(ctx, false);
-}
-
-static void command_ended(void *ctx, int status)
-{
-	struct kg_probe *p = ctx;
-	p->child = NULL;
-	result(p, WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void conn_done(void *ctx, bool ok)
-{
-	result(ctx, ok);
-}
-
-static void run_command(struct kg_probe *p, const struct kg_value *command)
-{
-	const char *argv[129];
-	struct kg_error err;
-	size_t n = 0;
-	for (uint32_t i = 0; i < kg_len(command) && n < 128; i++)
-		argv[n++] = kg_string(&command->items[i], "");
-	argv[n] = NULL;
-	int rc = p->o.runtime->exec(p->o.runtime_self, p->o.c, argv, -1, &p->pid, &err);
-	if (rc == 0)
-		p->child = kg_loop_child(p->o.loop, p->pid, command_ended, p);
-	else
-		result(p, false);
-}
-
-/* A number, or the name of one of the container's ports. */
-static int port_of(const struct kg_probe *p, const struct kg_value *v)
-{
-	if (v->type == KG_INT)
-		return (int)v->i;
-	const char *name = kg_string(v, "");
-	const struct kg_value *port = kg_find(kg_get(p->o.container, "ports"), "name", name);
-	int64_t n = kg_int(kg_get(port, "containerPort"), 0);
-	return n ? (int)n : atoi(name);
-}
-
 static void run(void *ctx)
 {
 	struct kg_probe *p = ctx;
-	const struct kg_value *exec = kg_get(p->o.spec, "exec");
-	const struct kg_value *http = kg_get(p->o.spec, "httpGet");
-	const struct kg_value *tcp = kg_get(p->o.spec, "tcpSocket");
-	const struct kg_value *net = kg_is_null(http) ? tcp : http;
-	kg_timer_set(p->timeout, p->timeout_ms);
-	if (!kg_is_null(exec)) {
-		run_command(p, kg_get(exec, "command"));
-		return;
-	}
-	const char *host = kg_string(kg_get(net, "host"), "");
-	p->conn = kg_probe_conn_new(p->o.loop, *host ? host : p->ip,
-		port_of(p, kg_get(net, "port")), kg_is_null(http) ? NULL : http, conn_done, p);
-	if (!p->conn)
-		result(p, false);
+	struct kg_attempt_target t = {
+		p->o.container, p->ip, p->o.runtime, p->o.runtime_self, p->o.c};
+
+	kg_attempt_begin(&p->attempt, &t, p->o.spec, p->timeout_ms);
 }
 
 struct kg_probe *kg_probe_new(const struct kg_probe_options *o)
@@ -161,7 +87,7 @@ struct kg_probe *kg_probe_new(const struct kg_probe_options *o)
 	p->o.pod = kg_doc_ref(o->pod);
 	p->ip = kg_strdup(o->ip);
 	p->next = kg_timer_new(o->loop, run, p);
-	p->timeout = kg_timer_new(o->loop, timed_out, p);
+	kg_attempt_init(&p->attempt, o->loop, result, p);
 	p->period_ms = kg_int(kg_get(o->spec, "periodSeconds"), 10) * 1000;
 	p->timeout_ms = kg_int(kg_get(o->spec, "timeoutSeconds"), 1) * 1000;
 	p->need_ok = (int)kg_int(kg_get(o->spec, "successThreshold"), 1);

@@ -1,8 +1,4 @@
-/*
- * Liveness, readiness and startup probes: exec, httpGet, tcpSocket. All on the loop: sockets do
- * not block, commands are children, no thread a probe. Pods with a network of their own are reached
- * by their address from the node.
- */
+/* Liveness, readiness and startup probes: attempts (attempt.h) one after another. On the loop. */
 #ifndef KG_NODEAGENT_PROBE_H
 #define KG_NODEAGENT_PROBE_H
 

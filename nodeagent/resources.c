@@ -31,23 +31,28 @@ const char *kg_pod_qos(const struct kg_value *pod)
 	return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
 }
 
-/* The sum over the containers, or the largest init container where that is more; -1 where
- * want_all and one has none. */
+/* The sum over the containers and sidecars, or, where that is more, what an init container needs
+ * with the sidecars before it; -1 where want_all and one has none. */
 static int64_t pod_sum(
 	const struct kg_value *pod, const char *list, const char *name, bool want_all)
 {
+	const struct kg_value *main = containers(pod, 0), *init = containers(pod, 1);
 	int64_t sum = 0, most = 0;
-	for (int l = 0; l < 2; l++) {
-		const struct kg_value *cs = containers(pod, l);
-		for (uint32_t i = 0; i < kg_len(cs); i++) {
-			int64_t v = kg_resource_milli(&cs->items[i], list, name);
-			if (v <= 0 && want_all)
-				return -1;
-			if (v <= 0)
-				continue;
-			sum += l ? 0 : v;
-			most = l && v > most ? v : most;
-		}
+
+	for (uint32_t i = 0; i < kg_len(init); i++) {
+		int64_t v = kg_resource_milli(&init->items[i], list, name);
+		if (v <= 0 && want_all)
+			return -1;
+		v = v > 0 ? v : 0;
+		most = sum + v > most ? sum + v : most;
+		if (!strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always"))
+			sum += v;
+	}
+	for (uint32_t i = 0; i < kg_len(main); i++) {
+		int64_t v = kg_resource_milli(&main->items[i], list, name);
+		if (v <= 0 && want_all)
+			return -1;
+		sum += v > 0 ? v : 0;
 	}
 	return sum > most ? sum : most;
 }

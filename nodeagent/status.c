@@ -90,8 +90,7 @@ static struct kg_value container_status(
 		c->image ? c->image : kg_string(kg_get(kg_cstate_spec(pod, c), "image"), "");
 	const char *id = c->phase == KG_C_RUNNING || c->phase == KG_C_EXITED ? c->id : "";
 	bool running = c->phase == KG_C_RUNNING;
-	bool ready =
-		c->init ? c->phase == KG_C_EXITED && c->term.exit_code == 0 : running && c->ready;
+	bool ready = c->init && !c->sidecar ? kg_plan_through(c) : running && c->ready;
 	return kg_v_obj(a, "name", kg_v_str(a, c->name), "state", state, "lastState",
 		last->valid ? terminated(a, last) : kg_v_object(a, NULL, 0), "ready",
 		kg_v_bool(ready), "restartCount", kg_v_int(c->restarts), "image",
@@ -142,9 +141,9 @@ static const char *not_ready(struct kg_arena *a, const struct kg_pstate *pod, bo
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		bool ok = init ? c->phase == KG_C_EXITED && c->term.exit_code == 0
-			       : c->phase == KG_C_RUNNING && c->ready;
-		if (c->init == init && !ok)
+		bool ok = init ? kg_plan_through(c) : c->phase == KG_C_RUNNING && c->ready;
+		bool counts = init ? c->init : !c->init || c->sidecar;
+		if (counts && !ok)
 			kg_buf_addf(&b, "%s%s", b.len ? " " : "", c->name);
 	}
 	if (!b.len)
@@ -180,7 +179,9 @@ static struct kg_value conditions_of(struct kg_arena *a, const struct kg_pstate 
 {
 	struct conditions c = {.a = a, .before = before, .now = now};
 	bool done = !strcmp(phase, "Succeeded"), failed = !strcmp(phase, "Failed");
-	const char *unready = not_ready(a, pod, false), *init = not_ready(a, pod, true);
+	const char *unready = not_ready(a, pod, false), *init = NULL;
+	if (!kg_plan_initialized(pod))
+		init = not_ready(a, pod, true);
 	const char *why = done ? "PodCompleted" : failed ? "PodFailed" : "ContainersNotReady";
 	bool ready = !unready && !done && !failed;
 	add_condition(

@@ -48,6 +48,27 @@ static const char *ended_text(struct kg_arena *a, const struct kg_value *termina
 		a, "ExitCode:%lld", (long long)kg_int(kg_get(terminated, "exitCode"), 0));
 }
 
+static bool is_sidecar(const struct kg_value *pod, const struct kg_value *status)
+{
+	const struct kg_value *spec = kg_find(
+		kg_at(pod, "spec.initContainers"), "name", kg_string(kg_get(status, "name"), ""));
+
+	return !strcmp(kg_string(kg_get(spec, "restartPolicy"), ""), "Always");
+}
+
+/* Sidecars count as containers, and of an initialized pod's init containers only their restarts. */
+static void sum_sidecars(struct summary *s, const struct kg_value *pod)
+{
+	const struct kg_value *list = kg_at(pod, "status.initContainerStatuses");
+
+	s->restarts = 0;
+	s->last_restart = 0;
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		if (is_sidecar(pod, &list->items[i]))
+			count_restarts(s, &list->items[i]);
+	}
+}
+
 /* True while an init container is not through; the reason then says which and why. */
 static bool sum_init(struct summary *s, struct kg_arena *a, const struct kg_value *pod)
 {
@@ -61,6 +82,11 @@ static bool sum_init(struct summary *s, struct kg_arena *a, const struct kg_valu
 		count_restarts(s, &list->items[i]);
 		if (!kg_is_null(terminated) && !kg_int(kg_get(terminated, "exitCode"), 0))
 			continue;
+		if (kg_bool(kg_get(&list->items[i], "started"), false) &&
+			is_sidecar(pod, &list->items[i])) {
+			s->ready += kg_bool(kg_get(&list->items[i], "ready"), false);
+			continue;
+		}
 		if (!kg_is_null(terminated))
 			s->reason = kg_arena_printf(a, "Init:%s", ended_text(a, terminated));
 		else if (*waiting && strcmp(waiting, "PodInitializing") != 0)
@@ -77,8 +103,6 @@ static void sum_containers(struct summary *s, struct kg_arena *a, const struct k
 	const struct kg_value *list = kg_get(status, "containerStatuses");
 	bool running = false;
 
-	s->restarts = 0;
-	s->last_restart = 0;
 	for (uint32_t i = kg_len(list); i-- > 0;) {
 		const struct kg_value *c = &list->items[i];
 		const char *waiting = kg_string(kg_at(c, "state.waiting.reason"), "");
@@ -105,13 +129,19 @@ static void summarise(struct summary *s, struct kg_arena *a, const struct kg_obj
 	const char *phase = kg_string(kg_get(status, "phase"), "");
 	const char *reason = kg_string(kg_get(status, "reason"), "");
 	const char *scheduled = kg_string(kg_get(condition(status, "PodScheduled"), "reason"), "");
+	const struct kg_value *init = kg_at(pod, "spec.initContainers");
 
 	*s = (struct summary){.reason = *reason ? reason : phase};
 	s->total = (int)kg_len(kg_at(pod, "spec.containers"));
+	for (uint32_t i = 0; i < kg_len(init); i++)
+		s->total +=
+			!strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always");
 	if (!strcmp(scheduled, "SchedulingGated"))
 		s->reason = scheduled;
-	if (!sum_init(s, a, pod) || condition_true(status, "Initialized"))
+	if (!sum_init(s, a, pod) || condition_true(status, "Initialized")) {
+		sum_sidecars(s, pod);
 		sum_containers(s, a, status);
+	}
 	if (kg_is_null(kg_at(pod, "metadata.deletionTimestamp")))
 		return;
 	if (!strcmp(reason, "NodeLost"))

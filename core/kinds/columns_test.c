@@ -10,12 +10,17 @@
 #define ONE                     "\"containers\":[{\"name\":\"a\"}]"
 #define TWO                     "\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"
 #define INIT                    "\"initContainers\":[{\"name\":\"i\"},{\"name\":\"j\"}]," ONE
-#define RUNNING                 "\"phase\":\"Running\""
-#define PENDING                 "\"phase\":\"Pending\""
-#define STATUSES(x)             "\"containerStatuses\":[" x "]"
-#define INIT_STATUSES(x)        "\"initContainerStatuses\":[" x "]"
-#define READY                   "{\"ready\":true,\"state\":{\"running\":{}}}"
-#define TAIL                    "|60m|<none>|<none>|<none>|<none>"
+#define SIDECAR                                                                                    \
+	"\"initContainers\":[{\"name\":\"s\",\"restartPolicy\":\"Always\"},{\"name\":\"i\"}]," ONE
+#define SIDECAR_READY                                                                              \
+	"{\"name\":\"s\",\"started\":true,\"ready\":true,\"restartCount\":5,\"state\":{"           \
+	"\"running\":{}}}"
+#define RUNNING          "\"phase\":\"Running\""
+#define PENDING          "\"phase\":\"Pending\""
+#define STATUSES(x)      "\"containerStatuses\":[" x "]"
+#define INIT_STATUSES(x) "\"initContainerStatuses\":[" x "]"
+#define READY            "{\"ready\":true,\"state\":{\"running\":{}}}"
+#define TAIL             "|60m|<none>|<none>|<none>|<none>"
 
 static const struct {
 	enum kg_kind_id kind;
@@ -92,6 +97,23 @@ static const struct {
 			PENDING "," INIT_STATUSES("{\"state\":{\"waiting\":{\"reason\":"
 						  "\"PodInitializing\"}}}")),
 		"x|0/1|Init:0/2|0" TAIL},
+	/* a sidecar is one of the containers once it has started */
+	{KG_KIND_POD,
+		POD(CREATED, SIDECAR,
+			PENDING "," INIT_STATUSES("{\"name\":\"s\",\"started\":false,\"state\":{"
+						  "\"running\":{}}}")),
+		"x|0/2|Init:0/2|0" TAIL},
+	{KG_KIND_POD,
+		POD(CREATED, SIDECAR,
+			PENDING "," INIT_STATUSES(SIDECAR_READY ",{\"name\":\"i\",\"state\":{"
+								"\"running\":{}}}")),
+		"x|1/2|Init:1/2|5" TAIL},
+	{KG_KIND_POD,
+		POD(CREATED, SIDECAR,
+			RUNNING "," INIT_STATUSES(SIDECAR_READY
+				",{\"name\":\"i\",\"restartCount\":2,\"state\":{\"terminated\":{"
+				"\"exitCode\":0}}}") "," STATUSES(READY)),
+		"x|2/2|Running|5" TAIL},
 	{KG_KIND_POD, POD(DELETED, ONE, RUNNING "," STATUSES(READY)), "x|1/1|Terminating|0" TAIL},
 	{KG_KIND_POD, POD(DELETED, ONE, RUNNING ",\"reason\":\"NodeLost\""),
 		"x|0/1|Unknown|0" TAIL},

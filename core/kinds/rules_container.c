@@ -149,43 +149,6 @@ void kg_validate_env_from(struct kg_fault_list *f, const struct kg_value *v, con
 			"Required value: must specify one of: `configMapRef` or `secretRef`");
 }
 
-/* metadata.labels['key'] and metadata.annotations['key']. */
-static bool is_subscript(const char *path)
-{
-	const char *bracket = strchr(path, '[');
-	size_t n = strlen(path);
-
-	if (!bracket || n < 5 || strcmp(path + n - 2, "']") != 0 || bracket[1] != '\'')
-		return false;
-	size_t head = (size_t)(bracket - path);
-	return path + n - 2 > bracket + 2 &&
-	       ((head == 15 && !strncmp(path, "metadata.labels", head)) ||
-		       (head == 20 && !strncmp(path, "metadata.annotations", head)));
-}
-
-void kg_validate_field_ref(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	static const char *const in_volumes[] = {"metadata.annotations", "metadata.labels",
-		"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['KEY']",
-		"metadata.annotations['KEY']", NULL};
-	static const char *const in_env[] = {"metadata.name", "metadata.namespace", "metadata.uid",
-		"metadata.labels['KEY']", "metadata.annotations['KEY']", "spec.nodeName",
-		"spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
-		"status.podIPs", NULL};
-	/* A file of a volume may be a whole map; a variable may be more of the pod's status. */
-	const char *const *fields = strstr(path, ".valueFrom") ? in_env : in_volumes;
-	const struct kg_value *field = kg_get(v, "fieldPath");
-	const char *s = kg_string(field, "");
-	const char *version = kg_string(kg_get(v, "apiVersion"), "v1");
-
-	if (*s && !kg_rule_one_of(s, fields) && !is_subscript(s))
-		kg_rule(f, path, "fieldPath", "Unsupported value: %s: supported values: %s",
-			kg_rule_show(f->arena, field), kg_rule_values(f->arena, fields));
-	if (strcmp(version, "v1") != 0)
-		kg_rule(f, path, "apiVersion", "Unsupported value: %s: supported values: \"v1\"",
-			kg_rule_show(f->arena, kg_get(v, "apiVersion")));
-}
-
 /* ---- resources ---- */
 
 static bool is_standard(const char *resource)
@@ -281,9 +244,17 @@ void kg_validate_security_context(
 	}
 }
 
-void kg_validate_container(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+static void validate_any(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	kg_rule_unique(f, kg_get(v, "ports"), "name", kg_rule_path(f, path, "ports"), false);
+}
+
+void kg_validate_container(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	validate_any(f, v, path);
+	if (!kg_is_null(kg_get(v, "restartPolicy")))
+		kg_rule(f, path, "restartPolicy",
+			"Forbidden: may not be set for non-init containers");
 }
 
 /* A sidecar (restartPolicy: Always) runs beside the containers, so it is held to their rules. */
@@ -292,7 +263,7 @@ void kg_validate_init_container(struct kg_fault_list *f, const struct kg_value *
 	static const char *const running[] = {
 		"livenessProbe", "readinessProbe", "startupProbe", "lifecycle"};
 
-	kg_validate_container(f, v, path);
+	validate_any(f, v, path);
 	if (!strcmp(kg_string(kg_get(v, "restartPolicy"), ""), "Always"))
 		return;
 	for (size_t i = 0; i < KG_ARRAY_LEN(running); i++) {

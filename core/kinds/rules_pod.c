@@ -105,6 +105,18 @@ static void validate_host_ports(struct kg_fault_list *f, const struct kg_value *
 	}
 }
 
+static void validate_pre_stop(
+	struct kg_fault_list *f, const struct kg_value *container, int64_t grace, const char *path)
+{
+	int64_t seconds = kg_int(kg_at(container, "lifecycle.preStop.sleep.seconds"), 0);
+
+	if (seconds > grace)
+		kg_rule(f, path, "lifecycle.preStop.sleep.seconds",
+			"Invalid value: %lld: must be non-negative and less than "
+			"terminationGracePeriodSeconds (%lld)",
+			(long long)seconds, (long long)grace);
+}
+
 /* Names may begin with or hold underscores, and end with a dot. */
 static bool is_search(struct kg_arena *a, const char *s)
 {
@@ -222,15 +234,18 @@ void kg_validate_claiming_pod_spec(
 	struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	bool host_network = kg_bool(kg_get(v, "hostNetwork"), false);
+	int64_t grace = kg_int(kg_get(v, "terminationGracePeriodSeconds"), 30);
 
 	validate_container_names(f, v, path);
 	validate_host_port_conflicts(f, kg_get(v, "containers"), path);
 	validate_dns(f, v, path);
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
 		const struct kg_value *list = kg_get(v, container_lists[l]);
-		for (uint32_t i = 0; i < kg_len(list); i++)
-			validate_host_ports(f, &list->items[i], host_network,
-				kg_rule_path(f, path, "%s[%u]", container_lists[l], i));
+		for (uint32_t i = 0; i < kg_len(list); i++) {
+			const char *at = kg_rule_path(f, path, "%s[%u]", container_lists[l], i);
+			validate_host_ports(f, &list->items[i], host_network, at);
+			validate_pre_stop(f, &list->items[i], grace, at);
+		}
 	}
 	if (kg_len(kg_get(v, "schedulingGates")) && !kg_is_null(kg_get(v, "nodeName")))
 		kg_rule(f, path, "nodeName",

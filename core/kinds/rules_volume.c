@@ -1,4 +1,5 @@
 /* Rules of volumes. */
+#include "base/map.h"
 #include "kinds/tables.h"
 
 struct kg_value kg_default_volume(struct kg_arena *a, const struct kg_value *v)
@@ -53,6 +54,33 @@ void kg_validate_downward_file(struct kg_fault_list *f, const struct kg_value *v
 	if (!kg_is_null(resource) && kg_is_null(kg_get(resource, "containerName")))
 		kg_rule(f, path, "resourceFieldRef.containerName",
 			"Required value: the container whose resource it is");
+}
+
+/* Files of several sources; those of one are looked at with it. */
+void kg_validate_projected(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const lists[] = {"configMap", "secret", "downwardAPI"};
+	KG_CLEANUP(kg_map_release) struct kg_map seen = KG_MAP_INIT;
+	const struct kg_value *sources = kg_get(v, "sources");
+
+	for (uint32_t i = 0; i < kg_len(sources); i++) {
+		for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+			const struct kg_value *items =
+				kg_get(kg_get(&sources->items[i], lists[l]), "items");
+			for (uint32_t j = 0; j < kg_len(items); j++) {
+				const struct kg_value *file = kg_get(&items->items[j], "path");
+				const char *name = kg_string(file, "");
+				if (*name && kg_map_has(&seen, name))
+					kg_rule(f, path,
+						kg_arena_printf(f->arena,
+							"sources[%u].%s.items[%u].path", i,
+							lists[l], j),
+						"Invalid value: %s: conflicting duplicate paths",
+						kg_rule_show(f->arena, file));
+				kg_map_put(&seen, name, &seen);
+			}
+		}
+	}
 }
 
 void kg_validate_projection(struct kg_fault_list *f, const struct kg_value *v, const char *path)

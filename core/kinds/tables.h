@@ -120,7 +120,8 @@ kg_check_fn kg_check_path_segment;
 extern const struct kg_schema kg_schema_local_reference, kg_schema_host_path,
 	kg_schema_node_selector, kg_schema_spread, kg_schema_lifecycle, kg_schema_field_ref,
 	kg_schema_resource_ref;
-kg_validate_fn kg_validate_downward_file, kg_validate_projection;
+kg_validate_fn kg_validate_downward_file, kg_validate_projection, kg_validate_projected,
+	kg_validate_resource_ref;
 kg_validate_fn kg_validate_affinity_term, kg_validate_spread, kg_validate_handler;
 kg_validate_fn kg_validate_volume_spec, kg_validate_storageclass, kg_validate_priorityclass,
 	kg_validate_scope_requirement, kg_validate_quota_spec, kg_validate_limit,

@@ -63,6 +63,7 @@ const struct kg_schema kg_schema_resource_ref = {
 	.name = "io.k8s.api.core.v1.ResourceFieldSelector",
 	.doc = "A container's resource limit or request.",
 	.fields = resource_ref_fields,
+	.validate = kg_validate_resource_ref,
 };
 static const struct kg_field secret_key_fields[] = {
 	F_STR("name", KG_FF_REQUIRED, "The Secret's name.", .check = kg_check_dns_subdomain),
@@ -242,12 +243,12 @@ static const struct kg_field container_fields[] = {
 		.dflt = "\"/dev/termination-log\""),
 	F_STR("terminationMessagePolicy", 0, "File or FallbackToLogsOnError.", .dflt = "\"File\"",
 		.values = message_policies),
-	F_OBJ("lifecycle", kg_schema_lifecycle, KG_FF_UNSUPPORTED,
+	F_OBJ("lifecycle", kg_schema_lifecycle, 0,
 		"What is done after its start and before its stop."),
 	F_NOBOOL("stdin", "Whether it has an open standard input."),
 	F_NOBOOL("stdinOnce", "Whether standard input ends with the first client."),
 	F_NOBOOL("tty", "Whether it has a terminal."),
-	F_STR("restartPolicy", KG_FF_UNSUPPORTED, "Always makes an init container a sidecar.",
+	F_STR("restartPolicy", 0, "Always makes an init container a sidecar.",
 		.values = container_restarts),
 	F_NOLIST("restartPolicyRules", "Restarts by exit code."),
 	F_ROW("resizePolicy", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,

@@ -175,6 +175,7 @@ static const struct kg_schema projected_volume = {
 	.name = "io.k8s.api.core.v1.ProjectedVolumeSource",
 	.doc = "Several sources in one directory.",
 	.fields = projected_volume_fields,
+	.validate = kg_validate_projected,
 };
 
 /* ---- the volume ---- */
