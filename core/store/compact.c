@@ -10,9 +10,8 @@
  *   1. mark: walk from all refs, the newest revision (which may be in the journal alone) and the
  *      main of the oldest one, over the repository as `shallow` says it is. All objects that lie
  *      loose or in a pack younger than the grace period are starting points, too.
- *   2. choose the packs that are worth it, let git make a new pack of what is marked in them
- *      (git pack-objects with a list of ids: it adds a pack and touches nothing), see that all of
- *      it is there, sync it, put it in place.
+ *   2. choose the packs that are worth it, make a new pack of what is marked in them (repack.c: it
+ *      adds a pack and touches nothing), see that all of it is there, sync it, put it in place.
  *   3. hide the old packs: their indexes get another name, so no git that looks from now on sees
  *      what is only there.
  *   4. wait until the pushes that are under way (they have a quarantine) have ended, mark again,
@@ -47,12 +46,10 @@
  *
  * Unresolved: reflogs are no starting points (a bare repository has none unless told so).
  *
- * Unresolved: a revision that binds one pod is 14 objects (a commit, the clock, two records, the
- * trees above them), 1.6 KB when all is deltas. Of that an index has 28 bytes an object, the ids in
- * parents 20, and git's framing of a delta (zlib, headers, copies) some 28: it gets less only with
- * fewer objects, such as no observed record (five of the 14) until a node has observed something.
- * git makes no deltas of the root and of commits either (they would be more than half as large),
- * which costs 0.2 KB.
+ * Unresolved: a revision that binds one pod is 8 objects (a commit, the root, the clock, a record
+ * and four trees above it) and, once in a pod's life, its record before that: 0.77 KB when all is
+ * deltas. Of that an index has 28 bytes an object, ids 20 each, and git's framing of a delta (zlib,
+ * headers, copies) some 20: it gets less only with fewer objects.
  */
 #include "store/compact.h"
 
@@ -409,6 +406,7 @@ static int repack(struct round *c, struct kg_error *err)
 	struct kg_repack job = {.dir = c->s->dir,
 		.side = c->side,
 		.set = &c->set,
+		.reader = &c->reader,
 		.unmarked = !c->drop,
 		.whole = c->whole,
 		.cancel = c->o->cancel};

@@ -172,7 +172,7 @@ const unsigned char *kg_livepacks_id(const struct kg_livepacks_pack *p, uint32_t
 	return p->index + INDEX_HEAD + 20 * (size_t)i;
 }
 
-bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint32_t group)
+bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint64_t group)
 {
 	if (at->pack->order[at->i])
 		return false;

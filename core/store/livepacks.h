@@ -27,7 +27,7 @@ struct kg_livepacks_pack {
 	uint32_t live;    /* how many of its objects are marked */
 	uint32_t *order;  /* owned; of the objects as the index has them: when it was marked, from
 			   * 1 on; 0: it is not */
-	uint32_t *groups; /* owned: what it is like, see kg_livepacks_mark */
+	uint64_t *groups; /* owned: what it is like, see kg_livepacks_mark */
 };
 struct kg_livepacks {
 	char *dir; /* owned: objects/pack */
@@ -51,9 +51,11 @@ bool kg_livepacks_find(
 	struct kg_livepacks_at *out, struct kg_livepacks *s, const unsigned char id[20]);
 /* The id at a place. */
 const unsigned char *kg_livepacks_id(const struct kg_livepacks_pack *p, uint32_t i);
-/* Marks it, once. `group`: objects with the same one are likely to be similar. Returns whether it
- * had not been marked. */
-bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint32_t group);
+/* Marks it, once. `group`: objects with the same one are versions of one thing; those whose upper
+ * bits are alike are likely to be similar (KG_GROUP). Returns whether it had not been marked. */
+bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint64_t group);
+#define KG_GROUP_KIND(group)   ((group) >> 48) /* another thing of the same kind */
+#define KG_GROUP_FAMILY(group) ((group) >> 24) /* and of the same maker */
 
 /* An index by itself (version 2), its ids to be asked for: false where it is malformed. */
 bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n);

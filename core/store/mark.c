@@ -14,18 +14,21 @@
 #define LOOKS 1024 /* objects between two looks at `cancel` */
 
 /*
- * Objects at one path are versions of one another, and git makes deltas between objects of one
- * group: so a tree's group is its path. Blobs that are records have as their group the kind of
- * record, since another object's record is as near as an older one of the same.
+ * Objects at one path are versions of one another, so an object's group is its path. Another
+ * object's record is as near as an older one of the same where both are of one kind, nearer where
+ * one owner made both: what a pod's name ends with tells it from its siblings. So it is for files
+ * in one directory of the users'.
  */
 enum level { USERS, ROOT, DECIDED, RECORDS };
+/* "Paths" of what has none: commits and roots, the state's and others'. */
+enum { USERS_COMMIT, USERS_ROOT, STATE_COMMIT, STATE_ROOT };
 
 struct kg_mark_item {
 	unsigned char id[20];
 	git_object_t type; /* GIT_OBJECT_ANY: to be found out */
 	enum level level;  /* of a tree */
-	uint32_t path;     /* hash of a tree's */
-	uint32_t records;  /* group of the records below */
+	uint64_t path;     /* hash of a tree's, or what commits have for it */
+	uint64_t kind;     /* hash of what the files below have in common */
 };
 
 void kg_mark_release(struct kg_mark *m)
@@ -36,15 +39,24 @@ void kg_mark_release(struct kg_mark *m)
 	m->len = m->cap = 0;
 }
 
-static uint32_t join(uint32_t path, const char *name)
+static uint64_t join(uint64_t path, const char *name, size_t len)
 {
-	uint64_t parts[2] = {path, kg_hash64(name, strlen(name))};
+	uint64_t parts[2] = {path, kg_hash64(name, len)};
 
-	return (uint32_t)kg_hash64(parts, sizeof(parts));
+	return kg_hash64(parts, sizeof(parts));
+}
+
+/* See KG_GROUP_KIND and KG_GROUP_FAMILY. */
+static uint64_t file_group(uint64_t kind, uint64_t dir, const char *name)
+{
+	const char *dash = strrchr(name, '-');
+	uint64_t family = join(dir, name, dash ? (size_t)(dash - name) : 0);
+
+	return kind >> 48 << 48 | family >> 40 << 24 | join(dir, name, strlen(name)) >> 40;
 }
 
 /* Returns whether it had not been seen and is to be looked into. */
-static bool see(struct kg_mark *m, const unsigned char id[20], uint32_t group)
+static bool see(struct kg_mark *m, const unsigned char id[20], uint64_t group)
 {
 	struct kg_livepacks_at at;
 	char hex[41];
@@ -89,18 +101,16 @@ static void tree_entry(
 {
 	struct kg_mark_item item = {.type = GIT_OBJECT_TREE,
 		.level = below(tree->level, e->name),
-		.path = join(tree->path, e->name),
-		.records = tree->records};
+		.path = join(tree->path, e->name, strlen(e->name))};
 
 	if (e->mode == 0160000) /* another repository's commit */
 		return;
 	memcpy(item.id, e->id, 20);
 	if (!e->is_dir) {
-		see(m, e->id, tree->level == RECORDS ? tree->records : item.path);
+		see(m, e->id, file_group(tree->kind, tree->path, e->name));
 		return;
 	}
-	if (item.level == RECORDS && tree->level != RECORDS)
-		item.records = item.path;
+	item.kind = tree->level == RECORDS ? tree->kind : item.path;
 	push(m, &item);
 }
 
@@ -146,13 +156,17 @@ static int look_commit(struct kg_mark *m, const struct kg_mark_item *item, struc
 			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc < 0)
 		return rc;
+	next.path = c.has_revision ? STATE_COMMIT : USERS_COMMIT; /* of its first parent */
 	const char *line = git_odb_object_data(obj), *end = line + git_odb_object_size(obj);
 	while ((line = memchr(line, '\n', (size_t)(end - line))) && ++line < end &&
-		header_id(next.id, line, end, "parent"))
+		header_id(next.id, line, end, "parent")) {
 		if (!kg_shallow_has(m->stops, item->id))
 			push(m, &next);
+		next.path = USERS_COMMIT;
+	}
 	memcpy(tree.id, c.tree, 20);
 	tree.level = c.has_revision ? ROOT : USERS;
+	tree.path = tree.kind = c.has_revision ? STATE_ROOT : USERS_ROOT;
 	push(m, &tree);
 	return 0;
 }
@@ -231,10 +245,12 @@ static bool may_lack(struct kg_mark *m, const unsigned char id[20])
 static int from(struct kg_mark *m, const unsigned char id[20], git_object_t type, enum level level,
 	struct kg_error *err)
 {
-	struct kg_mark_item first = {.type = type, .level = level};
+	struct kg_mark_item first = {
+		.type = type, .level = level, .path = level == ROOT ? STATE_ROOT : USERS_COMMIT};
 	char hex[41];
 	int rc = 0;
 
+	first.kind = first.path;
 	memcpy(first.id, id, 20);
 	push(m, &first);
 	while (rc == 0 && m->len) {

@@ -135,7 +135,7 @@ int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigne
 		kg_hex(hex, id, 20);
 		return kg_git_fail(err, rc, "read object %s", hex);
 	}
-	if (git_odb_object_type(obj) != type) {
+	if (type != GIT_OBJECT_ANY && git_odb_object_type(obj) != type) {
 		kg_hex(hex, id, 20);
 		rc = kg_fail(err, KG_E_CORRUPT, "object %s is a %s, expected a %s", hex,
 			git_object_type2string(git_odb_object_type(obj)),

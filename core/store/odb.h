@@ -31,8 +31,8 @@ void kg_shared_odb_unref(struct kg_shared_odb *o);     /* NULL is fine */
 /* A reader that holds it. */
 struct kg_reader kg_shared_odb_reader(struct kg_shared_odb *o);
 
-/* The object of that type (git_odb_object_free it). KG_E_NOT_FOUND: there is none;
- * KG_E_CORRUPT: it is of another type or unreadable. */
+/* The object of that type, or of GIT_OBJECT_ANY (git_odb_object_free it). KG_E_NOT_FOUND: there is
+ * none; KG_E_CORRUPT: it is of another type or unreadable. */
 int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigned char id[20],
 	git_object_t type, struct kg_error *err);
 /* Its bytes appended to *out; KG_E_TOO_LARGE above max. */

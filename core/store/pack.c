@@ -120,7 +120,7 @@ static void grow_slots(struct kg_pack *p)
 		*slot_of(p, p->entries[i].id) = (uint32_t)(i + 1);
 }
 
-static void add_object_header(struct kg_buf *out, enum kg_pack_type type, size_t len)
+void kg_pack_object_header(struct kg_buf *out, int type, size_t len)
 {
 	unsigned c = (unsigned)type << 4 | (len & 15);
 
@@ -164,7 +164,7 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 
 	if (!e)
 		return;
-	add_object_header(&p->data, type, len);
+	kg_pack_object_header(&p->data, type, len);
 	bool stored = type == KG_PACK_TREE || (p->plain && p->data.len < PLAIN_MAX);
 	kg_zpack_add(&p->data, &p->z, data, len, stored);
 	e->crc = (uint32_t)crc32_z(crc32(0, NULL, 0),

@@ -42,6 +42,8 @@ size_t kg_pack_count(const struct kg_pack *p);
 void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct kg_buf **index,
 	unsigned char id[20]);
 
+/* How an entry of n bytes begins in a pack, appended to *out; type as git numbers them. */
+void kg_pack_object_header(struct kg_buf *out, int type, size_t n);
 /* An index (version 2) of entries that are sorted by id, appended to *out. */
 void kg_pack_sort(struct kg_pack_entry *entries, size_t n);
 void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,

@@ -1,27 +1,27 @@
 #include "store/repack.h"
 
-#include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/deltify.h"
+#include "store/packfile.h"
 #include "store/refs.h"
 #include "sys/file.h"
-#include "sys/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS (4 * 3600 * 1000)
-
 /* ---- the list ---- */
 
 struct wanted {
-	uint32_t order, group;
+	uint64_t group;
 	const unsigned char *id;
+	uint32_t order;
 };
 struct list {
 	struct wanted *items; /* heap */
@@ -46,11 +46,13 @@ static bool is_wanted(
 	return !whole && job->unmarked && is_first(job->set, p, i);
 }
 
-static int newest_first(const void *a, const void *b)
+/* Versions of one thing beside one another, the newest first; those without a mark last. */
+static int by_group(const void *a, const void *b)
 {
 	const struct wanted *x = a, *y = b;
 
-	/* Those without a mark last. */
+	if (x->group != y->group)
+		return (x->group > y->group) - (x->group < y->group);
 	return (x->order - 1 > y->order - 1) - (x->order - 1 < y->order - 1);
 }
 
@@ -64,81 +66,73 @@ static void collect(struct list *l, const struct kg_repack *job, bool whole)
 				continue;
 			KG_GROW(l->items, l->cap, l->n + 1);
 			l->items[l->n++] =
-				(struct wanted){p->order[i], p->groups[i], kg_livepacks_id(p, i)};
+				(struct wanted){p->groups[i], kg_livepacks_id(p, i), p->order[i]};
 		}
 	}
 	if (l->n)
-		qsort(l->items, l->n, sizeof(*l->items), newest_first);
+		qsort(l->items, l->n, sizeof(*l->items), by_group);
 }
 
-/* git groups objects by the last 16 letters of a name, of which each counts for two bits more than
- * the one before: so 12 letters hold 24 bits of the group. */
-static void write_name(struct kg_buf *out, uint32_t group)
+/* ---- the pack ---- */
+
+#define LOOKS 256 /* objects between two looks at `cancel` */
+
+static bool cancelled(const struct kg_repack *job, size_t i)
 {
-	for (int i = 0; i < 12; i++)
-		kg_buf_addc(out, (char)('a' + (group >> 2 * i & 3)));
+	struct pollfd p = {.fd = job->cancel, .events = POLLIN};
+
+	return i % LOOKS == 0 && job->cancel > 0 && poll(&p, 1, 0) > 0;
 }
 
-static void write_list(struct kg_buf *out, const struct list *l)
+static int add(struct kg_deltify *deltas, struct kg_packfile *file, const struct kg_repack *job,
+	const struct wanted *w, struct kg_error *err)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		char hex[41];
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	int rc = kg_reader_get(&obj, job->reader, w->id, GIT_OBJECT_ANY, err);
 
-		kg_hex(hex, l->items[i].id, 20);
-		kg_buf_add(out, hex, 40);
-		kg_buf_addc(out, ' ');
-		write_name(out, l->items[i].group);
-		kg_buf_addc(out, '\n');
-	}
+	if (rc < 0)
+		return rc;
+	/* libgit2 numbers the types as packs do, and has seen that it is what its id says. */
+	int type = git_odb_object_type(obj);
+	const void *data = git_odb_object_data(obj);
+	size_t len = git_odb_object_size(obj);
+	return deltas ? kg_deltify_add(deltas, w->group, w->id, type, data, len, err)
+		      : kg_packfile_add(file, w->id, type, data, len, err);
 }
 
-/* ---- git ---- */
-
-/* git's temporary files go to a directory of objects that is ours, whose alternate the repository
- * is: so what a crash leaves is known by where it lies. */
-static int make_objects_dir(const char *objects, struct kg_error *err)
+static int write_objects(struct kg_packfile *file, const struct kg_repack *job,
+	const struct list *l, bool whole, struct kg_error *err)
 {
-	static const char alternate[] = "../../objects\n";
-	char *pack KG_AUTOFREE = kg_asprintf("%s/pack", objects);
-	char *info KG_AUTOFREE = kg_asprintf("%s/info", objects);
-	char *alternates KG_AUTOFREE = kg_asprintf("%s/alternates", info);
-	int rc = kg_mkdir_p(pack, 0755, err);
+	struct kg_deltify *deltas = whole ? NULL : kg_deltify_new(file);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++)
+		rc = cancelled(job, i) ? kg_fail(err, KG_E_UNAVAILABLE, "it was told to stop")
+				       : add(deltas, file, job, &l->items[i], err);
+	kg_deltify_free(deltas);
+	return rc;
+}
+
+static int write_pack(unsigned char id[20], const char *path, const struct kg_repack *job,
+	const struct list *l, bool whole, struct kg_error *err)
+{
+	struct kg_packfile *file = NULL;
+	int rc = l->n > UINT32_MAX ? kg_fail(err, KG_E_TOO_LARGE, "%zu objects", l->n) : 0;
 
 	if (rc == 0)
-		rc = kg_mkdir_p(info, 0755, err);
-	return rc < 0 ? rc : kg_file_replace(alternates, alternate, strlen(alternate), 0644, err);
-}
-
-static int run_git(struct kg_buf *out, const struct kg_repack *job, const char *objects, bool whole,
-	const struct kg_buf *list, struct kg_error *err)
-{
-	char *base KG_AUTOFREE = kg_asprintf("%s/pack/new", objects);
-	char *git_dir KG_AUTOFREE = kg_asprintf("GIT_DIR=%s", job->dir);
-	char *object_dir KG_AUTOFREE = kg_asprintf("GIT_OBJECT_DIRECTORY=%s", objects);
-	const char *argv[] = {"git", "-c", "pack.indexVersion=2", "-c",
-		"pack.writeReverseIndex=false", "-c", "pack.writeBitmapHashCache=false", "-c",
-		"core.fsync=none", "pack-objects", "-q", "--threads=1", "--window-memory=64m",
-		"--delta-base-offset",
-		/* Where two objects lie in one pack without being deltas git takes it that they
-		 * were tried already; these never were. */
-		"--no-reuse-delta", whole ? "--window=0" : "--window=10", "--depth=50", base, NULL};
-	const char *env[] = {
-		git_dir, object_dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", NULL};
-	struct kg_run run = {.spawn = KG_SPAWN_INIT,
-		.input = list,
-		.output = out,
-		.timeout_ms = TIMEOUT_MS,
-		.cancel = job->cancel};
-
-	run.spawn.argv = argv;
-	run.spawn.env = env;
-	return kg_run(&run, NULL, err);
+		rc = kg_packfile_new(&file, path, (uint32_t)l->n, err);
+	if (rc == 0)
+		rc = write_objects(file, job, l, whole, err);
+	if (rc == 0)
+		rc = kg_packfile_finish(file, id, err);
+	kg_packfile_free(file);
+	return rc;
 }
 
 /* ---- what came of it ---- */
 
-/* Nothing is removed on git's word alone: every object is in the new index, and it is the index of
- * the new pack. */
+/* Every object is in the new index, and it is the index of the new pack, as they lie on the disk.
+ */
 static int check_index(const struct list *l, const unsigned char *index, size_t len,
 	const unsigned char trailer[20], struct kg_error *err)
 {
@@ -234,42 +228,26 @@ static int place(const struct kg_repack *job, const char *tmp, const char *name,
 	return rc < 0 ? rc : sync_path(job->set->dir, O_DIRECTORY, sync_failed, err);
 }
 
-/* git's word on which pack it made: one line, its id. */
-static int take_name(
-	char **tmp, char **name, const char *objects, struct kg_buf *out, struct kg_error *err)
-{
-	unsigned char id[20];
-
-	while (out->len && out->data[out->len - 1] == '\n')
-		kg_buf_remove(out, out->len - 1, 1);
-	if (kg_unhex(id, 20, kg_buf_str(out)) < 0)
-		return kg_fail(
-			err, KG_E_CORRUPT, "git pack-objects said \"%.60s\"", kg_buf_str(out));
-	*tmp = kg_asprintf("%s/pack/new-%s", objects, kg_buf_str(out));
-	*name = kg_asprintf("pack-%s", kg_buf_str(out));
-	return 0;
-}
-
 static int make(char **name, const struct kg_repack *job, bool whole, const struct list *l,
 	bool *sync_failed, struct kg_error *err)
 {
-	char *objects KG_AUTOFREE = kg_asprintf("%s/" KG_REPACK_DIR, job->side);
-	char *tmp KG_AUTOFREE = NULL, *made KG_AUTOFREE = NULL;
-	struct kg_buf list KG_AUTOBUF = KG_BUF_INIT, out KG_AUTOBUF = KG_BUF_INIT;
-
-	int rc = make_objects_dir(objects, err);
-	write_list(&list, l);
-	if (rc == 0)
-		rc = run_git(&out, job, objects, whole, &list, err);
-	if (rc == 0)
-		rc = take_name(&tmp, &made, objects, &out, err);
-	if (rc < 0)
-		return rc;
+	char *dir KG_AUTOFREE = kg_asprintf("%s/" KG_REPACK_DIR, job->side);
+	char *tmp KG_AUTOFREE = kg_asprintf("%s/new", dir);
 	char *pack KG_AUTOFREE = kg_asprintf("%s.pack", tmp);
 	char *index KG_AUTOFREE = kg_asprintf("%s.idx", tmp);
-	rc = check_pack(l, pack, index, err);
+	unsigned char id[20];
+	char hex[41];
+
+	int rc = kg_mkdir_p(dir, 0755, err);
 	if (rc == 0)
-		rc = place(job, tmp, made, sync_failed, err);
+		rc = write_pack(id, tmp, job, l, whole, err);
+	if (rc == 0)
+		rc = check_pack(l, pack, index, err);
+	if (rc < 0)
+		return rc;
+	kg_hex(hex, id, 20);
+	char *made KG_AUTOFREE = kg_asprintf("pack-%s", hex);
+	rc = place(job, tmp, made, sync_failed, err);
 	if (rc == 0)
 		*name = kg_steal(&made);
 	return rc;

@@ -1,11 +1,11 @@
 /*
- * One new pack of objects that lie in other packs, made by git itself from a list of ids: it adds a
- * pack and touches nothing else.
+ * One new pack of objects that lie in other packs: it is added, nothing else is touched.
  */
 #ifndef KG_STORE_REPACK_H
 #define KG_STORE_REPACK_H
 
 #include "store/livepacks.h"
+#include "store/odb.h"
 
 #define KG_REPACK_DIR "compact" /* in the side directory: what is not finished */
 
@@ -13,11 +13,12 @@ struct kg_repack {
 	const char *dir;  /* the repository */
 	const char *side; /* its side directory */
 	struct kg_livepacks *set;
+	const struct kg_reader *reader; /* of the repository */
 	bool unmarked; /* objects of the chosen packs without a mark are wanted, too */
 	/* Those with a mark up to this one are stored whole, in a pack of their own: the newest
 	 * state, which is read at every start. */
 	uint32_t whole;
-	int cancel; /* as in struct kg_run */
+	int cancel; /* an fd: once it is readable it ends with KG_E_UNAVAILABLE; 0: none */
 };
 
 /* The wanted objects of the chosen packs as one pack, in place and durable; the older ones as

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#define SMALL_TABLES 6 /* zlib's memLevel */
+
 void kg_zpack_release(struct kg_zpack *z)
 {
 	if (z->ready)
@@ -38,10 +40,19 @@ static void add_stored(struct kg_buf *out, const unsigned char *p, size_t n)
 	add_be32(out, sum);
 }
 
+/* With tables no larger than small objects need: they are cleared for each. */
+static int init(struct kg_zpack *z)
+{
+	if (!z->level)
+		return deflateInit(&z->z, 1);
+	return deflateInit2(
+		&z->z, z->level, Z_DEFLATED, MAX_WBITS, SMALL_TABLES, Z_DEFAULT_STRATEGY);
+}
+
 static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t n)
 {
 	/* Only a wrong argument or lack of memory can fail here; both end the process. */
-	if (!z->ready && deflateInit(&z->z, 1) != Z_OK)
+	if (!z->ready && init(z) != Z_OK)
 		abort();
 	if (z->ready && deflateReset(&z->z) != Z_OK)
 		abort();
@@ -60,7 +71,7 @@ static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const void *p, 
 
 void kg_zpack_add(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t n, int stored)
 {
-	if (stored || n < 32)
+	if (stored || (!z->level && n < 32))
 		add_stored(out, n ? p : (const void *)"", n);
 	else
 		add_deflated(out, z, p, n);

@@ -1,5 +1,5 @@
-/* Deflating small objects: zlib level 1 with one stream kept for all, and "stored" for what does
- * not get smaller (trees are mostly hashes). */
+/* Deflating small objects with one zlib stream kept for all, and "stored" for what does not get
+ * smaller (trees are mostly hashes). */
 #ifndef KG_STORE_ZPACK_H
 #define KG_STORE_ZPACK_H
 
@@ -10,6 +10,7 @@
 struct kg_zpack {
 	z_stream z;
 	int ready;
+	int level; /* 0: the fastest, for those whom somebody waits for */
 };
 void kg_zpack_release(struct kg_zpack *z); /* safe on a zeroed one */
 /* A whole zlib stream of the bytes, appended to *out. */
