@@ -53,36 +53,11 @@ void kg_adopt_track(struct kg_reconcile_state *st, const struct kg_object *befor
 	bool was = is_orphan(before), is = is_orphan(after);
 	if (was == is)
 		return;
-	struct kg_map *of_kind = &st->orphans[obj->kind->id == KG_KIND_REPLICASET];
-	struct kg_map *keys = kg_map_get(of_kind, obj->ns);
-	if (is && !keys) {
-		keys = kg_alloc(sizeof(*keys));
-		kg_map_put(of_kind, obj->ns, keys);
-	}
-	if (is) {
-		kg_map_put(keys, obj->key, st);
-		return;
-	}
-	if (!keys) /* it was none when the state was built */
-		return;
-	kg_map_remove(keys, obj->key);
-	if (keys->count)
-		return;
-	kg_map_remove(of_kind, obj->ns);
-	kg_map_release(keys);
-	free(keys);
-}
-
-void kg_adopt_clear(struct kg_reconcile_state *st)
-{
-	for (size_t k = 0; k < KG_ARRAY_LEN(st->orphans); k++) {
-		struct kg_map_entry *e;
-		for (size_t i = 0; (e = kg_map_next(&st->orphans[k], &i));) {
-			kg_map_release(e->value);
-			free(e->value);
-		}
-		kg_map_release(&st->orphans[k]);
-	}
+	struct kg_sets *sets = &st->orphans[obj->kind->id == KG_KIND_REPLICASET];
+	if (is)
+		kg_sets_add(sets, obj->ns, obj->key);
+	else
+		kg_sets_remove(sets, obj->ns, obj->key);
 }
 
 void kg_adopt_concerns(
@@ -124,7 +99,7 @@ void kg_adopt(struct kg_run *r, const struct kg_object *owner, kg_adopt_fits_fn 
 {
 	enum kg_kind_id kind = adopted_by(owner->kind->id);
 	const struct kg_map *keys =
-		kg_map_get(&r->st->orphans[kind == KG_KIND_REPLICASET], owner->ns);
+		kg_sets_get(&r->st->orphans[kind == KG_KIND_REPLICASET], owner->ns);
 	if (!keys || kg_object_deleting(owner))
 		return;
 	/* Adopting takes them out of the map. */

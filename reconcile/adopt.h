@@ -29,6 +29,5 @@ void kg_adopt_track(struct kg_reconcile_state *st, const struct kg_object *befor
 /* An object lost its owner: whoever selects it is run. */
 void kg_adopt_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
-void kg_adopt_clear(struct kg_reconcile_state *st);
 
 #endif

@@ -158,20 +158,10 @@ static void join(struct kg_reconcile_state *st, const struct kg_object *obj, boo
 		if (!is_named(&refs->items[i]) || !owner_key(key, obj, &refs->items[i]))
 			continue;
 		key_of(me, obj);
-		struct kg_map *m = kg_map_get(&st->belongings, key);
-		if (!m && on) {
-			m = kg_alloc(sizeof(*m));
-			kg_map_put(&st->belongings, key, m);
-		}
 		if (on)
-			kg_map_put(m, me, st);
-		else if (m)
-			kg_map_remove(m, me);
-		if (m && !m->count) {
-			kg_map_remove(&st->belongings, key);
-			kg_map_release(m);
-			free(m);
-		}
+			kg_sets_add(&st->belongings, key, me);
+		else
+			kg_sets_remove(&st->belongings, key, me);
 	}
 }
 
@@ -186,16 +176,6 @@ void kg_belong_track(struct kg_reconcile_state *st, const struct kg_object *befo
 		join(st, after, true);
 }
 
-void kg_belong_clear(struct kg_reconcile_state *st)
-{
-	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->belongings, &i));) {
-		kg_map_release(e->value);
-		free(e->value);
-	}
-	kg_map_release(&st->belongings);
-}
-
 static void enqueue_map(struct kg_reconcile_state *st, const struct kg_map *m)
 {
 	struct kg_map_entry *e;
@@ -206,7 +186,7 @@ static void enqueue_map(struct kg_reconcile_state *st, const struct kg_map *m)
 void kg_belong_enqueue_all(struct kg_reconcile_state *st)
 {
 	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->belongings, &i));)
+	for (size_t i = 0; (e = kg_map_next(&st->belongings.by_name, &i));)
 		enqueue_map(st, e->value);
 }
 
@@ -217,9 +197,9 @@ void kg_belong_concerns(
 	const struct kg_value *refs = written_refs(obj);
 	bool same = before && after && strcmp(kg_object_uid(before), kg_object_uid(after)) == 0;
 	char key[700];
-	if (r->st->belongings.count && !same) {
+	if (r->st->belongings.by_name.count && !same) {
 		key_of(key, obj);
-		enqueue_map(r->st, kg_map_get(&r->st->belongings, key));
+		enqueue_map(r->st, kg_sets_get(&r->st->belongings, key));
 	}
 	for (uint32_t i = 0; i < kg_len(refs); i++) {
 		const struct kg_object *owner;
@@ -239,7 +219,7 @@ bool kg_belong_blocks(struct kg_run *r, const struct kg_object *owner)
 	char key[700];
 	struct kg_map_entry *e;
 	key_of(key, owner);
-	const struct kg_map *m = kg_map_get(&r->st->belongings, key);
+	const struct kg_map *m = kg_sets_get(&r->st->belongings, key);
 	for (size_t i = 0; m && (e = kg_map_next(m, &i));) {
 		const char *of_kind = strchr(e->key, ' ') + 1;
 		const struct kg_object *obj =

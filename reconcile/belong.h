@@ -33,7 +33,6 @@ const struct kg_object *kg_belong_owner(
 	const struct kg_snapshot *s, const struct kg_object *obj, const struct kg_value *ref);
 void kg_belong_track(struct kg_reconcile_state *st, const struct kg_object *before,
 	const struct kg_object *after);
-void kg_belong_clear(struct kg_reconcile_state *st);
 void kg_belong_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
 /* Something that names the owner, and blocks its deletion, is there still. */

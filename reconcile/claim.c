@@ -16,36 +16,47 @@ static const char *text_at(const struct kg_object *obj, const char *path)
 
 /* ---- who uses it ---- */
 
-static bool uses(const struct kg_object *pod, const char *claim)
-{
-	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
-	for (uint32_t i = 0; i < kg_len(volumes); i++)
-		if (strcmp(kg_string(kg_at(&volumes->items[i], "persistentVolumeClaim.claimName"),
-				   ""),
-			    claim) == 0)
-			return true;
-	return false;
-}
-
-/* The first pod that uses the claim and has a node. */
-static const struct kg_object *consumer(const struct kg_snapshot *s, const struct kg_object *claim)
-{
-	struct kg_object_iter it;
-	const struct kg_object *pod, *found = NULL;
-	kg_iter_kind(&it, s, KG_KIND_POD, claim->ns, NULL);
-	while (!found && (pod = kg_iter_next(&it)))
-		if (!kg_pod_terminal(pod) && *kg_pod_node(pod) && uses(pod, claim->name))
-			found = pod;
-	kg_iter_release(&it);
-	return found;
-}
-
 static bool claim_key(char key[600], const struct kg_object *pod, const struct kg_value *volume)
 {
 	const char *name = kg_string(kg_at(volume, "persistentVolumeClaim.claimName"), NULL);
 	if (name)
 		snprintf(key, 600, "%s/%s", pod->ns, name);
 	return name != NULL;
+}
+
+static const struct kg_value *volumes_of(const struct kg_object *pod)
+{
+	return pod ? kg_get(kg_get(kg_obj(pod), "spec"), "volumes") : &kg_null;
+}
+
+void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	const struct kg_value *was = volumes_of(before), *is = volumes_of(after);
+	char key[600];
+	if (before && after && kg_equal(was, is))
+		return;
+	for (uint32_t i = 0; i < kg_len(was); i++)
+		if (claim_key(key, before, &was->items[i]))
+			kg_sets_remove(&st->claimants, key, before->key);
+	for (uint32_t i = 0; i < kg_len(is); i++)
+		if (claim_key(key, after, &is->items[i]))
+			kg_sets_add(&st->claimants, key, after->key);
+}
+
+/* The first pod that uses the claim and has a node. */
+static const struct kg_object *consumer(struct kg_run *r, const struct kg_object *claim)
+{
+	const struct kg_map *pods = kg_sets_get(&r->st->claimants, claim->key);
+	const struct kg_object *found = NULL;
+	struct kg_map_entry *e;
+	for (size_t i = 0; pods && (e = kg_map_next(pods, &i));) {
+		const struct kg_object *pod = kg_snapshot_get_key(kg_now(r), KG_KIND_POD, e->key);
+		if (pod && !kg_pod_terminal(pod) && *kg_pod_node(pod) &&
+			(!found || strcmp(pod->key, found->key) < 0))
+			found = pod;
+	}
+	return found;
 }
 
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
@@ -149,7 +160,7 @@ static void find_one(struct kg_run *r, struct kg_object *claim)
 		kg_now(r), KG_KIND_STORAGECLASS, "", text_at(claim, "spec.storageClassName"));
 	const struct kg_node_info *node = NULL;
 	if (class && strcmp(text_at(class, "volumeBindingMode"), "WaitForFirstConsumer") == 0) {
-		const struct kg_object *pod = consumer(kg_now(r), claim);
+		const struct kg_object *pod = consumer(r, claim);
 		node = pod ? kg_node_info(r->st, kg_pod_node(pod)) : NULL;
 		if (!node) {
 			put_status(r, claim, "Pending", NULL);
@@ -197,7 +208,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 	struct kg_object *claim = kg_object_ref(found);
 	const char *volume = text_at(claim, "spec.volumeName");
 	if (kg_object_deleting(claim)) {
-		if (!consumer(kg_now(r), claim))
+		if (!consumer(r, claim))
 			kg_end_object(r, claim);
 	} else if (*volume) {
 		follow(r, claim, volume);
@@ -209,7 +220,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 
 void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim)
 {
-	if (!consumer(kg_now(r), claim)) {
+	if (!consumer(r, claim)) {
 		kg_delete_object(r, claim);
 		return;
 	}

@@ -206,16 +206,24 @@ static void node_concerns(
 	if (!before || !after || is_ready(before) != is_ready(after) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
-	if (kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
-		    kg_condition(kg_get(y, "status"), "Ready")) &&
-		kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
+	/* Volumes may be reached from it now that claims of its pods wait for. */
+	bool moved = !kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels"));
+	bool told = !kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
+			    kg_condition(kg_get(y, "status"), "Ready")) ||
+		    !kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints"));
+	if (!moved && !told)
 		return;
 	struct kg_object_iter it;
 	const struct kg_object *pod;
 	kg_iter_index(&it, kg_now(r), KG_INDEX_NODE, name);
-	while ((pod = kg_iter_next(&it)))
-		if (pod->kind->id == KG_KIND_POD)
+	while ((pod = kg_iter_next(&it))) {
+		if (pod->kind->id != KG_KIND_POD)
+			continue;
+		if (told)
 			kg_enqueue(r->st, KG_C_POD, pod->key);
+		if (moved)
+			kg_claims_of_pod(r, pod);
+	}
 	kg_iter_release(&it);
 }
 

@@ -12,6 +12,7 @@
 #include "base/quantity.h"
 #include "kinds/record.h"
 #include "reconcile/reconcile.h"
+#include "reconcile/sets.h"
 
 /* In the order in which their queues are emptied. */
 enum kg_controller {
@@ -145,12 +146,16 @@ struct kg_reconcile_state {
 	struct kg_map quotas;       /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
 	struct kg_map quota_spaces; /* namespace -> its first struct kg_quota */
 	struct kg_map starved;      /* "C NS/NAME" of owners whose pods were refused */
-	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: namespace
-	 * -> struct kg_map of their keys, owned (adopt.c) */
-	struct kg_map orphans[2];
-	/* "KIND-ID NS/NAME" of what manifests name as an owner -> struct kg_map of the same of the
-	 * objects that name it, owned (belong.c) */
-	struct kg_map belongings;
+	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: keys by
+	 * namespace (adopt.c) */
+	struct kg_sets orphans[2];
+	/* By what manifests name as an owner, the objects that name it; both as "KIND-ID NS/NAME"
+	 * (belong.c) */
+	struct kg_sets belongings;
+	struct kg_sets claimants; /* by a claim's key, the pods that use it (claim.c) */
+	/* PersistentVolumes: those that are free by their class, "c CLASS"; those that are kept for
+	 * a claim, or bound to it, by its key, "k NS/NAME" (volume.c) */
+	struct kg_sets volumes;
 };
 
 struct kg_run {
@@ -354,6 +359,11 @@ void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod);
 void kg_claims_follow(struct kg_run *r, const struct kg_object *pod);
 /* A node says that the directory of a volume is gone. */
 void kg_volume_report(struct kg_run *r, const struct kg_input_pod_status *in);
+/* The state follows: who uses which claim, which volumes are free for whom. */
+void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after);
+void kg_volume_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after);
 /* Whether the volume is such as the claim asks for, and free for it. */
 bool kg_volume_fits(const struct kg_object *pv, const struct kg_object *claim);
 

@@ -1,6 +1,7 @@
 /* Where a pod's volumes are: its claims, the volumes that they are bound to, and for claims that
  * are bound only when the pod has a node, where their class can make volumes. */
 #include "reconcile/scheduler.h"
+#include "value/json.h"
 
 #include <string.h>
 
@@ -23,27 +24,124 @@ static struct kg_value allowed(struct kg_arena *a, const struct kg_object *class
 	return kg_v_obj(a, "nodeSelectorTerms", kg_v_array(a, terms, n), (char *)NULL);
 }
 
-/* Where volumes are that could be bound to the claim; no term where none is. */
-static struct kg_value free_volumes(
-	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_object *claim)
+/* ---- claims that nobody makes volumes for ---- */
+
+/* Volumes that are to be reached from the same nodes. */
+struct spot {
+	const struct kg_value *required; /* null: any node */
+	struct kg_list volumes;
+};
+struct spots {
+	struct spot *v; /* heap, in order of their first volumes */
+	size_t n, cap;
+	struct kg_map by_place; /* JSON of `required` -> number, from 1 */
+};
+
+static void spots_release(struct spots *l)
 {
+	for (size_t i = 0; i < l->n; i++)
+		kg_list_release(&l->v[i].volumes);
+	free(l->v);
+	kg_map_release(&l->by_place);
+}
+
+static void spots_add(struct spots *l, const struct kg_object *pv)
+{
+	const struct kg_value *required = kg_at(kg_obj(pv), "spec.nodeAffinity.required");
+	KG_AUTOBUF struct kg_buf place = KG_BUF_INIT;
+	kg_json_write(&place, required);
+	size_t i = (size_t)kg_map_get(&l->by_place, kg_buf_str(&place));
+	if (!i) {
+		KG_GROW(l->v, l->cap, l->n + 1);
+		l->v[l->n++] = (struct spot){.required = required};
+		i = l->n;
+		kg_map_put(&l->by_place, kg_buf_str(&place), (void *)i);
+	}
+	kg_list_add(&l->v[i - 1].volumes, pv);
+}
+
+static int64_t size_at(const struct kg_object *obj, const char *path)
+{
+	int64_t n = 0;
+	return kg_quantity_value(&n, kg_string(kg_at(kg_obj(obj), path), "0")) < 0 ? 0 : n;
+}
+
+/* The smallest of the volumes that fits the claim and is not taken, which it then is. */
+static bool take(struct kg_map *taken, const struct spot *spots[2], const struct kg_object *claim)
+{
+	const struct kg_object *best = NULL;
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; spots[k] && i < spots[k]->volumes.n; i++) {
+			const struct kg_object *pv = spots[k]->volumes.v[i];
+			if (kg_map_has(taken, pv->key) || !kg_volume_fits(pv, claim))
+				continue;
+			if (!best || size_at(pv, "spec.capacity.storage") <
+					     size_at(best, "spec.capacity.storage"))
+				best = pv;
+		}
+	if (best)
+		kg_map_put(taken, best->key, taken);
+	return best != NULL;
+}
+
+static int cmp_request(const void *a, const void *b)
+{
+	const struct kg_object *x = *(const struct kg_object *const *)a;
+	const struct kg_object *y = *(const struct kg_object *const *)b;
+	int64_t m = size_at(x, "spec.resources.requests.storage");
+	int64_t n = size_at(y, "spec.resources.requests.storage");
+	return m != n ? (m < n ? -1 : 1) : strcmp(x->key, y->key);
+}
+
+/* Can each of the claims get a volume of its own there, or of those that are anywhere. */
+static bool serves(const struct spot *spot, const struct spot *anywhere,
+	const struct kg_object **claims, size_t n)
+{
+	KG_CLEANUP(kg_map_release) struct kg_map taken = KG_MAP_INIT;
+	const struct spot *spots[2] = {spot, spot == anywhere ? NULL : anywhere};
+	for (size_t i = 0; i < n; i++)
+		if (!take(&taken, spots, claims[i]))
+			return false;
+	return true;
+}
+
+/* Where all of a pod's claims of one class can get volumes, each its own; no term where they
+ * cannot. (Volumes of one class that are given by different places, of which one lies within the
+ * other, are not put together.) */
+static struct kg_value free_volumes(
+	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_object **claims, size_t n)
+{
+	KG_CLEANUP(spots_release) struct spots l = {0};
 	struct kg_value terms = kg_v_array(a, NULL, 0);
+	const struct spot *anywhere = NULL;
 	struct kg_object_iter it;
 	const struct kg_object *pv;
-	bool anywhere = false;
+	qsort(claims, n, sizeof(*claims), cmp_request);
 	kg_iter_kind(&it, s, KG_KIND_PERSISTENTVOLUME, NULL, NULL);
-	while (!anywhere && (pv = kg_iter_next(&it))) {
-		if (!kg_volume_fits(pv, claim))
-			continue;
-		const struct kg_value *required = kg_at(kg_obj(pv), "spec.nodeAffinity.required");
-		const struct kg_value *more = kg_get(required, "nodeSelectorTerms");
-		anywhere = kg_is_null(required);
-		for (uint32_t i = 0; i < kg_len(more); i++)
-			terms = kg_with_item(a, &terms, more->items[i]);
+	while ((pv = kg_iter_next(&it))) {
+		bool fits = false;
+		for (size_t i = 0; i < n && !fits; i++)
+			fits = kg_volume_fits(pv, claims[i]);
+		if (fits)
+			spots_add(&l, pv);
 	}
 	kg_iter_release(&it);
-	return anywhere ? kg_v_null() : kg_v_obj(a, "nodeSelectorTerms", terms, (char *)NULL);
+	for (size_t i = 0; i < l.n; i++)
+		if (kg_is_null(l.v[i].required))
+			anywhere = &l.v[i];
+	if (anywhere && serves(anywhere, anywhere, claims, n))
+		return kg_v_null();
+	for (size_t i = 0; i < l.n; i++) {
+		const struct kg_value *more = kg_get(l.v[i].required, "nodeSelectorTerms");
+		if (!serves(&l.v[i], anywhere, claims, n))
+			continue;
+		for (uint32_t k = 0; k < kg_len(more); k++)
+			terms = kg_with_item(a, &terms, more->items[k]);
+	}
+	return kg_v_obj(a, "nodeSelectorTerms", terms, (char *)NULL);
 }
+
+/* ---- one claim ---- */
 
 #define UNBOUND "pod has unbound immediate PersistentVolumeClaims"
 
@@ -59,12 +157,14 @@ static const char *named_volume(struct kg_value *out, const struct kg_snapshot *
 											   : NULL;
 }
 
-/* The selector of one claim's place into *out (null: anywhere); or why there is none. */
-static const char *place_of(struct kg_value *out, bool *unbound, const struct kg_snapshot *s,
-	struct kg_arena *a, const char *ns, const char *name)
+/* The selector of one claim's place into *out (null: anywhere); or why there is none. *waits is
+ * the claim where that is a matter of the volumes that are free. */
+static const char *place_of(struct kg_value *out, const struct kg_object **waits, bool *unbound,
+	const struct kg_snapshot *s, struct kg_arena *a, const char *ns, const char *name)
 {
 	const struct kg_object *pvc = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM, ns, name);
 	*out = kg_v_null();
+	*waits = NULL;
 	if (!pvc || kg_object_deleting(pvc))
 		return kg_arena_printf(a,
 			pvc ? "persistentvolumeclaim \"%s\" is being deleted"
@@ -85,18 +185,52 @@ static const char *place_of(struct kg_value *out, bool *unbound, const struct kg
 	/* What nobody makes must be there already. */
 	if (strcmp(kg_string(kg_get(kg_obj(class), "provisioner"), ""),
 		    "kubernetes.io/no-provisioner") == 0)
-		*out = free_volumes(s, a, pvc);
+		*waits = pvc;
 	else
 		*out = allowed(a, class);
 	return NULL;
 }
 
+/* ---- all of a pod's ---- */
+
+static const char *class_of(const struct kg_object *claim)
+{
+	return kg_string(kg_at(kg_obj(claim), "spec.storageClassName"), "");
+}
+
+/* Those of one class together, in order of the pod's volumes. */
+static size_t add_free(struct kg_value *out, const struct kg_snapshot *s, struct kg_arena *a,
+	const struct kg_object **waiting, size_t n)
+{
+	const struct kg_object **same = kg_arena_alloc(a, (n + 1) * sizeof(*same));
+	size_t found = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = 0;
+		bool first = true;
+		for (size_t k = 0; k < n; k++) {
+			if (strcmp(class_of(waiting[k]), class_of(waiting[i])) != 0)
+				continue;
+			first &= k >= i;
+			same[len++] = waiting[k];
+		}
+		if (!first)
+			continue;
+		out[found] = free_volumes(s, a, same, len);
+		found += !kg_is_null(&out[found]);
+	}
+	return found;
+}
+
 void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a)
 {
 	const struct kg_value *volumes = kg_get(c->spec, "volumes");
-	struct kg_value *out = kg_arena_alloc(a, (kg_len(volumes) + 1) * sizeof(*out));
+	size_t max = kg_len(volumes) + 1, nwaiting = 0;
+	struct kg_value *out = kg_arena_alloc(a, max * sizeof(*out));
+	const struct kg_object **waiting = kg_arena_alloc(a, max * sizeof(*waiting));
 	for (uint32_t i = 0; i < kg_len(volumes) && !c->unclaimed; i++) {
 		const struct kg_value *v = &volumes->items[i];
+		const struct kg_object *waits;
+		bool twice = false;
 		const char *claim =
 			kg_string(kg_get(kg_get(v, "persistentVolumeClaim"), "claimName"), NULL);
 		if (!kg_is_null(kg_get(v, "ephemeral")))
@@ -104,9 +238,17 @@ void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struc
 				a, "%s-%s", c->pod->name, kg_string(kg_get(v, "name"), ""));
 		if (!claim)
 			continue;
-		c->unclaimed = place_of(&out[c->nvolumes], &c->unbound, s, a, c->pod->ns, claim);
-		if (!c->unclaimed && !kg_is_null(&out[c->nvolumes]))
-			c->nvolumes++;
+		c->unclaimed =
+			place_of(&out[c->nvolumes], &waits, &c->unbound, s, a, c->pod->ns, claim);
+		if (c->unclaimed)
+			break;
+		for (size_t k = 0; k < nwaiting; k++)
+			twice |= waiting[k] == waits;
+		if (waits && !twice)
+			waiting[nwaiting++] = waits;
+		c->nvolumes += !kg_is_null(&out[c->nvolumes]);
 	}
+	if (!c->unclaimed)
+		c->nvolumes += add_free(out + c->nvolumes, s, a, waiting, nwaiting);
 	c->volumes = out;
 }

@@ -459,6 +459,7 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		break;
 	case KG_KIND_POD:
 		kg_adopt_track(st, before, after);
+		kg_claim_track(st, before, after);
 		pod_track(st, s, before, after);
 		break;
 	case KG_KIND_REPLICASET:
@@ -481,6 +482,8 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 			kg_enqueue(st, KG_C_SCHEDULER, "");
 		break;
 	case KG_KIND_PERSISTENTVOLUME:
+		kg_volume_track(st, before, after);
+		/* fall through */
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
 	case KG_KIND_STORAGECLASS:
 	case KG_KIND_PRIORITYCLASS:
@@ -544,9 +547,14 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 			kg_map_put(&st->pending, pod->key, st);
 		pod_anchor(st, pod, true, false);
 		kg_adopt_track(st, NULL, pod);
+		kg_claim_track(st, NULL, pod);
 	}
 	kg_iter_release(&it);
 	build_kind(st, s, KG_KIND_REPLICASET);
+	kg_iter_kind(&it, s, KG_KIND_PERSISTENTVOLUME, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		kg_volume_track(st, NULL, svc);
+	kg_iter_release(&it);
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		if (!(kg_kinds[k].flags & KG_KF_MANIFEST))
 			continue;
@@ -572,8 +580,11 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	}
 	kg_sched_free(st);
 	kg_quota_clear(st);
-	kg_adopt_clear(st);
-	kg_belong_clear(st);
+	kg_sets_release(&st->orphans[0]);
+	kg_sets_release(&st->orphans[1]);
+	kg_sets_release(&st->belongings);
+	kg_sets_release(&st->claimants);
+	kg_sets_release(&st->volumes);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {

@@ -6,6 +6,7 @@
 #include "reconcile/belong.h"
 #include "reconcile/scheduler.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *text_at(const struct kg_object *obj, const char *path)
@@ -82,28 +83,64 @@ bool kg_volume_fits(const struct kg_object *pv, const struct kg_object *claim)
 		       kg_selector_matches(selector, kg_at(kg_obj(pv), "metadata.labels")));
 }
 
+static void shelf_of(char out[600], const struct kg_object *pv)
+{
+	const struct kg_value *ref = kg_at(kg_obj(pv), "spec.claimRef");
+	if (kg_is_null(ref))
+		snprintf(out, 600, "c %s", text_at(pv, "spec.storageClassName"));
+	else
+		snprintf(out, 600, "k %s/%s", kg_string(kg_get(ref, "namespace"), ""),
+			kg_string(kg_get(ref, "name"), ""));
+}
+
+void kg_volume_track(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	char was[600], is[600];
+	if (before)
+		shelf_of(was, before);
+	if (after)
+		shelf_of(is, after);
+	if (before && after && strcmp(was, is) == 0)
+		return;
+	if (before)
+		kg_sets_remove(&st->volumes, was, before->key);
+	if (after)
+		kg_sets_add(&st->volumes, is, after->key);
+}
+
+/* The smallest of a shelf that fits; of equals the first by name. */
+static const struct kg_object *smallest(struct kg_run *r, const char *shelf,
+	const struct kg_object *claim, const struct kg_node_info *node)
+{
+	const struct kg_map *keys = kg_sets_get(&r->st->volumes, shelf);
+	const struct kg_object *best = NULL;
+	struct kg_map_entry *e;
+	int64_t best_size = 0;
+	for (size_t i = 0; keys && (e = kg_map_next(keys, &i));) {
+		const struct kg_object *pv =
+			kg_snapshot_get_key(kg_now(r), KG_KIND_PERSISTENTVOLUME, e->key);
+		if (!pv || !kg_volume_fits(pv, claim) || !reaches(pv, node))
+			continue;
+		int64_t size = size_of(kg_at(kg_obj(pv), "spec.capacity.storage"));
+		if (best &&
+			(size > best_size || (size == best_size && strcmp(pv->key, best->key) > 0)))
+			continue;
+		best = pv;
+		best_size = size;
+	}
+	return best;
+}
+
 /* One that is kept for the claim, else the smallest. */
 const struct kg_object *kg_volume_match(
 	struct kg_run *r, const struct kg_object *claim, const struct kg_node_info *node)
 {
-	const struct kg_object *pv, *best = NULL;
-	struct kg_object_iter it;
-	int64_t best_size = 0;
-	bool best_kept = false;
-	kg_iter_kind(&it, kg_now(r), KG_KIND_PERSISTENTVOLUME, NULL, NULL);
-	while ((pv = kg_iter_next(&it))) {
-		if (!kg_volume_fits(pv, claim) || !reaches(pv, node))
-			continue;
-		bool kept = !kg_is_null(kg_at(kg_obj(pv), "spec.claimRef"));
-		int64_t size = size_of(kg_at(kg_obj(pv), "spec.capacity.storage"));
-		if (best && (best_kept > kept || (best_kept == kept && size >= best_size)))
-			continue;
-		best = pv;
-		best_size = size;
-		best_kept = kept;
-	}
-	kg_iter_release(&it);
-	return best;
+	char shelf[600];
+	snprintf(shelf, sizeof(shelf), "k %s", claim->key);
+	const struct kg_object *kept = smallest(r, shelf, claim, node);
+	snprintf(shelf, sizeof(shelf), "c %s", text_at(claim, "spec.storageClassName"));
+	return kept ? kept : smallest(r, shelf, claim, node);
 }
 
 /* ---- phases ---- */
