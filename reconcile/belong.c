@@ -67,7 +67,7 @@ void kg_finalizers_mark(struct kg_run *r, const struct kg_object *obj)
 		kg_put_value(r, obj, &v);
 		return;
 	}
-	v = kg_with(a, &v, "metadata.deletionTimestamp", kg_now_value(r));
+	v = kg_with_deletion(r, &v);
 	struct kg_object_spec spec = {
 		.kind = obj->kind, .ns = obj->ns, .name = obj->name, .value = &v};
 	kg_txn_put(r->txn, kg_object_new(&spec));

@@ -43,7 +43,7 @@ static void mark(struct kg_run *r, const struct kg_object *obj)
 	struct kg_arena *a = &r->a;
 	if (kg_object_deleting(obj))
 		return;
-	struct kg_value v = kg_with(a, kg_obj(obj), "metadata.deletionTimestamp", kg_now_value(r));
+	struct kg_value v = kg_with_deletion(r, kg_obj(obj));
 	v = kg_finalizer_add(a, &v, FINALIZER);
 	struct kg_object_spec spec = {
 		.kind = obj->kind, .ns = obj->ns, .name = obj->name, .value = &v};

@@ -43,10 +43,7 @@ static void put_rs(struct kg_rollout *x, const struct kg_object *rs, const struc
 	size_t i = 0;
 	while (i < x->all.n && x->all.v[i] != old)
 		i++;
-	struct kg_value next = *v;
-	if (!kg_equal(kg_get(v, "spec"), kg_get(kg_obj(old), "spec")))
-		next = kg_with(&x->r->a, v, "metadata.generation",
-			kg_v_int(kg_int(kg_at(v, "metadata.generation"), 0) + 1));
+	struct kg_value next = kg_with_generation(&x->r->a, old, v);
 	if (i == x->all.n || !kg_put_value(x->r, old, &next))
 		return;
 	kg_list_add(&x->stale, old);

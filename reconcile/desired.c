@@ -189,10 +189,7 @@ static struct kg_value changed(
 		v = kg_with(a, &v, "spec.claimRef", *kg_at(was, "spec.claimRef"));
 	if (old->kind->id == KG_KIND_POD)
 		v = keep_pod(a, v, was);
-	if (kg_has_generation(old->kind) && !kg_equal(kg_get(&v, "spec"), kg_get(was, "spec")))
-		v = kg_with(a, &v, "metadata.generation",
-			kg_v_int(kg_int(kg_at(was, "metadata.generation"), 0) + 1));
-	return v;
+	return kg_with_generation(a, old, &v);
 }
 
 /* Its controller sees to its end; everything else is held by finalizers alone. */

@@ -312,6 +312,7 @@ static void put_slice(struct cut *c, const struct slice *s, const char *name, co
 	if (s->touched || !s->old)
 		v = kg_with_key(a, &v, "endpoints", kg_v_array(a, s->endpoints, s->n));
 	if (s->old) {
+		v = kg_with_generation(a, s->old, &v);
 		kg_put_value(c->r, s->old, &v);
 		return;
 	}

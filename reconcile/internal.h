@@ -192,6 +192,13 @@ int64_t kg_seconds(const struct kg_value *v, int64_t dflt);
 struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *v);
 bool kg_has_generation(const struct kg_kind *kind);
+/* v, a new version of old: its generation is one more where that counts what changed: the spec; of
+ * Deployments annotations too, as their ReplicaSets carry them; of EndpointSlices all but
+ * annotations. (The rules of Kubernetes' registry strategies.) */
+struct kg_value kg_with_generation(
+	struct kg_arena *a, const struct kg_object *old, const struct kg_value *v);
+/* v on its way out from now on: a change that its generation counts. */
+struct kg_value kg_with_deletion(struct kg_run *r, const struct kg_value *v);
 /* An annotation or label, as text, or dflt. */
 const char *kg_annotation(const struct kg_object *obj, const char *key, const char *dflt);
 struct kg_value kg_with_annotation(

@@ -65,10 +65,50 @@ bool kg_has_generation(const struct kg_kind *kind)
 	case KG_KIND_JOB:
 	case KG_KIND_CRONJOB:
 	case KG_KIND_PODDISRUPTIONBUDGET:
+	case KG_KIND_PODTEMPLATE:
+	case KG_KIND_ENDPOINTSLICE:
+	case KG_KIND_NETWORKPOLICY:
+	case KG_KIND_INGRESS:
+	case KG_KIND_INGRESSCLASS:
+	case KG_KIND_PRIORITYCLASS:
 		return true;
 	default:
 		return false;
 	}
+}
+
+/* Is anything different that the kind's generation counts. */
+static bool counts(
+	const struct kg_kind *kind, const struct kg_value *before, const struct kg_value *after)
+{
+	static const char *const slice[] = {"ports", "endpoints", "addressType"};
+	const char *meta = kind->id == KG_KIND_DEPLOYMENT      ? "metadata.annotations"
+			   : kind->id == KG_KIND_ENDPOINTSLICE ? "metadata.labels"
+							       : NULL;
+	if (meta && !kg_equal(kg_at(before, meta), kg_at(after, meta)))
+		return true;
+	for (size_t i = 0; kind->id == KG_KIND_ENDPOINTSLICE && i < KG_ARRAY_LEN(slice); i++)
+		if (!kg_equal(kg_get(before, slice[i]), kg_get(after, slice[i])))
+			return true;
+	const char *part = kind->id == KG_KIND_PODTEMPLATE ? "template" : "spec";
+	return !kg_equal(kg_get(before, part), kg_get(after, part));
+}
+
+struct kg_value kg_with_generation(
+	struct kg_arena *a, const struct kg_object *old, const struct kg_value *v)
+{
+	if (!kg_has_generation(old->kind) || !counts(old->kind, kg_obj(old), v))
+		return *v;
+	return kg_with(a, v, "metadata.generation",
+		kg_v_int(kg_int(kg_at(kg_obj(old), "metadata.generation"), 0) + 1));
+}
+
+struct kg_value kg_with_deletion(struct kg_run *r, const struct kg_value *v)
+{
+	int64_t generation = kg_int(kg_at(v, "metadata.generation"), 0);
+	struct kg_value out = kg_with(&r->a, v, "metadata.deletionTimestamp", kg_now_value(r));
+	return generation ? kg_with(&r->a, &out, "metadata.generation", kg_v_int(generation + 1))
+			  : out;
 }
 
 struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
