@@ -161,6 +161,9 @@ esac
 has "explain a field" "^[A-Z]*: *strategy <" "$(k explain deploy.spec.strategy)"
 has "explain what a field holds" "^ *rollingUpdate.*<" "$(k explain deploy.spec.strategy)"
 has "explain a list of objects" "^[A-Z]*: *containers <" "$(k explain pod.spec.containers)"
+[ -n "$old" ] ||
+	has "explain a number or text" "^ *maxSurge.*<IntOrString>" \
+		"$(k explain deploy.spec.strategy.rollingUpdate)"
 has "explain a map" "^FIELD: *labels <map\\[string\\]string>" "$(k explain pod.metadata.labels)"
 # Every kind, as discovery names it: its help, and its table.
 k api-resources --verbs=list -o name >"$dir/kinds"

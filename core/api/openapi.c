@@ -8,7 +8,30 @@
 
 static const char json_media[] = "application/json";
 
+#define QUANTITY      "io.k8s.apimachinery.pkg.api.resource.Quantity"
+#define INT_OR_STRING "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+
 /* ---- schemas ---- */
+
+static void write_reference(struct kg_buf *out, const char *name)
+{
+	kg_buf_addf(out, "\"allOf\":[{\"$ref\":\"#/components/schemas/%s\"}]", name);
+}
+
+/* Scalars of two types have names, by which `kubectl explain` calls them. Version 2 can say but one
+ * of the types. */
+static void write_scalars(struct kg_buf *out, bool v2)
+{
+	kg_buf_adds(out,
+		"\"" QUANTITY "\":{\"description\":\"A number with a unit: 100m, 1.5, 64Mi.\",");
+	kg_buf_adds(out, v2 ? "\"type\":\"string\"}"
+			    : "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]}");
+	kg_buf_adds(out,
+		",\"" INT_OR_STRING "\":{\"description\":\"A number, or a percentage or name.\","
+		"\"format\":\"int-or-string\",");
+	kg_buf_adds(out, v2 ? "\"type\":\"string\"}"
+			    : "\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}]}");
+}
 
 static void write_type(struct kg_buf *out, const struct kg_field *f)
 {
@@ -23,10 +46,10 @@ static void write_type(struct kg_buf *out, const struct kg_field *f)
 		kg_buf_adds(out, "\"type\":\"boolean\"");
 		break;
 	case KG_F_QUANTITY:
-		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"quantity\"");
+		write_reference(out, QUANTITY);
 		break;
 	case KG_F_INT_OR_STRING:
-		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"int-or-string\"");
+		write_reference(out, INT_OR_STRING);
 		break;
 	case KG_F_TIME:
 		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"date-time\"");
@@ -35,9 +58,7 @@ static void write_type(struct kg_buf *out, const struct kg_field *f)
 		kg_buf_adds(out, "\"type\":\"string\",\"format\":\"byte\"");
 		break;
 	case KG_F_OBJECT:
-		kg_buf_adds(out, "\"allOf\":[{\"$ref\":\"#/components/schemas/");
-		kg_buf_adds(out, f->schema->name);
-		kg_buf_adds(out, "\"}]");
+		write_reference(out, f->schema->name);
 		break;
 	case KG_F_ANY:
 		kg_buf_adds(out, "\"type\":\"object\"");
@@ -284,6 +305,8 @@ static void write_document(struct kg_buf *out, const char *api_version)
 		if (in_version(&kg_kinds[k], api_version))
 			write_paths(out, &kg_kinds[k], &more);
 	kg_buf_adds(out, "},\"components\":{\"schemas\":{");
+	write_scalars(out, false);
+	kg_buf_addc(out, ',');
 	write_schemas(out, api_version);
 	kg_buf_adds(out, "}}}");
 }
@@ -337,6 +360,8 @@ static void write_v2_json(struct kg_buf *out)
 	static const char from[] = "#/components/schemas/", to[] = "#/definitions/";
 	KG_AUTOBUF struct kg_buf schemas = KG_BUF_INIT;
 
+	write_scalars(&schemas, true);
+	kg_buf_addc(&schemas, ',');
 	write_schemas(&schemas, NULL);
 	kg_buf_adds(out,
 		"{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION

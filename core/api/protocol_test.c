@@ -216,6 +216,89 @@ static void test_openapi_urls(void **state)
 	assert_int_equal(none.status, 404);
 }
 
+/* What is of one of two types says so. */
+static void test_openapi_scalars(void **state)
+{
+	(void)state;
+	ANSWER doc = get("/openapi/v3/apis/apps/v1");
+	const struct kg_value *schemas = kg_at(&doc.v, "components.schemas");
+	const struct kg_value *surge =
+		kg_at(kg_get(schemas, "io.k8s.api.apps.v1.RollingUpdateDeployment"),
+			"properties.maxSurge");
+	const struct kg_value *both =
+		kg_get(schemas, "io.k8s.apimachinery.pkg.util.intstr.IntOrString");
+
+	assert_string_equal(kg_string(kg_get(kg_at(surge, "allOf.0"), "$ref"), ""),
+		"#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString");
+	assert_string_equal(kg_string(kg_at(both, "oneOf.0.type"), ""), "integer");
+	assert_string_equal(kg_string(kg_at(both, "oneOf.1.type"), ""), "string");
+	ANSWER v2 = get("/openapi/v2");
+	const struct kg_value *quantity = kg_get(
+		kg_at(&v2.v, "definitions"), "io.k8s.apimachinery.pkg.api.resource.Quantity");
+	assert_string_equal(kg_string(kg_get(quantity, "type"), ""), "string");
+	for (const char *p = v2.body.data; (p = strstr(p, "#/definitions/"));) {
+		p += strlen("#/definitions/");
+		KG_AUTOFREE char *name = kg_strndup(p, strcspn(p, "\""));
+
+		assert_false(kg_is_null(kg_get(kg_at(&v2.v, "definitions"), name)));
+	}
+}
+
+/* Selectors that are no labels, and fields that are named otherwise than where they lie. */
+static void test_selectors(void **state)
+{
+	static const struct {
+		const char *path;
+		long status;
+		unsigned n;
+	} cases[] = {
+		{MAPS "?labelSelector=-x%3Dy", 400, 0},
+		{MAPS "?labelSelector=a%2Fb%2Fc", 400, 0},
+		{MAPS "?labelSelector=app%3Da%2Fb", 400, 0},
+		{MAPS "?labelSelector=app%20in%20(a,-b)", 400, 0},
+		{MAPS "?labelSelector=example.com%2Fapp%3Da", 200, 0},
+		{MAPS "?labelSelector=app%3D", 200, 0},
+		{MAPS "?labelSelector=app%20in%20()", 200, 0},
+		{"/api/v1/nodes?fieldSelector=spec.unschedulable%3Dfalse", 200, 1},
+		{"/api/v1/nodes?fieldSelector=spec.unschedulable%3Dtrue", 200, 0},
+		{"/api/v1/pods?fieldSelector=spec.hostNetwork%3Dfalse", 200, 2},
+		/* Where there is no text, "false" is none. */
+		{"/api/v1/pods?fieldSelector=status.nominatedNodeName%3Dfalse", 200, 0},
+		{"/api/v1/pods?fieldSelector=status.nominatedNodeName%3D", 200, 2},
+		{"/api/v1/pods?fieldSelector=status.podIP%3D10.244.0.2", 200, 1},
+		{"/api/v1/pods?fieldSelector=status.podIPs%3D10.244.0.2", 200, 1},
+		{"/apis/apps/v1/replicasets?fieldSelector=status.replicas%3D2", 200, 1},
+		{"/apis/batch/v1/jobs?fieldSelector=status.successful%3D1", 200, 1},
+		{"/apis/batch/v1/jobs?fieldSelector=status.successful%3D0", 200, 1},
+		{"/api/v1/events?fieldSelector=source%3Dkubelet", 200, 1},
+		{"/api/v1/events?fieldSelector=source%3Dkubectl", 200, 0},
+	};
+	struct kg_api_event event = {.type = "Normal",
+		.reason = "Pulled",
+		.message = "m",
+		.component = "kubelet",
+		.api_version = "v1",
+		.kind = "Pod",
+		.ns = "default",
+		.name = "a",
+		.time = server.now};
+	(void)state;
+
+	kg_api_event_add(server.api, &event);
+	test_put_yaml(&server,
+		"apiVersion: batch/v1\nkind: Job\nmetadata: {name: done, namespace: default}\n"
+		"status: {succeeded: 1}\n---\n"
+		"apiVersion: batch/v1\nkind: Job\nmetadata: {name: begun, namespace: default}\n");
+	test_commit(&server);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = get(cases[i].path);
+
+		print_message("%s\n", cases[i].path);
+		assert_int_equal(a.status, cases[i].status);
+		assert_int_equal(kg_len(kg_at(&a.v, "items")), cases[i].n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_scale),
 		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_openapi_urls),
+		cmocka_unit_test(test_openapi_scalars),
+		cmocka_unit_test(test_selectors),
 	};
 
 	kg_kinds_init();

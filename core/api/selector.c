@@ -1,5 +1,6 @@
 /* Label and field selectors as they stand in a query: parsed once, matched against every object. */
 #include "api/internal.h"
+#include "kinds/schema.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -122,6 +123,27 @@ static int scan_operator(struct scan *s, struct requirement *r, struct kg_error 
 	return scan_set(s, r, err);
 }
 
+/* What no label can be is asked for by mistake. */
+static int check_word(struct scan *s, kg_check_fn *check, const char *word, struct kg_error *err)
+{
+	struct kg_value v = kg_v_lit(word);
+	const char *wrong = check(s->a, &v);
+
+	if (!wrong)
+		return 0;
+	return kg_fail(err, KG_E_BAD_REQUEST,
+		"unable to parse requirement: Invalid value: \"%.100s\": %s", word, wrong);
+}
+
+static int check_requirement(struct scan *s, const struct requirement *r, struct kg_error *err)
+{
+	int rc = check_word(s, kg_check_label_key, r->key, err);
+
+	for (size_t i = 0; !rc && i < r->nvalues; i++)
+		rc = check_word(s, kg_check_label_value, r->values[i], err);
+	return rc;
+}
+
 static int scan_requirement(struct scan *s, struct requirement *r, struct kg_error *err)
 {
 	bool absent = scan_char(s, '!');
@@ -152,7 +174,11 @@ int kg_api_label_selector_parse(
 	do {
 		if (sel->nlabels == MAX_REQUIREMENTS)
 			return scan_fail(&s, "fewer requirements", err);
-		rc = scan_requirement(&s, &sel->labels[sel->nlabels++], err);
+		struct requirement *r = &sel->labels[sel->nlabels++];
+
+		rc = scan_requirement(&s, r, err);
+		if (!rc)
+			rc = check_requirement(&s, r, err);
 		if (rc)
 			return rc;
 	} while (scan_char(&s, ','));
@@ -279,7 +305,7 @@ static bool label_matches(const struct requirement *r, const struct kg_value *la
 	return r->op == SEL_GT ? n > r->number : n < r->number;
 }
 
-static bool scalar_is(const struct kg_value *v, const char *want)
+static bool scalar_is(const struct kg_value *v, const char *want, const char *absent)
 {
 	char text[32];
 
@@ -292,11 +318,29 @@ static bool scalar_is(const struct kg_value *v, const char *want)
 		snprintf(text, sizeof(text), "%lld", (long long)v->i);
 		return !strcmp(text, want);
 	case KG_NULL:
-		/* An absent flag is false, an absent text empty. */
-		return !*want || !strcmp(want, "false");
+		return !strcmp(absent, want);
 	default:
 		return false;
 	}
+}
+
+/* Fields whose selector is not their path, or that are not empty where they are absent. */
+static const struct special {
+	const char *field, *path, *or_path, *absent;
+} specials[] = {
+	{"source", "source.component", "reportingComponent", ""},
+	{"status.successful", "status.succeeded", NULL, "0"},
+	{"status.replicas", "status.replicas", NULL, "0"},
+	{"spec.unschedulable", "spec.unschedulable", NULL, "false"},
+	{"spec.hostNetwork", "spec.hostNetwork", NULL, "false"},
+};
+
+static const struct special *special_of(const char *field)
+{
+	for (size_t i = 0; i < KG_ARRAY_LEN(specials); i++)
+		if (!strcmp(specials[i].field, field))
+			return &specials[i];
+	return NULL;
 }
 
 static bool field_is(const struct kg_object *obj, const char *path, const char *want)
@@ -305,14 +349,18 @@ static bool field_is(const struct kg_object *obj, const char *path, const char *
 		return !strcmp(obj->name, want);
 	if (!strcmp(path, "metadata.namespace"))
 		return !strcmp(obj->ns, want);
-	const struct kg_value *v = kg_at(kg_obj(obj), path);
+	const struct special *special = special_of(path);
+	const char *absent = special ? special->absent : "";
+	const struct kg_value *v = kg_at(kg_obj(obj), special ? special->path : path);
 
+	if (special && special->or_path && kg_is_null(v))
+		v = kg_at(kg_obj(obj), special->or_path);
 	if (v->type != KG_ARRAY)
-		return scalar_is(v, want);
+		return scalar_is(v, want, absent);
 	for (uint32_t i = 0; i < v->len; i++) { /* status.podIPs: [{ip: a}, ...] */
 		const struct kg_value *item = &v->items[i];
 
-		if (scalar_is(item->type == KG_OBJECT ? kg_get(item, "ip") : item, want))
+		if (scalar_is(item->type == KG_OBJECT ? kg_get(item, "ip") : item, want, absent))
 			return true;
 	}
 	return !v->len && !*want;

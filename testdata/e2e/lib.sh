@@ -159,6 +159,16 @@ end_beside() { # PID
 
 revision() { api /api/v1/namespaces | jq -r .metadata.resourceVersion; }
 
+# Is kubectl 1.MINOR or newer? Debian 12's is 1.20.
+kubectl_since() { [ "$(kubectl version --client -o json | jq -r '.clientVersion.minor' | tr -dc 0-9)" -ge "$1" ]; }
+
+# A ServiceAccount's token, as kubectl create token has it from 1.24 on.
+account_token() { # NAME [NAMESPACE [SPEC]]
+	api "/api/v1/namespaces/${2:-default}/serviceaccounts/$1/token" -X POST -H 'Content-Type: application/json' \
+		-d "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":${3:-{\}}}" |
+		jq -r '.status.token? // error(.message)'
+}
+
 # A field of an object by jq: field deployments web .status.readyReplicas
 field() { # KIND NAME JQ [NAMESPACE]
 	kubectl get "$1" "$2" -n "${4:-default}" -o json | jq -r "$3"
