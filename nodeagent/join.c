@@ -7,7 +7,6 @@
 #include "value/json.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define MAX_PEM ((size_t)64 << 10)
 
@@ -58,27 +57,24 @@ static int fetch_ca(char **out, const char *url, const char *pin, struct kg_erro
 	struct kg_http_client_options opts = {.url = url};
 	struct kg_http_client *client = kg_http_client_new(&opts);
 	KG_AUTOBUF struct kg_buf pem = KG_BUF_INIT;
-	char found[80];
+	KG_AUTOFREE char *whole = kg_asprintf("sha256:%s", pin);
 	int rc = kg_http_call(client, "GET", "/kgit/v1/ca", NULL, NULL, 0, &pem, err);
 
 	kg_http_client_free(client);
 	if (rc == 0)
-		rc = kg_pki_pin(found, kg_buf_str(&pem), err);
-	if (rc < 0)
-		return kg_wrap(err, "the CA of %s", url);
-	const char *hex = strchr(found, ':');
-	if (strcasecmp(hex ? hex + 1 : found, pin) != 0)
+		rc = kg_pki_pinned(out, kg_buf_str(&pem), whole, err);
+	if (rc == -KG_E_NOT_FOUND)
 		return kg_fail(err, KG_E_UNAUTHORIZED,
-			"%s is not the master that made the join token: its CA is %s, the token "
-			"pins sha256:%s",
-			url, found, pin);
-	*out = kg_buf_steal(&pem);
-	return 0;
+			"%s is not the master that made the join token, or has another CA since: "
+			"%s, the token pins %s",
+			url, err->msg, whole);
+	return rc < 0 ? kg_wrap(err, "the CA of %s", url) : 0;
 }
 
-/* A certificate for c's key from `path`, which takes the request and, of a join, the token. */
-static int ask(char **cert, const struct kg_credential *c, const char *url, const char *path,
-	const char *token, const char *name, struct kg_error *err)
+/* A certificate for c's key from `path`, which takes the request and, of a join, the token; and
+ * what is to be trusted, as the master, who is known by now, says it. */
+static int ask(char **cert, char **ca, const struct kg_credential *c, const char *url,
+	const char *path, const char *token, const char *name, struct kg_error *err)
 {
 	struct kg_http_client_options opts = {.url = url,
 		.ca_pem = c->ca_pem,
@@ -106,6 +102,7 @@ static int ask(char **cert, const struct kg_credential *c, const char *url, cons
 	*cert = kg_strdup(kg_string(kg_get(&answer, "certificate"), NULL));
 	if (!*cert)
 		return kg_fail(err, KG_E_CORRUPT, "%s%s: the answer has no certificate", url, path);
+	*ca = kg_strdup(kg_string(kg_get(&answer, "ca"), c->ca_pem));
 	return 0;
 }
 
@@ -138,6 +135,7 @@ int kg_join(struct kg_credential *out, const char *dir, const char *url, const c
 	const char *name, struct kg_error *err)
 {
 	struct kg_credential c = {0};
+	KG_AUTOFREE char *cert = NULL, *ca = NULL;
 	const char *pin = strrchr(token, '.');
 	int rc;
 
@@ -148,9 +146,13 @@ int kg_join(struct kg_credential *out, const char *dir, const char *url, const c
 	if (rc == 0)
 		rc = kg_pki_key_new(&c.key_pem, err);
 	if (rc == 0)
-		rc = ask(&c.cert_pem, &c, url, "/kgit/v1/join", token, name, err);
-	if (rc == 0)
+		rc = ask(&cert, &ca, &c, url, "/kgit/v1/join", token, name, err);
+	if (rc == 0) {
+		free(c.ca_pem);
+		c.ca_pem = kg_steal(&ca);
+		c.cert_pem = kg_steal(&cert);
 		rc = store(&c, dir, name, err);
+	}
 	if (rc < 0) {
 		kg_credential_release(&c);
 		return rc;
@@ -187,8 +189,8 @@ int kg_credential_renew(struct kg_credential *c, const char *dir, const char *ur
 	struct kg_error *err)
 {
 	KG_AUTOFREE char *path = kg_asprintf("/kgit/v1/nodes/%s/renew", name);
-	KG_AUTOFREE char *cert = NULL;
-	int rc = ask(&cert, c, url, path, NULL, name, err);
+	KG_AUTOFREE char *cert = NULL, *ca = NULL; /* which the view says, too */
+	int rc = ask(&cert, &ca, c, url, path, NULL, name, err);
 
 	if (rc == 0)
 		rc = store_text(dir, "node.crt", cert, 0644, err);

@@ -104,7 +104,7 @@ struct kgit_verb {
 extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb, kgit_diff_verb,
 	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb, kgit_backup_verb, kgit_restore_verb,
 	kgit_why_verb, kgit_scale_verb, kgit_restart_verb, kgit_set_verb, kgit_cordon_verb,
-	kgit_uncordon_verb, kgit_evict_verb, kgit_drain_verb, kgit_test_verb;
+	kgit_uncordon_verb, kgit_evict_verb, kgit_drain_verb, kgit_test_verb, kgit_ca_verb;
 /* Says what is wrong with the arguments and how the verb is used; returns 2. */
 int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

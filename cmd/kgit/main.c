@@ -25,6 +25,7 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_backup_verb,
 	&kgit_restore_verb,
 	&kgit_token_verb,
+	&kgit_ca_verb,
 };
 
 static void help(FILE *out)

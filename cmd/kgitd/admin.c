@@ -95,7 +95,7 @@ static int make_token(char out[192], struct kgd_master *m, const struct kg_user 
 	if (node && !kgd_node_name_ok(node))
 		return kg_fail(
 			err, KG_E_INVALID, "node: \"%s\" is no DNS name in lower case", node);
-	return kg_tokens_create_join(m->tokens, out, m->ca_pin, node,
+	return kg_tokens_create_join(m->tokens, out, kgd_authority(m)->pin, node,
 		(ttl > 0 ? ttl : DEFAULT_JOIN_S) * 1000, kg_realtime_ms(), err);
 }
 

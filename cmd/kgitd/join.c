@@ -38,7 +38,7 @@ static void handle_ca(struct kg_http_req *req, void *ctx)
 	struct kg_buf b = KG_BUF_INIT;
 
 	(void)ctx;
-	kg_buf_adds(&b, kgd_exchange(req)->master->ca_pem);
+	kg_buf_adds(&b, kgd_authority(kgd_exchange(req)->master)->bundle_pem);
 	kg_http_reply(req, 200, "application/x-pem-file", &b);
 }
 
@@ -191,7 +191,8 @@ static int sign(
 		.not_before = now - CLOCK_SKEW_MS,
 		.not_after = now + m->node_cert_ms,
 	};
-	return kg_pki_sign(cert, m->ca_pem, m->ca_key_pem, csr, &c, err);
+	const struct kgd_authority *a = kgd_authority(m);
+	return kg_pki_sign(cert, a->cert_pem, a->key_pem, csr, &c, err);
 }
 
 static int join(
@@ -218,7 +219,7 @@ static int join(
 static void reply(struct kg_http_req *req, struct kg_arena *a, const char *cert)
 {
 	struct kg_value v = kg_v_obj(a, "certificate", kg_v_lit(cert), "ca",
-		kg_v_lit(kgd_exchange(req)->master->ca_pem), (char *)NULL);
+		kg_v_lit(kgd_authority(kgd_exchange(req)->master)->bundle_pem), (char *)NULL);
 
 	kgd_reply_value(req, 200, &v);
 }

@@ -26,7 +26,6 @@
 struct renewal {
 	struct kgd_master *m;
 	struct kg_timer *timer;
-	const char *named;
 };
 
 /* ---- what the api asks ---- */
@@ -134,7 +133,7 @@ static void make_nodes(struct kgd_master *m, const struct kgd_flags *f)
 		.grace_ms = f->grace_ms,
 		.service_cidr = f->service_cidr,
 		.pod_cidr = f->pod_cidr,
-		.ca_pem = m->ca_pem,
+		.ca_pem = kgd_authority(m)->bundle_pem,
 	};
 
 	m->nodes = kgd_nodes_new(&opts);
@@ -187,7 +186,7 @@ static int start_http(struct kgd_master *m, const struct kgd_flags *f, const cha
 		.listen = f->listen,
 		.cert_pem = cert,
 		.key_pem = key,
-		.client_ca_pem = m->ca_pem,
+		.client_ca_pem = kgd_authority(m)->bundle_pem,
 		.max_connections = (unsigned)m->limits.connections,
 		.max_header = m->limits.header_bytes,
 		.max_body = m->limits.body_bytes,
@@ -208,15 +207,16 @@ static int start(struct kgd_master *m, const struct kgd_flags *f, struct kgd_str
 	struct kg_error *err)
 {
 	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
-	const char *named = f->advertise ? f->advertise : f->listen;
 	int rc = open_state(m, f, err);
 
+	m->named = f->advertise ? f->advertise : f->listen;
+	m->service_cidr = f->service_cidr;
 	m->limits = f->limits;
 	m->node_cert_ms = f->node_cert_ms;
 	m->accept_unsigned = f->accept_unsigned;
 	m->loop = kg_loop_new();
 	if (rc == 0)
-		rc = kgd_setup_pki(m, named, &cert, &key, err);
+		rc = kgd_setup_pki(m, &cert, &key, err);
 	if (rc == 0)
 		rc = open_store(m, err);
 	if (rc == 0)
@@ -284,8 +284,7 @@ static void stop(struct kgd_master *m, struct kgd_strays *strays)
 	kg_limiter_free(m->limiter);
 	free(m->dir);
 	free(m->repo);
-	free(m->ca_pem);
-	free(m->ca_key_pem);
+	kgd_authority_free(kgd_authority(m));
 	free(m->address);
 }
 
@@ -325,25 +324,17 @@ static void on_signal(void *ctx, int signo)
 static void renew(void *ctx)
 {
 	struct renewal *r = ctx;
-	char *cert KG_AUTOFREE = NULL, *key KG_AUTOFREE = NULL;
 	struct kg_error err;
-	int rc = kgd_setup_pki(r->m, r->named, &cert, &key, &err);
 
-	if (rc == 0)
-		rc = kg_http_server_set_cert(r->m->http, cert, key, &err);
-	if (rc == 0)
-		rc = kgd_setup_kubeconfig(r->m, &err);
-	if (rc == 0)
-		rc = kg_accounts_rotate(r->m->accounts, kg_realtime_ms(), &err);
-	if (rc < 0)
+	if (kgd_ca_renew(r->m, &err) < 0)
 		kg_error_log("renew certificates: %s", err.msg);
 	kg_timer_set(r->timer, RENEW_MS);
 }
 
-static int run(struct kgd_master *m, const struct kgd_flags *f)
+static int run(struct kgd_master *m)
 {
 	struct ending e = {.m = m};
-	struct renewal r = {.m = m, .named = f->advertise ? f->advertise : f->listen};
+	struct renewal r = {.m = m};
 
 	e.timer = kg_timer_new(m->loop, end, &e);
 	r.timer = kg_timer_new(m->loop, renew, &r);
@@ -383,7 +374,7 @@ int main(int argc, char **argv)
 		stop(&m, strays);
 		return 1;
 	}
-	rc = run(&m, &f);
+	rc = run(&m);
 	stop(&m, strays);
 	return rc;
 }

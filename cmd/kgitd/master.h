@@ -5,11 +5,14 @@
 #include "api/api.h"
 #include "auth/auth.h"
 #include "http/server.h"
+#include "kgitd/authority.h"
 #include "kgitd/nodes.h"
 #include "kgitd/writer.h"
 #include "store/store.h"
 #include "sys/loop.h"
 #include "watch/hub.h"
+
+#include <stdatomic.h>
 
 struct kg_accounts;
 struct kgd_audit;
@@ -35,10 +38,11 @@ struct kgd_limits {
 
 struct kg_limiter;
 struct kgd_master {
-	char *dir;  /* --state, absolute */
-	char *repo; /* DIR/cluster.git */
-	char *ca_pem, *ca_key_pem;
-	char ca_pin[80];
+	char *dir;         /* --state, absolute */
+	char *repo;        /* DIR/cluster.git */
+	const char *named; /* HOST:PORT that its certificate is for; the flags', as is: */
+	const char *service_cidr;
+	struct kgd_authority *_Atomic authority;
 	char *address; /* "127.0.0.1:6443": as listened on */
 	struct kgd_limits limits;
 	int64_t node_cert_ms;                  /* lifetime of nodes' certificates */
@@ -66,6 +70,11 @@ struct kgd_master {
 	struct kgd_history *history;
 	struct kg_http_server *http;
 };
+
+static inline struct kgd_authority *kgd_authority(const struct kgd_master *m)
+{
+	return atomic_load(&m->authority);
+}
 
 /* Per-request data hung on the request by the router. */
 struct kgd_exchange {
@@ -132,10 +141,15 @@ struct kgd_trim *kgd_trim_new(struct kg_loop *loop, struct kg_hub *hub);
 void kgd_trim_free(struct kgd_trim *trim); /* after what was posted to the loop has run */
 
 /* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */
-int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
-	struct kg_error *err);
+int kgd_setup_pki(struct kgd_master *m, char **cert_pem, char **key_pem, struct kg_error *err);
 int kgd_setup_repo(struct kgd_master *m, struct kg_error *err);
 int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err);
+
+/* ---- certificates while it runs (ca.c) ---- */
+/* Once a day: those that are near their end, and the keys of tokens. */
+int kgd_ca_renew(struct kgd_master *m, struct kg_error *err);
+/* /kgit/v1/authority: what the CA is, and its replacement. */
+bool kgd_ca_route(struct kg_http_req *req, const char *rest, struct kg_http_route *route);
 
 /* ---- main moved by other roads than a push is set back, the stray kept (strays.c) ---- */
 /* As kgd_writer_options.hold_main; ctx is the kgd_master. */

@@ -25,7 +25,7 @@ struct stream {
 };
 
 struct node {
-	char *name;
+	char *name, issuer[64];
 	kg_time first_seen, last_seen_wall;
 	int64_t last_seen;  /* monotonic */
 	bool lost;          /* as last handed to the writer */
@@ -160,10 +160,20 @@ static struct node *hear(struct kgd_nodes *n, const char *name)
 	return node;
 }
 
-void kgd_nodes_seen(struct kgd_nodes *n, const char *name)
+void kgd_nodes_issuer(struct kgd_nodes *n, const char *name, char out[64])
+{
+	pthread_mutex_lock(&n->lock);
+	const struct node *node = get_node(n, name);
+	snprintf(out, 64, "%s", node ? node->issuer : "");
+	pthread_mutex_unlock(&n->lock);
+}
+
+void kgd_nodes_seen(struct kgd_nodes *n, const char *name, const char *issuer)
 {
 	pthread_mutex_lock(&n->lock);
 	struct node *node = hear(n, name);
+	if (issuer)
+		snprintf(node->issuer, sizeof(node->issuer), "%.63s", issuer);
 	if (node->lost) {
 		node->lost = false;
 		submit_liveness(n, node);
@@ -473,7 +483,7 @@ void kgd_nodes_watch(struct kgd_nodes *n, const char *name, struct kg_http_req *
 {
 	struct stream *s = kg_alloc(sizeof(*s));
 
-	kgd_nodes_seen(n, name);
+	kgd_nodes_seen(n, name, NULL);
 	pthread_mutex_lock(&n->lock);
 	struct node *node = make_node(n, name);
 	s->req = req;

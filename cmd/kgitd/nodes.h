@@ -27,8 +27,10 @@ void kgd_nodes_free(struct kgd_nodes *nodes); /* after the HTTP server */
 /* What nodes are to trust from now on: told to all of them. */
 void kgd_nodes_set_ca(struct kgd_nodes *nodes, const char *ca_pem);
 
-/* The node was heard from, now. */
-void kgd_nodes_seen(struct kgd_nodes *nodes, const char *name);
+/* The node was heard from, now, by a certificate of this issuer (NULL: not known). */
+void kgd_nodes_seen(struct kgd_nodes *nodes, const char *name, const char *issuer);
+/* Who made the certificate by which it was heard last, of this run; "": not heard. */
+void kgd_nodes_issuer(struct kgd_nodes *nodes, const char *name, char out[64]);
 /* What liveness says of a node that registers; texts are name's and static. */
 struct kg_input_liveness kgd_nodes_heard(struct kgd_nodes *nodes, const char *name);
 /* When it was first and last heard from (realtime); false: never. */

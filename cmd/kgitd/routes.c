@@ -57,6 +57,13 @@ static bool authenticate(struct kgd_exchange *x, struct kg_http_req *req, struct
 		.authorization = kg_http_header(req, "Authorization"),
 	};
 
+	/* A connection may be older than the end of the CA that it was taken by. */
+	if (c.cert_cn && !kgd_authority_made(kgd_authority(x->master), kg_http_peer_issuer(req))) {
+		kg_fail(err, KG_E_UNAUTHORIZED,
+			"Unauthorized: the certificate's CA was replaced and is not trusted any "
+			"more");
+		return false;
+	}
 	if (kg_auth_authenticate(x->master->auth, &x->user, &c, kg_realtime_ms(), err) < 0)
 		return false;
 	/* The certificate of a machine whose name went to another. */
@@ -134,7 +141,7 @@ static bool node_paths(struct kgd_exchange *x, struct kg_http_req *req, const ch
 	x->node[n] = '\0';
 	/* An admin who looks at a node's paths is no sign of the node's life. */
 	if (strcmp(x->user.node, x->node) == 0)
-		kgd_nodes_seen(x->master->nodes, x->node);
+		kgd_nodes_seen(x->master->nodes, x->node, kg_http_peer_issuer(req));
 	return git ? kgd_view_git_route(req, slash + 1, route)
 		   : kgd_node_route(req, slash + 1, route);
 }
@@ -215,6 +222,7 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 		return node_paths(x, req, rest, route);
 	if ((rest = after(path, "/kgit/v1/")))
 		return kgd_history_route(req, rest, route) || kgd_options_route(req, rest, route) ||
-		       kgd_evict_route(req, rest, route) || kgd_admin_route(req, rest, route);
+		       kgd_evict_route(req, rest, route) || kgd_ca_route(req, rest, route) ||
+		       kgd_admin_route(req, rest, route);
 	return false;
 }

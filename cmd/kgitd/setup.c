@@ -6,6 +6,7 @@
 #include "sys/file.h"
 #include "sys/spawn.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,25 +52,6 @@ static bool present(const struct kgd_master *m, const char *name)
 	return kg_path_exists(path);
 }
 
-/* The key is written first: a certificate whose key was lost would be of no use. */
-static int setup_ca(struct kgd_master *m, struct kg_error *err)
-{
-	int rc;
-
-	if (!present(m, "pki/ca.crt")) {
-		rc = kg_pki_ca_new(&m->ca_pem, &m->ca_key_pem, "kgit", kg_realtime_ms(), err);
-		if (rc == 0)
-			rc = write_pem(m, "pki/ca.key", m->ca_key_pem, 0600, err);
-		if (rc == 0)
-			rc = write_pem(m, "pki/ca.crt", m->ca_pem, 0644, err);
-	} else {
-		rc = read_pem(&m->ca_pem, m, "pki/ca.crt", err);
-		if (rc == 0)
-			rc = read_pem(&m->ca_key_pem, m, "pki/ca.key", err);
-	}
-	return rc == 0 ? kg_pki_pin(m->ca_pin, m->ca_pem, err) : rc;
-}
-
 /* HOST of "HOST:PORT", brackets off. */
 static char *host_of(const char *address)
 {
@@ -81,12 +63,28 @@ static char *host_of(const char *address)
 	return kg_strndup(address, n);
 }
 
-static int issue_server(
-	struct kgd_master *m, const char *listen, char **cert, char **key, struct kg_error *err)
+/* The first address of the range of services is the API's, by which pods know it. */
+static bool api_address(char out[16], const char *service_cidr)
 {
-	char *host KG_AUTOFREE = host_of(listen);
-	char name[256] = "";
-	const char *sans[12];
+	const char *slash = strchr(service_cidr, '/');
+	char *first KG_AUTOFREE =
+		kg_strndup(service_cidr, slash ? (size_t)(slash - service_cidr) : 0);
+	unsigned long prefix = slash ? strtoul(slash + 1, NULL, 10) : 0;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, first, &in) != 1 || prefix < 8 || prefix > 30)
+		return false;
+	in.s_addr = htonl((ntohl(in.s_addr) & ~0U << (32 - prefix)) + 1);
+	return inet_ntop(AF_INET, &in, out, 16) != NULL;
+}
+
+/* In an overlap with what leads to the CA before. */
+static int issue_server(struct kgd_master *m, char **cert, char **key, struct kg_error *err)
+{
+	const struct kgd_authority *a = kgd_authority(m);
+	char *host KG_AUTOFREE = host_of(m->named), *own KG_AUTOFREE = NULL;
+	char name[256] = "", api[16];
+	const char *sans[16];
 	size_t n = 0;
 	kg_time now = kg_realtime_ms();
 
@@ -94,10 +92,12 @@ static int issue_server(
 	sans[n++] = "localhost";
 	sans[n++] = "127.0.0.1";
 	sans[n++] = "::1";
-	sans[n++] = "10.96.0.1";
+	if (api_address(api, m->service_cidr))
+		sans[n++] = api;
 	sans[n++] = "kubernetes";
 	sans[n++] = "kubernetes.default";
 	sans[n++] = "kubernetes.default.svc";
+	sans[n++] = "kubernetes.default.svc.cluster.local";
 	if (*name)
 		sans[n++] = name;
 	if (*host && strcmp(host, "127.0.0.1") != 0 && strcmp(host, "localhost") != 0 &&
@@ -112,7 +112,11 @@ static int issue_server(
 		.not_after = now + CERT_DAYS * DAY_MS,
 	};
 	int rc = kg_pki_key_new(key, err);
-	return rc == 0 ? kg_pki_issue(cert, m->ca_pem, m->ca_key_pem, *key, &c, err) : rc;
+	if (rc == 0)
+		rc = kg_pki_issue(&own, a->cert_pem, a->key_pem, *key, &c, err);
+	if (rc == 0)
+		*cert = kg_asprintf("%s%s", own, a->cross_pem ? a->cross_pem : "");
+	return rc;
 }
 
 /* A start must not fail for want of room where what is there, or in memory, will do. */
@@ -126,16 +130,20 @@ static int unless_full(int rc, const char *what, const struct kg_error *err)
 
 /* The server's certificate is made anew at every start: it costs a millisecond, never expires
  * unseen, and names what is listened on now. The files are for who wants to look at it. */
-int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, char **key_pem,
-	struct kg_error *err)
+int kgd_setup_pki(struct kgd_master *m, char **cert_pem, char **key_pem, struct kg_error *err)
 {
 	char *dir KG_AUTOFREE = in_dir(m, "pki");
 	int rc = kg_mkdir_p(dir, 0700, err);
 
+	if (rc == 0 && !kgd_authority(m)) {
+		struct kgd_authority *a;
+
+		rc = kgd_authority_open(&a, dir, err);
+		if (rc == 0)
+			atomic_store(&m->authority, a);
+	}
 	if (rc == 0)
-		rc = setup_ca(m, err);
-	if (rc == 0)
-		rc = issue_server(m, listen, cert_pem, key_pem, err);
+		rc = issue_server(m, cert_pem, key_pem, err);
 	if (rc == 0) {
 		rc = write_pem(m, "pki/server.key", *key_pem, 0600, err);
 		if (rc == 0)
@@ -147,12 +155,13 @@ int kgd_setup_pki(struct kgd_master *m, const char *listen, char **cert_pem, cha
 
 /* ---- the admin ---- */
 
-static bool still_good(const char *cert)
+static bool still_good(const struct kgd_master *m, const char *cert)
 {
 	kg_time until;
 	struct kg_error err;
 
-	return kg_pki_not_after(&until, cert, &err) == 0 &&
+	return kg_pki_issued_by(cert, kgd_authority(m)->cert_pem) &&
+	       kg_pki_not_after(&until, cert, &err) == 0 &&
 	       until - kg_realtime_ms() > RENEW_DAYS * DAY_MS;
 }
 
@@ -172,14 +181,15 @@ static int admin_cert(struct kgd_master *m, char **cert, char **key, struct kg_e
 		int rc = read_pem(cert, m, "pki/admin.crt", err);
 		if (rc == 0)
 			rc = read_pem(key, m, "pki/admin.key", err);
-		if (rc < 0 || still_good(*cert))
+		if (rc < 0 || still_good(m, *cert))
 			return rc;
 		free(kg_steal(cert));
 		free(kg_steal(key));
 	}
 	int rc = kg_pki_key_new(key, err);
 	if (rc == 0)
-		rc = kg_pki_issue(cert, m->ca_pem, m->ca_key_pem, *key, &c, err);
+		rc = kg_pki_issue(
+			cert, kgd_authority(m)->cert_pem, kgd_authority(m)->key_pem, *key, &c, err);
 	if (rc == 0)
 		rc = write_pem(m, "pki/admin.key", *key, 0600, err);
 	if (rc == 0)
@@ -208,7 +218,8 @@ int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err)
 
 	if (rc < 0)
 		return kg_wrap(err, "the admin's certificate");
-	char *ca64 KG_AUTOFREE = kg_base64_encode(m->ca_pem, strlen(m->ca_pem));
+	const char *ca = kgd_authority(m)->bundle_pem;
+	char *ca64 KG_AUTOFREE = kg_base64_encode(ca, strlen(ca));
 	char *cert64 KG_AUTOFREE = kg_base64_encode(cert, strlen(cert));
 	char *key64 KG_AUTOFREE = kg_base64_encode(key, strlen(key));
 	kg_buf_addf(&text,

@@ -37,6 +37,7 @@ struct kg_peer {
 	char *cn;
 	char *orgs[17]; /* NULL-terminated */
 	char key[72];   /* "sha256:<hex>" of the public key */
+	char *issuer;   /* its common name; NULL: it has none */
 	time_t expires;
 	char why[200]; /* for KG_PEER_BAD */
 };

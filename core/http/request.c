@@ -166,6 +166,11 @@ const char *kg_http_peer_key(const struct kg_http_req *req)
 	return req->conn->peer.state == KG_PEER_VERIFIED ? req->conn->peer.key : NULL;
 }
 
+const char *kg_http_peer_issuer(const struct kg_http_req *req)
+{
+	return req->conn->peer.state == KG_PEER_VERIFIED ? req->conn->peer.issuer : NULL;
+}
+
 const char *const *kg_http_peer_orgs(const struct kg_http_req *req)
 {
 	if (req->conn->peer.state != KG_PEER_VERIFIED)

@@ -69,6 +69,9 @@ int kg_http_server_port(const struct kg_http_server *s);
 /* A new certificate for new connections. */
 int kg_http_server_set_cert(
 	struct kg_http_server *s, const char *cert_pem, const char *key_pem, struct kg_error *err);
+/* And other CAs for their clients (only where there was one from the start). */
+int kg_http_server_set_certs(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
+	const char *client_ca_pem, struct kg_error *err);
 /* Ends every exchange. Deferred ones get 5 s to be answered: stop what answers them afterwards. */
 void kg_http_server_free(struct kg_http_server *s);
 
@@ -86,6 +89,8 @@ const char *kg_http_peer_cn(const struct kg_http_req *req);
 const char *const *kg_http_peer_orgs(const struct kg_http_req *req);
 /* "sha256:<hex>" of that certificate's public key, as kg_pki_pin gives it; NULL: none. */
 const char *kg_http_peer_key(const struct kg_http_req *req);
+/* The common name of the CA that made it; NULL: none. */
+const char *kg_http_peer_issuer(const struct kg_http_req *req);
 const char *kg_http_peer_address(const struct kg_http_req *req); /* "127.0.0.1" */
 /* The connection it came by: a number that no other connection of the process ever has. */
 uint64_t kg_http_connection(const struct kg_http_req *req);

@@ -226,6 +226,17 @@ static void certificates_are_replaced(void **state)
 	assert_true(shows(&new, keys.client));
 	expect(&old, GET("/echo"), "body=", " 200 ");
 	expect(&new, GET("/echo"), "body=", "cn=system:node:n1");
+	expect(&new, GET("/echo?issuer=1"), "body=", "issuer=kgit\n");
+	raw_close(&new);
+	/* Other CAs: who has nothing of theirs is nobody, from the next connection on. */
+	assert_true(
+		kg_http_server_set_certs(fx.server, keys.server, keys.server_key, "x", &err) < 0);
+	assert_int_equal(kg_http_server_set_certs(
+				 fx.server, keys.server, keys.server_key, keys.other_ca, &err),
+		0);
+	raw_open(&new, keys.client, keys.client_key);
+	expect(&new, GET("/echo"), "\"code\":401}\n", "client certificate");
+	expect(&old, GET("/echo"), "body=", " 200 ");
 	raw_close(&old);
 	raw_close(&new);
 }

@@ -100,6 +100,8 @@ static void echo(struct kg_http_req *req, void *ctx)
 		kg_buf_addf(&b, "cn=%s\n", kg_http_peer_cn(req));
 	for (size_t i = 0; orgs && orgs[i]; i++)
 		kg_buf_addf(&b, "o=%s\n", orgs[i]);
+	if (kg_http_query(req, "issuer"))
+		kg_buf_addf(&b, "issuer=%s\n", kg_http_peer_issuer(req));
 	if (kg_http_query(req, "q"))
 		kg_buf_addf(&b, "q=%s %d\n", kg_http_query(req, "q"), kg_http_query_bool(req, "q"));
 	if (kg_http_header(req, "content-encoding"))

@@ -90,6 +90,17 @@ static char *subject(gnutls_x509_crt_t crt, const char *oid, unsigned n)
 	return memchr(buf, '\0', len) ? NULL : kg_strndup(buf, len);
 }
 
+static char *issuer(gnutls_x509_crt_t crt)
+{
+	char buf[256];
+	size_t len = sizeof(buf);
+
+	if (gnutls_x509_crt_get_issuer_dn_by_oid(
+		    crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, buf, &len) < 0)
+		return NULL;
+	return kg_strndup(buf, len);
+}
+
 static void read_key(struct kg_peer *p, gnutls_x509_crt_t crt)
 {
 	unsigned char id[32];
@@ -117,6 +128,7 @@ static void read_subject(struct kg_peer *p, const gnutls_datum_t *der)
 			if (!(p->orgs[i] = subject(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i)))
 				break;
 		read_key(p, crt);
+		p->issuer = issuer(crt);
 		p->expires = gnutls_x509_crt_get_expiration_time(crt);
 		if (p->cn && p->cn[0])
 			p->state = KG_PEER_VERIFIED;
@@ -157,6 +169,7 @@ void kg_peer_check(struct kg_peer *p, gnutls_session_t session)
 void kg_peer_release(struct kg_peer *p)
 {
 	free(p->cn);
+	free(p->issuer);
 	for (size_t i = 0; p->orgs[i]; i++)
 		free(p->orgs[i]);
 	*p = (struct kg_peer){0};

@@ -71,6 +71,19 @@ static int sign(gnutls_x509_crt_t crt, gnutls_x509_crt_t ca, gnutls_x509_privkey
 	return rc;
 }
 
+/* What makes it a CA's: crt has its name, its times and its key. */
+static int set_ca(gnutls_x509_crt_t crt, struct kg_error *err)
+{
+	int rc = kg_pki_try(
+		gnutls_x509_crt_set_basic_constraints(crt, 1, -1), "basic constraints", err);
+
+	return rc ? rc
+		  : kg_pki_try(gnutls_x509_crt_set_key_usage(
+				       crt, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN |
+						    GNUTLS_KEY_DIGITAL_SIGNATURE),
+			    "key usage", err);
+}
+
 int kg_pki_ca_new(
 	char **cert_pem, char **key_pem, const char *cn, kg_time now, struct kg_error *err)
 {
@@ -89,13 +102,7 @@ int kg_pki_ca_new(
 	if (!rc)
 		rc = set_common(crt, cn, from - BACKDATE_S, from + 10 * YEAR_S, err);
 	if (!rc)
-		rc = kg_pki_try(gnutls_x509_crt_set_basic_constraints(crt, 1, -1),
-			"basic constraints", err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_x509_crt_set_key_usage(
-					crt, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN |
-						     GNUTLS_KEY_DIGITAL_SIGNATURE),
-			"key usage", err);
+		rc = set_ca(crt, err);
 	if (!rc)
 		rc = sign(crt, crt, key, err);
 	if (!rc)
@@ -103,6 +110,36 @@ int kg_pki_ca_new(
 	if (!rc)
 		*key_pem = kg_steal(&pem);
 	return rc;
+}
+
+int kg_pki_ca_cross(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem,
+	const char *old_cert_pem, const char *old_key_pem, struct kg_error *err)
+{
+	gnutls_x509_crt_t crt KG_AUTOCRT = NULL, ca KG_AUTOCRT = NULL, old KG_AUTOCRT = NULL;
+	gnutls_x509_privkey_t key KG_AUTOKEY = NULL, old_key KG_AUTOKEY = NULL;
+	char name[64];
+
+	int rc = kg_pki_name(name, ca_cert_pem, err);
+	if (!rc)
+		rc = kg_pki_read_crt(&ca, ca_cert_pem, err);
+	if (!rc)
+		rc = kg_pki_read_crt(&old, old_cert_pem, err);
+	if (!rc)
+		rc = kg_pki_read_key(&key, ca_key_pem, err);
+	if (!rc)
+		rc = kg_pki_read_key(&old_key, old_key_pem, err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_x509_crt_init(&crt), "certificate", err);
+	if (!rc)
+		rc = kg_pki_try(gnutls_x509_crt_set_key(crt, key), "public key", err);
+	if (!rc)
+		rc = set_common(crt, name, gnutls_x509_crt_get_activation_time(ca),
+			gnutls_x509_crt_get_expiration_time(old), err);
+	if (!rc)
+		rc = set_ca(crt, err);
+	if (!rc)
+		rc = sign(crt, old, old_key, err);
+	return rc ? rc : kg_pki_write_crt(cert_pem, crt, err);
 }
 
 static int add_san(gnutls_x509_crt_t crt, const char *name, struct kg_error *err)

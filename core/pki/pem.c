@@ -5,6 +5,7 @@
 #include <gnutls/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 int kg_pki_try(int gnutls_result, const char *what, struct kg_error *err)
 {
@@ -103,6 +104,52 @@ int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err)
 	strcpy(out, "sha256:");
 	kg_hex(out + 7, id, sizeof(id));
 	return 0;
+}
+
+#define BEGIN "-----BEGIN CERTIFICATE-----"
+#define END   "-----END CERTIFICATE-----"
+
+char *kg_pki_nth(const char *certs_pem, unsigned n)
+{
+	const char *at = strstr(certs_pem, BEGIN), *end = at ? strstr(at, END) : NULL;
+
+	for (; n && end; n--) {
+		at = strstr(end, BEGIN);
+		end = at ? strstr(at, END) : NULL;
+	}
+	return end ? kg_asprintf("%.*s\n", (int)(end + strlen(END) - at), at) : NULL;
+}
+
+int kg_pki_pinned(char **cert_pem, const char *certs_pem, const char *pin, struct kg_error *err)
+{
+	char found[80], last[80] = "none";
+	char *pem;
+
+	for (unsigned i = 0; (pem = kg_pki_nth(certs_pem, i)); i++) {
+		int rc = kg_pki_pin(found, pem, err);
+
+		if (rc == 0 && strcasecmp(found, pin) == 0) {
+			*cert_pem = pem;
+			return 0;
+		}
+		free(pem);
+		if (rc < 0)
+			return rc;
+		memcpy(last, found, sizeof(last));
+	}
+	return kg_fail(err, KG_E_NOT_FOUND, "its CA is %s", last);
+}
+
+int kg_pki_name(char out[64], const char *cert_pem, struct kg_error *err)
+{
+	gnutls_x509_crt_t crt KG_AUTOCRT = NULL;
+	size_t len = 64;
+	int rc = kg_pki_read_crt(&crt, cert_pem, err);
+
+	return rc ? rc
+		  : kg_pki_try(gnutls_x509_crt_get_dn_by_oid(
+				       crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, out, &len),
+			    "the certificate's name", err);
 }
 
 int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err)

@@ -12,6 +12,11 @@ int kg_pki_key_new(char **key_pem, struct kg_error *err);
 int kg_pki_ca_new(char **cert_pem, char **key_pem, const char *cn, kg_time now,
 	struct kg_error *err); /* ten years */
 
+/* The certificate of the CA whose certificate and key are given, made by another CA (old_...): who
+ * trusts that one trusts, by it, what the first one makes. Good as long as the old one. */
+int kg_pki_ca_cross(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem,
+	const char *old_cert_pem, const char *old_key_pem, struct kg_error *err);
+
 struct kg_pki_cert {
 	const char *cn;
 	const char *const *orgs; /* NULL-terminated, or NULL */
@@ -29,6 +34,12 @@ int kg_pki_sign(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem
 int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err);
 /* The same of a request's key, whose signature of itself is checked. */
 int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err);
+/* That of several certificates which has this pin, as PEM of its own. KG_E_NOT_FOUND: none. */
+int kg_pki_pinned(char **cert_pem, const char *certs_pem, const char *pin, struct kg_error *err);
+/* The n-th of several certificates, as PEM of its own; NULL: there are not so many. */
+char *kg_pki_nth(const char *certs_pem, unsigned n);
+/* The common name of a certificate's subject. */
+int kg_pki_name(char out[64], const char *cert_pem, struct kg_error *err);
 int kg_pki_not_before(kg_time *out, const char *cert_pem, struct kg_error *err);
 int kg_pki_not_after(kg_time *out, const char *cert_pem, struct kg_error *err);
 /* Did the first CA of ca_pem sign the first certificate of cert_pem? */

@@ -152,6 +152,72 @@ static void requests_are_signed_with_our_subject(void **state)
 	assert_true(kg_pki_sign(&pem, ca_cert, ca_key, "garbage", &c, &err) < 0);
 }
 
+/* Does a chain (the first is the leaf) verify for who trusts `trusted` alone? */
+static bool verifies(const char *chain, const char *trusted)
+{
+	gnutls_x509_trust_list_t list;
+	gnutls_x509_crt_t *certs = NULL, ca[4];
+	unsigned n = 0, nca = KG_ARRAY_LEN(ca), status = 1;
+	gnutls_datum_t text = {(unsigned char *)chain, (unsigned)strlen(chain)};
+	gnutls_datum_t root = {(unsigned char *)trusted, (unsigned)strlen(trusted)};
+
+	assert_true(gnutls_x509_crt_list_import2(&certs, &n, &text, GNUTLS_X509_FMT_PEM, 0) >= 0);
+	assert_true(gnutls_x509_crt_list_import(ca, &nca, &root, GNUTLS_X509_FMT_PEM, 0) >= 0);
+	assert_int_equal(gnutls_x509_trust_list_init(&list, 0), 0);
+	assert_int_equal(gnutls_x509_trust_list_add_cas(list, ca, nca, 0), nca);
+	assert_int_equal(gnutls_x509_trust_list_verify_crt(list, certs, n, 0, &status, NULL), 0);
+	for (unsigned i = 0; i < n; i++)
+		gnutls_x509_crt_deinit(certs[i]);
+	gnutls_free(certs);
+	gnutls_x509_trust_list_deinit(list, 1);
+	return status == 0;
+}
+
+static void a_ca_that_takes_over(void **state)
+{
+	KG_AUTOFREE char *cert = NULL, *key = NULL, *cross = NULL, *leaf_key = NULL, *leaf = NULL;
+	KG_AUTOFREE char *other = NULL, *other_key = NULL, *found = NULL;
+	struct kg_pki_cert c = server_cert();
+	struct kg_error err;
+	char pin[80], name[64];
+
+	(void)state;
+	assert_int_equal(kg_pki_ca_new(&cert, &key, "kgit-2", now, &err), 0);
+	assert_int_equal(kg_pki_ca_new(&other, &other_key, "kgit", now, &err), 0);
+	assert_int_equal(kg_pki_ca_cross(&cross, cert, key, ca_cert, ca_key, &err), 0);
+	assert_int_equal(kg_pki_key_new(&leaf_key, &err), 0);
+	assert_int_equal(kg_pki_issue(&leaf, cert, key, leaf_key, &c, &err), 0);
+	KG_AUTOFREE char *chain = kg_asprintf("%s%s", leaf, cross);
+	KG_AUTOFREE char *both = kg_asprintf("%s%s", cert, ca_cert);
+	assert_true(verifies(chain, ca_cert));
+	assert_true(verifies(chain, cert));
+	assert_true(verifies(chain, both));
+	assert_true(verifies(leaf, both));
+	assert_false(verifies(leaf, ca_cert)); /* not without the way to it */
+	assert_false(verifies(chain, other));
+	assert_true(kg_pki_issued_by(leaf, cert));
+	assert_true(kg_pki_issued_by(leaf, both));
+	assert_false(kg_pki_issued_by(leaf, ca_cert));
+	assert_true(kg_pki_issued_by(cross, ca_cert));
+	assert_false(kg_pki_issued_by(cross, other)); /* of the same name */
+	assert_false(kg_pki_issued_by("nonsense", ca_cert));
+	assert_int_equal(kg_pki_name(name, cross, &err), 0);
+	assert_string_equal(name, "kgit-2");
+
+	/* Of several. */
+	KG_AUTOFREE char *second = kg_pki_nth(both, 1), *third = kg_pki_nth(both, 2);
+	KG_AUTOFREE char *behind_key = kg_asprintf("%s%s", key, cert);
+	KG_AUTOFREE char *first = kg_pki_nth(behind_key, 0);
+	assert_string_equal(second, ca_cert);
+	assert_null(third);
+	assert_string_equal(first, cert);
+	assert_int_equal(kg_pki_pin(pin, ca_cert, &err), 0);
+	assert_int_equal(kg_pki_pinned(&found, both, pin, &err), 0);
+	assert_string_equal(found, ca_cert);
+	assert_int_equal(kg_pki_pin(pin, other, &err), 0);
+	assert_int_equal(kg_pki_pinned(&third, both, pin, &err), -KG_E_NOT_FOUND);
+}
+
 static void garbage_is_an_error(void **state)
 {
 	KG_AUTOFREE char *key = NULL;
@@ -237,6 +303,7 @@ int main(void)
 		cmocka_unit_test(issued_certificates_hold),
 		cmocka_unit_test(expired_is_not_trusted),
 		cmocka_unit_test(requests_are_signed_with_our_subject),
+		cmocka_unit_test(a_ca_that_takes_over),
 		cmocka_unit_test(garbage_is_an_error),
 		cmocka_unit_test(random_is_hex_of_the_length),
 		cmocka_unit_test(openssl_agrees),
