@@ -27,10 +27,11 @@ static bool read_bound(struct request *r, const struct kg_value *spec, struct kg
 		req->pod = kg_string(kg_get(bound, "name"), "");
 		req->pod_uid = kg_string(kg_get(bound, "uid"), "");
 	}
-	/* A node speaks for the pods that it runs. */
-	if (*r->user->node && !on_own_node(r, req->pod)) {
+	/* A node speaks for the pods that it runs, and no namesake of them. */
+	if (*r->user->node && (!on_own_node(r, req->pod) || !*req->pod_uid)) {
 		kg_api_reply_status(r, 403, "Forbidden", NULL,
-			"a node may only have tokens that are bound to pods of its own");
+			"a node may only have tokens that are bound, by name and uid, to pods of "
+			"its own");
 		return false;
 	}
 	return true;
