@@ -329,7 +329,8 @@ static int ask(struct kg_podtokens *t, const struct kg_buf *body, struct kg_valu
 		rc = kg_json_parse(&v, a, kg_buf_str(&reply), reply.len, err);
 	if (rc == 0)
 		*list = *kg_array(kg_get(&v, "tokens"));
-	explicit_bzero(reply.data, reply.len);
+	if (reply.data)
+		explicit_bzero(reply.data, reply.len);
 	return rc;
 }
 
