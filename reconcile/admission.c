@@ -325,6 +325,12 @@ static int cmp_desired(const void *a, const void *b)
 	return d ? d : strcmp(x->name, y->name);
 }
 
+static void sort_desired(struct kg_admission *out)
+{
+	if (out->n)
+		qsort(out->desired, out->n, sizeof(*out->desired), cmp_desired);
+}
+
 static int cmp_definition(const void *a, const void *b)
 {
 	const struct kg_definition *x = *(struct kg_definition *const *)a;
@@ -354,6 +360,8 @@ static void judge(struct kg_admitting *x)
 	for (size_t i = 0; (e = kg_map_next(&x->by_key, &i));)
 		ds[n++] = e->value;
 	qsort(ds, n, sizeof(*ds), cmp_definition);
+	x->out->definitions = (const struct kg_definition *const *)ds;
+	x->out->ndefinitions = n;
 	for (size_t i = 0; i < n; i++) {
 		check(x, ds[i]);
 		emit_definition(x, ds[i]);
@@ -369,8 +377,7 @@ static void judge(struct kg_admitting *x)
 		if (kg_is_null(&x->out->desired[i].value) &&
 			x->out->desired[i].kind->id == KG_KIND_NAMESPACE)
 			check_namespace_removal(x, x->out->desired[i].name);
-	if (x->out->n)
-		qsort(x->out->desired, x->out->n, sizeof(*x->out->desired), cmp_desired);
+	sort_desired(x->out);
 	if (x->faults->len)
 		qsort(x->faults->items, x->faults->len, sizeof(*x->faults->items), cmp_fault);
 }
@@ -385,7 +392,10 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
 	void *ctx, struct kg_arena *a, struct kg_fault_list *faults)
 {
-	*out = (struct kg_admission){.desired_before = s->index[KG_INDEX_SOURCE].count};
+	*out = (struct kg_admission){.desired_before = s->index[KG_INDEX_SOURCE].count,
+		.revision = s->revision,
+		.nfiles = nfiles,
+		.all = all};
 	/* In the order of their paths: which of two definitions is the first is not the caller's.
 	 */
 	struct kg_admission_file *v = kg_arena_alloc(a, (nfiles + 1) * sizeof(*v));
@@ -393,6 +403,7 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 		memcpy(v, files, nfiles * sizeof(*v));
 		qsort(v, nfiles, sizeof(*v), cmp_file);
 	}
+	out->files = v;
 	struct kg_admitting x = {.out = out,
 		.s = s,
 		.files = v,
@@ -409,4 +420,28 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	kg_map_release(&x.by_path);
 	kg_map_release(&x.by_key);
 	kg_map_release(&x.broken);
+}
+
+void kg_admission_renew(struct kg_admission *out, const struct kg_admission *from,
+	const struct kg_snapshot *s, struct kg_arena *a)
+{
+	*out = *from;
+	out->desired = NULL;
+	out->n = out->created = out->changed = out->deleted = 0;
+	out->desired_before = s->index[KG_INDEX_SOURCE].count;
+	out->revision = s->revision;
+	struct kg_admitting x = {.out = out,
+		.s = s,
+		.files = from->files,
+		.nfiles = from->nfiles,
+		.all = from->all,
+		.a = a};
+	for (size_t i = 0; i < from->ndefinitions; i++) {
+		const struct kg_definition *d = from->definitions[i];
+		kg_map_put(&x.by_key, kg_admit_key(a, d->m->kind, d->m->ns, d->m->name), (void *)d);
+		emit_definition(&x, d);
+	}
+	emit_removals(&x);
+	sort_desired(out);
+	kg_map_release(&x.by_key);
 }

@@ -23,6 +23,13 @@ struct kg_admission {
 	size_t created, changed,
 		deleted;       /* of desired objects; moved between files is none of them */
 	size_t desired_before; /* desired objects that the snapshot holds */
+	uint64_t revision;     /* the snapshot's */
+	/* What the files say, whatever the snapshot: for kg_admission_renew. */
+	const struct kg_definition *const *definitions; /* in order of file and document */
+	size_t ndefinitions;
+	const struct kg_admission_file *files;
+	size_t nfiles;
+	bool all;
 };
 /*
  * Files are all that changed between the admitted main and the pushed one (or, for a full
@@ -36,5 +43,10 @@ typedef int kg_read_file_fn(void *ctx, const char *path, struct kg_buf *out);
 void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
 	void *ctx, struct kg_arena *a, struct kg_fault_list *faults);
+/* The same push on a later snapshot of the same main: what it desires there, of *from's memory and
+ * the arena's. A revision is then made of the one before and of main alone, whenever it was judged.
+ */
+void kg_admission_renew(struct kg_admission *out, const struct kg_admission *from,
+	const struct kg_snapshot *s, struct kg_arena *a);
 
 #endif

@@ -1,5 +1,7 @@
 #include "reconcile/harness.h"
 
+#include "reconcile/inputs.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -185,6 +187,40 @@ static void check_record(const struct kg_object *obj)
 	kg_arena_release(&a);
 }
 
+/* ---- what is recorded of the inputs makes the same again ---- */
+
+static void check_inputs(
+	struct kg_harness *h, const struct kg_inputs *in, const struct kg_snapshot *next)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT, again = KG_BUF_INIT;
+	struct kg_changes changes;
+	struct kg_snapshot *made;
+	struct kg_inputs read;
+	struct kg_error err;
+	bool skipped;
+	kg_time wake;
+	kg_inputs_write(&text, h->state, h->s, &h->last);
+	if (kg_inputs_read(&read, &skipped, &a, kg_buf_str(&text), h->s, &h->last, &err) < 0)
+		die("recorded inputs", err.msg);
+	read.now = in->now;
+	read.desired = in->desired;
+	read.ndesired = in->ndesired;
+	struct kg_reconcile_state *st = kg_reconcile_state_new(h->s, &h->opts);
+	if (run(h->s, st, &read, &made, &changes, &wake, &err) < 0)
+		die("recorded inputs", err.msg);
+	kg_harness_same(next, made, kg_buf_str(&text));
+	kg_inputs_write(&again, st, h->s, &changes);
+	if (strcmp(kg_buf_str(&text), kg_buf_str(&again)) != 0) {
+		fprintf(stderr, "%s\n%s\n", kg_buf_str(&text), kg_buf_str(&again));
+		die("recorded inputs", "these differ");
+	}
+	kg_changes_release(&changes);
+	kg_snapshot_unref(made);
+	kg_reconcile_state_free(st);
+	kg_arena_release(&a);
+}
+
 int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *err)
 {
 	struct kg_snapshot *next;
@@ -194,8 +230,10 @@ int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *
 	int rc = run(h->s, h->state, in, &next, &h->last, &h->wake_at, err);
 	if (rc < 0)
 		return rc;
-	if (h->check)
+	if (h->check) {
 		check_full(h, in, next, h->wake_at);
+		check_inputs(h, in, next);
+	}
 	for (size_t i = 0; h->check && i < h->last.len; i++)
 		if (h->last.items[i].after)
 			check_record(h->last.items[i].after);

@@ -12,8 +12,8 @@ struct kg_harness {
 	struct kg_reconcile_state *state;
 	kg_time now, wake_at;
 	/* Hold every step against a full run on a fresh state with its inputs turned round, against
-	 * a second full run that must change nothing; and every object that changed against what
-	 * its records give back. */
+	 * a second full run that must change nothing, and a run with what is recorded of the
+	 * inputs; and every object that changed against what its records give back. */
 	bool check;
 	struct kg_changes last; /* of the last run */
 };

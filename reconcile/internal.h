@@ -52,8 +52,6 @@ enum kg_controller {
  * again. */
 #define KG_BACKOFF_ANNOTATION        "kgit/backoff"
 #define KG_INDEX_FAILURES_ANNOTATION "kgit/index-failures"
-/* The rule of a CronJob's time zone, as it was when the CronJob was last defined. */
-#define KG_ZONE_ANNOTATION "kgit/time-zone"
 
 /* ---- resources ---- */
 enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };
@@ -113,6 +111,20 @@ struct kg_ip_range {
 	uint32_t size;
 };
 
+/* An input that changed something. */
+enum kg_effect_type { KG_EFFECT_NODE, KG_EFFECT_LIVENESS, KG_EFFECT_REPORT, KG_EFFECT_EVICTION };
+struct kg_effect {
+	enum kg_effect_type type;
+	const void *input; /* the caller's */
+	/* Owned: what it was about, as the input left it (of an eviction: as it was); NULL: that is
+	 * gone. */
+	struct kg_object *after;
+};
+struct kg_effects {
+	struct kg_effect *items;
+	size_t len, cap;
+};
+
 struct kg_reconcile_state {
 	struct kg_ip_range pod_range, service_range;
 	int node_port_min, node_port_max;
@@ -156,6 +168,7 @@ struct kg_reconcile_state {
 	/* PersistentVolumes: those that are free by their class, "c CLASS"; those that are kept for
 	 * a claim, or bound to it, by its key, "k NS/NAME" (volume.c) */
 	struct kg_sets volumes;
+	struct kg_effects effects; /* of the last run, in the order of their application */
 };
 
 struct kg_run {
@@ -168,9 +181,12 @@ struct kg_run {
 	struct kg_arena a;    /* scratch: emptied before each key */
 	enum kg_controller c; /* being run */
 	const char *key;
+	size_t nchanges;     /* puts and deletes so far */
 	const char *refused; /* why the key's last new pod may not come to be; NULL: none was */
 	struct kg_error *err;
 };
+
+void kg_effects_clear(struct kg_effects *e); /* reconcile.c */
 
 /* ---- run.c: what controllers do ---- */
 static inline const struct kg_snapshot *kg_now(const struct kg_run *r)
@@ -307,6 +323,8 @@ void kg_namespace_run(struct kg_run *r, const char *key);
 void kg_node_register(struct kg_run *r, const struct kg_input_node *in);
 bool kg_node_taint_is_ours(const struct kg_value *taint); /* made of its readiness */
 /* node_manifest.c */
+/* The labels that the node gave itself. */
+struct kg_value kg_node_labels(struct kg_arena *a, const struct kg_object *node);
 void kg_node_define(struct kg_run *r, const struct kg_input_desired *d, struct kg_doc *base);
 void kg_node_undefine(struct kg_run *r, const struct kg_object *node);
 /* v, a new value of the node (NULL: a new one), with the labels that it gives itself. */

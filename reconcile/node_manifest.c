@@ -21,13 +21,13 @@ static struct kg_value merge(
 	return v;
 }
 
-static struct kg_value registered_labels(struct kg_run *r, const struct kg_object *node)
+struct kg_value kg_node_labels(struct kg_arena *a, const struct kg_object *node)
 {
 	const char *text = kg_annotation(node, LABELS_ANNOTATION, NULL);
 	struct kg_value v;
 	struct kg_error ignored; /* it is ours */
 
-	if (text && kg_json_parse(&v, &r->a, text, strlen(text), &ignored) == 0)
+	if (text && kg_json_parse(&v, a, text, strlen(text), &ignored) == 0)
 		return v;
 	return *kg_at(kg_obj(node), "metadata.labels");
 }
@@ -96,7 +96,7 @@ void kg_node_define(struct kg_run *r, const struct kg_input_desired *d, struct k
 		kg_node_register(r, &none);
 		node = kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", d->name);
 	}
-	struct kg_value labels = registered_labels(r, node);
+	struct kg_value labels = kg_node_labels(&r->a, node);
 	struct kg_value v = overlay(r, node, &labels, &d->value);
 	struct kg_object_spec spec = {.kind = d->kind,
 		.ns = "",
@@ -115,7 +115,7 @@ void kg_node_undefine(struct kg_run *r, const struct kg_object *node)
 		kg_delete_object(r, node);
 		return;
 	}
-	struct kg_value labels = registered_labels(r, node);
+	struct kg_value labels = kg_node_labels(&r->a, node);
 	struct kg_value v = overlay(r, node, &labels, &kg_null);
 	struct kg_object_spec spec = {
 		.kind = node->kind, .ns = "", .name = node->name, .value = &v};

@@ -11,19 +11,44 @@
 /* Batches of keys in one run. A cluster comes to rest within a few tens; more is a loop. */
 #define MAX_BATCHES 20000
 
+#define POD_CIDR     "10.244.0.0/16"
+#define SERVICE_CIDR "10.96.0.0/16"
+
 static void defaults(struct kg_reconcile_state *st, const struct kg_reconcile_options *o)
 {
-	const char *pods = o && o->pod_cidr ? o->pod_cidr : "10.244.0.0/16";
-	const char *services = o && o->service_cidr ? o->service_cidr : "10.96.0.0/16";
+	const char *pods = o && o->pod_cidr ? o->pod_cidr : POD_CIDR;
+	const char *services = o && o->service_cidr ? o->service_cidr : SERVICE_CIDR;
 	if (kg_ip_range_parse(&st->pod_range, pods) < 0)
-		kg_ip_range_parse(&st->pod_range, "10.244.0.0/16");
+		kg_ip_range_parse(&st->pod_range, POD_CIDR);
 	if (kg_ip_range_parse(&st->service_range, services) < 0)
-		kg_ip_range_parse(&st->service_range, "10.96.0.0/16");
+		kg_ip_range_parse(&st->service_range, SERVICE_CIDR);
 	st->node_port_min = o && o->node_port_min ? o->node_port_min : 30000;
 	st->node_port_max = o && o->node_port_max ? o->node_port_max : 32767;
 	st->zone = o ? o->zone : NULL;
 	st->zone_ctx = o ? o->zone_ctx : NULL;
 	st->eviction_timeout_ms = o && o->eviction_timeout_ms ? o->eviction_timeout_ms : 300000;
+}
+
+struct kg_value kg_reconcile_options_value(struct kg_arena *a, const struct kg_reconcile_options *o)
+{
+	struct kg_reconcile_state st = {0};
+	defaults(&st, o);
+	return kg_v_obj(a, "number", kg_v_int(KG_RECONCILER), "podCIDR",
+		kg_v_str(a, o && o->pod_cidr ? o->pod_cidr : POD_CIDR), "serviceCIDR",
+		kg_v_str(a, o && o->service_cidr ? o->service_cidr : SERVICE_CIDR), "nodePortMin",
+		kg_v_int(st.node_port_min), "nodePortMax", kg_v_int(st.node_port_max),
+		"evictionTimeoutMilliseconds", kg_v_int(st.eviction_timeout_ms), (char *)NULL);
+}
+
+void kg_reconcile_options_read(struct kg_reconcile_options *out, const struct kg_value *v)
+{
+	*out = (struct kg_reconcile_options){
+		.pod_cidr = kg_string(kg_get(v, "podCIDR"), NULL),
+		.service_cidr = kg_string(kg_get(v, "serviceCIDR"), NULL),
+		.node_port_min = (int)kg_int(kg_get(v, "nodePortMin"), 0),
+		.node_port_max = (int)kg_int(kg_get(v, "nodePortMax"), 0),
+		.eviction_timeout_ms = kg_int(kg_get(v, "evictionTimeoutMilliseconds"), 0),
+	};
 }
 
 struct kg_reconcile_state *kg_reconcile_state_new(
@@ -40,6 +65,8 @@ void kg_reconcile_state_free(struct kg_reconcile_state *st)
 	if (!st)
 		return;
 	kg_track_clear(st);
+	kg_effects_clear(&st->effects);
+	free(st->effects.items);
 	free(st);
 }
 
@@ -153,36 +180,95 @@ static const void **sorted(
 	return v;
 }
 
+/* ---- what they did ---- */
+
+void kg_effects_clear(struct kg_effects *e)
+{
+	for (size_t i = 0; i < e->len; i++)
+		kg_object_unref(e->items[i].after);
+	e->len = 0;
+}
+
+/* The input has been applied: it is kept where there were `before` changes and there are more. */
+static void note_effect(struct kg_run *r, enum kg_effect_type type, const void *input,
+	const struct kg_object *after, size_t before)
+{
+	struct kg_effects *e = &r->st->effects;
+	if (r->nchanges > before) {
+		KG_GROW(e->items, e->cap, e->len + 1);
+		e->items[e->len++] = (struct kg_effect){
+			.type = type, .input = input, .after = after ? kg_object_ref(after) : NULL};
+	}
+	kg_arena_release(&r->a);
+}
+
+static void apply_node(struct kg_run *r, const struct kg_input_node *in)
+{
+	size_t n = r->nchanges;
+	kg_node_register(r, in);
+	note_effect(
+		r, KG_EFFECT_NODE, in, kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", in->name), n);
+}
+
+static void apply_liveness(struct kg_run *r, const struct kg_input_liveness *in)
+{
+	size_t n = r->nchanges;
+	kg_node_liveness(r, in);
+	note_effect(r, KG_EFFECT_LIVENESS, in,
+		kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", in->name), n);
+}
+
+static void apply_report(struct kg_run *r, const struct kg_input_pod_status *in)
+{
+	size_t n = r->nchanges;
+	kg_pod_report(r, in);
+	const struct kg_object *pod =
+		*in->ns ? kg_snapshot_get(kg_now(r), KG_KIND_POD, in->ns, in->name) : NULL;
+	if (pod && strcmp(kg_object_uid(pod), in->uid) != 0)
+		pod = NULL; /* its successor */
+	note_effect(r, KG_EFFECT_REPORT, in, pod, n);
+}
+
+static void apply_eviction(struct kg_run *r, const struct kg_input_eviction *in)
+{
+	size_t n = r->nchanges;
+	const struct kg_object *there = kg_snapshot_get(kg_now(r), KG_KIND_POD, in->ns, in->name);
+	struct kg_object *pod = there ? kg_object_ref(there) : NULL;
+	kg_evict(r, in);
+	note_effect(r, KG_EFFECT_EVICTION, in, pod, n);
+	kg_object_unref(pod);
+}
+
+static void changed(void *run, const struct kg_object *before, const struct kg_object *after)
+{
+	struct kg_run *r = run;
+	r->nchanges++;
+	kg_track_change(r, before, after);
+}
+
 static int apply(struct kg_run *r)
 {
 	const struct kg_inputs *in = r->in;
+	kg_effects_clear(&r->st->effects);
 	kg_namespace_system(r);
 	KG_AUTOFREE const void **nodes =
 		sorted(in->nodes, in->nnodes, sizeof(*in->nodes), cmp_node);
-	for (size_t i = 0; i < in->nnodes; i++) {
-		kg_node_register(r, nodes[i]);
-		kg_arena_release(&r->a);
-	}
+	for (size_t i = 0; i < in->nnodes; i++)
+		apply_node(r, nodes[i]);
 	KG_AUTOFREE const void **live =
 		sorted(in->liveness, in->nliveness, sizeof(*in->liveness), cmp_liveness);
-	for (size_t i = 0; i < in->nliveness; i++) {
-		kg_node_liveness(r, live[i]);
-		kg_arena_release(&r->a);
-	}
+	for (size_t i = 0; i < in->nliveness; i++)
+		apply_liveness(r, live[i]);
 	int rc = kg_desired_apply(r);
 	if (rc < 0)
 		return rc;
 	KG_AUTOFREE const void **pods = sorted(in->pods, in->npods, sizeof(*in->pods), cmp_report);
-	for (size_t i = 0; i < in->npods; i++) {
-		kg_pod_report(r, pods[i]);
-		kg_arena_release(&r->a);
-	}
+	for (size_t i = 0; i < in->npods; i++)
+		apply_report(r, pods[i]);
 	KG_AUTOFREE const void **evictions =
 		sorted(in->evictions, in->nevictions, sizeof(*in->evictions), cmp_eviction);
-	for (size_t i = 0; i < in->nevictions; i++) {
-		kg_evict(r, evictions[i]);
-		kg_arena_release(&r->a);
-	}
+	for (size_t i = 0; i < in->nevictions; i++)
+		apply_eviction(r, evictions[i]);
 	return 0;
 }
 
@@ -280,7 +366,7 @@ int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct
 	st->moved = false;
 	st->stale = true; /* until this run has succeeded */
 	kg_txn_set_time(txn, in->now);
-	kg_txn_on_change(txn, kg_track_change, &r);
+	kg_txn_on_change(txn, changed, &r);
 	int rc = apply(&r);
 	if (rc == 0) {
 		if (in->full || st->fresh)

@@ -64,6 +64,12 @@ struct kg_inputs {
 };
 
 #define KG_ZONE_RULE_SIZE 128
+/* The rule of a CronJob's time zone, as it was when the CronJob was last defined. */
+#define KG_ZONE_ANNOTATION "kgit/time-zone"
+
+/* The number of what is decided from the same inputs: one more whenever any of it changes, since
+ * it says who made a revision. */
+#define KG_RECONCILER 1
 
 struct kg_reconcile_options {
 	const char *pod_cidr;             /* default "10.244.0.0/16"; each node gets a /24 of it */
@@ -75,6 +81,12 @@ struct kg_reconcile_options {
 	bool (*zone)(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]);
 	void *zone_ctx;
 };
+/* The options (zones aside) as they are recorded: {number: KG_RECONCILER, podCIDR, serviceCIDR,
+ * nodePortMin, nodePortMax, evictionTimeoutMilliseconds}, defaults filled in. */
+struct kg_value kg_reconcile_options_value(
+	struct kg_arena *a, const struct kg_reconcile_options *opts);
+/* Back from that; texts are the value's. */
+void kg_reconcile_options_read(struct kg_reconcile_options *out, const struct kg_value *v);
 
 /*
  * Applies the inputs to the txn and runs controllers to a fixpoint. *wake_at is when something is

@@ -4,6 +4,7 @@
  */
 #include "kgit/bundle.h"
 #include "kgit/kgit.h"
+#include "reconcile/step.h"
 #include "store/store.h"
 #include "sys/file.h"
 #include "sys/loop.h"
@@ -56,28 +57,19 @@ static int read_bundles(struct restore *r, struct kg_error *err)
 static int skip_one(
 	struct kg_store *store, struct kg_snapshot **at, kg_time now, struct kg_error *err)
 {
-	struct kg_txn *txn = kg_txn_new(*at);
-	struct kg_changes changes = {0};
-	struct kg_snapshot *next;
+	struct kg_step step KG_CLEANUP(kg_step_release) = {.prev = *at};
 
-	kg_txn_set_time(txn, now > (*at)->time ? now : (*at)->time);
-	kg_txn_finish(txn, &next, &changes);
-	struct kg_store_commit c = {
-		.next = next,
+	kg_step_skip(&step, now > (*at)->time ? now : (*at)->time);
+	struct kg_store_commit c = {.next = step.next,
 		.prev = *at,
-		.changes = &changes,
-		.message =
-			"restored from a backup\n\nSkipped: a number that may have been given to a "
-			"revision that is lost\nis not given again.\n",
-	};
+		.changes = &step.changes,
+		.message = kg_buf_str(&step.message),
+		.inputs = kg_buf_str(&step.record)};
 	int rc = kg_store_commit(store, &c, err);
-	kg_changes_release(&changes);
-	if (rc < 0) {
-		kg_snapshot_unref(next);
+	if (rc < 0)
 		return rc;
-	}
 	kg_snapshot_unref(*at);
-	*at = next;
+	*at = kg_steal(&step.next);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ int kgit_log_entry_of(struct kg_value *out, struct kg_arena *a, struct kg_http_c
 int kgit_revision_at(
 	uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err);
 /* "42", or a time: RFC 3339, "2026-11-26 05:04:03" of here, "10m ago". */
+bool kgit_time_parse(kg_time *out, const char *text); /* such a time */
 int kgit_revision_parse(
 	uint64_t *out, struct kg_http_client *http, const char *text, struct kg_error *err);
 
@@ -65,6 +66,9 @@ void kgit_time_write(struct kg_buf *out, const struct kg_value *time);
  * on from. Fetched by git into a cache of the user's. */
 int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uint64_t revision,
 	struct kg_error *err);
+/* All of the state's history that the cluster keeps, in a bare repository of the user's cache; heap:
+ * its path. */
+int kgit_fetch_history(char **repo, const struct kgit_cluster *c, struct kg_error *err);
 /* How kgitd's reconciler is set up. */
 struct kgit_options {
 	struct kg_reconcile_options reconcile; /* borrows the texts */
@@ -104,7 +108,8 @@ struct kgit_verb {
 extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb, kgit_diff_verb,
 	kgit_log_verb, kgit_logs_verb, kgit_rollback_verb, kgit_backup_verb, kgit_restore_verb,
 	kgit_why_verb, kgit_scale_verb, kgit_restart_verb, kgit_set_verb, kgit_cordon_verb,
-	kgit_uncordon_verb, kgit_evict_verb, kgit_drain_verb, kgit_test_verb, kgit_ca_verb;
+	kgit_uncordon_verb, kgit_evict_verb, kgit_drain_verb, kgit_test_verb, kgit_ca_verb,
+	kgit_verify_verb;
 /* Says what is wrong with the arguments and how the verb is used; returns 2. */
 int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -15,6 +15,7 @@ static const struct kgit_verb *const verbs[] = {
 	&kgit_why_verb,
 	&kgit_logs_verb,
 	&kgit_rollback_verb,
+	&kgit_verify_verb,
 	&kgit_scale_verb,
 	&kgit_set_verb,
 	&kgit_restart_verb,

@@ -90,7 +90,7 @@ int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, s
 	return 0;
 }
 
-static bool parse_time(kg_time *out, const char *text)
+bool kgit_time_parse(kg_time *out, const char *text)
 {
 	struct tm tm = {.tm_isdst = -1};
 	const char *ago = strstr(text, " ago");
@@ -122,7 +122,7 @@ int kgit_revision_parse(
 	*out = strtoull(text, &end, 10);
 	if (end != text && !*end && *out > 0)
 		return 0;
-	if (!parse_time(&time, text))
+	if (!kgit_time_parse(&time, text))
 		return kg_fail(err, KG_E_BAD_REQUEST,
 			"\"%s\" is neither a revision (42) nor a time (2026-11-26T05:04:03Z, "
 			"\"2026-11-26 05:04:03\", \"10m ago\")",

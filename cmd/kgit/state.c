@@ -15,7 +15,8 @@
 #define AT_REF    "refs/kgit/at"
 
 /* A bare repository that keeps the fetched state, so that the next fetch is small. */
-static int cache_repo(char **out, const struct kgit_cluster *c, struct kg_error *err)
+static int cache_repo(
+	char **out, const struct kgit_cluster *c, const char *what, struct kg_error *err)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *safe KG_AUTOFREE = kg_strdup(c->url + strlen("https://"));
@@ -25,9 +26,10 @@ static int cache_repo(char **out, const struct kgit_cluster *c, struct kg_error 
 		if (*p == '/' || *p == ':')
 			*p = '_';
 	if (base && *base)
-		dir = kg_asprintf("%s/kgit/%s.git", base, safe);
+		dir = kg_asprintf("%s/kgit/%s%s.git", base, safe, what);
 	else
-		dir = kg_asprintf("%s/.cache/kgit/%s.git", home && *home ? home : "/tmp", safe);
+		dir = kg_asprintf(
+			"%s/.cache/kgit/%s%s.git", home && *home ? home : "/tmp", safe, what);
 	const char *argv[] = {"git", "init", "--quiet", "--bare", dir, NULL};
 	struct kg_run run = {.spawn = KG_SPAWN_INIT, .timeout_ms = 60000};
 	run.spawn.argv = argv;
@@ -67,7 +69,7 @@ int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uin
 {
 	char *repo KG_AUTOFREE = NULL;
 	char *remote KG_AUTOFREE = kg_asprintf("%s/cluster.git", c->url);
-	int rc = cache_repo(&repo, c, err);
+	int rc = cache_repo(&repo, c, "", err);
 
 	if (rc < 0)
 		return rc;
@@ -91,6 +93,22 @@ int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uin
 	return rc;
 }
 
+int kgit_fetch_history(char **out, const struct kgit_cluster *c, struct kg_error *err)
+{
+	char *repo KG_AUTOFREE = NULL;
+	char *remote KG_AUTOFREE = kg_asprintf("%s/cluster.git", c->url);
+	const char *argv[] = {"git", "fetch", "--quiet", "--no-tags", "--update-shallow", remote,
+		"+" STATE_REF ":" STATE_REF, NULL};
+	int rc = cache_repo(&repo, c, "-history", err);
+
+	if (rc == 0)
+		rc = kgit_git(c, repo, argv, NULL, err);
+	if (rc < 0)
+		return kg_wrap(err, "fetch the history of %s", c->url);
+	*out = kg_steal(&repo);
+	return 0;
+}
+
 /* ---- how it is set up ---- */
 
 void kgit_options_release(struct kgit_options *o)
@@ -112,13 +130,9 @@ int kgit_options_get(struct kgit_options *out, const struct kgit_cluster *c, str
 		return kg_wrap(err, "how the cluster is set up");
 	out->pod_cidr = kg_strdup(kg_string(kg_get(&v, "podCIDR"), NULL));
 	out->service_cidr = kg_strdup(kg_string(kg_get(&v, "serviceCIDR"), NULL));
-	out->reconcile = (struct kg_reconcile_options){
-		.pod_cidr = out->pod_cidr,
-		.service_cidr = out->service_cidr,
-		.node_port_min = (int)kg_int(kg_get(&v, "nodePortMin"), 0),
-		.node_port_max = (int)kg_int(kg_get(&v, "nodePortMax"), 0),
-		.eviction_timeout_ms = kg_int(kg_get(&v, "evictionTimeoutMilliseconds"), 0),
-		.zone = kg_zone_rule,
-	};
+	kg_reconcile_options_read(&out->reconcile, &v);
+	out->reconcile.pod_cidr = out->pod_cidr;
+	out->reconcile.service_cidr = out->service_cidr;
+	out->reconcile.zone = kg_zone_rule;
 	return 0;
 }

@@ -1,7 +1,7 @@
 #include "kgitd/admit.h"
 
-#include "base/map.h"
 #include "base/time.h"
+#include "common/pushed.h"
 #include "kgitd/authorize.h"
 #include "kgitd/compact.h"
 #include "kgitd/signed.h"
@@ -60,49 +60,6 @@ int kgd_push_option(struct kgd_push_options *out, const char *text, struct kg_er
 			text);
 	}
 	return 0;
-}
-
-/* What reading unchanged files needs: they are few, and looked for only where a fault names two
- * positions, so their list is made when the first is asked for. */
-struct other {
-	struct kgd_master *m;
-	const char *commit, *quarantine;
-	struct kg_arena arena;
-	struct kg_map blobs; /* path -> hex id */
-	bool listed;
-};
-
-static void other_release(struct other *o)
-{
-	kg_map_release(&o->blobs);
-	kg_arena_release(&o->arena);
-}
-
-static int list_others(struct other *o, struct kg_error *err)
-{
-	struct kg_tree_delta d;
-	int rc = kg_store_tree_delta(&d, o->m->store, &o->arena, "", o->commit, o->quarantine,
-		o->m->limits.push_files, err);
-
-	for (size_t i = 0; rc == 0 && i < d.nwritten; i++)
-		kg_map_put(&o->blobs, d.written[i].path, d.written[i].blob);
-	o->listed = rc == 0;
-	return rc;
-}
-
-static int read_other(void *ctx, const char *path, struct kg_buf *out)
-{
-	struct other *o = ctx;
-	struct kg_error err;
-	int rc = o->listed ? 0 : list_others(o, &err);
-	const char *blob = rc == 0 ? kg_map_get(&o->blobs, path) : NULL;
-
-	if (rc < 0)
-		return rc;
-	if (!blob)
-		return -KG_E_NOT_FOUND;
-	return kg_store_read_blob(
-		out, o->m->store, blob, o->quarantine, o->m->limits.file_bytes, &err);
 }
 
 /* What a small push takes, with room for the revision that it makes and for nodes' reports. */
@@ -165,48 +122,6 @@ static int check_move(struct kgd_master *m, const struct kg_snapshot *s, const c
 	return 0;
 }
 
-static void blobs_closep(struct kg_blobs **b)
-{
-	kg_blobs_close(*b);
-}
-
-static int read_files(struct kg_admission_file **out, size_t *n, struct kgd_master *m,
-	struct kg_arena *a, const struct kg_tree_delta *d, const char *quarantine,
-	struct kg_error *err)
-{
-	struct kg_blobs *blobs KG_CLEANUP(blobs_closep) = NULL;
-	struct kg_admission_file *files =
-		kg_arena_alloc(a, (d->nwritten + d->nremoved + 1) * sizeof(*files));
-	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
-	size_t count = 0, total = 0;
-
-	for (size_t i = 0; i < d->nremoved; i++)
-		files[count++].path = d->removed[i].path;
-	int rc = kg_blobs_open(&blobs, m->store, quarantine, err);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < d->nwritten; i++) {
-		kg_buf_clear(&text);
-		rc = kg_blobs_read(&text, blobs, d->written[i].blob, m->limits.file_bytes, err);
-		if (rc < 0)
-			return kg_wrap(err, "%s", d->written[i].path);
-		total += text.len;
-		if (total > m->limits.text_bytes)
-			return kg_fail(err, KG_E_TOO_LARGE,
-				"the changed manifests have more than %zu bytes; push them in "
-				"parts",
-				m->limits.text_bytes);
-		files[count++] = (struct kg_admission_file){
-			.path = d->written[i].path,
-			.text = kg_arena_strndup(a, kg_buf_str(&text), text.len),
-			.len = text.len,
-		};
-	}
-	*out = files;
-	*n = count;
-	return 0;
-}
-
 static void say_faults(struct kg_buf *say, const struct kg_fault_list *faults)
 {
 	for (size_t i = 0; i < faults->len; i++) {
@@ -238,9 +153,12 @@ static int check_deletions(
 /* Every change, by the rules of the snapshot. */
 static int authorize(struct kgd_admitted *out, struct kgd_master *m, const struct kg_user *user,
 	const struct kg_snapshot *s, const struct kg_admission_file *files, size_t nfiles,
-	const char *quarantine, struct kg_buf *say, struct kg_error *err)
+	const struct kg_pushed *pushed, struct kg_buf *say, struct kg_error *err)
 {
-	struct other before KG_CLEANUP(other_release) = {.m = m, .commit = out->old_commit};
+	/* What was there before is in no quarantine. */
+	struct kg_pushed stored = *pushed;
+	struct kg_pushed_tree before KG_CLEANUP(kg_pushed_tree_release) = {
+		.pushed = &stored, .commit = out->old_commit};
 	struct kgd_authorize z = {.m = m,
 		.user = user,
 		.s = s,
@@ -249,10 +167,11 @@ static int authorize(struct kgd_admitted *out, struct kgd_master *m, const struc
 		.nfiles = nfiles,
 		.old_commit = out->old_commit,
 		.new_commit = out->new_commit,
-		.quarantine = quarantine,
-		.read_before = read_other,
+		.quarantine = pushed->quarantine,
+		.read_before = kg_pushed_read,
 		.ctx = &before};
 
+	stored.quarantine = NULL;
 	return kgd_authorize_main(&z, say, err);
 }
 
@@ -261,39 +180,42 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	struct kg_buf *say, struct kg_error *err)
 {
 	struct kg_arena *a = &out->arena;
-	struct kg_tree_delta delta;
+	struct kg_pushed pushed = {.store = m->store,
+		.old_commit = out->old_commit,
+		.new_commit = out->new_commit,
+		.quarantine = quarantine,
+		.max_files = m->limits.push_files,
+		.max_file = m->limits.file_bytes,
+		.max_text = m->limits.text_bytes};
 	struct kg_admission_file *files = NULL;
 	struct kg_fault_list faults;
 	size_t nfiles = 0;
+	bool all = false;
 	int rc = check_move(m, s, out->old_commit, out->new_commit, quarantine, opts, err);
 
 	if (rc == 0)
 		rc = kgd_check_signed(m, out->old_commit, out->new_commit, quarantine, say, err);
 	if (rc < 0)
 		return rc;
-	rc = kg_store_tree_delta(&delta, m->store, a, out->old_commit, out->new_commit, quarantine,
-		m->limits.push_files, err);
+	rc = kg_pushed_files(&files, &nfiles, &all, &pushed, a, err);
 	if (rc < 0)
 		return rc;
-	rc = read_files(&files, &nfiles, m, a, &delta, quarantine, err);
-	if (rc < 0)
-		return rc;
-	struct other other KG_CLEANUP(other_release) = {
-		.m = m, .commit = out->new_commit, .quarantine = quarantine};
+	struct kg_pushed_tree other KG_CLEANUP(kg_pushed_tree_release) = {
+		.pushed = &pushed, .commit = out->new_commit};
 	kg_faults_init(&faults, a);
 	rc = kgd_check_settings(&faults, m->store, out->new_commit, quarantine, err);
 	if (rc < 0) {
 		kg_faults_release(&faults);
 		return rc;
 	}
-	kg_admit(&out->admission, s, files, nfiles, delta.all, read_other, &other, a, &faults);
+	kg_admit(&out->admission, s, files, nfiles, all, kg_pushed_read, &other, a, &faults);
 	say_faults(say, &faults);
 	size_t errors = kg_faults_errors(&faults);
 	kg_faults_release(&faults);
 	if (errors)
 		return kg_fail(err, KG_E_INVALID, "push refused: %zu fault%s in its manifests",
 			errors, errors == 1 ? "" : "s");
-	rc = authorize(out, m, user, s, files, nfiles, quarantine, say, err);
+	rc = authorize(out, m, user, s, files, nfiles, &pushed, say, err);
 	return rc < 0 ? rc : check_deletions(&out->admission, opts, err);
 }
 

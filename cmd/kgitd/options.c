@@ -6,11 +6,8 @@
 static void get_options(struct kg_http_req *req, void *ctx)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const struct kg_reconcile_options *o = &kgd_exchange(req)->master->reconcile;
-	struct kg_value v = kg_v_obj(&a, "podCIDR", kg_v_str(&a, o->pod_cidr), "serviceCIDR",
-		kg_v_str(&a, o->service_cidr), "nodePortMin", kg_v_int(o->node_port_min),
-		"nodePortMax", kg_v_int(o->node_port_max), "evictionTimeoutMilliseconds",
-		kg_v_int(o->eviction_timeout_ms), (char *)NULL);
+	struct kg_value v =
+		kg_reconcile_options_value(&a, &kgd_exchange(req)->master->reconcile);
 
 	(void)ctx;
 	kgd_reply_value(req, 200, &v);

@@ -11,9 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Lines of the plan that a commit message keeps; the rest is counted there. */
-#define MESSAGE_LINES 200
-#define PUSH_LINES    400
+/* Lines of the plan that a pusher is told; the rest is counted. */
+#define PUSH_LINES 400
 /* How long the writer waits before it tries again to commit what timers made due. */
 #define RETRY_MS 1000
 
@@ -21,6 +20,8 @@ struct kgd_writer {
 	struct kg_store *store;
 	struct kg_hub *hub;
 	struct kg_reconcile_options ropts;
+	struct kg_arena arena;
+	struct kg_value reconciler; /* ropts as recorded; the arena's */
 	int (*hold_main)(void *ctx, const struct kg_snapshot *s, struct kg_error *err);
 	void *hold_ctx;
 	bool main_behind;   /* a push's main could not follow yet */
@@ -140,7 +141,20 @@ static void add_pods(struct batch *b, struct kg_map *seen, const struct kgd_requ
 	}
 }
 
-static void batch_inputs(struct batch *b, kg_time now)
+/* What the push desires on this very revision: it may have been judged on an earlier one. */
+static void add_desired(struct batch *b, const struct kg_snapshot *prev)
+{
+	struct kgd_request *req = b->push;
+	const struct kg_admission *a = req->push.admission;
+	struct kg_admission now = *a;
+
+	if (a->revision != prev->revision)
+		kg_admission_renew(&now, a, prev, &req->arena);
+	b->inputs.desired = now.desired;
+	b->inputs.ndesired = now.n;
+}
+
+static void batch_inputs(struct batch *b, const struct kg_snapshot *prev, kg_time now)
 {
 	struct kg_map nodes KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
 	struct kg_map liveness KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
@@ -169,10 +183,8 @@ static void batch_inputs(struct batch *b, kg_time now)
 	b->inputs.liveness = b->liveness;
 	b->inputs.pods = b->pods;
 	b->inputs.evictions = b->evictions;
-	if (b->push) {
-		b->inputs.desired = b->push->push.admission->desired;
-		b->inputs.ndesired = b->push->push.admission->n;
-	}
+	if (b->push)
+		add_desired(b, prev);
 }
 
 static void batch_release(struct batch *b)
@@ -209,53 +221,18 @@ static int check_main(struct kgd_writer *w, const struct kg_snapshot *s, const s
 	return hold_main(w, s, err);
 }
 
-static void describe(struct kg_buf *message, const struct batch *b, const struct kg_changes *c)
+static int commit(struct kgd_writer *w, struct batch *b, struct kg_step *step, struct kg_error *err)
 {
-	struct kg_plan_options opts = {.max_lines = MESSAGE_LINES};
+	kg_step_describe(step, w->state);
+	struct kg_store_commit c = {.next = step->next,
+		.prev = step->prev,
+		.changes = &step->changes,
+		.message = kg_buf_str(&step->message),
+		.author = step->author.len ? step->author.data : NULL,
+		.parent2 = b->push ? b->push->push.new_commit : NULL,
+		.inputs = kg_buf_str(&step->record),
+		.reconciler = &w->reconciler};
 
-	if (b->push)
-		kg_buf_addf(message, "push by %s: main is %.12s\n\n", b->push->push.user,
-			b->push->push.new_commit);
-	else if (b->inputs.nnodes)
-		kg_buf_addf(message, "node %s registered\n\n", b->inputs.nodes[0].name);
-	else if (b->inputs.nliveness)
-		kg_buf_addf(message, "node %s is %s\n\n", b->inputs.liveness[0].name,
-			b->inputs.liveness[0].ready ? "ready" : "lost");
-	else if (b->inputs.nevictions)
-		kg_buf_addf(message, "eviction of %s/%s\n\n", b->inputs.evictions[0].ns,
-			b->inputs.evictions[0].name);
-	else if (b->inputs.npods)
-		kg_buf_addf(message, "status of %zu pod%s\n\n", b->inputs.npods,
-			b->inputs.npods == 1 ? "" : "s");
-	else
-		kg_buf_adds(message, "what was due by the clock\n\n");
-	kg_plan_write(message, c, &opts);
-}
-
-/* "NAME <NAME@kgit>", without what git's format of a commit has a meaning for. */
-static void add_author(struct kg_buf *out, const char *user)
-{
-	struct kg_buf name KG_AUTOBUF = KG_BUF_INIT;
-
-	for (const char *p = user; *p; p++)
-		kg_buf_addc(&name, strchr("<>\"\\", *p) || (unsigned char)*p < ' ' ? '-' : *p);
-	kg_buf_addf(out, "%s <%s@kgit>", kg_buf_str(&name), kg_buf_str(&name));
-}
-
-static int commit(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
-	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
-{
-	struct kg_buf message KG_AUTOBUF = KG_BUF_INIT;
-	struct kg_buf author KG_AUTOBUF = KG_BUF_INIT;
-	struct kg_store_commit c = {.next = next, .prev = prev, .changes = changes};
-
-	describe(&message, b, changes);
-	c.message = kg_buf_str(&message);
-	if (b->push) {
-		add_author(&author, b->push->push.user);
-		c.author = kg_buf_str(&author);
-		c.parent2 = b->push->push.new_commit;
-	}
 	return kg_store_commit(w->store, &c, err);
 }
 
@@ -302,22 +279,15 @@ static void set_health(struct kgd_writer *w, const char *text)
 		kg_info("revisions can be committed again, and main follows");
 }
 
-/* Reconcile's result for a batch, in *next and *changes; the state has moved along with it. */
-static int reconcile(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
-	kg_time now, struct kg_snapshot **next, struct kg_changes *changes, struct kg_error *err)
+/* Reconcile's result for a batch; the state has moved along with it. */
+static int reconcile(struct kgd_writer *w, struct kg_step *step, struct kg_error *err)
 {
-	struct kg_txn *txn = kg_txn_new(prev);
-
-	kg_txn_set_time(txn, now);
-	if (b->push)
-		kg_txn_set_main(txn, b->push->push.new_commit);
 	int64_t began = kg_monotonic_ns();
-	int rc = kg_reconcile(w->state, txn, &b->inputs, &w->wake_at, err);
+	int rc = kg_step_run(step, w->state, err);
+
 	kg_histogram_observe(&w->reconciles, kg_monotonic_ns() - began);
-	if (rc < 0)
-		kg_txn_free(txn);
-	else
-		kg_txn_finish(txn, next, changes);
+	if (rc == 0)
+		w->wake_at = step->wake_at;
 	return rc;
 }
 
@@ -341,11 +311,11 @@ static void move_main(struct kgd_writer *w, const struct kgd_push *p)
 }
 
 /* Commits and publishes; main follows when watchers and nodes have been told. */
-static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
-	struct kg_snapshot *next, struct kg_changes *changes, struct kg_error *err)
+static int make_revision(
+	struct kgd_writer *w, struct batch *b, struct kg_step *step, struct kg_error *err)
 {
 	int64_t began = kg_monotonic_ns();
-	int rc = commit(w, b, prev, next, changes, err);
+	int rc = commit(w, b, step, err);
 
 	if (rc == 0)
 		kg_histogram_observe(&w->commits, kg_monotonic_ns() - began);
@@ -358,7 +328,8 @@ static int make_revision(struct kgd_writer *w, struct batch *b, const struct kg_
 	}
 	if (!w->main_behind)
 		set_health(w, "");
-	kg_hub_publish(w->hub, kg_commit_event_new(next->revision, next->time, changes, next));
+	kg_hub_publish(w->hub, kg_commit_event_new(step->next->revision, step->next->time,
+				       &step->changes, step->next));
 	if (b->push)
 		move_main(w, &b->push->push);
 	return 0;
@@ -372,31 +343,33 @@ static void undo(struct kgd_writer *w, const struct kg_snapshot *s, kg_time agai
 }
 
 static int apply_inputs(struct kgd_writer *w, struct batch *b, const struct kg_snapshot *prev,
-	kg_time now, uint64_t *revision, struct kg_error *err)
+	uint64_t *revision, struct kg_error *err)
 {
-	struct kg_snapshot *next = NULL;
-	struct kg_changes changes = {0};
-	int rc = reconcile(w, b, prev, now, &next, &changes, err);
+	struct kg_step step KG_CLEANUP(kg_step_release) = {.prev = prev, .inputs = &b->inputs};
+	kg_time now = b->inputs.now;
 
+	if (b->push) {
+		step.user = b->push->push.user;
+		step.new_commit = b->push->push.new_commit;
+	}
+	int rc = reconcile(w, &step, err);
 	if (rc < 0) {
 		undo(w, prev, now + RETRY_MS);
 		return rc;
 	}
 	if (b->push)
-		rc = make_plan(&b->push->push, &changes, err);
+		rc = make_plan(&b->push->push, &step.changes, err);
 	if (rc < 0 || (b->push && b->push->push.dry_run)) {
 		undo(w, prev, now);
-	} else if (changes.len || b->push) {
-		rc = make_revision(w, b, prev, next, &changes, err);
+	} else if (step.changes.len || b->push) {
+		rc = make_revision(w, b, &step, err);
 		if (rc < 0)
 			undo(w, prev, now + RETRY_MS);
 		else
-			*revision = next->revision;
+			*revision = step.next->revision;
 	} else if (!w->commit_failed && !w->main_behind) {
 		set_health(w, "");
 	}
-	kg_changes_release(&changes);
-	kg_snapshot_unref(next);
 	return rc;
 }
 
@@ -408,11 +381,11 @@ static int apply(struct kgd_writer *w, struct batch *b, uint64_t *revision, stru
 	int rc = 0;
 
 	*revision = prev->revision;
-	batch_inputs(b, now);
+	batch_inputs(b, prev, now);
 	if (b->push)
 		rc = check_main(w, prev, &b->push->push, err);
 	if (rc == 0)
-		rc = apply_inputs(w, b, prev, now, revision, err);
+		rc = apply_inputs(w, b, prev, revision, err);
 	if (w->main_behind && w->wake_at > now + RETRY_MS)
 		w->wake_at = now + RETRY_MS;
 	kg_snapshot_unref(prev);
@@ -548,6 +521,7 @@ int kgd_writer_start(
 	w->store = opts->store;
 	w->hub = opts->hub;
 	w->ropts = opts->reconcile;
+	w->reconciler = kg_reconcile_options_value(&w->arena, &w->ropts);
 	w->hold_main = opts->hold_main;
 	w->hold_ctx = opts->ctx;
 	w->max_pending = opts->max_pending ? opts->max_pending : 100000;
@@ -573,6 +547,7 @@ int kgd_writer_start(
 		rc = kg_fail(err, KG_E_IO, "start the writer's thread");
 	if (rc < 0) {
 		kg_reconcile_state_free(w->state);
+		kg_arena_release(&w->arena);
 		pthread_cond_destroy(&w->cond);
 		pthread_mutex_destroy(&w->lock);
 		free(w);
@@ -592,6 +567,7 @@ void kgd_writer_stop(struct kgd_writer *w)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	kg_reconcile_state_free(w->state);
+	kg_arena_release(&w->arena);
 	pthread_cond_destroy(&w->cond);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

@@ -8,7 +8,7 @@
 
 #include "reconcile/admission.h"
 #include "reconcile/plan.h"
-#include "reconcile/reconcile.h"
+#include "reconcile/step.h"
 #include "store/store.h"
 #include "watch/hub.h"
 

@@ -5,6 +5,7 @@
  */
 #include "store/commit_text.h"
 #include "store/private.h"
+#include "store/replay.h"
 #include "store/resolve.h"
 
 #include "base/hash.h"
@@ -23,7 +24,10 @@ struct step {
 	unsigned char was[20];
 };
 struct work {
-	struct kg_store *s;
+	struct kg_pack *pack;
+	struct kg_mirror *mirror;
+	const struct kg_view *head;
+	struct kg_blob_texts *texts; /* what is new, kept; or NULL */
 	const struct kg_store_commit *c;
 	struct kg_reader reader;
 	struct step *steps;
@@ -78,12 +82,20 @@ static void remove_file(struct work *w, struct kg_fan *fan, const char *const *p
 	kg_fan_remove(fan, path, n);
 }
 
+/* Packs w->text. */
+static void pack_text(struct work *w, unsigned char id[20])
+{
+	kg_pack_add(w->pack, KG_PACK_BLOB, kg_buf_str(&w->text), w->text.len, id);
+	if (w->texts)
+		kg_blob_texts_add(w->texts, id, kg_buf_str(&w->text), w->text.len);
+}
+
 /* Stores w->text as the file. */
 static void put_text(struct work *w, struct kg_fan *fan, const char *const *path, size_t n)
 {
 	unsigned char id[20], was[20];
 
-	kg_pack_add(w->s->pack, KG_PACK_BLOB, kg_buf_str(&w->text), w->text.len, id);
+	pack_text(w, id);
 	bool there = kg_fan_swap(fan, path, n, id, was);
 	remember(w, fan, path, n, there ? was : NULL);
 }
@@ -103,7 +115,7 @@ static void put_decided(struct work *w, const struct kg_object *obj)
 
 	kg_buf_clear(&w->text);
 	kg_record_decided(&w->text, obj, obj->revision);
-	put_text(w, w->s->mirror.decided, path, n);
+	put_text(w, w->mirror->decided, path, n);
 }
 
 static void remove_decided(struct work *w, const struct kg_object *obj)
@@ -112,7 +124,7 @@ static void remove_decided(struct work *w, const struct kg_object *obj)
 	const char *path[3];
 	size_t n = kg_decided_path(path, buf, obj->kind, obj->ns, obj->name);
 
-	remove_file(w, w->s->mirror.decided, path, n);
+	remove_file(w, w->mirror->decided, path, n);
 }
 
 static void remove_observed(struct work *w, const struct kg_object *obj, const char *node)
@@ -121,7 +133,7 @@ static void remove_observed(struct work *w, const struct kg_object *obj, const c
 	const char *path[3];
 	size_t n = kg_observed_path(path, buf, node, obj->ns, obj->name);
 
-	remove_file(w, w->s->mirror.observed, path, n);
+	remove_file(w, w->mirror->observed, path, n);
 }
 
 static void put_observed(struct work *w, const struct kg_object *obj, const char *node)
@@ -132,7 +144,7 @@ static void put_observed(struct work *w, const struct kg_object *obj, const char
 
 	kg_buf_clear(&w->text);
 	kg_record_observed(&w->text, obj, obj->revision);
-	put_text(w, w->s->mirror.observed, path, n);
+	put_text(w, w->mirror->observed, path, n);
 }
 
 /* Where a pod was observed by an earlier kgit, which took its status for observed once it was
@@ -183,7 +195,7 @@ static int put_template(struct work *w, const struct kg_object *obj, struct kg_e
 	const char *path[1] = {file};
 
 	snprintf(file, sizeof(file), "%s.yaml", obj->template_id);
-	if (kg_fan_get(w->s->mirror.templates, path, 1))
+	if (kg_fan_get(w->mirror->templates, path, 1))
 		return 0;
 	struct kg_value t = kg_template_of(&a, obj);
 	if (kg_is_null(&t))
@@ -191,7 +203,7 @@ static int put_template(struct work *w, const struct kg_object *obj, struct kg_e
 			obj->kind->kind, obj->key);
 	kg_buf_clear(&w->text);
 	kg_yaml_write(&w->text, &t);
-	put_text(w, w->s->mirror.templates, path, 1);
+	put_text(w, w->mirror->templates, path, 1);
 	return 0;
 }
 
@@ -211,7 +223,7 @@ static void drop_template(struct work *w, const char *id)
 	if (template_in_use(w->c->next, id))
 		return;
 	snprintf(file, sizeof(file), "%s.yaml", id);
-	remove_file(w, w->s->mirror.templates, path, 1);
+	remove_file(w, w->mirror->templates, path, 1);
 }
 
 static int change_template(struct work *w, const struct kg_object *before,
@@ -271,12 +283,12 @@ static void pack_tree(void *ctx, const void *raw, size_t len, unsigned char id[2
 	kg_pack_add(ctx, KG_PACK_TREE, raw, len, id);
 }
 
-static struct kg_subtree write_fan(struct kg_store *s, struct kg_fan *fan)
+static struct kg_subtree write_fan(struct kg_pack *pack, struct kg_fan *fan)
 {
 	struct kg_subtree t = {.there = kg_fan_count(fan) > 0};
 
 	if (t.there) {
-		kg_fan_write(fan, pack_tree, s->pack);
+		kg_fan_write(fan, pack_tree, pack);
 		memcpy(t.id, kg_fan_id(fan), 20);
 	}
 	return t;
@@ -289,7 +301,7 @@ static int desired_tree(struct kg_view *v, struct work *w, struct kg_error *err)
 	struct kg_commit_view main_commit;
 	unsigned char id[20];
 
-	if (strcmp(v->main_commit, w->s->head.main_commit) == 0)
+	if (strcmp(v->main_commit, w->head->main_commit) == 0)
 		return 0;
 	v->desired.there = false;
 	if (!*v->main_commit)
@@ -323,7 +335,7 @@ static int pack_commit(struct kg_view *v, struct work *w, struct kg_error *err)
 	};
 
 	memcpy(text.tree, v->root, 20);
-	memcpy(text.parent, w->s->head.commit, 20);
+	memcpy(text.parent, w->head->commit, 20);
 	if (w->c->parent2 && *w->c->parent2) {
 		text.has_parent2 = true;
 		if (kg_unhex(text.parent2, 20, w->c->parent2) < 0)
@@ -332,37 +344,72 @@ static int pack_commit(struct kg_view *v, struct work *w, struct kg_error *err)
 	}
 	kg_buf_clear(&w->text);
 	kg_commit_text_write(&w->text, &text);
-	kg_pack_add(w->s->pack, KG_PACK_COMMIT, w->text.data, w->text.len, v->commit);
+	kg_pack_add(w->pack, KG_PACK_COMMIT, w->text.data, w->text.len, v->commit);
 	return 0;
+}
+
+/* ---- what made it ---- */
+
+/* Packs w->text unless that is what is there already. */
+static void renew_blob(struct work *w, unsigned char id[20])
+{
+	unsigned char is[20];
+
+	kg_git_oid(is, "blob", kg_buf_str(&w->text), w->text.len);
+	if (memcmp(is, id, 20) != 0)
+		pack_text(w, id);
+}
+
+/* The files at the root that say by whom, how, and of what the revision was made. */
+static void pack_origin(struct kg_view *v, struct work *w)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *inputs = w->c->inputs ? w->c->inputs : "";
+
+	if (w->c->reconciler) {
+		struct kg_value cluster = kg_v_obj(&a, "id", kg_v_str(&a, v->cluster_id),
+			"reconciler", *w->c->reconciler, (char *)NULL);
+		kg_buf_clear(&w->text);
+		kg_yaml_write(&w->text, &cluster);
+		renew_blob(w, v->cluster_blob);
+	}
+	kg_buf_clear(&w->text);
+	kg_buf_adds(&w->text, KG_STORE_FORMAT "\n");
+	renew_blob(w, v->format_blob);
+	v->format = KG_STORE_FORMAT_NUMBER;
+	v->inputs.there = *inputs != '\0';
+	if (v->inputs.there) {
+		kg_buf_clear(&w->text);
+		kg_buf_adds(&w->text, inputs);
+		pack_text(w, v->inputs.id);
+	}
 }
 
 /* Everything of the revision into the pack; *v is what it will be. */
 static int build(struct kg_view *v, struct work *w, struct kg_error *err)
 {
-	struct kg_store *s = w->s;
 	int rc;
 
-	*v = s->head;
+	*v = *w->head;
 	v->revision = w->c->next->revision;
 	v->time = w->c->next->time;
 	memcpy(v->main_commit, w->c->next->main_commit, sizeof(v->main_commit));
-	kg_pack_clear(s->pack);
-	kg_pack_set_plain(s->pack, s->backend->deflates);
 	rc = desired_tree(v, w, err);
 	if (rc == 0)
 		rc = apply_changes(w, err);
 	if (rc < 0)
 		return rc;
-	v->decided = write_fan(s, s->mirror.decided);
-	v->observed = write_fan(s, s->mirror.observed);
-	v->templates = write_fan(s, s->mirror.templates);
-	kg_root_pack(s->pack, v);
+	v->decided = write_fan(w->pack, w->mirror->decided);
+	v->observed = write_fan(w->pack, w->mirror->observed);
+	v->templates = write_fan(w->pack, w->mirror->templates);
+	pack_origin(v, w);
+	kg_root_pack(w->pack, v);
 	return pack_commit(v, w, err);
 }
 
-static int append(struct work *w, const struct kg_view *v, struct kg_error *err)
+static int append(
+	struct kg_store *s, const struct work *w, const struct kg_view *v, struct kg_error *err)
 {
-	struct kg_store *s = w->s;
 	struct kg_append a = {.epoch = 1, .revision = v->revision, .pushed = w->c->parent2 != NULL};
 	const struct kg_buf *pack, *index;
 
@@ -451,7 +498,11 @@ static int check_commit(
 
 int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct kg_error *err)
 {
-	struct work w KG_CLEANUP(work_release) = {.s = s, .c = c, .reader = kg_store_reader(s)};
+	struct work w KG_CLEANUP(work_release) = {.pack = s->pack,
+		.mirror = &s->mirror,
+		.head = &s->head,
+		.c = c,
+		.reader = kg_store_reader(s)};
 	struct kg_error why = {0};
 	struct kg_view v;
 
@@ -461,9 +512,11 @@ int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct 
 	if (rc == 0)
 		rc = kg_reader_add(&w.reader, c->objects_dir, &why);
 	if (rc == 0) {
+		kg_pack_clear(s->pack);
+		kg_pack_set_plain(s->pack, s->backend->deflates);
 		rc = build(&v, &w, &why);
 		if (rc == 0)
-			rc = append(&w, &v, &why);
+			rc = append(s, &w, &v, &why);
 		if (rc < 0)
 			take_back(&w);
 	}
@@ -471,6 +524,32 @@ int kg_store_commit(struct kg_store *s, const struct kg_store_commit *c, struct 
 		return kg_fail(err, why.code, "commit revision %llu: %s",
 			(unsigned long long)c->next->revision, why.msg);
 	publish(s, &v);
+	kg_hex(c->next->commit, v.commit, 20);
+	return 0;
+}
+
+int kg_replay_commit(struct kg_replay *to, const struct kg_store_commit *c, struct kg_error *err)
+{
+	struct work w KG_CLEANUP(work_release) = {.pack = to->pack,
+		.mirror = &to->mirror,
+		.head = &to->head,
+		.texts = &to->texts,
+		.c = c,
+		.reader = kg_store_reader(to->store)};
+	struct kg_view v;
+
+	kg_pack_clear(to->pack);
+	kg_pack_set_plain(to->pack, true);
+	kg_blob_texts_clear(&to->texts);
+	int rc = build(&v, &w, err);
+	if (rc < 0) {
+		take_back(&w);
+		return rc;
+	}
+	/* The commit's text is what was written last. */
+	kg_buf_clear(&to->commit);
+	kg_buf_add(&to->commit, w.text.data, w.text.len);
+	to->head = v;
 	kg_hex(c->next->commit, v.commit, 20);
 	return 0;
 }

@@ -84,18 +84,19 @@ static void add_entry(struct kg_buf *tree, const char *name, const unsigned char
 void kg_root_pack(struct kg_pack *pack, struct kg_view *v)
 {
 	struct kg_buf tree KG_AUTOBUF = KG_BUF_INIT, clock KG_AUTOBUF = KG_BUF_INIT;
-	unsigned char clock_id[20];
 
 	kg_clock_write(&clock, v->time, v->revision, v->main_commit);
-	kg_pack_add(pack, KG_PACK_BLOB, clock.data, clock.len, clock_id);
+	kg_pack_add(pack, KG_PACK_BLOB, clock.data, clock.len, v->clock_blob);
 	/* In git's order. */
-	add_entry(&tree, "clock.yaml", clock_id, false);
+	add_entry(&tree, "clock.yaml", v->clock_blob, false);
 	add_entry(&tree, "cluster.yaml", v->cluster_blob, false);
 	if (v->decided.there)
 		add_entry(&tree, "decided", v->decided.id, true);
 	if (v->desired.there)
 		add_entry(&tree, "desired", v->desired.id, true);
 	add_entry(&tree, "format", v->format_blob, false);
+	if (v->inputs.there)
+		add_entry(&tree, "inputs.yaml", v->inputs.id, false);
 	if (v->observed.there)
 		add_entry(&tree, "observed", v->observed.id, true);
 	if (v->templates.there)
@@ -164,7 +165,7 @@ static void pack_first(struct kg_store *s, struct kg_view *v)
 
 int kg_store_begin(struct kg_store *s, const struct kg_store_options *opts, struct kg_error *err)
 {
-	struct kg_view v = {.time = opts->now};
+	struct kg_view v = {.time = opts->now, .format = KG_STORE_FORMAT_NUMBER};
 	const struct kg_buf *pack, *index;
 	struct kg_append a = {.epoch = 1};
 

@@ -26,6 +26,28 @@ int kg_mirror_load(struct kg_mirror *m, const struct kg_reader *r, const struct 
 	struct kg_error *err);
 void kg_mirror_release(struct kg_mirror *m);
 
+/* Blobs by their ids. */
+struct kg_blob_texts {
+	struct kg_buf data;
+	struct kg_text {
+		unsigned char id[20];
+		size_t from, len;
+	} *items;
+	size_t len, cap;
+};
+void kg_blob_texts_add(struct kg_blob_texts *t, const unsigned char id[20], const void *text, size_t len);
+void kg_blob_texts_clear(struct kg_blob_texts *t);
+
+/* See replay.h. */
+struct kg_replay {
+	struct kg_store *store;
+	struct kg_pack *pack;
+	struct kg_mirror mirror;
+	struct kg_view head;
+	struct kg_blob_texts texts; /* the new blobs of the last commit */
+	struct kg_buf commit;  /* that commit itself */
+};
+
 /* Puts packs together in the background; see merger.c. */
 struct kg_merger {
 	pthread_t thread;

@@ -3,14 +3,16 @@
  *
  * The tree of a revision:
  *   format                  text: the number of this format
- *   cluster.yaml            {id: UUID}
+ *   cluster.yaml            {id: UUID, reconciler: {...}}: and how it was set up that made this
  *   clock.yaml              {time: RFC3339 micro, revision: N, main: hex}
+ *   inputs.yaml             what came in with this revision and does not show otherwise, if any
  *   desired/                main's own tree, by reference (absent before the first push)
  *   decided/ observed/ templates/      records, see kinds/record.h
  * Cluster-scoped objects have no NS level. Below decided/RESOURCE, observed and templates, entries
  * lie in a fan: a directory of up to 32 entries is flat; a larger one is split into directories
  * "_0" to "_f" by the hex digits of the SHA-1 of the entry's name, one digit a level. The shape
- * depends on the content alone. No directory is empty.
+ * depends on the content alone. No directory is empty. (Format 1 had neither the reconciler nor
+ * inputs; it is read, and the next revision has this one.)
  *
  * Commits carry the trailer "Kgit-Revision: N", are linear by first parent, and have the pushed
  * commit as second parent where a push made them. Author is who caused it, committer is kgitd,
@@ -89,6 +91,8 @@ struct kg_store_commit {
 	const char *message;     /* without the trailer; ends with a newline */
 	const char *parent2;     /* hex id of the pushed commit, or NULL */
 	const char *objects_dir; /* quarantine with parent2's objects; or NULL */
+	const char *inputs;      /* the text of inputs.yaml; NULL or "": there is none */
+	const struct kg_value *reconciler; /* NULL: as it was */
 };
 /*
  * One revision, durable when it returns 0. On failure next is unchanged and the store is as before:

@@ -22,12 +22,11 @@ static int read_yaml(struct kg_value *out, struct kg_arena *a, const struct kg_r
 	return rc < 0 ? kg_wrap(err, "%s", name) : 0;
 }
 
-static int read_clock(struct kg_view *v, const struct kg_reader *r, const unsigned char id[20],
-	struct kg_error *err)
+static int read_clock(struct kg_view *v, const struct kg_reader *r, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value clock;
-	int rc = read_yaml(&clock, &a, r, id, "clock.yaml", err);
+	int rc = read_yaml(&clock, &a, r, v->clock_blob, "clock.yaml", err);
 
 	if (rc < 0)
 		return rc;
@@ -55,22 +54,26 @@ static int read_cluster(struct kg_view *v, const struct kg_reader *r, struct kg_
 	return 0;
 }
 
-static int check_format(const struct kg_view *v, const struct kg_reader *r, struct kg_error *err)
+static int check_format(struct kg_view *v, const struct kg_reader *r, struct kg_error *err)
 {
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 	int rc = kg_reader_blob(&text, r, v->format_blob, SMALL_FILE, err);
 
 	if (rc < 0)
 		return kg_wrap(err, "format");
-	if (strcmp(kg_buf_str(&text), KG_STORE_FORMAT "\n") != 0)
-		return kg_fail(err, KG_E_UNSUPPORTED,
-			"the state has format %.20s, this kgit reads format " KG_STORE_FORMAT,
-			kg_buf_str(&text));
-	return 0;
+	for (v->format = 1; v->format <= KG_STORE_FORMAT_NUMBER; v->format++) {
+		char known[16];
+
+		snprintf(known, sizeof(known), "%d\n", v->format);
+		if (strcmp(kg_buf_str(&text), known) == 0)
+			return 0;
+	}
+	return kg_fail(err, KG_E_UNSUPPORTED,
+		"the state has format %.20s, this kgit reads formats up to " KG_STORE_FORMAT,
+		kg_buf_str(&text));
 }
 
-static int read_root(
-	struct kg_view *v, const struct kg_reader *r, unsigned char clock[20], struct kg_error *err)
+static int read_root(struct kg_view *v, const struct kg_reader *r, struct kg_error *err)
 {
 	git_odb_object *root KG_AUTOOBJ = NULL;
 	struct kg_tree_entry e;
@@ -79,15 +82,17 @@ static int read_root(
 	struct {
 		const char *name;
 		unsigned char *id;
-		bool *there;
+		bool *there; /* NULL: it must be */
+		bool is_dir;
 	} places[] = {
-		{"clock.yaml", clock, NULL},
-		{"cluster.yaml", v->cluster_blob, NULL},
-		{"format", v->format_blob, NULL},
-		{"decided", v->decided.id, &v->decided.there},
-		{"desired", v->desired.id, &v->desired.there},
-		{"observed", v->observed.id, &v->observed.there},
-		{"templates", v->templates.id, &v->templates.there},
+		{"clock.yaml", v->clock_blob, NULL, false},
+		{"cluster.yaml", v->cluster_blob, NULL, false},
+		{"format", v->format_blob, NULL, false},
+		{"inputs.yaml", v->inputs.id, &v->inputs.there, false},
+		{"decided", v->decided.id, &v->decided.there, true},
+		{"desired", v->desired.id, &v->desired.there, true},
+		{"observed", v->observed.id, &v->observed.there, true},
+		{"templates", v->templates.id, &v->templates.there, true},
 	};
 
 	int rc = kg_reader_get(&root, r, v->root, GIT_OBJECT_TREE, err);
@@ -96,8 +101,7 @@ static int read_root(
 	while ((rc = kg_tree_next(
 			&e, git_odb_object_data(root), git_odb_object_size(root), &pos, err)) > 0) {
 		for (size_t i = 0; i < KG_ARRAY_LEN(places); i++) {
-			if (strcmp(e.name, places[i].name) != 0 ||
-				e.is_dir != (places[i].there != NULL))
+			if (strcmp(e.name, places[i].name) != 0 || e.is_dir != places[i].is_dir)
 				continue;
 			memcpy(places[i].id, e.id, 20);
 			if (places[i].there)
@@ -117,7 +121,6 @@ int kg_view_open(struct kg_view *out, const struct kg_reader *r, const unsigned 
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c;
 	struct kg_view v = {0};
-	unsigned char clock[20];
 	char hex[41];
 
 	kg_hex(hex, commit, 20);
@@ -128,12 +131,12 @@ int kg_view_open(struct kg_view *out, const struct kg_reader *r, const unsigned 
 			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc == 0) {
 		memcpy(v.root, c.tree, 20);
-		rc = read_root(&v, r, clock, err);
+		rc = read_root(&v, r, err);
 	}
 	if (rc == 0)
 		rc = check_format(&v, r, err);
 	if (rc == 0)
-		rc = read_clock(&v, r, clock, err);
+		rc = read_clock(&v, r, err);
 	if (rc == 0)
 		rc = read_cluster(&v, r, err);
 	if (rc == 0 && (!c.has_revision || c.revision != v.revision))

@@ -5,7 +5,9 @@
 #include "base/time.h"
 #include "store/odb.h"
 
-#define KG_STORE_FORMAT "1"
+/* What is written; 1 is read, too. */
+#define KG_STORE_FORMAT        "2"
+#define KG_STORE_FORMAT_NUMBER 2
 
 struct kg_subtree {
 	bool there;
@@ -17,7 +19,9 @@ struct kg_view {
 	char main_commit[41];
 	char cluster_id[37];
 	unsigned char commit[20], root[20];
-	unsigned char format_blob[20], cluster_blob[20];
+	int format;
+	unsigned char format_blob[20], cluster_blob[20], clock_blob[20];
+	struct kg_subtree inputs; /* a blob */
 	struct kg_subtree desired, decided, observed, templates;
 };
 int kg_view_open(struct kg_view *out, const struct kg_reader *r, const unsigned char commit[20],
