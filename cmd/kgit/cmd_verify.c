@@ -192,10 +192,14 @@ static int check_range(
 static int find_range(struct kg_verify_options *o, struct kg_store *store, const struct args *args,
 	struct kg_error *err)
 {
-	int rc = 0;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_store_revision head;
+	int rc = kg_store_revision_read(&head, store, &a, kg_store_revision(store), err);
 
+	if (rc < 0)
+		return rc;
 	o->from = kg_store_oldest(store) + 1;
-	o->to = kg_store_revision(store);
+	o->to = head.revision;
 	o->first_possible = true;
 	if (args->from) {
 		rc = parse_revision(&o->from, store, args->from, err);
@@ -246,6 +250,8 @@ static void print_words(const struct kg_verify_options *o, const struct kg_verif
 		       "second)\n",
 			(unsigned long long)res->from, (unsigned long long)o->to, KG_RECONCILER,
 			seconds, seconds > 0 ? (double)res->proven / seconds : 0);
+	else if (!res->proven && !res->differ && !res->unjudged && rc == 0)
+		printf("there is no revision that could be verified\n");
 	else
 		printf("%llu revision%s proven, %llu differ%s, %llu not judged\n",
 			(unsigned long long)res->proven, res->proven == 1 ? "" : "s",

@@ -32,10 +32,11 @@ struct kg_blob_texts {
 	struct kg_text {
 		unsigned char id[20];
 		size_t from, len;
-	} *items;
+	} * items;
 	size_t len, cap;
 };
-void kg_blob_texts_add(struct kg_blob_texts *t, const unsigned char id[20], const void *text, size_t len);
+void kg_blob_texts_add(
+	struct kg_blob_texts *t, const unsigned char id[20], const void *text, size_t len);
 void kg_blob_texts_clear(struct kg_blob_texts *t);
 
 /* See replay.h. */
@@ -45,7 +46,7 @@ struct kg_replay {
 	struct kg_mirror mirror;
 	struct kg_view head;
 	struct kg_blob_texts texts; /* the new blobs of the last commit */
-	struct kg_buf commit;  /* that commit itself */
+	struct kg_buf commit;       /* that commit itself */
 };
 
 /* Puts packs together in the background; see merger.c. */

@@ -87,11 +87,11 @@ struct kg_store_commit {
 	struct kg_snapshot *next; /* from kg_txn_finish; its commit id is filled in */
 	const struct kg_snapshot *prev;
 	const struct kg_changes *changes;
-	const char *author;      /* "name <email>"; NULL: "kgit <kgit@CLUSTER>" */
-	const char *message;     /* without the trailer; ends with a newline */
-	const char *parent2;     /* hex id of the pushed commit, or NULL */
-	const char *objects_dir; /* quarantine with parent2's objects; or NULL */
-	const char *inputs;      /* the text of inputs.yaml; NULL or "": there is none */
+	const char *author;                /* "name <email>"; NULL: "kgit <kgit@CLUSTER>" */
+	const char *message;               /* without the trailer; ends with a newline */
+	const char *parent2;               /* hex id of the pushed commit, or NULL */
+	const char *objects_dir;           /* quarantine with parent2's objects; or NULL */
+	const char *inputs;                /* the text of inputs.yaml; NULL or "": there is none */
 	const struct kg_value *reconciler; /* NULL: as it was */
 };
 /*

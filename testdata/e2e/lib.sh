@@ -602,6 +602,14 @@ $(head -n 20 <<<"$lines")"
 	[ -z "$lines" ] || leak "temporary files were left: $lines"
 }
 
+# Whatever the test did, its history is what its inputs make.
+check_history() {
+	local out
+	[ -d "$STATE/cluster.git" ] && [ -z "${FORGED:-}" ] || return 0
+	out=$(kgit verify --git-dir "$STATE/cluster.git" 2>&1) || leak "kgit verify: $out"
+	say "$out"
+}
+
 finish() {
 	local rc=$? node
 	trap : TERM INT
@@ -609,6 +617,7 @@ finish() {
 	set +e
 	[ $rc = 0 ] || dump
 	stop_all
+	[ $rc != 0 ] || check_history
 	for node in "${NODES[@]}"; do
 		reset_node "$node"
 	done
