@@ -66,8 +66,8 @@ void kgit_time_write(struct kg_buf *out, const struct kg_value *time);
  * on from. Fetched by git into a cache of the user's. */
 int kgit_fetch_state(struct kg_snapshot **out, const struct kgit_cluster *c, uint64_t revision,
 	struct kg_error *err);
-/* All of the state's history that the cluster keeps, in a bare repository of the user's cache; heap:
- * its path. */
+/* All of the state's history that the cluster keeps, in a bare repository of the user's cache;
+ * heap: its path. */
 int kgit_fetch_history(char **repo, const struct kgit_cluster *c, struct kg_error *err);
 /* How kgitd's reconciler is set up. */
 struct kgit_options {
