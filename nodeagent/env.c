@@ -10,31 +10,31 @@
 void kg_env_release(struct kg_env *env)
 {
 	free(env->vars);
+	kg_map_release(&env->places);
 	*env = (struct kg_env){0};
 }
 
-static struct kg_env_var *find(const struct kg_env *env, const char *name, size_t n)
+static struct kg_env_var *find(const struct kg_env *env, const char *name)
 {
-	for (size_t i = 0; i < env->len; i++)
-		if (!strncmp(env->vars[i].name, name, n) && !env->vars[i].name[n])
-			return &env->vars[i];
-	return NULL;
+	size_t place = (size_t)kg_map_get(&env->places, name);
+	return place ? &env->vars[place - 1] : NULL;
 }
 
 void kg_env_set(struct kg_env *env, const char *name, const char *value)
 {
-	struct kg_env_var *v = find(env, name, strlen(name));
+	struct kg_env_var *v = find(env, name);
 	if (v) {
 		v->value = value;
 		return;
 	}
 	KG_GROW(env->vars, env->cap, env->len + 1);
 	env->vars[env->len++] = (struct kg_env_var){name, value};
+	kg_map_put(&env->places, name, (void *)env->len);
 }
 
 const char *kg_env_get(const struct kg_env *env, const char *name)
 {
-	const struct kg_env_var *v = find(env, name, strlen(name));
+	const struct kg_env_var *v = find(env, name);
 	return v ? v->value : NULL;
 }
 
@@ -45,7 +45,8 @@ const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	for (const char *p = text; *p;) {
 		const char *end = p[0] == '$' && p[1] == '(' ? strchr(p, ')') : NULL;
-		const struct kg_env_var *v = end ? find(env, p + 2, (size_t)(end - p - 2)) : NULL;
+		KG_AUTOFREE char *name = end ? kg_strndup(p + 2, (size_t)(end - p - 2)) : NULL;
+		const struct kg_env_var *v = end ? find(env, name) : NULL;
 		if (p[0] == '$' && p[1] == '$') {
 			kg_buf_addc(&b, '$');
 			p += 2;

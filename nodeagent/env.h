@@ -3,6 +3,7 @@
 #ifndef KG_NODEAGENT_ENV_H
 #define KG_NODEAGENT_ENV_H
 
+#include "base/map.h"
 #include "value/value.h"
 
 struct kg_env_var {
@@ -11,6 +12,7 @@ struct kg_env_var {
 struct kg_env {
 	struct kg_env_var *vars; /* heap; unique names, in order of first mention */
 	size_t len, cap;
+	struct kg_map places; /* by name: its place in vars, from 1 */
 };
 void kg_env_release(struct kg_env *env);
 /* Texts are borrowed. A name that is there gets the new value. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,19 +130,21 @@ static int check_host_path(const struct kg_value *source, struct kg_error *err)
 	return rc;
 }
 
-/* Once: what its containers do with it later is theirs. */
+/* Once: what its containers do with it later is theirs. It has its name when it is what it shall
+ * be: killed before that, it is made again. */
 static int make_ours(const char *path, int64_t fs_group, struct kg_error *err)
 {
+	KG_AUTOFREE char *making = kg_asprintf("%s.making", path);
 	struct stat st;
 	if (stat(path, &st) == 0)
 		return 0;
-	int rc = kg_mkdir_p(path, 0777, err);
+	int rc = kg_mkdir_p(making, 0777, err);
 	if (rc < 0)
 		return rc;
-	if ((fs_group >= 0 && chown(path, (uid_t)-1, (gid_t)fs_group) < 0) ||
-		chmod(path, fs_group >= 0 ? 02777 : 0777) < 0)
-		return kg_fail_errno(err, "%s", path);
-	return 0;
+	if ((fs_group >= 0 && chown(making, (uid_t)-1, (gid_t)fs_group) < 0) ||
+		chmod(making, fs_group >= 0 ? 02777 : 0777) < 0)
+		return kg_fail_errno(err, "%s", making);
+	return rename(making, path) < 0 ? kg_fail_errno(err, "%s", path) : 0;
 }
 
 int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src,

@@ -343,7 +343,7 @@ static bool still_runs(const struct kg_log_reader *r)
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	struct kg_error err;
 	struct kg_value v;
-	if (kg_file_read(&b, path, 16 << 20, &err) < 0 ||
+	if (kg_file_read(&b, path, KG_RECORD_MAX, &err) < 0 ||
 		kg_json_parse(&v, &a, kg_buf_str(&b), b.len, &err) < 0)
 		return false;
 	const struct kg_value *c = kg_find(kg_at(&v, "state.containers"), "name", r->container);

@@ -14,6 +14,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* How large the record of a pod may be on disk. */
+#define KG_RECORD_MAX (64 << 20)
+
 enum kg_cphase {
 	KG_C_WAITING,  /* not yet, or not again */
 	KG_C_STARTING, /* a job is creating it */

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_JSON  (64 << 20)
 #define RECORD    "record.json"
 #define SETTLE_MS (5 * 1000)
 
@@ -112,7 +111,7 @@ static int read_json(struct kg_value *out, struct kg_arena *a, const char *dir, 
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, name);
-	int rc = kg_file_read(&b, path, MAX_JSON, err);
+	int rc = kg_file_read(&b, path, KG_RECORD_MAX, err);
 	return rc < 0 ? rc : kg_json_parse(out, a, kg_buf_str(&b), b.len, err);
 }
 

@@ -8,6 +8,7 @@
 #include "reconcile/workload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct cron_sync {
@@ -69,6 +70,18 @@ static void forget_old(struct cron_sync *x, bool failed, const char *limit_field
 	}
 }
 
+/* RFC 3339, as in the CronJob's zone. */
+static const char *zoned_text(const struct cron_sync *x, kg_time due)
+{
+	int64_t offset = kg_zone_offset(&x->zone, due / 1000), minutes = llabs(offset) / 60;
+	char when[32];
+	kg_time_format(when, due + offset * 1000);
+	if (!offset)
+		return kg_arena_strdup(&x->r->a, when);
+	return kg_arena_printf(&x->r->a, "%.19s%c%02lld:%02lld", when, offset < 0 ? '-' : '+',
+		(long long)(minutes / 60), (long long)(minutes % 60));
+}
+
 /* False where a quota does not take one more. */
 static bool make_job(struct cron_sync *x, kg_time due)
 {
@@ -76,10 +89,8 @@ static bool make_job(struct cron_sync *x, kg_time due)
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_JOB];
 	const struct kg_value *template = kg_get(x->spec, "jobTemplate");
 	const char *name = kg_arena_printf(a, "%s-%lld", x->cj->name, (long long)(due / 1000 / 60));
-	char when[32];
 	if (kg_snapshot_get(kg_now(x->r), KG_KIND_JOB, x->cj->ns, name))
 		return true; /* it was made before, or is somebody else's */
-	kg_time_format(when, due);
 	const struct kg_value *meta = kg_get(template, "metadata"),
 			      *labels = kg_get(meta, "labels");
 	if (kg_is_null(labels)) /* a Job's are its pods' by default */
@@ -90,7 +101,8 @@ static bool make_job(struct cron_sync *x, kg_time due)
 	struct kg_value v = kg_v_obj(a, "apiVersion", kg_v_lit("batch/v1"), "kind", kg_v_lit("Job"),
 		"metadata", m, "spec", *kg_get(template, "spec"), "status", kg_v_object(a, NULL, 0),
 		(char *)NULL);
-	v = kg_with_annotation(a, &v, "batch.kubernetes.io/cronjob-scheduled-timestamp", when);
+	v = kg_with_annotation(
+		a, &v, "batch.kubernetes.io/cronjob-scheduled-timestamp", zoned_text(x, due));
 	v = kg_birth(x->r, kind, x->cj->ns, name, &v);
 	v = kg_job_generate(a, &v);
 	x->r->refused = kg_quota_forbids(x->r, kind, x->cj->ns, name, &v);

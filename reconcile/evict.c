@@ -39,22 +39,41 @@ static void spend(struct kg_run *r, const struct kg_object *budget)
 	kg_put_value(r, budget, &v);
 }
 
+/* A pod that runs and is not healthy is none of those that the budget keeps: it may go where the
+ * budget says so, or where there are enough healthy ones. */
+static bool is_spared(const struct kg_object *budget, const struct kg_object *pod)
+{
+	const char *policy =
+		kg_string(kg_at(kg_obj(budget), "spec.unhealthyPodEvictionPolicy"), "");
+	int64_t healthy = kg_int(kg_at(kg_obj(budget), "status.currentHealthy"), 0);
+	int64_t wanted = kg_int(kg_at(kg_obj(budget), "status.desiredHealthy"), 0);
+	if (kg_pod_ready(pod))
+		return false;
+	return strcmp(policy, "AlwaysAllow") == 0 || (wanted > 0 && healthy >= wanted);
+}
+
+static bool is_pending(const struct kg_object *pod)
+{
+	return strcmp(kg_string(kg_at(kg_obj(pod), "status.phase"), ""), "Pending") == 0;
+}
+
 static void grant(struct kg_run *r, const struct kg_object *pod, char why[256])
 {
 	size_t n = 0;
 	/* What does not run is not disrupted. */
-	bool counts = !kg_pod_terminal(pod) && *kg_pod_node(pod) && kg_pod_ready(pod);
+	bool counts = !kg_pod_terminal(pod) && !is_pending(pod);
 	struct kg_object *budget = counts ? budget_of(r, pod, &n) : NULL;
+	bool spared = budget && is_spared(budget, pod);
 
 	if (n > 1)
 		snprintf(why, 256,
 			"This pod has more than one PodDisruptionBudget, which the eviction "
 			"subresource does not support.");
-	else if (budget && allowed(budget) < 1)
+	else if (budget && !spared && allowed(budget) < 1)
 		snprintf(why, 256,
 			"Cannot evict pod as it would violate the pod's disruption budget %.150s",
 			budget->name);
-	else if (budget)
+	else if (budget && !spared)
 		spend(r, budget);
 	kg_object_unref(budget);
 	if (!*why)

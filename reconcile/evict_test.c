@@ -9,6 +9,7 @@
 
 #include "reconcile/simulate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char web[] =
@@ -110,6 +111,67 @@ static void test_budget(void **state)
 	kg_harness_release(&h);
 }
 
+/* Says of the first n pods of web that they run and are ready, of the others that they only run. */
+static void report_some(struct kg_harness *h, size_t nready)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_input_pod_status st[8];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	for (; (pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(st); n++)
+		st[n] = (struct kg_input_pod_status){.node = "n1",
+			.ns = pod->ns,
+			.name = pod->name,
+			.uid = kg_object_uid(pod),
+			.status = kg_sim_running(&a, pod, n < nready, h->now)};
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = st, .npods = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
+/* Pods that run but are not ready (kubernetes.io/docs/tasks/run-application/configure-pdb). */
+static void test_unhealthy(void **state)
+{
+	static const struct {
+		const char *spec;
+		size_t ready;
+		unsigned granted; /* of three */
+	} cases[] = {
+		{"minAvailable: 2", 2, 1}, /* the one that is not ready */
+		{"minAvailable: 2", 1, 0},
+		{"minAvailable: 2, unhealthyPodEvictionPolicy: IfHealthyBudget", 1, 0},
+		{"minAvailable: 2, unhealthyPodEvictionPolicy: AlwaysAllow", 1, 2},
+		{"minAvailable: 1", 2, 2}, /* one of each */
+		{"minAvailable: 0", 0, 0}, /* nothing is to be healthy, nothing is allowed */
+		{"minAvailable: 0, unhealthyPodEvictionPolicy: AlwaysAllow", 0, 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_harness h;
+		char why[256], text[300];
+
+		begin(&h);
+		kg_harness_push(&h, "web.yaml", web);
+		snprintf(text, sizeof(text),
+			"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: one}\n"
+			"spec: {%s, selector: {matchLabels: {app: web}}}\n",
+			cases[i].spec);
+		kg_harness_push(&h, "one.yaml", text);
+		report_some(&h, cases[i].ready);
+		unsigned granted = evict_all(&h, why);
+		if (granted != cases[i].granted)
+			fail_msg("%s: %u", cases[i].spec, granted);
+		kg_harness_release(&h);
+	}
+}
+
 static void test_two_budgets(void **state)
 {
 	struct kg_harness h;
@@ -153,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_unhealthy),
 		cmocka_unit_test(test_two_budgets),
 		cmocka_unit_test(test_bare_pod),
 	};
