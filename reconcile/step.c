@@ -52,37 +52,36 @@ void kg_step_release(struct kg_step *s)
 
 /* ---- the commit's texts ---- */
 
-/* How many inputs of the type had an effect; *first: the first of them. */
-static size_t count(const struct kg_reconcile_state *st, enum kg_effect_type type,
-	const struct kg_effect **first)
+/* The first input of the type that had an effect, or NULL; *n: how many there are. */
+static const void *first_of(
+	const struct kg_reconcile_state *st, enum kg_effect_type type, size_t *n)
 {
-	size_t n = 0;
+	const void *first = NULL;
 
+	*n = 0;
 	for (size_t i = 0; i < st->effects.len; i++)
-		if (st->effects.items[i].type == type && n++ == 0)
-			*first = &st->effects.items[i];
-	return n;
+		if (st->effects.items[i].type == type && (*n)++ == 0)
+			first = st->effects.items[i].input;
+	return first;
 }
 
 static void say_inputs(struct kg_buf *out, const struct kg_reconcile_state *st)
 {
-	const struct kg_effect *e;
+	const struct kg_input_node *node;
+	const struct kg_input_liveness *live;
+	const struct kg_input_eviction *e;
 	size_t n;
 
-	if (count(st, KG_EFFECT_NODE, &e)) {
-		const struct kg_input_node *in = e->input;
-		kg_buf_addf(out, "node %s registered\n\n", in->name);
-	} else if (count(st, KG_EFFECT_LIVENESS, &e)) {
-		const struct kg_input_liveness *in = e->input;
-		kg_buf_addf(out, "node %s is %s\n\n", in->name, in->ready ? "ready" : "lost");
-	} else if (count(st, KG_EFFECT_EVICTION, &e)) {
-		const struct kg_input_eviction *in = e->input;
-		kg_buf_addf(out, "eviction of %s/%s\n\n", in->ns, in->name);
-	} else if ((n = count(st, KG_EFFECT_REPORT, &e))) {
+	if ((node = first_of(st, KG_EFFECT_NODE, &n)))
+		kg_buf_addf(out, "node %s registered\n\n", node->name);
+	else if ((live = first_of(st, KG_EFFECT_LIVENESS, &n)))
+		kg_buf_addf(out, "node %s is %s\n\n", live->name, live->ready ? "ready" : "lost");
+	else if ((e = first_of(st, KG_EFFECT_EVICTION, &n)))
+		kg_buf_addf(out, "eviction of %s/%s\n\n", e->ns, e->name);
+	else if (first_of(st, KG_EFFECT_REPORT, &n))
 		kg_buf_addf(out, "status of %zu pod%s\n\n", n, n == 1 ? "" : "s");
-	} else {
+	else
 		kg_buf_adds(out, "what was due by the clock\n\n");
-	}
 }
 
 /* "NAME <NAME@kgit>", without what git's format of a commit has a meaning for. */
