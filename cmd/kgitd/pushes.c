@@ -233,6 +233,9 @@ static void say_outcome(struct kgd_hook *h, const struct wait *w)
 			(unsigned long long)w->revision, w->plan_id);
 	else
 		kgd_hook_sayf(h, "revision %llu", (unsigned long long)w->revision);
+	if (kgd_authority(h->m)->old_pem)
+		kgd_hook_sayf(h, "the cluster's CA is being replaced: `kgit ca trust` once in each "
+				 "clone, before the old one ends");
 }
 
 static void move_main(struct kgd_hook *h, const struct kgd_command *c, const struct kgd_admitted *a)
