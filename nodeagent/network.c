@@ -278,8 +278,7 @@ int kg_network_remove(struct kg_error *err)
 	struct kg_netlink *nl;
 	struct kg_error why;
 	int rc = kg_routes_sync(&kg_null, "", NULL, err);
-	int more =
-		kg_nft_run("table ip " KG_NFT_TABLE "\ndelete table ip " KG_NFT_TABLE "\n", &why);
+	int more = kg_nft_run("table ip kgit\ndelete table ip kgit\n", &why);
 
 	if (more == 0)
 		more = kg_netlink_open(&nl, -1, &why);

@@ -12,7 +12,7 @@
 #define SEND_BUFFER   (64 << 20)
 #define MESSAGE_BYTES 40000 /* of one list of elements: an attribute's length has 16 bits */
 
-int kg_nft_open(struct kg_nft **out, struct kg_error *err)
+int kg_nft_open(struct kg_nft **out, const struct kg_nft_table *table, struct kg_error *err)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	int size = SEND_BUFFER;
@@ -27,6 +27,7 @@ int kg_nft_open(struct kg_nft **out, struct kg_error *err)
 	setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	struct kg_nft *nft = kg_alloc(sizeof(*nft));
 	nft->socket = s;
+	nft->table = table;
 	nft->seq = (unsigned)time(NULL);
 	*out = nft;
 	return 0;
@@ -121,14 +122,33 @@ static void put_verdict(struct kg_nft *nft, const char *chain)
 	unnest(nft, verdict);
 }
 
+static void put_key(struct kg_nft *nft, unsigned type, const uint8_t *p, size_t n)
+{
+	size_t key = nest(nft, type);
+
+	put(nft, NFTA_DATA_VALUE, p, n);
+	unnest(nft, key);
+}
+
+static void put_key_end(struct kg_nft *nft, const struct kg_nft_elem *e)
+{
+	uint8_t key[16];
+
+	memcpy(key, e->key, sizeof(key));
+	memcpy(key + 4, e->end.addr, 4);
+	key[8] = e->end.protocol;
+	memcpy(key + 12, e->end.port, 2);
+	put_key(nft, NFTA_SET_ELEM_KEY_END, key, sizeof(key));
+}
+
 static void put_elem(struct kg_nft *nft, const struct kg_nft_elem *e, bool with_data)
 {
-	const struct kg_nft_set_info *set = &kg_nft_sets[e->set];
+	const struct kg_nft_set_info *set = &nft->table->sets[e->set];
 	size_t item = nest(nft, NFTA_LIST_ELEM);
-	size_t key = nest(nft, NFTA_SET_ELEM_KEY);
 
-	put(nft, NFTA_DATA_VALUE, e->key, set->key_len);
-	unnest(nft, key);
+	put_key(nft, NFTA_SET_ELEM_KEY, e->key, set->key_len);
+	if (set->interval)
+		put_key_end(nft, e);
 	if (with_data && (set->verdict || set->data_len)) {
 		size_t data = nest(nft, NFTA_SET_ELEM_DATA);
 
@@ -151,8 +171,8 @@ static void put_elems(struct kg_nft *nft, unsigned type, const struct kg_nft_ele
 		size_t at = begin(nft, NFNL_SUBSYS_NFTABLES << 8 | type, add ? NLM_F_CREATE : 0,
 			NFPROTO_IPV4, 0);
 
-		put_text(nft, NFTA_SET_ELEM_LIST_TABLE, KG_NFT_TABLE);
-		put_text(nft, NFTA_SET_ELEM_LIST_SET, kg_nft_sets[set].name);
+		put_text(nft, NFTA_SET_ELEM_LIST_TABLE, nft->table->name);
+		put_text(nft, NFTA_SET_ELEM_LIST_SET, nft->table->sets[set].name);
 		size_t list = nest(nft, NFTA_SET_ELEM_LIST_ELEMENTS);
 		while (i < elems->n && elems->items[i].set == set &&
 			nft->batch.len - list < MESSAGE_BYTES)
@@ -200,6 +220,7 @@ int kg_nft_change(struct kg_nft *nft, const struct kg_nft_elems *del,
 	if (nft->batch.cap > 1 << 18)
 		kg_buf_release(&nft->batch);
 	if (errno)
-		return kg_fail_errno(err, "nftables: change %zu elements", del->n + add->n);
+		return kg_fail_errno(err, "nftables: change %zu elements of %s", del->n + add->n,
+			nft->table->name);
 	return 0;
 }

@@ -1,17 +1,17 @@
 /*
- * nfnetlink for the elements of kgit's table: libnftables reads back much of the ruleset before
- * each change, this does not. Rules go through libnftables as text (kg_nft_run), elements through
- * here. One thread at a time; calls block.
+ * nfnetlink for the elements of one of kgit's tables: libnftables reads back much of the ruleset
+ * before each change, this does not. Rules go through libnftables as text (kg_nft_run), elements
+ * through here. One thread at a time; calls block.
  */
 #ifndef KG_NODEAGENT_NFT_H
 #define KG_NODEAGENT_NFT_H
 
-#include "nodeagent/services_plan.h"
-
-#define KG_NFT_TABLE "kgit"
+#include "base/err.h"
+#include "nodeagent/nft_elems.h"
 
 struct kg_nft;
-int kg_nft_open(struct kg_nft **out, struct kg_error *err);
+/* For the elements of one table, borrowed. */
+int kg_nft_open(struct kg_nft **out, const struct kg_nft_table *table, struct kg_error *err);
 void kg_nft_close(struct kg_nft *nft);
 
 /* Text of nft's own language, one transaction. Any thread. */
@@ -30,7 +30,7 @@ struct kg_nft_monitor;
 int kg_nft_monitor_open(
 	struct kg_nft_monitor **out, const struct kg_nft *own, struct kg_error *err);
 int kg_nft_monitor_fd(const struct kg_nft_monitor *m);
-/* Reads what is there. True: somebody else changed kgit's table (kg_nft_run counts as somebody
+/* Reads what is there. True: somebody else changed the table (kg_nft_run counts as somebody
  * else, so read once after it), or that cannot be told. */
 bool kg_nft_monitor_read(struct kg_nft_monitor *m);
 void kg_nft_monitor_close(struct kg_nft_monitor *m);

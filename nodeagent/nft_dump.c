@@ -1,4 +1,4 @@
-/* Reading kgit's table back. */
+/* Reading a table back. */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "nft_private.h"
@@ -9,8 +9,8 @@
 #include <stdalign.h>
 #include <string.h>
 
-static int dump(struct kg_nft *nft, unsigned type, unsigned table_attr, const char *set,
-	mnl_cb_t cb, void *ctx)
+static int dump(
+	struct kg_nft *nft, unsigned type, unsigned family, const char *set, mnl_cb_t cb, void *ctx)
 {
 	alignas(8) char buf[256] = "";
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -19,8 +19,9 @@ static int dump(struct kg_nft *nft, unsigned type, unsigned table_attr, const ch
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = ++nft->seq;
 	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = NFPROTO_IPV4;
-	mnl_attr_put_strz(h, (uint16_t)table_attr, KG_NFT_TABLE);
+	g->nfgen_family = (uint8_t)family;
+	/* The first attribute of every kind of object is its table's name. */
+	mnl_attr_put_strz(h, 1, nft->table->name);
 	if (set)
 		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
 	if (mnl_socket_sendto(nft->socket, h, h->nlmsg_len) < 0)
@@ -43,7 +44,8 @@ static int dump(struct kg_nft *nft, unsigned type, unsigned table_attr, const ch
 
 struct elems_dump {
 	struct kg_nft_elems *out;
-	enum kg_nft_set set;
+	unsigned set;
+	bool interval;
 };
 
 static const struct nlattr *find(const struct nlattr *nested, unsigned type)
@@ -65,6 +67,18 @@ static void take(uint8_t *to, size_t max, const struct nlattr *value)
 	memcpy(to, value ? mnl_attr_get_payload(value) : "", n < max ? n : max);
 }
 
+static void take_end(struct kg_nft_elem *e, const struct nlattr *end)
+{
+	uint8_t key[16];
+
+	memcpy(key, e->key, sizeof(key)); /* without an end it is one point */
+	if (end)
+		take(key, sizeof(key), find(end, NFTA_DATA_VALUE));
+	memcpy(e->end.addr, key + 4, 4);
+	e->end.protocol = key[8];
+	memcpy(e->end.port, key + 12, 2);
+}
+
 static void take_elem(struct elems_dump *d, const struct nlattr *item)
 {
 	struct kg_nft_elem *e = kg_nft_elems_add(d->out, d->set);
@@ -78,6 +92,8 @@ static void take_elem(struct elems_dump *d, const struct nlattr *item)
 		take(e->data, sizeof(e->data) - 1, find(verdict, NFTA_VERDICT_CHAIN));
 	else if (data)
 		take(e->data, sizeof(e->data), find(data, NFTA_DATA_VALUE));
+	if (d->interval)
+		take_end(e, find(item, NFTA_SET_ELEM_KEY_END));
 }
 
 static int on_elems(const struct nlmsghdr *h, void *ctx)
@@ -95,12 +111,13 @@ static int on_elems(const struct nlmsghdr *h, void *ctx)
 
 int kg_nft_dump(struct kg_nft_elems *out, struct kg_nft *nft, struct kg_error *err)
 {
-	for (int set = 0; set < KG_SET_COUNT; set++) {
-		struct elems_dump d = {out, (enum kg_nft_set)set};
+	for (unsigned set = 0; set < nft->table->nsets; set++) {
+		const struct kg_nft_set_info *info = &nft->table->sets[set];
+		struct elems_dump d = {out, set, info->interval};
 
-		if (dump(nft, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, kg_nft_sets[set].name,
-			    on_elems, &d) < 0)
-			return kg_fail_errno(err, "nftables: read %s", kg_nft_sets[set].name);
+		if (dump(nft, NFT_MSG_GETSETELEM, NFPROTO_IPV4, info->name, on_elems, &d) < 0)
+			return kg_fail_errno(
+				err, "nftables: read %s of %s", info->name, nft->table->name);
 	}
 	return 0;
 }
@@ -108,6 +125,7 @@ int kg_nft_dump(struct kg_nft_elems *out, struct kg_nft *nft, struct kg_error *e
 /* ---- the rest: only what does not change by itself ---- */
 
 struct hashing {
+	const char *table;
 	const uint64_t *attrs; /* bit set of the attributes that count */
 	uint64_t sum;
 };
@@ -125,7 +143,7 @@ static int on_object(const struct nlmsghdr *h, void *ctx)
 		unsigned type = mnl_attr_get_type(a);
 
 		if (type == 1) /* the table's name in all three kinds of objects */
-			ours = strcmp(mnl_attr_get_str(a), KG_NFT_TABLE) == 0;
+			ours = strcmp(mnl_attr_get_str(a), d->table) == 0;
 		if (type < 64 && (*d->attrs >> type & 1))
 			kg_buf_add(&text, a, a->nla_len);
 	}
@@ -148,12 +166,15 @@ int kg_nft_fingerprint(uint64_t *out, struct kg_nft *nft, struct kg_error *err)
 					 BIT(NFTA_SET_DATA_LEN)},
 		{NFT_MSG_GETRULE, BIT(NFTA_RULE_CHAIN) | BIT(NFTA_RULE_EXPRESSIONS)},
 	};
-	struct hashing d = {.sum = 0};
+	struct hashing d = {.table = nft->table->name};
 
-	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++) {
-		d.attrs = &kinds[i].attrs;
-		if (dump(nft, kinds[i].type, 1, NULL, on_object, &d) < 0 && errno != ENOENT)
-			return kg_fail_errno(err, "nftables: read the table");
+	for (size_t i = 0; i < 2 * KG_ARRAY_LEN(kinds); i++) {
+		unsigned family = i % 2 ? NFPROTO_BRIDGE : NFPROTO_IPV4;
+
+		d.attrs = &kinds[i / 2].attrs;
+		if (dump(nft, kinds[i / 2].type, family, NULL, on_object, &d) < 0 &&
+			errno != ENOENT && errno != EAFNOSUPPORT && errno != EOPNOTSUPP)
+			return kg_fail_errno(err, "nftables: read the table %s", d.table);
 	}
 	*out = d.sum;
 	return 0;

@@ -14,6 +14,7 @@
 
 struct kg_nft_monitor {
 	struct mnl_socket *socket;
+	const struct kg_nft_table *table;
 	unsigned own; /* the port of our own changes */
 	bool foreign;
 	alignas(8) char recv[32768];
@@ -34,6 +35,7 @@ int kg_nft_monitor_open(struct kg_nft_monitor **out, const struct kg_nft *own, s
 	setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	struct kg_nft_monitor *m = kg_alloc(sizeof(*m));
 	m->socket = s;
+	m->table = own->table;
 	m->own = mnl_socket_get_portid(own->socket);
 	*out = m;
 	return 0;
@@ -44,18 +46,18 @@ int kg_nft_monitor_fd(const struct kg_nft_monitor *m)
 	return mnl_socket_get_fd(m->socket);
 }
 
-static bool names_our_table(const struct nlmsghdr *h)
+static bool names_table(const struct nlmsghdr *h, const char *table)
 {
 	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
 
-	if (g->nfgen_family != NFPROTO_IPV4)
+	if (g->nfgen_family != NFPROTO_IPV4 && g->nfgen_family != NFPROTO_BRIDGE)
 		return false;
 	mnl_attr_for_each(a, h, sizeof(*g))
 	{
 		/* The first attribute of every kind of object is its table's name. */
 		if (mnl_attr_get_type(a) == 1)
-			return strcmp(mnl_attr_get_str(a), KG_NFT_TABLE) == 0;
+			return strcmp(mnl_attr_get_str(a), table) == 0;
 	}
 	return false;
 }
@@ -65,7 +67,7 @@ static int on_event(const struct nlmsghdr *h, void *ctx)
 	struct kg_nft_monitor *m = ctx;
 
 	if ((h->nlmsg_type & 0xFF) != NFT_MSG_NEWGEN && h->nlmsg_pid != m->own &&
-		names_our_table(h))
+		names_table(h, m->table->name))
 		m->foreign = true;
 	return MNL_CB_OK;
 }

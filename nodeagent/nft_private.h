@@ -3,6 +3,7 @@
 #define KG_NODEAGENT_NFT_PRIVATE_H
 
 #include "base/buf.h"
+#include "nodeagent/nft_elems.h"
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
@@ -12,6 +13,7 @@
 
 struct kg_nft {
 	struct mnl_socket *socket;
+	const struct kg_nft_table *table;
 	unsigned seq;
 	struct kg_buf batch;
 	alignas(8) char recv[32768];

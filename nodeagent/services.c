@@ -2,35 +2,22 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "nodeagent/conntrack.h"
-#include "nodeagent/nft.h"
+#include "nodeagent/nft_keeper.h"
 #include "nodeagent/services_plan.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
-
-#define REPAIR_MS    20 /* lets a burst of foreign changes end */
-#define RETRY_MS     500
-#define RETRY_MAX_MS 30000
-#define CHUNK        16384 /* elements of a transaction where atomicity is not needed */
 
 struct kg_services {
 	struct kg_services_options opts;
-	struct kg_nft *nft;
-	struct kg_nft_monitor *monitor;
-	struct kg_watch *watch;
-	struct kg_timer *timer; /* to resync */
-	int64_t retry_ms;
+	struct kg_nft_keeper *keeper;
 	struct kg_services_config config;
-	bool configured, resync; /* resync: the kernel's state is to be read and corrected */
-	bool corrected;          /* the last resync found something to correct */
-	uint64_t fingerprint;    /* of the rules as we made them */
-	struct kg_map services;  /* key -> struct kg_service */
+	bool configured;
+	struct kg_map services; /* key -> struct kg_service */
 	/* key -> what the last commit had of it (none: &no_service); the old ones are owned */
 	struct kg_map pending;
 };
@@ -50,124 +37,31 @@ static void forget_pending(struct kg_services *s)
 
 /* ---- the whole ---- */
 
-static void desired(struct kg_nft_elems *out, const struct kg_services *s)
+static void on_event(void *ctx, const struct kg_error *err)
 {
+	struct kg_services *s = ctx;
+
+	if (s->opts.on_event)
+		s->opts.on_event(s->opts.ctx, err);
+}
+
+/* Before each reading of the whole: what differs since the last commit is in it. */
+static void desired(void *ctx, struct kg_nft_elems *out)
+{
+	struct kg_services *s = ctx;
 	struct kg_map_entry *e;
 
+	forget_pending(s);
 	for (size_t i = 0; (e = kg_map_next(&s->services, &i));)
 		kg_service_elements(out, e->value, &s->config);
 	kg_services_node_elements(out, &s->config);
-	kg_nft_elems_sort(out);
 }
 
-static int install_rules(struct kg_services *s, struct kg_error *err)
-{
-	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	int rc = -1;
-
-	/* The first time what is there is an earlier run's, and its elements stay; later it is
-	 * somebody's whose additions must not. */
-	if (!s->fingerprint) {
-		kg_services_rules(&text, &s->config, false);
-		rc = kg_nft_run(text.data, err);
-	}
-	if (rc < 0) {
-		kg_buf_clear(&text);
-		kg_services_rules(&text, &s->config, true);
-		rc = kg_nft_run(text.data, err);
-	}
-	kg_nft_monitor_read(s->monitor); /* that was us */
-	s->corrected = true;
-	return rc == 0 ? kg_nft_fingerprint(&s->fingerprint, s->nft, err) : rc;
-}
-
-/* In pieces, so that ten thousand services do not need one message of many megabytes. */
-static int change_in_pieces(struct kg_services *s, struct kg_nft_elems *del,
-	struct kg_nft_elems *add, struct kg_error *err)
-{
-	struct kg_nft_elems none = {0};
-	int rc = 0;
-
-	if (del->n + add->n <= CHUNK)
-		return kg_nft_change(s->nft, del, add, err);
-	for (size_t i = 0; i < del->n && rc == 0; i += CHUNK) {
-		struct kg_nft_elems part = {
-			del->items + i, del->n - i < CHUNK ? del->n - i : CHUNK, 0};
-		rc = kg_nft_change(s->nft, &part, &none, err);
-	}
-	for (size_t i = 0; i < add->n && rc == 0; i += CHUNK) {
-		struct kg_nft_elems part = {
-			add->items + i, add->n - i < CHUNK ? add->n - i : CHUNK, 0};
-		rc = kg_nft_change(s->nft, &none, &part, err);
-	}
-	return rc;
-}
-
-static int correct(struct kg_services *s, struct kg_error *err)
-{
-	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
-	int rc = kg_nft_dump(&have, s->nft, err);
-
-	if (rc == 0) {
-		kg_nft_elems_sort(&have);
-		desired(&want, s);
-		kg_nft_elems_diff(&del, &add, &have, &want);
-		s->corrected = s->corrected || del.n || add.n;
-		rc = change_in_pieces(s, &del, &add, err);
-	}
-	bool large = want.n > CHUNK;
-	kg_nft_elems_release(&have);
-	kg_nft_elems_release(&want);
-	kg_nft_elems_release(&del);
-	kg_nft_elems_release(&add);
-	if (large)
-		malloc_trim(0);
-	return rc;
-}
-
-static int resync(struct kg_services *s, struct kg_error *err)
-{
-	uint64_t now = 0;
-	int rc = kg_nft_fingerprint(&now, s->nft, err);
-
-	forget_pending(s);
-	s->corrected = false;
-	if (rc == 0 && (now != s->fingerprint || !now))
-		rc = install_rules(s, err);
-	if (rc == 0)
-		rc = correct(s, err);
-	s->resync = rc < 0;
-	if (rc < 0) {
-		kg_timer_set(s->timer, s->retry_ms);
-		s->retry_ms = s->retry_ms * 2 < RETRY_MAX_MS ? s->retry_ms * 2 : RETRY_MAX_MS;
-		return rc;
-	}
-	s->retry_ms = RETRY_MS;
-	kg_timer_set(s->timer, -1);
-	return 0;
-}
-
-static void on_timer(void *ctx)
-{
-	struct kg_services *s = ctx;
-	struct kg_error err;
-
-	if (!s->configured)
-		return;
-	int rc = resync(s, &err);
-	if (s->opts.on_event && (rc < 0 || s->corrected))
-		s->opts.on_event(s->opts.ctx, rc < 0 ? &err : NULL);
-}
-
-static void on_monitor(void *ctx, uint32_t events)
+static void rules(void *ctx, struct kg_buf *out, bool fresh)
 {
 	struct kg_services *s = ctx;
 
-	(void)events;
-	if (kg_nft_monitor_read(s->monitor) && s->configured && !s->resync) {
-		s->resync = true;
-		kg_timer_set(s->timer, REPAIR_MS);
-	}
+	kg_services_rules(out, &s->config, fresh);
 }
 
 /* ---- life ---- */
@@ -176,22 +70,17 @@ int kg_services_new(struct kg_services **out, struct kg_loop *loop,
 	const struct kg_services_options *opts, struct kg_error *err)
 {
 	struct kg_services *s = kg_alloc(sizeof(*s));
-	int rc = kg_nft_open(&s->nft, err);
+	struct kg_nft_keeper_options keeper = {.table = &kg_services_table,
+		.rules = rules,
+		.desired = desired,
+		.on_event = on_event,
+		.ctx = s,
+		.in_pieces = true};
 
 	s->opts = *opts;
-	s->retry_ms = RETRY_MS;
-	s->resync = true;
-	if (rc == 0)
-		rc = kg_nft_monitor_open(&s->monitor, s->nft, err);
-	if (rc == 0) {
-		s->timer = kg_timer_new(loop, on_timer, s);
-		s->watch =
-			kg_loop_watch(loop, kg_nft_monitor_fd(s->monitor), EPOLLIN, on_monitor, s);
-		if (!s->watch)
-			rc = kg_fail_errno(err, "watch nftables' changes");
-	}
+	int rc = kg_nft_keeper_new(&s->keeper, loop, &keeper, err);
 	if (rc < 0) {
-		kg_services_free(s);
+		free(s);
 		return rc;
 	}
 	*out = s;
@@ -204,10 +93,7 @@ void kg_services_free(struct kg_services *s)
 
 	if (!s)
 		return;
-	kg_watch_free(s->watch);
-	kg_timer_free(s->timer);
-	kg_nft_monitor_close(s->monitor);
-	kg_nft_close(s->nft);
+	kg_nft_keeper_free(s->keeper);
 	for (size_t i = 0; (e = kg_map_next(&s->services, &i));)
 		free(e->value);
 	kg_map_release(&s->services);
@@ -261,8 +147,8 @@ int kg_services_configure(
 	if (rc < 0)
 		return rc;
 	s->config = c;
-	s->configured = s->resync = true;
-	s->fingerprint = 0;
+	s->configured = true;
+	kg_nft_keeper_reset(s->keeper);
 	return 0;
 }
 
@@ -272,7 +158,7 @@ void kg_services_put(struct kg_services *s, const char *key, const struct kg_val
 	struct kg_service *old =
 		new ? kg_map_put(&s->services, key, new) : kg_map_remove(&s->services, key);
 
-	if (s->resync || kg_map_has(&s->pending, key) || (!old && !new))
+	if (!kg_nft_keeper_in_step(s->keeper) || kg_map_has(&s->pending, key) || (!old && !new))
 		free(old);
 	else
 		kg_map_put(&s->pending, key, old ? old : &no_service);
@@ -305,7 +191,7 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 	kg_nft_elems_sort(&have);
 	kg_nft_elems_sort(&want);
 	kg_nft_elems_diff(&del, &add, &have, &want);
-	int rc = kg_nft_change(s->nft, &del, &add, err);
+	int rc = kg_nft_keeper_change(s->keeper, &del, &add, err);
 	kg_nft_elems_release(&have);
 	kg_nft_elems_release(&want);
 	kg_nft_elems_release(&del);
@@ -367,13 +253,11 @@ int kg_services_commit(struct kg_services *s, struct kg_error *err)
 {
 	if (!s->configured)
 		return kg_fail(err, KG_E_UNAVAILABLE, "the node has no pod range yet");
-	if (!s->resync && change_pending(s, err) == 0) {
-		int rc = forget_flows(s, err);
-
-		forget_pending(s);
-		return rc;
-	}
-	/* Not what we thought it was (a change by somebody that is just being told): read it. */
-	s->resync = true;
-	return resync(s, err);
+	if (!kg_nft_keeper_in_step(s->keeper))
+		return kg_nft_keeper_sync(s->keeper, err);
+	int rc = change_pending(s, err);
+	if (rc == 0)
+		rc = forget_flows(s, err);
+	forget_pending(s);
+	return rc;
 }

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "nodeagent/netlink.h"
+#include "nodeagent/nft_elems.h"
 #include "value/value.h"
 
 enum kg_nft_set {
@@ -28,33 +29,7 @@ enum kg_nft_set {
 	KG_SET_HAIRPIN,
 	KG_SET_COUNT,
 };
-extern const struct kg_nft_set_info {
-	const char *name;
-	uint8_t key_len, data_len; /* data_len 0: none (a set), or a verdict */
-	bool verdict;
-} kg_nft_sets[KG_SET_COUNT];
-
-/* Key and data as the kernel has them: fields in network order, each padded to four bytes, the
- * slot number in the host's order. A verdict is the chain's name. Unused bytes are zero. */
-struct kg_nft_elem {
-	uint8_t set; /* enum kg_nft_set */
-	uint8_t key[16];
-	union {
-		uint8_t data[8];
-		char chain[8];
-	};
-};
-struct kg_nft_elems {
-	struct kg_nft_elem *items;
-	size_t n, cap;
-};
-void kg_nft_elems_release(struct kg_nft_elems *e);
-struct kg_nft_elem *kg_nft_elems_add(struct kg_nft_elems *e, enum kg_nft_set set);
-/* By set and key; of equal keys only the first stays. */
-void kg_nft_elems_sort(struct kg_nft_elems *e);
-/* Sorted both: what is to be deleted and added (appended, an element of another value in both). */
-void kg_nft_elems_diff(struct kg_nft_elems *del, struct kg_nft_elems *add,
-	const struct kg_nft_elems *have, const struct kg_nft_elems *want);
+extern const struct kg_nft_table kg_services_table; /* its sets by enum kg_nft_set */
 void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e); /* a line, for people */
 
 struct kg_endpoint {

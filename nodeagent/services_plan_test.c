@@ -146,8 +146,8 @@ static void print(struct kg_buf *out, char sign, const struct kg_nft_elems *e)
 			to[k].n++;
 		}
 		for (int k = 0; k < nto; k++)
-			kg_buf_addf(out, "%c%s x%d %s", sign, kg_nft_sets[set].name, to[k].n,
-				to[k].text);
+			kg_buf_addf(out, "%c%s x%d %s", sign, kg_services_table.sets[set].name,
+				to[k].n, to[k].text);
 	}
 }
 

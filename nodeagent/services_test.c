@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "nettest.h"
 #include "nodeagent/bridge.h"
-#include "nodeagent/nft.h"
+#include "nodeagent/netlink.h"
 #include "nodeagent/routes.h"
 #include "nodeagent/services.h"
 #include "value/json.h"

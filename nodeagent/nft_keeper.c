@@ -1,0 +1,191 @@
+#include "nodeagent/nft_keeper.h"
+#include "base/mem.h"
+#include "nodeagent/nft.h"
+
+#include <malloc.h>
+#include <sys/epoll.h>
+
+#define REPAIR_MS    20 /* lets a burst of foreign changes end */
+#define RETRY_MS     500
+#define RETRY_MAX_MS 30000
+#define CHUNK        16384 /* elements of a transaction where atomicity is not needed */
+
+struct kg_nft_keeper {
+	struct kg_nft_keeper_options opts;
+	struct kg_nft *nft;
+	struct kg_nft_monitor *monitor;
+	struct kg_watch *watch;
+	struct kg_timer *timer; /* to sync */
+	int64_t retry_ms;
+	bool begun, resync;   /* resync: the kernel's state is to be read and corrected */
+	bool corrected;       /* the last sync found something to correct */
+	uint64_t fingerprint; /* of the rules as we made them */
+};
+
+static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	int rc = -1;
+
+	/* The first time what is there is an earlier run's, and its elements stay; later it is
+	 * somebody's whose additions must not. */
+	if (!k->fingerprint) {
+		k->opts.rules(k->opts.ctx, &text, false);
+		rc = kg_nft_run(text.data, err);
+	}
+	if (rc < 0) {
+		kg_buf_clear(&text);
+		k->opts.rules(k->opts.ctx, &text, true);
+		rc = kg_nft_run(text.data, err);
+	}
+	kg_nft_monitor_read(k->monitor); /* that was us */
+	k->corrected = true;
+	return rc == 0 ? kg_nft_fingerprint(&k->fingerprint, k->nft, err) : rc;
+}
+
+/* In pieces, so that ten thousand services do not need one message of many megabytes. */
+static int change_in_pieces(struct kg_nft_keeper *k, struct kg_nft_elems *del,
+	struct kg_nft_elems *add, struct kg_error *err)
+{
+	struct kg_nft_elems none = {0};
+	int rc = 0;
+
+	if (!k->opts.in_pieces || del->n + add->n <= CHUNK)
+		return kg_nft_change(k->nft, del, add, err);
+	for (size_t i = 0; i < del->n && rc == 0; i += CHUNK) {
+		struct kg_nft_elems part = {
+			del->items + i, del->n - i < CHUNK ? del->n - i : CHUNK, 0};
+		rc = kg_nft_change(k->nft, &part, &none, err);
+	}
+	for (size_t i = 0; i < add->n && rc == 0; i += CHUNK) {
+		struct kg_nft_elems part = {
+			add->items + i, add->n - i < CHUNK ? add->n - i : CHUNK, 0};
+		rc = kg_nft_change(k->nft, &none, &part, err);
+	}
+	return rc;
+}
+
+static int correct(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
+	int rc = kg_nft_dump(&have, k->nft, err);
+
+	if (rc == 0) {
+		kg_nft_elems_sort(&have);
+		k->opts.desired(k->opts.ctx, &want);
+		kg_nft_elems_sort(&want);
+		kg_nft_elems_diff(&del, &add, &have, &want);
+		k->corrected = k->corrected || del.n || add.n;
+		rc = change_in_pieces(k, &del, &add, err);
+	}
+	bool large = want.n > CHUNK;
+	kg_nft_elems_release(&have);
+	kg_nft_elems_release(&want);
+	kg_nft_elems_release(&del);
+	kg_nft_elems_release(&add);
+	if (large)
+		malloc_trim(0);
+	return rc;
+}
+
+int kg_nft_keeper_sync(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	uint64_t now = 0;
+	int rc = kg_nft_fingerprint(&now, k->nft, err);
+
+	k->corrected = false;
+	if (rc == 0 && (now != k->fingerprint || !now))
+		rc = install_rules(k, err);
+	if (rc == 0)
+		rc = correct(k, err);
+	k->resync = rc < 0;
+	if (rc < 0) {
+		kg_timer_set(k->timer, k->retry_ms);
+		k->retry_ms = k->retry_ms * 2 < RETRY_MAX_MS ? k->retry_ms * 2 : RETRY_MAX_MS;
+		return rc;
+	}
+	k->retry_ms = RETRY_MS;
+	kg_timer_set(k->timer, -1);
+	return 0;
+}
+
+int kg_nft_keeper_change(struct kg_nft_keeper *k, const struct kg_nft_elems *del,
+	const struct kg_nft_elems *add, struct kg_error *err)
+{
+	if (!k->resync && kg_nft_change(k->nft, del, add, err) == 0)
+		return 0;
+	/* Not what we thought it was (a change by somebody that is just being told): read it. */
+	k->resync = true;
+	return kg_nft_keeper_sync(k, err);
+}
+
+bool kg_nft_keeper_in_step(const struct kg_nft_keeper *k)
+{
+	return !k->resync;
+}
+
+void kg_nft_keeper_reset(struct kg_nft_keeper *k)
+{
+	k->begun = k->resync = true;
+	k->fingerprint = 0;
+}
+
+static void on_timer(void *ctx)
+{
+	struct kg_nft_keeper *k = ctx;
+	struct kg_error err;
+
+	if (!k->begun)
+		return;
+	int rc = kg_nft_keeper_sync(k, &err);
+	if (k->opts.on_event && (rc < 0 || k->corrected))
+		k->opts.on_event(k->opts.ctx, rc < 0 ? &err : NULL);
+}
+
+static void on_monitor(void *ctx, uint32_t events)
+{
+	struct kg_nft_keeper *k = ctx;
+
+	(void)events;
+	if (kg_nft_monitor_read(k->monitor) && k->begun && !k->resync) {
+		k->resync = true;
+		kg_timer_set(k->timer, REPAIR_MS);
+	}
+}
+
+int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,
+	const struct kg_nft_keeper_options *opts, struct kg_error *err)
+{
+	struct kg_nft_keeper *k = kg_alloc(sizeof(*k));
+	int rc = kg_nft_open(&k->nft, opts->table, err);
+
+	k->opts = *opts;
+	k->retry_ms = RETRY_MS;
+	k->resync = true;
+	if (rc == 0)
+		rc = kg_nft_monitor_open(&k->monitor, k->nft, err);
+	if (rc == 0) {
+		k->timer = kg_timer_new(loop, on_timer, k);
+		k->watch =
+			kg_loop_watch(loop, kg_nft_monitor_fd(k->monitor), EPOLLIN, on_monitor, k);
+		if (!k->watch)
+			rc = kg_fail_errno(err, "watch nftables' changes");
+	}
+	if (rc < 0) {
+		kg_nft_keeper_free(k);
+		return rc;
+	}
+	*out = k;
+	return 0;
+}
+
+void kg_nft_keeper_free(struct kg_nft_keeper *k)
+{
+	if (!k)
+		return;
+	kg_watch_free(k->watch);
+	kg_timer_free(k->timer);
+	kg_nft_monitor_close(k->monitor);
+	kg_nft_close(k->nft);
+	free(k);
+}
