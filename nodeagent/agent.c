@@ -167,9 +167,10 @@ static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err
 	const char *ca = kg_string(kg_get(kg_view_node(a->view), "ca"), NULL);
 	if (ca && strcmp(ca, a->opts.credential->ca_pem) != 0)
 		m->ca = kg_strdup(ca);
-	kg_loop_post(a->loop, on_message, m);
+	/* Before the pods, which wait for their policies. */
 	if (a->network)
 		kg_network_update(a->network, a->view, diff);
+	kg_loop_post(a->loop, on_message, m);
 	return rc;
 }
 

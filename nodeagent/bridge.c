@@ -10,12 +10,16 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define POD_LINK "eth0"
+#define HELD_MS  5000
 
 struct kg_bridge {
 	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t let_go;
+	uint64_t held, let;
 	bool configured;
 	struct kg_cidr range;
 	in_addr_t gateway;
@@ -39,7 +43,13 @@ struct kg_bridge *kg_bridge_new(void)
 {
 	struct kg_bridge *b = kg_alloc(sizeof(*b));
 
+	pthread_condattr_t attr;
+
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->let_go, &attr);
+	pthread_condattr_destroy(&attr);
 	return b;
 }
 
@@ -47,8 +57,44 @@ void kg_bridge_free(struct kg_bridge *b)
 {
 	if (!b)
 		return;
+	pthread_cond_destroy(&b->let_go);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
+}
+
+uint64_t kg_bridge_hold(struct kg_bridge *b)
+{
+	pthread_mutex_lock(&b->lock);
+	uint64_t held = ++b->held;
+	pthread_mutex_unlock(&b->lock);
+	return held;
+}
+
+void kg_bridge_let(struct kg_bridge *b, uint64_t held)
+{
+	pthread_mutex_lock(&b->lock);
+	if (held > b->let)
+		b->let = held;
+	pthread_cond_broadcast(&b->let_go);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int await_let_go(struct kg_bridge *b, struct kg_error *err)
+{
+	struct timespec at;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += HELD_MS / 1000;
+	pthread_mutex_lock(&b->lock);
+	uint64_t held = b->held;
+	while (b->let < held && rc == 0)
+		rc = pthread_cond_timedwait(&b->let_go, &b->lock, &at);
+	bool let_go = b->let >= held;
+	pthread_mutex_unlock(&b->lock);
+	return let_go ? 0
+		      : kg_fail(err, KG_E_UNAVAILABLE,
+				"the network policies of this node are not in force yet");
 }
 
 /* A locally administered unicast address. */
@@ -62,6 +108,13 @@ static void make_mac(uint8_t mac[6], const char *kind, const void *p, size_t n)
 	kg_sha256(digest, text.data, text.len);
 	memcpy(mac, digest, 6);
 	mac[0] = (uint8_t)((mac[0] & 0xFC) | 0x02);
+}
+
+void kg_bridge_mac(uint8_t mac[6], const struct kg_cidr *range)
+{
+	in_addr_t gateway = htonl(ntohl(range->addr & kg_cidr_mask(range->prefix)) + 1);
+
+	make_mac(mac, "bridge", &gateway, sizeof(gateway));
 }
 
 void kg_bridge_veth_name(char out[16], const char *uid)
@@ -178,7 +231,7 @@ int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_err
 	range.addr &= kg_cidr_mask(range.prefix);
 	b->range = range;
 	b->gateway = htonl(ntohl(range.addr) + 1);
-	make_mac(b->mac, "bridge", &b->gateway, sizeof(b->gateway));
+	kg_bridge_mac(b->mac, &range);
 	rc = make_bridge(nl, b, &link, err);
 	b->configured = rc == 0;
 	pthread_mutex_unlock(&b->lock);
@@ -308,6 +361,8 @@ static int setup(void *self, const struct kg_podnet_pod *pod, struct kg_error *e
 	struct work w = {0};
 	int rc = prepare(&w, pod, err);
 
+	if (rc == 0)
+		rc = await_let_go(self, err);
 	if (rc == 0) {
 		w.netns = open(pod->netns, O_RDONLY | O_CLOEXEC);
 		rc = w.netns < 0 ? kg_fail_errno(err, "open %s", pod->netns)

@@ -11,6 +11,7 @@
 #ifndef KG_NODEAGENT_BRIDGE_H
 #define KG_NODEAGENT_BRIDGE_H
 
+#include "nodeagent/netlink.h"
 #include "nodeagent/podnet.h"
 
 struct kg_bridge;
@@ -24,9 +25,19 @@ struct kg_bridge *kg_bridge_new(void);
 int kg_bridge_configure(struct kg_bridge *b, const char *pod_cidr, struct kg_error *err);
 void kg_bridge_free(struct kg_bridge *b); /* links stay */
 
+/*
+ * No pod gets its network before what protects it is in force: setup waits (HELD_MS at most, then
+ * it fails with KG_E_UNAVAILABLE) until as much was let go as was held. kg_bridge_hold returns
+ * what to let go.
+ */
+uint64_t kg_bridge_hold(struct kg_bridge *b);
+void kg_bridge_let(struct kg_bridge *b, uint64_t held);
+
 extern const struct kg_podnet kg_bridge_podnet; /* self: the struct kg_bridge */
 
 #define KG_BRIDGE_NAME "kgit0"
+/* The bridge's link address, where the pods' packets go. */
+void kg_bridge_mac(uint8_t mac[6], const struct kg_cidr *range);
 /* The name of a pod's veth on the host. */
 void kg_bridge_veth_name(char out[16], const char *uid);
 

@@ -17,8 +17,8 @@ struct tuple {
 };
 
 struct walk {
-	const struct kg_endpoint *endpoints;
-	size_t n;
+	bool (*fn)(void *ctx, const struct kg_conntrack_flow *flow);
+	void *ctx;
 	struct kg_buf *found; /* original tuples' attributes, one after another */
 };
 
@@ -80,14 +80,14 @@ static int on_entry(const struct nlmsghdr *h, void *ctx)
 	if (!orig || !reply)
 		return MNL_CB_OK;
 	struct tuple to = parse_tuple(orig), from = parse_tuple(reply);
-	if (to.protocol != IPPROTO_UDP || (to.dst == from.src && to.dst_port == from.src_port))
-		return MNL_CB_OK; /* not translated */
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->endpoints[i].addr == from.src && w->endpoints[i].port == from.src_port) {
-			kg_buf_add(w->found, orig, MNL_ALIGN(orig->nla_len));
-			break;
-		}
-	}
+	struct kg_conntrack_flow flow = {.src = to.src,
+		.dst = to.dst,
+		.to = from.src,
+		.dst_port = to.dst_port,
+		.to_port = from.src_port,
+		.protocol = to.protocol};
+	if (w->fn(w->ctx, &flow))
+		kg_buf_add(w->found, orig, MNL_ALIGN(orig->nla_len));
 	return MNL_CB_OK;
 }
 
@@ -136,17 +136,18 @@ static int forget(struct conntrack *c, const struct kg_buf *found, struct kg_err
 		mnl_attr_put(h, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(orig),
 			mnl_attr_get_payload(orig));
 		if (run(c, h, NULL, NULL) < 0 && errno != ENOENT)
-			return kg_fail_errno(err, "forget a UDP flow");
+			return kg_fail_errno(err, "forget a flow");
 		at += MNL_ALIGN(orig->nla_len);
 	}
 	return 0;
 }
 
-int kg_conntrack_forget_udp(const struct kg_endpoint *endpoints, size_t n, struct kg_error *err)
+int kg_conntrack_forget_if(bool (*fn)(void *ctx, const struct kg_conntrack_flow *flow), void *ctx,
+	struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf found = KG_BUF_INIT;
 	KG_AUTOFREE struct conntrack *c = kg_alloc(sizeof(*c));
-	struct walk w = {endpoints, n, &found};
+	struct walk w = {fn, ctx, &found};
 	int rc;
 
 	c->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
@@ -154,9 +155,34 @@ int kg_conntrack_forget_udp(const struct kg_endpoint *endpoints, size_t n, struc
 		return kg_fail_errno(err, "open an nfnetlink socket");
 	if (mnl_socket_bind(c->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
 		run(c, begin(c, IPCTNL_MSG_CT_GET, NLM_F_DUMP), on_entry, &w) < 0)
-		rc = kg_fail_errno(err, "list UDP flows");
+		rc = kg_fail_errno(err, "list connections");
 	else
 		rc = forget(c, &found, err);
 	mnl_socket_close(c->socket);
 	return rc;
+}
+
+struct endpoints {
+	const struct kg_endpoint *items;
+	size_t n;
+};
+
+static bool goes_to_endpoint(void *ctx, const struct kg_conntrack_flow *f)
+{
+	const struct endpoints *e = ctx;
+
+	if (f->protocol != IPPROTO_UDP || (f->dst == f->to && f->dst_port == f->to_port))
+		return false; /* not translated */
+	for (size_t i = 0; i < e->n; i++) {
+		if (e->items[i].addr == f->to && e->items[i].port == f->to_port)
+			return true;
+	}
+	return false;
+}
+
+int kg_conntrack_forget_udp(const struct kg_endpoint *endpoints, size_t n, struct kg_error *err)
+{
+	struct endpoints e = {endpoints, n};
+
+	return kg_conntrack_forget_if(goes_to_endpoint, &e, err);
 }

@@ -66,6 +66,8 @@ int kg_addr_keep_only(
 	struct kg_netlink *nl, int index, in_addr_t addr, unsigned prefix, struct kg_error *err);
 /* The index of the link that has an address; 0: none has it. */
 int kg_addr_find(int *index, struct kg_netlink *nl, in_addr_t addr, struct kg_error *err);
+/* Every IPv4 address of every link: a heap array. */
+int kg_addr_list(in_addr_t **out, size_t *n, struct kg_netlink *nl, struct kg_error *err);
 
 /* ---- routes of the main table ---- */
 struct kg_route {

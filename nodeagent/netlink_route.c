@@ -114,6 +114,21 @@ int kg_addr_find(int *index, struct kg_netlink *nl, in_addr_t addr, struct kg_er
 	return rc;
 }
 
+int kg_addr_list(in_addr_t **out, size_t *n, struct kg_netlink *nl, struct kg_error *err)
+{
+	struct addrs all = {0};
+	int rc = list_addrs(&all, nl, err);
+
+	if (rc == 0) {
+		*out = kg_alloc((all.n + 1) * sizeof(**out));
+		*n = all.n;
+		for (size_t i = 0; i < all.n; i++)
+			(*out)[i] = all.items[i].addr;
+	}
+	free(all.items);
+	return rc;
+}
+
 static struct nlmsghdr *begin_route(
 	struct kg_netlink *nl, unsigned type, unsigned flags, const struct kg_route *r)
 {

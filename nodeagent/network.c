@@ -4,6 +4,7 @@
 #include "nodeagent/bridge.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/nft.h"
+#include "nodeagent/policies.h"
 #include "nodeagent/routes.h"
 #include "nodeagent/services.h"
 #include "sys/loop.h"
@@ -22,6 +23,8 @@ struct kg_network {
 	pthread_t thread;
 	/* the thread's own */
 	struct kg_services *services;
+	struct kg_policies *policies;
+	uint64_t held;          /* what is let go when the policies are in force */
 	struct kg_timer *timer; /* tries again what failed */
 	struct kg_netlink_monitor *monitor;
 	struct kg_watch *watch;
@@ -29,13 +32,14 @@ struct kg_network {
 	struct kg_doc *node; /* node.yaml */
 	struct kg_doc **nodes;
 	size_t nnodes;
-	bool services_failing, routes_failing;
+	bool services_failing, policies_failing, routes_failing;
 };
 
 /* One message to the thread. */
 struct update {
 	struct kg_network *network;
 	struct kg_view_diff diff;
+	uint64_t held; /* 0: nothing */
 	struct kg_doc *node;
 	struct kg_doc **nodes;
 	size_t nnodes;
@@ -115,6 +119,63 @@ static void sync_routes(struct kg_network *n)
 	told(n, &n->routes_failing, rc, &err);
 }
 
+/* Pods wait for it: before all else. */
+static void sync_policies(struct kg_network *n)
+{
+	const char *range = of_node(n, "podCIDR");
+	struct kg_error err;
+
+	if (!*range)
+		return;
+	int rc = kg_policies_configure(n->policies, range, &err);
+	if (rc == 0)
+		rc = kg_policies_commit(n->policies, &err);
+	if (rc < 0)
+		kg_wrap(&err, "network policies");
+	else
+		kg_bridge_let(n->opts.bridge, n->held);
+	told(n, &n->policies_failing, rc, &err);
+}
+
+static const struct kg_value *value_of(const struct kg_view_item *item)
+{
+	return item->doc ? kg_doc_value(item->doc) : NULL;
+}
+
+static void update_policies(struct kg_network *n, const struct update *u)
+{
+	const struct kg_view_diff *d = &u->diff;
+
+	if (u->held)
+		n->held = u->held;
+	if (d->all)
+		kg_policies_clear(n->policies);
+	for (size_t i = 0; i < d->policies.n; i++)
+		kg_policies_put(
+			n->policies, d->policies.items[i].key, value_of(&d->policies.items[i]));
+	for (size_t i = 0; i < d->peers.n; i++)
+		kg_policies_put_peers(
+			n->policies, d->peers.items[i].key, value_of(&d->peers.items[i]));
+	if (d->node || d->all || d->policies.n || d->peers.n)
+		sync_policies(n);
+}
+
+static void update_services(struct kg_network *n, const struct kg_view_diff *d)
+{
+	if (d->all)
+		kg_services_clear(n->services);
+	for (size_t i = 0; i < d->services.n; i++) {
+		const struct kg_view_item *s = &d->services.items[i];
+
+		if (!n->opts.master_url || strcmp(s->key, API_KEY) != 0)
+			kg_services_put(n->services, s->key, value_of(s));
+	}
+	if (d->node || d->all)
+		put_api(n);
+	if (d->node || d->all || d->services.n)
+		sync_services(n);
+}
+
 static void on_update(void *ctx)
 {
 	struct update *u = ctx;
@@ -130,18 +191,8 @@ static void on_update(void *ctx)
 		n->nnodes = u->nnodes;
 		u->nnodes = 0;
 	}
-	if (u->diff.all_services)
-		kg_services_clear(n->services);
-	for (size_t i = 0; i < u->diff.nservices; i++) {
-		const struct kg_view_service *s = &u->diff.services[i];
-
-		if (!n->opts.master_url || strcmp(s->key, API_KEY) != 0)
-			kg_services_put(n->services, s->key, s->doc ? kg_doc_value(s->doc) : NULL);
-	}
-	if (u->diff.node || u->diff.all_services)
-		put_api(n);
-	if (u->diff.node || u->diff.all_services || u->diff.nservices)
-		sync_services(n);
+	update_policies(n, u);
+	update_services(n, &u->diff);
 	if (u->diff.node || u->diff.nodes)
 		sync_routes(n);
 	release_update(u);
@@ -151,6 +202,8 @@ static void on_timer(void *ctx)
 {
 	struct kg_network *n = ctx;
 
+	if (n->policies_failing)
+		sync_policies(n);
 	if (n->services_failing)
 		sync_services(n);
 	if (n->routes_failing)
@@ -194,7 +247,7 @@ static int watch_links(struct kg_network *n, struct kg_error *err)
 	return n->watch ? 0 : kg_fail_errno(err, "watch links");
 }
 
-static void on_services(void *ctx, const struct kg_error *err)
+static void on_filter(void *ctx, const struct kg_error *err)
 {
 	struct kg_network *n = ctx;
 
@@ -214,16 +267,20 @@ int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err)
 {
 	struct kg_network *n = kg_alloc(sizeof(*n));
-	struct kg_services_options services = {on_services, n};
+	struct kg_services_options services = {on_filter, n};
+	struct kg_policies_options policies = {on_filter, n};
 
 	n->opts = *opts;
 	n->loop = kg_loop_new();
 	n->timer = kg_timer_new(n->loop, on_timer, n);
 	int rc = kg_services_new(&n->services, n->loop, &services, err);
 	if (rc == 0)
+		rc = kg_policies_new(&n->policies, n->loop, &policies, err);
+	if (rc == 0)
 		rc = watch_links(n, err);
 	if (rc < 0) {
 		kg_services_free(n->services);
+		kg_policies_free(n->policies);
 		kg_netlink_monitor_close(n->monitor);
 		kg_loop_free(n->loop);
 		free(n);
@@ -247,6 +304,7 @@ void kg_network_free(struct kg_network *n)
 	kg_loop_post(n->loop, stop, n->loop); /* behind the updates that are on their way */
 	pthread_join(n->thread, NULL);
 	kg_services_free(n->services);
+	kg_policies_free(n->policies);
 	kg_watch_free(n->watch);
 	kg_netlink_monitor_close(n->monitor);
 	kg_loop_free(n->loop);
@@ -259,13 +317,15 @@ void kg_network_update(struct kg_network *n, const struct kg_view *view, struct 
 {
 	struct update *u;
 
-	if (!diff->node && !diff->nodes && !diff->all_services && !diff->nservices)
+	if (!diff->node && !diff->nodes && !diff->all && !diff->services.n && !diff->policies.n &&
+		!diff->peers.n)
 		return;
 	u = kg_alloc(sizeof(*u));
 	u->network = n;
 	u->diff = *diff;
-	diff->services = NULL;
-	diff->nservices = 0;
+	diff->services = diff->policies = diff->peers = (struct kg_view_list){0};
+	if (diff->all || diff->policies.n)
+		u->held = kg_bridge_hold(n->opts.bridge);
 	if (diff->node)
 		u->node = kg_doc_new(kg_view_node(view), NULL, 0);
 	if (diff->nodes)
@@ -278,7 +338,10 @@ int kg_network_remove(struct kg_error *err)
 	struct kg_netlink *nl;
 	struct kg_error why;
 	int rc = kg_routes_sync(&kg_null, "", NULL, err);
-	int more = kg_nft_run("table ip kgit\ndelete table ip kgit\n", &why);
+	int more = kg_nft_run("table ip kgit\ndelete table ip kgit\n"
+			      "table ip kgit_policies\ndelete table ip kgit_policies\n"
+			      "table bridge kgit_policies\ndelete table bridge kgit_policies\n",
+		&why);
 
 	if (more == 0)
 		more = kg_netlink_open(&nl, -1, &why);

@@ -1,5 +1,5 @@
-/* The node's part in the cluster's network: services and routes, kept by a thread of its own with a
- * loop of its own, so that neither pods nor pulls wait for the packet filter. */
+/* The node's part in the cluster's network: policies, services and routes, kept by a thread of its
+ * own with a loop of its own, so that neither pods nor pulls wait for the packet filter. */
 #ifndef KG_NODEAGENT_NETWORK_H
 #define KG_NODEAGENT_NETWORK_H
 
@@ -22,7 +22,8 @@ int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err);
 void kg_network_free(struct kg_network *n); /* rules and routes stay */
 
-/* What changed of the view. The services of diff are taken over. Any one thread. */
+/* What changed of the view; the lists of diff are taken over. From when it returns no pod of the
+ * bridge is set up before the policies are in force. Any one thread. */
 void kg_network_update(struct kg_network *n, const struct kg_view *view, struct kg_view_diff *diff);
 
 /* Removes bridge, rules and routes. What is absent is fine; the first error is returned. */

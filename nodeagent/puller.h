@@ -10,7 +10,8 @@ struct kg_puller_options {
 	const char *node;
 	struct kg_view *view; /* borrowed; the puller's thread alone uses it meanwhile */
 	/* Both on the puller's thread. apply fails: the same view is applied again later, with
-	 * diff's flags or-ed to those of what came in between (services are not given twice). */
+	 * diff's flags or-ed to those of what came in between (what is in lists is not given
+	 * twice). */
 	int (*apply)(void *ctx, struct kg_view_diff *diff, struct kg_error *err);
 	/* What the master named last is here and applied. */
 	void (*done)(void *ctx);

@@ -33,12 +33,14 @@ int kg_view_save(struct kg_view *v, struct kg_error *err);
 struct kg_view_diff {
 	/* Something of that kind changed; configmaps: of what pods name, of whatever kind. */
 	bool node, nodes, pods, configmaps;
-	bool all_services; /* services is the whole: every other one is removed */
-	struct kg_view_service {
-		char *key;          /* "NS/NAME" */
-		struct kg_doc *doc; /* NULL: removed */
-	} * services;
-	size_t nservices, cap;
+	bool all; /* the lists are the whole: every other one is removed */
+	struct kg_view_list {
+		struct kg_view_item {
+			char *key;          /* of a service or policy "NS/NAME" */
+			struct kg_doc *doc; /* NULL: removed */
+		} * items;
+		size_t n, cap;
+	} services, policies, peers;
 };
 void kg_view_diff_release(struct kg_view_diff *d);
 /*

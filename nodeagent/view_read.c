@@ -28,7 +28,6 @@ static const char *const folders[] = {[KG_VIEW_PODS] = "pods/",
 	[KG_VIEW_NODES] = "nodes/",
 	[KG_VIEW_SECRETS] = "secrets/",
 	[KG_VIEW_VOLUMES] = "volumes/"};
-static const char services_folder[] = "services/";
 
 static void release(struct walk *w)
 {
@@ -138,16 +137,26 @@ static int walk_trees(
 
 /* ---- taking over ---- */
 
-static void take_service(struct kg_view_diff *out, struct change *c)
+/* What is kept by others, one by one: given as a list of changes. */
+static bool take_item(struct kg_view_diff *out, struct change *c)
 {
-	const char *key = c->path + strlen(services_folder);
-	size_t len = strlen(key);
+	static const char *const names[] = {"services/", "policies/", "peers/"};
+	struct kg_view_list *lists[] = {&out->services, &out->policies, &out->peers};
 
-	if (len > 5 && strcmp(key + len - 5, ".yaml") == 0)
-		len -= 5;
-	KG_GROW(out->services, out->cap, out->nservices + 1);
-	out->services[out->nservices++] =
-		(struct kg_view_service){kg_strndup(key, len), kg_steal(&c->doc)};
+	for (size_t k = 0; k < KG_ARRAY_LEN(names); k++) {
+		const char *key = c->path + strlen(names[k]);
+		struct kg_view_list *l = lists[k];
+
+		if (strncmp(c->path, names[k], strlen(names[k])) != 0)
+			continue;
+		size_t len = strlen(key);
+		if (len > 5 && strcmp(key + len - 5, ".yaml") == 0)
+			len -= 5;
+		KG_GROW(l->items, l->cap, l->n + 1);
+		l->items[l->n++] = (struct kg_view_item){kg_strndup(key, len), kg_steal(&c->doc)};
+		return true;
+	}
+	return false;
 }
 
 static void take_file(struct kg_map *files, struct change *c)
@@ -166,10 +175,8 @@ static void take(struct kg_view *v, struct kg_view_diff *out, struct change *c)
 		[KG_VIEW_SECRETS] = &out->configmaps,
 		[KG_VIEW_VOLUMES] = &out->configmaps};
 
-	if (strncmp(c->path, services_folder, strlen(services_folder)) == 0) {
-		take_service(out, c);
+	if (take_item(out, c))
 		return;
-	}
 	for (size_t k = 0; k < KG_ARRAY_LEN(folders); k++) {
 		if (strncmp(c->path, folders[k], strlen(folders[k])) == 0) {
 			take_file(&v->files[k], c);
@@ -196,7 +203,7 @@ static void forget(struct kg_view *v, struct kg_view_diff *out)
 	}
 	kg_doc_unref(v->node);
 	v->node = NULL;
-	out->node = out->nodes = out->pods = out->configmaps = out->all_services = true;
+	out->node = out->nodes = out->pods = out->configmaps = out->all = true;
 }
 
 static int tree_of(git_oid *out, struct kg_view *v, struct kg_error *err)
@@ -236,13 +243,20 @@ int kg_view_read(struct kg_view *v, struct kg_view_diff *out, struct kg_error *e
 	return rc;
 }
 
+static void release_list(struct kg_view_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->items[i].key);
+		kg_doc_unref(l->items[i].doc);
+	}
+	free(l->items);
+}
+
 void kg_view_diff_release(struct kg_view_diff *d)
 {
-	for (size_t i = 0; i < d->nservices; i++) {
-		free(d->services[i].key);
-		kg_doc_unref(d->services[i].doc);
-	}
-	free(d->services);
+	release_list(&d->services);
+	release_list(&d->policies);
+	release_list(&d->peers);
 	*d = (struct kg_view_diff){0};
 }
 

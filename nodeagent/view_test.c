@@ -70,10 +70,10 @@ static const char *read_view(struct kg_view *v)
 	}
 	size_t n = (size_t)snprintf(text, sizeof(text), "%s%s%s%s%s", d.node ? "node " : "",
 		d.nodes ? "nodes " : "", d.pods ? "pods " : "", d.configmaps ? "configmaps " : "",
-		d.all_services ? "all " : "");
-	for (size_t i = 0; i < d.nservices; i++)
+		d.all ? "all " : "");
+	for (size_t i = 0; i < d.services.n; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s ",
-			d.services[i].doc ? "+" : "-", d.services[i].key);
+			d.services.items[i].doc ? "+" : "-", d.services.items[i].key);
 	kg_view_diff_release(&d);
 	return text;
 }
