@@ -202,11 +202,6 @@ static void check(struct kg_admitting *x, const struct kg_definition *d)
 	if (!(m->kind->flags & KG_KF_MANIFEST))
 		kg_fault_add_at(x->faults, m->line, m->col, "kind",
 			"%s objects are the system's own", m->kind->kind);
-	if (m->kind->flags & KG_KF_NO_CONTROLLER)
-		kg_fault_add_at(x->faults, m->line, m->col, "kind",
-			"Forbidden: %s is known, but this version of kgit has no controller for it "
-			"yet",
-			m->kind->kind);
 	if (!namespace_defined(x, m->ns)) {
 		kg_admit_look_at(x, d);
 		kg_fault_add(x->faults, "metadata.namespace",

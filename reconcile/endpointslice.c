@@ -26,21 +26,7 @@ static int64_t target_port(const struct kg_value *port, const struct kg_object *
 	if (!name)
 		return kg_int(kg_get(port, "port"), 0);
 	const char *protocol = kg_string(kg_get(port, "protocol"), "TCP");
-	static const char *const lists[] = {"containers", "initContainers"};
-	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
-		const struct kg_value *cs = kg_get(kg_get(kg_obj(pod), "spec"), lists[l]);
-		for (uint32_t i = 0; i < kg_len(cs); i++) {
-			const struct kg_value *ps = kg_get(&cs->items[i], "ports");
-			for (uint32_t k = 0; k < kg_len(ps); k++) {
-				const struct kg_value *p = &ps->items[k];
-				if (strcmp(kg_string(kg_get(p, "name"), ""), name) == 0 &&
-					strcmp(kg_string(kg_get(p, "protocol"), "TCP"), protocol) ==
-						0)
-					return kg_int(kg_get(p, "containerPort"), 0);
-			}
-		}
-	}
-	return 0;
+	return kg_pod_named_port(kg_obj(pod), name, protocol);
 }
 
 static struct kg_value ports_on(

@@ -140,7 +140,7 @@ static void holds_what_concerns_the_node(void **state)
 {
 	struct kg_snapshot *s = cluster();
 	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
+	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL, NULL);
 	struct seen seen;
 
 	(void)state;
@@ -170,7 +170,7 @@ static void status_does_not_move_it(void **state)
 {
 	struct kg_snapshot *s = cluster();
 	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL);
+	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL, NULL);
 	struct kg_change change;
 
 	(void)state;
@@ -185,7 +185,7 @@ static void status_does_not_move_it(void **state)
 		&change);
 	assert_null(kgd_view_node_of(&change, true));
 	assert_null(kgd_view_node_of(&change, false));
-	struct kgd_view *same = kgd_view_new(s, "n1", shared, view);
+	struct kgd_view *same = kgd_view_new(s, "n1", shared, NULL, view);
 	assert_ptr_equal(same, view);
 	release_change(&change);
 	kgd_view_unref(same);
@@ -198,7 +198,7 @@ static void a_pull_holds_the_difference(void **state)
 {
 	struct kg_snapshot *s = cluster();
 	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
+	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
 	struct kg_change change;
 	struct seen seen;
 
@@ -206,7 +206,7 @@ static void a_pull_holds_the_difference(void **state)
 	s = put(s, KG_KIND_POD, "default", "second", "spec: {nodeName: n1}\n", &change);
 	assert_string_equal(kgd_view_node_of(&change, false), "n1");
 	assert_false(kgd_view_is_shared(&change));
-	struct kgd_view *next = kgd_view_new(s, "n1", shared, first);
+	struct kgd_view *next = kgd_view_new(s, "n1", shared, NULL, first);
 	assert_ptr_not_equal(next, first);
 	assert_string_not_equal(next->commit, first->commit);
 	objects(&seen, next, first);
@@ -226,7 +226,7 @@ static void services_are_shared(void **state)
 {
 	struct kg_snapshot *s = cluster();
 	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL);
+	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
 	struct kg_change change;
 	struct seen seen;
 
@@ -236,7 +236,7 @@ static void services_are_shared(void **state)
 	assert_true(kgd_view_is_shared(&change));
 	struct kgd_shared *later = kgd_shared_new(s, &ranges);
 	assert_false(kgd_shared_equal(shared, later));
-	struct kgd_view *next = kgd_view_new(s, "n1", later, first);
+	struct kgd_view *next = kgd_view_new(s, "n1", later, NULL, first);
 	objects(&seen, next, first);
 	assert_int_equal(seen.blobs, 1);
 	assert_true(has_text(&seen, "10.96.0.10"));

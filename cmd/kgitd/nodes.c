@@ -45,8 +45,9 @@ struct kgd_nodes {
 	char service_cidr[64], pod_cidr[64];
 	atomic_bool posted; /* an update of the views is on its way to the loop */
 
-	pthread_mutex_t lock; /* of all below */
-	struct kg_map map;    /* name -> struct node */
+	pthread_mutex_t lock;          /* of all below */
+	struct kg_map map;             /* name -> struct node */
+	struct kgd_policies *policies; /* as of seen_revision */
 	char *ca_pem;
 	struct kgd_shared *shared;
 	bool shared_dirty;
@@ -316,7 +317,7 @@ static bool refresh(struct kgd_nodes *n, const struct kg_snapshot *s, struct nod
 		return false;
 	if (!n->shared)
 		make_shared(n, s);
-	struct kgd_view *view = kgd_view_new(s, node->name, n->shared, node->view);
+	struct kgd_view *view = kgd_view_new(s, node->name, n->shared, n->policies, node->view);
 	node->dirty = false;
 	if (view == node->view) {
 		kgd_view_unref(view);
@@ -346,6 +347,34 @@ static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, con
 		mark(n, kg_string(kg_at(kg_obj(pod), "spec.nodeName"), NULL));
 }
 
+struct marking {
+	struct kgd_nodes *nodes;
+	const struct kg_snapshot *s;
+};
+
+static void mark_policy(void *ctx, const char *node, const char *ns)
+{
+	struct marking *m = ctx;
+
+	if (node)
+		mark(m->nodes, node);
+	else
+		mark_namespace(m->nodes, m->s, ns);
+}
+
+static void mark_peers(void *ctx, const char *id)
+{
+	struct kgd_nodes *n = ctx;
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&n->map, &i));) {
+		struct node *node = e->value;
+
+		if (node->view && kgd_view_has_peers(node->view, id))
+			node->dirty = true;
+	}
+}
+
 static bool is_named(enum kg_kind_id kind)
 {
 	return kind == KG_KIND_CONFIGMAP || kind == KG_KIND_SECRET ||
@@ -355,6 +384,8 @@ static bool is_named(enum kg_kind_id kind)
 static void note_changes(
 	struct kgd_nodes *n, const struct kg_snapshot *s, const struct kg_changes *changes)
 {
+	struct marking m = {n, s};
+
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
 		const struct kg_object *obj = c->after ? c->after : c->before;
@@ -372,6 +403,7 @@ static void note_changes(
 		}
 		if (obj->kind->id == KG_KIND_NODE && !c->before)
 			mark(n, obj->name);
+		kgd_policies_note(n->policies, s, c, mark_policy, &m);
 	}
 }
 
@@ -392,9 +424,20 @@ static void catch_up(struct kgd_nodes *n, const struct kg_snapshot *s)
 
 		n->seen_revision = s->revision;
 		n->shared_dirty = true;
+		kgd_policies_free(n->policies);
+		n->policies = kgd_policies_new(s, n->pod_cidr);
 		for (size_t i = 0; (m = kg_map_next(&n->map, &i));)
 			((struct node *)m->value)->dirty = true;
 	}
+}
+
+/* What changes with pods of other nodes, at most so often. */
+static void renew_shared(struct kgd_nodes *n, const struct kg_snapshot *s)
+{
+	kgd_policies_publish(n->policies, mark_peers, n);
+	if (n->shared_dirty || !n->shared)
+		make_shared(n, s);
+	n->shared_at = kg_monotonic_ms();
 }
 
 static void update_views(void *ctx)
@@ -406,11 +449,11 @@ static void update_views(void *ctx)
 	struct kg_snapshot *s = kg_hub_snapshot(n->hub);
 	pthread_mutex_lock(&n->lock);
 	catch_up(n, s);
-	if (n->shared_dirty || !n->shared) {
+	if (n->shared_dirty || !n->shared || kgd_policies_pending(n->policies)) {
 		int64_t wait = n->shared_at + SHARED_MIN_GAP - kg_monotonic_ms();
 
 		if (wait <= 0 || !n->shared)
-			make_shared(n, s);
+			renew_shared(n, s);
 		else
 			kg_timer_set(n->shared_timer, wait);
 	}
@@ -540,6 +583,7 @@ static void known_nodes(struct kgd_nodes *n)
 			strcmp(kg_string(kg_get(c, "status"), ""), "True") != 0;
 	}
 	n->seen_revision = s->revision;
+	n->policies = kgd_policies_new(s, n->pod_cidr);
 	kg_snapshot_unref(s);
 }
 
@@ -579,6 +623,7 @@ void kgd_nodes_free(struct kgd_nodes *n)
 	for (size_t i = 0; (e = kg_map_next(&n->map, &i));)
 		free_node(e->value);
 	kg_map_release(&n->map);
+	kgd_policies_free(n->policies);
 	kgd_shared_unref(n->shared);
 	free(n->ca_pem);
 	pthread_mutex_destroy(&n->lock);

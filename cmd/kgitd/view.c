@@ -22,7 +22,8 @@ struct kgd_view_file {
 	struct kg_object *obj; /* what the bytes are made of; NULL: `text` holds them */
 	char *text;
 	size_t len;
-	bool api_access; /* of a pod */
+	bool api_access;         /* of a pod */
+	struct kgd_text *common; /* what many views have, instead of a text of its own */
 };
 
 struct kgd_shared {
@@ -53,7 +54,9 @@ static void pod_text(struct kg_buf *out, const struct kg_object *pod, bool api_a
 
 static void file_text(struct kg_buf *out, const struct kgd_view_file *f)
 {
-	if (!f->obj)
+	if (f->common)
+		kg_buf_add(out, f->common->data, f->common->len);
+	else if (!f->obj)
 		kg_buf_add(out, f->text, f->len);
 	else if (f->obj->kind->id == KG_KIND_POD)
 		pod_text(out, f->obj, f->api_access);
@@ -210,6 +213,7 @@ static void free_files(struct kgd_view_file *files, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		free(files[i].path);
 		free(files[i].text);
+		kgd_text_unref(files[i].common);
 		kg_object_unref(files[i].obj);
 	}
 	free(files);
@@ -495,8 +499,22 @@ static void add_named_by_pod(struct own *o, const struct kg_object *pod)
 	}
 }
 
+static void add_policy(void *ctx, char *path, const struct kg_value *value, struct kgd_text *text)
+{
+	struct file_list *l = ctx;
+
+	if (value) {
+		add_value(l, path, value);
+		return;
+	}
+	KG_GROW(l->items, l->cap, l->len + 1);
+	struct kgd_view_file *f = &l->items[l->len++];
+	*f = (struct kgd_view_file){.path = path, .common = text};
+	memcpy(f->oid, text->oid, 20);
+}
+
 static void own_files(struct file_list *files, const struct kg_snapshot *s, const char *node,
-	const struct kgd_shared *shared)
+	const struct kgd_shared *shared, struct kgd_policies *policies)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct own own = {.files = files, .seen = KG_MAP_INIT, .s = s};
@@ -516,6 +534,8 @@ static void own_files(struct file_list *files, const struct kg_snapshot *s, cons
 		add_named_by_pod(&own, pod);
 	}
 	add_reclaimed(&own, node);
+	if (policies)
+		kgd_policies_of_node(policies, s, node, add_policy, files);
 	kg_map_release(&own.seen);
 	qsort(files->items, files->len, sizeof(*files->items), by_path);
 }
@@ -547,7 +567,7 @@ static void commit_text(struct kg_buf *out, const struct kgd_view *v)
 }
 
 struct kgd_view *kgd_view_new(const struct kg_snapshot *s, const char *node,
-	struct kgd_shared *shared, struct kgd_view *last)
+	struct kgd_shared *shared, struct kgd_policies *policies, struct kgd_view *last)
 {
 	struct kgd_view *v = kg_alloc(sizeof(*v));
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
@@ -559,7 +579,7 @@ struct kgd_view *kgd_view_new(const struct kg_snapshot *s, const char *node,
 	v->node = kg_strdup(node);
 	v->revision = s->revision;
 	v->time = s->time;
-	own_files(&files, s, node, shared);
+	own_files(&files, s, node, shared, policies);
 	v->files = files.items;
 	v->nfiles = files.len;
 	root_tree(v, v->tree, NULL);
@@ -571,6 +591,15 @@ struct kgd_view *kgd_view_new(const struct kg_snapshot *s, const char *node,
 	kg_git_oid(oid, "commit", kg_buf_str(&text), text.len);
 	kg_hex(v->commit, oid, 20);
 	return v;
+}
+
+bool kgd_view_has_peers(const struct kgd_view *view, const char *id)
+{
+	KG_AUTOFREE char *path = kg_asprintf("peers/%s.yaml", id);
+	struct kgd_view_file key = {.path = path};
+
+	return view->nfiles &&
+	       bsearch(&key, view->files, view->nfiles, sizeof(key), by_path) != NULL;
 }
 
 struct kgd_view *kgd_view_ref(struct kgd_view *view)

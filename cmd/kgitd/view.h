@@ -7,12 +7,13 @@
  *   nodes/NAME.yaml services/NS/NAME.yaml
  *   pods/NS/NAME.yaml   with podIP and hostIP, and apiAccess where it gets a token mounted
  *   configmaps/NS/NAME.yaml secrets/NS/NAME.yaml   those that its pods name
+ *   policies/NS/NAME.yaml peers/ID.yaml   NetworkPolicies of its pods (policies.h)
  *   volumes/NAME.yaml   PersistentVolumes of claims that its pods name, and those it is to remove
  */
 #ifndef KGITD_VIEW_H
 #define KGITD_VIEW_H
 
-#include "kinds/snapshot.h"
+#include "kgitd/policies.h"
 
 /* Called for each git object of a view: type "blob", "tree" or "commit". */
 struct kgd_object_sink {
@@ -44,10 +45,12 @@ struct kgd_view {
 	char *node;
 	kg_time time;
 };
-/* The view of a node. Where its tree is that of `last` (may be NULL), `last` itself is returned,
- * referenced: nothing moved. */
+/* The view of a node; policies (NULL: none) as of the same snapshot. Where its tree is that of
+ * `last` (may be NULL), `last` itself is returned, referenced: nothing moved. */
 struct kgd_view *kgd_view_new(const struct kg_snapshot *s, const char *node,
-	struct kgd_shared *shared, struct kgd_view *last);
+	struct kgd_shared *shared, struct kgd_policies *policies, struct kgd_view *last);
+/* Does it name a set of peers? */
+bool kgd_view_has_peers(const struct kgd_view *view, const char *id);
 struct kgd_view *kgd_view_ref(struct kgd_view *view);
 void kgd_view_unref(struct kgd_view *view);
 /* Every object of the view that `have` (NULL: nothing) lacks. */

@@ -57,10 +57,7 @@ enum kg_kind_flags {
 	/* Bound to a node its status is what the node observed (kept under observed/NODE). */
 	KG_KF_OBSERVED = 1 << 2,
 	KG_KF_SYNTHETIC = 1 << 3,
-	/* Known, decoded and served, but nothing acts on it yet: admission refuses its manifests.
-	 * Whoever writes its controller removes this. */
-	KG_KF_NO_CONTROLLER = 1 << 4,
-	KG_KF_SCALE = 1 << 5, /* has the subresource scale: spec.replicas, status.replicas */
+	KG_KF_SCALE = 1 << 4, /* has the subresource scale: spec.replicas, status.replicas */
 };
 
 struct kg_column {

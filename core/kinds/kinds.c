@@ -314,7 +314,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("networking.k8s.io", NETWORKPOLICY, "NetworkPolicy",
 				"networkpolicies", "networkpolicy", networkpolicy),
-			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST | KG_KF_NO_CONTROLLER,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("netpol"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

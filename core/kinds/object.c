@@ -268,3 +268,23 @@ bool kg_selector_matches(const struct kg_value *selector, const struct kg_value 
 			return false;
 	return true;
 }
+
+int64_t kg_pod_named_port(const struct kg_value *pod, const char *name, const char *protocol)
+{
+	static const char *const lists[] = {"containers", "initContainers"};
+
+	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+		const struct kg_value *cs = kg_get(kg_get(pod, "spec"), lists[l]);
+		for (uint32_t i = 0; i < kg_len(cs); i++) {
+			const struct kg_value *ps = kg_get(&cs->items[i], "ports");
+			for (uint32_t k = 0; k < kg_len(ps); k++) {
+				const struct kg_value *p = &ps->items[k];
+				if (strcmp(kg_string(kg_get(p, "name"), ""), name) == 0 &&
+					strcmp(kg_string(kg_get(p, "protocol"), "TCP"), protocol) ==
+						0)
+					return kg_int(kg_get(p, "containerPort"), 0);
+			}
+		}
+	}
+	return 0;
+}

@@ -68,4 +68,7 @@ struct kg_value kg_object_shown(struct kg_arena *a, const struct kg_object *obj)
 bool kg_selector_matches(const struct kg_value *label_selector, const struct kg_value *labels);
 bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels);
 
+/* The number of a pod's container port of this name and protocol; 0: it has none. */
+int64_t kg_pod_named_port(const struct kg_value *pod, const char *name, const char *protocol);
+
 #endif

@@ -75,7 +75,7 @@ struct kg_value kg_default_policy_spec(struct kg_arena *a, const struct kg_value
 {
 	struct kg_value types[2] = {kg_v_lit("Ingress"), kg_v_lit("Egress")};
 
-	if (!kg_is_null(kg_get(v, "policyTypes")))
+	if (kg_len(kg_get(v, "policyTypes")))
 		return *v;
 	return kg_with(
 		a, v, "policyTypes", kg_v_array(a, types, kg_len(kg_get(v, "egress")) ? 2 : 1));
