@@ -109,10 +109,9 @@ bool kg_job_judge(struct kg_job_sync *x)
 {
 	if (kg_job_condition_is(x, "SuccessCriteriaMet") || kg_job_condition_is(x, "FailureTarget"))
 		return true;
+	/* Of several reasons in one commit a failure counts, as in Kubernetes' one sync. */
 	if (x->policy_message)
 		return fail(x, "PodFailurePolicy", x->policy_message);
-	if (kg_job_success(x) >= 0)
-		return completed(x);
 	if (past_limit(x))
 		return fail(
 			x, "BackoffLimitExceeded", "Job has reached the specified backoff limit");

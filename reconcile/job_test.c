@@ -1,0 +1,89 @@
+/* How a Job ends where one commit has several reasons to: the order of Kubernetes' syncJob. */
+#include "reconcile/harness.h"
+#include "reconcile/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Every pod ends in one commit: that of an index among `good` well, the others not. */
+static void end_all(struct kg_harness *h, const char *good)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_input_pod_status st[8];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	for (; (pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(st); n++) {
+		const char *index =
+			kg_annotation(pod, "batch.kubernetes.io/job-completion-index", "?");
+		const char *phase = strstr(good, index) ? "Succeeded" : "Failed";
+		st[n] = (struct kg_input_pod_status){.node = kg_pod_node(pod),
+			.ns = pod->ns,
+			.name = pod->name,
+			.uid = kg_object_uid(pod),
+			.status = kg_v_obj(&a, "phase", kg_v_str(&a, phase), (char *)NULL)};
+	}
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = st, .npods = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
+static const struct {
+	const char *spec, *good; /* indexes that succeed, of 0 to 2 */
+	const char *type, *reason;
+} cases[] = {
+	{"backoffLimit: 9", "012", "Complete", "CompletionsReached"},
+	{"backoffLimit: 9, successPolicy: {rules: [{succeededIndexes: '0'}]}", "0", "Complete",
+		"SuccessPolicy"},
+	{"backoffLimit: 9, successPolicy: {rules: [{succeededCount: 2}]}", "12", "Complete",
+		"SuccessPolicy"},
+	{"backoffLimit: 0, successPolicy: {rules: [{succeededIndexes: '0'}]}", "0", "Failed",
+		"BackoffLimitExceeded"},
+	{"backoffLimitPerIndex: 0, maxFailedIndexes: 1, successPolicy: {rules: "
+	 "[{succeededIndexes: '0'}]}",
+		"0", "Failed", "MaxFailedIndexesExceeded"},
+	{"backoffLimitPerIndex: 0, successPolicy: {rules: [{succeededIndexes: '0'}]}", "01",
+		"Failed", "FailedIndexes"},
+	{"backoffLimitPerIndex: 0", "01", "Failed", "FailedIndexes"},
+};
+
+static void test_precedence(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_harness h;
+		char text[600];
+		kg_harness_init(&h, NULL);
+		kg_harness_nodes(&h, 1, "8", "16Gi");
+		h.check = true;
+		snprintf(text, sizeof(text),
+			"apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n"
+			"spec: {completionMode: Indexed, completions: 3, parallelism: 3, %s, "
+			"template: {spec: {restartPolicy: Never, containers: [{name: c, image: "
+			"i}]}}}\n",
+			cases[i].spec);
+		kg_harness_push(&h, "j.yaml", text);
+		end_all(&h, cases[i].good);
+		const struct kg_object *job = kg_snapshot_get(h.s, KG_KIND_JOB, "default", "j");
+		const struct kg_value *c =
+			kg_condition(kg_get(kg_obj(job), "status"), cases[i].type);
+		const char *reason = kg_string(kg_get(c, "reason"), "none");
+		if (strcmp(reason, cases[i].reason) != 0)
+			fail_msg("%s: %s %s", cases[i].spec, cases[i].type, reason);
+		kg_harness_release(&h);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_precedence)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
