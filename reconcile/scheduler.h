@@ -103,7 +103,7 @@ void kg_sched_free(struct kg_reconcile_state *st);
 /* A node came, or is a new version of itself (old: the one before, or NULL). */
 void kg_sched_node(struct kg_reconcile_state *st, struct kg_node_info *n);
 void kg_sched_node_gone(struct kg_reconcile_state *st, struct kg_node_info *n);
-/* The node's pods are about to be counted from nothing. */
+/* The node's pods are about to be counted from nothing; n->pods is how many were until now. */
 void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n);
 /* A pod that is not terminal begins (or ceases) to count on its node. */
 void kg_sched_pod(struct kg_reconcile_state *st, const struct kg_snapshot *s,

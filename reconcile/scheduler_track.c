@@ -151,6 +151,9 @@ void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n
 {
 	struct kg_sched *sc = st->sched;
 	struct kg_map_entry *e;
+	kg_sched_touch(sc, n->slot);
+	if (!n->pods) /* nothing counts any of it; at a start that is so for every node */
+		return;
 	for (size_t i = 0; (e = kg_map_next(&sc->peers, &i));)
 		kg_tally_clear(&((struct kg_peers *)e->value)->by_node, n->slot);
 	for (size_t i = 0; (e = kg_map_next(&sc->carried, &i));)
@@ -160,7 +163,6 @@ void kg_sched_node_recount(struct kg_reconcile_state *st, struct kg_node_info *n
 	for (size_t i = 0; i < n->nlevels; i++)
 		sched_level_add(sc, n->levels[i].priority, -n->levels[i].pods);
 	n->nlevels = 0;
-	kg_sched_touch(sc, n->slot);
 }
 
 void kg_sched_node_gone(struct kg_reconcile_state *st, struct kg_node_info *n)

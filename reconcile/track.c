@@ -62,9 +62,9 @@ static void node_recount(
 	free(n->taken);
 	n->taken = NULL;
 	n->ntaken = 0;
+	kg_sched_node_recount(st, n);
 	n->pods = n->score_cpu = n->score_mem = 0;
 	memset(n->used, 0, sizeof(n->used));
-	kg_sched_node_recount(st, n);
 	struct kg_ip_range r;
 	n->has_cidr =
 		kg_ip_range_parse(&r, kg_string(kg_at(kg_obj(n->obj), "spec.podCIDR"), "")) == 0;

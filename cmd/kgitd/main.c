@@ -234,7 +234,7 @@ static int start(struct kgd_master *m, const struct kgd_flags *f, struct kgd_str
 	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
 	m->events = kgd_events_new(m->loop, m->store, m->hub, m->api);
-	m->trim = kgd_trim_new(m->loop, m->hub);
+	m->trim = kgd_trim_new(m);
 	m->history = kgd_history_new(m);
 	m->pushes = kgd_pushes_new(m);
 	rc = kgd_hooks_new(&m->hooks, m, err);

@@ -136,9 +136,9 @@ struct kgd_events *kgd_events_new(
 	struct kg_loop *loop, struct kg_store *store, struct kg_hub *hub, struct kg_api *api);
 void kgd_events_free(struct kgd_events *events);
 
-/* ---- memory given back after storms of changes (trim.c) ---- */
-struct kgd_trim *kgd_trim_new(struct kg_loop *loop, struct kg_hub *hub);
-void kgd_trim_free(struct kgd_trim *trim); /* after what was posted to the loop has run */
+/* ---- memory given back after storms of changes and of reads (trim.c) ---- */
+struct kgd_trim *kgd_trim_new(struct kgd_master *m); /* uses its loop, hub, store and api */
+void kgd_trim_free(struct kgd_trim *trim);
 
 /* ---- first start, certificates, kubeconfig, hooks in the repository (setup.c) ---- */
 int kgd_setup_pki(struct kgd_master *m, char **cert_pem, char **key_pem, struct kg_error *err);

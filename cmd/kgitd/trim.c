@@ -1,65 +1,73 @@
-/* Memory that changes needed is given back when they are over, or now and then while they go on. */
+/*
+ * Memory that changes and reads needed is given back when they are over, or now and then while they
+ * go on: what is kept to answer the next who asks (objects as JSON, old events, maps of packs) and
+ * what the allocator keeps.
+ */
 #include "kgitd/master.h"
 
-#include <malloc.h>
-#include <stdatomic.h>
+#include "base/log.h"
 
-#define QUIET_MS 3000
-#define ROUNDS   10 /* of that, at most */
+#include <malloc.h>
+
+#define LOOK_MS    2000
+#define QUIET      2                 /* looks, in which nothing has happened */
+#define ROUNDS     10                /* looks, in which something happens all the time */
+#define KEPT_BYTES ((size_t)8 << 20) /* of events, for those who come back */
 
 struct kgd_trim {
-	struct kg_loop *loop;
-	struct kg_hub *hub;
-	struct kg_subscription *sub;
+	struct kgd_master *m;
 	struct kg_timer *timer;
-	uint64_t seen;   /* the loop's */
-	unsigned rounds; /* the loop's */
-	atomic_bool posted;
+	uint64_t seen; /* a sum of counters that only grow */
+	unsigned quiet, busy;
 };
 
-static void look_later(struct kgd_trim *t)
+static uint64_t happened(const struct kgd_master *m)
 {
-	t->seen = kg_hub_revision(t->hub);
-	kg_timer_set(t->timer, QUIET_MS);
+	struct kg_api_stats s;
+
+	kg_api_stats(m->api, &s);
+	return kg_hub_revision(m->hub) + kg_store_reads(m->store) + s.encoded + s.reused;
 }
 
-static void arm(void *ctx)
+static void trim(struct kgd_trim *t, bool all)
 {
-	struct kgd_trim *t = ctx;
+	struct kg_error err;
 
-	t->rounds = 0;
-	look_later(t);
+	if (all) {
+		kg_hub_forget(t->m->hub, KEPT_BYTES);
+		kg_api_drop_encoded(t->m->api);
+		if (kg_store_let_go(t->m->store, &err) < 0)
+			kg_warn("%s", err.msg);
+	}
+	malloc_trim(0);
 }
 
 static void on_timer(void *ctx)
 {
 	struct kgd_trim *t = ctx;
+	uint64_t now = happened(t->m);
 
-	if (kg_hub_revision(t->hub) != t->seen && ++t->rounds < ROUNDS) {
-		look_later(t);
-		return;
+	if (now != t->seen) {
+		t->seen = now;
+		t->quiet = 0;
+		if (++t->busy % ROUNDS == 0)
+			trim(t, false);
+	} else if (t->busy && ++t->quiet == QUIET) {
+		t->busy = 0;
+		trim(t, true);
+		t->seen = happened(t->m);
 	}
-	atomic_store(&t->posted, false);
-	malloc_trim(0);
+	kg_timer_set(t->timer, LOOK_MS);
 }
 
-/* On the writer's thread. */
-static void on_publish(void *ctx)
-{
-	struct kgd_trim *t = ctx;
-
-	if (!atomic_exchange(&t->posted, true))
-		kg_loop_post(t->loop, arm, t);
-}
-
-struct kgd_trim *kgd_trim_new(struct kg_loop *loop, struct kg_hub *hub)
+struct kgd_trim *kgd_trim_new(struct kgd_master *m)
 {
 	struct kgd_trim *t = kg_alloc(sizeof(*t));
 
-	t->loop = loop;
-	t->hub = hub;
-	t->timer = kg_timer_new(loop, on_timer, t);
-	t->sub = kg_hub_subscribe(hub, on_publish, t);
+	t->m = m;
+	t->timer = kg_timer_new(m->loop, on_timer, t);
+	t->busy = 1; /* the start was work, too */
+	kg_timer_set(t->timer, LOOK_MS);
 	return t;
 }
 
@@ -67,7 +75,6 @@ void kgd_trim_free(struct kgd_trim *t)
 {
 	if (!t)
 		return;
-	kg_hub_unsubscribe(t->sub);
 	kg_timer_free(t->timer);
 	free(t);
 }

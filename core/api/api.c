@@ -145,6 +145,7 @@ void kg_api_stats(struct kg_api *api, struct kg_api_stats *out)
 	pthread_mutex_unlock(&api->lists.lock);
 	out->watches_refused = api->watches_refused;
 	out->encoded = api->cache.misses;
+	out->reused = api->cache.hits;
 	out->cached = api->cache.bytes;
 	out->events_sent = api->events_sent;
 	out->behind = api->metrics.behind;

@@ -103,10 +103,13 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
 struct kg_api_stats {
 	size_t watchers, waiting, lists; /* at the moment */
 	uint64_t lists_refused, lists_broken, watches_refused;
-	uint64_t events_sent, encoded; /* watch events; JSON encodings made for them */
-	size_t cached;                 /* bytes of JSON kept */
-	uint64_t behind, expired;      /* watches that read on from disk; that were told 410 */
+	uint64_t events_sent;     /* to watches */
+	uint64_t encoded, reused; /* JSON encodings made; and asked for again */
+	size_t cached;            /* bytes of JSON kept */
+	uint64_t behind, expired; /* watches that read on from disk; that were told 410 */
 };
 void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);
+/* Keeps no JSON any more: nobody has asked for it for a while. */
+void kg_api_drop_encoded(struct kg_api *api);
 
 #endif

@@ -186,6 +186,30 @@ static double metric(const struct answer *a, const char *name)
 	return strtod(at + strlen(line), NULL);
 }
 
+/* What is sent is kept for who asks next, until it is dropped; then it is made again, the same. */
+static void test_encoded_is_dropped(void **state)
+{
+	struct kg_api_stats first, again, dropped, last;
+
+	(void)state;
+	ANSWER a = get("/api/v1/pods");
+	kg_api_stats(server.api, &first);
+	assert_true(first.cached > 0);
+	ANSWER b = get("/api/v1/pods");
+	kg_api_stats(server.api, &again);
+	assert_int_equal(again.encoded, first.encoded);
+	assert_true(again.reused > first.reused);
+	kg_api_drop_encoded(server.api);
+	kg_api_stats(server.api, &dropped);
+	assert_int_equal(dropped.cached, 0);
+	ANSWER c = get("/api/v1/pods");
+	kg_api_stats(server.api, &last);
+	assert_true(last.encoded > again.encoded);
+	assert_int_equal(last.reused, again.reused);
+	assert_string_equal(a.body.data, b.body.data);
+	assert_string_equal(a.body.data, c.body.data);
+}
+
 static void test_metrics(void **state)
 {
 #define PODS "group=\"\",version=\"v1\",resource=\"pods\""
@@ -666,6 +690,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_encoded_is_dropped),
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_writes_name_the_file),
 		cmocka_unit_test(test_selectors),

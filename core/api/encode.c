@@ -206,8 +206,10 @@ struct blob *kg_api_encode_shared(
 	if (slot)
 		b = blob_ref(slot->blob);
 	pthread_mutex_unlock(lock_of(c, set));
-	if (b)
+	if (b) {
+		atomic_fetch_add_explicit(&c->hits, 1, memory_order_relaxed);
 		return b;
+	}
 	atomic_fetch_add_explicit(&c->misses, 1, memory_order_relaxed);
 	b = blob_encode(obj, revision);
 	if (b->len > c->max_bytes / 4)
@@ -249,6 +251,22 @@ void kg_api_encode_sweep(struct kg_api *api)
 			if (slot->obj && atomic_load(&slot->obj->refs) == 1)
 				old[i] = slot_take(c, slot);
 		}
+		pthread_mutex_unlock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			slot_drop(old[i]);
+	}
+}
+
+void kg_api_drop_encoded(struct kg_api *api)
+{
+	struct encode_cache *c = &api->cache;
+
+	for (size_t set = 0; c->bytes && set < CACHE_SETS; set++) {
+		struct cache_slot old[CACHE_WAYS];
+
+		pthread_mutex_lock(lock_of(c, set));
+		for (size_t i = 0; i < CACHE_WAYS; i++)
+			old[i] = slot_take(c, &c->slots[set][i]);
 		pthread_mutex_unlock(lock_of(c, set));
 		for (size_t i = 0; i < CACHE_WAYS; i++)
 			slot_drop(old[i]);

@@ -179,7 +179,7 @@ struct encode_cache {
 	} (*slots)[CACHE_WAYS];
 	size_t max_bytes;
 	_Atomic size_t bytes, hand;
-	_Atomic uint64_t misses;
+	_Atomic uint64_t hits, misses;
 	size_t swept; /* the publishing thread's */
 };
 /* The object's JSON with this resourceVersion; a reference. press: others make room for it. */

@@ -18,6 +18,7 @@ struct diff {
 	const struct kg_reader *r;
 	struct kg_buf path;  /* logical: without the fan's parts, each component behind a '/' */
 	struct kg_map files; /* path -> struct sides */
+	size_t differ, most; /* how many of them do; and may (0: no bound) */
 	struct kg_error *err;
 };
 struct sides {
@@ -43,9 +44,25 @@ static void diff_clear(struct diff *d)
 		free(e->value);
 	kg_map_clear(&d->files);
 	kg_buf_clear(&d->path);
+	d->differ = 0;
 }
 
-static void saw_file(struct diff *d, int side, const struct kg_tree_entry *e)
+/* A split or a merge moves a file without changing it. */
+static bool differs(const struct sides *s)
+{
+	return s->has[0] != s->has[1] || memcmp(s->id[0], s->id[1], 20) != 0;
+}
+
+static int too_large(size_t n, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_TOO_LARGE, "a revision of at least %zu changes", n);
+}
+
+/* While a directory of directories is split its files have been seen on one side only: so many
+ * more are looked at, not all of a large cluster's. */
+#define MOVED 16384
+
+static int saw_file(struct diff *d, int side, const struct kg_tree_entry *e)
 {
 	size_t len = d->path.len;
 
@@ -55,9 +72,12 @@ static void saw_file(struct diff *d, int side, const struct kg_tree_entry *e)
 		s = kg_alloc(sizeof(*s));
 		kg_map_put(&d->files, d->path.data, s);
 	}
+	kg_buf_remove(&d->path, len, d->path.len - len);
+	d->differ -= differs(s);
 	s->has[side] = true;
 	memcpy(s->id[side], e->id, 20);
-	kg_buf_remove(&d->path, len, d->path.len - len);
+	d->differ += differs(s);
+	return d->most && d->differ > d->most + MOVED ? too_large(d->most, d->err) : 0;
 }
 
 static int diff_trees(struct diff *d, const unsigned char *a, const unsigned char *b);
@@ -79,8 +99,7 @@ static int one_side(struct diff *d, int side, const struct kg_tree_entry *e)
 {
 	if (e->is_dir)
 		return diff_dir(d, e->name, side ? NULL : e->id, side ? e->id : NULL);
-	saw_file(d, side, e);
-	return 0;
+	return saw_file(d, side, e);
 }
 
 static int both_sides(struct diff *d, const struct kg_tree_entry *a, const struct kg_tree_entry *b)
@@ -89,9 +108,8 @@ static int both_sides(struct diff *d, const struct kg_tree_entry *a, const struc
 		return 0;
 	if (a->is_dir)
 		return diff_dir(d, a->name, a->id, b->id);
-	saw_file(d, 0, a);
-	saw_file(d, 1, b);
-	return 0;
+	int rc = saw_file(d, 0, a);
+	return rc < 0 ? rc : saw_file(d, 1, b);
 }
 
 struct cursor {
@@ -157,12 +175,6 @@ static int diff_subtrees(struct diff *d, const struct kg_subtree *a, const struc
 	if (a->there && b->there && memcmp(a->id, b->id, 20) == 0)
 		return 0;
 	return diff_trees(d, a->there ? a->id : NULL, b->there ? b->id : NULL);
-}
-
-/* A split or a merge moves a file without changing it. */
-static bool differs(const struct sides *s)
-{
-	return s->has[0] != s->has[1] || memcmp(s->id[0], s->id[1], 20) != 0;
 }
 
 /* ---- paths to objects ---- */
@@ -276,6 +288,7 @@ static int add_change(struct step *st, const struct kg_map_entry *key, struct kg
 static int find_changes(struct step *st, size_t most, struct kg_error *err)
 {
 	st->diff.err = err;
+	st->diff.most = most;
 	kg_map_clear(&st->keys);
 	kg_changes_release(&st->changes);
 	int rc = diff_subtrees(&st->diff, &st->view[0].decided, &st->view[1].decided);
@@ -290,7 +303,7 @@ static int find_changes(struct step *st, size_t most, struct kg_error *err)
 	struct kg_map_entry **sorted KG_AUTOFREE = kg_map_sorted(&st->keys);
 	size_t n = st->keys.count;
 	if (most && n > most)
-		return kg_fail(err, KG_E_TOO_LARGE, "a revision of %zu changes", n);
+		return too_large(n, err);
 	st->changes.items = kg_alloc((n ? n : 1) * sizeof(*st->changes.items));
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = add_change(st, sorted[i], err);

@@ -12,42 +12,6 @@
 
 #define INDEX_HEAD (8 + 1024)
 
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n)
-{
-	if (len < INDEX_HEAD + 40 || memcmp(index, "\377tOc\0\0\0\2", 8) != 0)
-		return false;
-	for (int i = 1; i < 256; i++)
-		if (be32(index + 8 + 4 * i) < be32(index + 4 + 4 * i))
-			return false;
-	*n = be32(index + INDEX_HEAD - 4);
-	/* Behind them there may be offsets of 64 bits. */
-	return (len - INDEX_HEAD - 40) / 28 >= *n;
-}
-
-int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigned char id[20])
-{
-	uint32_t low = id[0] ? be32(index + 8 + 4 * (id[0] - 1)) : 0;
-	uint32_t high = be32(index + 8 + 4 * id[0]);
-
-	while (low < high && high <= n) {
-		uint32_t mid = low + (high - low) / 2;
-		int c = memcmp(id, index + INDEX_HEAD + 20 * (size_t)mid, 20);
-
-		if (c == 0)
-			return mid;
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return -1;
-}
-
 /* ---- opening ---- */
 
 static void pack_release(struct kg_livepacks_pack *p)

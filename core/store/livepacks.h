@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/map.h"
+#include "store/pack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,10 +57,5 @@ const unsigned char *kg_livepacks_id(const struct kg_livepacks_pack *p, uint32_t
 bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint64_t group);
 #define KG_GROUP_KIND(group)   ((group) >> 48) /* another thing of the same kind */
 #define KG_GROUP_FAMILY(group) ((group) >> 24) /* and of the same maker */
-
-/* An index by itself (version 2), its ids to be asked for: false where it is malformed. */
-bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n);
-/* Where in the index the id is; -1: it is not there. */
-int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigned char id[20]);
 
 #endif

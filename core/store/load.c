@@ -242,7 +242,7 @@ static int load(struct kg_snapshot **out, struct kg_store *s, const struct kg_vi
  * reads nearly all of it. So the database is closed before it is opened again; who comes meanwhile
  * waits. Where it cannot be opened, reads find nothing and say so.
  */
-static int let_packs_go(struct kg_store *s, struct kg_error *err)
+int kg_store_let_go(struct kg_store *s, struct kg_error *err)
 {
 	git_odb *odb = NULL;
 
@@ -285,7 +285,7 @@ int kg_store_load(struct kg_snapshot **out, struct kg_store *s, struct kg_error 
 		rc = load_id(&snapshot, s, head.commit, err);
 	if (rc < 0)
 		return rc;
-	rc = let_packs_go(s, err);
+	rc = kg_store_let_go(s, err);
 	if (rc < 0)
 		kg_snapshot_unref(snapshot);
 	else

@@ -16,6 +16,7 @@ int kg_store_renew_odb(struct kg_store *s, struct kg_error *err)
 	if (rc < 0)
 		return rc;
 	struct kg_shared_odb *fresh = kg_shared_odb_new(odb);
+	atomic_fetch_add_explicit(&s->reads, 1, memory_order_relaxed);
 	pthread_mutex_lock(&s->lock);
 	struct kg_shared_odb *old = s->odb;
 	s->odb = fresh;

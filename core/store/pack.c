@@ -219,10 +219,43 @@ static void add_offsets(struct kg_buf *out, const struct kg_pack_entry *entries,
 	}
 }
 
+#define IN_PARTS 4096 /* entries */
+
+/* To 256 parts by the first byte, in place: qsort of very many takes as much memory again. */
+static void part_entries(struct kg_pack_entry *entries, size_t n, size_t ends[256])
+{
+	size_t next[256], at = 0;
+
+	memset(ends, 0, 256 * sizeof(*ends));
+	for (size_t i = 0; i < n; i++)
+		ends[entries[i].id[0]]++;
+	for (unsigned byte = 0; byte < 256; byte++) {
+		next[byte] = at;
+		at = ends[byte] += at;
+	}
+	for (unsigned byte = 0; byte < 256; byte++)
+		while (next[byte] < ends[byte]) {
+			struct kg_pack_entry *e = &entries[next[byte]], was = *e;
+			struct kg_pack_entry *home = &entries[next[was.id[0]]++];
+
+			*e = *home;
+			*home = was;
+		}
+}
+
 void kg_pack_sort(struct kg_pack_entry *entries, size_t n)
 {
-	if (n)
-		qsort(entries, n, sizeof(*entries), cmp_entries);
+	size_t ends[256], from = 0;
+
+	if (n < IN_PARTS) {
+		if (n)
+			qsort(entries, n, sizeof(*entries), cmp_entries);
+		return;
+	}
+	part_entries(entries, n, ends);
+	for (unsigned byte = 0; byte < 256; from = ends[byte++])
+		if (ends[byte] > from)
+			qsort(entries + from, ends[byte] - from, sizeof(*entries), cmp_entries);
 }
 
 void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,
@@ -255,4 +288,58 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 	kg_pack_index_write(&p->index, p->entries, p->len, id);
 	*pack = &p->data;
 	*index = &p->index;
+}
+
+/* ---- an index, read ---- */
+
+#define INDEX_HEAD (8 + 1024)
+
+static uint32_t be32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n)
+{
+	if (len < INDEX_HEAD + 40 || memcmp(index, "\377tOc\0\0\0\2", 8) != 0)
+		return false;
+	for (int i = 1; i < 256; i++)
+		if (be32(index + 8 + 4 * i) < be32(index + 4 + 4 * i))
+			return false;
+	*n = be32(index + INDEX_HEAD - 4);
+	/* Behind them there may be offsets of 64 bits. */
+	return (len - INDEX_HEAD - 40) / 28 >= *n;
+}
+
+#define GUESSES 12
+
+/* Ids are spread evenly, so where one lies is guessed, and from how far off that was, guessed
+ * again: of a large index two or three places are touched where halving would touch twenty. */
+int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigned char id[20])
+{
+	int64_t low = id[0] ? be32(index + 8 + 4 * (id[0] - 1)) : 0;
+	int64_t high = be32(index + 8 + 4 * id[0]), all = high - low;
+	int64_t want = be32(id), at = low + ((want & 0xffffff) * all >> 24);
+
+	if (high > n)
+		return -1;
+	for (int tries = 0; low < high; tries++) {
+		if (tries >= GUESSES)
+			at = low + (high - low) / 2;
+		at = at < low ? low : at >= high ? high - 1 : at;
+		const unsigned char *there = index + INDEX_HEAD + 20 * at;
+		int c = memcmp(id, there, 20);
+
+		if (c == 0)
+			return at;
+		int64_t off = (want - be32(there)) * all / (1 << 24);
+		if (c < 0) {
+			high = at;
+			at += off < 0 ? off : -1;
+		} else {
+			low = at + 1;
+			at += off > 0 ? off : 1;
+		}
+	}
+	return -1;
 }

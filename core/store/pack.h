@@ -49,4 +49,9 @@ void kg_pack_sort(struct kg_pack_entry *entries, size_t n);
 void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,
 	const unsigned char pack_id[20]);
 
+/* An index by itself (version 2), its ids to be asked for: false where it is malformed. */
+bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n);
+/* Where in an index of n ids the id is; -1: it is not there. */
+int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigned char id[20]);
+
 #endif

@@ -188,6 +188,49 @@ static void test_empty(void **state)
 	test_dir_remove(dir);
 }
 
+/* Every id is found where it lies, and none that is not there, however they are spread. */
+static void test_find(void **state)
+{
+	enum { N = 9000 };
+	struct kg_pack_entry *entries KG_AUTOFREE = kg_alloc(N * sizeof(*entries));
+
+	(void)state;
+	for (int way = 0; way < 4; way++) {
+		size_t n = way == 3 ? 1 : N;
+		struct kg_buf index KG_AUTOBUF = KG_BUF_INIT;
+		unsigned char id[20] = {0};
+		uint32_t is;
+
+		for (size_t i = 0; i < n; i++) {
+			/* Evenly; all with one beginning; half of them. */
+			kg_sha1(entries[i].id, &i, sizeof(i));
+			if (way == 1 || (way == 2 && i % 2))
+				memset(entries[i].id, 0x7f, 17);
+			entries[i].id[19] &= 0xfe;
+		}
+		kg_pack_sort(entries, n);
+		for (size_t i = 1; i < n; i++)
+			assert_true(memcmp(entries[i - 1].id, entries[i].id, 20) <= 0);
+		kg_pack_index_write(&index, entries, n, id);
+		const unsigned char *p = (const unsigned char *)index.data;
+		assert_true(kg_pack_index_check(p, index.len, &is));
+		assert_int_equal(is, n);
+		assert_false(kg_pack_index_check(p, index.len - 28, &is));
+		for (size_t i = 0; i < n; i++) {
+			int64_t at = kg_pack_index_find(p, is, entries[i].id);
+
+			assert_in_range(at, 0, n - 1);
+			assert_memory_equal(entries[at].id, entries[i].id, 20);
+			entries[i].id[19] |= 1;
+			assert_int_equal(kg_pack_index_find(p, is, entries[i].id), -1);
+			entries[i].id[19] &= 0xfe;
+		}
+		assert_int_equal(kg_pack_index_find(p, is, id), -1);
+		memset(id, 0xff, 20);
+		assert_int_equal(kg_pack_index_find(p, is, id), -1);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -195,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_plain_and_large),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_find),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

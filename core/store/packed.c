@@ -35,22 +35,9 @@ size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
 {
 	if (!index_is_whole(p))
 		return 0;
-	size_t n = be32(p->index + INDEX_HEAD - 4);
-	size_t low = id[0] ? be32(p->index + 8 + 4 * (id[0] - 1)) : 0;
-	size_t high = be32(p->index + 8 + 4 * id[0]);
-
-	while (low < high && high <= n) {
-		size_t mid = low + (high - low) / 2;
-		int c = memcmp(id, p->index + INDEX_HEAD + 20 * mid, 20);
-
-		if (c == 0)
-			return offset_of(p, mid, n);
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return 0;
+	uint32_t n = be32(p->index + INDEX_HEAD - 4);
+	int64_t i = kg_pack_index_find(p->index, n, id);
+	return i < 0 ? 0 : offset_of(p, (size_t)i, n);
 }
 
 /* *at moves to the entry's zlib stream. */

@@ -86,6 +86,7 @@ struct kg_store {
 	atomic_bool sync_failed; /* of main's ref, or of a merged pack: nothing more is written */
 
 	struct kg_merger merger;
+	_Atomic uint64_t reads;
 
 	pthread_mutex_t lock; /* all below */
 	struct kg_shared_odb *odb;

@@ -76,6 +76,7 @@ int kg_store_open_odb(git_odb **out, struct kg_store *s, struct kg_error *err)
 
 struct kg_reader kg_store_reader(struct kg_store *s)
 {
+	atomic_fetch_add_explicit(&s->reads, 1, memory_order_relaxed);
 	pthread_mutex_lock(&s->lock);
 	struct kg_reader r = kg_shared_odb_reader(s->odb);
 	pthread_mutex_unlock(&s->lock);
@@ -352,4 +353,9 @@ int kg_store_set_main(struct kg_store *s, const char *old, const char *commit, s
 			s->sync_failed = true;
 	}
 	return rc < 0 ? kg_fail(err, why.code, "set main: %s", why.msg) : 0;
+}
+
+uint64_t kg_store_reads(const struct kg_store *s)
+{
+	return atomic_load_explicit(&s->reads, memory_order_relaxed);
 }

@@ -71,6 +71,11 @@ void kg_store_close(struct kg_store *store); /* git's files have everything, if 
  * KG_E_TIMEOUT, or what keeps them from being written. Any thread. */
 int kg_store_flush(struct kg_store *store, int timeout_ms, struct kg_error *err);
 
+/* What reads have left in memory (maps of packs, what libgit2 keeps of them) goes; whoever reads
+ * next opens them anew. The number of reads so far says whether there can be any. Any thread. */
+int kg_store_let_go(struct kg_store *store, struct kg_error *err);
+uint64_t kg_store_reads(const struct kg_store *store);
+
 /* The head as a snapshot: every object joined. The caller owns it. Any thread. */
 int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_error *err);
 /* The snapshot of any retained revision: KG_E_GONE past the horizon, KG_E_NOT_FOUND ahead of the

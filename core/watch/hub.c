@@ -148,9 +148,9 @@ static void ring_push(struct kg_hub *hub, struct kg_commit_event *e)
 }
 
 /* The oldest event when there is too much, taken out of the ring; else NULL. */
-static struct kg_commit_event *ring_trim(struct kg_hub *hub)
+static struct kg_commit_event *ring_trim(struct kg_hub *hub, size_t bytes)
 {
-	if ((hub->weight <= hub->max_weight && hub->bytes <= MAX_BYTES) || hub->len <= 1)
+	if ((hub->weight <= hub->max_weight && hub->bytes <= bytes) || hub->len <= 1)
 		return NULL;
 	struct kg_commit_event *e = hub->ring[hub->first];
 
@@ -161,9 +161,21 @@ static struct kg_commit_event *ring_trim(struct kg_hub *hub)
 	return e;
 }
 
-void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event)
+void kg_hub_forget(struct kg_hub *hub, size_t bytes)
 {
 	struct kg_commit_event *old;
+
+	/* What is dropped may free many objects: not under the lock that readers take. */
+	do {
+		pthread_mutex_lock(&hub->lock);
+		old = ring_trim(hub, bytes);
+		pthread_mutex_unlock(&hub->lock);
+		kg_commit_event_unref(old);
+	} while (old);
+}
+
+void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event)
+{
 	struct kg_snapshot *before;
 
 	assert(event->snapshot && event->snapshot->revision == event->revision);
@@ -176,14 +188,7 @@ void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event)
 	pthread_mutex_unlock(&hub->lock);
 	kg_snapshot_unref(before);
 
-	/* What is dropped may free many objects: not under the lock that readers take. */
-	do {
-		pthread_mutex_lock(&hub->lock);
-		old = ring_trim(hub);
-		pthread_mutex_unlock(&hub->lock);
-		kg_commit_event_unref(old);
-	} while (old);
-
+	kg_hub_forget(hub, MAX_BYTES);
 	pthread_mutex_lock(&hub->subs_lock);
 	for (struct kg_subscription *s = hub->subs; s; s = s->next)
 		s->fn(s->ctx);

@@ -34,6 +34,10 @@ uint64_t kg_hub_revision(struct kg_hub *hub);
  * the publishing thread, outside the hub's lock. Takes over the event's reference. */
 void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event);
 
+/* Only the newest events up to so many bytes are kept from now on, until the next is published, and
+ * always at least one: for when nothing happens. */
+void kg_hub_forget(struct kg_hub *hub, size_t bytes);
+
 /* The event of revision `after`+1 (a new reference), NULL where it is not published yet;
  * *gone is set where it is no longer in memory: read kg_store_changes up to
  * kg_hub_oldest(hub), then go on here. */
