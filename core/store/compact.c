@@ -88,6 +88,7 @@ struct round {
 	struct kg_map packed; /* names of the packs of compactions */
 	struct kg_livepacks set;
 	struct kg_mark mark;
+	unsigned pauses;
 	uint32_t whole; /* marks of the newest state */
 	char *made[2];  /* names of new packs; NULL */
 };
@@ -272,6 +273,26 @@ static bool is_old(const struct round *c, time_t since)
 	return since + grace(c) < time(NULL);
 }
 
+/* ---- in little memory ---- */
+
+#define PAUSES 64
+
+/* Now and then the maps of indexes and what libgit2 keeps of packs are let go: together they are as
+ * large as the indexes, twice. */
+static void pause_round(void *ctx)
+{
+	struct round *c = ctx;
+	git_odb *odb;
+
+	if (++c->pauses % PAUSES)
+		return;
+	kg_livepacks_let_go(&c->set);
+	if (kg_store_open_odb(&odb, c->s, NULL) < 0)
+		return;
+	kg_reader_release(&c->reader);
+	c->reader = (struct kg_reader){.odb = odb, .shared = kg_shared_odb_new(odb)};
+}
+
 /* ---- marking ---- */
 
 static int mark_newest(struct round *c, struct kg_mark *m, struct kg_error *err)
@@ -407,6 +428,8 @@ static int repack(struct round *c, struct kg_error *err)
 		.side = c->side,
 		.set = &c->set,
 		.reader = &c->reader,
+		.pause = pause_round,
+		.ctx = c,
 		.unmarked = !c->drop,
 		.whole = c->whole,
 		.cancel = c->o->cancel};
@@ -620,6 +643,8 @@ static int sweep(struct round *c, struct kg_error *err)
 	c->mark = (struct kg_mark){.set = &c->set,
 		.reader = &c->reader,
 		.stops = &c->stops,
+		.pause = pause_round,
+		.ctx = c,
 		.sealed = c->drop ? 0 : SEALED,
 		.cancel = c->o->cancel};
 	int rc = mark(c, err);

@@ -43,6 +43,9 @@ int kg_livepacks_open(struct kg_livepacks *out, const char *dir, const struct kg
 	struct kg_error *err);
 void kg_livepacks_release(struct kg_livepacks *s);
 
+/* What of the indexes was looked at is no longer counted as this process's memory. */
+void kg_livepacks_let_go(const struct kg_livepacks *s);
+
 struct kg_livepacks_at {
 	struct kg_livepacks_pack *pack;
 	uint32_t i; /* in its index */

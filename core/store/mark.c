@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOKS 1024 /* objects between two looks at `cancel` */
+#define LOOKS 256 /* objects between two looks at `cancel` */
 
 /*
  * Objects at one path are versions of one another, so an object's group is its path. Another
@@ -229,7 +229,11 @@ static bool cancelled(struct kg_mark *m)
 {
 	struct pollfd p = {.fd = m->cancel, .events = POLLIN};
 
-	return ++m->looked % LOOKS == 0 && m->cancel > 0 && poll(&p, 1, 0) > 0;
+	if (++m->looked % LOOKS != 0)
+		return false;
+	if (m->pause)
+		m->pause(m->ctx);
+	return m->cancel > 0 && poll(&p, 1, 0) > 0;
 }
 
 /* What an object that nothing is known to refer to leads to may have gone before it: then nothing

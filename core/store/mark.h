@@ -17,6 +17,8 @@ struct kg_mark {
 	size_t sealed; /* packs of compactions with so many objects are not looked into; 0: all are.
 			* Then not everything is marked */
 	int cancel;    /* an fd: once it is readable the walk ends with KG_E_UNAVAILABLE; 0: none */
+	void (*pause)(void *ctx); /* called between objects; or NULL */
+	void *ctx;
 	/* Everything needed has its mark already: what is marked now in a pack that was chosen
 	 * would be lost. Set by the caller; then `lost` says so. */
 	bool again, lost;

@@ -16,7 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- the list ---- */
+/* ---- the list ----
+ *
+ * Of very many objects, so it is made a part at a time; a thing and its family are in one.
+ */
+
+#define PARTS          16
+#define PART_OF(group) ((group) >> 44 & (PARTS - 1))
 
 struct wanted {
 	uint64_t group;
@@ -24,7 +30,9 @@ struct wanted {
 	uint32_t order;
 };
 struct list {
-	struct wanted *items; /* heap */
+	const struct kg_repack *job;
+	bool whole;
+	struct wanted *items; /* heap; of the part at hand */
 	size_t n, cap;
 };
 
@@ -56,21 +64,38 @@ static int by_group(const void *a, const void *b)
 	return (x->order - 1 > y->order - 1) - (x->order - 1 < y->order - 1);
 }
 
-static void collect(struct list *l, const struct kg_repack *job, bool whole)
+static void add_wanted(struct list *l, struct kg_livepacks_pack *p, unsigned part)
 {
-	for (size_t k = 0; k < job->set->n; k++) {
-		struct kg_livepacks_pack *p = &job->set->packs[k];
-
-		for (uint32_t i = 0; p->chosen && i < p->n; i++) {
-			if (!is_wanted(job, p, i, whole))
-				continue;
-			KG_GROW(l->items, l->cap, l->n + 1);
-			l->items[l->n++] =
-				(struct wanted){p->groups[i], kg_livepacks_id(p, i), p->order[i]};
-		}
+	for (uint32_t i = 0; i < p->n; i++) {
+		if (PART_OF(p->groups[i]) != part || !is_wanted(l->job, p, i, l->whole))
+			continue;
+		KG_GROW(l->items, l->cap, l->n + 1);
+		l->items[l->n++] =
+			(struct wanted){p->groups[i], kg_livepacks_id(p, i), p->order[i]};
 	}
+}
+
+static void collect(struct list *l, unsigned part)
+{
+	l->n = 0;
+	for (size_t k = 0; k < l->job->set->n; k++)
+		if (l->job->set->packs[k].chosen)
+			add_wanted(l, &l->job->set->packs[k], part);
 	if (l->n)
 		qsort(l->items, l->n, sizeof(*l->items), by_group);
+}
+
+static size_t count(const struct list *l)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < l->job->set->n; k++) {
+		struct kg_livepacks_pack *p = &l->job->set->packs[k];
+
+		for (uint32_t i = 0; p->chosen && i < p->n; i++)
+			n += is_wanted(l->job, p, i, l->whole);
+	}
+	return n;
 }
 
 /* ---- the pack ---- */
@@ -81,6 +106,8 @@ static bool cancelled(const struct kg_repack *job, size_t i)
 {
 	struct pollfd p = {.fd = job->cancel, .events = POLLIN};
 
+	if (i % LOOKS == 0)
+		job->pause(job->ctx);
 	return i % LOOKS == 0 && job->cancel > 0 && poll(&p, 1, 0) > 0;
 }
 
@@ -100,29 +127,32 @@ static int add(struct kg_deltify *deltas, struct kg_packfile *file, const struct
 		      : kg_packfile_add(file, w->id, type, data, len, err);
 }
 
-static int write_objects(struct kg_packfile *file, const struct kg_repack *job,
-	const struct list *l, bool whole, struct kg_error *err)
+static int write_objects(struct kg_packfile *file, struct list *l, struct kg_error *err)
 {
-	struct kg_deltify *deltas = whole ? NULL : kg_deltify_new(file);
+	struct kg_deltify *deltas = l->whole ? NULL : kg_deltify_new(file);
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < l->n; i++)
-		rc = cancelled(job, i) ? kg_fail(err, KG_E_UNAVAILABLE, "it was told to stop")
-				       : add(deltas, file, job, &l->items[i], err);
+	for (unsigned part = 0; rc == 0 && part < PARTS; part++) {
+		collect(l, part);
+		for (size_t i = 0; rc == 0 && i < l->n; i++)
+			rc = cancelled(l->job, i)
+				     ? kg_fail(err, KG_E_UNAVAILABLE, "it was told to stop")
+				     : add(deltas, file, l->job, &l->items[i], err);
+	}
 	kg_deltify_free(deltas);
 	return rc;
 }
 
-static int write_pack(unsigned char id[20], const char *path, const struct kg_repack *job,
-	const struct list *l, bool whole, struct kg_error *err)
+static int write_pack(
+	unsigned char id[20], const char *path, struct list *l, size_t n, struct kg_error *err)
 {
 	struct kg_packfile *file = NULL;
-	int rc = l->n > UINT32_MAX ? kg_fail(err, KG_E_TOO_LARGE, "%zu objects", l->n) : 0;
+	int rc = n > UINT32_MAX ? kg_fail(err, KG_E_TOO_LARGE, "%zu objects", n) : 0;
 
 	if (rc == 0)
-		rc = kg_packfile_new(&file, path, (uint32_t)l->n, err);
+		rc = kg_packfile_new(&file, path, (uint32_t)n, err);
 	if (rc == 0)
-		rc = write_objects(file, job, l, whole, err);
+		rc = write_objects(file, l, err);
 	if (rc == 0)
 		rc = kg_packfile_finish(file, id, err);
 	kg_packfile_free(file);
@@ -133,16 +163,19 @@ static int write_pack(unsigned char id[20], const char *path, const struct kg_re
 
 /* Every object is in the new index, and it is the index of the new pack, as they lie on the disk.
  */
-static int check_index(const struct list *l, const unsigned char *index, size_t len,
+static int check_index(struct list *l, const unsigned char *index, size_t len,
 	const unsigned char trailer[20], struct kg_error *err)
 {
 	uint32_t n;
 
 	if (!kg_pack_index_check(index, len, &n) || memcmp(index + len - 40, trailer, 20) != 0)
 		return kg_fail(err, KG_E_CORRUPT, "the new index is not that of the new pack");
-	for (size_t i = 0; i < l->n; i++)
-		if (kg_pack_index_find(index, n, l->items[i].id) < 0)
-			return kg_fail(err, KG_E_CORRUPT, "the new pack lacks an object");
+	for (unsigned part = 0; part < PARTS; part++) {
+		collect(l, part);
+		for (size_t i = 0; i < l->n; i++)
+			if (kg_pack_index_find(index, n, l->items[i].id) < 0)
+				return kg_fail(err, KG_E_CORRUPT, "the new pack lacks an object");
+	}
 	return 0;
 }
 
@@ -158,8 +191,7 @@ static int read_trailer(unsigned char out[20], const char *pack, struct kg_error
 	return 0;
 }
 
-static int check_pack(
-	const struct list *l, const char *pack, const char *index, struct kg_error *err)
+static int check_pack(struct list *l, const char *pack, const char *index, struct kg_error *err)
 {
 	KG_AUTOCLOSE int fd = open(index, O_RDONLY | O_CLOEXEC);
 	unsigned char trailer[20];
@@ -228,9 +260,9 @@ static int place(const struct kg_repack *job, const char *tmp, const char *name,
 	return rc < 0 ? rc : sync_path(job->set->dir, O_DIRECTORY, sync_failed, err);
 }
 
-static int make(char **name, const struct kg_repack *job, bool whole, const struct list *l,
-	bool *sync_failed, struct kg_error *err)
+static int make(char **name, struct list *l, size_t n, bool *sync_failed, struct kg_error *err)
 {
+	const struct kg_repack *job = l->job;
 	char *dir KG_AUTOFREE = kg_asprintf("%s/" KG_REPACK_DIR, job->side);
 	char *tmp KG_AUTOFREE = kg_asprintf("%s/new", dir);
 	char *pack KG_AUTOFREE = kg_asprintf("%s.pack", tmp);
@@ -240,7 +272,7 @@ static int make(char **name, const struct kg_repack *job, bool whole, const stru
 
 	int rc = kg_mkdir_p(dir, 0755, err);
 	if (rc == 0)
-		rc = write_pack(id, tmp, job, l, whole, err);
+		rc = write_pack(id, tmp, l, n, err);
 	if (rc == 0)
 		rc = check_pack(l, pack, index, err);
 	if (rc < 0)
@@ -256,13 +288,13 @@ static int make(char **name, const struct kg_repack *job, bool whole, const stru
 int kg_repack(char **name, const struct kg_repack *job, bool whole, bool *sync_failed,
 	struct kg_error *err)
 {
-	struct list l = {0};
+	struct list l = {.job = job, .whole = whole};
+	size_t n = count(&l);
 	int rc = 0;
 
 	*name = NULL;
-	collect(&l, job, whole);
-	if (l.n)
-		rc = make(name, job, whole, &l, sync_failed, err);
+	if (n)
+		rc = make(name, &l, n, sync_failed, err);
 	free(l.items);
 	return rc;
 }

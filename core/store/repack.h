@@ -18,6 +18,9 @@ struct kg_repack {
 	/* Those with a mark up to this one are stored whole, in a pack of their own: the newest
 	 * state, which is read at every start. */
 	uint32_t whole;
+	/* Called between objects: what was read may be let go. */
+	void (*pause)(void *ctx);
+	void *ctx;
 	int cancel; /* an fd: once it is readable it ends with KG_E_UNAVAILABLE; 0: none */
 };
 
