@@ -73,8 +73,8 @@ const char *kg_security_check(struct kg_arena *a, int level, int version,
 /* ---- quota_usage.c ---- */
 
 /* Sums of amounts, each of which may be as large as an int64_t is: exact, so that what was added
- * can be taken away again. */
-__extension__ typedef __int128 kg_sum;
+ * can be taken away again. (An arena gives memory that is aligned for int64_t.) */
+__extension__ typedef __int128 kg_sum __attribute__((aligned(8)));
 
 /* How much an object counts for one resource of a quota, in thousandths; scopes are not looked
  * at. Terminated pods count for count/pods alone. */
