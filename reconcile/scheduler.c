@@ -109,10 +109,15 @@ struct placed {
 	struct kg_placing p;
 };
 
+static void class_init(struct placed *x, struct kg_run *r, const struct kg_object *pod)
+{
+	*x = (struct placed){.a = KG_ARENA_INIT};
+	kg_class_init(&x->c, r->st, kg_now(r), &x->a, pod);
+}
+
 static void placed_init(struct placed *x, struct kg_run *r, const struct kg_object *pod)
 {
-	x->a = (struct kg_arena)KG_ARENA_INIT;
-	kg_class_init(&x->c, r->st, kg_now(r), &x->a, pod);
+	class_init(x, r, pod);
 	kg_placing_init(&x->p, r->st, kg_now(r), &x->a, &x->c);
 }
 
@@ -265,12 +270,31 @@ static void preempt(struct round *o, struct placed *x, size_t from, size_t n)
 
 /* ---- a round ---- */
 
+/* Where there is one node to choose from, and nothing but itself decides, the others are not
+ * looked at. How many of the n were bound. */
+static size_t pin(struct round *o, const struct kg_pod_class *c, size_t from, size_t n)
+{
+	struct kg_run *r = o->r;
+	struct kg_node_info *node = c->only ? kg_node_info(r->st, c->only) : NULL;
+	size_t done = 0;
+	if (!node || c->unclaimed || c->unbound || !kg_class_is_free(c) ||
+		kg_fit_static(c, node) != KG_FIT || !kg_fit_volumes(c, node))
+		return 0;
+	while (done < n && kg_fit_room(c, node) == KG_FIT &&
+		kg_bind(r, o->waiting.v[from + done], c, node))
+		done++;
+	kg_arena_release(&r->a);
+	return done;
+}
+
 static void place(struct round *o, size_t from, size_t n)
 {
 	struct placed x;
 	struct kg_run *r = o->r;
-	placed_init(&x, r, o->waiting.v[from]);
-	size_t done = 0;
+	class_init(&x, r, o->waiting.v[from]);
+	size_t done = pin(o, &x.c, from, n);
+	if (done < n)
+		kg_placing_init(&x.p, r->st, kg_now(r), &x.a, &x.c);
 	while (done < n) {
 		struct kg_object *pod = o->waiting.v[from + done];
 		struct kg_node_info *node = take(&x, pod);

@@ -184,6 +184,8 @@ struct kg_pod_class {
 	/* Parts of spec, looked up once; &kg_null where absent. */
 	const struct kg_value *tolerations, *selector, *required, *preferred;
 	bool by_name; /* required affinity names its nodes */
+	const char
+		*only; /* the one node that it may go to, whatever else is asked; NULL: several */
 	struct kg_term *affinity, *anti, *scored;
 	size_t naffinity, nanti, nscored;
 	struct kg_peers *affine; /* of all required affinity terms together */

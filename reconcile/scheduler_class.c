@@ -272,22 +272,37 @@ static void compile_spreads(struct compile *k)
 
 /* ---- the class ---- */
 
-/* Every term of required node affinity names nodes: the others are not even looked at. */
-static bool names_nodes(const struct kg_value *required)
+/* The names that a term's fields ask for; &kg_null: none, so that any node may match. */
+static const struct kg_value *names_of(const struct kg_value *term)
 {
-	const struct kg_value *terms = kg_get(required, "nodeSelectorTerms");
-	bool all = kg_len(terms) > 0;
-	for (uint32_t i = 0; i < kg_len(terms) && all; i++) {
-		const struct kg_value *fields = kg_get(&terms->items[i], "matchFields");
-		bool one = false;
-		for (uint32_t f = 0; f < kg_len(fields); f++)
-			one |= strcmp(kg_string(kg_get(&fields->items[f], "key"), ""),
-				       "metadata.name") == 0 &&
-			       strcmp(kg_string(kg_get(&fields->items[f], "operator"), ""), "In") ==
-				       0;
-		all = one;
+	const struct kg_value *fields = kg_get(term, "matchFields");
+	for (uint32_t f = 0; f < kg_len(fields); f++) {
+		const struct kg_value *field = &fields->items[f];
+		if (strcmp(kg_string(kg_get(field, "key"), ""), "metadata.name") == 0 &&
+			strcmp(kg_string(kg_get(field, "operator"), ""), "In") == 0)
+			return kg_get(field, "values");
 	}
-	return all;
+	return &kg_null;
+}
+
+/* Every term of required node affinity names nodes: the others are not even looked at. Where all
+ * name the same one it is the only one. */
+static void compile_names(struct kg_pod_class *c)
+{
+	const struct kg_value *terms = kg_get(c->required, "nodeSelectorTerms");
+	c->by_name = kg_len(terms) > 0;
+	c->only = *c->node_name ? c->node_name : NULL;
+	for (uint32_t i = 0; i < kg_len(terms) && c->by_name; i++) {
+		const struct kg_value *names = names_of(&terms->items[i]);
+		const char *name = kg_len(names) == 1 ? kg_string(&names->items[0], NULL) : NULL;
+		c->by_name = !kg_is_null(names);
+		if (i == 0 && !*c->node_name)
+			c->only = name;
+		else if (!name || (c->only && strcmp(name, c->only) != 0))
+			c->only = NULL;
+	}
+	if (!c->by_name && !*c->node_name)
+		c->only = NULL;
 }
 
 void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
@@ -305,7 +320,7 @@ void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
 	const struct kg_value *affinity = kg_get(kg_get(c->spec, "affinity"), "nodeAffinity");
 	c->required = kg_get(affinity, "requiredDuringSchedulingIgnoredDuringExecution");
 	c->preferred = kg_get(affinity, "preferredDuringSchedulingIgnoredDuringExecution");
-	c->by_name = names_nodes(c->required);
+	compile_names(c);
 	if (c->demand.host_ports) {
 		c->nports = kg_host_ports(NULL, 0, c->spec);
 		c->ports = kg_arena_alloc(a, c->nports * sizeof(*c->ports));
