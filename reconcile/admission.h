@@ -9,8 +9,7 @@
 #include "reconcile/reconcile.h"
 
 /* What one cluster takes: a push beyond is refused. */
-#define KG_MAX_REPLICAS 100000 /* of one Deployment or ReplicaSet */
-#define KG_MAX_PODS     500000 /* desired in all */
+#define KG_MAX_PODS 500000 /* desired in all; KG_MAX_REPLICAS of one object */
 
 struct kg_admission_file {
 	const char *path;

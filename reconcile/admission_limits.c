@@ -81,45 +81,19 @@ void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t
 
 /* ---- how many pods there would be ---- */
 
-static int64_t pods_of(const struct kg_kind *kind, const struct kg_value *v)
-{
-	int64_t n = 0;
-	switch (kind->id) {
-	case KG_KIND_POD:
-		return 1;
-	case KG_KIND_DEPLOYMENT:
-	case KG_KIND_REPLICASET:
-	case KG_KIND_REPLICATIONCONTROLLER:
-	case KG_KIND_STATEFULSET:
-		n = kg_int(kg_at(v, "spec.replicas"), 1);
-		break;
-	case KG_KIND_JOB: {
-		int64_t most = kg_int(kg_at(v, "spec.completions"), INT64_MAX);
-		n = kg_int(kg_at(v, "spec.parallelism"), 1);
-		n = n < most ? n : most;
-		break;
-	}
-	default:
-		break;
-	}
-	return n > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : n;
-}
-
-/* Of desired objects that the push leaves alone; Pods are counted where they have a file. */
+/* Of desired objects that the push leaves alone. */
 static int64_t pods_elsewhere(struct kg_admitting *x)
 {
-	static const enum kg_kind_id kinds[] = {KG_KIND_POD, KG_KIND_REPLICASET, KG_KIND_DEPLOYMENT,
-		KG_KIND_REPLICATIONCONTROLLER, KG_KIND_STATEFULSET, KG_KIND_JOB};
-	int64_t sum = 0;
-	if (x->all)
-		return 0;
-	struct kg_piter it;
-	const struct kg_object *obj;
-	kg_piter_init(&it, &x->s->index[KG_INDEX_SOURCE], "", NULL);
-	while ((obj = kg_piter_next(&it, NULL)))
-		for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
-			if (obj->kind->id == kinds[i] && kg_admit_untouched(x, obj))
-				sum += pods_of(obj->kind, kg_obj(obj));
+	struct kg_map_entry *e;
+	int64_t sum = x->all ? 0 : x->s->desired_pods;
+	for (size_t i = 0; !x->all && (e = kg_map_next(&x->by_path, &i));) {
+		struct kg_object_iter it;
+		const struct kg_object *obj;
+		kg_iter_index(&it, x->s, KG_INDEX_SOURCE, e->key);
+		while ((obj = kg_iter_next(&it)))
+			sum -= kg_pods_desired(obj->kind, kg_obj(obj));
+		kg_iter_release(&it);
+	}
 	return sum;
 }
 
@@ -129,7 +103,7 @@ void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 	const struct kg_definition *most = NULL;
 	for (size_t i = 0; i < n; i++) {
 		const struct kg_value *v = &ds[i]->m->value;
-		int64_t pods = pods_of(ds[i]->m->kind, v),
+		int64_t pods = kg_pods_desired(ds[i]->m->kind, v),
 			written = kg_int(kg_at(v, "spec.replicas"), 0);
 		if (written > KG_MAX_REPLICAS) {
 			kg_admit_look_at(x, ds[i]);
@@ -137,7 +111,7 @@ void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 				"%lld is more than the %d that kgit takes", (long long)written,
 				KG_MAX_REPLICAS);
 		}
-		if (pods && (!most || pods > pods_of(most->m->kind, &most->m->value)))
+		if (pods && (!most || pods > kg_pods_desired(most->m->kind, &most->m->value)))
 			most = ds[i];
 		sum += pods;
 	}

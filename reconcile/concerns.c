@@ -28,6 +28,13 @@ static void enqueue_owned(
 	kg_iter_release(&it);
 }
 
+/* Written by its own controller at the end of a run that looked at all there is: what else changes
+ * it hears of by itself, and a second look would find nothing to do. */
+static bool is_own_word(const struct kg_run *r, enum kg_controller c, const char *key)
+{
+	return r->key && r->c == c && strcmp(r->key, key) == 0;
+}
+
 static bool is_new_identity(const struct kg_object *before, const struct kg_object *after)
 {
 	return before && (!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0);
@@ -227,6 +234,17 @@ static void node_concerns(
 	kg_iter_release(&it);
 }
 
+static void slice_concerns(struct kg_run *r, const struct kg_object *slice)
+{
+	char key[600];
+	const char *name = kg_string(kg_get(kg_owner_ref(slice), "name"), NULL);
+	if (!name)
+		return;
+	snprintf(key, sizeof(key), "%s/%s", slice->ns, name);
+	if (!is_own_word(r, KG_C_SERVICE, key))
+		kg_enqueue(r->st, KG_C_SERVICE, key);
+}
+
 void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
@@ -252,7 +270,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		pod_concerns(r, before, after);
 		break;
 	case KG_KIND_REPLICASET:
-		kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
+		if (!is_own_word(r, KG_C_REPLICASET, obj->key))
+			kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
 		kg_adopt_concerns(r, before, after);
 		enqueue_owner(r, obj, KG_C_DEPLOYMENT);
 		if (gone)
@@ -309,7 +328,7 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 	case KG_KIND_ENDPOINTSLICE:
 		if (after)
 			kg_enqueue(r->st, KG_C_GARBAGE, obj->key);
-		enqueue_owner(r, obj, KG_C_SERVICE);
+		slice_concerns(r, obj);
 		break;
 	default:
 		break;

@@ -29,10 +29,18 @@ static int64_t target_port(const struct kg_value *port, const struct kg_object *
 	return kg_pod_named_port(kg_obj(pod), name, protocol);
 }
 
-static struct kg_value ports_on(
-	struct kg_arena *a, const struct kg_object *svc, const struct kg_object *pod)
+/* Do a Service's ports depend on the pod? */
+static bool are_named(const struct kg_value *ports)
 {
-	const struct kg_value *ports = kg_at(kg_obj(svc), "spec.ports");
+	bool named = false;
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		named |= kg_get(&ports->items[i], "targetPort")->type == KG_STRING;
+	return named;
+}
+
+static struct kg_value ports_on(
+	struct kg_arena *a, const struct kg_value *ports, const struct kg_object *pod)
+{
 	struct kg_value *items = kg_arena_alloc(a, (kg_len(ports) + 1) * sizeof(*items));
 	size_t n = 0;
 	for (uint32_t i = 0; i < kg_len(ports); i++) {
@@ -49,25 +57,85 @@ static struct kg_value ports_on(
 	return kg_v_array(a, items, n);
 }
 
-static struct kg_value endpoint_of(
-	struct kg_arena *a, const struct kg_object *svc, const struct kg_object *pod)
+/* What an endpoint says of its pod. */
+struct facts {
+	const struct kg_object *pod;
+	const char *ip, *node, *uid;
+	const struct kg_value *hostname;
+	bool ready, serving, terminating;
+};
+
+static struct facts facts_of(const struct kg_object *svc, const struct kg_object *pod)
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 	bool serving = kg_pod_ready(pod), terminating = kg_object_deleting(pod);
-	bool any = kg_bool(kg_at(kg_obj(svc), "spec.publishNotReadyAddresses"), false);
-	struct kg_value ip = kg_v_str(a, kg_string(kg_at(kg_obj(pod), "status.podIP"), ""));
-	struct kg_value conditions =
-		kg_v_obj(a, "ready", kg_v_bool(any || (serving && !terminating)), "serving",
-			kg_v_bool(serving), "terminating", kg_v_bool(terminating), (char *)NULL);
+	bool any = kg_bool(kg_get(kg_get(kg_obj(svc), "spec"), "publishNotReadyAddresses"), false);
+	bool named = strcmp(kg_string(kg_get(spec, "subdomain"), ""), svc->name) == 0;
+	return (struct facts){
+		.pod = pod,
+		.ip = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), ""),
+		.node = kg_pod_node(pod),
+		.uid = kg_object_uid(pod),
+		.hostname = named ? kg_get(spec, "hostname") : &kg_null,
+		.ready = any || (serving && !terminating),
+		.serving = serving,
+		.terminating = terminating,
+	};
+}
+
+static struct kg_value endpoint_of(struct kg_arena *a, const struct facts *f)
+{
+	struct kg_value ip = kg_v_str(a, f->ip);
+	struct kg_value conditions = kg_v_obj(a, "ready", kg_v_bool(f->ready), "serving",
+		kg_v_bool(f->serving), "terminating", kg_v_bool(f->terminating), (char *)NULL);
 	struct kg_value ref =
-		kg_v_obj(a, "kind", kg_v_lit("Pod"), "name", kg_v_str(a, pod->name), "namespace",
-			kg_v_str(a, pod->ns), "uid", kg_v_str(a, kg_object_uid(pod)), (char *)NULL);
-	struct kg_value hostname = kg_v_null();
-	if (strcmp(kg_string(kg_get(spec, "subdomain"), ""), svc->name) == 0)
-		hostname = *kg_get(spec, "hostname");
+		kg_v_obj(a, "kind", kg_v_lit("Pod"), "name", kg_v_str(a, f->pod->name), "namespace",
+			kg_v_str(a, f->pod->ns), "uid", kg_v_str(a, f->uid), (char *)NULL);
 	return kg_v_obj(a, "addresses", kg_v_array(a, &ip, 1), "conditions", conditions, "hostname",
-		hostname, "nodeName", kg_v_str(a, kg_pod_node(pod)), "targetRef", ref,
-		(char *)NULL);
+		*f->hostname, "nodeName", kg_v_str(a, f->node), "targetRef", ref, (char *)NULL);
+}
+
+static bool is_text(const struct kg_value *v, const char *text)
+{
+	return strcmp(kg_string(v, ""), text) == 0;
+}
+
+static bool is_bool(const struct kg_value *v, bool b)
+{
+	return v->type == KG_BOOL && v->b == b;
+}
+
+/* Is that what endpoint_of would make? Then it need not be made. */
+static bool says(const struct kg_value *endpoint, const struct facts *f)
+{
+	const struct kg_value *addresses = kg_get(endpoint, "addresses");
+	const struct kg_value *conditions = kg_get(endpoint, "conditions");
+	const struct kg_value *ref = kg_get(endpoint, "targetRef");
+	return kg_len(endpoint) == 4u + !kg_is_null(f->hostname) && kg_len(addresses) == 1 &&
+	       kg_len(conditions) == 3 && kg_len(ref) == 4 &&
+	       is_text(&addresses->items[0], f->ip) &&
+	       is_bool(kg_get(conditions, "ready"), f->ready) &&
+	       is_bool(kg_get(conditions, "serving"), f->serving) &&
+	       is_bool(kg_get(conditions, "terminating"), f->terminating) &&
+	       kg_equal(kg_get(endpoint, "hostname"), f->hostname) &&
+	       is_text(kg_get(endpoint, "nodeName"), f->node) &&
+	       is_text(kg_get(ref, "kind"), "Pod") && is_text(kg_get(ref, "name"), f->pod->name) &&
+	       is_text(kg_get(ref, "namespace"), f->pod->ns) && is_text(kg_get(ref, "uid"), f->uid);
+}
+
+static const char *pod_uid(const struct kg_value *endpoint)
+{
+	return kg_string(kg_get(kg_get(endpoint, "targetRef"), "uid"), "");
+}
+
+/* The endpoints that there are, by their pods' uids: pointers to the values. */
+static void index_existing(struct kg_map *out, const struct kg_list *slices)
+{
+	for (size_t i = 0; i < slices->n; i++) {
+		const struct kg_value *eps = kg_get(kg_obj(slices->v[i]), "endpoints");
+		for (uint32_t k = 0; k < kg_len(eps); k++)
+			kg_map_put(out, pod_uid(&eps->items[k]), (void *)&eps->items[k]);
+	}
 }
 
 struct group {
@@ -107,25 +175,41 @@ static int cmp_group(const void *a, const void *b)
 	return kg_value_cmp(&x->ports, &y->ports);
 }
 
-static void collect(struct groups *g, struct kg_run *r, const struct kg_object *svc)
+static bool answers(const struct kg_value *selector, const struct kg_object *pod)
 {
-	const struct kg_value *sel = kg_at(kg_obj(svc), "spec.selector");
+	return pod && !kg_pod_terminal(pod) &&
+	       *kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "") &&
+	       kg_labels_match_map(selector, kg_get(kg_get(kg_obj(pod), "metadata"), "labels"));
+}
+
+static void collect(struct groups *g, struct kg_run *r, const struct kg_object *svc,
+	const struct kg_list *existing)
+{
+	const struct kg_value *spec = kg_get(kg_obj(svc), "spec"), *sel = kg_get(spec, "selector");
+	const struct kg_value *ports = kg_get(spec, "ports");
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	KG_CLEANUP(kg_map_release) struct kg_map known = KG_MAP_INIT;
 	kg_buf_addf(&key, "%s\x01%s\x01%s", svc->ns, sel->members[0].key,
 		kg_string(&sel->members[0].value, ""));
 	kg_track_fill(r->st, kg_now(r));
 	struct kg_anchor *an = kg_map_get(&r->st->anchors, key.data);
 	if (!an)
 		return;
+	index_existing(&known, existing);
 	KG_AUTOFREE struct kg_map_entry **pods = kg_map_sorted(&an->pods);
+	bool named = are_named(ports), made = false;
+	struct kg_value on = kg_null;
 	for (size_t i = 0; i < an->pods.count; i++) {
 		const struct kg_object *pod =
 			kg_snapshot_get_key(kg_now(r), KG_KIND_POD, pods[i]->key);
-		if (!pod || kg_pod_terminal(pod) ||
-			!*kg_string(kg_at(kg_obj(pod), "status.podIP"), "") ||
-			!kg_labels_match_map(sel, kg_at(kg_obj(pod), "metadata.labels")))
+		if (!answers(sel, pod))
 			continue;
-		group_add(g, ports_on(&r->a, svc, pod), endpoint_of(&r->a, svc, pod));
+		if (named || !made)
+			on = ports_on(&r->a, ports, pod);
+		made = true;
+		struct facts f = facts_of(svc, pod);
+		const struct kg_value *old = kg_map_get(&known, f.uid);
+		group_add(g, on, old && says(old, &f) ? *old : endpoint_of(&r->a, &f));
 	}
 }
 
@@ -159,11 +243,6 @@ struct cut {
 	struct slice *v;         /* arena: existing ones first, in that order */
 	size_t n, cap;
 };
-
-static const char *pod_uid(const struct kg_value *endpoint)
-{
-	return kg_string(kg_at(endpoint, "targetRef.uid"), "");
-}
 
 static struct slice *add_slice(struct cut *c, const struct kg_object *old)
 {
@@ -350,11 +429,11 @@ void kg_slices_sync(struct kg_run *r, const struct kg_object *svc)
 	const struct kg_value *sel = kg_get(spec, "selector");
 	bool selects = sel->type == KG_OBJECT && sel->len > 0 &&
 		       strcmp(kg_string(kg_get(spec, "type"), ""), "ExternalName") != 0;
+	kg_list_owned(&c.existing, kg_now(r), KG_KIND_ENDPOINTSLICE, kg_object_uid(svc));
 	if (selects)
-		collect(&g, r, svc);
+		collect(&g, r, svc, &c.existing);
 	if (g.n)
 		qsort(g.v, g.n, sizeof(*g.v), cmp_group);
-	kg_list_owned(&c.existing, kg_now(r), KG_KIND_ENDPOINTSLICE, kg_object_uid(svc));
 	for (size_t i = 0; i < c.existing.n; i++)
 		add_slice(&c, c.existing.v[i])->ports = *kg_get(kg_obj(c.existing.v[i]), "ports");
 	for (size_t i = 0; i < g.n; i++)

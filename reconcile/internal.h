@@ -299,13 +299,23 @@ int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add)
 const char *kg_qos_class(const struct kg_value *spec);
 
 /* ---- pod.c ---- */
-bool kg_pod_terminal(const struct kg_object *pod);
+static inline bool kg_pod_terminal(const struct kg_object *pod)
+{
+	return pod->flags & KG_OF_TERMINAL;
+}
 static inline const char *kg_pod_node(const struct kg_object *pod)
 {
-	return kg_string(kg_get(kg_get(kg_obj(pod), "spec"), "nodeName"), "");
+	const char *node = pod->indexed_by[KG_INDEX_NODE];
+	return node ? node : "";
 }
-bool kg_pod_active(const struct kg_object *pod); /* neither terminal nor being deleted */
-bool kg_pod_ready(const struct kg_object *pod);
+static inline bool kg_pod_active(const struct kg_object *pod) /* nor being deleted */
+{
+	return !(pod->flags & (KG_OF_TERMINAL | KG_OF_DELETING));
+}
+static inline bool kg_pod_ready(const struct kg_object *pod)
+{
+	return pod->flags & KG_OF_READY;
+}
 struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec);
 /* Removes it, or leaves a tombstone where a node must let go of it first. */
 void kg_pod_delete(struct kg_run *r, const struct kg_object *pod);

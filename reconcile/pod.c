@@ -4,22 +4,6 @@
 
 #include <string.h>
 
-bool kg_pod_terminal(const struct kg_object *pod)
-{
-	const char *phase = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "phase"), "");
-	return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-}
-
-bool kg_pod_active(const struct kg_object *pod)
-{
-	return !kg_object_deleting(pod) && !kg_pod_terminal(pod);
-}
-
-bool kg_pod_ready(const struct kg_object *pod)
-{
-	return kg_condition_is_true(kg_get(kg_obj(pod), "status"), "Ready");
-}
-
 struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec)
 {
 	return kg_v_obj(a, "phase", kg_v_lit("Pending"), "qosClass", kg_v_lit(kg_qos_class(spec)),

@@ -1,5 +1,6 @@
 #include "kinds/object.h"
 
+#include "base/hash.h"
 #include "kinds/snapshot.h"
 #include "value/json.h"
 
@@ -7,10 +8,45 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct kg_value *metadata(const struct kg_object *obj, const char *key)
+{
+	return kg_get(kg_get(kg_obj(obj), "metadata"), key);
+}
+
+uint32_t kg_index_hash(const char *what)
+{
+	return (uint32_t)kg_hash64(what, strlen(what));
+}
+
+static const char *owner_uid(const struct kg_object *obj)
+{
+	const struct kg_value *owners = metadata(obj, "ownerReferences");
+
+	for (uint32_t i = 0; i < kg_len(owners); i++)
+		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
+			return kg_string(kg_get(&owners->items[i], "uid"), "");
+	return "";
+}
+
+static void set_flags(struct kg_object *obj)
+{
+	const struct kg_value *status = kg_get(kg_obj(obj), "status");
+	const struct kg_value *ready = kg_find(kg_get(status, "conditions"), "type", "Ready");
+	const char *phase = kg_string(kg_get(status, "phase"), "");
+
+	if (!kg_is_null(metadata(obj, "deletionTimestamp")))
+		obj->flags |= KG_OF_DELETING;
+	if (obj->kind->id == KG_KIND_POD &&
+		(strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0))
+		obj->flags |= KG_OF_TERMINAL;
+	if (strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0)
+		obj->flags |= KG_OF_READY;
+}
+
 /* Texts of the object's own and of its value. */
 static void set_indexes(struct kg_object *obj)
 {
-	const char **by = obj->indexed_by, *owner = kg_object_owner_uid(obj);
+	const char **by = obj->indexed_by, *owner = owner_uid(obj);
 
 	if (obj->kind->id == KG_KIND_POD)
 		by[KG_INDEX_NODE] =
@@ -19,7 +55,9 @@ static void set_indexes(struct kg_object *obj)
 	by[KG_INDEX_SOURCE] = obj->source;
 	by[KG_INDEX_TEMPLATE] = obj->template_id;
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		if (by[i] && !*by[i])
+		if (by[i] && *by[i])
+			obj->index_hash[i] = kg_index_hash(by[i]);
+		else
 			by[i] = NULL;
 }
 
@@ -61,6 +99,7 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 	obj->doc = kg_doc_new_common(
 		spec->value, &spec->base, spec->base ? 1 : 0, spec->old ? spec->old->doc : NULL);
 	set_indexes(obj);
+	set_flags(obj);
 	return obj;
 }
 
@@ -98,11 +137,6 @@ void kg_object_unref(struct kg_object *obj)
 	free(obj);
 }
 
-static const struct kg_value *metadata(const struct kg_object *obj, const char *key)
-{
-	return kg_get(kg_get(kg_obj(obj), "metadata"), key);
-}
-
 const char *kg_object_uid(const struct kg_object *obj)
 {
 	return kg_string(metadata(obj, "uid"), "");
@@ -116,19 +150,36 @@ kg_time kg_object_created(const struct kg_object *obj)
 	return s && kg_time_parse(&t, s) == 0 ? t : 0;
 }
 
-bool kg_object_deleting(const struct kg_object *obj)
-{
-	return !kg_is_null(metadata(obj, "deletionTimestamp"));
-}
-
 const char *kg_object_owner_uid(const struct kg_object *obj)
 {
-	const struct kg_value *owners = metadata(obj, "ownerReferences");
+	const char *owner = obj->indexed_by[KG_INDEX_OWNER];
 
-	for (uint32_t i = 0; i < kg_len(owners); i++)
-		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
-			return kg_string(kg_get(&owners->items[i], "uid"), "");
-	return "";
+	return owner ? owner : "";
+}
+
+int64_t kg_pods_desired(const struct kg_kind *kind, const struct kg_value *v)
+{
+	const struct kg_value *spec = kg_get(v, "spec");
+	int64_t n = 0, most;
+
+	switch (kind->id) {
+	case KG_KIND_POD:
+		return 1;
+	case KG_KIND_DEPLOYMENT:
+	case KG_KIND_REPLICASET:
+	case KG_KIND_REPLICATIONCONTROLLER:
+	case KG_KIND_STATEFULSET:
+		n = kg_int(kg_get(spec, "replicas"), 1);
+		break;
+	case KG_KIND_JOB:
+		most = kg_int(kg_get(spec, "completions"), INT64_MAX);
+		n = kg_int(kg_get(spec, "parallelism"), 1);
+		n = n < most ? n : most;
+		break;
+	default:
+		break;
+	}
+	return n > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : n;
 }
 
 static void write_member(struct kg_buf *out, bool *first, const char *key, const struct kg_value *v)

@@ -8,8 +8,15 @@
 
 #include "kinds/kind.h"
 
+/* Of an object, seen once as it is made. */
+enum kg_object_flag {
+	KG_OF_DELETING = 1, /* it has a deletionTimestamp */
+	KG_OF_TERMINAL = 2, /* a pod that Succeeded or Failed */
+	KG_OF_READY = 4,    /* its condition Ready is True */
+};
 struct kg_object {
 	_Atomic int refs;
+	uint32_t flags; /* enum kg_object_flag */
 	const struct kg_kind *kind;
 	uint64_t revision; /* last commit that changed the value; 0 while a txn holds it */
 	const char *ns;    /* "" for cluster-scoped; lies in the object's own block */
@@ -26,6 +33,7 @@ struct kg_object {
 	/* By enum kg_index (snapshot.h): what it is found by (a node, a uid, ...); NULL: not in
 	 * that index. */
 	const char *indexed_by[4];
+	uint32_t index_hash[4]; /* of these */
 };
 
 struct kg_object_spec {
@@ -51,8 +59,16 @@ static inline const struct kg_value *kg_obj(const struct kg_object *obj)
 /* Short cuts; borrowed, "" where absent. */
 const char *kg_object_uid(const struct kg_object *obj);
 kg_time kg_object_created(const struct kg_object *obj);
-bool kg_object_deleting(const struct kg_object *obj);         /* has a deletionTimestamp */
+static inline bool kg_object_deleting(const struct kg_object *obj) /* has a deletionTimestamp */
+{
+	return obj->flags & KG_OF_DELETING;
+}
 const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
+uint32_t kg_index_hash(const char *what);
+
+#define KG_MAX_REPLICAS 100000 /* of one Deployment or ReplicaSet */
+/* How many pods such a manifest asks for. */
+int64_t kg_pods_desired(const struct kg_kind *kind, const struct kg_value *v);
 
 /* The whole API object with resourceVersion, as JSON. */
 void kg_object_write_json(struct kg_buf *out, const struct kg_object *obj);

@@ -25,6 +25,7 @@ const struct kg_pmap_ops kg_objects_ops = {
 struct place {
 	enum kg_index index;
 	const char *what;
+	uint32_t hash; /* of it */
 	enum kg_kind_id kind;
 	const char *key;
 };
@@ -33,16 +34,28 @@ static struct place place_of(const struct kg_object *obj, enum kg_index index)
 {
 	return (struct place){.index = index,
 		.what = obj->indexed_by[index],
+		.hash = obj->index_hash[index],
 		.kind = obj->kind->id,
 		.key = obj->key};
 }
 
+static int cmp_what(const struct kg_object *obj, const struct place *p)
+{
+	const char *what = obj->indexed_by[p->index];
+	uint32_t hash = obj->index_hash[p->index];
+
+	if (hash != p->hash)
+		return hash < p->hash ? -1 : 1;
+	return what == p->what ? 0 : strcmp(what, p->what);
+}
+
+/* By hash, so that the texts of others are not even read; what is found by one thing is in order.
+ */
 static int cmp_place(const void *value, const void *place)
 {
 	const struct kg_object *obj = value;
 	const struct place *p = place;
-	const char *what = obj->indexed_by[p->index];
-	int c = what == p->what ? 0 : strcmp(what, p->what);
+	int c = cmp_what(obj, p);
 
 	if (c == 0)
 		c = (int)obj->kind->id - (int)p->kind;
@@ -51,9 +64,7 @@ static int cmp_place(const void *value, const void *place)
 
 static bool is_within(const void *value, const void *range)
 {
-	const struct place *p = range;
-
-	return strcmp(((const struct kg_object *)value)->indexed_by[p->index], p->what) == 0;
+	return cmp_what(value, range) == 0;
 }
 
 static const struct kg_pmap_ops index_ops = {
@@ -80,6 +91,7 @@ static struct kg_snapshot *snapshot_copy(const struct kg_snapshot *from)
 	atomic_init(&s->refs, 1);
 	s->revision = from->revision;
 	s->time = from->time;
+	s->desired_pods = from->desired_pods;
 	memcpy(s->cluster_id, from->cluster_id, sizeof(s->cluster_id));
 	memcpy(s->main_commit, from->main_commit, sizeof(s->main_commit));
 	memcpy(s->commit, from->commit, sizeof(s->commit));
@@ -152,7 +164,10 @@ void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum 
 {
 	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
 
-	*from = (struct place){.index = index, .what = strcpy((char *)(from + 1), what), .key = ""};
+	*from = (struct place){.index = index,
+		.what = strcpy((char *)(from + 1), what),
+		.hash = kg_index_hash(what),
+		.key = ""};
 	it->prefix = from;
 	kg_piter_init_range(&it->it, &s->index[index], from, is_within, from);
 }
@@ -200,17 +215,22 @@ static void index_move(struct kg_snapshot *s, const struct kg_object *old, struc
 	for (int i = 0; i < KG_INDEX_COUNT; i++) {
 		struct place p = place_of(obj, i);
 
-		if (old && old->indexed_by[i] &&
-			(!p.what || strcmp(old->indexed_by[i], p.what) != 0))
+		if (old && old->indexed_by[i] && (!p.what || cmp_what(old, &p) != 0))
 			index_remove(s, i, old);
 		if (p.what)
 			kg_pmap_put(&s->index[i], &p, obj);
 	}
 }
 
+static int64_t desired_pods(const struct kg_object *obj)
+{
+	return obj && obj->source ? kg_pods_desired(obj->kind, kg_obj(obj)) : 0;
+}
+
 /* old: what stands there (held by the caller), or NULL. */
 static void snapshot_put(struct kg_snapshot *s, const struct kg_object *old, struct kg_object *obj)
 {
+	s->desired_pods += desired_pods(obj) - desired_pods(old);
 	index_move(s, old, obj);
 	kg_pmap_put(&s->objects[obj->kind->id], obj->key, obj);
 }
@@ -254,7 +274,7 @@ void kg_snapshot_fill(struct kg_snapshot *s, struct kg_object **objects, size_t 
 		const struct kg_kind *kind = objects[from]->kind;
 
 		for (to = from; to < n && objects[to]->kind == kind;)
-			to++;
+			s->desired_pods += desired_pods(objects[to++]);
 		kg_pmap_build(&s->objects[kind->id], (void **)objects + from, to - from);
 	}
 	for (int i = 0; i < KG_INDEX_COUNT; i++)
@@ -373,6 +393,7 @@ bool kg_txn_delete(struct kg_txn *txn, enum kg_kind_id kind, const char *ns, con
 
 	if (!old)
 		return false;
+	txn->cur->desired_pods -= desired_pods(old);
 	index_drop(txn->cur, old);
 	kg_pmap_remove(&txn->cur->objects[kind], old->key);
 	touch(txn, kind, old->key);

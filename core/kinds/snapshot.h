@@ -27,6 +27,7 @@ struct kg_snapshot {
 	char commit[41];      /* hex id of the state commit; "" in a txn */
 	struct kg_pmap objects[KG_KIND_COUNT]; /* by key */
 	struct kg_pmap index[KG_INDEX_COUNT];
+	int64_t desired_pods; /* that manifests ask for, all together (kg_pods_desired) */
 };
 /* Of maps of objects by key. */
 extern const struct kg_pmap_ops kg_objects_ops;
