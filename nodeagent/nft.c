@@ -42,19 +42,30 @@ void kg_nft_close(struct kg_nft *nft)
 	free(nft);
 }
 
-int kg_nft_run(const char *text, struct kg_error *err)
+static int run_text(const char *text, bool dry, struct kg_error *err)
 {
 	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	int rc = 0;
 
 	if (!ctx)
 		return kg_fail(err, KG_E_IO, "libnftables does not start");
+	nft_ctx_set_dry_run(ctx, dry);
 	nft_ctx_buffer_output(ctx);
 	nft_ctx_buffer_error(ctx);
 	if (nft_run_cmd_from_buffer(ctx, text) != 0)
 		rc = kg_fail(err, KG_E_IO, "nftables: %s", nft_ctx_get_error_buffer(ctx));
 	nft_ctx_free(ctx);
 	return rc;
+}
+
+int kg_nft_run(const char *text, struct kg_error *err)
+{
+	return run_text(text, false, err);
+}
+
+int kg_nft_check(const char *text, struct kg_error *err)
+{
+	return run_text(text, true, err);
 }
 
 /* ---- building a batch ---- */

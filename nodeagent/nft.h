@@ -16,6 +16,8 @@ void kg_nft_close(struct kg_nft *nft);
 
 /* Text of nft's own language, one transaction. Any thread. */
 int kg_nft_run(const char *text, struct kg_error *err);
+/* As kg_nft_run, but nothing is changed: would the kernel take it? */
+int kg_nft_check(const char *text, struct kg_error *err);
 /* One transaction: deletes, then adds. Fails whole; an element to be deleted must be there. */
 int kg_nft_change(struct kg_nft *nft, const struct kg_nft_elems *del,
 	const struct kg_nft_elems *add, struct kg_error *err);

@@ -3,6 +3,7 @@
 #include "nodeagent/bridge.h"
 #include "nodeagent/conntrack.h"
 #include "nodeagent/netlink.h"
+#include "nodeagent/nft.h"
 #include "nodeagent/nft_keeper.h"
 #include "nodeagent/policies_plan.h"
 
@@ -17,8 +18,8 @@ struct kg_policies {
 	struct kg_policies_plan *plan;
 	struct kg_timer *cut_timer;
 	char pod_cidr[32]; /* "": not configured */
-	uint8_t mac[6];    /* of the bridge */
-	size_t overfull;   /* as last told */
+	struct kg_policies_link link;
+	size_t overfull; /* as last told */
 };
 
 static void on_event(void *ctx, const struct kg_error *err)
@@ -33,7 +34,7 @@ static void rules(void *ctx, struct kg_buf *out, bool fresh)
 {
 	struct kg_policies *p = ctx;
 
-	kg_policies_rules(out, p->mac, fresh);
+	kg_policies_rules(out, &p->link, fresh);
 }
 
 /* Whatever the table was, connections may have been made that are not allowed. */
@@ -137,6 +138,7 @@ void kg_policies_free(struct kg_policies *p)
 int kg_policies_configure(struct kg_policies *p, const char *pod_cidr, struct kg_error *err)
 {
 	struct kg_cidr range;
+	struct kg_error why;
 	int rc = kg_cidr_parse(&range, pod_cidr, err);
 
 	if (rc < 0)
@@ -146,7 +148,8 @@ int kg_policies_configure(struct kg_policies *p, const char *pod_cidr, struct kg
 	if (strlen(pod_cidr) >= sizeof(p->pod_cidr))
 		return kg_fail(err, KG_E_INVALID, "pod range %s is too long", pod_cidr);
 	strcpy(p->pod_cidr, pod_cidr);
-	kg_bridge_mac(p->mac, &range);
+	kg_bridge_mac(p->link.mac, &range);
+	p->link.named = kg_nft_check(kg_policies_named_probe, &why) == 0;
 	kg_nft_keeper_reset(p->keeper);
 	return 0;
 }

@@ -74,8 +74,13 @@ bool kg_policy_class_elements(struct kg_nft_elems *out, bool *open, enum kg_poli
 	uint32_t class_id, const struct kg_policy *const *policies, size_t n,
 	const struct kg_map *peers);
 
-/* The table's rules as nft text (see kg_nft_keeper_options.rules). bridge_mac: the pods' gateway's
- * link address. */
-void kg_policies_rules(struct kg_buf *out, const uint8_t bridge_mac[6], bool fresh);
+struct kg_policies_link { /* of the pods' bridge */
+	uint8_t mac[6];
+	bool named; /* the kernel can tell by which bridge a frame came (nft_meta_bridge) */
+};
+/* Text for kg_nft_check that says so. */
+extern const char kg_policies_named_probe[];
+/* The table's rules as nft text (see kg_nft_keeper_options.rules). */
+void kg_policies_rules(struct kg_buf *out, const struct kg_policies_link *link, bool fresh);
 
 #endif

@@ -1,4 +1,5 @@
 /* The table's sets and rules, as nft text: always the same ones. */
+#include "nodeagent/bridge.h"
 #include "nodeagent/policies_plan.h"
 
 #include <netinet/in.h>
@@ -83,22 +84,30 @@ static void add_direction(struct kg_buf *out, const char *name, char peer)
 	}
 }
 
+#define BY_BRIDGE "meta ibrname \"" KG_BRIDGE_NAME "\""
+#define BY_LINK   "iifname \"kg*\"" /* kg_bridge_veth_name */
+
+const char kg_policies_named_probe[] =
+	"table bridge kgit_policies { chain probe { " BY_BRIDGE " drop; }; }\n";
+
 /* A frame from pod to pod within the bridge would pass by all rules, so pods may send to their
  * gateway alone, as they do by themselves (bridge.h). Before any translation of addresses that
  * bridges may do on their own (br_netfilter). */
-static void add_bridge(struct kg_buf *out, const uint8_t mac[6], const char *clear)
+static void add_bridge(struct kg_buf *out, const struct kg_policies_link *link, const char *clear)
 {
+	const uint8_t *mac = link->mac;
+
 	kg_buf_addf(out, "table bridge kgit_policies\n%s table bridge kgit_policies\n", clear);
 	kg_buf_addf(out,
 		"table bridge kgit_policies {\n"
 		"	chain prerouting {\n"
 		"		type filter hook prerouting priority -300\n"
-		"		iifname \"kg*\" ether daddr != %02x:%02x:%02x:%02x:%02x:%02x drop\n"
+		"		%s ether daddr != %02x:%02x:%02x:%02x:%02x:%02x drop\n"
 		"	}\n}\n",
-		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+		link->named ? BY_BRIDGE : BY_LINK, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-void kg_policies_rules(struct kg_buf *out, const uint8_t bridge_mac[6], bool fresh)
+void kg_policies_rules(struct kg_buf *out, const struct kg_policies_link *link, bool fresh)
 {
 	const char *clear = fresh ? "delete" : "flush";
 
@@ -109,7 +118,7 @@ void kg_policies_rules(struct kg_buf *out, const uint8_t bridge_mac[6], bool fre
 	add_direction(out, "out", 'd');
 	kg_buf_adds(out, forward);
 	kg_buf_adds(out, "}\n");
-	add_bridge(out, bridge_mac, clear);
+	add_bridge(out, link, clear);
 }
 
 /* ---- for people ---- */

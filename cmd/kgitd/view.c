@@ -582,6 +582,7 @@ struct kgd_view *kgd_view_new(const struct kg_snapshot *s, const char *node,
 	own_files(&files, s, node, shared, policies);
 	v->files = files.items;
 	v->nfiles = files.len;
+	v->npeers = below(v->files, v->nfiles, "peers/", &v->first_peers);
 	root_tree(v, v->tree, NULL);
 	if (last && memcmp(last->tree, v->tree, 20) == 0) {
 		kgd_view_unref(v);
@@ -598,8 +599,8 @@ bool kgd_view_has_peers(const struct kgd_view *view, const char *id)
 	KG_AUTOFREE char *path = kg_asprintf("peers/%s.yaml", id);
 	struct kgd_view_file key = {.path = path};
 
-	return view->nfiles &&
-	       bsearch(&key, view->files, view->nfiles, sizeof(key), by_path) != NULL;
+	return view->npeers && bsearch(&key, &view->files[view->first_peers], view->npeers,
+				       sizeof(key), by_path) != NULL;
 }
 
 struct kgd_view *kgd_view_ref(struct kgd_view *view)

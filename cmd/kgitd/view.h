@@ -42,6 +42,7 @@ struct kgd_view {
 	struct kgd_shared *shared;
 	struct kgd_view_file *files; /* the node's own, sorted by path */
 	size_t nfiles;
+	size_t first_peers, npeers; /* where those of peers/ are among them */
 	char *node;
 	kg_time time;
 };
