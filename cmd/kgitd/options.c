@@ -6,8 +6,7 @@
 static void get_options(struct kg_http_req *req, void *ctx)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value v =
-		kg_reconcile_options_value(&a, &kgd_exchange(req)->master->reconcile);
+	struct kg_value v = kg_reconcile_options_value(&a, &kgd_exchange(req)->master->reconcile);
 
 	(void)ctx;
 	kgd_reply_value(req, 200, &v);
