@@ -19,10 +19,10 @@
 struct kgd_view_file {
 	char *path;
 	unsigned char oid[20];
+	bool api_access;       /* of a pod */
 	struct kg_object *obj; /* what the bytes are made of; NULL: `text` holds them */
 	char *text;
 	size_t len;
-	bool api_access;         /* of a pod */
 	struct kgd_text *common; /* what many views have, instead of a text of its own */
 };
 
