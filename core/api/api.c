@@ -96,7 +96,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	/* What the hub still holds is fed now; what comes later, by the subscription. */
 	api->fed = kg_hub_oldest(opts->hub);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		api->feeds[k].floor = api->feeds[k].seen = api->fed;
+		kg_api_feed_init(&api->feeds[k], api->fed);
 	kg_api_events_init(api);
 	kg_api_worker_start(api);
 	kg_api_backfill_start(api, api->fed);

@@ -29,7 +29,7 @@ void kg_api_events_init(struct kg_api *api)
 	kg_pmap_init(&s->objects, &kg_objects_ops);
 	s->seq = (uint64_t)kg_api_now(api) * 1000;
 	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++)
-		api->feeds[forms[i]].floor = api->feeds[forms[i]].seen = s->seq;
+		kg_api_feed_init(&api->feeds[forms[i]], s->seq);
 }
 
 static void unlink_item(struct event_store *s, struct event_item *it)

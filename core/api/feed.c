@@ -93,6 +93,11 @@ struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t rev
 	return NULL;
 }
 
+void kg_api_feed_init(struct feed *f, uint64_t revision)
+{
+	*f = (struct feed){.floor = revision, .newest = revision, .seen = revision};
+}
+
 static void feed_push(struct feed *f, struct feed_entry *e)
 {
 	if (f->len == f->cap) {
@@ -132,6 +137,7 @@ void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_en
 	pthread_mutex_lock(&api->feed_lock);
 	assert(e->revision > f->seen);
 	feed_push(f, e);
+	f->newest = e->revision;
 	f->seen = e->revision;
 	pthread_mutex_unlock(&api->feed_lock);
 	do {
@@ -188,28 +194,42 @@ static struct feed_entry *feed_at(const struct feed *f, size_t i)
 	return f->ring[(f->first + i) % f->cap];
 }
 
+/* The place of the first entry with a revision > after; mostly it is the last. */
+static size_t feed_find(const struct feed *f, uint64_t after)
+{
+	size_t lo = 0, hi = f->len;
+
+	if (f->len > 1 && feed_at(f, f->len - 2)->revision <= after)
+		lo = f->len - 1;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (feed_at(f, mid)->revision > after)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
 struct feed_entry *kg_api_feed_next(
 	struct kg_api *api, enum kg_kind_id kind, uint64_t after, bool *gone, uint64_t *seen)
 {
 	struct feed *f = &api->feeds[kind];
 	struct feed_entry *e = NULL;
 
+	*gone = false;
+	*seen = f->seen;
+	if (after >= f->newest)
+		return NULL;
 	pthread_mutex_lock(&api->feed_lock);
 	*gone = after < f->floor;
 	*seen = f->seen;
 	if (!*gone) {
-		size_t lo = 0, hi = f->len;
+		size_t i = feed_find(f, after);
 
-		while (lo < hi) { /* the first entry with a revision > after */
-			size_t mid = lo + (hi - lo) / 2;
-
-			if (feed_at(f, mid)->revision > after)
-				hi = mid;
-			else
-				lo = mid + 1;
-		}
-		if (lo < f->len)
-			e = kg_api_feed_entry_ref(feed_at(f, lo));
+		if (i < f->len)
+			e = kg_api_feed_entry_ref(feed_at(f, i));
 	}
 	pthread_mutex_unlock(&api->feed_lock);
 	return e;

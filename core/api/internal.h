@@ -126,8 +126,11 @@ struct feed {
 	struct feed_entry **ring;
 	size_t cap, first, len, weight;
 	uint64_t floor; /* changes after this revision are all here */
-	uint64_t seen;  /* up to this revision the feed is complete */
+	/* Up to this revision the feed is complete, and the newest entry's (the floor where there
+	 * was none yet). Written under the lock, newest first, and read seen first without it. */
+	_Atomic uint64_t seen, newest;
 };
+void kg_api_feed_init(struct feed *f, uint64_t revision); /* nothing is known from before */
 /* changes: objects are referenced, not taken over; quiet ones are left out. */
 struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);

@@ -70,28 +70,21 @@ void kg_api_watch_done(struct request *r)
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
-/* The one name it is about, or NULL. */
-static const char *wanted_name(const struct request *r)
-{
-	return r->name ? r->name : kg_api_selector_field(&r->sel, "metadata.name");
-}
-
 /* Could the object concern this watcher, by namespace and name alone? */
-static bool concerns(const struct request *r, const char *name, const struct kg_object *obj)
+static bool concerns(const struct watcher *w, const struct kg_object *obj)
 {
-	return obj && (!r->ns || !strcmp(r->ns, obj->ns)) && (!name || !strcmp(name, obj->name));
+	return obj && (!w->ns || !strcmp(w->ns, obj->ns)) &&
+	       (!w->name || !strcmp(w->name, obj->name));
 }
 
-static bool entry_concerns(const struct request *r, const struct feed_entry *e)
+static bool entry_concerns(const struct watcher *w, const struct feed_entry *e)
 {
-	const char *name = wanted_name(r);
-
-	if (!r->ns && !name)
+	if (!w->ns && !w->name)
 		return true;
 	for (size_t i = 0; i < e->len; i++) {
 		const struct kg_change *c = &e->changes[i];
 
-		if (concerns(r, name, c->after) || concerns(r, name, c->before))
+		if (concerns(w, c->after) || concerns(w, c->before))
 			return true;
 	}
 	return false;
@@ -99,10 +92,15 @@ static bool entry_concerns(const struct request *r, const struct feed_entry *e)
 
 void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
 {
+	struct kg_http_wakes wakes = {0};
+
 	pthread_mutex_lock(&api->watch_lock);
-	for (struct watcher *w = api->watchers[kind]; w; w = w->next)
-		if (entry_concerns(w->r, e))
-			kg_http_stream_wake(w->r->http);
+	for (struct watcher *w = api->watchers[kind]; w; w = w->next) {
+		__builtin_prefetch(w->next);
+		if (entry_concerns(w, e))
+			kg_http_wakes_add(&wakes, w->http);
+	}
+	kg_http_wakes_flush(&wakes);
 	pthread_mutex_unlock(&api->watch_lock);
 }
 
@@ -116,7 +114,7 @@ int64_t kg_api_watch_tick(struct kg_api *api, int64_t now)
 			int64_t at = w->due;
 
 			if (at <= now) {
-				kg_http_stream_wake(w->r->http);
+				kg_http_stream_wake(w->http);
 				/* It says when it is due next by itself; a stuck connection not. */
 				at = now + 1000;
 			}
@@ -134,7 +132,7 @@ static void watcher_due(struct watcher *w)
 
 	if (due != w->due) {
 		w->due = due;
-		kg_api_clock_kick(w->r->api, due);
+		kg_api_clock_kick(w->api, due);
 	}
 }
 
@@ -143,10 +141,9 @@ static void watcher_due(struct watcher *w)
 /* What a change is to the watcher; NULL: nothing. */
 static const char *change_type(const struct watcher *w, const struct kg_change *c)
 {
-	const struct request *r = w->r;
-	const char *name = wanted_name(r);
-	bool was = concerns(r, name, c->before) && kg_api_selector_matches(&r->sel, c->before);
-	bool is = concerns(r, name, c->after) && kg_api_selector_matches(&r->sel, c->after);
+	bool was =
+		concerns(w, c->before) && (!w->sel || kg_api_selector_matches(w->sel, c->before));
+	bool is = concerns(w, c->after) && (!w->sel || kg_api_selector_matches(w->sel, c->after));
 
 	if (is)
 		return was ? "MODIFIED" : "ADDED";
@@ -256,7 +253,7 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		case LIVE:
-			e = kg_api_feed_next(w->r->api, w->r->kind->id, w->cursor, &gone, &seen);
+			e = kg_api_feed_next(w->api, w->kind, w->cursor, &gone, &seen);
 			if (gone)
 				return kg_api_watch_behind(w);
 			if (!e)
@@ -373,6 +370,13 @@ void kg_api_handle_watch(struct request *r)
 		kg_api_reply_error(r, &err);
 		return;
 	}
+	w->http = r->http;
+	w->api = r->api;
+	w->kind = r->kind->id;
+	w->form = r->form;
+	w->sel = r->sel.nlabels || r->sel.nfields ? &r->sel : NULL;
+	w->ns = r->ns;
+	w->name = r->name ? r->name : kg_api_selector_field(&r->sel, "metadata.name");
 	w->bookmarks = kg_http_query_bool(r->http, "allowWatchBookmarks");
 	kg_api_watch_next_bookmark(w);
 	w->initial_bookmark = initial == 1 && w->bookmarks;

@@ -13,15 +13,17 @@ void kg_api_watch_emit(
 	w->sent = 0;
 	w->told = revision;
 	kg_buf_clear(&w->out);
-	kg_buf_addf(&w->out, "{\"type\":\"%s\",\"object\":", type);
-	if (w->r->form == FORM_OBJECT) {
-		w->blob = kg_api_encode_shared(w->r->api, obj, revision, true);
+	kg_buf_adds(&w->out, "{\"type\":\"");
+	kg_buf_adds(&w->out, type);
+	kg_buf_adds(&w->out, "\",\"object\":");
+	if (w->form == FORM_OBJECT) {
+		w->blob = kg_api_encode_shared(w->api, obj, revision, true);
 	} else {
 		kg_api_write_form(&w->out, w->r, obj, revision, !w->headers_sent);
 		kg_buf_adds(&w->out, suffix);
 	}
 	w->headers_sent = true;
-	atomic_fetch_add_explicit(&w->r->api->events_sent, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&w->api->events_sent, 1, memory_order_relaxed);
 }
 
 void kg_api_watch_next_bookmark(struct watcher *w)

@@ -8,20 +8,32 @@
 enum phase { FIRST, LIVE, BEHIND, OVER };
 
 struct watcher {
-	struct request *r; /* owns this */
-	struct watcher *prev, *next;
-	bool listed;
-	enum phase phase;
-	bool bookmarks, initial_bookmark, headers_sent;
-	uint64_t cursor;       /* every event up to here was given out */
-	uint64_t again;        /* of this revision the client may have a part; see resume.c */
-	uint64_t told;         /* the last revision that was named to it */
-	int64_t end, bookmark; /* monotonic ms */
-	_Atomic int64_t due;   /* when the clock must wake it */
-
-	struct reader first;
+	/* First what whoever publishes looks at, a thousand of them in a row, and then what a
+	 * sender does; of the request neither needs anything. */
+	struct watcher *next, *prev;
+	struct kg_http_req *http;
+	const char *ns, *name;    /* the only ones that it is about, or NULL */
+	_Atomic int64_t due;      /* when the clock must wake it */
+	uint64_t cursor;          /* every event up to here was given out */
 	struct feed_entry *entry; /* being given out */
 	size_t entry_at;
+	struct kg_api *api;
+	enum kg_kind_id kind;
+	enum phase phase;
+	const struct selector *sel; /* NULL: all are selected */
+	/* what is being sent: out, or a prefix, a shared object and a suffix */
+	struct blob *blob;
+	struct kg_buf out;
+	size_t sent;
+	int64_t end, bookmark; /* monotonic ms */
+	enum form form;
+	bool bookmarks, initial_bookmark, headers_sent;
+	bool listed;
+	uint64_t again; /* of this revision the client may have a part; see resume.c */
+	uint64_t told;  /* the last revision that was named to it */
+
+	struct request *r; /* owns this */
+	struct reader first;
 
 	/* history, handed over under r->lock */
 	struct feed_entry **behind;
@@ -32,11 +44,6 @@ struct watcher {
 	bool behind_ready;
 	int behind_rc;
 	struct kg_error behind_err;
-
-	/* what is being sent: out, or a prefix, a shared object and a suffix */
-	struct kg_buf out;
-	struct blob *blob;
-	size_t sent;
 };
 
 /* ---- watch.c ---- */

@@ -3,6 +3,12 @@
  * any other; either way they are only noted here, and handed to libmicrohttpd on its own thread
  * (kg_answer_queue), which a deferred answer gets back to by resuming the connection.
  *
+ * libmicrohttpd sends an answer's header in one TLS record and packet, and its body in others. A
+ * small answer is sent in one: TLS gathers what libmicrohttpd sends, and when all of it was sent
+ * we let it go. By then nobody is left to try again, should the socket not take it: so it is only
+ * done where the socket is nearly empty, as it is unless a client asks on without reading, and for
+ * half of what a socket takes at least (20 segments).
+ *
  * A stream's read is called without locks. A wake that comes while it runs sets `wake`, which was
  * cleared before: so "none now" followed by taking the connection out of the loop cannot lose it.
  */
@@ -10,7 +16,17 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* Header and body; what the handler added to the header counts twice, for what libmicrohttpd adds.
+ */
+#define GATHER_MAX      15360
+#define GATHER_SEGMENTS 8
+#define HEADER_ROOM     512
 
 /* With req->lock held; true where the caller must give up the deferral's reference. */
 static bool answered_locked(struct kg_http_req *req)
@@ -128,6 +144,31 @@ void kg_http_stream_wake(struct kg_http_req *req)
 	wake(req);
 }
 
+void kg_http_wakes_add(struct kg_http_wakes *w, struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	bool asleep = req->wait == KG_WAIT_STREAM && req->chunks && !req->broken;
+	bool queue = asleep && !req->queued;
+
+	req->wake = true;
+	if (queue) {
+		req->queued = true;
+		w->reqs[w->n++] = kg_req_ref(req);
+	}
+	pthread_mutex_unlock(&req->lock);
+	if (!asleep)
+		wake(req);
+	if (w->n == KG_ARRAY_LEN(w->reqs))
+		kg_http_wakes_flush(w);
+}
+
+void kg_http_wakes_flush(struct kg_http_wakes *w)
+{
+	if (w->n)
+		kg_sender_add(w->reqs[0]->server->sender, w->reqs, w->n);
+	w->n = 0;
+}
+
 void kg_http_upload_resume(struct kg_http_req *req)
 {
 	wake(req);
@@ -180,9 +221,60 @@ static void add_headers(struct kg_http_req *req, struct MHD_Response *r)
 	}
 }
 
+void kg_uncork(const struct kg_http_conn *conn)
+{
+	int off = 0;
+
+	/* Where it fails the records only come later. */
+	setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+}
+
+static size_t gather_max(struct kg_http_conn *conn)
+{
+	int mss;
+	socklen_t len = sizeof(mss);
+
+	if (conn->gather_max)
+		return conn->gather_max;
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_MAXSEG, &mss, &len))
+		return 0;
+	conn->gather_max = (size_t)mss * GATHER_SEGMENTS;
+	if (conn->gather_max > GATHER_MAX)
+		conn->gather_max = GATHER_MAX;
+	return conn->gather_max;
+}
+
+static bool may_gather(const struct kg_http_req *req)
+{
+	size_t max = gather_max(req->conn);
+	int unsent;
+
+	return req->kind == KG_ANSWER_REPLY &&
+	       req->reply.len + 2 * req->headers.len + HEADER_ROOM <= max &&
+	       ioctl(req->conn->fd, SIOCOUTQ, &unsent) == 0 && (size_t)unsent <= max / 4;
+}
+
+void kg_answer_flush(struct kg_http_conn *conn)
+{
+	int rc;
+
+	if (!conn->gathering)
+		return;
+	conn->gathering = false;
+	do
+		rc = gnutls_record_uncork(conn->tls, 0);
+	while (rc == GNUTLS_E_INTERRUPTED);
+	/* The peer is gone, or the kernel has no memory for sockets. */
+	if (rc < 0)
+		shutdown(conn->fd, SHUT_RDWR);
+	else
+		kg_uncork(conn);
+}
+
 enum MHD_Result kg_answer_queue(struct kg_http_req *req)
 {
 	struct MHD_Response *r;
+	bool gather = may_gather(req);
 
 	if (req->kind == KG_ANSWER_STREAM) {
 		/* The block is what HTTP/1.0 is served from; chunks use the connection's pool. */
@@ -198,6 +290,10 @@ enum MHD_Result kg_answer_queue(struct kg_http_req *req)
 	if (!r)
 		return MHD_NO;
 	add_headers(req, r);
+	if (gather) {
+		req->conn->gathering = true;
+		gnutls_record_cork(req->conn->tls);
+	}
 	enum MHD_Result rc = MHD_queue_response(req->conn->mhd, (unsigned)req->status, r);
 	MHD_destroy_response(r);
 	return rc;

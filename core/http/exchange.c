@@ -210,6 +210,7 @@ void kg_exchange_completed(
 	if (!req)
 		return;
 	*con_cls = NULL;
+	kg_answer_flush(req->conn);
 	kg_guard_unwatch(s->guard, &req->conn->guard);
 	kg_guard_phase(s->guard, &req->conn->guard, KG_PHASE_IDLE);
 	if (req->routed && req->route.body && req->route.upload_idle_s)

@@ -68,6 +68,12 @@ struct kg_http_server {
 };
 
 struct kg_http_conn {
+	gnutls_session_t tls;
+	int fd;
+	bool gathering; /* an answer's header and body, for one record; see answer.c */
+	uint16_t ahead_at, ahead_len;
+	size_t gather_max; /* so much of that fits; 0: not known yet */
+	size_t record_max; /* the sender's: what its peer takes at once; 0: not known to be less */
 	struct kg_http_server *server;
 	struct MHD_Connection *mhd;
 	struct kg_creds *creds;
@@ -77,8 +83,11 @@ struct kg_http_conn {
 	const char *target_at; /* where it lies in libmicrohttpd's buffer */
 	struct kg_peer peer;
 	struct kg_guard_entry guard;
-	size_t record_max; /* the sender's: what its peer takes at once; 0: not known to be less */
+	char ahead[512]; /* what was received and TLS has not taken yet */
 };
+
+/* ---- transport.c: the connection's socket and TLS session are there ---- */
+void kg_transport_set(struct kg_http_conn *conn);
 
 /* ---- target.c: the request target, decoded ---- */
 struct kg_param {
@@ -108,23 +117,10 @@ enum kg_wait { KG_WAIT_NONE, KG_WAIT_UPLOAD, KG_WAIT_ANSWER, KG_WAIT_STREAM, KG_
 enum kg_answer_kind { KG_ANSWER_NONE, KG_ANSWER_REPLY, KG_ANSWER_STREAM };
 
 struct kg_http_req {
-	struct kg_http_req *prev, *next; /* server->requests */
-	struct kg_http_server *server;
-	struct kg_http_conn *conn;
+	/* First what a wake and a sender look at, side by side: a thousand streams wake at once,
+	 * and then this is not in the cache. */
 	atomic_uint refs; /* the exchange, a deferral, calls under way */
-
-	/* Of libmicrohttpd's thread alone. */
-	const char *method; /* borrowed from libmicrohttpd until the end */
-	struct kg_target target;
-	struct kg_framing framing;
-	struct kg_http_route route;
-	bool routed, handled;
-	bool chunks; /* its client knows them: HTTP/1.1 */
-	struct kg_buf body;
-	uint64_t drained; /* bytes of a body that nobody wants */
-	void *user;
-	void (*user_free)(void *);
-
+	bool chunks;      /* its client knows them: HTTP/1.1 */
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	enum kg_wait wait; /* not NONE: suspended by us; who sets it back resumes */
@@ -132,19 +128,35 @@ struct kg_http_req {
 	bool wake;         /* stream_wake or upload_resume since the callback was last entered */
 	bool broken;       /* the peer is gone or the server stops: end it */
 	bool ended;        /* done was called */
+	bool queued;       /* for the senders */
+	bool uncorked;     /* by the sender, since it was libmicrohttpd's */
+	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx);
+	void *read_ctx;
+	struct kg_http_conn *conn;
+	gnutls_session_t tls; /* the connection's */
+	size_t unsent;        /* of who has the stream: bytes of a record that is not out yet */
+	struct kg_http_server *server;
+
+	/* Under the lock, too. */
 	enum kg_answer_kind kind;
 	int status;
 	char *content_type;
 	struct kg_buf headers; /* "name\0value\0"... */
 	struct kg_buf reply;
-	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx);
-	void *read_ctx;
+	ssize_t end; /* what read returned at the end of a stream that a sender had */
 
-	bool queued;   /* for the senders */
-	bool uncorked; /* by the sender, since it was libmicrohttpd's */
-	ssize_t end;   /* what read returned at the end of a stream that a sender had */
-	struct kg_http_req *next_to_send; /* the sender's lock */
-	size_t unsent; /* of who has the stream: bytes of a record that is not out yet */
+	struct kg_http_req *prev, *next; /* server->requests */
+
+	/* Of libmicrohttpd's thread alone. */
+	const char *method; /* borrowed from libmicrohttpd until the end */
+	struct kg_target target;
+	struct kg_framing framing;
+	struct kg_http_route route;
+	bool routed, handled;
+	struct kg_buf body;
+	uint64_t drained; /* bytes of a body that nobody wants */
+	void *user;
+	void (*user_free)(void *);
 };
 
 /* ---- request.c ---- */
@@ -165,15 +177,20 @@ bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what);
 /* ---- sender.c: threads that send what sleeping streams have to say ---- */
 struct kg_sender;
 int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err);
-/* Every stream was given back. */
+/* Every stream was given back, or is by the time it returns; what is added later is not sent. */
+void kg_sender_stop(struct kg_sender *s);
 void kg_sender_free(struct kg_sender *s);
-/* req->lock is held, and it is not queued. Takes a reference. */
-void kg_sender_add(struct kg_sender *s, struct kg_http_req *req);
+/* They are marked as queued; their references are taken over. */
+void kg_sender_add(struct kg_sender *s, struct kg_http_req *const *reqs, size_t n);
 uint64_t kg_sender_blocked(const struct kg_sender *s); /* how often a peer took no more */
 
 /* ---- answer.c ---- */
 /* Hands the answer to libmicrohttpd; on its thread, inside the access handler. */
 enum MHD_Result kg_answer_queue(struct kg_http_req *req);
+/* libmicrohttpd has sent all of it: what was gathered goes out. */
+void kg_answer_flush(struct kg_http_conn *conn);
+/* Small records are not to wait for more: libmicrohttpd may have corked the socket. */
+void kg_uncork(const struct kg_http_conn *conn);
 
 /* ---- exchange.c: libmicrohttpd's callbacks ---- */
 enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,

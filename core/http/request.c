@@ -14,6 +14,7 @@ struct kg_http_req *kg_req_new(struct kg_http_conn *conn, const char *method)
 
 	req->server = s;
 	req->conn = conn;
+	req->tls = conn->tls;
 	req->method = method;
 	atomic_init(&req->refs, 1);
 	pthread_mutex_init(&req->lock, NULL);
@@ -59,8 +60,11 @@ void kg_req_give_back_locked(struct kg_http_req *req)
 void kg_req_resume_locked(struct kg_http_req *req)
 {
 	if (req->wait == KG_WAIT_STREAM && req->chunks && !req->broken) {
-		if (!req->queued)
-			kg_sender_add(req->server->sender, req);
+		if (!req->queued) {
+			req->queued = true;
+			kg_sender_add(
+				req->server->sender, &(struct kg_http_req *){kg_req_ref(req)}, 1);
+		}
 		return;
 	}
 	kg_req_give_back_locked(req);
@@ -111,7 +115,7 @@ void kg_http_abort(struct kg_http_req *req)
 	/* The connection outlives its exchange, which has not ended: libmicrohttpd sees the end of
 	 * a connection that it waits for. */
 	if (!req->ended)
-		shutdown(req->conn->guard.fd, SHUT_RDWR);
+		shutdown(req->conn->fd, SHUT_RDWR);
 	kg_req_resume_locked(req);
 	pthread_mutex_unlock(&req->lock);
 }

@@ -17,13 +17,10 @@
 #include "base/mem.h"
 #include "internal.h"
 
-#include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* A chunk is one TLS record of at most 16 KiB: size line, data, line end. */
 #define RECORD   16384
@@ -36,18 +33,14 @@
 struct kg_sender {
 	pthread_mutex_t lock;
 	pthread_cond_t ready;
-	struct kg_http_req *first, **last;
+	struct kg_http_req **ring;
+	size_t cap, first, len; /* cap: a power of two */
 	bool stop;
-	unsigned idle, nthreads;
+	unsigned asleep; /* threads that wait and were not roused yet */
+	unsigned nthreads;
 	_Atomic uint64_t blocked;
 	pthread_t threads[];
 };
-
-static gnutls_session_t session_of(struct kg_http_req *req)
-{
-	return MHD_get_connection_info(req->conn->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)
-		->tls_session;
-}
 
 enum sent { SENT, BLOCKED, FAILED };
 
@@ -56,7 +49,7 @@ enum sent { SENT, BLOCKED, FAILED };
 static enum sent write_records(struct kg_http_req *req, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t rc = gnutls_record_send(session_of(req), p, n);
+		ssize_t rc = gnutls_record_send(req->tls, p, n);
 
 		if (rc == GNUTLS_E_INTERRUPTED)
 			continue;
@@ -80,7 +73,7 @@ static enum sent write_unsent(struct kg_http_req *req)
 	ssize_t rc;
 
 	do
-		rc = gnutls_record_send(session_of(req), NULL, 0);
+		rc = gnutls_record_send(req->tls, NULL, 0);
 	while (rc == GNUTLS_E_INTERRUPTED);
 	if (rc == GNUTLS_E_AGAIN)
 		return BLOCKED;
@@ -89,18 +82,6 @@ static enum sent write_unsent(struct kg_http_req *req)
 		return FAILED;
 	req->unsent = 0;
 	return SENT;
-}
-
-/* libmicrohttpd holds TLS connections corked: small records would wait for 200 ms. */
-static void uncork(struct kg_http_req *req)
-{
-	int fd = MHD_get_connection_info(req->conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)
-			 ->connect_fd;
-	int off = 0;
-
-	/* Where it fails the records only come later. */
-	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
-	req->uncorked = true;
 }
 
 /* Sends until there is nothing now (SENT), no room, or an end: then *end is read's. */
@@ -143,7 +124,8 @@ static bool send_once(struct kg_sender *s, struct kg_http_req *req, char *buf)
 	pthread_mutex_unlock(&req->lock);
 
 	if (!req->uncorked)
-		uncork(req);
+		kg_uncork(req->conn);
+	req->uncorked = true;
 	enum sent sent = send_all(req, buf, &end);
 
 	pthread_mutex_lock(&req->lock);
@@ -161,60 +143,92 @@ static bool send_once(struct kg_sender *s, struct kg_http_req *req, char *buf)
 	return again;
 }
 
-static struct kg_http_req *take(struct kg_sender *s)
+/* With the lock held: another thread is to look. */
+static void rouse_locked(struct kg_sender *s)
 {
-	pthread_mutex_lock(&s->lock);
-	while (!s->first && !s->stop) {
-		s->idle++;
-		pthread_cond_wait(&s->ready, &s->lock);
-		s->idle--;
-	}
-	struct kg_http_req *list = s->first, **end = &s->first;
+	if (!s->asleep || !s->len)
+		return;
+	s->asleep--;
+	pthread_cond_signal(&s->ready);
+}
 
-	for (int i = 0; *end && i < BATCH; i++)
-		end = &(*end)->next_to_send;
-	s->first = *end;
-	if (!s->first)
-		s->last = &s->first;
-	else if (s->idle)
-		pthread_cond_signal(&s->ready);
-	*end = NULL;
+/* 0: it is the end. */
+static size_t take(struct kg_sender *s, struct kg_http_req *reqs[BATCH])
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->len && !s->stop) {
+		s->asleep++;
+		pthread_cond_wait(&s->ready, &s->lock);
+	}
+	for (; s->len && n < BATCH; s->len--) {
+		reqs[n++] = s->ring[s->first];
+		s->first = (s->first + 1) & (s->cap - 1);
+	}
+	rouse_locked(s);
 	pthread_mutex_unlock(&s->lock);
-	return list;
+	return n;
+}
+
+/* What the next ones but one or two need comes from memory meanwhile. */
+static void fetch_ahead(struct kg_http_req *const *reqs, size_t n)
+{
+	if (n > 2)
+		for (size_t at = 0; at <= offsetof(struct kg_http_req, kind); at += 56)
+			__builtin_prefetch((const char *)reqs[2] + at);
+	if (n > 1) {
+		__builtin_prefetch(reqs[1]->tls);
+		__builtin_prefetch(reqs[1]->conn);
+		__builtin_prefetch(reqs[1]->read_ctx);
+		__builtin_prefetch((const char *)reqs[1]->read_ctx + 64);
+	}
 }
 
 static void *run(void *arg)
 {
 	struct kg_sender *s = arg;
-	struct kg_http_req *req;
+	struct kg_http_req *reqs[BATCH];
 	char *buf = kg_alloc(RECORD);
+	size_t n;
 
-	while ((req = take(s))) {
-		while (req) {
-			struct kg_http_req *next = req->next_to_send;
-
-			while (send_once(s, req, buf))
+	while ((n = take(s, reqs))) {
+		for (size_t i = 0; i < n; i++) {
+			fetch_ahead(reqs + i, n - i);
+			while (send_once(s, reqs[i], buf))
 				;
-			kg_req_unref(req);
-			req = next;
+			kg_req_unref(reqs[i]);
 		}
 	}
 	free(buf);
 	return NULL;
 }
 
-void kg_sender_add(struct kg_sender *s, struct kg_http_req *req)
+static void grow_locked(struct kg_sender *s, size_t n)
 {
-	kg_req_ref(req);
-	req->queued = true;
-	req->next_to_send = NULL;
+	size_t cap = s->cap ? s->cap : 64;
+
+	while (cap < n)
+		cap *= 2;
+	struct kg_http_req **ring = kg_alloc(cap * sizeof(struct kg_http_req *));
+
+	for (size_t i = 0; i < s->len; i++)
+		ring[i] = s->ring[(s->first + i) & (s->cap - 1)];
+	free(s->ring);
+	s->ring = ring;
+	s->cap = cap;
+	s->first = 0;
+}
+
+void kg_sender_add(struct kg_sender *s, struct kg_http_req *const *reqs, size_t n)
+{
 	pthread_mutex_lock(&s->lock);
-	*s->last = req;
-	s->last = &req->next_to_send;
-	bool rouse = s->idle > 0;
+	if (s->len + n > s->cap)
+		grow_locked(s, s->len + n);
+	for (size_t i = 0; i < n; i++)
+		s->ring[(s->first + s->len++) & (s->cap - 1)] = reqs[i];
+	rouse_locked(s);
 	pthread_mutex_unlock(&s->lock);
-	if (rouse)
-		pthread_cond_signal(&s->ready);
 }
 
 uint64_t kg_sender_blocked(const struct kg_sender *s)
@@ -229,7 +243,6 @@ int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err
 	pthread_attr_t attr;
 	int e = 0;
 
-	s->last = &s->first;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->ready, NULL);
 	sigfillset(&all);
@@ -248,17 +261,26 @@ int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err
 	return 0;
 }
 
-void kg_sender_free(struct kg_sender *s)
+void kg_sender_stop(struct kg_sender *s)
 {
-	if (!s)
-		return;
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
+	s->asleep = 0;
 	pthread_cond_broadcast(&s->ready);
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < s->nthreads; i++)
 		pthread_join(s->threads[i], NULL);
-	assert(!s->first);
+	s->nthreads = 0;
+}
+
+void kg_sender_free(struct kg_sender *s)
+{
+	if (!s)
+		return;
+	kg_sender_stop(s);
+	for (size_t i = 0; i < s->len; i++)
+		kg_req_unref(s->ring[(s->first + i) & (s->cap - 1)]);
+	free(s->ring);
 	pthread_cond_destroy(&s->ready);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -49,6 +49,8 @@ static void set_up_session(struct kg_http_conn *conn)
 		MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	gnutls_session_t session = info->tls_session;
 
+	conn->tls = session;
+	kg_transport_set(conn);
 	pthread_mutex_lock(&s->lock);
 	conn->creds = kg_creds_ref(s->creds);
 	bool asks = s->client_ca_pem;
@@ -69,7 +71,7 @@ static void connection_open(struct kg_http_server *s, struct MHD_Connection *mhd
 	conn->server = s;
 	conn->mhd = mhd;
 	conn->number = atomic_fetch_add(&connections, 1) + 1;
-	conn->guard.fd =
+	conn->fd = conn->guard.fd =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	/* Who is idle makes room before nobody can connect any more. */
 	if (s->connections > s->opts.max_connections - s->opts.max_connections / 10)
@@ -335,8 +337,7 @@ void kg_http_server_free(struct kg_http_server *s)
 	/* Nothing may be suspended when libmicrohttpd stops, and nothing that is broken suspends.
 	 */
 	break_all(s, true);
-	kg_sender_free(s->sender);
-	s->sender = NULL;
+	kg_sender_stop(s->sender);
 	MHD_stop_daemon(s->daemon);
 	assert(!s->requests);
 	destroy(s);

@@ -118,6 +118,14 @@ void kg_http_defer(struct kg_http_req *req);
 void kg_http_stream(struct kg_http_req *req, int status, const char *content_type,
 	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx);
 void kg_http_stream_wake(struct kg_http_req *req);
+/* The same for many of one server, which costs less. Between the first add and the flush the
+ * caller keeps their `done` from returning, as by a lock that it takes. Begin with n = 0. */
+struct kg_http_wakes {
+	unsigned n;
+	struct kg_http_req *reqs[32];
+};
+void kg_http_wakes_add(struct kg_http_wakes *w, struct kg_http_req *req);
+void kg_http_wakes_flush(struct kg_http_wakes *w);
 void kg_http_upload_resume(struct kg_http_req *req);
 /* Breaks the exchange's connection, soon: `done` follows. Any thread, before `done` has returned.
  */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +152,62 @@ static void answers_of_any_size(void **state)
 }
 
 /* ---- who asks ---- */
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Header and body, and at once: a socket that is left corked keeps each for 200 ms. */
+static void a_small_answer_is_one_record(void **state)
+{
+	char piece[4096];
+	struct raw r;
+
+	(void)state;
+	raw_open(&r, NULL, NULL);
+	double from = now_s();
+	for (int i = 0; i < 50; i++) {
+		ssize_t n;
+
+		say(&r, GET("/echo"));
+		do
+			n = gnutls_record_recv(r.session, piece, sizeof(piece) - 1);
+		while (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED);
+		assert_true(n > 0);
+		piece[n] = '\0';
+		assert_non_null(strstr(piece, "HTTP/1.1 200"));
+		assert_non_null(strstr(piece, "body="));
+		expect(&r, "HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n", " 200 ");
+	}
+	assert_true(now_s() - from < 8);
+	raw_close(&r);
+}
+
+/* What a socket does not take is not lost: here none is read before all were asked for. */
+static void many_requests_at_once(void **state)
+{
+	enum { N = 2000 };
+	struct kg_buf all KG_AUTOBUF = KG_BUF_INIT;
+	int small = 32768, answers = 0;
+	struct raw r;
+
+	(void)state;
+	raw_open(&r, NULL, NULL);
+	assert_int_equal(setsockopt(r.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	for (int i = 1; i < N; i++)
+		kg_buf_adds(&all, GET("/echo"));
+	kg_buf_adds(&all, "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	raw_send(&r, all.data, all.len);
+	KG_AUTOFREE char *got = raw_read(&r, NULL);
+	raw_close(&r);
+	for (const char *p = got; (p = strstr(p, "HTTP/1.1 200 OK")); p++)
+		answers++;
+	assert_int_equal(answers, N);
+}
 
 static void certificates_are_verified(void **state)
 {
@@ -553,6 +610,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(large_bodies_are_refused, start, stop),
 		cmocka_unit_test_setup_teardown(continue_is_said_where_wanted, start, stop),
 		cmocka_unit_test_setup_teardown(answers_of_any_size, start, stop),
+		cmocka_unit_test_setup_teardown(a_small_answer_is_one_record, start, stop),
+		cmocka_unit_test_setup_teardown(many_requests_at_once, start, stop),
 		cmocka_unit_test_setup_teardown(certificates_are_verified, start, stop),
 		cmocka_unit_test_setup_teardown(sessions_are_resumed, start, stop),
 		cmocka_unit_test_setup_teardown(certificates_are_replaced, start, stop),
