@@ -115,5 +115,6 @@ for i in 1 2 3 4 5 6 7 8; do
 done
 check_whole "races"
 list=$(state_git log --first-parent --format=%B refs/kgit/state | sed -n 's/^Kgit-Revision: //p' | sort -n)
+check "the history is what its inputs make" "$bin/kgit" verify --git-dir "$state/cluster.git"
 check_same "revisions have no gap" "$(seq 0 "$(revision)")" "$list"
 finish
