@@ -483,7 +483,7 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		break;
 	case KG_KIND_PERSISTENTVOLUME:
 		kg_volume_track(st, before, after);
-		/* fall through */
+		__attribute__((fallthrough));
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
 	case KG_KIND_STORAGECLASS:
 	case KG_KIND_PRIORITYCLASS:
