@@ -347,10 +347,16 @@ static void mark_namespace(struct kgd_nodes *n, const struct kg_snapshot *s, con
 		mark(n, kg_string(kg_at(kg_obj(pod), "spec.nodeName"), NULL));
 }
 
+/* Namespaces are marked last, each once: a push may bring thousands of ConfigMaps for one. */
 struct marking {
 	struct kgd_nodes *nodes;
-	const struct kg_snapshot *s;
+	struct kg_map namespaces;
 };
+
+static void mark_later(struct marking *m, const char *ns)
+{
+	kg_map_put(&m->namespaces, ns, m);
+}
 
 static void mark_policy(void *ctx, const char *node, const char *ns)
 {
@@ -359,7 +365,7 @@ static void mark_policy(void *ctx, const char *node, const char *ns)
 	if (node)
 		mark(m->nodes, node);
 	else
-		mark_namespace(m->nodes, m->s, ns);
+		mark_later(m, ns);
 }
 
 static void mark_peers(void *ctx, const char *id)
@@ -384,7 +390,8 @@ static bool is_named(enum kg_kind_id kind)
 static void note_changes(
 	struct kgd_nodes *n, const struct kg_snapshot *s, const struct kg_changes *changes)
 {
-	struct marking m = {n, s};
+	struct marking m = {n, KG_MAP_INIT};
+	const struct kg_map_entry *ns;
 
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
@@ -395,16 +402,19 @@ static void note_changes(
 		if (kgd_view_is_shared(c))
 			n->shared_dirty = true;
 		if (is_named(obj->kind->id) && !c->quiet)
-			mark_namespace(n, s, obj->ns);
+			mark_later(&m, obj->ns);
 		if (obj->kind->id == KG_KIND_PERSISTENTVOLUME && !c->quiet) {
-			mark_namespace(n, s,
-				kg_string(kg_at(kg_obj(obj), "spec.claimRef.namespace"), "-"));
+			mark_later(
+				&m, kg_string(kg_at(kg_obj(obj), "spec.claimRef.namespace"), "-"));
 			mark(n, kgd_view_volume_node(obj));
 		}
 		if (obj->kind->id == KG_KIND_NODE && !c->before)
 			mark(n, obj->name);
 		kgd_policies_note(n->policies, s, c, mark_policy, &m);
 	}
+	for (size_t i = 0; (ns = kg_map_next(&m.namespaces, &i));)
+		mark_namespace(n, s, ns->key);
+	kg_map_release(&m.namespaces);
 }
 
 /* What was published since the last time, noted. */
