@@ -14,9 +14,10 @@
 
 #include <cmocka.h>
 
-/* Sizes around every border: of the size header, of a stored block, of what is stored at all. */
-static const size_t sizes[] = {
-	0, 1, 15, 16, 31, 32, 33, 2047, 2048, 65534, 65535, 65536, 65537, 131070, 131071, 300000};
+/* Sizes around every border: of the size header, of a stored block, of what is stored at all, of a
+ * piece that is deflated at once. */
+static const size_t sizes[] = {0, 1, 15, 16, 31, 32, 33, 2047, 2048, 65534, 65535, 65536, 65537,
+	131070, 131071, 300000, 1048575, 1048576, 1048577, 2500000};
 
 static void fill(struct kg_buf *b, size_t n, bool noise)
 {

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-#define SMALL_TABLES 6 /* zlib's memLevel */
+#define SMALL_TABLES 6          /* zlib's memLevel */
+#define PIECE        (1u << 20) /* zlib counts in 32 bits; a blob may be larger */
 
 void kg_zpack_release(struct kg_zpack *z)
 {
@@ -49,7 +50,7 @@ static int init(struct kg_zpack *z)
 		&z->z, z->level, Z_DEFLATED, MAX_WBITS, SMALL_TABLES, Z_DEFAULT_STRATEGY);
 }
 
-static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t n)
+static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const unsigned char *p, size_t n)
 {
 	/* Only a wrong argument or lack of memory can fail here; both end the process. */
 	if (!z->ready && init(z) != Z_OK)
@@ -57,15 +58,21 @@ static void add_deflated(struct kg_buf *out, struct kg_zpack *z, const void *p, 
 	if (z->ready && deflateReset(&z->z) != Z_OK)
 		abort();
 	z->ready = 1;
-	size_t bound = deflateBound(&z->z, n);
-	kg_buf_reserve(out, bound + 1);
-	z->z.next_in = (Bytef *)(uintptr_t)p;
-	z->z.avail_in = (uInt)n;
-	z->z.next_out = (Bytef *)out->data + out->len;
-	z->z.avail_out = (uInt)bound;
-	if (deflate(&z->z, Z_FINISH) != Z_STREAM_END)
-		abort();
-	out->len += bound - z->z.avail_out;
+	kg_buf_reserve(out, deflateBound(&z->z, n) + 1);
+	for (int rc = Z_OK; rc != Z_STREAM_END;) {
+		size_t room = out->cap - out->len - 1, k = n < PIECE ? n : PIECE;
+
+		z->z.next_in = (Bytef *)(uintptr_t)p;
+		z->z.avail_in = (uInt)k;
+		z->z.next_out = (Bytef *)out->data + out->len;
+		z->z.avail_out = room < UINT32_MAX ? (uInt)room : UINT32_MAX;
+		rc = deflate(&z->z, k == n ? Z_FINISH : Z_NO_FLUSH);
+		if (rc != Z_OK && rc != Z_STREAM_END)
+			abort();
+		p = z->z.next_in;
+		n -= k - z->z.avail_in;
+		out->len = (size_t)((char *)z->z.next_out - out->data);
+	}
 	out->data[out->len] = '\0';
 }
 
