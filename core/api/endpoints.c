@@ -228,54 +228,98 @@ static int cmp_slice(const void *a, const void *b)
 		(*(const struct kg_object *const *)b)->key);
 }
 
-static bool is_of(const struct kg_object *slice, const char *ns, const char *name)
-{
-	const char *of = slice ? kg_api_slice_service(slice) : NULL;
+/* A Service that a commit changes slices of. */
+struct touched {
+	char *ns, *name;      /* owned */
+	struct slices before; /* the changed ones as they were */
+	bool told;            /* one of them is a change for watchers */
+};
 
-	return of && !strcmp(of, name) && !strcmp(slice->ns, ns);
+static void touched_release(struct kg_map *services)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(services, &i));) {
+		struct touched *t = e->value;
+
+		free(t->ns);
+		free(t->name);
+		free(t->before.v);
+		free(t);
+	}
+	kg_map_release(services);
 }
 
-/* As they were before the commit: those after it, the changed ones as they were. */
-static struct kg_object *before_of(const struct kg_change *c, size_t n, const struct slices *after,
-	const char *ns, const char *name)
+/* Of one side of a change; NULL: it has none. */
+static struct touched *touch(struct kg_map *services, const struct kg_object *slice, bool quiet)
 {
-	struct kg_map changed KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
-	struct slices l = {0};
+	const char *name = slice ? kg_api_slice_service(slice) : NULL;
+	KG_AUTOFREE char *key = name ? kg_asprintf("%s/%s", slice->ns, name) : NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		kg_map_put(&changed, (c[i].after ? c[i].after : c[i].before)->key, &changed);
-		if (is_of(c[i].before, ns, name))
-			slices_add(&l, c[i].before);
+	if (!key)
+		return NULL;
+	struct touched *t = kg_map_get(services, key);
+	if (!t) {
+		t = kg_alloc(sizeof(*t));
+		t->ns = kg_strdup(slice->ns);
+		t->name = kg_strdup(name);
+		kg_map_put(services, key, t);
 	}
+	t->told |= !quiet;
+	return t;
+}
+
+static void touch_all(struct kg_map *services, const struct kg_change *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct touched *was = touch(services, c[i].before, c[i].quiet);
+
+		if (was)
+			slices_add(&was->before, c[i].before);
+		touch(services, c[i].after, c[i].quiet);
+	}
+}
+
+static int cmp_change(const void *key, const void *change)
+{
+	const struct kg_change *c = change;
+
+	return strcmp(key, (c->after ? c->after : c->before)->key);
+}
+
+/* As they were before the commit: those after it that did not change, and the others as they were.
+ */
+static struct kg_object *before_of(
+	struct touched *t, const struct slices *after, const struct kg_change *c, size_t n)
+{
+	struct slices *l = &t->before;
+
 	for (size_t i = 0; i < after->n; i++)
-		if (!kg_map_has(&changed, after->v[i]->key))
-			slices_add(&l, after->v[i]);
-	if (l.n)
-		qsort(l.v, l.n, sizeof(*l.v), cmp_slice);
-	struct kg_object *obj = make(&l, name);
-	free(l.v);
-	return obj;
+		if (!bsearch(after->v[i]->key, c, n, sizeof(*c), cmp_change))
+			slices_add(l, after->v[i]);
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), cmp_slice);
+	return make(l, t->name);
 }
 
 struct feed_entry *kg_api_endpoints_entry(
 	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after)
 {
-	struct kg_map seen KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
-	struct kg_change *made = kg_alloc((n + 1) * sizeof(*made));
+	struct kg_map services KG_CLEANUP(touched_release) = KG_MAP_INIT;
+	struct kg_map_entry *service;
 	size_t len = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct kg_object *slice = c[i].after ? c[i].after : c[i].before;
-		const char *name = kg_api_slice_service(slice);
-		KG_AUTOFREE char *key = name ? kg_asprintf("%s/%s", slice->ns, name) : NULL;
+	touch_all(&services, c, n);
+	struct kg_change *made = kg_alloc((services.count + 1) * sizeof(*made));
+	for (size_t i = 0; (service = kg_map_next(&services, &i));) {
+		struct touched *t = service->value;
 		struct slices l = {0};
 
-		if (!key || c[i].quiet || kg_map_has(&seen, key))
+		if (!t->told)
 			continue;
-		kg_map_put(&seen, key, &seen);
-		gather(&l, after, slice->ns, name);
+		gather(&l, after, t->ns, t->name);
 		made[len++] = (struct kg_change){
-			.before = before_of(c, n, &l, slice->ns, name), .after = make(&l, name)};
+			.before = before_of(t, &l, c, n), .after = make(&l, t->name)};
 		free(l.v);
 	}
 	struct feed_entry *e =

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -20,25 +21,32 @@ static void put(struct kg_txn *txn, enum kg_kind_id kind, const char *name, cons
 				.kind = &kg_kinds[kind], .ns = "d", .name = name, .value = &v}));
 }
 
+#define UID "8b0e4f5a-0000-4000-8000-00000000000a"
+
 /* A slice of Service `svc` with n ready endpoints and m that are not, the first `going` of these
  * on their way out. */
-static void put_slice(
-	struct kg_txn *txn, const char *svc, const char *name, int port, int n, int m, int going)
+static void put_slice_of(struct kg_txn *txn, const char *svc, const char *uid, const char *name,
+	int port, int n, int m, int going)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 
 	kg_buf_addf(&b,
 		"metadata: {name: %s, namespace: d, uid: u-%s, creationTimestamp: "
 		"'2026-01-01T00:00:00Z', labels: {kubernetes.io/service-name: %s, app: x}, "
-		"ownerReferences: [{kind: Service, controller: true, uid: "
-		"8b0e4f5a-0000-4000-8000-00000000000a}]}\n"
+		"ownerReferences: [{kind: Service, controller: true, uid: %s}]}\n"
 		"ports: [{name: '', port: %d}]\nendpoints:\n",
-		name, name, svc, port);
+		name, name, svc, uid, port);
 	for (int i = 0; i < n + m; i++)
 		kg_buf_addf(&b,
 			"- {addresses: [%s-%d], conditions: {ready: %s, terminating: %s}}\n", name,
 			i, i < n ? "true" : "false", i >= n && i < n + going ? "true" : "false");
 	put(txn, KG_KIND_ENDPOINTSLICE, name, kg_buf_str(&b));
+}
+
+static void put_slice(
+	struct kg_txn *txn, const char *svc, const char *name, int port, int n, int m, int going)
+{
+	put_slice_of(txn, svc, UID, name, port, n, m, going);
 }
 
 static struct kg_snapshot *commit(
@@ -56,8 +64,7 @@ static struct kg_txn *begin(struct kg_snapshot **s)
 	*s = kg_snapshot_new("8b0e4f5a-0000-4000-8000-000000000000");
 	struct kg_txn *txn = kg_txn_new(*s);
 
-	put(txn, KG_KIND_SERVICE, "s",
-		"metadata: {name: s, namespace: d, uid: 8b0e4f5a-0000-4000-8000-00000000000a}");
+	put(txn, KG_KIND_SERVICE, "s", "metadata: {name: s, namespace: d, uid: " UID "}");
 	return txn;
 }
 
@@ -174,11 +181,86 @@ static void test_changes(void **state)
 	kg_snapshot_unref(s);
 }
 
+/* Services s0, s1, ... with one slice each, of so many endpoints. */
+static void put_services(struct kg_txn *txn, unsigned n, int endpoints)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char svc[32], slice[40], uid[37], yaml[160];
+
+		snprintf(svc, sizeof(svc), "s%u", i);
+		snprintf(slice, sizeof(slice), "s%u-a", i);
+		snprintf(uid, sizeof(uid), "8b0e4f5a-0000-4000-8000-%012u", i);
+		snprintf(yaml, sizeof(yaml), "metadata: {name: %s, namespace: d, uid: %s}", svc,
+			uid);
+		put(txn, KG_KIND_SERVICE, svc, yaml);
+		put_slice_of(txn, svc, uid, slice, 80, endpoints, 0, 0);
+	}
+}
+
+/* One commit changes slices of many: each Service is told of once, and of its own. */
+static void test_many_services(void **state)
+{
+	enum { N = 50 };
+	(void)state;
+	struct kg_snapshot *s = kg_snapshot_new("8b0e4f5a-0000-4000-8000-000000000000");
+	struct kg_txn *txn = kg_txn_new(s);
+	struct kg_changes changes;
+
+	put_services(txn, N, 1);
+	s = commit(txn, s, &changes);
+	kg_changes_release(&changes);
+	txn = kg_txn_new(s);
+	put_services(txn, N, 2);
+	s = commit(txn, s, &changes);
+	struct feed_entry *e =
+		kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+	assert_int_equal(e->len, N);
+	for (size_t i = 0; i < N; i++) {
+		const struct kg_change *c = &e->changes[i];
+
+		assert_true(i == 0 || strcmp(e->changes[i - 1].after->key, c->after->key) < 0);
+		assert_string_equal(c->before->key, c->after->key);
+		check_sizes(c->before, (const size_t[][2]){{1, 0}}, 1);
+		check_sizes(c->after, (const size_t[][2]){{2, 0}}, 1);
+	}
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+}
+
+/* A slice that goes over to another Service is a change of both. */
+static void test_slice_changes_service(void **state)
+{
+	(void)state;
+	struct kg_snapshot *s = kg_snapshot_new("8b0e4f5a-0000-4000-8000-000000000000");
+	struct kg_txn *txn = kg_txn_new(s);
+	struct kg_changes changes;
+
+	put_services(txn, 2, 1);
+	s = commit(txn, s, &changes);
+	kg_changes_release(&changes);
+	txn = kg_txn_new(s);
+	put_slice_of(txn, "s1", "8b0e4f5a-0000-4000-8000-000000000001", "s0-a", 80, 1, 0, 0);
+	s = commit(txn, s, &changes);
+	struct feed_entry *e =
+		kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+	assert_int_equal(e->len, 2);
+	check_sizes(e->changes[0].before, (const size_t[][2]){{1, 0}}, 1);
+	assert_null(e->changes[0].after);
+	check_sizes(e->changes[1].before, (const size_t[][2]){{1, 0}}, 1);
+	check_sizes(e->changes[1].after, (const size_t[][2]){{2, 0}}, 1);
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_many_services),
+		cmocka_unit_test(test_slice_changes_service),
 	};
 
 	kg_kinds_init();

@@ -268,7 +268,8 @@ struct kg_object *kg_api_endpoints_of(
 	const struct kg_snapshot *s, const char *ns, const char *name);
 const char *kg_api_slice_service(const struct kg_object *slice); /* its name; NULL: of none */
 bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *slice);
-/* What a commit's changes of slices are for Endpoints; `after`: the snapshot of its revision. */
+/* What a commit's changes of slices, in order of their keys, are for Endpoints; `after`: the
+ * snapshot of its revision. */
 struct feed_entry *kg_api_endpoints_entry(
 	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after);
 struct kg_object *kg_api_lease_of(
