@@ -155,20 +155,23 @@ static struct cache_slot *find(struct cache_slot *ways, const struct kg_object *
 	return NULL;
 }
 
+static void empty_set(struct encode_cache *c, size_t set)
+{
+	struct cache_slot old[CACHE_WAYS];
+
+	pthread_mutex_lock(lock_of(c, set));
+	for (size_t i = 0; i < CACHE_WAYS; i++)
+		old[i] = slot_take(c, &c->slots[set][i]);
+	pthread_mutex_unlock(lock_of(c, set));
+	for (size_t i = 0; i < CACHE_WAYS; i++)
+		slot_drop(old[i]);
+}
+
 /* Makes room by emptying sets one after another. */
 static void cache_shrink(struct encode_cache *c, size_t need)
 {
-	for (size_t n = 0; n < CACHE_SETS && c->bytes + need > c->max_bytes; n++) {
-		size_t set = atomic_fetch_add(&c->hand, 1) % CACHE_SETS;
-		struct cache_slot old[CACHE_WAYS];
-
-		pthread_mutex_lock(lock_of(c, set));
-		for (size_t i = 0; i < CACHE_WAYS; i++)
-			old[i] = slot_take(c, &c->slots[set][i]);
-		pthread_mutex_unlock(lock_of(c, set));
-		for (size_t i = 0; i < CACHE_WAYS; i++)
-			slot_drop(old[i]);
-	}
+	for (size_t n = 0; n < CACHE_SETS && c->bytes + need > c->max_bytes; n++)
+		empty_set(c, atomic_fetch_add(&c->hand, 1) % CACHE_SETS);
 }
 
 static void cache_add(struct encode_cache *c, size_t set, const struct kg_object *obj,
@@ -261,16 +264,8 @@ void kg_api_drop_encoded(struct kg_api *api)
 {
 	struct encode_cache *c = &api->cache;
 
-	for (size_t set = 0; c->bytes && set < CACHE_SETS; set++) {
-		struct cache_slot old[CACHE_WAYS];
-
-		pthread_mutex_lock(lock_of(c, set));
-		for (size_t i = 0; i < CACHE_WAYS; i++)
-			old[i] = slot_take(c, &c->slots[set][i]);
-		pthread_mutex_unlock(lock_of(c, set));
-		for (size_t i = 0; i < CACHE_WAYS; i++)
-			slot_drop(old[i]);
-	}
+	for (size_t set = 0; c->bytes && set < CACHE_SETS; set++)
+		empty_set(c, set);
 }
 
 void kg_api_encode_cache_init(struct encode_cache *c, size_t max_bytes)
