@@ -44,27 +44,13 @@ static const struct kg_api_check checks[] = {
 
 static int setup(void **state)
 {
-	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
 	(void)state;
-
-	test_server_start(&server,
-		(struct kg_api_options){.bookmark_ms = 200,
-			.wait_ms = 300,
-			.max_feed = 20,
-			.max_events = 3,
-			.checks = checks,
-			.nchecks = KG_ARRAY_LEN(checks)},
-		20);
-	test_put_yaml(&server, text);
-	test_commit(&server);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	test_server_stop(&server);
-	return 0;
+	return server_setup((struct kg_api_options){.bookmark_ms = 200,
+		.wait_ms = 300,
+		.max_feed = 20,
+		.max_events = 3,
+		.checks = checks,
+		.nchecks = KG_ARRAY_LEN(checks)});
 }
 
 /* ---- get and errors ---- */
@@ -709,7 +695,7 @@ int main(void)
 
 	kg_kinds_init();
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	int rc = cmocka_run_group_tests(tests, setup, teardown);
+	int rc = cmocka_run_group_tests(tests, setup, server_teardown);
 	curl_global_cleanup();
 	return rc;
 }

@@ -14,20 +14,8 @@
 
 static int setup(void **state)
 {
-	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
 	(void)state;
-
-	test_server_start(&server, (struct kg_api_options){.wait_ms = 300}, 20);
-	test_put_yaml(&server, text);
-	test_commit(&server);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	test_server_stop(&server);
-	return 0;
+	return server_setup((struct kg_api_options){.wait_ms = 300});
 }
 
 static void test_media_types(void **state)
@@ -313,5 +301,5 @@ int main(void)
 	};
 
 	kg_kinds_init();
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

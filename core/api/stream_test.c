@@ -10,23 +10,9 @@
 
 static int setup(void **state)
 {
-	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
 	(void)state;
-
-	test_server_start(&server,
-		(struct kg_api_options){
-			.bookmark_ms = 200, .wait_ms = 300, .max_feed = 20, .max_events = 3},
-		20);
-	test_put_yaml(&server, text);
-	test_commit(&server);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	test_server_stop(&server);
-	return 0;
+	return server_setup((struct kg_api_options){
+		.bookmark_ms = 200, .wait_ms = 300, .max_feed = 20, .max_events = 3});
 }
 
 /* "ADDED w1@5 MODIFIED w1@6": names and revisions counted from base. */
@@ -292,5 +278,5 @@ int main(void)
 	};
 
 	kg_kinds_init();
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

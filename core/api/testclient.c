@@ -9,6 +9,23 @@
 
 struct test_server server;
 
+int server_setup(struct kg_api_options opts)
+{
+	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
+
+	test_server_start(&server, opts, 20);
+	test_put_yaml(&server, text);
+	test_commit(&server);
+	return 0;
+}
+
+int server_teardown(void **state)
+{
+	(void)state;
+	test_server_stop(&server);
+	return 0;
+}
+
 /* ---- a client that sends the headers it is told ---- */
 
 static size_t collect(char *p, size_t size, size_t n, void *buf)

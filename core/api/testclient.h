@@ -9,6 +9,10 @@
 
 extern struct test_server server; /* the one that is asked */
 
+/* For cmocka's groups: it serves the objects of testdata/cluster.yaml. */
+int server_setup(struct kg_api_options opts);
+int server_teardown(void **state);
+
 /* ---- a client that sends the headers it is told ---- */
 
 struct answer {
