@@ -182,7 +182,6 @@ struct diff {
 	size_t n, max;
 	kg_replay_diff_fn *fn;
 	void *ctx;
-	struct kg_error *err;
 };
 
 static void diff_release(struct diff *d)
@@ -329,12 +328,8 @@ static void diff_views(struct diff *d, const struct kg_view *v)
 int kg_replay_diff(size_t *n, struct kg_replay *r, size_t max, kg_replay_diff_fn *fn, void *ctx,
 	struct kg_error *err)
 {
-	struct diff d KG_CLEANUP(diff_release) = {.replay = r,
-		.reader = kg_store_reader(r->store),
-		.max = max,
-		.fn = fn,
-		.ctx = ctx,
-		.err = err};
+	struct diff d KG_CLEANUP(diff_release) = {
+		.replay = r, .reader = kg_store_reader(r->store), .max = max, .fn = fn, .ctx = ctx};
 	struct kg_mirror recorded = {0};
 	struct kg_buf clock KG_AUTOBUF = KG_BUF_INIT;
 	unsigned char clock_id[20];
