@@ -40,6 +40,13 @@ static bool is_new_identity(const struct kg_object *before, const struct kg_obje
 	return before && (!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0);
 }
 
+/* The same object before and after, and its end has not begun. */
+static bool is_same(const struct kg_object *before, const struct kg_object *after)
+{
+	return before && after && !is_new_identity(before, after) && !kg_object_deleting(before) &&
+	       !kg_object_deleting(after);
+}
+
 /* The controller of the kind that made the pod. */
 static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 {
@@ -98,8 +105,7 @@ static void owner_concerns(struct kg_run *r, const struct kg_object *before,
 /* Its status alone: what the controller wrote does not make it look at all nodes once more. */
 static bool daemonset_is_same(const struct kg_object *before, const struct kg_object *after)
 {
-	return before && after && !is_new_identity(before, after) && !kg_object_deleting(before) &&
-	       !kg_object_deleting(after) &&
+	return is_same(before, after) &&
 	       kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
 	       kg_rolls_on_config(before) == kg_rolls_on_config(after);
 }
@@ -270,7 +276,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		pod_concerns(r, before, after);
 		break;
 	case KG_KIND_REPLICASET:
-		if (!is_own_word(r, KG_C_REPLICASET, obj->key))
+		/* Not one that its run marked for its end, nor its successor. */
+		if (!is_same(before, after) || !is_own_word(r, KG_C_REPLICASET, obj->key))
 			kg_enqueue(r->st, KG_C_REPLICASET, obj->key);
 		kg_adopt_concerns(r, before, after);
 		enqueue_owner(r, obj, KG_C_DEPLOYMENT);

@@ -243,6 +243,78 @@ static void test_state_heals(void **state)
 	kg_arena_release(&a);
 }
 
+/* The nodes let go of the pods that are being deleted. */
+static void end_deleted(struct kg_harness *h)
+{
+	struct kg_input_pod_status gone[4];
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(gone))
+		if (kg_object_deleting(pod))
+			gone[n++] = (struct kg_input_pod_status){.node = kg_pod_node(pod),
+				.ns = pod->ns,
+				.name = pod->name,
+				.uid = kg_object_uid(pod),
+				.gone = true};
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = gone, .npods = n};
+	assert_int_equal(kg_harness_run(h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
+/* One that a finalizer held, or that waited for its pods, is gone and begins anew in one commit:
+ * its successor is run as any other. */
+static void test_successor_runs(void **state)
+{
+	static const char *const hows[] = {
+		"finalizers: [example.com/hold]", "annotations: {kgit/deletion: foreground}"};
+	static const struct {
+		const char *api, *kind, *selector;
+	} owners[] = {
+		{"apps/v1", "ReplicaSet", "selector: {matchLabels: {a: b}}, "},
+		{"v1", "ReplicationController", "selector: {a: b}, "},
+		{"apps/v1", "DaemonSet", "selector: {matchLabels: {a: b}}, "},
+		{"apps/v1", "StatefulSet", "serviceName: s, selector: {matchLabels: {a: b}}, "},
+		{"apps/v1", "Deployment", "selector: {matchLabels: {a: b}}, "},
+		{"batch/v1", "Job", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(owners) * KG_ARRAY_LEN(hows); i++) {
+		const char *how = hows[i % KG_ARRAY_LEN(hows)];
+		struct kg_harness h;
+		char text[2][700];
+		kg_harness_init(&h, NULL);
+		h.check = true;
+		add_node(&h, "one");
+		for (int plain = 0; plain < 2; plain++)
+			snprintf(text[plain], sizeof(text[plain]),
+				"apiVersion: %s\nkind: %s\nmetadata: {name: o, %s}\nspec: "
+				"{%stemplate: "
+				"{metadata: {labels: {a: b}}, spec: {%scontainers: [{name: c, "
+				"image: "
+				"i}]}}}\n",
+				owners[i / KG_ARRAY_LEN(hows)].api,
+				owners[i / KG_ARRAY_LEN(hows)].kind, plain ? "" : how,
+				owners[i / KG_ARRAY_LEN(hows)].selector,
+				*owners[i / KG_ARRAY_LEN(hows)].selector
+					? ""
+					: "restartPolicy: Never, ");
+		kg_harness_push(&h, "o.yaml", text[0]);
+		assert_int_equal(count_bound(h.s), 1);
+		kg_harness_push(&h, "o.yaml", NULL);
+		kg_harness_push(&h, "o.yaml", text[1]);
+		end_deleted(&h);
+		end_deleted(&h);
+		if (count_bound(h.s) != 1)
+			fail_msg("%s: %zu pods", text[0], count_bound(h.s));
+		kg_harness_release(&h);
+	}
+}
+
 static void test_reports(void **state)
 {
 	(void)state;
@@ -345,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_small_range),
 		cmocka_unit_test(test_state_heals),
+		cmocka_unit_test(test_successor_runs),
 		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_plan_is_bounded),
