@@ -190,6 +190,22 @@ void kg_belong_enqueue_all(struct kg_reconcile_state *st)
 		enqueue_map(st, e->value);
 }
 
+/* An owner on its way out may wait for what belonged to it, and does no more. */
+static void let_go(struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct kg_value *refs = refs_of(before);
+	if (kg_equal(refs, refs_of(after)))
+		return;
+	for (uint32_t i = 0; i < kg_len(refs); i++) {
+		const struct kg_object *owner =
+			is_named(&refs->items[i])
+				? kg_belong_owner(kg_now(r), before, &refs->items[i])
+				: NULL;
+		if (owner && kg_object_deleting(owner))
+			kg_cascade_enqueue(r, owner);
+	}
+}
+
 void kg_belong_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -201,17 +217,12 @@ void kg_belong_concerns(
 		key_of(key, obj);
 		enqueue_map(r->st, kg_sets_get(&r->st->belongings, key));
 	}
-	for (uint32_t i = 0; i < kg_len(refs); i++) {
-		const struct kg_object *owner;
-		if (!is_named(&refs->items[i]))
-			continue;
-		key_of(key, obj);
-		if (after && after->source)
+	for (uint32_t i = 0; after && after->source && i < kg_len(refs); i++)
+		if (is_named(&refs->items[i])) {
+			key_of(key, obj);
 			kg_enqueue(r->st, KG_C_BELONGING, key);
-		owner = kg_belong_owner(kg_now(r), obj, &refs->items[i]);
-		if (!after && owner)
-			kg_cascade_enqueue(r, owner);
-	}
+		}
+	let_go(r, before, after);
 }
 
 bool kg_belong_blocks(struct kg_run *r, const struct kg_object *owner)

@@ -315,6 +315,35 @@ static void test_successor_runs(void **state)
 	}
 }
 
+#define CONFIG(name, more) "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name more "}\n"
+#define REF(api, kind, name)                                                                       \
+	"{apiVersion: " api ", kind: " kind ", name: " name ", blockOwnerDeletion: true}"
+
+/* An owner that waits for what belongs to it goes when that names it no more. */
+static void test_owner_let_go(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	kg_harness_push(&h, "p.yaml", CONFIG("p", ""));
+	kg_harness_push(&h, "o.yaml",
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: o, annotations: "
+		"{kgit/deletion: foreground}}\nspec: {replicas: 0, selector: {matchLabels: {a: "
+		"b}}, "
+		"template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: "
+		"i}]}}}\n");
+	kg_harness_push(&h, "d.yaml",
+		CONFIG("d", ", ownerReferences: [" REF("v1", "ConfigMap", "p") ", " REF(
+				    "apps/v1", "Deployment", "o") "]"));
+	kg_harness_push(&h, "o.yaml", NULL);
+	assert_non_null(kg_snapshot_get(h.s, KG_KIND_DEPLOYMENT, "default", "o"));
+	kg_harness_push(
+		&h, "d.yaml", CONFIG("d", ", ownerReferences: [" REF("v1", "ConfigMap", "p") "]"));
+	assert_null(kg_snapshot_get(h.s, KG_KIND_DEPLOYMENT, "default", "o"));
+	kg_harness_release(&h);
+}
+
 static void test_reports(void **state)
 {
 	(void)state;
@@ -418,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_small_range),
 		cmocka_unit_test(test_state_heals),
 		cmocka_unit_test(test_successor_runs),
+		cmocka_unit_test(test_owner_let_go),
 		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_plan_is_bounded),
