@@ -166,17 +166,16 @@ void kg_admit_removals(struct kg_admitting *x)
 		kg_map_put(&removed, kg_admit_key(x->a, d->kind, d->ns, d->name), x);
 		hold_removed(x, d);
 	}
-	for (int k = 0; removed.count && k < KG_KIND_COUNT; k++) {
-		struct kg_object_iter it;
-		const struct kg_object *obj;
-		if (!(kg_kinds[k].flags & KG_KF_MANIFEST) || !x->s->objects[k].count)
-			continue;
-		kg_iter_kind(&it, x->s, k, NULL, NULL);
-		while ((obj = kg_iter_next(&it)))
-			if (obj->source && kg_admit_untouched(x, obj))
-				check_dependent(x, &removed, obj);
-		kg_iter_release(&it);
-	}
+	if (!removed.count)
+		return;
+	/* What controllers made is not looked at: that is most of a cluster. */
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *obj;
+	kg_iter_index(&it, x->s, KG_INDEX_SOURCE, NULL);
+	while ((obj = kg_iter_next(&it)))
+		if (kg_len(kg_get(kg_get(kg_obj(obj), "metadata"), "ownerReferences")) &&
+			kg_admit_untouched(x, obj))
+			check_dependent(x, &removed, obj);
 }
 
 /* ---- Pods that somebody selects ---- */

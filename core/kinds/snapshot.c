@@ -162,6 +162,11 @@ void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum k
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what)
 {
+	if (!what) {
+		it->prefix = NULL;
+		kg_piter_init(&it->it, &s->index[index], NULL, NULL);
+		return;
+	}
 	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
 
 	*from = (struct place){.index = index,

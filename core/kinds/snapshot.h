@@ -51,6 +51,7 @@ struct kg_object_iter {
 /* In key order. ns NULL: all namespaces. from NULL or the first key wanted. */
 void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_kind_id kind,
 	const char *ns, const char *from);
+/* By kind and key. what NULL: all that the index has, in the order of hashes. */
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what);
 const struct kg_object *kg_iter_next(struct kg_object_iter *it); /* borrowed; NULL at the end */

@@ -305,6 +305,10 @@ static void a_moved_definition_is_quiet(void **state)
 	kg_iter_index(&it, s2, KG_INDEX_SOURCE, "one.yaml");
 	assert_null(kg_iter_next(&it));
 	kg_iter_release(&it);
+	kg_iter_index(&it, s2, KG_INDEX_SOURCE, NULL);
+	assert_ptr_equal(kg_iter_next(&it), kg_snapshot_get(s2, spec.kind->id, spec.ns, spec.name));
+	assert_null(kg_iter_next(&it));
+	kg_iter_release(&it);
 	kg_snapshot_unref(s0);
 	kg_snapshot_unref(s1);
 	kg_snapshot_unref(s2);
