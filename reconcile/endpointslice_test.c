@@ -23,29 +23,6 @@ static void scale(struct kg_harness *h, int replicas)
 	kg_harness_push(h, "rs.yaml", text);
 }
 
-/* Nodes let go of what is being deleted. */
-static void let_go(struct kg_harness *h)
-{
-	struct kg_input_pod_status v[NODES * 110];
-	struct kg_snapshot *held = kg_snapshot_ref(h->s);
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	struct kg_error err;
-	size_t n = 0;
-	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
-	while ((pod = kg_iter_next(&it)))
-		if (kg_object_deleting(pod))
-			v[n++] = (struct kg_input_pod_status){.node = kg_pod_node(pod),
-				.ns = pod->ns,
-				.name = pod->name,
-				.uid = kg_object_uid(pod),
-				.gone = true};
-	kg_iter_release(&it);
-	struct kg_inputs in = {.pods = v, .npods = n};
-	assert_int_equal(kg_harness_run(h, &in, &err), 0);
-	kg_snapshot_unref(held);
-}
-
 struct found {
 	size_t sizes[16], n, endpoints, counted;
 	struct kg_map place; /* uid -> number of its slice, from 1 */
@@ -130,7 +107,7 @@ static void test_cut(void **state)
 	assert_int_equal(f.n, 4);
 	kg_map_release(&f.place);
 	scale(&h, 0);
-	let_go(&h);
+	kg_harness_let_go(&h);
 	find(&f, h.s);
 	assert_int_equal(f.n, 1);
 	assert_int_equal(f.endpoints, 0);
@@ -153,7 +130,7 @@ static void test_course(void **state)
 		if (kg_harness_chance(&seed, 2))
 			scale(&h, (int)kg_harness_chance(&seed, NODES * 100));
 		else
-			let_go(&h);
+			kg_harness_let_go(&h);
 		find(&now, h.s);
 		assert_int_equal(now.endpoints, count_pods(h.s));
 		size_t moved = 0;

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 /* cmocka wants those first */
 #include <cmocka.h>
 
@@ -25,43 +26,35 @@ static const char second[] =
 static const char lone[] = "apiVersion: v1\nkind: Pod\nmetadata: {name: lone}\n"
 			   "spec: {containers: [{name: c, image: a}]}\n";
 
-static void report(struct kg_harness *h, bool gone)
-{
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_input_pod_status st[8];
-	struct kg_snapshot *held = kg_snapshot_ref(h->s);
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	struct kg_error err;
-	size_t n = 0;
+/* So many, at most, are ready; the others only run. */
+struct health {
+	size_t ready;
+	kg_time now;
+};
 
-	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
-	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(st))
-		if (kg_object_deleting(pod) == gone)
-			st[n++] = (struct kg_input_pod_status){.node = "n1",
-				.ns = pod->ns,
-				.name = pod->name,
-				.uid = kg_object_uid(pod),
-				.gone = gone,
-				.status =
-					gone ? kg_v_null() : kg_sim_running(&a, pod, true, h->now)};
-	kg_iter_release(&it);
-	struct kg_inputs in = {.pods = st, .npods = n};
-	assert_int_equal(kg_harness_run(h, &in, &err), 0);
-	kg_snapshot_unref(held);
+static bool says_running(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	struct health *x = ctx;
+
+	if (kg_object_deleting(pod))
+		return false;
+	st->status = kg_sim_running(a, pod, x->ready > 0, x->now);
+	x->ready -= x->ready > 0;
+	return true;
+}
+
+/* The first pods of all are ready, the others run and are not. */
+static void report(struct kg_harness *h, size_t ready)
+{
+	kg_harness_report(h, says_running, &(struct health){.ready = ready, .now = h->now});
 }
 
 static void begin(struct kg_harness *h)
 {
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value room = kg_v_obj(&a, "cpu", kg_v_lit("4"), "memory", kg_v_lit("8Gi"), "pods",
-		kg_v_lit("110"), (char *)NULL);
-	struct kg_value labels = kg_v_null();
-	struct kg_value status = kg_v_obj(&a, "capacity", room, "allocatable", room, (char *)NULL);
-
 	kg_harness_init(h, NULL);
 	h->check = true;
-	kg_harness_node(h, "n1", &labels, &status, true);
+	kg_harness_nodes(h, 1, "4", "8Gi");
 }
 
 /* All pods of web in one commit; how many were granted, and the last refusal's reason. */
@@ -103,36 +96,12 @@ static void test_budget(void **state)
 	begin(&h);
 	kg_harness_push(&h, "web.yaml", web);
 	kg_harness_push(&h, "one.yaml", budget);
-	report(&h, false);
+	report(&h, SIZE_MAX);
 	/* Two at once: the second one sees that the first one took what was allowed. */
 	assert_int_equal(evict_all(&h, why), 1);
 	assert_string_equal(
 		why, "Cannot evict pod as it would violate the pod's disruption budget one");
 	kg_harness_release(&h);
-}
-
-/* Says of the first n pods of web that they run and are ready, of the others that they only run. */
-static void report_some(struct kg_harness *h, size_t nready)
-{
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_input_pod_status st[8];
-	struct kg_snapshot *held = kg_snapshot_ref(h->s);
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	struct kg_error err;
-	size_t n = 0;
-
-	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
-	for (; (pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(st); n++)
-		st[n] = (struct kg_input_pod_status){.node = "n1",
-			.ns = pod->ns,
-			.name = pod->name,
-			.uid = kg_object_uid(pod),
-			.status = kg_sim_running(&a, pod, n < nready, h->now)};
-	kg_iter_release(&it);
-	struct kg_inputs in = {.pods = st, .npods = n};
-	assert_int_equal(kg_harness_run(h, &in, &err), 0);
-	kg_snapshot_unref(held);
 }
 
 /* Pods that run but are not ready (kubernetes.io/docs/tasks/run-application/configure-pdb). */
@@ -164,7 +133,7 @@ static void test_unhealthy(void **state)
 			"spec: {%s, selector: {matchLabels: {app: web}}}\n",
 			cases[i].spec);
 		kg_harness_push(&h, "one.yaml", text);
-		report_some(&h, cases[i].ready);
+		report(&h, cases[i].ready);
 		unsigned granted = evict_all(&h, why);
 		if (granted != cases[i].granted)
 			fail_msg("%s: %u", cases[i].spec, granted);
@@ -182,7 +151,7 @@ static void test_two_budgets(void **state)
 	kg_harness_push(&h, "web.yaml", web);
 	kg_harness_push(&h, "one.yaml", budget);
 	kg_harness_push(&h, "two.yaml", second);
-	report(&h, false);
+	report(&h, SIZE_MAX);
 	assert_int_equal(evict_all(&h, why), 0);
 	assert_non_null(strstr(why, "more than one PodDisruptionBudget"));
 	kg_harness_release(&h);
@@ -197,14 +166,14 @@ static void test_bare_pod(void **state)
 	(void)state;
 	begin(&h);
 	kg_harness_push(&h, "lone.yaml", lone);
-	report(&h, false);
+	report(&h, SIZE_MAX);
 	const struct kg_object *pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
 	memcpy(uid, kg_object_uid(pod), sizeof(uid));
 	assert_int_equal(evict_all(&h, why), 1);
 	pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
 	assert_true(kg_object_deleting(pod));
 	assert_string_equal(kg_object_uid(pod), uid);
-	report(&h, true);
+	kg_harness_let_go(&h);
 	pod = kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone");
 	assert_false(kg_object_deleting(pod));
 	assert_string_not_equal(kg_object_uid(pod), uid);

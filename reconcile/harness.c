@@ -1,6 +1,7 @@
 #include "reconcile/harness.h"
 
 #include "reconcile/inputs.h"
+#include "reconcile/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -287,6 +288,46 @@ void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready)
 	struct kg_input_liveness live = {.name = name, .ready = ready, .since = h->now};
 	struct kg_inputs in = {.liveness = &live, .nliveness = 1};
 	must_run(h, &in);
+}
+
+void kg_harness_report(struct kg_harness *h, kg_harness_word *word, void *ctx)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_snapshot *held = kg_snapshot_ref(h->s);
+	KG_AUTOFREE struct kg_input_pod_status *v = NULL;
+	size_t n = 0, cap = 0;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		struct kg_input_pod_status st = {.node = kg_pod_node(pod),
+			.ns = pod->ns,
+			.name = pod->name,
+			.uid = kg_object_uid(pod)};
+		if (!*st.node || !word(ctx, &a, pod, &st))
+			continue;
+		KG_GROW(v, cap, n + 1);
+		v[n++] = st;
+	}
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = v, .npods = n};
+	must_run(h, &in);
+	kg_snapshot_unref(held);
+	kg_arena_release(&a);
+}
+
+static bool says_gone(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	(void)ctx;
+	(void)a;
+	st->gone = kg_object_deleting(pod);
+	return st->gone;
+}
+
+void kg_harness_let_go(struct kg_harness *h)
+{
+	kg_harness_report(h, says_gone, NULL);
 }
 
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text)

@@ -29,6 +29,15 @@ void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_val
 /* "node-0" to "node-(N-1)", each with so much to give, that answer. */
 void kg_harness_nodes(struct kg_harness *h, size_t n, const char *cpu, const char *memory);
 void kg_harness_liveness(struct kg_harness *h, const char *name, bool ready);
+/* What a pod's node says of it, into *st, whose status may lie in the arena: a status, or that it
+ * is gone (all else is filled in). False: nothing. */
+typedef bool kg_harness_word(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st);
+/* One commit of what is said of all pods that have a node, asked in order of their keys; aborts
+ * where it fails. */
+void kg_harness_report(struct kg_harness *h, kg_harness_word *word, void *ctx);
+/* The nodes let go of the pods that are being deleted. */
+void kg_harness_let_go(struct kg_harness *h);
 /* One manifest text pushed as the file `path`; aborts where it is refused. */
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
 /* Aborts, saying where, unless two snapshots hold the same objects. */

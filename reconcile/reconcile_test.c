@@ -243,29 +243,6 @@ static void test_state_heals(void **state)
 	kg_arena_release(&a);
 }
 
-/* The nodes let go of the pods that are being deleted. */
-static void end_deleted(struct kg_harness *h)
-{
-	struct kg_input_pod_status gone[4];
-	struct kg_snapshot *held = kg_snapshot_ref(h->s);
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	struct kg_error err;
-	size_t n = 0;
-	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
-	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(gone))
-		if (kg_object_deleting(pod))
-			gone[n++] = (struct kg_input_pod_status){.node = kg_pod_node(pod),
-				.ns = pod->ns,
-				.name = pod->name,
-				.uid = kg_object_uid(pod),
-				.gone = true};
-	kg_iter_release(&it);
-	struct kg_inputs in = {.pods = gone, .npods = n};
-	assert_int_equal(kg_harness_run(h, &in, &err), 0);
-	kg_snapshot_unref(held);
-}
-
 /* One that a finalizer held, or that waited for its pods, is gone and begins anew in one commit:
  * its successor is run as any other. */
 static void test_successor_runs(void **state)
@@ -307,8 +284,8 @@ static void test_successor_runs(void **state)
 		assert_int_equal(count_bound(h.s), 1);
 		kg_harness_push(&h, "o.yaml", NULL);
 		kg_harness_push(&h, "o.yaml", text[1]);
-		end_deleted(&h);
-		end_deleted(&h);
+		kg_harness_let_go(&h);
+		kg_harness_let_go(&h);
 		if (count_bound(h.s) != 1)
 			fail_msg("%s: %zu pods", text[0], count_bound(h.s));
 		kg_harness_release(&h);
