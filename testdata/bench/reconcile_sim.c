@@ -295,7 +295,10 @@ static void change_app(struct sim *s, int i)
 	if (a->unavailable > a->replicas)
 		a->unavailable = a->replicas;
 	a->shrinks = replicas == a->replicas;
+	/* Where the number changes what each ReplicaSet has does in proportion, ready or not. */
+	int64_t floor = replicas == a->replicas ? floor_of(a) : 0;
 	push_app(s, i);
+	must(s, a->ready >= floor, "fewer ready pods than were agreed", "an app that was pushed");
 }
 
 /* What its node says of one pod; false: the node is down. */
