@@ -142,6 +142,7 @@ struct group {
 	struct kg_value ports;
 	struct kg_value *endpoints; /* heap */
 	size_t n, cap;
+	struct kg_map wanted; /* uid of a pod that has no place yet -> its endpoint */
 };
 struct groups {
 	struct group *v;
@@ -150,8 +151,10 @@ struct groups {
 
 static void groups_release(struct groups *g)
 {
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
+		kg_map_release(&g->v[i].wanted);
 		free(g->v[i].endpoints);
+	}
 	free(g->v);
 }
 
@@ -276,10 +279,10 @@ static void keep_wanted(struct slice *s, struct kg_map *wanted)
 }
 
 /* Takes of what is left, in its order, until the slice is full. */
-static void fill(struct slice *s, const struct group *g, const struct kg_map *wanted, size_t *at)
+static void fill(struct slice *s, const struct group *g, size_t *at)
 {
 	for (; *at < g->n && s->n < SLICE_MAX; ++*at)
-		if (kg_map_has(wanted, pod_uid(&g->endpoints[*at])))
+		if (kg_map_has(&g->wanted, pod_uid(&g->endpoints[*at])))
 			s->endpoints[s->n++] = g->endpoints[*at];
 }
 
@@ -298,11 +301,11 @@ static struct slice *fullest(struct cut *c, const struct group *g, bool touched,
 	return best;
 }
 
-static size_t count_left(const struct group *g, const struct kg_map *wanted, size_t at)
+static size_t count_left(const struct group *g, size_t at)
 {
 	size_t n = 0;
 	for (; at < g->n; at++)
-		n += kg_map_has(wanted, pod_uid(&g->endpoints[at]));
+		n += kg_map_has(&g->wanted, pod_uid(&g->endpoints[at]));
 	return n;
 }
 
@@ -319,24 +322,28 @@ static struct slice *another(struct cut *c)
 	return s;
 }
 
-static void cut_group(struct cut *c, const struct group *g)
+/* What is there and still wanted stays: of all groups before any takes more room. */
+static void keep_group(struct cut *c, struct group *g)
 {
-	KG_CLEANUP(kg_map_release) struct kg_map wanted = KG_MAP_INIT;
-	size_t at = 0, left;
-	struct slice *s;
 	for (size_t i = 0; i < g->n; i++)
-		kg_map_put(&wanted, pod_uid(&g->endpoints[i]), &g->endpoints[i]);
+		kg_map_put(&g->wanted, pod_uid(&g->endpoints[i]), &g->endpoints[i]);
 	for (size_t i = 0; i < c->existing.n; i++)
 		if (!c->v[i].kept && kg_equal(&c->v[i].ports, &g->ports))
-			keep_wanted(&c->v[i], &wanted);
-	while (wanted.count && at < g->n && (s = fullest(c, g, true, 0)))
-		fill(s, g, &wanted, &at);
-	while ((left = count_left(g, &wanted, at))) {
+			keep_wanted(&c->v[i], &g->wanted);
+}
+
+static void place_rest(struct cut *c, const struct group *g)
+{
+	size_t at = 0, left;
+	struct slice *s;
+	while (g->wanted.count && at < g->n && (s = fullest(c, g, true, 0)))
+		fill(s, g, &at);
+	while ((left = count_left(g, at))) {
 		s = left < SLICE_MAX ? fullest(c, g, false, left) : NULL;
 		s = s ? s : another(c);
 		s->ports = g->ports;
 		s->touched = true;
-		fill(s, g, &wanted, &at);
+		fill(s, g, &at);
 	}
 }
 
@@ -437,7 +444,9 @@ void kg_slices_sync(struct kg_run *r, const struct kg_object *svc)
 	for (size_t i = 0; i < c.existing.n; i++)
 		add_slice(&c, c.existing.v[i])->ports = *kg_get(kg_obj(c.existing.v[i]), "ports");
 	for (size_t i = 0; i < g.n; i++)
-		cut_group(&c, &g.v[i]);
+		keep_group(&c, &g.v[i]);
+	for (size_t i = 0; i < g.n; i++)
+		place_rest(&c, &g.v[i]);
 	if (selects && !g.n) /* it says that nobody answers */
 		another(&c)->ports = kg_v_array(&r->a, NULL, 0);
 	put_all(&c);

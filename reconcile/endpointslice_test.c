@@ -61,6 +61,15 @@ static size_t changed_slices(const struct kg_harness *h)
 	return n;
 }
 
+static bool first_fails(
+	void *said, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	bool *done = said;
+	(void)pod;
+	st->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), (char *)NULL);
+	return !*done && (*done = true);
+}
+
 /* With an address: what may answer. */
 static size_t count_pods(const struct kg_snapshot *s)
 {
@@ -98,6 +107,9 @@ static void test_cut(void **state)
 	assert_int_equal(f.n, 3);
 	assert_int_equal(f.endpoints, 250);
 	kg_map_release(&f.place);
+	bool said = false;
+	kg_harness_report(&h, first_fails, &said); /* another pod in its place, at once */
+	assert_int_equal(changed_slices(&h), 1);
 	scale(&h, 251); /* into the one that has room */
 	assert_int_equal(changed_slices(&h), 1);
 	scale(&h, 350); /* more than there is room for: a slice of their own, and no other changes
@@ -146,11 +158,73 @@ static void test_course(void **state)
 	kg_harness_release(&h);
 }
 
+/* How many endpoints are no more in the slice that they were in. */
+static size_t lost(const struct kg_harness *h)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->last.len; i++) {
+		const struct kg_change *c = &h->last.items[i];
+		if (!c->before || c->before->kind->id != KG_KIND_ENDPOINTSLICE)
+			continue;
+		const struct kg_value *was = kg_get(kg_obj(c->before), "endpoints");
+		const struct kg_value *is =
+			c->after ? kg_get(kg_obj(c->after), "endpoints") : &kg_null;
+		for (uint32_t k = 0; k < kg_len(was); k++) {
+			bool there = false;
+			for (uint32_t m = 0; m < kg_len(is); m++)
+				there |= kg_equal(&was->items[k], &is->items[m]);
+			n += !there;
+		}
+	}
+	return n;
+}
+
+static void scale_port(struct kg_harness *h, char name, int replicas)
+{
+	char path[16], text[500];
+	snprintf(path, sizeof(path), "%c.yaml", name);
+	snprintf(text, sizeof(text),
+		"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: %c}\nspec:\n"
+		"  replicas: %d\n  selector: {matchLabels: {rs: %c}}\n  template:\n"
+		"    metadata: {labels: {a: c, rs: %c}}\n    spec: {containers: [{name: c, image: "
+		"i, "
+		"ports: [{name: web, containerPort: %d}]}]}\n",
+		name, replicas, name, name, 8000 + name);
+	kg_harness_push(h, path, text);
+}
+
+/* A port's name is another number on other pods: these are in slices of their own, which stay
+ * theirs when the others become more. */
+static void test_ports(void **state)
+{
+	(void)state;
+	for (char grows = 'p'; grows <= 'q'; grows++) {
+		struct kg_harness h;
+		struct found was, now;
+		begin(&h);
+		kg_harness_push(&h, "svc.yaml",
+			"apiVersion: v1\nkind: Service\nmetadata: {name: named}\n"
+			"spec: {selector: {a: c}, ports: [{port: 1, targetPort: web}]}\n");
+		scale_port(&h, 'p', grows == 'p' ? MOST : 1);
+		scale_port(&h, 'q', grows == 'q' ? MOST : 1);
+		find(&was, h.s);
+		scale_port(&h, grows, MOST + 1);
+		find(&now, h.s);
+		assert_int_equal(now.endpoints, MOST + 2);
+		assert_int_equal(now.n, was.n + 1);
+		assert_int_equal(lost(&h), 0);
+		kg_map_release(&was.place);
+		kg_map_release(&now.place);
+		kg_harness_release(&h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_course),
+		cmocka_unit_test(test_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
