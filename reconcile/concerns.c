@@ -123,11 +123,13 @@ static void revision_concerns(
 		enqueue_owner(r, obj, KG_C_STATEFULSET);
 }
 
-static void enqueue_kind(struct kg_run *r, enum kg_kind_id kind, enum kg_controller c)
+/* ns NULL: of all namespaces. */
+static void enqueue_kind(
+	struct kg_run *r, enum kg_kind_id kind, const char *ns, enum kg_controller c)
 {
 	struct kg_object_iter it;
 	const struct kg_object *obj;
-	kg_iter_kind(&it, kg_now(r), kind, NULL, NULL);
+	kg_iter_kind(&it, kg_now(r), kind, ns, NULL);
 	while ((obj = kg_iter_next(&it)))
 		kg_enqueue(r->st, c, obj->key);
 	kg_iter_release(&it);
@@ -144,7 +146,7 @@ static void claim_concerns(
 	if (*volume)
 		kg_enqueue(r->st, KG_C_VOLUME, key);
 	if (!after) { /* a namespace waits for its last claim; a pod that waits gets another */
-		enqueue_kind(r, KG_KIND_STATEFULSET, KG_C_STATEFULSET);
+		enqueue_kind(r, KG_KIND_STATEFULSET, obj->ns, KG_C_STATEFULSET);
 		snprintf(key, sizeof(key), "/%s", obj->ns);
 		kg_enqueue(r->st, KG_C_NAMESPACE, key);
 	}
@@ -165,7 +167,7 @@ static void volume_concerns(
 		 !kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) ||
 		 !kg_equal(kg_at(kg_obj(before), "metadata.labels"),
 			 kg_at(kg_obj(after), "metadata.labels")))
-		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM);
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, NULL, KG_C_CLAIM);
 }
 
 /* A Deployment of the kind Recreate waits for the last pod to end. */
@@ -207,7 +209,7 @@ static void node_concerns(
 	const char *name = after ? after->name : before->name;
 	kg_enqueue(r->st, KG_C_NODE, after ? after->key : before->key);
 	if (!after) /* volumes that only it could remove */
-		enqueue_kind(r, KG_KIND_PERSISTENTVOLUME, KG_C_VOLUME);
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUME, NULL, KG_C_VOLUME);
 	if (r->st->pending.count)
 		kg_enqueue(r->st, KG_C_SCHEDULER, "");
 	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
@@ -215,7 +217,7 @@ static void node_concerns(
 	if (!before || !after ||
 		!kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels")) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
-		enqueue_kind(r, KG_KIND_DAEMONSET, KG_C_DAEMONSET);
+		enqueue_kind(r, KG_KIND_DAEMONSET, NULL, KG_C_DAEMONSET);
 	if (!before || !after || is_ready(before) != is_ready(after) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
@@ -325,7 +327,7 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		volume_concerns(r, before, after);
 		break;
 	case KG_KIND_STORAGECLASS:
-		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, KG_C_CLAIM);
+		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, NULL, KG_C_CLAIM);
 		break;
 	case KG_KIND_SERVICE:
 		kg_enqueue(r->st, KG_C_SERVICE, obj->key);
