@@ -207,9 +207,11 @@ int kg_accounts_retire(struct kg_accounts *a, struct kg_error *err)
 	while (rc == 0 && last-- > 0)
 		rc = drop_key(a, err);
 	if (rc == 0)
+		rc = kg_sync_dir(a->dir, err);
+	if (rc == 0)
 		rc = make_set(a, err);
-	pthread_rwlock_unlock(&a->lock);
 	kg_seen_clear(a->seen);
+	pthread_rwlock_unlock(&a->lock);
 	return rc < 0 ? keys_failed(a, err) : 0;
 }
 
@@ -460,16 +462,15 @@ static int set_user(struct kg_verdict *v, const struct kg_value *claims, struct 
 	return rc == 0 ? kg_user_add_group(&v->user, group, err) : rc;
 }
 
+/* With the lock held, so that no verdict is kept by keys that kg_accounts_retire has dropped. */
 static int verify(struct kg_accounts *a, struct kg_verdict *v, const char *token, kg_time now,
 	struct kg_error *err)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value claims;
 	struct kg_error why;
-
-	pthread_rwlock_rdlock(&a->lock);
 	int rc = kg_jwt_verify(&claims, &arena, a->set, token, &why);
-	pthread_rwlock_unlock(&a->lock);
+
 	if (rc < 0)
 		return kg_fail(err, KG_E_UNAUTHORIZED, "Unauthorized: %s", why.msg);
 	if (!is_for_us(&claims, a->issuer))
@@ -516,7 +517,9 @@ static int authenticate(void *self, struct kg_user *out, const struct kg_credent
 	if (!kg_seen_get(a->seen, &v, token, now)) {
 		if (!kg_token_is_of(token, a->issuer))
 			return 0;
+		pthread_rwlock_rdlock(&a->lock);
 		rc = verify(a, &v, token, now, err);
+		pthread_rwlock_unlock(&a->lock);
 		if (rc < 0)
 			return rc;
 	}
