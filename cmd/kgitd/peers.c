@@ -133,18 +133,18 @@ static void look_at(void *ctx, void *item)
 	set_member(l->peers, set, l->key, l->pod ? entry_of(set, l->s, l->pod) : NULL);
 }
 
-/* The sets that had it, and those that have it now, are among those of its labels. */
+/* The sets that had it are among those of the labels that it had. */
 static void note_pod(struct kgd_peers *p, const struct kg_snapshot *s,
-	const struct kg_object *before, const struct kg_object *after)
+	const struct kg_object *before, const struct kg_object *now)
 {
-	struct look l = {p, s, after, (after ? after : before)->key};
-	const struct kg_object *versions[] = {before, after};
+	const struct kg_value *had = before ? kg_at(kg_obj(before), "metadata.labels") : NULL;
+	const struct kg_value *has = now ? kg_at(kg_obj(now), "metadata.labels") : NULL;
+	struct look l = {p, s, now, (now ? now : before)->key};
 
-	for (size_t i = 0; i < KG_ARRAY_LEN(versions); i++) {
-		if (versions[i])
-			kgd_buckets_visit(&p->buckets, versions[i]->ns,
-				kg_at(kg_obj(versions[i]), "metadata.labels"), look_at, &l);
-	}
+	if (had && !(has && kg_equal(had, has)))
+		kgd_buckets_visit(&p->buckets, before->ns, had, look_at, &l);
+	if (has)
+		kgd_buckets_visit(&p->buckets, now->ns, has, look_at, &l);
 }
 
 static void note_namespace(
@@ -171,11 +171,12 @@ void kgd_peers_note(struct kgd_peers *p, const struct kg_snapshot *s, const stru
 	if (obj->kind->id == KG_KIND_NAMESPACE) {
 		note_namespace(p, s, c);
 	} else if (obj->kind->id == KG_KIND_POD) {
-		/* The snapshot may be of a later revision than the change. */
-		note_pod(p, s, c->before, kg_snapshot_get(s, KG_KIND_POD, obj->ns, obj->name));
-		if (c->after)
-			note_pod(p, s, c->after,
-				kg_snapshot_get(s, KG_KIND_POD, obj->ns, obj->name));
+		/* The snapshot may be of a later revision than the change: what the pod is by then
+		 * counts, and what it was in between is a later change's `before`. */
+		const struct kg_object *now = kg_snapshot_get(s, KG_KIND_POD, obj->ns, obj->name);
+
+		if (c->before || now)
+			note_pod(p, s, c->before, now);
 	}
 }
 
