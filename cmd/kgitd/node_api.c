@@ -29,23 +29,25 @@ static int parse_body(
 	return rc < 0 ? kg_wrap(err, "%s", kg_http_path(req)) : 0;
 }
 
-/* All that reads a status relies on its shape. */
-static int check_status(enum kg_kind_id kind, const struct kg_value *status, struct kg_error *err)
+/* All that reads them, clients too, relies on their shape. */
+static int check_shape(enum kg_kind_id kind, const struct kg_value *labels,
+	const struct kg_value *status, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value v = kg_v_obj(&a, "status", *status, (char *)NULL);
+	struct kg_value metadata = kg_v_obj(&a, "labels", *labels, (char *)NULL);
+	struct kg_value v = kg_v_obj(&a, "metadata", metadata, "status", *status, (char *)NULL);
 	const char *bad = kg_schema_shape(kg_kinds[kind].schema, &v);
 
 	if (!bad)
 		return 0;
-	return kg_fail(err, KG_E_BAD_REQUEST, "the status of a %s: %s is of another type",
+	return kg_fail(err, KG_E_BAD_REQUEST, "what is reported of a %s: %s is of another type",
 		kg_kinds[kind].kind, bad);
 }
 
 static int take_node(
 	struct kgd_request *r, const char *name, const struct kg_value *body, struct kg_error *err)
 {
-	int rc = check_status(KG_KIND_NODE, kg_get(body, "status"), err);
+	int rc = check_shape(KG_KIND_NODE, kg_get(body, "labels"), kg_get(body, "status"), err);
 
 	if (rc < 0)
 		return rc;
@@ -115,7 +117,7 @@ static int one_pod(struct kg_input_pod_status *out, struct kg_arena *a, const ch
 	if (out->status.type != KG_OBJECT && !out->gone)
 		return kg_fail(err, KG_E_BAD_REQUEST, "pod %s/%s: status must be an object",
 			out->ns, out->name);
-	return check_status(KG_KIND_POD, &out->status, err);
+	return check_shape(KG_KIND_POD, &kg_null, &out->status, err);
 }
 
 static void status_done(
