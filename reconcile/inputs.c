@@ -223,6 +223,19 @@ static int bad(const struct reading *r, const char *what)
 	return kg_fail(r->err, KG_E_CORRUPT, "inputs.yaml: %s", what);
 }
 
+/* All that reads them relies on their shape. */
+static int check_shape(const struct reading *r, enum kg_kind_id kind, const struct kg_value *labels,
+	const struct kg_value *status)
+{
+	struct kg_value metadata = kg_v_obj(r->a, "labels", *labels, (char *)NULL);
+	struct kg_value v = kg_v_obj(r->a, "metadata", metadata, "status", *status, (char *)NULL);
+	const char *wrong = kg_schema_shape(kg_kinds[kind].schema, &v);
+
+	return wrong ? kg_fail(r->err, KG_E_CORRUPT, "inputs.yaml: %s of a %s is of another type",
+			       wrong, kg_kinds[kind].kind)
+		     : 0;
+}
+
 static int read_nodes(struct kg_inputs *out, struct reading *r, const struct kg_value *v)
 {
 	struct kg_input_node *nodes = kg_arena_alloc(r->a, (kg_len(v) + 1) * sizeof(*nodes));
@@ -234,6 +247,9 @@ static int read_nodes(struct kg_inputs *out, struct reading *r, const struct kg_
 			return bad(r, "a node without a name");
 		n->labels = *kg_get(x, "labels");
 		n->status = *kg_get(x, "status");
+		int rc = check_shape(r, KG_KIND_NODE, &n->labels, &n->status);
+		if (rc < 0)
+			return rc;
 		if (kg_len(x) > 1)
 			continue;
 		const struct kg_object key = {.kind = &kg_kinds[KG_KIND_NODE],
@@ -306,6 +322,9 @@ static int read_reports(struct reading *r, const struct kg_value *v)
 			r->prev, *ns ? KG_KIND_POD : KG_KIND_PERSISTENTVOLUME, ns, name);
 		if (!obj)
 			return bad(r, "a report of something that was not there");
+		int rc = check_shape(r, obj->kind->id, &kg_null, kg_get(x, "status"));
+		if (rc < 0)
+			return rc;
 		if (*ns)
 			kg_map_put(&r->told, obj->key, r);
 		add_pod(r, (struct kg_input_pod_status){.node = reporter(obj),

@@ -143,6 +143,9 @@ static void test_bad_texts(void **state)
 	static const char *const texts[] = {"nodes: [{labels: {}}]", "nodes: [{name: none}]",
 		"liveness: [{name: node-0}]", "liveness: [{since: '2026-01-01T00:00:00Z'}]",
 		"evictions: [{namespace: default}]", "reports: [{namespace: default, name: none}]",
+		"nodes: [{name: node-0, status: {conditions: {a: 4294967302, b: 1}}}]",
+		"nodes: [{name: node-0, labels: {a: 7}, status: {}}]",
+		"reports: [{namespace: default, name: lone, status: {conditions: {a: 1}}}]",
 		"reports: ["};
 	struct kg_changes nothing = {0};
 	struct kg_harness h;

@@ -299,6 +299,15 @@ static int find_observed(unsigned char blob[20], const struct kg_resolve *r, con
 	return rc < 0 ? rc : 1;
 }
 
+static int check_shape(const struct kg_object *obj, struct kg_error *err)
+{
+	const char *bad = kg_schema_shape(obj->kind->schema, kg_obj(obj));
+
+	if (!bad)
+		return 0;
+	return kg_fail(err, KG_E_CORRUPT, "%s is of another type than the kind has", bad);
+}
+
 static int resolve(struct kg_object **out, const struct kg_resolve *r, const struct kg_kind *kind,
 	const char *ns, const char *name, const unsigned char decided[20], struct kg_error *err)
 {
@@ -320,8 +329,14 @@ static int resolve(struct kg_object **out, const struct kg_resolve *r, const str
 		rc = read_record(&observed, &a, r->reader, blob, err);
 	if (found < 0 || rc < 0)
 		return found < 0 ? found : rc;
-	*out = kg_record_join(kind, ns, name, base, &rec, found ? &observed : NULL);
-	return 0;
+	struct kg_object *obj =
+		kg_record_join(kind, ns, name, base, &rec, found ? &observed : NULL);
+	rc = r->reader->strict ? check_shape(obj, err) : 0;
+	if (rc < 0)
+		kg_object_unref(obj);
+	else
+		*out = obj;
+	return rc;
 }
 
 int kg_resolve_object(struct kg_object **out, const struct kg_resolve *r,
