@@ -239,11 +239,15 @@ static void print_json(struct report *r, const struct kg_verify_options *o,
 static void print_words(const struct kg_verify_options *o, const struct kg_verify_result *res,
 	double seconds, int rc, const struct kg_error *err)
 {
+	struct kg_buf why KG_AUTOBUF = KG_BUF_INIT;
+
+	if (rc < 0)
+		kgit_words_add(&why, err->msg);
 	if (*res->why)
 		printf("revisions %llu to %llu were left out: %s\n", (unsigned long long)o->from,
 			(unsigned long long)res->from - 1, res->why);
 	if (rc < 0)
-		printf("%s\n", err->msg);
+		printf("%s\n", kg_buf_str(&why));
 	if (strcmp(verdict_of(res, rc), "proven") == 0)
 		printf("revisions %llu to %llu are proven: each is what reconciler %d makes of the "
 		       "one before and of what came in, commit id by commit id (%.1f s, %.0f a "

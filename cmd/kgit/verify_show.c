@@ -180,6 +180,22 @@ struct kg_value kgit_difference_value(struct kg_arena *a, const struct kg_verify
 
 /* ---- lines ---- */
 
+static void add_text(struct kg_buf *out, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0;
+
+		kg_buf_addc(out, c < ' ' || c == 0x7f || c1 ? ' ' : text[i]);
+		i += c1;
+	}
+}
+
+void kgit_words_add(struct kg_buf *out, const char *text)
+{
+	add_text(out, text, strlen(text));
+}
+
 static void add_side(struct kg_buf *out, const struct kg_value *v)
 {
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
@@ -195,10 +211,28 @@ static void add_side(struct kg_buf *out, const struct kg_value *v)
 	size_t n = text.len < SHOWN_TEXT ? text.len : SHOWN_TEXT;
 	while (n < text.len && n && ((unsigned char)text.data[n] & 0xc0) == 0x80)
 		n--;
-	for (size_t i = 0; i < n; i++)
-		kg_buf_addc(out, (unsigned char)text.data[i] < ' ' ? ' ' : text.data[i]);
+	add_text(out, kg_buf_str(&text), n);
 	if (n < text.len)
 		kg_buf_adds(out, "...");
+}
+
+/* "Pod default/web-0 (PATH)", PATH, or nothing. */
+static void add_subject(struct kg_buf *out, const struct kg_value *v, const char *path)
+{
+	const char *kind = kg_string(kg_get(v, "kind"), NULL);
+	const char *ns = kg_string(kg_get(v, "namespace"), "");
+
+	if (!kind) {
+		kgit_words_add(out, path);
+		return;
+	}
+	kg_buf_addf(out, "%s ", kind);
+	kgit_words_add(out, ns);
+	kg_buf_adds(out, *ns ? "/" : "");
+	kgit_words_add(out, kg_string(kg_get(v, "name"), ""));
+	kg_buf_adds(out, " (");
+	kgit_words_add(out, path);
+	kg_buf_adds(out, ")");
 }
 
 void kgit_difference_write(struct kg_buf *out, const struct kg_verify_difference *d)
@@ -207,18 +241,14 @@ void kgit_difference_write(struct kg_buf *out, const struct kg_verify_difference
 	struct kg_value v = kgit_difference_value(&a, d);
 	const struct kg_value *fields = kg_get(&v, "fields");
 	const char *text = kg_string(kg_get(&v, "text"), NULL);
-	const char *kind = kg_string(kg_get(&v, "kind"), NULL);
-	const char *ns = kg_string(kg_get(&v, "namespace"), "");
 	bool one_sided = !d->recorded || !d->recomputed;
 
 	kg_buf_adds(out, "  ");
-	if (kind)
-		kg_buf_addf(out, "%s %s%s%s (%s)", kind, ns, *ns ? "/" : "",
-			kg_string(kg_get(&v, "name"), ""), d->path);
-	else if (*d->path)
-		kg_buf_adds(out, d->path);
-	if (text)
-		kg_buf_addf(out, "%s%s", *d->path ? ": " : "", text);
+	add_subject(out, &v, d->path);
+	if (text) {
+		kg_buf_adds(out, *d->path ? ": " : "");
+		kgit_words_add(out, text);
+	}
 	kg_buf_addc(out, '\n');
 	for (uint32_t i = 0; i < kg_len(fields) && !one_sided; i++) {
 		const struct kg_value *f = &fields->items[i];
@@ -227,7 +257,9 @@ void kgit_difference_write(struct kg_buf *out, const struct kg_verify_difference
 			kg_buf_addf(out, "    and %u more\n", fields->len - i);
 			break;
 		}
-		kg_buf_addf(out, "    %s: recorded ", kg_string(kg_get(f, "path"), ""));
+		kg_buf_adds(out, "    ");
+		kgit_words_add(out, kg_string(kg_get(f, "path"), ""));
+		kg_buf_adds(out, ": recorded ");
 		add_side(out, kg_get(f, "recorded"));
 		kg_buf_adds(out, ", recomputed ");
 		add_side(out, kg_get(f, "recomputed"));
