@@ -215,7 +215,6 @@ void kg_podtokens_forget(struct kg_podtokens *t, const char *uid)
 			continue;
 		kg_map_remove(&t->entries, e->key);
 		free_entry(e);
-		i = 0; /* its places moved */
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -301,13 +300,13 @@ static char **take_answers(
 	char **uids = kg_alloc((n + 1) * sizeof(*uids));
 	size_t told = 0;
 
-	for (size_t i = 0; i < n && i < kg_len(list); i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct entry *e = kg_map_get(&t->entries, keys[i]);
 		if (!e || !e->asked)
 			continue;
 		bool had = e->token;
 		e->asked = false;
-		take_answer(e, &list->items[i]);
+		take_answer(e, i < kg_len(list) ? &list->items[i] : &kg_null);
 		if (!e->why[0] && (had || e->missed)) {
 			e->missed = false;
 			uids[told++] = kg_strdup(e->uid);

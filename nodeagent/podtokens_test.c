@@ -177,6 +177,27 @@ static void what_the_master_refuses_is_asked_for_again(void **state)
 	assert_string_equal(get("p", NULL), "token-1-p");
 }
 
+/* The fake master answers 64 at most: the rest is not asked for again at once. */
+static void an_answer_that_is_too_short(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 70; i++) {
+		KG_AUTOFREE char *json = kg_asprintf(
+			"{\"metadata\":{\"name\":\"p%d\",\"uid\":\"p%d\",\"namespace\":\"team\"},"
+			"\"spec\":{\"volumes\":[{\"name\":\"y\",\"projected\":{\"sources\":["
+			"{\"serviceAccountToken\":{\"path\":\"t\"}}]}}]}}",
+			i, i);
+		struct kg_value pod = parse(json);
+
+		kg_podtokens_want(t.tokens, &pod);
+	}
+	start();
+	assert_memory_equal(get("p0", NULL), "token-", 6);
+	assert_non_null(strstr(get("p69", NULL), "the master's answer has none"));
+	await_news(1);
+	assert_memory_equal(get("p69", NULL), "token-", 6);
+}
+
 static void a_master_who_is_away_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -256,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(renewed_before_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_the_master_refuses_is_asked_for_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_answer_that_is_too_short, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_master_who_is_away_is_not_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_an_earlier_run_left_serves, set_up, tear_down),
