@@ -136,34 +136,47 @@ const char *kg_api_address(const struct kg_value *objects)
 	return NULL;
 }
 
-/* "a.b.c.d:port" of "https://HOST[:PORT]". */
-static bool resolve(char out[24], const char *url)
+/* "a.b.c.d:port" of "https://HOST[:PORT]"; "" where that is no IPv4 address. */
+static int resolve(char out[24], const char *url, struct kg_error *err)
 {
 	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
 	char host[256] = "", port[8] = "443", ip[16];
 
-	if (sscanf(url, "https://%255[^:/]:%7[0-9]", host, port) < 1 ||
-		getaddrinfo(host, port, &hints, &found) != 0)
-		return false;
+	out[0] = '\0';
+	if (sscanf(url, "https://%255[^:/]:%7[0-9]", host, port) < 1 || host[0] == '[')
+		return 0;
+	int rc = getaddrinfo(host, port, &hints, &found);
+	if (rc != 0)
+		return kg_fail(err, KG_E_UNAVAILABLE, "the IPv4 address of \"%s\", the master: %s",
+			host, gai_strerror(rc));
 	const struct sockaddr_in *in = (const void *)found->ai_addr;
-	bool ok = inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip)) != NULL;
-	if (ok)
+	if (inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip)))
 		snprintf(out, 24, "%s:%u", ip, ntohs(in->sin_port));
 	freeaddrinfo(found);
-	return ok;
+	return 0;
 }
 
-struct kg_value kg_api_service_map(
-	struct kg_arena *a, const struct kg_value *node, const char *master_url)
+int kg_api_service_map(struct kg_value *out, struct kg_arena *a, const struct kg_value *node,
+	const char *master_url, struct kg_error *err)
 {
 	char ip[16], master[24];
 
-	if (!api_address(ip, node) || !resolve(master, master_url))
-		return kg_v_null();
+	if (!api_address(ip, node)) {
+		*out = kg_v_null();
+		return 0;
+	}
+	int rc = resolve(master, master_url, err);
+	if (rc < 0)
+		return rc;
+	if (!*master) {
+		*out = kg_v_null();
+		return 0;
+	}
 	struct kg_value port = kg_v_obj(a, "name", kg_v_lit("https"), "protocol", kg_v_lit("TCP"),
 		"port", kg_v_int(443), "endpoints", list_of(a, kg_v_str(a, master)), (char *)NULL);
-	return kg_v_obj(a, "name", kg_v_lit("kubernetes"), "namespace", kg_v_lit("default"),
+	*out = kg_v_obj(a, "name", kg_v_lit("kubernetes"), "namespace", kg_v_lit("default"),
 		"clusterIP", kg_v_str(a, ip), "type", kg_v_lit("ClusterIP"), "sessionAffinity",
 		kg_v_lit("None"), "externalTrafficPolicy", kg_v_lit("Cluster"), "ports",
 		list_of(a, port), (char *)NULL);
+	return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef KG_NODEAGENT_APIACCESS_H
 #define KG_NODEAGENT_APIACCESS_H
 
+#include "base/err.h"
 #include "value/value.h"
 
 #define KG_API_ACCESS      "kube-api-access.kgit" /* the volume; no name of a user's has a dot */
@@ -25,8 +26,9 @@ struct kg_value kg_api_service(struct kg_arena *a, const struct kg_value *node);
 /* The address in the list of objects; NULL. */
 const char *kg_api_address(const struct kg_value *objects);
 /* The service as a view has it: its one endpoint is the master as this node reaches it
- * ("https://HOST:PORT"). Null where that is no IPv4 address. Resolves the name: may block. */
-struct kg_value kg_api_service_map(
-	struct kg_arena *a, const struct kg_value *node, const char *master_url);
+ * ("https://HOST:PORT"). Null where node.yaml does not say, or HOST is an IPv6 address.
+ * KG_E_UNAVAILABLE: the name does not resolve, now. May block for it. */
+int kg_api_service_map(struct kg_value *out, struct kg_arena *a, const struct kg_value *node,
+	const char *master_url, struct kg_error *err);
 
 #endif

@@ -128,7 +128,8 @@ static void where_the_api_is(void **state)
 		struct kg_value node = load(&a, cases[i].node);
 		struct kg_value service = kg_api_service(&a, &node);
 		struct kg_value list = kg_v_array(&a, &service, 1);
-		struct kg_value map = kg_api_service_map(&a, &node, cases[i].url);
+		struct kg_value map;
+		assert_int_equal(kg_api_service_map(&map, &a, &node, cases[i].url, NULL), 0);
 		const char *ip = kg_api_address(&list);
 		const char *endpoint = kg_string(kg_at(&map, "ports.0.endpoints.0"), NULL);
 
@@ -143,12 +144,28 @@ static void where_the_api_is(void **state)
 	}
 }
 
+/* A label of 64 letters cannot even be asked for. */
+static void a_master_without_an_address(void **state)
+{
+	static const char url[] = "https://"
+				  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+				  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.invalid:6443";
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value node = load(&a, "serviceCIDR: 10.96.0.0/16"), map;
+	struct kg_error err;
+
+	(void)state;
+	assert_int_equal(kg_api_service_map(&map, &a, &node, url, &err), -KG_E_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "xx.invalid\", the master: "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pod_is_given_access),
 		cmocka_unit_test(a_pod_without_volumes),
 		cmocka_unit_test(where_the_api_is),
+		cmocka_unit_test(a_master_without_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

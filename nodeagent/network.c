@@ -32,7 +32,7 @@ struct kg_network {
 	struct kg_doc *node; /* node.yaml */
 	struct kg_doc **nodes;
 	size_t nnodes;
-	bool services_failing, policies_failing, routes_failing;
+	bool services_failing, policies_failing, api_failing, routes_failing;
 };
 
 /* One message to the thread. */
@@ -93,15 +93,22 @@ static void sync_services(struct kg_network *n)
 	told(n, &n->services_failing, rc, &err);
 }
 
-/* The master, as this node reaches it, whatever the view has under that name. */
+/* The master, as this node reaches it, whatever the view has under that name. Where that cannot be
+ * told now, what was told before stays. */
 static void put_api(struct kg_network *n)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
 
 	if (!n->opts.master_url || !n->node)
 		return;
-	struct kg_value v = kg_api_service_map(&arena, kg_doc_value(n->node), n->opts.master_url);
-	kg_services_put(n->services, API_KEY, kg_is_null(&v) ? NULL : &v);
+	int rc = kg_api_service_map(&v, &arena, kg_doc_value(n->node), n->opts.master_url, &err);
+	if (rc == 0)
+		kg_services_put(n->services, API_KEY, kg_is_null(&v) ? NULL : &v);
+	else
+		kg_wrap(&err, "Service " API_KEY);
+	told(n, &n->api_failing, rc, &err);
 }
 
 static void sync_routes(struct kg_network *n)
@@ -204,7 +211,10 @@ static void on_timer(void *ctx)
 
 	if (n->policies_failing)
 		sync_policies(n);
-	if (n->services_failing)
+	bool api = n->api_failing;
+	if (api)
+		put_api(n);
+	if (n->services_failing || (api && !n->api_failing))
 		sync_services(n);
 	if (n->routes_failing)
 		sync_routes(n);

@@ -5,6 +5,7 @@
 #include "nodeagent/bridge.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/network.h"
+#include "sys/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <time.h>
 
 static int node, other, pod;
@@ -39,8 +41,11 @@ static void on_event(void *ctx, const struct kg_error *err)
 
 static void start(void *ctx)
 {
-	struct kg_network_options opts = {
-		.bridge = bridge, .node = "n1", .address = "172.30.0.1", .on_event = on_event};
+	struct kg_network_options opts = {.bridge = bridge,
+		.node = "n1",
+		.address = "172.30.0.1",
+		.master_url = "https://master.invalid:8080",
+		.on_event = on_event};
 	struct kg_error err;
 
 	(void)ctx;
@@ -70,6 +75,26 @@ static void set_up_other(void)
 	nt_serve(other, "other", 8080, false);
 }
 
+/* What the test's hosts file says, of this test alone. */
+static void write_hosts(const char *text)
+{
+	FILE *f = fopen("/etc/hosts", "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void own_hosts(void)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/hosts", fm_dir());
+	struct kg_error err;
+
+	must(kg_file_write(path, "", 0, 0644, &err), &err);
+	assert_int_equal(mount(path, "/etc/hosts", NULL, MS_BIND, NULL), 0);
+	write_hosts("127.0.0.1 localhost\n");
+}
+
 static int set_up(void **state)
 {
 	struct kg_podnet_pod p = {.uid = "p", .ns = "default", .name = "p", .ip = "10.244.0.2"};
@@ -82,6 +107,7 @@ static int set_up(void **state)
 	must(kg_link_up(nl, 1, &err), &err);
 	kg_netlink_close(nl);
 	fm_new();
+	own_hosts();
 	opts.url = fm_url();
 	opts.ca_pem = fm_credential()->ca_pem;
 	opts.cert_pem = fm_credential()->cert_pem;
@@ -117,6 +143,7 @@ static int tear_down(void **state)
 	kg_bridge_free(bridge);
 	kg_view_free(view);
 	kg_http_client_free(client);
+	assert_int_equal(umount2("/etc/hosts", MNT_DETACH), 0);
 	fm_free();
 	return 0;
 }
@@ -175,6 +202,16 @@ static void test_view(void **state)
 	await(pod, "10.96.0.5", 80, "other");
 }
 
+/* The Service "kubernetes" leads to the master as soon as his name resolves. */
+static void test_api(void **state)
+{
+	(void)state;
+	await(pod, "10.96.0.5", 80, "other"); /* the rest does not wait for it */
+	write_hosts("127.0.0.1 localhost\n172.30.0.2 master.invalid\n");
+	await(pod, "10.96.0.1", 443, "other");
+	await(node, "10.96.0.1", 443, "other");
+}
+
 /* By a program of its own, as an operator would. */
 static void run_ip(void *ctx)
 {
@@ -205,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_view),
+		cmocka_unit_test(test_api),
 		cmocka_unit_test(test_harm),
 	};
 	nt_start();
