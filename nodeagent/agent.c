@@ -152,6 +152,10 @@ static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err
 	struct message *m;
 	int rc = 0;
 
+	/* With the bridge a pod can have its network, and must not before its policies are there:
+	 * held until those of kg_network_update are. */
+	if (a->opts.bridge && diff->all)
+		kg_bridge_hold(a->opts.bridge);
 	/* Pods need the bridge, and not the rest. */
 	if (a->opts.bridge && diff->node && *range)
 		rc = kg_bridge_configure(a->opts.bridge, range, err);
