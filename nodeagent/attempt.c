@@ -1,10 +1,9 @@
 #include "nodeagent/attempt.h"
+#include "base/mem.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-
-enum { ARGS_MAX = 128 };
 
 void kg_attempt_cancel(struct kg_attempt *a)
 {
@@ -64,13 +63,11 @@ void kg_attempt_init(
 static bool begin_command(
 	struct kg_attempt *a, const struct kg_attempt_target *t, const struct kg_value *command)
 {
-	const char *argv[ARGS_MAX + 1];
+	const char **argv KG_AUTOFREE = kg_alloc((kg_len(command) + 1) * sizeof(*argv));
 	struct kg_error ignored; /* a failure like that of the command */
-	size_t n = 0;
 
-	for (uint32_t i = 0; i < kg_len(command) && n < ARGS_MAX; i++)
-		argv[n++] = kg_string(&command->items[i], "");
-	argv[n] = NULL;
+	for (uint32_t i = 0; i < kg_len(command); i++)
+		argv[i] = kg_string(&command->items[i], "");
 	if (t->runtime->exec(t->runtime_self, t->c, argv, -1, &a->pid, &ignored) < 0)
 		return false;
 	a->child = kg_loop_child(a->loop, a->pid, command_ended, a);

@@ -66,6 +66,13 @@ static void assert_told(const struct story *s, const char *want)
 	assert_string_equal(kg_buf_str(&b), want);
 }
 
+static void tell(const struct story *s, const char *name)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", s->dir, name);
+
+	assert_int_equal(kg_file_replace(path, "", 0, 0600, &(struct kg_error){0}), 0);
+}
+
 static const struct kg_value *status_of(struct story *s, const char *pod, const char *path)
 {
 	return kg_at(kg_podtest_status(&s->t, pod), path);
@@ -112,8 +119,7 @@ static void test_a_job_with_a_sidecar(void **state)
 			"until [ -f /told/enough ]; do sleep 0.05; done; echo d is done "
 			">>/told/all") "}]");
 	kg_podtest_wait(&s.t, restarted, "p", 20000);
-	KG_AUTOFREE char *enough = kg_asprintf("%s/enough", s.dir);
-	assert_int_equal(kg_file_replace(enough, "", 0, 0600, &(struct kg_error){0}), 0);
+	tell(&s, "enough");
 	kg_podtest_wait(&s.t, kg_podtest_succeeded, "p", 20000);
 	assert_told(&s, "a is up\nd is done\na ends\n");
 	kg_podtest_end(&s.t);
@@ -187,9 +193,30 @@ static void test_hooks_outlive_the_agent(void **state)
 	assert_false(kg_podtest_ready(&s.t, "p"));
 	kg_podtest_restart(&s.t, NULL, NULL);
 	kg_podtest_apply(&s.t);
-	KG_AUTOFREE char *go = kg_asprintf("%s/go", s.dir);
-	assert_int_equal(kg_file_replace(go, "", 0, 0600, &(struct kg_error){0}), 0);
+	tell(&s, "go");
 	kg_podtest_wait(&s.t, kg_podtest_ready, "p", 20000);
+	kg_podtest_end(&s.t);
+}
+
+/* However many arguments a command has. */
+static void test_a_long_command(void **state)
+{
+	KG_AUTOBUF struct kg_buf spec = KG_BUF_INIT;
+	struct story s;
+
+	(void)state;
+	begin(&s);
+	kg_buf_adds(&spec,
+		"\"containers\":[" C("d", LIVES("d")) ",\"lifecycle\":{\"postStart\":{\"exec\":{"
+						      "\"command\":[\"sh\",\"-c\",\"until [ -f /up "
+						      "]; do sleep 0.05; done; "
+						      "echo $# >>/told/all\",\"sh\"");
+	for (int i = 0; i < 300; i++)
+		kg_buf_adds(&spec, ",\"x\"");
+	kg_buf_adds(&spec, "]}}}}]");
+	add(&s, "p", kg_buf_str(&spec));
+	kg_podtest_wait(&s.t, kg_podtest_ready, "p", 20000);
+	assert_told(&s, "d is up\n300\n");
 	kg_podtest_end(&s.t);
 }
 
@@ -202,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_hooks_that_take_long),
 		cmocka_unit_test(test_a_hook_that_fails),
 		cmocka_unit_test(test_hooks_outlive_the_agent),
+		cmocka_unit_test(test_a_long_command),
 	};
 
 	kg_podtest_require();

@@ -390,12 +390,13 @@ static int runc_exec(void *self, const struct kg_runtime_container *c, const cha
 {
 	struct kg_runc_self *s = self;
 	KG_AUTOFREE char *root = kg_asprintf("--root=%s", s->root);
-	const char *full[140] = {s->runc, root, "exec", c->id};
-	size_t n = 4;
-	for (; *argv && n < KG_ARRAY_LEN(full) - 1; argv++)
-		full[n++] = *argv;
-	if (*argv)
-		return kg_fail(err, KG_E_TOO_LARGE, "too many arguments");
+	const char *const runc[] = {s->runc, root, "exec", c->id};
+	size_t n = 0;
+	while (argv[n])
+		n++;
+	const char **full KG_AUTOFREE = kg_alloc(sizeof(runc) + (n + 1) * sizeof(*full));
+	memcpy(full, runc, sizeof(runc));
+	memcpy(full + KG_ARRAY_LEN(runc), argv, n * sizeof(*full));
 	KG_AUTOCLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	struct kg_spawn spawn = KG_SPAWN_INIT;
 	spawn.argv = full;
