@@ -69,7 +69,8 @@ bool kg_pod_post_start(struct live *l)
 {
 	if (!container_of(l)->post_start)
 		return false;
-	begin(l, "postStart", post_start_ended);
+	if (!container_of(l)->stopping) /* else the stop ended it */
+		begin(l, "postStart", post_start_ended);
 	return true;
 }
 

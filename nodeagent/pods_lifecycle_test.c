@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MOUNT "\"volumeMounts\":[{\"name\":\"told\",\"mountPath\":\"/told\"}]"
 #define C(name, script)                                                                            \
@@ -198,6 +200,47 @@ static void test_hooks_outlive_the_agent(void **state)
 	kg_podtest_end(&s.t);
 }
 
+/* Of what a container does by itself. */
+static void await_told(const struct story *s, const char *name)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", s->dir, name);
+
+	for (int i = 0; access(path, F_OK) < 0; i++) {
+		assert_in_range(i, 0, 2000);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* A postStart hook that a stop has ended does not run again when the agent does. */
+static void test_a_hook_that_a_stop_ended(void **state)
+{
+	struct story s;
+
+	(void)state;
+	begin(&s);
+	add(&s, "p",
+		"\"containers\":[" C("d",
+			"trap 'touch /told/term; until [ -f /told/go ]; do sleep 0.05; done; "
+			"exit 0' TERM; while :; do sleep 0.05; done") ",\"lifecycle\":{" HOOK("post"
+											      "Star"
+											      "t",
+			"echo begun >>/told/all; touch /told/begun; sleep 100") "}}]");
+	kg_podtest_wait(&s.t, kg_podtest_running, "p", 20000);
+	await_told(&s, "begun");
+	kg_podtest_remove(&s.t, "p");
+	kg_podtest_apply(&s.t);
+	await_told(&s, "term");
+	kg_podtest_restart(&s.t, NULL, NULL);
+	kg_podtest_apply(&s.t);
+	add(&s, "q", "\"containers\":[" C("e", LIVES("e")) UP "}]");
+	kg_podtest_wait(&s.t, kg_podtest_ready, "q", 20000); /* by then it would have begun */
+	tell(&s, "go");
+	kg_podtest_wait(&s.t, kg_podtest_gone, "p", 20000);
+	assert_told(&s, "begun\ne is up\n");
+	kg_podtest_end(&s.t);
+}
+
 /* However many arguments a command has. */
 static void test_a_long_command(void **state)
 {
@@ -229,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_hooks_that_take_long),
 		cmocka_unit_test(test_a_hook_that_fails),
 		cmocka_unit_test(test_hooks_outlive_the_agent),
+		cmocka_unit_test(test_a_hook_that_a_stop_ended),
 		cmocka_unit_test(test_a_long_command),
 	};
 

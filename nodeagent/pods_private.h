@@ -79,7 +79,7 @@ void kg_pod_unwatch(struct live *l);
 void kg_pod_probe(struct live *l);
 
 /* podhook.c. Begins the hook where there is one that is due, and says so: then probes begin, or
- * SIGTERM is sent, when it has ended. */
+ * SIGTERM is sent, when it has ended. A postStart hook that a stop ended never does. */
 bool kg_pod_post_start(struct live *l);
 bool kg_pod_pre_stop(struct live *l);
 /* Ends what hook there is; returns whether SIGTERM is still to be sent. */
