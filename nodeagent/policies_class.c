@@ -46,6 +46,11 @@ static void put_port(uint8_t *p, uint16_t port)
 	memcpy(p, &port, 2);
 }
 
+static bool is_too_large(const struct making *m)
+{
+	return m->work >= WORK_MAX || m->out->n > KG_POLICY_CLASS_MAX;
+}
+
 /* ---- single ones ---- */
 
 static bool is_range(const struct kg_policy_port *p)
@@ -93,7 +98,7 @@ static void add_rule(
 	for (uint32_t i = 0; i < r->npeers; i++) {
 		const struct kg_policy_peers *peers = kg_map_get(all_peers, r->peers[i]);
 
-		for (uint32_t k = 0; peers && k < peers->n && m->work < WORK_MAX; k++)
+		for (uint32_t k = 0; peers && k < peers->n && !is_too_large(m); k++)
 			add_peer(m, r, &peers->peers[k]);
 	}
 }
@@ -262,7 +267,7 @@ static void make_boxes(struct making *m)
 	if (m->nspans)
 		qsort(m->spans, m->nspans, sizeof(*m->spans), compare_spans);
 	s.active = kg_alloc((m->nspans + 1) * sizeof(*s.active));
-	for (size_t i = 0; i + 1 < n && m->work < WORK_MAX && m->out->n <= KG_POLICY_CLASS_MAX; i++)
+	for (size_t i = 0; i + 1 < n && !is_too_large(m); i++)
 		sweep_to(m, &s, edges[i], edges[i + 1]);
 	add_boxes(m, s.first, s.last, &s.open);
 	free(s.active);
@@ -287,9 +292,10 @@ bool kg_policy_class_elements(struct kg_nft_elems *out, bool *open, enum kg_poli
 		for (uint32_t k = 0; k < policies[i]->of[d].n; k++)
 			add_rule(&m, &policies[i]->of[d].rules[k], peers);
 	}
-	make_boxes(&m);
+	if (!is_too_large(&m))
+		make_boxes(&m);
 	free(m.spans);
-	if (m.work >= WORK_MAX || out->n > KG_POLICY_CLASS_MAX) {
+	if (is_too_large(&m)) {
 		kg_nft_elems_release(out);
 		return false;
 	}

@@ -482,6 +482,40 @@ static void test_too_much(void **state)
 	kg_policies_plan_free(plan);
 }
 
+static double ms_between(const struct timespec *a, const struct timespec *b)
+{
+	return (double)(b->tv_sec - a->tv_sec) * 1e3 + (double)(b->tv_nsec - a->tv_nsec) / 1e6;
+}
+
+/* So is one of peers and ports, which is given up as soon as it is too large. */
+static void test_too_many_peers(void **state)
+{
+	struct kg_policies_plan *plan = kg_policies_plan_new();
+	KG_AUTOBUF struct kg_buf script = KG_BUF_INIT;
+	struct kg_nft_elems del = {0}, add = {0};
+	struct timespec a, b;
+
+	(void)state;
+	kg_buf_adds(&script, "p d/a {" POD ",\"ingress\":[{\"peers\":[\"s\"],\"ports\":[");
+	for (unsigned i = 0; i < 200; i++)
+		kg_buf_addf(&script, "%s{\"port\":%u}", i ? "," : "", 1 + 2 * i);
+	kg_buf_adds(&script, "]}]}\ns s {\"addresses\":[");
+	for (unsigned i = 0; i < 50000; i++)
+		kg_buf_addf(&script, "%s\"10.%u.%u.9\"", i ? "," : "", 2 + i / 250, i % 250);
+	kg_buf_adds(&script, "]}\n");
+	put(plan, script.data);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	kg_policies_plan_commit(plan, &del, &add);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	print_message("ten million elements, %.0f ms of CPU\n", ms_between(&a, &b));
+	assert_true(ms_between(&a, &b) < 200);
+	assert_int_equal(kg_policies_plan_overfull(plan), 1);
+	assert_int_equal(add.n, 2); /* the pod alone */
+	kg_nft_elems_release(&del);
+	kg_nft_elems_release(&add);
+	kg_policies_plan_free(plan);
+}
+
 /* A thousand policies of a pod each, ten peers and two ports; one pod's peer moves. */
 static void test_cost(void **state)
 {
@@ -512,7 +546,7 @@ static void test_cost(void **state)
 		kg_policies_plan_commit(plan, &del, &add);
 	}
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
-	double us = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 1e5;
+	double us = ms_between(&a, &b) * 1e3 / 100;
 	print_message("1000 policies: a peer that comes or goes, %.1f us of CPU\n", us);
 	assert_true(us < 5000);
 	kg_nft_elems_release(&del);
@@ -533,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_any),
 		cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_too_many_peers),
 		cmocka_unit_test(test_cost),
 	};
 	return cmocka_run_group_tests(tests, NULL, tear_down);
