@@ -1,11 +1,9 @@
 /* Network policies on two nodes, each a network namespace: who reaches whom, from everywhere. */
 #include "base/mem.h"
-#include "nettest.h"
+#include "nettwo.h"
 #include "nodeagent/bridge.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/policies.h"
-#include "nodeagent/routes.h"
-#include "nodeagent/services.h"
 #include "value/json.h"
 
 #include <setjmp.h>
@@ -38,34 +36,11 @@ static const char *ask(int from, const char *addr, int port, bool udp)
 	return strcmp(got, "refused") == 0 || strcmp(got, "No route to host") == 0 ? DENIED : got;
 }
 
-static void must(int rc, const struct kg_error *err)
+static struct kg_policies *policies_a, *policies_b;
+
+static struct kg_policies **policies_of(const struct nt_node *n)
 {
-	if (rc < 0)
-		fail_msg("%s", err->msg);
-}
-
-struct node {
-	const char *name, *cidr, *address;
-	int ns;
-	struct kg_bridge *bridge;
-	struct kg_loop *loop;
-	struct kg_services *services;
-	struct kg_policies *policies;
-	int mended;
-};
-static struct node a = {.name = "a", .cidr = "10.244.0.0/24", .address = "172.30.0.1"},
-		   b = {.name = "b", .cidr = "10.244.1.0/24", .address = "172.30.0.2"};
-static int client; /* outside of the cluster, beside node a */
-static int a1, a2, b1;
-
-static void on_event(void *ctx, const struct kg_error *err)
-{
-	struct node *n = ctx;
-
-	if (err)
-		fail_msg("%s", err->msg);
-	n->mended++;
-	kg_loop_stop(n->loop, 0);
+	return n == &nt_a ? &policies_a : &policies_b;
 }
 
 static void on_services(void *ctx, const struct kg_error *err)
@@ -77,13 +52,13 @@ static void on_services(void *ctx, const struct kg_error *err)
 
 static void open_policies(void *ctx)
 {
-	struct node *n = ctx;
-	struct kg_policies_options opts = {on_event, n};
+	struct nt_node *n = ctx;
+	struct kg_policies_options opts = {nt_mended, n};
 	struct kg_error err;
 
-	kg_policies_free(n->policies);
-	must(kg_policies_new(&n->policies, n->loop, &opts, &err), &err);
-	must(kg_policies_configure(n->policies, n->cidr, &err), &err);
+	kg_policies_free(*policies_of(n));
+	nt_must(kg_policies_new(policies_of(n), n->loop, &opts, &err), &err);
+	nt_must(kg_policies_configure(*policies_of(n), n->cidr, &err), &err);
 }
 
 static void set_sysctl(const char *name, const char *value)
@@ -96,122 +71,43 @@ static void set_sysctl(const char *name, const char *value)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void start_node(void *ctx)
+static void start_policies(void *ctx)
 {
-	static const char nodes[] =
-		"[{\"name\":\"a\",\"podCIDR\":\"10.244.0.0/24\",\"address\":\"172.30.0.1\"},"
-		"{\"name\":\"b\",\"podCIDR\":\"10.244.1.0/24\",\"address\":\"172.30.0.2\"}]";
-	struct node *n = ctx;
-	struct kg_services_ranges ranges = {n->cidr, "10.244.0.0/16", "10.96.0.0/16", n->address};
-	struct kg_services_options opts = {on_services, n};
-	struct kg_arena arena = KG_ARENA_INIT;
-	struct kg_value v;
+	struct nt_node *n = ctx;
 	struct kg_error err;
 
 	set_sysctl("net/ipv4/icmp_ratelimit", "0"); /* else most denials take a second */
-	n->bridge = kg_bridge_new();
-	n->loop = kg_loop_new();
-	must(kg_bridge_configure(n->bridge, n->cidr, &err), &err);
-	must(kg_json_parse(&v, &arena, nodes, strlen(nodes), &err), &err);
-	must(kg_routes_sync(&v, n->name, "10.96.0.0/16", &err), &err);
-	kg_arena_release(&arena);
-	must(kg_services_new(&n->services, n->loop, &opts, &err), &err);
-	must(kg_services_configure(n->services, &ranges, &err), &err);
-	must(kg_services_commit(n->services, &err), &err);
 	open_policies(n);
-	must(kg_policies_commit(n->policies, &err), &err);
-}
-
-struct pod {
-	struct node *node;
-	struct kg_podnet_pod pod;
-	int rc;
-	struct kg_error err;
-};
-
-static void set_up_pod(void *ctx)
-{
-	struct pod *p = ctx;
-
-	p->rc = kg_bridge_podnet.setup(p->node->bridge, &p->pod, &p->err);
-}
-
-static int make_pod(struct node *node, const char *name, const char *ip)
-{
-	struct pod p = {node, {.uid = name, .ns = "default", .name = name, .ip = ip}, 0, {0}};
-	int ns = nt_pod(name, &p.pod.netns);
-
-	nt_in(node->ns, set_up_pod, &p);
-	must(p.rc, &p.err);
-	nt_serve(ns, name, 8080, false);
-	nt_serve(ns, name, 8081, false);
-	nt_serve(ns, name, 8053, true);
-	return ns;
-}
-
-static void add_default_route(int ns, const char *gateway)
-{
-	struct kg_netlink *nl;
-	struct kg_error err;
-	struct kg_route route = {.gateway = inet_addr(gateway)};
-
-	must(kg_netlink_open(&nl, ns, &err), &err);
-	must(kg_route_set(nl, &route, &err), &err);
-	kg_netlink_close(nl);
-}
-
-static void put_service(void *ctx)
-{
-	static const char service[] =
-		"{\"clusterIP\":\"10.96.0.7\",\"ports\":[{\"protocol\":\"TCP\",\"port\":80,"
-		"\"nodePort\":30080,\"endpoints\":[\"10.244.0.2:8080\"]}]}";
-	struct node *n = ctx;
-	struct kg_arena arena = KG_ARENA_INIT;
-	struct kg_value v;
-	struct kg_error err;
-
-	must(kg_json_parse(&v, &arena, service, strlen(service), &err), &err);
-	kg_services_put(n->services, "default/a1", &v);
-	must(kg_services_commit(n->services, &err), &err);
-	kg_arena_release(&arena);
+	nt_must(kg_policies_commit(*policies_of(n), &err), &err);
 }
 
 static int set_up(void **state)
 {
+	static const char service[] =
+		"{\"clusterIP\":\"10.96.0.7\",\"ports\":[{\"protocol\":\"TCP\",\"port\":80,"
+		"\"nodePort\":30080,\"endpoints\":[\"10.244.0.2:8080\"]}]}";
+
 	(void)state;
-	a.ns = nt_host("node-a");
-	b.ns = nt_host("node-b");
-	client = nt_host("client");
-	nt_join(a.ns, "172.30.0.1", b.ns, "172.30.0.2");
-	nt_join(a.ns, "192.168.7.1", client, "192.168.7.2");
-	add_default_route(client, "192.168.7.1");
-	nt_in(a.ns, start_node, &a);
-	nt_in(b.ns, start_node, &b);
-	nt_in(a.ns, put_service, &a);
-	nt_in(b.ns, put_service, &b);
-	a1 = make_pod(&a, "a1", "10.244.0.2");
-	a2 = make_pod(&a, "a2", "10.244.0.3");
-	b1 = make_pod(&b, "b1", "10.244.1.2");
-	nt_serve(client, "world", 80, false);
+	nt_two_start(on_services);
+	nt_in(nt_a.ns, start_policies, &nt_a);
+	nt_in(nt_b.ns, start_policies, &nt_b);
+	nt_put_service(&nt_a, "default/a1", service);
+	nt_put_service(&nt_b, "default/a1", service);
+	nt_serve(nt_client, "world", 80, false);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	kg_policies_free(a.policies);
-	kg_policies_free(b.policies);
-	kg_services_free(a.services);
-	kg_services_free(b.services);
-	kg_loop_free(a.loop);
-	kg_loop_free(b.loop);
-	kg_bridge_free(a.bridge);
-	kg_bridge_free(b.bridge);
+	kg_policies_free(policies_a);
+	kg_policies_free(policies_b);
+	nt_two_end();
 	return 0;
 }
 
 struct putting {
-	struct node *node;
+	struct nt_node *node;
 	const char *policy, *peers; /* of the policy default/p and of the peers x; NULL: none */
 };
 
@@ -221,7 +117,7 @@ static struct kg_value *parse(struct kg_value *v, struct kg_arena *arena, const 
 
 	if (!json)
 		return NULL;
-	must(kg_json_parse(v, arena, json, strlen(json), &err), &err);
+	nt_must(kg_json_parse(v, arena, json, strlen(json), &err), &err);
 	return v;
 }
 
@@ -232,13 +128,13 @@ static void do_put(void *ctx)
 	struct kg_value v;
 	struct kg_error err;
 
-	kg_policies_put(p->node->policies, "default/p", parse(&v, &arena, p->policy));
-	kg_policies_put_peers(p->node->policies, "x", parse(&v, &arena, p->peers));
-	must(kg_policies_commit(p->node->policies, &err), &err);
+	kg_policies_put(*policies_of(p->node), "default/p", parse(&v, &arena, p->policy));
+	kg_policies_put_peers(*policies_of(p->node), "x", parse(&v, &arena, p->peers));
+	nt_must(kg_policies_commit(*policies_of(p->node), &err), &err);
 	kg_arena_release(&arena);
 }
 
-static void put(struct node *n, const char *policy, const char *peers)
+static void put(struct nt_node *n, const char *policy, const char *peers)
 {
 	struct putting p = {n, policy, peers};
 
@@ -266,7 +162,7 @@ static void assert_answers(const char *what, const struct answers *want)
 	const struct {
 		int ns;
 		const char *name, *want;
-	} froms[] = {{a2, "a2", want->a2}, {b1, "b1", want->b1}};
+	} froms[] = {{nt_a2, "a2", want->a2}, {nt_b1, "b1", want->b1}};
 	static const struct {
 		const char *addr;
 		int port;
@@ -274,7 +170,7 @@ static void assert_answers(const char *what, const struct answers *want)
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(froms); i++) {
 		/* By another node's NodePort it has that of its own node as its address. */
-		for (size_t k = 0; k < (froms[i].ns == b1 ? 2 : KG_ARRAY_LEN(ways)); k++) {
+		for (size_t k = 0; k < (froms[i].ns == nt_b1 ? 2 : KG_ARRAY_LEN(ways)); k++) {
 			if (is_too_slow(what, froms[i].want, k > 0))
 				continue;
 			const char *got = ask(froms[i].ns, ways[k].addr, ways[k].port, false);
@@ -286,14 +182,14 @@ static void assert_answers(const char *what, const struct answers *want)
 	}
 	const char *got = is_too_slow(what, want->client, true)
 				  ? DENIED
-				  : ask(client, "192.168.7.1", 30080, false);
+				  : ask(nt_client, "192.168.7.1", 30080, false);
 	if (strncmp(got, want->client, strlen(want->client)) != 0)
 		fail_msg("%s: client: %s instead of %s", what, got, want->client);
 	/* The node itself, as probes do; the pod itself, by its Service. */
-	assert_string_equal(nt_who(a.ns, "10.244.0.2", 8080), "a1");
-	assert_string_equal(nt_who(a.ns, "10.96.0.7", 80), "a1");
-	assert_string_equal(nt_who(a.ns, "127.0.0.1", 30080), "a1");
-	assert_string_equal(nt_who(a1, "10.96.0.7", 80), "a1");
+	assert_string_equal(nt_who(nt_a.ns, "10.244.0.2", 8080), "a1");
+	assert_string_equal(nt_who(nt_a.ns, "10.96.0.7", 80), "a1");
+	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 30080), "a1");
+	assert_string_equal(nt_who(nt_a1, "10.96.0.7", 80), "a1");
 }
 
 #define A1 "{\"pods\":[\"10.244.0.2\"]"
@@ -338,7 +234,7 @@ static void test_ingress(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		put(&a, cases[i].policy, cases[i].peers);
+		put(&nt_a, cases[i].policy, cases[i].peers);
 		assert_answers(cases[i].name, &cases[i].want);
 	}
 }
@@ -346,48 +242,48 @@ static void test_ingress(void **state)
 static void test_egress(void **state)
 {
 	(void)state;
-	put(&a,
+	put(&nt_a,
 		A1 ",\"egress\":[{\"peers\":[\"x\"],\"ports\":[{\"protocol\":\"TCP\",\"port\":"
 		   "8080},{\"protocol\":\"UDP\",\"port\":8053}]}]}",
 		X);
-	assert_string_equal(who(a1, "10.244.1.2", 8080), "b1");
-	assert_string_equal(ask(a1, "10.244.1.2", 8081, false), DENIED);
-	assert_string_equal(ask(a1, "10.244.0.3", 8080, false), DENIED);
-	assert_string_equal(ask(a1, "192.168.7.2", 80, false), DENIED);
-	assert_string_equal(ask(a1, "10.244.1.2", 8053, true), "b1 10.244.0.2");
-	assert_string_equal(ask(a1, "10.244.0.3", 8053, true), DENIED);
+	assert_string_equal(who(nt_a1, "10.244.1.2", 8080), "b1");
+	assert_string_equal(ask(nt_a1, "10.244.1.2", 8081, false), DENIED);
+	assert_string_equal(ask(nt_a1, "10.244.0.3", 8080, false), DENIED);
+	assert_string_equal(ask(nt_a1, "192.168.7.2", 80, false), DENIED);
+	assert_string_equal(ask(nt_a1, "10.244.1.2", 8053, true), "b1 10.244.0.2");
+	assert_string_equal(ask(nt_a1, "10.244.0.3", 8053, true), DENIED);
 	/* Answers pass. */
-	assert_string_equal(who(a2, "10.244.0.2", 8080), "a1");
-	assert_string_equal(who(b1, "10.96.0.7", 80), "a1");
+	assert_string_equal(who(nt_a2, "10.244.0.2", 8080), "a1");
+	assert_string_equal(who(nt_b1, "10.96.0.7", 80), "a1");
 	/* The set says the port. */
-	put(&a, A1 ",\"egress\":[{\"peers\":[\"x\"],\"ports\":[{\"protocol\":\"TCP\"}]}]}",
+	put(&nt_a, A1 ",\"egress\":[{\"peers\":[\"x\"],\"ports\":[{\"protocol\":\"TCP\"}]}]}",
 		"{\"addresses\":[\"10.244.0.3:8081\"]}");
-	assert_string_equal(who(a1, "10.244.0.3", 8081), "a2");
-	assert_string_equal(ask(a1, "10.244.0.3", 8080, false), DENIED);
+	assert_string_equal(who(nt_a1, "10.244.0.3", 8081), "a2");
+	assert_string_equal(ask(nt_a1, "10.244.0.3", 8080, false), DENIED);
 	/* The world, but not the cluster. */
-	put(&a,
+	put(&nt_a,
 		A1 ",\"egress\":[{\"blocks\":[{\"cidr\":\"0.0.0.0/0\",\"except\":["
 		   "\"10.0.0.0/8\"]}]}]}",
 		NULL);
-	assert_string_equal(ask(a1, "192.168.7.2", 80, false), "world 192.168.7.1");
-	assert_string_equal(ask(a1, "10.244.0.3", 8080, false), DENIED);
-	put(&a, NULL, NULL);
+	assert_string_equal(ask(nt_a1, "192.168.7.2", 80, false), "world 192.168.7.1");
+	assert_string_equal(ask(nt_a1, "10.244.0.3", 8080, false), DENIED);
+	put(&nt_a, NULL, NULL);
 }
 
 /* Both ends have a say. */
 static void test_both_nodes(void **state)
 {
 	(void)state;
-	put(&a, A1 ",\"ingress\":[{\"peers\":[\"x\"]}]}", X);
-	put(&b, "{\"pods\":[\"10.244.1.2\"],\"egress\":[]}", NULL);
-	assert_string_equal(ask(b1, "10.244.0.2", 8080, false), DENIED);
-	assert_string_equal(ask(b1, "10.96.0.7", 80, false), DENIED);
-	put(&b, "{\"pods\":[\"10.244.1.2\"],\"egress\":[{\"peers\":[\"x\"]}]}",
+	put(&nt_a, A1 ",\"ingress\":[{\"peers\":[\"x\"]}]}", X);
+	put(&nt_b, "{\"pods\":[\"10.244.1.2\"],\"egress\":[]}", NULL);
+	assert_string_equal(ask(nt_b1, "10.244.0.2", 8080, false), DENIED);
+	assert_string_equal(ask(nt_b1, "10.96.0.7", 80, false), DENIED);
+	put(&nt_b, "{\"pods\":[\"10.244.1.2\"],\"egress\":[{\"peers\":[\"x\"]}]}",
 		"{\"addresses\":[\"10.244.0.2\"]}");
-	assert_string_equal(who(b1, "10.244.0.2", 8080), "a1");
-	assert_string_equal(who(b1, "10.96.0.7", 80), "a1");
-	put(&a, NULL, NULL);
-	put(&b, NULL, NULL);
+	assert_string_equal(who(nt_b1, "10.244.0.2", 8080), "a1");
+	assert_string_equal(who(nt_b1, "10.96.0.7", 80), "a1");
+	put(&nt_a, NULL, NULL);
+	put(&nt_b, NULL, NULL);
 }
 
 /* ---- connections that are there ---- */
@@ -438,7 +334,7 @@ static void stop(void *ctx)
 /* Long enough for the timer that cuts connections. */
 static void run_for_a_moment(void *ctx)
 {
-	struct node *n = ctx;
+	struct nt_node *n = ctx;
 	struct kg_timer *timer = kg_timer_new(n->loop, stop, n->loop);
 
 	kg_timer_set(timer, 200);
@@ -453,22 +349,22 @@ static void test_cut(void **state)
 	int ends[3];
 
 	(void)state;
-	nt_in(a1, start_listening, &server);
-	nt_in(b1, dial, &kept);
+	nt_in(nt_a1, start_listening, &server);
+	nt_in(nt_b1, dial, &kept);
 	ends[0] = accept4(server.fd, NULL, NULL, SOCK_CLOEXEC);
-	nt_in(a2, dial, &lost);
+	nt_in(nt_a2, dial, &lost);
 	ends[1] = accept4(server.fd, NULL, NULL, SOCK_CLOEXEC);
-	nt_in(a2, dial, &pushed);
+	nt_in(nt_a2, dial, &pushed);
 	ends[2] = accept4(server.fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(
 		passes(kept.fd, ends[0]) && passes(lost.fd, ends[1]) && passes(pushed.fd, ends[2]));
-	put(&a, A1 ",\"ingress\":[{\"peers\":[\"x\"]}]}", X);
-	nt_in(a.ns, run_for_a_moment, &a);
+	put(&nt_a, A1 ",\"ingress\":[{\"peers\":[\"x\"]}]}", X);
+	nt_in(nt_a.ns, run_for_a_moment, &nt_a);
 	assert_true(passes(kept.fd, ends[0]) && passes(ends[0], kept.fd));
 	assert_false(passes(lost.fd, ends[1]));
 	/* Nor does it come alive again by what the server says first. */
 	assert_false(passes(ends[2], pushed.fd));
-	put(&a, NULL, NULL);
+	put(&nt_a, NULL, NULL);
 	close(server.fd);
 	close(kept.fd);
 	close(lost.fd);
@@ -526,8 +422,8 @@ static void link_address(void *ctx)
 	struct kg_link link;
 	struct kg_error err;
 
-	must(kg_netlink_open(&nl, -1, &err), &err);
-	must(kg_link_get(&link, nl, "eth0", &err), &err);
+	nt_must(kg_netlink_open(&nl, -1, &err), &err);
+	nt_must(kg_link_get(&link, nl, "eth0", &err), &err);
 	kg_netlink_close(nl);
 	memcpy(f->to, link.mac, 6);
 }
@@ -548,15 +444,15 @@ static void test_frames(void **state)
 	struct frame f = {0};
 
 	(void)state;
-	put(&a, "{\"pods\":[\"10.244.0.3\"],\"ingress\":[]}", NULL);
-	nt_in(a2, bind_udp, &at);
-	nt_in(a2, link_address, &f);
-	nt_in(a1, send_frame, &f);
+	put(&nt_a, "{\"pods\":[\"10.244.0.3\"],\"ingress\":[]}", NULL);
+	nt_in(nt_a2, bind_udp, &at);
+	nt_in(nt_a2, link_address, &f);
+	nt_in(nt_a1, send_frame, &f);
 	assert_true(f.sent);
 	struct pollfd p = {at.fd, POLLIN, 0};
 	assert_int_equal(poll(&p, 1, 300), 0);
 	close(at.fd);
-	put(&a, NULL, NULL);
+	put(&nt_a, NULL, NULL);
 }
 
 /* Where bridges hand what they pass on to the packet filter (br_netfilter), and where not. */
@@ -571,7 +467,7 @@ static void test_bridge_filter(void **state)
 	static char values[][2] = {"0", "1"};
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(values); i++) {
-		nt_in(a.ns, call_filter, values[i]);
+		nt_in(nt_a.ns, call_filter, values[i]);
 		test_ingress(state);
 		test_egress(state);
 		test_frames(state);
@@ -579,23 +475,6 @@ static void test_bridge_filter(void **state)
 }
 
 /* ---- others, and an agent that starts again ---- */
-
-/* By another process: that is how others' changes are told from ours. */
-static void nft_elsewhere(void *ctx)
-{
-	char command[300];
-
-	snprintf(command, sizeof(command), "nft %s", (const char *)ctx);
-	if (system(command) != 0) /* NOLINT: the test's own text */
-		fail_msg("%s", command);
-}
-
-static void run_loop(void *ctx)
-{
-	struct node *n = ctx;
-
-	kg_loop_run(n->loop);
-}
 
 #define MANY                                                                                       \
 	A1 ",\"ingress\":[{\"peers\":[\"x\"],\"ports\":[{\"port\":8080},{\"port\":9000,"           \
@@ -617,13 +496,13 @@ static void test_mended(void **state)
 	const struct answers want = {DENIED, "a1", DENIED};
 
 	(void)state;
-	put(&a, MANY, X);
+	put(&nt_a, MANY, X);
 	for (size_t i = 0; i < KG_ARRAY_LEN(foreign); i++) {
-		a.mended = 0;
-		nt_in(a.ns, nft_elsewhere, (void *)foreign[i]);
-		nt_in(a.ns, run_loop, &a); /* stops when mended */
-		assert_int_equal(a.mended, 1);
-		nt_in(a.ns, run_for_a_moment, &a); /* services too */
+		nt_a.mended = 0;
+		nt_nft(nt_a.ns, foreign[i]);
+		nt_run_loop(&nt_a); /* stops when mended */
+		assert_int_equal(nt_a.mended, 1);
+		nt_in(nt_a.ns, run_for_a_moment, &nt_a); /* services too */
 		assert_answers(foreign[i], &want);
 	}
 }
@@ -632,19 +511,18 @@ static void test_mended(void **state)
 static void test_text(void **state)
 {
 	(void)state;
-	nt_in(a.ns, nft_elsewhere,
-		(void *)"list table ip kgit_policies >/tmp/kgit-policies-test.nft");
-	nt_in(client, nft_elsewhere, (void *)"-f /tmp/kgit-policies-test.nft");
-	nt_in(client, nft_elsewhere, (void *)"flush ruleset");
+	nt_nft(nt_a.ns, "list table ip kgit_policies >/tmp/kgit-policies-test.nft");
+	nt_nft(nt_client, "-f /tmp/kgit-policies-test.nft");
+	nt_nft(nt_client, "flush ruleset");
 	unlink("/tmp/kgit-policies-test.nft");
 }
 
 static void commit_only(void *ctx)
 {
-	struct node *n = ctx;
+	struct nt_node *n = ctx;
 	struct kg_error err;
 
-	must(kg_policies_commit(n->policies, &err), &err);
+	nt_must(kg_policies_commit(*policies_of(n), &err), &err);
 }
 
 static void test_restart(void **state)
@@ -652,42 +530,35 @@ static void test_restart(void **state)
 	const struct answers want = {DENIED, "a1", DENIED}, open = {"a1", "a1", "a1"};
 
 	(void)state;
-	put(&a, MANY, X);
-	nt_in(a.ns, open_policies, &a);
+	put(&nt_a, MANY, X);
+	nt_in(nt_a.ns, open_policies, &nt_a);
 	assert_answers("still the old table's", &want);
-	put(&a, MANY, X);
+	put(&nt_a, MANY, X);
 	assert_answers("taken over", &want);
-	nt_in(a.ns, open_policies, &a);
-	nt_in(a.ns, commit_only, &a);
+	nt_in(nt_a.ns, open_policies, &nt_a);
+	nt_in(nt_a.ns, commit_only, &nt_a);
 	assert_answers("what an earlier run had goes", &open);
 }
 
 /* A pod waits for its policies. */
 static void test_held(void **state)
 {
-	struct pod p = {&a, {.uid = "h", .ns = "default", .name = "h", .ip = "10.244.0.9"}, 0, {0}};
+	struct nt_setup p = {
+		&nt_a, {.uid = "h", .ns = "default", .name = "h", .ip = "10.244.0.9"}, 0, {0}};
 
 	(void)state;
 	nt_pod("h", &p.pod.netns);
-	uint64_t first = kg_bridge_hold(a.bridge), second = kg_bridge_hold(a.bridge);
-	kg_bridge_let(a.bridge, first);
-	nt_in(a.ns, set_up_pod, &p);
+	uint64_t first = kg_bridge_hold(nt_a.bridge), second = kg_bridge_hold(nt_a.bridge);
+	kg_bridge_let(nt_a.bridge, first);
+	nt_set_up_pod(&p);
 	assert_int_equal(p.rc, -KG_E_UNAVAILABLE);
 	assert_non_null(strstr(p.err.msg, "network policies"));
-	kg_bridge_let(a.bridge, second);
-	nt_in(a.ns, set_up_pod, &p);
-	must(p.rc, &p.err);
+	kg_bridge_let(nt_a.bridge, second);
+	nt_set_up_pod(&p);
+	nt_must(p.rc, &p.err);
 }
 
 /* ---- cost ---- */
-
-static double ms_since(const struct timespec *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - t->tv_sec) * 1e3 + (double)(now.tv_nsec - t->tv_nsec) / 1e6;
-}
 
 static void put_number(int i, int variant)
 {
@@ -708,9 +579,9 @@ static void put_number(int i, int variant)
 		kg_buf_addf(&peers, ",\"10.244.99.%d\"", variant);
 	kg_buf_adds(&peers, "]}");
 	snprintf(key, sizeof(key), "bench/p%d", i);
-	kg_policies_put(a.policies, key, parse(&v, &arena, policy.data));
+	kg_policies_put(policies_a, key, parse(&v, &arena, policy.data));
 	snprintf(key, sizeof(key), "s%d", i);
-	kg_policies_put_peers(a.policies, key, parse(&v, &arena, peers.data));
+	kg_policies_put_peers(policies_a, key, parse(&v, &arena, peers.data));
 	kg_arena_release(&arena);
 }
 
@@ -724,13 +595,13 @@ static void measure(void *ctx)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	for (int i = 0; i < *count; i++)
 		put_number(i, 0);
-	must(kg_policies_commit(a.policies, &err), &err);
-	double load = ms_since(&t);
+	nt_must(kg_policies_commit(policies_a, &err), &err);
+	double load = nt_ms_since(&t);
 	for (int i = 0; i < 20; i++) {
 		clock_gettime(CLOCK_MONOTONIC, &t);
 		put_number(i, 1 + i);
-		must(kg_policies_commit(a.policies, &err), &err);
-		double took = ms_since(&t);
+		nt_must(kg_policies_commit(policies_a, &err), &err);
+		double took = nt_ms_since(&t);
 		best = took < best ? took : best;
 	}
 	print_message(
@@ -744,11 +615,11 @@ static void test_many(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(counts); i++) {
-		nt_in(a.ns, open_policies, &a);
-		nt_in(a.ns, measure, &counts[i]);
+		nt_in(nt_a.ns, open_policies, &nt_a);
+		nt_in(nt_a.ns, measure, &counts[i]);
 	}
-	nt_in(a.ns, open_policies, &a);
-	nt_in(a.ns, commit_only, &a);
+	nt_in(nt_a.ns, open_policies, &nt_a);
+	nt_in(nt_a.ns, commit_only, &nt_a);
 }
 
 int main(void)
