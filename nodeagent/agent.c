@@ -248,6 +248,9 @@ static void on_registered(void *ctx, bool again)
 		m->report_all = true;
 		kg_loop_post(a->loop, on_message, m);
 	}
+	/* The master may have been found elsewhere. */
+	if (again && a->network)
+		kg_network_find_api(a->network);
 	kg_reporter_kick(a->reporter);
 }
 

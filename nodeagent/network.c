@@ -343,6 +343,21 @@ void kg_network_update(struct kg_network *n, const struct kg_view *view, struct 
 	kg_loop_post(n->loop, on_update, u);
 }
 
+static void on_find_api(void *ctx)
+{
+	struct kg_network *n = ctx;
+
+	if (!n->node)
+		return; /* its coming will ask */
+	put_api(n);
+	sync_services(n);
+}
+
+void kg_network_find_api(struct kg_network *n)
+{
+	kg_loop_post(n->loop, on_find_api, n);
+}
+
 int kg_network_remove(struct kg_error *err)
 {
 	struct kg_netlink *nl;

@@ -26,6 +26,9 @@ void kg_network_free(struct kg_network *n); /* rules and routes stay */
  * bridge is set up before the policies are in force. Any one thread. */
 void kg_network_update(struct kg_network *n, const struct kg_view *view, struct kg_view_diff *diff);
 
+/* Looks up the master's address again: it may be another one. Any thread. */
+void kg_network_find_api(struct kg_network *n);
+
 /* Removes bridge, rules and routes. What is absent is fine; the first error is returned. */
 int kg_network_remove(struct kg_error *err);
 

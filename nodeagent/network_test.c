@@ -210,6 +210,14 @@ static void test_api(void **state)
 	write_hosts("127.0.0.1 localhost\n172.30.0.2 master.invalid\n");
 	await(pod, "10.96.0.1", 443, "other");
 	await(node, "10.96.0.1", 443, "other");
+	/* He moves, and is found again; while his name leads nowhere, it stays as it was. */
+	write_hosts("127.0.0.1 localhost\n");
+	kg_network_find_api(network);
+	await(pod, "10.96.0.1", 443, "other");
+	nt_serve(node, "node", 8080, false);
+	write_hosts("127.0.0.1 localhost\n172.30.0.1 master.invalid\n");
+	kg_network_find_api(network);
+	await(pod, "10.96.0.1", 443, "node");
 }
 
 /* By a program of its own, as an operator would. */

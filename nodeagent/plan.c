@@ -59,6 +59,8 @@ bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c
 		return true;
 	const char *policy = restart_policy(pod);
 	bool failed = c->term.exit_code != 0;
+	if (c->init && c->stale && !failed)
+		return true;
 	if (!strcmp(policy, "Never"))
 		return false;
 	if (c->init || !strcmp(policy, "OnFailure"))
@@ -70,7 +72,7 @@ bool kg_plan_through(const struct kg_cstate *c)
 {
 	if (c->sidecar)
 		return c->phase == KG_C_RUNNING && c->started_ok;
-	return c->phase == KG_C_EXITED && c->term.exit_code == 0;
+	return c->phase == KG_C_EXITED && c->term.exit_code == 0 && !c->stale;
 }
 
 bool kg_plan_initialized(const struct kg_pstate *pod)
@@ -79,7 +81,7 @@ bool kg_plan_initialized(const struct kg_pstate *pod)
 
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		if (!c->init && (c->phase == KG_C_RUNNING || c->term.valid))
+		if (!c->init && (c->phase == KG_C_RUNNING || (c->term.valid && !c->stale)))
 			return true;
 		all = all && (!c->init || kg_plan_through(c));
 	}
@@ -105,7 +107,7 @@ static bool work_over(const struct kg_pstate *pod)
 		return true;
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
-		if (!c->sidecar && (c->phase != KG_C_EXITED || kg_plan_will_restart(pod, c)))
+		if (!c->init && (c->phase != KG_C_EXITED || kg_plan_will_restart(pod, c)))
 			return false;
 	}
 	return true;
@@ -311,6 +313,41 @@ void kg_plan_make(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now
 		if (c->phase == KG_C_EXITED && c->dirty && !kg_plan_will_restart(pod, c))
 			add(plan, KG_A_CLEAN, i, 0);
 	}
+}
+
+/* kubelet's computePodActions: what had begun under restartPolicy Never is not begun again. */
+static void end_unbegun(struct kg_pstate *pod, kg_time now)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < pod->nc; i++)
+		begun = begun || (!pod->c[i].init && pod->c[i].term.valid);
+	for (size_t i = 0; begun && i < pod->nc; i++) {
+		struct kg_cstate *c = &pod->c[i];
+		if (c->init || c->term.valid)
+			continue;
+		kg_cterm_set(&c->term, 137, "ContainerStatusUnknown",
+			"the node was restarted before it began");
+		c->term.finished = now;
+		c->phase = KG_C_EXITED;
+		kg_cstate_wait(c, "", NULL);
+	}
+}
+
+void kg_plan_new_sandbox(struct kg_pstate *pod, kg_time now)
+{
+	bool init = pod->nc > 0 && pod->c[0].init;
+
+	if (!strcmp(restart_policy(pod), "Never"))
+		end_unbegun(pod, now);
+	if (kg_plan_ending(pod))
+		return;
+	for (size_t i = 0; i < pod->nc; i++)
+		pod->c[i].stale = pod->c[i].term.valid;
+	for (size_t i = 0; i < pod->nc; i++)
+		if (pod->c[i].stale && kg_plan_will_restart(pod, &pod->c[i]))
+			kg_cstate_wait(
+				&pod->c[i], init ? "PodInitializing" : "ContainerCreating", NULL);
 }
 
 void kg_plan_exited(struct kg_cstate *c, int64_t now)

@@ -55,9 +55,15 @@ int64_t kg_plan_deadline(const struct kg_pstate *pod);
 bool kg_plan_ending(const struct kg_pstate *pod);
 int64_t kg_plan_grace(const struct kg_pstate *pod);
 
+/* All that the pod's containers ran in is gone with the machine, and what was loaded of them has
+ * ended (podstate.h). As kubelet has it: unless the pod is at its end, its init containers run
+ * again, in order, before the others; restarts are counted on. now: wall clock. */
+void kg_plan_new_sandbox(struct kg_pstate *pod, kg_time now);
+
 /* Shared with status.c. */
 bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c);
-/* All init containers are through, or were once: another container has been started. */
+/* All init containers are through, or were once in this sandbox: another container has been
+ * started. */
 bool kg_plan_initialized(const struct kg_pstate *pod);
 /* An init container that the next one does not wait for. */
 bool kg_plan_through(const struct kg_cstate *c);

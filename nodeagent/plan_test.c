@@ -22,6 +22,7 @@
  *   a=exitN       ended with N (dirty), image there
  *   a=backN       ended with N, back-off until 20000
  *   a=restart     runs, must restart
+ *   a=oldN        ended with N, in an earlier sandbox
  * The sandbox is ready but for words: nosandbox, down; more: deleting (grace 30 s), now (grace 0),
  * soon (all to have ended by 15000), late (by 5000), busy, Never, OnFailure, deadline.
  * Now is 10000.
@@ -61,6 +62,18 @@ static const struct row rows[] = {
 	{"Never s:a=up i:b=exit1 c=img", "term:a@40000 wake:40000"},
 	{"Never s:a=up b=exit0", "term:a@40000 wake:40000"},
 	{"Never s:a=exit1 b=exit0", "clean:a clean:b teardown"},
+	/* a new sandbox: all once more, in order */
+	{"nosandbox i:a=old0 i:b=old0 c=old255", "setup start:a"},
+	{"i:a=run i:b=old0 c=old255", ""},
+	{"i:a=exit0 i:b=old0 c=old255", "start:b clean:a"},
+	{"i:a=exit0 i:b=exit0 c=old255", "start:c clean:a clean:b"},
+	{"i:a=exit0 c=run d=old255", "start:d clean:a"},
+	{"nosandbox s:a=old255 i:b=old0 c=old255", "setup start:a"},
+	{"s:a=run i:b=old0 c=old255", ""},
+	{"s:a=up i:b=old0 c=old255", "start:b"},
+	{"nosandbox OnFailure i:a=old0 c=old0 d=old255", "setup start:a clean:c"},
+	{"OnFailure i:a=exit0 c=old0 d=old255", "start:d clean:a clean:c"},
+	{"nosandbox Never i:a=old0 c=wait", "setup start:a pull:c"},
 	/* it ends after what it runs beside, the last first, in the time that is left */
 	{"deleting s:a=up s:b=up c=run", "term:c@40000 wake:40000"},
 	{"deleting s:a=up s:b=up c=exit0", "term:b@40000 wake:40000"},
@@ -140,9 +153,11 @@ static void set_container(struct kg_cstate *c, const char *word)
 		c->stopping = true;
 		c->kill_mono = 5000;
 	}
-	if (!strncmp(word, "exit", 4) || !strncmp(word, "back", 4)) {
+	bool old = !strncmp(word, "old", 3);
+	if (old || !strncmp(word, "exit", 4) || !strncmp(word, "back", 4)) {
 		c->phase = KG_C_EXITED;
-		kg_cterm_set(&c->term, atoi(word + 4), "Error", NULL);
+		kg_cterm_set(&c->term, atoi(word + (old ? 3 : 4)), "Error", NULL);
+		c->stale = old;
 		c->dirty = true;
 		if (*word == 'b')
 			c->not_before_mono = 20000;
@@ -272,6 +287,57 @@ static void test_saved_state(void **state)
 	kg_doc_unref(doc);
 }
 
+static void print_status(struct kg_buf *b, const struct kg_value *s);
+
+/* What a reboot makes of a pod; which are to run again, and what is reported. */
+static const struct {
+	const char *state, *stale, *status;
+} reboots[] = {
+	{"i:a=exit0 b=run", "a b", "Pending False b:PodInitializing"},
+	{"i:a=exit0 b=wait", "a", "Pending False b:PodInitializing"},
+	{"i:a=run b=wait", "a", "Pending False b:PodInitializing"},
+	{"a=run", "a", "Running False a:ContainerCreating"},
+	{"OnFailure a=exit0 b=run", "a b", "Running False a:exit0 b:ContainerCreating"},
+	{"OnFailure i:a=exit0 b=exit0", "", "Succeeded False b:exit0"},
+	{"Never i:a=exit0 b=run", "", "Failed False b:exit255"},
+	{"Never i:a=exit0 b=exit0 c=wait", "", "Failed False b:exit0 c:exit137"},
+	{"Never i:a=exit0 b=wait", "a", "Pending False b:PodInitializing"},
+	{"Never i:a=run b=wait", "", "Failed False b:PodInitializing"},
+	{"deleting i:a=exit0 b=run", "", "Failed False b:exit255"},
+};
+
+static void test_reboots(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(reboots); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		KG_AUTOBUF struct kg_buf stale = KG_BUF_INIT, got = KG_BUF_INIT;
+		struct kg_doc *doc = make_pod(reboots[i].state);
+		struct kg_pstate before, p;
+		kg_pstate_init(&before, doc);
+		set_state(&before, reboots[i].state);
+		for (size_t n = 0; n < before.nc; n++)
+			if (before.c[n].phase != KG_C_WAITING)
+				kg_cstate_wait(&before.c[n], "", NULL);
+		struct kg_value v = kg_pstate_save(&a, &before);
+		kg_pstate_init(&p, doc);
+		kg_pstate_load(&p, &v, false, 99000);
+		kg_plan_new_sandbox(&p, 99000);
+		for (size_t n = 0; n < p.nc; n++)
+			if (p.c[n].stale)
+				kg_buf_addf(&stale, "%s%s", stale.len ? " " : "", p.c[n].name);
+		struct kg_value s = kg_pod_status(&a, &p, &kg_null, 1000, 10000);
+		print_status(&got, &s);
+		if (strcmp(kg_buf_str(&stale), reboots[i].stale) ||
+			strcmp(kg_buf_str(&got), reboots[i].status))
+			fail_msg("%s: \"%s\", %s", reboots[i].state, kg_buf_str(&stale),
+				kg_buf_str(&got));
+		kg_pstate_release(&before);
+		kg_pstate_release(&p);
+		kg_doc_unref(doc);
+	}
+}
+
 /* Phase, Ready, and the state of the containers, of the same words. */
 static const struct row statuses[] = {
 	{"nosandbox a=wait", "Pending False a:ContainerCreating"},
@@ -347,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_pull_back_off),
 		cmocka_unit_test(test_saved_state),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_reboots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

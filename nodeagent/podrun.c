@@ -112,12 +112,7 @@ static void submit(struct pod *p, struct kg_podjob *j)
 static void on_started(struct pod *p, struct kg_pod_event *e)
 {
 	struct kg_cstate *c = &p->st.c[e->container];
-	if (c->term.valid) {
-		c->restarts++;
-		kg_cterm_clear(&c->last);
-		c->last = c->term;
-		c->term = (struct kg_cterm){0};
-	}
+	kg_cstate_next(c);
 	c->phase = KG_C_RUNNING;
 	c->pid = e->pid;
 	c->pid_start = e->pid_start;
@@ -159,11 +154,7 @@ static void on_failed(struct pod *p, struct kg_pod_event *e)
 	kg_cterm_set(&t, 128, "StartError", e->err.msg);
 	t.finished = kg_realtime_ms();
 	memcpy(t.id, c->id, sizeof(t.id));
-	if (c->term.valid) {
-		c->restarts++;
-		kg_cterm_clear(&c->last);
-		c->last = c->term;
-	}
+	kg_cstate_next(c);
 	c->term = t;
 	c->started_mono = 0;
 	kg_plan_exited(c, now);

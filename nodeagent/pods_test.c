@@ -29,7 +29,8 @@
 #define SLEEPER                                                                                    \
 	SHELL "\"trap 'exit 0' TERM; echo up; touch /up; while :; do sleep 0.05; done\"],"         \
 	      "\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}"
-#define ONE(c) "{\"containers\":[{\"name\":\"c\"," c "}]}"
+#define MOUNTED "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]"
+#define ONE(c)  "{\"containers\":[{\"name\":\"c\"," c "}]}"
 #define NEVER(c)                                                                                   \
 	"{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"       \
 	"\"name\":\"c\"," c "}]}"
@@ -494,21 +495,41 @@ static void test_agent_is_killed(void **state)
 	kg_podtest_end(&t);
 }
 
+static void mount_run(struct kg_podtest *t)
+{
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
+	struct kg_error err;
+	assert_int_equal(kg_remove_tree(run, &err), 0);
+	if (kg_rundir_mount(t->dir, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void reboot(struct kg_podtest *t)
+{
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
+	struct kg_cgroups groups;
+	struct kg_error err;
+	kg_pods_free(t->pods);
+	t->pods = NULL;
+	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
+	assert_true(kg_cgroup_kill(&groups, t->dir + strlen("/tmp")) > 0);
+	kg_cgroups_release(&groups);
+	assert_int_equal(umount2(run, MNT_DETACH), 0);
+	if (kg_rundir_mount(t->dir, &err) < 0)
+		fail_msg("%s", err.msg);
+	kg_podtest_restart(t, NULL, NULL);
+}
+
 /* The machine goes down: what ran and what lay on the tmpfs is no more. The pod goes on with its
  * volume, its logs and its count of restarts. */
 static void test_reboot(void **state)
 {
 	struct kg_podtest t;
-	struct kg_cgroups groups;
-	struct kg_error err;
 	(void)state;
 	kg_podtest_begin(&t, NULL, NULL);
 	kg_pods_free(t.pods);
 	t.pods = NULL;
-	KG_AUTOFREE char *run = kg_asprintf("%s/run", t.dir);
-	assert_int_equal(kg_remove_tree(run, &err), 0);
-	if (kg_rundir_mount(t.dir, &err) < 0)
-		fail_msg("%s", err.msg);
+	mount_run(&t);
 	kg_podtest_restart(&t, NULL, NULL);
 	kg_podtest_add(&t, "goes-on",
 		ONE(SHELL "\"trap 'exit 0' TERM; cat /v/kept; echo kept >/v/kept; touch /up; "
@@ -521,15 +542,7 @@ static void test_reboot(void **state)
 		kg_with(&t.arena, &t.objects[0], "spec.volumes", kg_v_array(&t.arena, &v, 1));
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_ready, "goes-on", 10000);
-	kg_pods_free(t.pods);
-	t.pods = NULL;
-	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
-	assert_true(kg_cgroup_kill(&groups, t.dir + strlen("/tmp")) > 0);
-	kg_cgroups_release(&groups);
-	assert_int_equal(umount2(run, MNT_DETACH), 0);
-	if (kg_rundir_mount(t.dir, &err) < 0)
-		fail_msg("%s", err.msg);
-	kg_podtest_restart(&t, NULL, NULL);
+	reboot(&t);
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_ready, "goes-on", 10000);
 	const struct kg_value *c = container(&t, "goes-on");
@@ -538,6 +551,52 @@ static void test_reboot(void **state)
 	assert_string_equal(log, "kept\n");
 	KG_AUTOFREE char *before = kg_podtest_log(&t, "goes-on", true);
 	assert_non_null(strstr(before, "/v/kept"));
+	kg_podtest_end(&t);
+}
+
+/* ... and what runs before the others runs before them again. */
+static void test_reboot_in_order(void **state)
+{
+	static const char spec[] =
+		"{\"terminationGracePeriodSeconds\":1,"
+		"\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}],\"initContainers\":["
+		"{\"name\":\"i\"," SHELL "\"echo i >>/v/order\"]," MOUNTED "},"
+		"{\"name\":\"s\",\"restartPolicy\":\"Always\"," SHELL
+		"\"trap 'exit 0' TERM; sleep 0.3; echo s >>/v/order; touch /up; "
+		"while :; do sleep 0.05; done\"]," MOUNTED
+		",\"startupProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"test\",\"-f\","
+		"\"/up\"]}}},"
+		"{\"name\":\"j\"," SHELL "\"echo j >>/v/order\"]," MOUNTED "}],"
+		"\"containers\":[{\"name\":\"c\"," SHELL
+		"\"trap 'exit 0' TERM; echo c >>/v/order; cat /v/order; touch /up; "
+		"while :; do sleep 0.05; done\"]," MOUNTED
+		",\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}}]}";
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_pods_free(t.pods);
+	t.pods = NULL;
+	mount_run(&t);
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_add(&t, "in-order", spec);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "in-order", 20000);
+	reboot(&t);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "in-order", 20000);
+	KG_AUTOFREE char *path = kg_asprintf("%s/pods/%s/volumes/v/order", t.dir,
+		kg_string(kg_at(&t.objects[0], "metadata.uid"), ""));
+	KG_AUTOBUF struct kg_buf order = KG_BUF_INIT;
+	struct kg_error err;
+	assert_int_equal(kg_file_read(&order, path, 1000, &err), 0);
+	assert_string_equal(kg_buf_str(&order), "i\ns\nj\nc\ni\ns\nj\nc\n");
+	const struct kg_value *s = kg_podtest_status(&t, "in-order");
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(kg_int(kg_get(&kg_get(s, "initContainerStatuses")->items[i],
+						"restartCount"),
+					 -1),
+			1);
+	assert_int_equal(kg_int(kg_get(container(&t, "in-order"), "restartCount"), -1), 1);
 	kg_podtest_end(&t);
 }
 
@@ -584,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_agent_is_killed),
 		cmocka_unit_test(test_reboot),
+		cmocka_unit_test(test_reboot_in_order),
 		cmocka_unit_test(test_volume_is_reclaimed),
 	};
 	kg_podtest_require();

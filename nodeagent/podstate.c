@@ -76,6 +76,17 @@ void kg_cstate_wait(struct kg_cstate *c, const char *reason, const char *message
 	free(old);
 }
 
+void kg_cstate_next(struct kg_cstate *c)
+{
+	c->stale = false;
+	if (!c->term.valid)
+		return;
+	c->restarts++;
+	kg_cterm_clear(&c->last);
+	c->last = c->term;
+	c->term = (struct kg_cterm){0};
+}
+
 const struct kg_value *kg_cstate_spec(const struct kg_pstate *p, const struct kg_cstate *c)
 {
 	const struct kg_value *spec = kg_get(kg_doc_value(p->pod), "spec");
@@ -97,8 +108,8 @@ static struct kg_value save_container(struct kg_arena *a, const struct kg_cstate
 		kg_v_int(c->restarts), "id", kg_v_str(a, c->id), "pid", kg_v_int(c->pid),
 		"pidStart", kg_v_int((int64_t)c->pid_start), "started", kg_v_int(c->started),
 		"startedMono", kg_v_int(c->started_mono), "term", save_term(a, &c->term), "last",
-		save_term(a, &c->last), "dirty", kg_v_bool(c->dirty), "backoff",
-		kg_v_int(c->backoff_ms), "wait", kg_v_int(c->wait_ms), "notBefore",
+		save_term(a, &c->last), "dirty", kg_v_bool(c->dirty), "stale", kg_v_bool(c->stale),
+		"backoff", kg_v_int(c->backoff_ms), "wait", kg_v_int(c->wait_ms), "notBefore",
 		kg_v_int(c->not_before_mono), "image", kg_v_str(a, c->image), "imageID",
 		kg_v_str(a, c->image_id), "reason", kg_v_str(a, c->reason), "message",
 		kg_v_str(a, c->message), "ready", kg_v_bool(c->ready), "startedOk",
@@ -144,6 +155,7 @@ static void load_container(struct kg_cstate *c, const struct kg_value *v)
 	load_term(&c->term, kg_get(v, "term"));
 	load_term(&c->last, kg_get(v, "last"));
 	c->dirty = kg_bool(kg_get(v, "dirty"), true);
+	c->stale = kg_bool(kg_get(v, "stale"), false);
 	c->backoff_ms = kg_int(kg_get(v, "backoff"), 0);
 	c->wait_ms = kg_int(kg_get(v, "wait"), 0);
 	c->not_before_mono = kg_int(kg_get(v, "notBefore"), 0);

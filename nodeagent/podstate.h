@@ -47,6 +47,7 @@ struct kg_cstate {
 	struct kg_cterm term; /* how this attempt ended; KG_C_EXITED */
 	struct kg_cterm last; /* how the one before ended */
 	bool dirty;           /* bundle, cgroup or runtime state may be left */
+	bool stale;           /* it ended with an earlier sandbox, and has not run in this one */
 
 	int64_t backoff_ms;      /* what the next failure waits; 0: nothing yet */
 	int64_t wait_ms;         /* what the last one waits */
@@ -99,6 +100,8 @@ void kg_pstate_init(struct kg_pstate *p, struct kg_doc *pod);
 void kg_pstate_release(struct kg_pstate *p);
 void kg_cterm_clear(struct kg_cterm *t);
 void kg_cterm_set(struct kg_cterm *t, int exit_code, const char *reason, const char *message);
+/* Another attempt begins: how this one ended is how the one before did. */
+void kg_cstate_next(struct kg_cstate *c);
 void kg_cstate_wait(struct kg_cstate *c, const char *reason, const char *message);
 /* The container's part of the Pod object. */
 const struct kg_value *kg_cstate_spec(const struct kg_pstate *p, const struct kg_cstate *c);

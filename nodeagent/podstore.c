@@ -161,12 +161,7 @@ static void recover_container(struct pod *p, size_t i)
 		c->phase = c->term.valid ? KG_C_EXITED : KG_C_WAITING;
 		return;
 	}
-	if (c->term.valid) {
-		c->restarts++;
-		kg_cterm_clear(&c->last);
-		c->last = c->term;
-		c->term = (struct kg_cterm){0};
-	}
+	kg_cstate_next(c);
 	c->phase = KG_C_RUNNING;
 	c->pid = s.pid;
 	c->pid_start = kg_pid_start(s.pid);
@@ -190,6 +185,8 @@ static bool recover_pod(struct kg_pods *pods, const char *dir, bool same_boot)
 	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
 		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
 	kg_pstate_load(&p->st, kg_get(&v, "state"), same_boot, kg_realtime_ms());
+	if (!same_boot)
+		kg_plan_new_sandbox(&p->st, kg_realtime_ms());
 	if (!kg_is_null(kg_get(&v, "status")))
 		p->status = kg_doc_new(kg_get(&v, "status"), NULL, 0);
 	p->refresh = true;
