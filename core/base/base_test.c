@@ -196,6 +196,23 @@ static void test_arena(void **state)
 	assert_string_equal(kg_arena_printf(&a, "%d", 1), "1");
 	kg_arena_release(&a);
 	kg_arena_release(&a);
+
+	_Alignas(16) char lent[KG_ARENA_LEAST];
+	kg_arena_lend(&a, lent, sizeof(lent));
+	for (int round = 0; round < 3; round++) {
+		char *first = kg_arena_alloc(&a, 8), *more;
+
+		assert_in_range((uintptr_t)first, (uintptr_t)lent, (uintptr_t)lent + sizeof(lent));
+		memset(first, 1, 8);
+		for (size_t i = 0; i < 100; i++) {
+			more = kg_arena_alloc(&a, i * 8 + 8);
+			for (size_t k = 0; k < i * 8 + 8; k++)
+				assert_int_equal(more[k], 0);
+			memset(more, 1, i * 8 + 8);
+		}
+		assert_int_equal(first[7], 1);
+		kg_arena_release(&a);
+	}
 }
 
 /* What the calls in `fn` write to stderr. */

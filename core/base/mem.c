@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,33 +93,53 @@ enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 struct kg_arena_block {
 	struct kg_arena_block *next;
 	size_t used, size;
+	bool lent; /* the memory is the caller's */
 	_Alignas(16) char data[];
 };
 
+/* Not zeroed: each piece of it is, when it is handed out. */
 static struct kg_arena_block *block_new(size_t size)
 {
-	struct kg_arena_block *b = kg_alloc(sizeof(*b) + size);
+	struct kg_arena_block *b = kg_realloc(NULL, sizeof(*b) + size);
 
-	b->size = size;
+	*b = (struct kg_arena_block){.size = size};
 	return b;
+}
+
+void kg_arena_lend(struct kg_arena *a, void *memory, size_t size)
+{
+	struct kg_arena_block *b = memory;
+
+	*b = (struct kg_arena_block){.size = size - sizeof(*b), .lent = true};
+	a->head = b;
+	a->used = 0;
 }
 
 void kg_arena_release(struct kg_arena *a)
 {
+	struct kg_arena_block *lent = NULL;
+
 	for (struct kg_arena_block *b = a->head, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		if (b->lent)
+			lent = b;
+		else
+			free(b);
 	}
-	a->head = NULL;
+	if (lent) {
+		lent->next = NULL;
+		lent->used = 0;
+	}
+	a->head = lent;
 	a->used = 0;
 }
 
 /* A block of its own for what would waste the rest of the current one. */
 static void *alloc_large(struct kg_arena *a, size_t size)
 {
-	struct kg_arena_block *b = block_new(size);
+	struct kg_arena_block *b = kg_alloc(sizeof(*b) + size);
 
-	b->used = size;
+	b->size = b->used = size;
 	if (a->head) {
 		b->next = a->head->next;
 		a->head->next = b;
@@ -139,6 +160,8 @@ void *kg_arena_alloc(struct kg_arena *a, size_t size)
 	if (!b || b->size - b->used < size) {
 		size_t next = b ? b->size * 2 : FIRST_BLOCK - sizeof(*b);
 
+		if (next < FIRST_BLOCK - sizeof(*b))
+			next = FIRST_BLOCK - sizeof(*b);
 		if (next > LARGEST_BLOCK)
 			next = LARGEST_BLOCK;
 		if (size > next / 4)
@@ -149,7 +172,7 @@ void *kg_arena_alloc(struct kg_arena *a, size_t size)
 	}
 	void *p = b->data + b->used;
 	b->used += size;
-	return p;
+	return memset(p, 0, size);
 }
 
 static char *arena_copy(struct kg_arena *a, const char *s, size_t len)

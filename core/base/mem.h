@@ -53,6 +53,11 @@ struct kg_arena {
 		0                                                                                  \
 	}
 void kg_arena_release(struct kg_arena *a); /* frees all; the arena can be used again */
+/* An empty arena begins, and begins anew after each release, with memory of the caller's that
+ * outlives it: at least KG_ARENA_LEAST bytes, aligned as malloc aligns. What is of short life and
+ * mostly small so costs no allocation. */
+#define KG_ARENA_LEAST 256
+void kg_arena_lend(struct kg_arena *a, void *memory, size_t size);
 void *kg_arena_alloc(struct kg_arena *a, size_t size);
 char *kg_arena_strdup(struct kg_arena *a, const char *s);
 char *kg_arena_strndup(struct kg_arena *a, const char *s, size_t n);
