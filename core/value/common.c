@@ -15,7 +15,8 @@
 enum {
 	SMALLEST = 48, /* bytes; below, a doc of its own costs more than it saves */
 	LARGEST = 2048,
-	MOST = 24, /* parts of one doc */
+	SCRATCH = 4096,
+	MOST = 104, /* parts of one doc */
 	MET = 1 << 17
 };
 
@@ -170,14 +171,25 @@ static bool is_part(const struct kg_value *v)
 	return v->type >= KG_ARRAY && v->len;
 }
 
-/* The part that the old version holds and that is this very value. */
+/* The part that the old version holds and that is this very value. What a doc holds is in the
+ * order of addresses. */
 static struct kg_doc *held_by_old(const struct parts *ps, const struct kg_value *v)
 {
-	for (uint32_t i = 0; ps->old && i < ps->old->nheld; i++) {
-		struct kg_doc *doc = ps->old->held[i];
+	size_t low = 0, high = ps->old ? ps->old->nheld : 0;
 
-		if (doc->common && doc->value.items == v->items && doc->value.len == v->len)
-			return doc;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		struct kg_doc *doc = ps->old->held[mid];
+
+		if ((uintptr_t)v->items < (uintptr_t)doc)
+			high = mid;
+		else if ((uintptr_t)v->items - (uintptr_t)doc >= doc->size)
+			low = mid + 1;
+		else
+			return doc->common && doc->value.items == v->items &&
+					       doc->value.len == v->len
+				       ? doc
+				       : NULL;
 	}
 	return NULL;
 }
@@ -361,6 +373,7 @@ struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const 
 	size_t nshare, const struct kg_doc *old)
 {
 	struct kg_doc *lenders[MOST + KG_COMMON_SHARE];
+	_Alignas(16) char memory[SCRATCH];
 	size_t bytes = 0;
 	bool whole = true;
 
@@ -373,7 +386,7 @@ struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const 
 	ps.share = share;
 	ps.nshare = nshare;
 	ps.old = old;
-	ps.arena = (struct kg_arena)KG_ARENA_INIT;
+	kg_arena_lend(&ps.arena, memory, sizeof(memory));
 	look_at(&ps, v, &bytes, &whole);
 	ps.next = 1; /* the root is no part */
 	struct kg_value replaced = ps.all[0].shared ? *v : replace_within(&ps, v);
@@ -381,7 +394,7 @@ struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const 
 		memcpy(lenders, share, nshare * sizeof(*share));
 	if (ps.ndocs)
 		memcpy(lenders + nshare, ps.docs, ps.ndocs * sizeof(*ps.docs));
-	struct kg_doc *doc = kg_doc_new(&replaced, lenders, nshare + ps.ndocs);
+	struct kg_doc *doc = kg_doc_new_from(&replaced, lenders, nshare + ps.ndocs, old);
 	for (size_t i = 0; i < ps.ndocs; i++)
 		kg_doc_unref(ps.docs[i]);
 	kg_arena_release(&ps.arena);

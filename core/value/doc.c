@@ -13,7 +13,7 @@
  * hold to any depth. Of the latter only so many are looked at, since what lies beyond them may as
  * well be copied; that also keeps docs made one from another from being a chain without end.
  */
-enum { FEW_LENDERS = 32, HELD_LENDERS = 64 };
+enum { FEW_LENDERS = 112, HELD_LENDERS = 64 };
 
 struct lenders {
 	struct lender {
@@ -21,6 +21,7 @@ struct lenders {
 		bool used;
 	} few[FEW_LENDERS + HELD_LENDERS], *all;
 	size_t n, last; /* last: where a search succeeded last */
+	const struct kg_doc *old;
 };
 
 static int by_address(const void *pa, const void *pb)
@@ -28,6 +29,23 @@ static int by_address(const void *pa, const void *pb)
 	const struct lender *a = pa, *b = pb;
 
 	return (a->doc > b->doc) - (a->doc < b->doc);
+}
+
+/* Few, or what a doc held in this order. */
+static void sort_by_address(struct lender *v, size_t n)
+{
+	if (n > FEW_LENDERS) {
+		qsort(v, n, sizeof(*v), by_address);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct lender x = v[i];
+		size_t k = i;
+
+		for (; k > 0 && v[k - 1].doc > x.doc; k--)
+			v[k] = v[k - 1];
+		v[k] = x;
+	}
 }
 
 /* Adds what the docs hold, and what those hold: the list grows while it is walked. */
@@ -64,8 +82,7 @@ static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t 
 			l->all[l->n++] = (struct lender){.doc = share[i]};
 	}
 	lenders_add_held(l);
-	if (l->n > 1)
-		qsort(l->all, l->n, sizeof(*l->all), by_address);
+	sort_by_address(l->all, l->n);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!kept || l->all[kept - 1].doc != l->all[i].doc)
 			l->all[kept++] = l->all[i];
@@ -89,7 +106,7 @@ static bool lent(struct lenders *l, const void *p)
 {
 	size_t low = 0, high = l->n;
 
-	if (!l->n)
+	if (!l->n || (l->old && lies_in(l->old, p)))
 		return false;
 	if (!lies_in(l->all[l->last].doc, p)) {
 		while (high - low > 1) {
@@ -153,6 +170,10 @@ static const char *walk_copy(struct walk *w, const char *s, size_t n)
 /* Where the text lies already; NULL: nowhere. */
 static const char *look_up_text(struct walk *w, const char *s, size_t n)
 {
+	const struct kg_doc *old = w->lenders->old;
+
+	if (old && lies_in(old, s)) /* it was looked up when that was made */
+		return NULL;
 	if (lent(w->lenders, s))
 		return s;
 	return n > LONGEST_SEEN ? NULL : kg_key_find(s, n);
@@ -173,6 +194,8 @@ static const char *walk_text(struct walk *w, const char *s, size_t n)
 {
 	if (!n)
 		return "";
+	if (kg_key_is(s))
+		return s;
 	const char *known = known_text(w, s, n);
 	if (known)
 		return known;
@@ -224,7 +247,7 @@ static struct kg_value walk(struct walk *w, const struct kg_value *v)
 
 		for (uint32_t i = 0; i < v->len; i++) {
 			const char *name = v->members[i].key;
-			const char *key = walk_text(w, name, strlen(name));
+			const char *key = kg_key_is(name) ? name : walk_text(w, name, strlen(name));
 			struct kg_value value = walk(w, &v->members[i].value);
 
 			if (members)
@@ -251,9 +274,16 @@ static size_t lenders_hold(const struct lenders *l, struct kg_doc **held)
 
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare)
 {
+	return kg_doc_new_from(v, share, nshare, NULL);
+}
+
+struct kg_doc *kg_doc_new_from(const struct kg_value *v, struct kg_doc *const *share, size_t nshare,
+	const struct kg_doc *old)
+{
 	struct lenders lenders;
 	const char *record[RECORDED];
 
+	lenders.old = old;
 	lenders_init(&lenders, share, nshare);
 	struct walk measure = {.lenders = &lenders, .record = record};
 	(void)walk(&measure, v);

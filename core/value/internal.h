@@ -7,6 +7,28 @@
 /* Quick, of this process and machine only. */
 uint64_t kg_text_hash(const char *s, size_t n);
 
+/* Where registered strings lie, by address. */
+struct kg_keys {
+	const char **at; /* open addressing; NULL: free */
+	size_t mask;
+};
+extern struct kg_keys kg_keys;
+static inline size_t kg_keys_home(const char *s)
+{
+	return (size_t)(((uintptr_t)s * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & kg_keys.mask;
+}
+/* Is s a registered string itself? */
+static inline bool kg_key_is(const char *s)
+{
+	if (!kg_keys.at)
+		return false;
+	for (size_t i = kg_keys_home(s); kg_keys.at[i]; i = (i + 1) & kg_keys.mask) {
+		if (kg_keys.at[i] == s)
+			return true;
+	}
+	return false;
+}
+
 /* The registered string equal to the n bytes at key, or NULL. */
 const char *kg_key_find(const char *key, size_t n);
 /* The registered string, else a copy in the arena. */

@@ -11,6 +11,8 @@ static struct {
 	size_t size, count; /* size is a power of two */
 } table;
 
+struct kg_keys kg_keys;
+
 static uint64_t word_at(const char *s)
 {
 	uint64_t word;
@@ -85,6 +87,27 @@ static void grow(void)
 	free(old);
 }
 
+static void note_address(const char *text)
+{
+	size_t i = kg_keys_home(text);
+
+	while (kg_keys.at[i])
+		i = (i + 1) & kg_keys.mask;
+	kg_keys.at[i] = text;
+}
+
+/* A quarter of the places are taken, as in the table. */
+static void note_addresses(void)
+{
+	free(kg_keys.at);
+	kg_keys.at = kg_alloc(table.size * sizeof(*kg_keys.at));
+	kg_keys.mask = table.size - 1;
+	for (size_t i = 0; i < table.size; i++) {
+		if (table.slots[i].text)
+			note_address(table.slots[i].text);
+	}
+}
+
 void kg_keys_register(const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -97,6 +120,8 @@ void kg_keys_register(const char *const *names, size_t n)
 		add(names[i], len);
 		table.count++;
 	}
+	if (table.size)
+		note_addresses();
 }
 
 const char *kg_key_find(const char *key, size_t n)
