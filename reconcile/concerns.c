@@ -249,8 +249,10 @@ static void slice_concerns(struct kg_run *r, const struct kg_object *slice)
 	if (!name)
 		return;
 	snprintf(key, sizeof(key), "%s/%s", slice->ns, name);
-	if (!is_own_word(r, KG_C_SERVICE, key))
-		kg_enqueue(r->st, KG_C_SERVICE, key);
+	if (is_own_word(r, KG_C_SERVICE, key))
+		return;
+	kg_slices_forget(r->st, key);
+	kg_enqueue(r->st, KG_C_SERVICE, key);
 }
 
 void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
@@ -330,6 +332,7 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, NULL, KG_C_CLAIM);
 		break;
 	case KG_KIND_SERVICE:
+		kg_slices_forget(r->st, obj->key);
 		kg_enqueue(r->st, KG_C_SERVICE, obj->key);
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE);

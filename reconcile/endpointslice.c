@@ -4,129 +4,16 @@
  * as a slice's ports hold for all its endpoints. An endpoint stays in the slice that it is in, and
  * gaps are filled before there are more slices, so a change of one pod is a change of one slice.
  */
-#include "reconcile/internal.h"
+#include "reconcile/endpointslice.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SLICE_MAX 100
 /* On a Service's first slice, where it has several: how many they are. So the newest of their
  * revisions is that of what they say together (Endpoints), also where one went. */
 #define SLICES_ANNOTATION "kgit/slices"
 
 /* ---- who answers ---- */
-
-/* A target port on this pod: a number, or the container port of that name. 0: the pod has none. */
-static int64_t target_port(const struct kg_value *port, const struct kg_object *pod)
-{
-	const struct kg_value *target = kg_get(port, "targetPort");
-	if (target->type == KG_INT)
-		return target->i;
-	const char *name = kg_string(target, NULL);
-	if (!name)
-		return kg_int(kg_get(port, "port"), 0);
-	const char *protocol = kg_string(kg_get(port, "protocol"), "TCP");
-	return kg_pod_named_port(kg_obj(pod), name, protocol);
-}
-
-/* Do a Service's ports depend on the pod? */
-static bool are_named(const struct kg_value *ports)
-{
-	bool named = false;
-	for (uint32_t i = 0; i < kg_len(ports); i++)
-		named |= kg_get(&ports->items[i], "targetPort")->type == KG_STRING;
-	return named;
-}
-
-static struct kg_value ports_on(
-	struct kg_arena *a, const struct kg_value *ports, const struct kg_object *pod)
-{
-	struct kg_value *items = kg_arena_alloc(a, (kg_len(ports) + 1) * sizeof(*items));
-	size_t n = 0;
-	for (uint32_t i = 0; i < kg_len(ports); i++) {
-		const struct kg_value *p = &ports->items[i];
-		int64_t number = target_port(p, pod);
-		if (!number)
-			continue;
-		const struct kg_value *name = kg_get(p, "name");
-		items[n++] = kg_v_obj(a, "name", kg_is_null(name) ? kg_v_lit("") : *name, "port",
-			kg_v_int(number), "protocol",
-			kg_v_str(a, kg_string(kg_get(p, "protocol"), "TCP")), "appProtocol",
-			*kg_get(p, "appProtocol"), (char *)NULL);
-	}
-	return kg_v_array(a, items, n);
-}
-
-/* What an endpoint says of its pod. */
-struct facts {
-	const struct kg_object *pod;
-	const char *ip, *node, *uid;
-	const struct kg_value *hostname;
-	bool ready, serving, terminating;
-};
-
-static struct facts facts_of(const struct kg_object *svc, const struct kg_object *pod)
-{
-	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
-	bool serving = kg_pod_ready(pod), terminating = kg_object_deleting(pod);
-	bool any = kg_bool(kg_get(kg_get(kg_obj(svc), "spec"), "publishNotReadyAddresses"), false);
-	bool named = strcmp(kg_string(kg_get(spec, "subdomain"), ""), svc->name) == 0;
-	return (struct facts){
-		.pod = pod,
-		.ip = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), ""),
-		.node = kg_pod_node(pod),
-		.uid = kg_object_uid(pod),
-		.hostname = named ? kg_get(spec, "hostname") : &kg_null,
-		.ready = any || (serving && !terminating),
-		.serving = serving,
-		.terminating = terminating,
-	};
-}
-
-static struct kg_value endpoint_of(struct kg_arena *a, const struct facts *f)
-{
-	struct kg_value ip = kg_v_str(a, f->ip);
-	struct kg_value conditions = kg_v_obj(a, "ready", kg_v_bool(f->ready), "serving",
-		kg_v_bool(f->serving), "terminating", kg_v_bool(f->terminating), (char *)NULL);
-	struct kg_value ref =
-		kg_v_obj(a, "kind", kg_v_lit("Pod"), "name", kg_v_str(a, f->pod->name), "namespace",
-			kg_v_str(a, f->pod->ns), "uid", kg_v_str(a, f->uid), (char *)NULL);
-	return kg_v_obj(a, "addresses", kg_v_array(a, &ip, 1), "conditions", conditions, "hostname",
-		*f->hostname, "nodeName", kg_v_str(a, f->node), "targetRef", ref, (char *)NULL);
-}
-
-static bool is_text(const struct kg_value *v, const char *text)
-{
-	return strcmp(kg_string(v, ""), text) == 0;
-}
-
-static bool is_bool(const struct kg_value *v, bool b)
-{
-	return v->type == KG_BOOL && v->b == b;
-}
-
-/* Is that what endpoint_of would make? Then it need not be made. */
-static bool says(const struct kg_value *endpoint, const struct facts *f)
-{
-	const struct kg_value *addresses = kg_get(endpoint, "addresses");
-	const struct kg_value *conditions = kg_get(endpoint, "conditions");
-	const struct kg_value *ref = kg_get(endpoint, "targetRef");
-	return kg_len(endpoint) == 4u + !kg_is_null(f->hostname) && kg_len(addresses) == 1 &&
-	       kg_len(conditions) == 3 && kg_len(ref) == 4 &&
-	       is_text(&addresses->items[0], f->ip) &&
-	       is_bool(kg_get(conditions, "ready"), f->ready) &&
-	       is_bool(kg_get(conditions, "serving"), f->serving) &&
-	       is_bool(kg_get(conditions, "terminating"), f->terminating) &&
-	       kg_equal(kg_get(endpoint, "hostname"), f->hostname) &&
-	       is_text(kg_get(endpoint, "nodeName"), f->node) &&
-	       is_text(kg_get(ref, "kind"), "Pod") && is_text(kg_get(ref, "name"), f->pod->name) &&
-	       is_text(kg_get(ref, "namespace"), f->pod->ns) && is_text(kg_get(ref, "uid"), f->uid);
-}
-
-static const char *pod_uid(const struct kg_value *endpoint)
-{
-	return kg_string(kg_get(kg_get(endpoint, "targetRef"), "uid"), "");
-}
 
 /* The endpoints that there are, by their pods' uids: pointers to the values. */
 static void index_existing(struct kg_map *out, const struct kg_list *slices)
@@ -134,22 +21,11 @@ static void index_existing(struct kg_map *out, const struct kg_list *slices)
 	for (size_t i = 0; i < slices->n; i++) {
 		const struct kg_value *eps = kg_get(kg_obj(slices->v[i]), "endpoints");
 		for (uint32_t k = 0; k < kg_len(eps); k++)
-			kg_map_put(out, pod_uid(&eps->items[k]), (void *)&eps->items[k]);
+			kg_map_put(out, kg_endpoint_uid(&eps->items[k]), (void *)&eps->items[k]);
 	}
 }
 
-struct group {
-	struct kg_value ports;
-	struct kg_value *endpoints; /* heap */
-	size_t n, cap;
-	struct kg_map wanted; /* uid of a pod that has no place yet -> its endpoint */
-};
-struct groups {
-	struct group *v;
-	size_t n, cap;
-};
-
-static void groups_release(struct groups *g)
+void kg_ends_release(struct kg_ends_list *g)
 {
 	for (size_t i = 0; i < g->n; i++) {
 		kg_map_release(&g->v[i].wanted);
@@ -158,34 +34,33 @@ static void groups_release(struct groups *g)
 	free(g->v);
 }
 
-static void group_add(struct groups *g, struct kg_value ports, struct kg_value endpoint)
+void kg_ends_add(struct kg_ends_list *g, struct kg_value ports, struct kg_value endpoint)
 {
 	size_t i = 0;
 	while (i < g->n && !kg_equal(&g->v[i].ports, &ports))
 		i++;
 	if (i == g->n) {
 		KG_GROW(g->v, g->cap, g->n + 1);
-		g->v[g->n++] = (struct group){.ports = ports};
+		g->v[g->n++] = (struct kg_ends){.ports = ports};
 	}
-	struct group *to = &g->v[i];
+	struct kg_ends *to = &g->v[i];
 	KG_GROW(to->endpoints, to->cap, to->n + 1);
 	to->endpoints[to->n++] = endpoint;
 }
 
 static int cmp_group(const void *a, const void *b)
 {
-	const struct group *x = a, *y = b;
+	const struct kg_ends *x = a, *y = b;
 	return kg_value_cmp(&x->ports, &y->ports);
 }
 
-static bool answers(const struct kg_value *selector, const struct kg_object *pod)
+void kg_ends_sort(struct kg_ends_list *g)
 {
-	return pod && !kg_pod_terminal(pod) &&
-	       *kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "") &&
-	       kg_labels_match_map(selector, kg_get(kg_get(kg_obj(pod), "metadata"), "labels"));
+	if (g->n)
+		qsort(g->v, g->n, sizeof(*g->v), cmp_group);
 }
 
-static void collect(struct groups *g, struct kg_run *r, const struct kg_object *svc,
+static void collect(struct kg_ends_list *g, struct kg_run *r, const struct kg_object *svc,
 	const struct kg_list *existing)
 {
 	const struct kg_value *spec = kg_get(kg_obj(svc), "spec"), *sel = kg_get(spec, "selector");
@@ -200,19 +75,19 @@ static void collect(struct groups *g, struct kg_run *r, const struct kg_object *
 		return;
 	index_existing(&known, existing);
 	KG_AUTOFREE struct kg_map_entry **pods = kg_map_sorted(&an->pods);
-	bool named = are_named(ports), made = false;
+	bool named = kg_endpoint_ports_vary(ports), made = false;
 	struct kg_value on = kg_null;
+	r->st->looked += an->pods.count;
 	for (size_t i = 0; i < an->pods.count; i++) {
 		const struct kg_object *pod =
 			kg_snapshot_get_key(kg_now(r), KG_KIND_POD, pods[i]->key);
-		if (!answers(sel, pod))
+		if (!kg_endpoint_answers(sel, pod))
 			continue;
 		if (named || !made)
-			on = ports_on(&r->a, ports, pod);
+			on = kg_endpoint_ports(&r->a, ports, pod);
 		made = true;
-		struct facts f = facts_of(svc, pod);
-		const struct kg_value *old = kg_map_get(&known, f.uid);
-		group_add(g, on, old && says(old, &f) ? *old : endpoint_of(&r->a, &f));
+		const struct kg_value *old = kg_map_get(&known, kg_object_uid(pod));
+		kg_ends_add(g, on, kg_endpoint_of(&r->a, svc, pod, old));
 	}
 }
 
@@ -231,44 +106,42 @@ static struct kg_value slice_labels(struct kg_arena *a, const struct kg_object *
 
 /* ---- slices ---- */
 
-/* One slice as it will be. */
-struct slice {
-	const struct kg_object *old; /* held by the list of them; NULL: a new one */
-	struct kg_value ports;
-	struct kg_value *endpoints; /* arena */
-	size_t n;
-	bool kept, touched; /* it stays; what it holds changes */
-};
-struct cut {
-	struct kg_run *r;
-	const struct kg_object *svc;
-	struct kg_list existing; /* in order of their names */
-	struct slice *v;         /* arena: existing ones first, in that order */
-	size_t n, cap;
-};
-
-static struct slice *add_slice(struct cut *c, const struct kg_object *old)
+static struct kg_slice *add_slice(struct kg_slices *c, const struct kg_object *old)
 {
 	if (c->n == c->cap) {
 		size_t cap = c->cap ? 2 * c->cap : 8;
-		struct slice *v = kg_arena_alloc(&c->r->a, cap * sizeof(*v));
+		struct kg_slice *v = kg_arena_alloc(&c->r->a, cap * sizeof(*v));
 		if (c->n)
 			memcpy(v, c->v, c->n * sizeof(*v));
 		c->v = v;
 		c->cap = cap;
 	}
-	struct slice *s = &c->v[c->n++];
-	*s = (struct slice){.old = old};
-	s->endpoints = kg_arena_alloc(&c->r->a, SLICE_MAX * sizeof(*s->endpoints));
+	struct kg_slice *s = &c->v[c->n++];
+	*s = (struct kg_slice){.old = old};
 	return s;
 }
 
+static void make_room(struct kg_slices *c, struct kg_slice *s)
+{
+	s->endpoints = kg_arena_alloc(&c->r->a, KG_SLICE_MAX * sizeof(*s->endpoints));
+}
+
+void kg_slice_open(struct kg_slices *c, struct kg_slice *s)
+{
+	const struct kg_value *eps = s->old ? kg_get(kg_obj(s->old), "endpoints") : &kg_null;
+	if (s->endpoints)
+		return;
+	make_room(c, s);
+	if (s->n)
+		memcpy(s->endpoints, eps->items, s->n * sizeof(*eps->items));
+}
+
 /* Its endpoints that are still wanted stay, as they are now. */
-static void keep_wanted(struct slice *s, struct kg_map *wanted)
+static void keep_wanted(struct kg_slice *s, struct kg_map *wanted)
 {
 	const struct kg_value *eps = kg_get(kg_obj(s->old), "endpoints");
-	for (uint32_t i = 0; i < kg_len(eps) && s->n < SLICE_MAX; i++) {
-		struct kg_value *now = kg_map_remove(wanted, pod_uid(&eps->items[i]));
+	for (uint32_t i = 0; i < kg_len(eps) && s->n < KG_SLICE_MAX; i++) {
+		struct kg_value *now = kg_map_remove(wanted, kg_endpoint_uid(&eps->items[i]));
 		if (!now)
 			continue;
 		s->touched |= !kg_equal(now, &eps->items[i]);
@@ -279,21 +152,29 @@ static void keep_wanted(struct slice *s, struct kg_map *wanted)
 }
 
 /* Takes of what is left, in its order, until the slice is full. */
-static void fill(struct slice *s, const struct group *g, size_t *at)
+static void fill(struct kg_slices *c, struct kg_slice *s, const struct kg_ends *g, size_t *at)
 {
-	for (; *at < g->n && s->n < SLICE_MAX; ++*at)
-		if (kg_map_has(&g->wanted, pod_uid(&g->endpoints[*at])))
-			s->endpoints[s->n++] = g->endpoints[*at];
+	kg_slice_open(c, s);
+	for (; *at < g->n && s->n < KG_SLICE_MAX; ++*at) {
+		const struct kg_value *ep = &g->endpoints[*at];
+		if (!kg_map_has(&g->wanted, kg_endpoint_uid(ep)))
+			continue;
+		s->endpoints[s->n++] = *ep;
+		if (c->places)
+			kg_map_put(&c->places->at, kg_endpoint_name(ep),
+				(void *)(uintptr_t)(s - c->v + 1));
+	}
 }
 
 /* The fullest that may take more: of those that change anyway, or those that take all of `left`. */
-static struct slice *fullest(struct cut *c, const struct group *g, bool touched, size_t left)
+static struct kg_slice *fullest(
+	struct kg_slices *c, const struct kg_ends *g, bool touched, size_t left)
 {
-	struct slice *best = NULL;
+	struct kg_slice *best = NULL;
 	for (size_t i = 0; i < c->n; i++) {
-		struct slice *s = &c->v[i];
-		if (!s->kept || s->touched != touched || s->n == SLICE_MAX ||
-			!kg_equal(&s->ports, &g->ports) || (!touched && s->n + left > SLICE_MAX))
+		struct kg_slice *s = &c->v[i];
+		if (!s->kept || s->touched != touched || s->n == KG_SLICE_MAX ||
+			!kg_equal(&s->ports, &g->ports) || (!touched && s->n + left > KG_SLICE_MAX))
 			continue;
 		if (!best || s->n > best->n)
 			best = s;
@@ -301,18 +182,18 @@ static struct slice *fullest(struct cut *c, const struct group *g, bool touched,
 	return best;
 }
 
-static size_t count_left(const struct group *g, size_t at)
+static size_t count_left(const struct kg_ends *g, size_t at)
 {
 	size_t n = 0;
 	for (; at < g->n; at++)
-		n += kg_map_has(&g->wanted, pod_uid(&g->endpoints[at]));
+		n += kg_map_has(&g->wanted, kg_endpoint_uid(&g->endpoints[at]));
 	return n;
 }
 
 /* A slice that goes is taken for a new one. */
-static struct slice *another(struct cut *c)
+static struct kg_slice *another(struct kg_slices *c)
 {
-	struct slice *s = NULL;
+	struct kg_slice *s = NULL;
 	for (size_t i = 0; i < c->n && !s; i++)
 		if (!c->v[i].kept)
 			s = &c->v[i];
@@ -323,32 +204,35 @@ static struct slice *another(struct cut *c)
 }
 
 /* What is there and still wanted stays: of all groups before any takes more room. */
-static void keep_group(struct cut *c, struct group *g)
+static void keep_group(struct kg_slices *c, struct kg_ends *g)
 {
 	for (size_t i = 0; i < g->n; i++)
-		kg_map_put(&g->wanted, pod_uid(&g->endpoints[i]), &g->endpoints[i]);
+		kg_map_put(&g->wanted, kg_endpoint_uid(&g->endpoints[i]), &g->endpoints[i]);
 	for (size_t i = 0; i < c->existing.n; i++)
 		if (!c->v[i].kept && kg_equal(&c->v[i].ports, &g->ports))
 			keep_wanted(&c->v[i], &g->wanted);
 }
 
-static void place_rest(struct cut *c, const struct group *g)
+bool kg_slices_place(struct kg_slices *c, const struct kg_ends *g)
 {
 	size_t at = 0, left;
-	struct slice *s;
+	struct kg_slice *s;
 	while (g->wanted.count && at < g->n && (s = fullest(c, g, true, 0)))
-		fill(s, g, &at);
+		fill(c, s, g, &at);
 	while ((left = count_left(g, at))) {
-		s = left < SLICE_MAX ? fullest(c, g, false, left) : NULL;
+		s = left < KG_SLICE_MAX ? fullest(c, g, false, left) : NULL;
+		if (!s && c->places)
+			return false;
 		s = s ? s : another(c);
 		s->ports = g->ports;
 		s->touched = true;
-		fill(s, g, &at);
+		fill(c, s, g, &at);
 	}
+	return true;
 }
 
 /* A name of the Service's that no other of its slices has. */
-static void slice_name(char out[300], const struct cut *c, const struct kg_map *taken)
+static void slice_name(char out[300], const struct kg_slices *c, const struct kg_map *taken)
 {
 	char what[64], suffix[8];
 	for (size_t i = 0;; i++) {
@@ -360,7 +244,8 @@ static void slice_name(char out[300], const struct cut *c, const struct kg_map *
 	}
 }
 
-static void put_slice(struct cut *c, const struct slice *s, const char *name, const char *count)
+static void put_slice(
+	struct kg_slices *c, const struct kg_slice *s, const char *name, const char *count)
 {
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_ENDPOINTSLICE];
 	struct kg_arena *a = &c->r->a;
@@ -394,7 +279,7 @@ static void put_slice(struct cut *c, const struct slice *s, const char *name, co
 
 struct named {
 	const char *name;
-	struct slice *slice;
+	struct kg_slice *slice;
 };
 
 static int cmp_named(const void *a, const void *b)
@@ -402,7 +287,7 @@ static int cmp_named(const void *a, const void *b)
 	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-static void put_all(struct cut *c)
+static void put_all(struct kg_slices *c)
 {
 	struct kg_arena *a = &c->r->a;
 	KG_CLEANUP(kg_map_release) struct kg_map taken = KG_MAP_INIT;
@@ -428,27 +313,48 @@ static void put_all(struct cut *c)
 			n > 1 && !i ? kg_arena_printf(a, "%zu", n) : NULL);
 }
 
+void kg_slice_put(struct kg_slices *c, const struct kg_slice *s)
+{
+	struct kg_arena *a = &c->r->a;
+	struct kg_value v =
+		kg_with_key(a, kg_obj(s->old), "endpoints", kg_v_array(a, s->endpoints, s->n));
+	v = kg_with_generation(a, s->old, &v);
+	kg_put_value(c->r, s->old, &v);
+}
+
+/* By all that there is. */
+static void look_at_all(struct kg_slices *c)
+{
+	KG_CLEANUP(kg_ends_release) struct kg_ends_list g = {0};
+	bool selects = kg_service_selects(c->svc);
+	for (size_t i = 0; i < c->n; i++) {
+		c->v[i].n = 0;
+		c->v[i].kept = c->v[i].touched = false;
+		make_room(c, &c->v[i]);
+	}
+	if (selects)
+		collect(&g, c->r, c->svc, &c->existing);
+	kg_ends_sort(&g);
+	for (size_t i = 0; i < g.n; i++)
+		keep_group(c, &g.v[i]);
+	for (size_t i = 0; i < g.n; i++)
+		kg_slices_place(c, &g.v[i]);
+	if (selects && !g.n) /* it says that nobody answers */
+		another(c)->ports = kg_v_array(&c->r->a, NULL, 0);
+	put_all(c);
+	if (selects)
+		kg_slices_remember(c);
+}
+
 void kg_slices_sync(struct kg_run *r, const struct kg_object *svc)
 {
-	KG_CLEANUP(groups_release) struct groups g = {0};
-	struct cut c = {.r = r, .svc = svc};
-	const struct kg_value *spec = kg_get(kg_obj(svc), "spec");
-	const struct kg_value *sel = kg_get(spec, "selector");
-	bool selects = sel->type == KG_OBJECT && sel->len > 0 &&
-		       strcmp(kg_string(kg_get(spec, "type"), ""), "ExternalName") != 0;
+	struct kg_slices c = {.r = r, .svc = svc, .places = kg_map_get(&r->st->places, svc->key)};
 	kg_list_owned(&c.existing, kg_now(r), KG_KIND_ENDPOINTSLICE, kg_object_uid(svc));
-	if (selects)
-		collect(&g, r, svc, &c.existing);
-	if (g.n)
-		qsort(g.v, g.n, sizeof(*g.v), cmp_group);
 	for (size_t i = 0; i < c.existing.n; i++)
 		add_slice(&c, c.existing.v[i])->ports = *kg_get(kg_obj(c.existing.v[i]), "ports");
-	for (size_t i = 0; i < g.n; i++)
-		keep_group(&c, &g.v[i]);
-	for (size_t i = 0; i < g.n; i++)
-		place_rest(&c, &g.v[i]);
-	if (selects && !g.n) /* it says that nobody answers */
-		another(&c)->ports = kg_v_array(&r->a, NULL, 0);
-	put_all(&c);
+	if (!c.places || !kg_slices_follow(&c)) {
+		c.places = NULL;
+		look_at_all(&c);
+	}
 	kg_list_release(&c.existing);
 }

@@ -2,6 +2,7 @@
  * gaps are filled before there are more. */
 #include "reconcile/harness.h"
 #include "reconcile/internal.h"
+#include "reconcile/simulate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -219,12 +220,148 @@ static void test_ports(void **state)
 	}
 }
 
+/* ---- by what changed alone ---- */
+
+/* One pod, by chance: becomes ready, ceases to be, fails, or is gone where it is to go. */
+struct word {
+	uint64_t seed;
+	size_t left; /* pods that stay silent */
+};
+
+static bool says(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	struct word *w = ctx;
+	if (w->left-- != 0)
+		return false;
+	uint64_t what = kg_harness_chance(&w->seed, 8);
+	if (kg_object_deleting(pod))
+		st->gone = true;
+	else if (what == 0)
+		st->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), (char *)NULL);
+	else
+		st->status = kg_sim_running(a, pod, what > 2, KG_HARNESS_START);
+	return true;
+}
+
+static void one_says(struct kg_harness *h, struct word *w)
+{
+	size_t n = h->s->objects[KG_KIND_POD].count;
+	w->left = n ? kg_harness_chance(&w->seed, n) : 0;
+	kg_harness_report(h, says, w);
+}
+
+/* A few pods change at a time, about and beyond the ends of slices, of one port and of two: the
+ * harness holds each run to one that looks at everything. */
+static void test_few_changes(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct word w = {.seed = 11};
+	uint64_t looked, pods = 0;
+	int n = 2 * MOST, p = MOST - 2, q = 3;
+	begin(&h);
+	kg_harness_push(&h, "named.yaml",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: named}\n"
+		"spec: {selector: {a: c}, publishNotReadyAddresses: true, "
+		"ports: [{port: 1, targetPort: web}]}\n");
+	scale(&h, n);
+	scale_port(&h, 'p', p);
+	scale_port(&h, 'q', q);
+	looked = h.state->looked;
+	for (int i = 0; i < 150; i++) {
+		switch (kg_harness_chance(&w.seed, 8)) {
+		case 0:
+			scale(&h, n += (int)kg_harness_chance(&w.seed, 9) - 4);
+			break;
+		case 1:
+			scale_port(&h, 'p', p += (int)kg_harness_chance(&w.seed, 5) - 2);
+			break;
+		case 2:
+			scale_port(&h, 'q', q = (int)kg_harness_chance(&w.seed, 4));
+			break;
+		case 3:
+			kg_harness_let_go(&h);
+			break;
+		default:
+			one_says(&h, &w);
+		}
+		pods += h.s->objects[KG_KIND_POD].count;
+	}
+	assert_true(h.state->looked - looked < pods / 2); /* it did go by what changed */
+	kg_harness_release(&h);
+}
+
+/* What a change of one pod costs does not depend on how many answer beside it. */
+static void test_cost_of_one(void **state)
+{
+	(void)state;
+	enum { PODS = 15 * MOST };
+	struct kg_harness h;
+	struct word w = {.seed = 5};
+	begin(&h);
+	h.check = false;
+	kg_harness_nodes(&h, 4 * NODES, "64", "256Gi");
+	scale(&h, PODS);
+	assert_int_equal(count_pods(h.s), PODS);
+	for (int i = 0; i < 10; i++)
+		one_says(&h, &w); /* then it is known where each is */
+	for (int i = 0; i < 60; i++) {
+		uint64_t looked = h.state->looked;
+		one_says(&h, &w);
+		/* It, and one that comes in its place: the slices that they are in. */
+		assert_in_range(h.state->looked - looked, 0, 3 * MOST);
+		assert_in_range(changed_slices(&h), 0, 1);
+	}
+	/* All of them at once are looked at no more than a few times each. */
+	uint64_t looked = h.state->looked;
+	scale(&h, 0);
+	assert_in_range(h.state->looked - looked, 0, 2 * PODS);
+	kg_harness_release(&h);
+}
+
+/* Whatever else changes, everything is looked at. */
+static void test_other_changes(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct found f;
+	static const char *const services[] = {
+		"spec: {selector: {a: b}, ports: [{port: 2}]}\n",
+		"spec: {selector: {a: b, none: such}, ports: [{port: 2}]}\n",
+		"spec: {selector: {a: b}, publishNotReadyAddresses: true, ports: [{port: 2}]}\n",
+		"spec: {selector: {a: b}, ports: [{port: 3}]}\n",
+		NULL,
+		"spec: {selector: {a: b}, ports: [{port: 3}]}\n",
+	};
+	begin(&h);
+	scale(&h, MOST / 2);
+	for (size_t i = 0; i < KG_ARRAY_LEN(services); i++) {
+		char text[300];
+		struct word w = {.seed = i + 1};
+		one_says(&h, &w);
+		snprintf(text, sizeof(text),
+			"apiVersion: v1\nkind: Service\nmetadata: {name: s}\n%s",
+			services[i] ? services[i] : "");
+		kg_harness_push(&h, "svc.yaml", services[i] ? text : NULL);
+		one_says(&h, &w);
+		kg_harness_let_go(&h);
+	}
+	find(&f, h.s);
+	assert_int_equal(f.endpoints, count_pods(h.s));
+	kg_map_release(&f.place);
+	kg_harness_release(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_course),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_few_changes),
+		cmocka_unit_test(test_cost_of_one),
+		cmocka_unit_test(test_other_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

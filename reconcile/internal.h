@@ -168,6 +168,10 @@ struct kg_reconcile_state {
 	/* PersistentVolumes: those that are free by their class, "c CLASS"; those that are kept for
 	 * a claim, or bound to it, by its key, "k NS/NAME" (volume.c) */
 	struct kg_sets volumes;
+	struct kg_map places; /* key of a Service -> struct kg_places (endpointslice.h), owned */
+	/* How much controllers looked at where that could grow with the cluster instead of with
+	 * what changed: tests hold it to bounds. */
+	uint64_t looked;
 	struct kg_effects effects; /* of the last run, in the order of their application */
 };
 
@@ -364,6 +368,11 @@ void kg_scheduler_run(struct kg_run *r, const char *key);
 int kg_service_run(struct kg_run *r, const char *key);
 /* endpointslice.c: the slices of a Service say which pods answer for it. */
 void kg_slices_sync(struct kg_run *r, const struct kg_object *svc);
+/* The pod may answer for the Service, and changed. */
+void kg_slices_mark(struct kg_reconcile_state *st, const char *service, const char *pod);
+/* More than its pods changed: everything is looked at once more. */
+void kg_slices_forget(struct kg_reconcile_state *st, const char *service);
+void kg_slices_forget_all(struct kg_reconcile_state *st);
 /* The first taint among taints that is not tolerated and has one of the effects; NULL: none. */
 const struct kg_value *kg_untolerated(
 	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);

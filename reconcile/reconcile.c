@@ -94,6 +94,7 @@ static void enqueue_all(struct kg_run *r)
 		kg_iter_release(&it);
 	}
 	kg_belong_enqueue_all(r->st);
+	kg_slices_forget_all(r->st);
 	kg_enqueue(r->st, KG_C_SCHEDULER, "");
 }
 
@@ -360,6 +361,8 @@ int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct
 		kg_track_build(st, prev);
 	}
 	struct kg_run r = {.st = st, .txn = txn, .in = in, .now = in->now, .err = err};
+	_Alignas(16) char scratch[16384];
+	kg_arena_lend(&r.a, scratch, sizeof(scratch));
 	r.revision = prev->revision + 1;
 	kg_time_format(r.now_text, in->now);
 	st->revision = prev->revision;

@@ -299,6 +299,16 @@ static void enqueue_followers(
 		kg_enqueue(st, c, e->key);
 }
 
+static void enqueue_services(
+	struct kg_reconcile_state *st, const struct kg_map *keys, const char *pod)
+{
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(keys, &i));) {
+		kg_enqueue(st, KG_C_SERVICE, e->key);
+		kg_slices_mark(st, e->key, pod);
+	}
+}
+
 static void enqueue_wide(struct kg_reconcile_state *st, const char *ns)
 {
 	struct kg_map_entry *e;
@@ -365,7 +375,7 @@ static void pod_anchor(
 			kg_map_remove(&an->pods, pod->key);
 		if (!enqueue)
 			continue;
-		enqueue_followers(st, &an->services, KG_C_SERVICE);
+		enqueue_services(st, &an->services, pod->key);
 		enqueue_followers(st, &an->budgets, KG_C_BUDGET);
 	}
 }
@@ -585,6 +595,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_sets_release(&st->belongings);
 	kg_sets_release(&st->claimants);
 	kg_sets_release(&st->volumes);
+	kg_slices_forget_all(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);
 	for (size_t i = 0; (e = kg_map_next(&st->anchors, &i));) {
