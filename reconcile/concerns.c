@@ -289,7 +289,8 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 			enqueue_owned(r, before, KG_KIND_POD, KG_C_POD);
 		break;
 	case KG_KIND_DEPLOYMENT:
-		kg_enqueue(r->st, KG_C_DEPLOYMENT, obj->key);
+		if (!is_same(before, after) || !is_own_word(r, KG_C_DEPLOYMENT, obj->key))
+			kg_enqueue(r->st, KG_C_DEPLOYMENT, obj->key);
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_REPLICASET, KG_C_REPLICASET);
 		break;

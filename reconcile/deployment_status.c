@@ -134,6 +134,15 @@ static kg_time deadline(const struct kg_rollout *x)
 	return last + kg_int(kg_get(x->spec, "progressDeadlineSeconds"), 600) * 1000;
 }
 
+/* False: it is over. */
+static bool wake_by_deadline(struct kg_rollout *x)
+{
+	kg_time due = deadline(x);
+	if (due > x->r->now && due != KG_TIME_NEVER)
+		kg_wake(x->r, due);
+	return due > x->r->now;
+}
+
 static void judge(struct kg_rollout *x, const struct tally *t)
 {
 	struct kg_arena *a = &x->r->a;
@@ -149,13 +158,10 @@ static void judge(struct kg_rollout *x, const struct tally *t)
 	} else if (progressed(x, t)) {
 		kg_rollout_condition(x, "Progressing", "True", "ReplicaSetUpdated",
 			kg_arena_printf(a, "%s \"%s\" is progressing.", what, name), true);
+		wake_by_deadline(x); /* its own word does not bring it back */
 	} else if (!was_complete && strcmp(progress_reason(x), TIMED_OUT) != 0) {
-		kg_time due = deadline(x);
-		if (due > x->r->now) {
-			if (due != KG_TIME_NEVER)
-				kg_wake(x->r, due);
+		if (wake_by_deadline(x))
 			return;
-		}
 		kg_rollout_condition(x, "Progressing", "False", TIMED_OUT,
 			kg_arena_printf(a, "%s \"%s\" has timed out progressing.", what, name),
 			false);

@@ -167,6 +167,8 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 	struct counts c = {0};
 	int64_t min_ready_ms = kg_int(kg_at(kg_obj(rs), "spec.minReadySeconds"), 0) * 1000;
 	const struct kg_value *labels = kg_at(kg_obj(rs), "spec.template.metadata.labels");
+	const struct kg_value *last = NULL;
+	bool match = false;
 	struct kg_object_iter it;
 	const struct kg_object *pod;
 	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
@@ -174,7 +176,12 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 		if (pod->kind->id != KG_KIND_POD || !kg_pod_active(pod))
 			continue;
 		c.replicas++;
-		c.labelled += kg_labels_match_map(labels, kg_at(kg_obj(pod), "metadata.labels"));
+		/* Pods of one template share their labels. */
+		const struct kg_value *has = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+		if (!last || has->members != last->members || has->len != last->len)
+			match = kg_labels_match_map(labels, has);
+		last = has;
+		c.labelled += match;
 		if (!kg_pod_ready(pod))
 			continue;
 		c.ready++;
@@ -204,32 +211,63 @@ static bool is_active(const struct kg_object *rs, const struct kg_object *pod)
 	return kg_pod_active(pod);
 }
 
+/* How many of its pods are active, and how many have finished. */
+static void tally(
+	int64_t *active, size_t *finished, const struct kg_run *r, const struct kg_object *rs)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	*active = 0;
+	*finished = 0;
+	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
+	while ((pod = kg_iter_next(&it))) {
+		if (pod->kind->id != KG_KIND_POD)
+			continue;
+		*active += kg_pod_active(pod);
+		*finished += !kg_pod_active(pod) && !kg_object_deleting(pod);
+	}
+	kg_iter_release(&it);
+}
+
+static void list(struct kg_list *active, struct kg_list *finished, const struct kg_run *r,
+	const struct kg_object *rs)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
+	while ((pod = kg_iter_next(&it)))
+		if (pod->kind->id != KG_KIND_POD)
+			continue;
+		else if (kg_pod_active(pod))
+			kg_list_add(active, pod);
+		else if (!kg_object_deleting(pod))
+			kg_list_add(finished, pod);
+	kg_iter_release(&it);
+}
+
 static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 {
 	const struct kg_object *found = kg_snapshot_get_key(kg_now(r), kind, key);
 	if (!found || kg_reap_orphan(r, found))
 		return;
-	KG_AUTOLIST struct kg_list self = {0}, all = {0}, active = {0}, finished = {0};
+	KG_AUTOLIST struct kg_list self = {0}, active = {0}, finished = {0};
 	kg_list_add(&self, found);
 	const struct kg_object *rs = self.v[0];
 	kg_adopt(r, rs, is_active, NULL);
 	if (kind == KG_KIND_REPLICATIONCONTROLLER) /* the one whose selector may change */
 		kg_adopt_release(r, rs);
-	kg_list_owned(&all, kg_now(r), KG_KIND_POD, kg_object_uid(rs));
-	for (size_t i = 0; i < all.n; i++)
-		if (kg_pod_active(all.v[i]))
-			kg_list_add(&active, all.v[i]);
-		else if (!kg_object_deleting(all.v[i]))
-			kg_list_add(&finished, all.v[i]);
-	forget_finished(r, &finished);
-	int64_t want = kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1);
+	int64_t want = kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1), have, created = 0;
+	size_t ended;
 	want = want > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : want; /* admission has refused more */
-	int64_t diff = want - (int64_t)active.n, created = 0;
-	if (diff > 0) {
+	tally(&have, &ended, r, rs);
+	if (have > want || ended > KEEP_FINISHED)
+		list(&active, &finished, r, rs);
+	forget_finished(r, &finished);
+	if (have < want) {
 		created = kg_pods_created(rs);
-		add_pods(r, rs, diff, &created);
-	} else if (diff < 0) {
-		remove_pods(r, rs, &active, (size_t)-diff);
+		add_pods(r, rs, want - have, &created);
+	} else if (have > want) {
+		remove_pods(r, rs, &active, (size_t)(have - want));
 	}
 	set_status(r, rs, created);
 }
