@@ -122,16 +122,22 @@ static void count_pod(struct sim *s, const struct kg_object *pod, int sign)
 	n->cpu += sign * pod_cpu(pod);
 }
 
-static int64_t ready_endpoints(const struct kg_object *slice)
+/* Those of the slice that are ready, but for those that `other` has too: in the same place and
+ * memory, as versions of a slice share what stays. */
+static int64_t ready_endpoints(const struct kg_object *slice, const struct kg_object *other)
 {
 	const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+	const struct kg_value *same = other ? kg_get(kg_obj(other), "endpoints") : &kg_null;
 	int64_t n = 0;
 	for (uint32_t i = 0; i < kg_len(eps); i++)
-		n += kg_bool(kg_at(&eps->items[i], "conditions.ready"), false);
+		if (i >= kg_len(same) || eps->items[i].members != same->items[i].members)
+			n += kg_bool(kg_at(&eps->items[i], "conditions.ready"), false);
 	return n;
 }
 
-static void count(struct sim *s, const struct kg_object *obj, int sign)
+/* other: its other version, or NULL. */
+static void count(
+	struct sim *s, const struct kg_object *obj, const struct kg_object *other, int sign)
 {
 	switch (obj->kind->id) {
 	case KG_KIND_POD:
@@ -141,7 +147,7 @@ static void count(struct sim *s, const struct kg_object *obj, int sign)
 		owner_add(s, kg_object_uid(obj), sign);
 		break;
 	case KG_KIND_ENDPOINTSLICE:
-		s->apps[number_of(obj->name, 4)].endpoints += sign * ready_endpoints(obj);
+		s->apps[number_of(obj->name, 4)].endpoints += sign * ready_endpoints(obj, other);
 		break;
 	default:
 		break;
@@ -161,12 +167,12 @@ static void follow(struct sim *s)
 	const struct kg_changes *c = &s->h.last;
 	for (size_t i = 0; i < c->len; i++)
 		if (c->items[i].before)
-			count(s, c->items[i].before, -1);
+			count(s, c->items[i].before, c->items[i].after, -1);
 	for (size_t i = 0; i < c->len; i++) {
 		const struct kg_object *after = c->items[i].after;
 		const struct kg_object *obj = after ? after : c->items[i].before;
 		if (after)
-			count(s, after, 1);
+			count(s, after, c->items[i].before, 1);
 		if (obj->kind->id == KG_KIND_POD)
 			todo_set(s, obj->key, after && wants_word(after));
 	}
@@ -185,7 +191,7 @@ static void count_all(struct sim *s)
 		const struct kg_object *obj;
 		kg_iter_kind(&it, s->h.s, kinds[k], NULL, NULL);
 		while ((obj = kg_iter_next(&it)))
-			count(&fresh, obj, 1);
+			count(&fresh, obj, NULL, 1);
 		kg_iter_release(&it);
 	}
 	for (int i = 0; i < NODES; i++)
