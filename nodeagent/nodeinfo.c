@@ -1,5 +1,6 @@
 #include "nodeagent/nodeinfo.h"
 #include "base/buf.h"
+#include "kinds/node_labels.h"
 #include "nodeagent/bridge.h"
 #include "sys/file.h"
 
@@ -173,6 +174,11 @@ int kg_node_labels_parse(
 			kg_v_strn(a, eq + 1, len - (size_t)(eq + 1 - text)));
 		text += len + (text[len] == ',');
 	}
+	struct kg_error bad;
+	int rc = kg_node_labels_check(&all, &bad);
+
+	if (rc < 0)
+		return kg_fail(err, -rc, "labels: %s", bad.msg);
 	*out = all;
 	return 0;
 }

@@ -12,7 +12,7 @@ void kg_node_address(char out[16], const char *master_url);
  * the user's, or null. */
 struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const char *address,
 	const struct kg_value *labels, unsigned max_pods);
-/* "a=b,c=d" as an object. */
+/* "a=b,c=d" as an object; KG_E_FORBIDDEN where a node may not set one (kinds/node_labels.h). */
 int kg_node_labels_parse(
 	struct kg_value *out, struct kg_arena *a, const char *text, struct kg_error *err);
 

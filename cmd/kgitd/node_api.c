@@ -2,6 +2,7 @@
  * are named here. */
 #include "kgitd/join.h"
 #include "kgitd/master.h"
+#include "kinds/node_labels.h"
 #include "value/json.h"
 
 #include <stdio.h>
@@ -49,6 +50,8 @@ static int take_node(
 {
 	int rc = check_shape(KG_KIND_NODE, kg_get(body, "labels"), kg_get(body, "status"), err);
 
+	if (rc == 0)
+		rc = kg_node_labels_check(kg_get(body, "labels"), err);
 	if (rc < 0)
 		return rc;
 	r->node = (struct kg_input_node){
