@@ -211,7 +211,8 @@ void kg_belong_concerns(
 {
 	const struct kg_object *obj = after ? after : before;
 	const struct kg_value *refs = written_refs(obj);
-	bool same = before && after && strcmp(kg_object_uid(before), kg_object_uid(after)) == 0;
+	bool same = before && after && strcmp(kg_object_uid(before), kg_object_uid(after)) == 0 &&
+		    kg_object_deleting(before) == kg_object_deleting(after);
 	char key[700];
 	if (r->st->belongings.by_name.count && !same) {
 		key_of(key, obj);
@@ -245,6 +246,33 @@ bool kg_belong_blocks(struct kg_run *r, const struct kg_object *owner)
 	return false;
 }
 
+/* The owner that a reference means, where it is there and the object is its own still. */
+static const struct kg_object *live_owner(
+	struct kg_run *r, const struct kg_object *obj, const struct kg_value *ref)
+{
+	const struct kg_object *owner = kg_belong_owner(kg_now(r), obj, ref);
+	const char *uid = kg_string(kg_get(ref, "uid"), "");
+	return owner && (!*uid || strcmp(uid, kg_object_uid(owner)) == 0) ? owner : NULL;
+}
+
+/* It waits until all that is its own is gone. */
+static bool is_waiting(const struct kg_object *owner)
+{
+	return kg_object_deleting(owner) && kg_finalizer_has(owner, "foregroundDeletion");
+}
+
+/* Another owner keeps it: those that wait for its end let go of it, as Kubernetes' collector has
+ * it. */
+static bool is_kept(struct kg_run *r, const struct kg_object *obj, const struct kg_value *refs)
+{
+	for (uint32_t i = 0; i < kg_len(refs); i++) {
+		const struct kg_object *owner = live_owner(r, obj, &refs->items[i]);
+		if (owner && !is_waiting(owner))
+			return true;
+	}
+	return false;
+}
+
 void kg_belong_run(struct kg_run *r, const char *key)
 {
 	const struct kg_object *obj =
@@ -253,12 +281,12 @@ void kg_belong_run(struct kg_run *r, const char *key)
 		return;
 	const struct kg_value *refs = written_refs(obj);
 	struct kg_value *items = kg_arena_alloc(&r->a, (kg_len(refs) + 1) * sizeof(*items));
+	bool kept = is_kept(r, obj, refs);
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < kg_len(refs); i++) {
-		const struct kg_object *owner = kg_belong_owner(kg_now(r), obj, &refs->items[i]);
-		const char *uid = kg_string(kg_get(&refs->items[i], "uid"), "");
 		/* One that is gone, or another of its name, is no owner any more. */
-		if (owner && (!*uid || strcmp(uid, kg_object_uid(owner)) == 0))
+		const struct kg_object *owner = live_owner(r, obj, &refs->items[i]);
+		if (owner && !(kept && is_waiting(owner)))
 			items[n++] = kg_with_key(&r->a, &refs->items[i], "uid",
 				kg_v_str(&r->a, kg_object_uid(owner)));
 	}

@@ -37,7 +37,8 @@ void kg_belong_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
 /* Something that names the owner, and blocks its deletion, is there still. */
 bool kg_belong_blocks(struct kg_run *r, const struct kg_object *owner);
-/* Fills in the uids of the object's owners; key: "KIND-ID NS/NAME". */
+/* Fills in the uids of the object's owners, and leaves out those that are gone or, where another
+ * keeps it, only wait for it to go; key: "KIND-ID NS/NAME". */
 void kg_belong_run(struct kg_run *r, const char *key);
 /* All keys of kg_belong_run: for a full run. */
 void kg_belong_enqueue_all(struct kg_reconcile_state *st);

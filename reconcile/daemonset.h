@@ -9,7 +9,7 @@ struct kg_daemon_node {
 	const char *name;
 	bool there;
 	bool should_run, may_stay;
-	size_t first, npods; /* of `pods`: those for this node, oldest first */
+	size_t first, npods; /* of `pods`: those for this node, bound first, oldest first */
 	/* The oldest running pod of the current template and of another; NULL: none. */
 	const struct kg_object *fresh, *old;
 	bool fresh_available, old_available;
@@ -31,7 +31,7 @@ struct kg_daemon_sync {
 	const char *hash;         /* of the current revision */
 	struct kg_revisions revisions;
 	struct kg_list list;
-	struct kg_daemon_pod *pods; /* by node, then age */
+	struct kg_daemon_pod *pods; /* by node, then whether bound, then age */
 	size_t npods;
 	struct kg_daemon_node *nodes; /* by name */
 	size_t nnodes;

@@ -83,6 +83,9 @@ static int cmp_pod(const void *a, const void *b)
 	int d = strcmp(x->node, y->node);
 	if (d)
 		return d;
+	bool p = *kg_pod_node(x->obj), q = *kg_pod_node(y->obj);
+	if (p != q)
+		return p ? -1 : 1; /* those that have their node first */
 	kg_time s = kg_object_created(x->obj), t = kg_object_created(y->obj);
 	return s != t ? (s < t ? -1 : 1) : strcmp(x->obj->name, y->obj->name);
 }

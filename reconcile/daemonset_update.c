@@ -34,13 +34,14 @@ static void surge(struct kg_daemon_sync *x)
 {
 	int64_t surged = 0;
 	for (size_t i = 0; i < x->nnodes; i++)
-		surged += x->nodes[i].fresh && x->nodes[i].old && !x->nodes[i].fresh_available;
+		surged += x->nodes[i].crowded ||
+			  (x->nodes[i].fresh && x->nodes[i].old && !x->nodes[i].fresh_available);
 	for (size_t i = 0; i < x->nnodes; i++) {
 		struct kg_daemon_node *n = &x->nodes[i];
 		if (!n->old || n->crowded)
 			continue;
 		if (n->fresh) {
-			if (n->fresh_available)
+			if (n->fresh_available || !kg_pod_ready(n->old))
 				remove_pod(x, n->old);
 			continue;
 		}

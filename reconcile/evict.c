@@ -10,11 +10,6 @@ static bool covers(const struct kg_object *budget, const struct kg_object *pod)
 		kg_at(kg_obj(budget), "spec.selector"), kg_at(kg_obj(pod), "metadata.labels"));
 }
 
-static int64_t allowed(const struct kg_object *budget)
-{
-	return kg_int(kg_at(kg_obj(budget), "status.disruptionsAllowed"), 0);
-}
-
 /* The pod's only budget, a new reference; NULL: none. *n: how many there are. */
 static struct kg_object *budget_of(struct kg_run *r, const struct kg_object *pod, size_t *n)
 {
@@ -30,26 +25,39 @@ static struct kg_object *budget_of(struct kg_run *r, const struct kg_object *pod
 	return found;
 }
 
-/* So that another eviction of the same commit sees it; the controller counts anew afterwards. */
-static void spend(struct kg_run *r, const struct kg_object *budget)
-{
-	struct kg_value v = kg_with(
-		&r->a, kg_obj(budget), "status.disruptionsAllowed", kg_v_int(allowed(budget) - 1));
-
-	kg_put_value(r, budget, &v);
-}
-
 /* A pod that runs and is not healthy is none of those that the budget keeps: it may go where the
  * budget says so, or where there are enough healthy ones. */
-static bool is_spared(const struct kg_object *budget, const struct kg_object *pod)
+static bool is_spared(const struct kg_object *budget, const struct kg_object *pod,
+	const struct kg_budget_counts *c)
 {
 	const char *policy =
 		kg_string(kg_at(kg_obj(budget), "spec.unhealthyPodEvictionPolicy"), "");
-	int64_t healthy = kg_int(kg_at(kg_obj(budget), "status.currentHealthy"), 0);
-	int64_t wanted = kg_int(kg_at(kg_obj(budget), "status.desiredHealthy"), 0);
 	if (kg_pod_ready(pod))
 		return false;
-	return strcmp(policy, "AlwaysAllow") == 0 || (wanted > 0 && healthy >= wanted);
+	return strcmp(policy, "AlwaysAllow") == 0 || (c->desired > 0 && c->healthy >= c->desired);
+}
+
+/* Counted anew: what this commit made of the budget, its pods and their owners counts already, and
+ * so does what it has evicted so far. */
+static void ask(struct kg_run *r, const struct kg_object *budget, const struct kg_object *pod,
+	char why[256])
+{
+	static const char violates[] =
+		"Cannot evict pod as it would violate the pod's disruption budget.";
+	struct kg_budget_counts c = kg_pdb_count(r, budget);
+
+	if (is_spared(budget, pod, &c) || c.allowed > 0)
+		return;
+	if (c.fault)
+		snprintf(why, 256,
+			"%s The disruption budget %.40s does not allow evicting pods because it "
+			"failed sync: %.40s",
+			violates, budget->name, c.fault);
+	else
+		snprintf(why, 256,
+			"%s The disruption budget %.100s needs %lld healthy pods and has %lld "
+			"currently",
+			violates, budget->name, (long long)c.desired, (long long)c.healthy);
 }
 
 static bool is_pending(const struct kg_object *pod)
@@ -63,18 +71,13 @@ static void grant(struct kg_run *r, const struct kg_object *pod, char why[256])
 	/* What does not run is not disrupted. */
 	bool counts = !kg_pod_terminal(pod) && !is_pending(pod);
 	struct kg_object *budget = counts ? budget_of(r, pod, &n) : NULL;
-	bool spared = budget && is_spared(budget, pod);
 
 	if (n > 1)
 		snprintf(why, 256,
 			"This pod has more than one PodDisruptionBudget, which the eviction "
 			"subresource does not support.");
-	else if (budget && !spared && allowed(budget) < 1)
-		snprintf(why, 256,
-			"Cannot evict pod as it would violate the pod's disruption budget %.150s",
-			budget->name);
-	else if (budget && !spared)
-		spend(r, budget);
+	else if (budget)
+		ask(r, budget, pod, why);
 	kg_object_unref(budget);
 	if (!*why)
 		kg_pod_evict(r, pod, "EvictionByEvictionAPI", "Eviction API: evicting");

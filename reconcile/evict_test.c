@@ -57,11 +57,15 @@ static void begin(struct kg_harness *h)
 	kg_harness_nodes(h, 1, "4", "8Gi");
 }
 
-/* All pods of web in one commit; how many were granted, and the last refusal's reason. */
-static unsigned evict_all(struct kg_harness *h, char why[256])
+/* All pods of web in one commit, with `text` pushed as one.yaml (NULL: nothing); how many were
+ * granted, and the last refusal's reason. */
+static unsigned evict_with(struct kg_harness *h, const char *text, char why[256])
 {
 	struct kg_input_eviction e[8];
 	char words[8][256];
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_fault_list faults KG_CLEANUP(kg_faults_release) = {0};
+	struct kg_admission ad = {0};
 	struct kg_snapshot *held = kg_snapshot_ref(h->s);
 	struct kg_object_iter it;
 	const struct kg_object *pod;
@@ -69,13 +73,20 @@ static unsigned evict_all(struct kg_harness *h, char why[256])
 	unsigned granted = 0;
 	size_t n = 0;
 
+	kg_faults_init(&faults, &a);
+	struct kg_admission_file f = {
+		.path = "one.yaml", .text = text, .len = text ? strlen(text) : 0};
+	if (text)
+		kg_admit(&ad, h->s, &f, 1, false, NULL, NULL, &a, &faults);
+	assert_int_equal(kg_faults_errors(&faults), 0);
 	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(e)) {
 		e[n] = (struct kg_input_eviction){pod->ns, pod->name, "", &words[n]};
 		n++;
 	}
 	kg_iter_release(&it);
-	struct kg_inputs in = {.evictions = e, .nevictions = n};
+	struct kg_inputs in = {
+		.desired = ad.desired, .ndesired = ad.n, .evictions = e, .nevictions = n};
 	assert_int_equal(kg_harness_run(h, &in, &err), 0);
 	*why = '\0';
 	for (size_t i = 0; i < n; i++) {
@@ -85,6 +96,11 @@ static unsigned evict_all(struct kg_harness *h, char why[256])
 	}
 	kg_snapshot_unref(held);
 	return granted;
+}
+
+static unsigned evict_all(struct kg_harness *h, char why[256])
+{
+	return evict_with(h, NULL, why);
 }
 
 static void test_budget(void **state)
@@ -99,8 +115,9 @@ static void test_budget(void **state)
 	report(&h, SIZE_MAX);
 	/* Two at once: the second one sees that the first one took what was allowed. */
 	assert_int_equal(evict_all(&h, why), 1);
-	assert_string_equal(
-		why, "Cannot evict pod as it would violate the pod's disruption budget one");
+	assert_string_equal(why,
+		"Cannot evict pod as it would violate the pod's disruption budget. The disruption "
+		"budget one needs 2 healthy pods and has 2 currently");
 	kg_harness_release(&h);
 }
 
@@ -137,6 +154,46 @@ static void test_unhealthy(void **state)
 		unsigned granted = evict_all(&h, why);
 		if (granted != cases[i].granted)
 			fail_msg("%s: %u", cases[i].spec, granted);
+		kg_harness_release(&h);
+	}
+}
+
+/* It is the budget that counts that the same commit brings, changes or takes away. */
+static void test_new_budget(void **state)
+{
+	static const struct {
+		const char *before, *with;
+		unsigned granted; /* of three */
+	} cases[] = {
+		{NULL, "minAvailable: 2", 1},
+		{NULL, "maxUnavailable: 50%", 2},
+		{NULL, "maxUnavailable: 34%", 2}, /* rounded up */
+		{NULL, "minAvailable: 34%", 1},   /* rounded up */
+		{"minAvailable: 3", "minAvailable: 1", 2},
+		{"minAvailable: 1", "minAvailable: 3", 0},
+		{"minAvailable: 3", "", 3},
+	};
+	static const char form[] =
+		"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: one}\n"
+		"spec: {%s, selector: {matchLabels: {app: web}}}\n";
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_harness h;
+		char why[256], text[2][300] = {"", ""};
+
+		begin(&h);
+		kg_harness_push(&h, "web.yaml", web);
+		if (cases[i].before)
+			snprintf(text[0], sizeof(text[0]), form, cases[i].before);
+		if (*cases[i].with)
+			snprintf(text[1], sizeof(text[1]), form, cases[i].with);
+		if (*text[0])
+			kg_harness_push(&h, "one.yaml", text[0]);
+		report(&h, SIZE_MAX);
+		unsigned granted = evict_with(&h, text[1], why);
+		if (granted != cases[i].granted)
+			fail_msg("%zu, %s: %u", i, cases[i].with, granted);
 		kg_harness_release(&h);
 	}
 }
@@ -185,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_unhealthy),
+		cmocka_unit_test(test_new_budget),
 		cmocka_unit_test(test_two_budgets),
 		cmocka_unit_test(test_bare_pod),
 	};

@@ -353,6 +353,12 @@ void kg_job_run(struct kg_run *r, const char *key);
 void kg_daemonset_run(struct kg_run *r, const char *key);
 void kg_statefulset_run(struct kg_run *r, const char *key);
 void kg_pdb_run(struct kg_run *r, const char *key);
+/* What a PodDisruptionBudget comes to, as the pods and their owners are now. */
+struct kg_budget_counts {
+	int64_t expected, healthy, desired, allowed;
+	const char *fault; /* why it cannot be said how many pods there shall be (arena); or NULL */
+};
+struct kg_budget_counts kg_pdb_count(struct kg_run *r, const struct kg_object *pdb);
 void kg_cronjob_run(struct kg_run *r, const char *key);
 /* Notes the rule of its time zone in a CronJob that is defined. KG_E_INVALID: no such zone. */
 int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v);

@@ -175,7 +175,8 @@ static void run_on(struct kg_job_sync *x)
 	kg_job_count(x);
 	forget_gone(x);
 	if (kg_job_judge(x)) {
-		kg_job_stop(x, true);
+		/* What runs on when it has succeeded did not fail. */
+		kg_job_stop(x, !kg_job_condition_is(x, "SuccessCriteriaMet"));
 		kg_job_end(x);
 		return;
 	}

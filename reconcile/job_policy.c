@@ -16,7 +16,7 @@ static const struct kg_value *match_codes(
 	const struct kg_value *rule, const struct kg_object *pod, int64_t *code)
 {
 	static const char *const lists[] = {
-		"status.initContainerStatuses", "status.containerStatuses"};
+		"status.containerStatuses", "status.initContainerStatuses"};
 	const char *only = kg_string(kg_get(rule, "containerName"), NULL);
 	bool in = strcmp(kg_string(kg_get(rule, "operator"), ""), "In") == 0;
 	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {

@@ -1,5 +1,4 @@
-/* PodDisruptionBudgets: how many of their pods are healthy, and how many may be evicted now. What
- * evicts (drains, preemption, the eviction of a user) asks status.disruptionsAllowed. */
+/* PodDisruptionBudgets: how many of their pods are healthy, and how many may be evicted now. */
 #include "reconcile/workload.h"
 
 #include <string.h>
@@ -7,7 +6,7 @@
 struct budget {
 	struct kg_run *r;
 	const struct kg_object *pdb;
-	const struct kg_value *spec, *selector;
+	const struct kg_value *selector;
 	int64_t pods, healthy;
 	int64_t scale;        /* of all owners of its pods */
 	struct kg_map owners; /* uids that were counted */
@@ -46,7 +45,7 @@ static void count_owner(struct budget *b, const struct kg_object *pod)
 		b->scale += kg_int(kg_at(kg_obj(owner), "spec.replicas"), 1);
 	else
 		b->fault = kg_arena_printf(&b->r->a, "%s does not implement the scale subresource",
-			owner->kind->resource);
+			kg_kind_resource(owner->kind));
 }
 
 /* ---- its pods ---- */
@@ -83,39 +82,40 @@ static void count_pods(struct budget *b, bool by_scale)
 
 /* ---- status ---- */
 
-static struct kg_value condition(
-	struct budget *b, const char *status, const char *reason, const char *message)
+static struct kg_value condition(struct kg_run *r, const struct kg_object *pdb, const char *status,
+	const char *reason, const char *message)
 {
-	struct kg_arena *a = &b->r->a;
+	struct kg_arena *a = &r->a;
 	const struct kg_value *old =
-		kg_condition(kg_get(kg_obj(b->pdb), "status"), "DisruptionAllowed");
+		kg_condition(kg_get(kg_obj(pdb), "status"), "DisruptionAllowed");
 	bool same = strcmp(kg_string(kg_get(old, "status"), ""), status) == 0;
 	return kg_v_obj(a, "type", kg_v_lit("DisruptionAllowed"), "status", kg_v_lit(status),
 		"reason", kg_v_lit(reason), "message", kg_v_str(a, message), "lastTransitionTime",
-		same ? *kg_get(old, "lastTransitionTime") : kg_now_value(b->r),
-		"observedGeneration", kg_v_int(kg_generation(b->pdb)), (char *)NULL);
+		same ? *kg_get(old, "lastTransitionTime") : kg_now_value(r), "observedGeneration",
+		kg_v_int(kg_generation(pdb)), (char *)NULL);
 }
 
-static void put_status(struct budget *b, int64_t expected, int64_t desired)
+struct kg_budget_counts kg_pdb_count(struct kg_run *r, const struct kg_object *pdb)
 {
-	struct kg_arena *a = &b->r->a;
-	int64_t allowed = expected > 0 ? b->healthy - desired : 0;
-	struct kg_value c;
-	if (b->fault) {
-		allowed = 0;
-		c = condition(b, "False", "SyncFailed", b->fault);
-	} else if (allowed > 0) {
-		c = condition(b, "True", "SufficientPods", "");
-	} else {
-		allowed = 0;
-		c = condition(b, "False", "InsufficientPods", "");
-	}
-	struct kg_value st = kg_v_obj(a, "conditions", kg_v_array(a, &c, 1), "currentHealthy",
-		kg_v_int(b->healthy), "desiredHealthy", kg_v_int(desired), "disruptionsAllowed",
-		kg_v_int(allowed), "expectedPods", kg_v_int(expected), "observedGeneration",
-		kg_v_int(kg_generation(b->pdb)), (char *)NULL);
-	struct kg_value v = kg_with_key(a, kg_obj(b->pdb), "status", st);
-	kg_put_value(b->r, b->pdb, &v);
+	struct budget b = {.r = r, .pdb = pdb, .owners = KG_MAP_INIT};
+	const struct kg_value *spec = kg_get(kg_obj(pdb), "spec");
+	const struct kg_value *min = kg_get(spec, "minAvailable");
+	const struct kg_value *max = kg_get(spec, "maxUnavailable");
+	bool by_scale = !kg_is_null(max) || min->type == KG_STRING;
+
+	b.selector = kg_get(spec, "selector");
+	count_pods(&b, by_scale);
+	kg_map_release(&b.owners);
+	struct kg_budget_counts c = {.expected = by_scale ? b.scale : b.pods, .healthy = b.healthy};
+	if (!kg_is_null(max))
+		c.desired = c.expected - kg_int_or_percent(max, c.expected, true, 0);
+	else if (!kg_is_null(min))
+		c.desired = kg_int_or_percent(min, c.expected, true, 0);
+	c.desired = c.desired < 0 ? 0 : c.desired;
+	c.fault = b.fault;
+	if (!c.fault && c.expected > 0 && c.healthy > c.desired)
+		c.allowed = c.healthy - c.desired;
+	return c;
 }
 
 void kg_pdb_run(struct kg_run *r, const char *key)
@@ -124,18 +124,16 @@ void kg_pdb_run(struct kg_run *r, const char *key)
 		kg_snapshot_get_key(kg_now(r), KG_KIND_PODDISRUPTIONBUDGET, key);
 	if (!pdb)
 		return;
-	struct budget b = {.r = r, .pdb = pdb, .owners = KG_MAP_INIT};
-	b.spec = kg_get(kg_obj(pdb), "spec");
-	b.selector = kg_get(b.spec, "selector");
-	const struct kg_value *min = kg_get(b.spec, "minAvailable");
-	const struct kg_value *max = kg_get(b.spec, "maxUnavailable");
-	bool by_scale = !kg_is_null(max) || min->type == KG_STRING;
-	count_pods(&b, by_scale);
-	int64_t expected = by_scale ? b.scale : b.pods, desired = 0;
-	if (!kg_is_null(max))
-		desired = expected - kg_int_or_percent(max, expected, true, 0);
-	else if (!kg_is_null(min))
-		desired = kg_int_or_percent(min, expected, true, 0);
-	kg_map_release(&b.owners);
-	put_status(&b, expected, desired < 0 ? 0 : desired);
+	struct kg_arena *a = &r->a;
+	struct kg_budget_counts n = kg_pdb_count(r, pdb);
+	struct kg_value generation = kg_v_int(kg_generation(pdb));
+	struct kg_value c = n.fault         ? condition(r, pdb, "False", "SyncFailed", n.fault)
+			    : n.allowed > 0 ? condition(r, pdb, "True", "SufficientPods", "")
+					    : condition(r, pdb, "False", "InsufficientPods", "");
+	struct kg_value st = kg_v_obj(a, "conditions", kg_v_array(a, &c, 1), "currentHealthy",
+		kg_v_int(n.healthy), "desiredHealthy", kg_v_int(n.desired), "disruptionsAllowed",
+		kg_v_int(n.allowed), "expectedPods", kg_v_int(n.expected), "observedGeneration",
+		generation, (char *)NULL);
+	struct kg_value v = kg_with_key(a, kg_obj(pdb), "status", st);
+	kg_put_value(r, pdb, &v);
 }

@@ -203,19 +203,19 @@ static kg_time eviction_time(
 		bool lost = strcmp(key, "node.kubernetes.io/unreachable") == 0 ||
 			    strcmp(key, "node.kubernetes.io/not-ready") == 0;
 		int64_t wait = lost ? r->st->eviction_timeout_ms : 0;
-		bool tolerated = false, forever = false;
-		for (uint32_t k = 0; k < kg_len(tolerations); k++) {
-			const struct kg_value *t = &tolerations->items[k];
-			if (!kg_tolerates(t, taint))
+		/* The first that fits says for how long. */
+		uint32_t k = 0;
+		while (k < kg_len(tolerations) && !kg_tolerates(&tolerations->items[k], taint))
+			k++;
+		if (k < kg_len(tolerations)) {
+			const struct kg_value *s =
+				kg_get(&tolerations->items[k], "tolerationSeconds");
+			if (kg_is_null(s))
 				continue;
-			const struct kg_value *s = kg_get(t, "tolerationSeconds");
-			int64_t ms = kg_seconds(s, 0);
-			forever |= kg_is_null(s);
-			wait = !tolerated || ms < wait ? ms : wait;
-			tolerated = true;
+			wait = kg_seconds(s, 0);
 		}
 		kg_time since = kg_time_of(kg_get(taint, "timeAdded"), r->now);
-		if (!(tolerated && forever) && since + wait < due)
+		if (since + wait < due)
 			due = since + wait;
 	}
 	return due;

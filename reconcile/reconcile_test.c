@@ -296,28 +296,51 @@ static void test_successor_runs(void **state)
 #define REF(api, kind, name)                                                                       \
 	"{apiVersion: " api ", kind: " kind ", name: " name ", blockOwnerDeletion: true}"
 
-/* An owner that waits for what belongs to it goes when that names it no more. */
+#define WAITS                                                                                      \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: o, annotations: {kgit/deletion: " \
+	"foreground}}\nspec: {replicas: 0, selector: {matchLabels: {a: b}}, template: {metadata: " \
+	"{labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}\n"
+
+static bool has_waiting(const struct kg_harness *h)
+{
+	return kg_snapshot_get(h->s, KG_KIND_DEPLOYMENT, "default", "o") != NULL;
+}
+
+/* An owner that waits for what belongs to it goes when that is gone, which a finalizer holds. */
 static void test_owner_let_go(void **state)
 {
 	(void)state;
 	struct kg_harness h;
 	kg_harness_init(&h, NULL);
 	h.check = true;
-	kg_harness_push(&h, "p.yaml", CONFIG("p", ""));
 	kg_harness_push(&h, "o.yaml",
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: o, annotations: "
-		"{kgit/deletion: foreground}}\nspec: {replicas: 0, selector: {matchLabels: {a: "
-		"b}}, "
-		"template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: "
-		"i}]}}}\n");
+		WAITS "---\n" CONFIG("d", ", finalizers: [example.org/f], ownerReferences: [" REF(
+						  "apps/v1", "Deployment", "o") "]"));
+	kg_harness_push(&h, "o.yaml", NULL);
+	assert_true(has_waiting(&h));
+	kg_harness_push(&h, "d.yaml", CONFIG("d", ""));
+	assert_false(has_waiting(&h));
+	kg_harness_release(&h);
+}
+
+/* What another owner keeps holds up nobody's end (Kubernetes' collector drops the reference). */
+static void test_owner_of_two(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	kg_harness_push(&h, "p.yaml", CONFIG("p", ""));
+	kg_harness_push(&h, "o.yaml", WAITS);
 	kg_harness_push(&h, "d.yaml",
 		CONFIG("d", ", ownerReferences: [" REF("v1", "ConfigMap", "p") ", " REF(
 				    "apps/v1", "Deployment", "o") "]"));
 	kg_harness_push(&h, "o.yaml", NULL);
-	assert_non_null(kg_snapshot_get(h.s, KG_KIND_DEPLOYMENT, "default", "o"));
-	kg_harness_push(
-		&h, "d.yaml", CONFIG("d", ", ownerReferences: [" REF("v1", "ConfigMap", "p") "]"));
-	assert_null(kg_snapshot_get(h.s, KG_KIND_DEPLOYMENT, "default", "o"));
+	assert_false(has_waiting(&h));
+	const struct kg_object *d = kg_snapshot_get(h.s, KG_KIND_CONFIGMAP, "default", "d");
+	const struct kg_value *refs = kg_at(kg_obj(d), "metadata.ownerReferences");
+	assert_int_equal(kg_len(refs), 1);
+	assert_string_equal(kg_string(kg_get(&refs->items[0], "name"), ""), "p");
 	kg_harness_release(&h);
 }
 
@@ -425,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_state_heals),
 		cmocka_unit_test(test_successor_runs),
 		cmocka_unit_test(test_owner_let_go),
+		cmocka_unit_test(test_owner_of_two),
 		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_plan_is_bounded),

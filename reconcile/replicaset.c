@@ -16,9 +16,11 @@ struct ranked {
 	const char *node;
 	int phase; /* Pending, Unknown, Running */
 	bool ready;
-	int64_t cost, restarts;
-	size_t doubled; /* active pods of the same owner's on its node */
+	int64_t cost;
+	int64_t restarts, sidecar_restarts; /* of the container that has most */
+	size_t doubled;                     /* active pods of the same owner's on its node */
 	kg_time ready_since, created;
+	int ready_age, age; /* as powers of two */
 };
 
 static int phase_rank(const struct kg_object *pod)
@@ -27,18 +29,42 @@ static int phase_rank(const struct kg_object *pod)
 	return strcmp(p, "Pending") == 0 ? 0 : strcmp(p, "Running") == 0 ? 2 : 1;
 }
 
-static int64_t max_restarts(const struct kg_object *pod)
+static int64_t max_restarts(const struct kg_value *statuses)
 {
-	const struct kg_value *cs = kg_at(kg_obj(pod), "status.containerStatuses");
 	int64_t max = 0;
-	for (uint32_t i = 0; i < kg_len(cs); i++) {
-		int64_t n = kg_int(kg_get(&cs->items[i], "restartCount"), 0);
+	for (uint32_t i = 0; i < kg_len(statuses); i++) {
+		int64_t n = kg_int(kg_get(&statuses->items[i], "restartCount"), 0);
 		max = n > max ? n : max;
 	}
 	return max;
 }
 
-static void rank(struct ranked *x, struct kg_object *pod)
+/* Those of init containers that run on beside the others. */
+static int64_t max_sidecar_restarts(const struct kg_object *pod)
+{
+	const struct kg_value *init = kg_at(kg_obj(pod), "spec.initContainers");
+	const struct kg_value *statuses = kg_at(kg_obj(pod), "status.initContainerStatuses");
+	int64_t max = 0;
+	for (uint32_t i = 0; i < kg_len(init); i++) {
+		const char *name = kg_string(kg_get(&init->items[i], "name"), "");
+		int64_t n = kg_int(kg_get(kg_find(statuses, "name", name), "restartCount"), 0);
+		if (strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always") == 0)
+			max = n > max ? n : max;
+	}
+	return max;
+}
+
+/* Ages count by their order of magnitude alone, so that pods of the same burst are equals: the
+ * greatest power of two in it, -1 for none. */
+static int age_of(kg_time since, kg_time now)
+{
+	int n = -1;
+	for (kg_time age = now - since; age > 0; age >>= 1)
+		n++;
+	return n;
+}
+
+static void rank(struct ranked *x, struct kg_object *pod, kg_time now)
 {
 	const struct kg_value *status = kg_get(kg_obj(pod), "status");
 	x->pod = pod;
@@ -47,9 +73,17 @@ static void rank(struct ranked *x, struct kg_object *pod)
 	x->ready = kg_pod_ready(pod);
 	x->cost = strtoll(
 		kg_annotation(pod, "controller.kubernetes.io/pod-deletion-cost", "0"), NULL, 10);
-	x->restarts = max_restarts(pod);
+	x->restarts = max_restarts(kg_get(status, "containerStatuses"));
+	x->sidecar_restarts = max_sidecar_restarts(pod);
 	x->ready_since = kg_time_of(kg_get(kg_condition(status, "Ready"), "lastTransitionTime"), 0);
 	x->created = kg_object_created(pod);
+	x->ready_age = age_of(x->ready_since, now);
+	x->age = age_of(x->created, now);
+}
+
+static int cmp_uid(const struct ranked *x, const struct ranked *y)
+{
+	return strcmp(kg_object_uid(x->pod), kg_object_uid(y->pod));
 }
 
 /* The order of Kubernetes' ActivePodsWithRanks: the first go first. */
@@ -67,12 +101,12 @@ static int cmp_ranked(const void *a, const void *b)
 	if (x->doubled != y->doubled)
 		return x->doubled > y->doubled ? -1 : 1;
 	if (x->ready && x->ready_since != y->ready_since)
-		return x->ready_since > y->ready_since ? -1 : 1;
+		return x->ready_age != y->ready_age ? x->ready_age - y->ready_age : cmp_uid(x, y);
 	if (x->restarts != y->restarts)
 		return x->restarts > y->restarts ? -1 : 1;
-	if (x->created != y->created)
-		return x->created > y->created ? -1 : 1;
-	return strcmp(kg_object_uid(x->pod), kg_object_uid(y->pod));
+	if (x->sidecar_restarts != y->sidecar_restarts)
+		return x->sidecar_restarts > y->sidecar_restarts ? -1 : 1;
+	return x->age != y->age ? x->age - y->age : cmp_uid(x, y);
 }
 
 static void count_on_nodes(struct kg_map *counts, const struct kg_snapshot *s, const char *rs_uid)
@@ -110,7 +144,7 @@ static void remove_pods(
 	KG_CLEANUP(kg_map_release) struct kg_map counts = KG_MAP_INIT;
 	count_related(&counts, r, rs);
 	for (size_t i = 0; i < active->n; i++) {
-		rank(&v[i], active->v[i]);
+		rank(&v[i], active->v[i], r->now);
 		v[i].doubled = (size_t)(intptr_t)kg_map_get(&counts, v[i].node);
 	}
 	qsort(v, active->n, sizeof(*v), cmp_ranked);

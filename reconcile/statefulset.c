@@ -69,7 +69,8 @@ static int64_t max_unavailable(const struct kg_stateful_sync *x)
 	return n < 1 ? 1 : n;
 }
 
-/* Old pods go from the highest ordinal down, as long as not too many are missing. */
+/* Old pods go from the highest ordinal down, as long as not too many are missing; one that is
+ * missing anyway costs nothing. (In order, none is missing when it comes to this.) */
 static void update(struct kg_stateful_sync *x)
 {
 	int64_t partition = kg_int(kg_at(x->spec, "updateStrategy.rollingUpdate.partition"), 0);
@@ -81,14 +82,10 @@ static void update(struct kg_stateful_sync *x)
 		bool available = kg_stateful_available(x, pod);
 		bool old = pod && !kg_object_deleting(pod) &&
 			   strcmp(kg_stateful_revision(pod), x->update) != 0;
-		if (!old && !available && most == 1)
-			return; /* until the one before it is healthy */
 		if (!old || (available && missing >= most))
 			continue;
 		missing += available;
 		remove_pod(x, pod);
-		if (most == 1)
-			return;
 	}
 }
 

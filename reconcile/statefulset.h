@@ -31,7 +31,8 @@ void kg_stateful_make(struct kg_stateful_sync *x, int64_t ordinal);
 bool kg_stateful_claims(struct kg_stateful_sync *x, struct kg_value *pod, const char *ordinal);
 /* After a step: claims of pods that are no more go, where they are to; waiting pods get theirs. */
 void kg_stateful_keep_claims(struct kg_stateful_sync *x);
-/* Running and ready, not on its way out; and so for minReadySeconds. */
+/* Running and ready; not on its way out, too; and so for minReadySeconds. */
+bool kg_stateful_runs(const struct kg_object *pod);
 bool kg_stateful_ready(const struct kg_object *pod);
 bool kg_stateful_available(struct kg_stateful_sync *x, const struct kg_object *pod);
 

@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-/* False where the claim may not come to be. */
+/* False where the claim may not come to be, or is on its way out: its successor is waited for. */
 static bool make_claim(
 	struct kg_stateful_sync *x, const struct kg_value *template, const char *name)
 {
 	struct kg_arena *a = &x->r->a;
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM];
-	if (kg_snapshot_get(kg_now(x->r), kind->id, x->set->ns, name))
-		return true;
+	const struct kg_object *there = kg_snapshot_get(kg_now(x->r), kind->id, x->set->ns, name);
+	if (there)
+		return !kg_object_deleting(there);
 	struct kg_value labels = *kg_at(template, "metadata.labels");
 	const struct kg_value *match = kg_at(x->spec, "selector.matchLabels");
 	for (uint32_t i = 0; i < kg_len(match); i++) {

@@ -20,10 +20,15 @@ const char *kg_stateful_revision(const struct kg_object *pod)
 	return kg_label(pod, KG_HASH_LABEL, "");
 }
 
+bool kg_stateful_runs(const struct kg_object *pod)
+{
+	return kg_pod_ready(pod) &&
+	       strcmp(kg_string(kg_at(kg_obj(pod), "status.phase"), ""), "Running") == 0;
+}
+
 bool kg_stateful_ready(const struct kg_object *pod)
 {
-	return pod && !kg_object_deleting(pod) && kg_pod_ready(pod) &&
-	       strcmp(kg_string(kg_at(kg_obj(pod), "status.phase"), ""), "Running") == 0;
+	return pod && !kg_object_deleting(pod) && kg_stateful_runs(pod);
 }
 
 bool kg_stateful_available(struct kg_stateful_sync *x, const struct kg_object *pod)

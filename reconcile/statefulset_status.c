@@ -11,11 +11,12 @@ static void count(struct kg_stateful_sync *x, struct tally *t, const struct kg_o
 {
 	if (!pod)
 		return;
+	bool ready = kg_stateful_runs(pod); /* as long as it says so, on its way out too */
 	t->replicas++;
+	t->ready += ready;
+	t->available += ready && kg_pod_available(x->r, pod, x->min_ready_ms);
 	if (kg_object_deleting(pod))
 		return;
-	t->ready += kg_stateful_ready(pod);
-	t->available += kg_stateful_available(x, pod);
 	t->current += strcmp(kg_stateful_revision(pod), x->current) == 0;
 	t->updated += strcmp(kg_stateful_revision(pod), x->update) == 0;
 }
