@@ -189,7 +189,7 @@ void kg_inputs_write(struct kg_buf *out, const struct kg_reconcile_state *st,
 			add_liveness(&l, e);
 		else if (e->type == KG_EFFECT_REPORT)
 			add_report(&l, e, prev, changes);
-		else
+		else if (e->type == KG_EFFECT_EVICTION)
 			add_eviction(&l, e);
 	}
 	struct kg_value v = kg_v_obj(&l.a, "nodes", list_of(&l, KG_EFFECT_NODE), "liveness",
@@ -353,6 +353,14 @@ static void add_shown(struct reading *r)
 	}
 }
 
+static void read_cluster(struct kg_inputs *out, struct reading *r)
+{
+	struct kg_input_cluster *in = kg_arena_alloc(r->a, sizeof(*in));
+	for (size_t i = 0; i < r->changes->len; i++)
+		if (kg_cluster_shown(in, &r->changes->items[i]))
+			out->cluster = in;
+}
+
 static int read_all(struct kg_inputs *out, struct reading *r, const struct kg_value *v)
 {
 	const struct kg_value *silent = kg_array(kg_get(v, "unreported"));
@@ -373,6 +381,7 @@ static int read_all(struct kg_inputs *out, struct reading *r, const struct kg_va
 		memcpy(pods, r->pods, r->npods * sizeof(*pods));
 	out->pods = pods;
 	out->npods = r->npods;
+	read_cluster(out, r);
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  * Inputs that changed nothing are left out, and so is what the revision itself shows: the status
  * that a node reported of a pod is the one in observed/, unless the text says otherwise; a pod that
  * was being deleted and is gone was reported to be gone, unless the text says otherwise. What a
- * push desires is main's tree. So most revisions have no text at all. All members are optional:
+ * push desires is main's tree; the master's CA and address are in kinds/cluster.h's object. So most
+ * revisions have no text at all. All members are optional:
  *
  *   nodes:                     registered; labels and status where the node's own are not those
  *   - {name, labels, status}

@@ -8,6 +8,7 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "kinds/cluster.h"
 #include "reconcile/inputs.h"
 #include "reconcile/simulate.h"
 #include "reconcile/step.h"
@@ -302,9 +303,51 @@ static void test_renewed(void **state)
 	kg_harness_release(&h);
 }
 
+/* What clients are to know of the master is kept where it is another, and shows by itself; a
+ * manifest of that name takes its place, and leaves it. */
+static void test_cluster(void **state)
+{
+	static const char mine[] = "apiVersion: v1\nkind: ConfigMap\n"
+				   "metadata: {name: kgit-cluster, namespace: kube-system}\n"
+				   "data: {mine: \"yes\"}\n";
+	struct kg_input_cluster first = {"the CA\n", "192.0.2.1:6443", "10.96.0.1"};
+	struct kg_input_cluster next = {"another CA\n", "192.0.2.1:6443", NULL};
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_harness h;
+	(void)state;
+
+	begin(&h);
+	assert_null(kg_cluster_of(h.s));
+	run(&h, &(struct kg_inputs){.cluster = &first}, &text);
+	assert_string_equal(kg_buf_str(&text), "");
+	assert_int_equal(h.last.len, 1);
+	assert_string_equal(kg_cluster_text(kg_cluster_of(h.s), KG_CLUSTER_CA), "the CA\n");
+	run(&h, &(struct kg_inputs){.cluster = &first}, &text);
+	assert_int_equal(h.last.len, 0);
+	run(&h, &(struct kg_inputs){.cluster = &next}, &text);
+	assert_int_equal(h.last.len, 1);
+	assert_string_equal(kg_cluster_text(kg_cluster_of(h.s), KG_CLUSTER_SERVICE), "");
+	kg_harness_release(&h);
+
+	begin(&h);
+	kg_harness_push(&h, "mine.yaml", mine);
+	run(&h, &(struct kg_inputs){.cluster = &first}, &text);
+	assert_int_equal(h.last.len, 0);
+	assert_null(kg_cluster_of(h.s));
+	struct kg_input_desired gone = {.kind = &kg_kinds[KG_KIND_CONFIGMAP],
+		.ns = KG_CLUSTER_NS,
+		.name = KG_CLUSTER_NAME,
+		.value = kg_v_null()};
+	run(&h, &(struct kg_inputs){.cluster = &first, .desired = &gone, .ndesired = 1}, &text);
+	assert_string_equal(
+		kg_cluster_text(kg_cluster_of(h.s), KG_CLUSTER_ADDRESS), "192.0.2.1:6443");
+	kg_harness_release(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cluster),
 		cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_end_unseen),
 		cmocka_unit_test(test_nodes),

@@ -112,7 +112,13 @@ struct kg_ip_range {
 };
 
 /* An input that changed something. */
-enum kg_effect_type { KG_EFFECT_NODE, KG_EFFECT_LIVENESS, KG_EFFECT_REPORT, KG_EFFECT_EVICTION };
+enum kg_effect_type {
+	KG_EFFECT_NODE,
+	KG_EFFECT_LIVENESS,
+	KG_EFFECT_REPORT,
+	KG_EFFECT_EVICTION,
+	KG_EFFECT_CLUSTER
+};
 struct kg_effect {
 	enum kg_effect_type type;
 	const void *input; /* the caller's */
@@ -333,6 +339,9 @@ void kg_pod_run(struct kg_run *r, const char *key);
 
 /* ---- the other controllers ---- */
 void kg_namespace_system(struct kg_run *r);
+void kg_cluster_apply(struct kg_run *r, const struct kg_input_cluster *in);
+/* Is the change what such an input made; texts are the object's. */
+bool kg_cluster_shown(struct kg_input_cluster *out, const struct kg_change *c);
 void kg_namespace_run(struct kg_run *r, const char *key);
 void kg_node_register(struct kg_run *r, const struct kg_input_node *in);
 bool kg_node_taint_is_ours(const struct kg_value *taint); /* made of its readiness */

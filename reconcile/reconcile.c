@@ -270,6 +270,11 @@ static int apply(struct kg_run *r)
 		sorted(in->evictions, in->nevictions, sizeof(*in->evictions), cmp_eviction);
 	for (size_t i = 0; i < in->nevictions; i++)
 		apply_eviction(r, evictions[i]);
+	if (in->cluster) {
+		size_t n = r->nchanges;
+		kg_cluster_apply(r, in->cluster);
+		note_effect(r, KG_EFFECT_CLUSTER, in->cluster, NULL, n);
+	}
 	return 0;
 }
 

@@ -47,6 +47,17 @@ struct kg_input_eviction {
 	char (*why)[256];
 };
 
+/*
+ * What of the master every client is to know. It is kept as the ConfigMap KG_CLUSTER_NAME of
+ * kube-system, of which the API makes the ConfigMap kube-root-ca.crt of every namespace and the
+ * Service kubernetes.
+ */
+struct kg_input_cluster {
+	const char *ca;      /* to be trusted, PEM */
+	const char *address; /* "HOST:PORT", as others reach the master */
+	const char *service; /* the address of the Service kubernetes */
+};
+
 struct kg_inputs {
 	kg_time now; /* never before the previous snapshot's time */
 	const struct kg_input_desired *desired;
@@ -59,6 +70,7 @@ struct kg_inputs {
 	size_t npods;
 	const struct kg_input_eviction *evictions;
 	size_t nevictions;
+	const struct kg_input_cluster *cluster; /* NULL: as it is */
 	bool full; /* run every controller on every object (start, and the test of incremental =
 		      full) */
 };

@@ -80,6 +80,8 @@ static void say_inputs(struct kg_buf *out, const struct kg_reconcile_state *st)
 		kg_buf_addf(out, "eviction of %s/%s\n\n", e->ns, e->name);
 	else if (first_of(st, KG_EFFECT_REPORT, &n))
 		kg_buf_addf(out, "status of %zu pod%s\n\n", n, n == 1 ? "" : "s");
+	else if (first_of(st, KG_EFFECT_CLUSTER, &n))
+		kg_buf_adds(out, "the master's address and CA\n\n");
 	else
 		kg_buf_adds(out, "what was due by the clock\n\n");
 }

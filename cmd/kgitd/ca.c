@@ -51,6 +51,7 @@ static int decided(struct kgd_master *m, struct kgd_authority *next, struct kg_e
 	atomic_store(&m->authority, next);
 	int rc = apply(m, err);
 	kgd_nodes_set_ca(m->nodes, next->bundle_pem);
+	kgd_tell_cluster(m);
 	return rc < 0 ? kg_wrap(err,
 				"it is done, but not all that follows from it (a restart of kgitd "
 				"does that)")

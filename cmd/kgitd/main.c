@@ -74,8 +74,44 @@ static int open_store(struct kgd_master *m, struct kg_error *err)
 	return 0;
 }
 
+/* HOST:PORT that clients are told: a wildcard is of no use to them. */
+static char *advertised(const struct kgd_flags *f, int port)
+{
+	const char *address = f->advertise ? f->advertise : f->listen;
+	const char *colon = strrchr(address, ':');
+	size_t n = colon ? (size_t)(colon - address) : strlen(address);
+
+	if (f->advertise && colon)
+		return kg_strdup(address);
+	if (n == 0 || strncmp(address, "0.0.0.0", n) == 0 || strncmp(address, "[::]", n) == 0)
+		return kg_asprintf("127.0.0.1:%d", port);
+	return kg_asprintf("%.*s:%d", (int)n, address, port);
+}
+
+static void cluster_of(struct kg_input_cluster *out, char service[16], const struct kgd_master *m)
+{
+	*out = (struct kg_input_cluster){.ca = kgd_authority(m)->bundle_pem,
+		.address = m->address,
+		.service = kgd_api_address(service, m->service_cidr) ? service : NULL};
+}
+
+void kgd_tell_cluster(struct kgd_master *m)
+{
+	struct kg_input_cluster cluster;
+	char service[16];
+
+	cluster_of(&cluster, service, m);
+	kgd_writer_set_cluster(m->writer, &cluster);
+}
+
 static int start_writer(struct kgd_master *m, const struct kgd_flags *f, struct kg_error *err)
 {
+	int port = atoi(strrchr(f->listen, ':') + 1);
+	struct kg_input_cluster cluster;
+	char service[16];
+
+	m->address = advertised(f, port);
+	cluster_of(&cluster, service, m);
 	m->reconcile = (struct kg_reconcile_options){
 		.pod_cidr = f->pod_cidr,
 		.service_cidr = f->service_cidr,
@@ -88,6 +124,7 @@ static int start_writer(struct kgd_master *m, const struct kgd_flags *f, struct 
 		.store = m->store,
 		.hub = m->hub,
 		.reconcile = m->reconcile,
+		.cluster = port ? &cluster : NULL, /* else told when it is known */
 		.hold_main = kgd_main_hold,
 		.ctx = m,
 	};
@@ -165,20 +202,6 @@ static void make_api(struct kgd_master *m)
 	m->api = kg_api_new(&opts);
 }
 
-/* HOST:PORT that clients are told: a wildcard is of no use to them. */
-static char *advertised(const struct kgd_flags *f, int port)
-{
-	const char *address = f->advertise ? f->advertise : f->listen;
-	const char *colon = strrchr(address, ':');
-	size_t n = colon ? (size_t)(colon - address) : strlen(address);
-
-	if (f->advertise && colon)
-		return kg_strdup(address);
-	if (n == 0 || strncmp(address, "0.0.0.0", n) == 0 || strncmp(address, "[::]", n) == 0)
-		return kg_asprintf("127.0.0.1:%d", port);
-	return kg_asprintf("%.*s:%d", (int)n, address, port);
-}
-
 static int start_http(struct kgd_master *m, const struct kgd_flags *f, const char *cert,
 	const char *key, struct kg_error *err)
 {
@@ -200,6 +223,7 @@ static int start_http(struct kgd_master *m, const struct kgd_flags *f, const cha
 	/* With port 0 it is known only now. */
 	free(m->address);
 	m->address = advertised(f, kg_http_server_port(m->http));
+	kgd_tell_cluster(m);
 	return 0;
 }
 
@@ -231,7 +255,6 @@ static int start(struct kgd_master *m, const struct kgd_flags *f, struct kgd_str
 	if (rc < 0)
 		return rc;
 	make_nodes(m, f);
-	m->address = advertised(f, atoi(strrchr(f->listen, ':') + 1));
 	make_api(m);
 	m->events = kgd_events_new(m->loop, m->store, m->hub, m->api);
 	m->trim = kgd_trim_new(m);

@@ -144,6 +144,10 @@ void kgd_trim_free(struct kgd_trim *trim);
 int kgd_setup_pki(struct kgd_master *m, char **cert_pem, char **key_pem, struct kg_error *err);
 int kgd_setup_repo(struct kgd_master *m, struct kg_error *err);
 int kgd_setup_kubeconfig(struct kgd_master *m, struct kg_error *err);
+/* The first address of the range of services is the API's, by which pods know it. */
+bool kgd_api_address(char out[16], const char *service_cidr);
+/* What clients are to know of the master is this, from now on: kgd_writer_set_cluster. */
+void kgd_tell_cluster(struct kgd_master *m);
 
 /* ---- certificates while it runs (ca.c) ---- */
 /* Once a day: those that are near their end, and the keys of tokens. */

@@ -217,7 +217,7 @@ report() { # READY [GONE]
 "image":"busybox","imageID":"sha256:1","containerID":"kgit://1","state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}}}]}}]}'
 }
 slices() {
-	admin GET '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices' | tr -d '\n '
+	admin GET '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=web' | tr -d '\n '
 }
 check_same "status" 200 "$(status_of n1 POST /kgit/v1/nodes/n1/status -d "$(report True)")"
 check "status: the endpoint is ready" grep -q '"conditions":{"ready":true' <<<"$(slices)"

@@ -63,8 +63,7 @@ static char *host_of(const char *address)
 	return kg_strndup(address, n);
 }
 
-/* The first address of the range of services is the API's, by which pods know it. */
-static bool api_address(char out[16], const char *service_cidr)
+bool kgd_api_address(char out[16], const char *service_cidr)
 {
 	const char *slash = strchr(service_cidr, '/');
 	char *first KG_AUTOFREE =
@@ -92,7 +91,7 @@ static int issue_server(struct kgd_master *m, char **cert, char **key, struct kg
 	sans[n++] = "localhost";
 	sans[n++] = "127.0.0.1";
 	sans[n++] = "::1";
-	if (api_address(api, m->service_cidr))
+	if (kgd_api_address(api, m->service_cidr))
 		sans[n++] = api;
 	sans[n++] = "kubernetes";
 	sans[n++] = "kubernetes.default";

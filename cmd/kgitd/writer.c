@@ -27,6 +27,7 @@ struct kgd_writer {
 	bool main_behind;   /* a push's main could not follow yet */
 	bool commit_failed; /* the last one */
 	struct kg_reconcile_state *state;
+	struct kg_input_cluster *cluster; /* owned; NULL: not said yet */
 	struct kgd_clock clock;
 	kg_time wake_at; /* cluster time */
 	pthread_t thread;
@@ -36,6 +37,7 @@ struct kgd_writer {
 	pthread_cond_t cond;
 	struct kgd_request *head, **tail;
 	size_t pending;
+	struct kg_input_cluster *cluster_next; /* owned; NULL: no other */
 	bool stop;
 	char health[256];
 
@@ -43,6 +45,51 @@ struct kgd_writer {
 	struct kg_histogram reconciles, commits, queued;
 	_Atomic uint64_t failed, refused, conflicts;
 };
+
+/* ---- what clients are to know of the master ---- */
+
+static void cluster_free(struct kg_input_cluster *c)
+{
+	if (!c)
+		return;
+	free((char *)c->ca);
+	free((char *)c->address);
+	free((char *)c->service);
+	free(c);
+}
+
+static struct kg_input_cluster *cluster_copy(const struct kg_input_cluster *in)
+{
+	struct kg_input_cluster *c = kg_alloc(sizeof(*c));
+
+	*c = (struct kg_input_cluster){.ca = kg_strdup(in->ca),
+		.address = kg_strdup(in->address),
+		.service = kg_strdup(in->service)};
+	return c;
+}
+
+void kgd_writer_set_cluster(struct kgd_writer *w, const struct kg_input_cluster *in)
+{
+	struct kg_input_cluster *c = cluster_copy(in);
+
+	pthread_mutex_lock(&w->lock);
+	struct kg_input_cluster *old = w->cluster_next;
+
+	w->cluster_next = c;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+	cluster_free(old);
+}
+
+/* With the lock held. */
+static void take_cluster(struct kgd_writer *w)
+{
+	if (!w->cluster_next)
+		return;
+	cluster_free(w->cluster);
+	w->cluster = w->cluster_next;
+	w->cluster_next = NULL;
+}
 
 /* The requests that one commit answers, and the inputs made of them. */
 struct batch {
@@ -382,6 +429,7 @@ static int apply(struct kgd_writer *w, struct batch *b, uint64_t *revision, stru
 
 	*revision = prev->revision;
 	batch_inputs(b, prev, now);
+	b->inputs.cluster = w->cluster;
 	if (b->push)
 		rc = check_main(w, prev, &b->push->push, err);
 	if (rc == 0)
@@ -455,7 +503,7 @@ static bool wait_for_work(struct kgd_writer *w)
 	bool go;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->head && !w->stop) {
+	while (!w->head && !w->stop && !w->cluster_next) {
 		if (w->wake_at == KG_TIME_NEVER) {
 			pthread_cond_wait(&w->cond, &w->lock);
 			continue;
@@ -501,12 +549,24 @@ static void *run(void *arg)
 
 		pthread_mutex_lock(&w->lock);
 		take(w, &b);
+		take_cluster(w);
 		pthread_mutex_unlock(&w->lock);
 		if (w->main_behind)
 			retry_main(w);
 		apply_batch(w, &b);
 	}
 	return NULL;
+}
+
+static void writer_free(struct kgd_writer *w)
+{
+	kg_reconcile_state_free(w->state);
+	kg_arena_release(&w->arena);
+	cluster_free(w->cluster);
+	cluster_free(w->cluster_next);
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
 }
 
 int kgd_writer_start(
@@ -524,6 +584,7 @@ int kgd_writer_start(
 	w->reconciler = kg_reconcile_options_value(&w->arena, &w->ropts);
 	w->hold_main = opts->hold_main;
 	w->hold_ctx = opts->ctx;
+	w->cluster = opts->cluster ? cluster_copy(opts->cluster) : NULL;
 	w->max_pending = opts->max_pending ? opts->max_pending : 100000;
 	w->wake_at = KG_TIME_NEVER;
 	w->tail = &w->head;
@@ -546,11 +607,7 @@ int kgd_writer_start(
 	if (rc == 0 && pthread_create(&w->thread, NULL, run, w) != 0)
 		rc = kg_fail(err, KG_E_IO, "start the writer's thread");
 	if (rc < 0) {
-		kg_reconcile_state_free(w->state);
-		kg_arena_release(&w->arena);
-		pthread_cond_destroy(&w->cond);
-		pthread_mutex_destroy(&w->lock);
-		free(w);
+		writer_free(w);
 		return rc;
 	}
 	*out = w;
@@ -566,11 +623,7 @@ void kgd_writer_stop(struct kgd_writer *w)
 	pthread_cond_signal(&w->cond);
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
-	kg_reconcile_state_free(w->state);
-	kg_arena_release(&w->arena);
-	pthread_cond_destroy(&w->cond);
-	pthread_mutex_destroy(&w->lock);
-	free(w);
+	writer_free(w);
 }
 
 void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req)

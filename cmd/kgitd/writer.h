@@ -60,6 +60,7 @@ struct kgd_writer_options {
 	struct kg_store *store; /* borrowed */
 	struct kg_hub *hub;     /* borrowed */
 	struct kg_reconcile_options reconcile;
+	const struct kg_input_cluster *cluster; /* as for kgd_writer_set_cluster; NULL: not known */
 	size_t max_pending; /* requests; default 100,000: more are refused with KG_E_TOO_MANY */
 	/* Makes main what the snapshot says, keeping what it was where that was no push of ours:
 	 * called on the writer's thread before a push is judged and, until it succeeds, after one
@@ -75,6 +76,9 @@ int kgd_writer_start(
 void kgd_writer_stop(struct kgd_writer *w);
 /* Takes over the request; refused ones are answered at once on the caller's thread. */
 void kgd_writer_submit(struct kgd_writer *w, struct kgd_request *req);
+/* What clients are to know of the master from now on; texts are copied. Any thread; committed where
+ * the state says otherwise, as soon as that can be done. */
+void kgd_writer_set_cluster(struct kgd_writer *w, const struct kg_input_cluster *in);
 /* The last error of the store that still holds ("" while all is well): /readyz. */
 void kgd_writer_health(struct kgd_writer *w, char out[256]);
 

@@ -31,9 +31,10 @@ static void feed_event(struct kg_api *api, const struct kg_commit_event *e)
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct feed_entry *entry;
 
-		if (kg_api_is_event(&kg_kinds[k]) || k == KG_KIND_LEASE)
+		if (kg_api_has_versions(k))
 			continue;
-		entry = kg_api_feed_entry_of(&kg_kinds[k], e->revision, &e->changes, e->snapshot);
+		entry = kg_api_feed_entry_of(
+			api, &kg_kinds[k], e->revision, &e->changes, e->snapshot);
 		if (!entry)
 			continue;
 		kg_api_feed_append(api, k, kg_api_feed_entry_ref(entry));
@@ -98,6 +99,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		kg_api_feed_init(&api->feeds[k], api->fed);
 	kg_api_events_init(api);
+	kg_api_leases_init(api);
 	kg_api_worker_start(api);
 	kg_api_backfill_start(api, api->fed);
 	api->sub = kg_hub_subscribe(opts->hub, on_publish, api);
@@ -112,6 +114,7 @@ void kg_api_free(struct kg_api *api)
 	kg_hub_unsubscribe(api->sub);
 	kg_api_worker_stop(api);
 	kg_api_events_release(api);
+	kg_api_leases_release(api);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		kg_api_feed_release(&api->feeds[k]);
 	kg_api_encode_cache_release(&api->cache);

@@ -28,10 +28,10 @@ static int take(void *ctx, uint64_t revision, kg_time time, const struct kg_chan
 
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct part *p = &b->parts[k];
-		struct feed_entry *e =
-			kg_api_is_event(&kg_kinds[k]) || !kg_api_has_history(k)
-				? NULL
-				: kg_api_feed_entry_of(&kg_kinds[k], revision, changes, NULL);
+		struct feed_entry *e = !kg_api_has_history(k)
+					       ? NULL
+					       : kg_api_feed_entry_of(b->api, &kg_kinds[k],
+							 revision, changes, NULL);
 
 		if (!e)
 			continue;
@@ -60,7 +60,7 @@ static bool read_piece(struct backfill *b)
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct part *p = &b->parts[k];
 
-		if (ok && !kg_api_is_event(&kg_kinds[k]) && kg_api_has_history(k))
+		if (ok && kg_api_has_history(k))
 			kg_api_feed_prepend(api, k, p->entries, p->len, from, b->to);
 		else
 			for (size_t i = 0; i < p->len; i++)

@@ -84,10 +84,7 @@ static void write_names(struct kg_buf *out, const char *key, const char *const *
 	kg_buf_addc(out, ']');
 }
 
-static const char *verbs_of(const struct kg_kind *k)
-{
-	return k->id == KG_KIND_LEASE ? "[\"get\",\"list\"]" : "[\"get\",\"list\",\"watch\"]";
-}
+static const char verbs[] = "[\"get\",\"list\",\"watch\"]";
 
 static bool has_status(const struct kg_kind *k)
 {
@@ -153,7 +150,7 @@ static void write_aggregated_kind(struct kg_buf *out, const struct kg_kind *k)
 	kg_buf_addf(out, "{\"resource\":\"%s\",\"responseKind\":", k->plural);
 	write_gvk(out, k->group, k->version, k->kind);
 	kg_buf_addf(out, ",\"scope\":\"%s\",\"singularResource\":\"%s\",\"verbs\":%s",
-		k->flags & KG_KF_NAMESPACED ? "Namespaced" : "Cluster", k->singular, verbs_of(k));
+		k->flags & KG_KF_NAMESPACED ? "Namespaced" : "Cluster", k->singular, verbs);
 	write_names(out, "shortNames", k->short_names);
 	write_names(out, "categories", k->categories);
 	write_aggregated_subs(out, k);
@@ -220,7 +217,7 @@ static void write_plain_kind(struct kg_buf *out, const struct kg_kind *k)
 	kg_buf_addf(out,
 		"{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\","
 		"\"verbs\":%s",
-		k->plural, k->singular, namespaced, k->kind, verbs_of(k));
+		k->plural, k->singular, namespaced, k->kind, verbs);
 	write_names(out, "shortNames", k->short_names);
 	write_names(out, "categories", k->categories);
 	kg_buf_addc(out, '}');

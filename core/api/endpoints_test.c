@@ -130,7 +130,7 @@ static void test_sizes(void **state)
 static const struct kg_change *only_change(
 	struct feed_entry **e, const struct kg_snapshot *s, const struct kg_changes *changes)
 {
-	*e = kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, changes, s);
+	*e = kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], s->revision, changes, s);
 	assert_non_null(*e);
 	assert_int_equal((*e)->len, 1);
 	return &(*e)->changes[0];
@@ -152,7 +152,7 @@ static void test_changes(void **state)
 	check_sizes(c->after, (const size_t[][2]){{5, 0}}, 1);
 	kg_api_feed_entry_unref(e);
 	/* History has no snapshots, and so no Endpoints. */
-	assert_null(kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], 1, &changes, NULL));
+	assert_null(kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], 1, &changes, NULL));
 	kg_changes_release(&changes);
 
 	txn = kg_txn_new(s); /* one changes, one goes, one comes */
@@ -213,7 +213,7 @@ static void test_many_services(void **state)
 	put_services(txn, N, 2);
 	s = commit(txn, s, &changes);
 	struct feed_entry *e =
-		kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+		kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
 	assert_int_equal(e->len, N);
 	for (size_t i = 0; i < N; i++) {
 		const struct kg_change *c = &e->changes[i];
@@ -243,7 +243,7 @@ static void test_slice_changes_service(void **state)
 	put_slice_of(txn, "s1", "8b0e4f5a-0000-4000-8000-000000000001", "s0-a", 80, 1, 0, 0);
 	s = commit(txn, s, &changes);
 	struct feed_entry *e =
-		kg_api_feed_entry_of(&kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+		kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
 	assert_int_equal(e->len, 2);
 	check_sizes(e->changes[0].before, (const size_t[][2]){{1, 0}}, 1);
 	assert_null(e->changes[0].after);

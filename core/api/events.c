@@ -25,11 +25,9 @@ void kg_api_events_init(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
 
-	pthread_mutex_init(&s->lock, NULL);
-	kg_pmap_init(&s->objects, &kg_objects_ops);
-	s->seq = (uint64_t)kg_api_now(api) * 1000;
+	kg_api_versions_init(&s->v, (uint64_t)kg_api_now(api) * 1000);
 	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++)
-		kg_api_feed_init(&api->feeds[forms[i]], s->seq);
+		kg_api_feed_init(&api->feeds[forms[i]], s->v.seq);
 }
 
 static void unlink_item(struct event_store *s, struct event_item *it)
@@ -57,34 +55,14 @@ void kg_api_events_release(struct kg_api *api)
 		kg_object_unref(it->obj);
 		free(it);
 	}
-	for (size_t i = 0; i < KG_ARRAY_LEN(s->kept); i++)
-		if (s->kept[i].used)
-			kg_pmap_release(&s->kept[i].objects);
 	kg_map_release(&s->by_name);
-	kg_pmap_release(&s->objects);
-	pthread_mutex_destroy(&s->lock);
+	kg_api_versions_release(&s->v);
 }
 
 /* One change of one Event, under the store's lock. */
 static void publish(struct kg_api *api, struct kg_object *before, struct kg_object *after)
 {
-	struct event_store *s = &api->events;
-	struct kg_change c = {.before = before, .after = after};
-	struct feed_entry *e;
-
-	s->seq++;
-	if (after) {
-		after->revision = s->seq;
-		kg_pmap_put(&s->objects, after->key, after);
-	} else {
-		kg_pmap_remove(&s->objects, before->key);
-	}
-	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++) {
-		e = kg_api_feed_entry_new(&kg_kinds[forms[i]], s->seq, &c, 1);
-		kg_api_feed_append(api, forms[i], kg_api_feed_entry_ref(e));
-		kg_api_watch_published(api, forms[i], e);
-		kg_api_feed_entry_unref(e);
-	}
+	kg_api_versions_publish(api, &api->events.v, before, after, forms, KG_ARRAY_LEN(forms));
 }
 
 struct kg_object *kg_api_event_v1_of(const struct kg_object *event)
@@ -200,7 +178,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 	const char *ns = ev->ns && *ev->ns ? ev->ns : "default";
 	const char *name = event_name(&a, ev);
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->v.lock);
 	struct event_item *it = item_of(s, kg_arena_printf(&a, "%s/%s", ns, name), ev->time);
 	struct kg_value v = event_value(&a, ev, ns, name, it);
 	struct kg_object *before = it->obj;
@@ -211,58 +189,6 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 	kg_object_unref(before);
 	while (s->by_name.count > max)
 		drop_oldest(api);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->v.lock);
 	kg_arena_release(&a);
-}
-
-uint64_t kg_api_events_revision(struct kg_api *api)
-{
-	pthread_mutex_lock(&api->events.lock);
-	uint64_t seq = api->events.seq;
-	pthread_mutex_unlock(&api->events.lock);
-	return seq;
-}
-
-bool kg_api_events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
-{
-	struct event_store *s = &api->events;
-	bool found = true;
-
-	pthread_mutex_lock(&s->lock);
-	*out_seq = seq ? seq : s->seq;
-	if (*out_seq == s->seq) {
-		kg_pmap_copy(out, &s->objects);
-	} else {
-		found = false;
-		for (size_t i = 0; i < KG_ARRAY_LEN(s->kept) && !found; i++) {
-			found = s->kept[i].used && s->kept[i].seq == seq;
-			if (found)
-				kg_pmap_copy(out, &s->kept[i].objects);
-		}
-	}
-	pthread_mutex_unlock(&s->lock);
-	return found;
-}
-
-void kg_api_events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq)
-{
-	struct event_store *s = &api->events;
-	struct kg_pmap old = {0};
-
-	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < KG_ARRAY_LEN(s->kept); i++) {
-		if (s->kept[i].used && s->kept[i].seq == seq) {
-			pthread_mutex_unlock(&s->lock);
-			return;
-		}
-	}
-	unsigned i = s->next_kept++ % KG_ARRAY_LEN(s->kept);
-
-	if (s->kept[i].used)
-		old = s->kept[i].objects;
-	kg_pmap_copy(&s->kept[i].objects, objects);
-	s->kept[i].seq = seq;
-	s->kept[i].used = true;
-	pthread_mutex_unlock(&s->lock);
-	kg_pmap_release(&old);
 }

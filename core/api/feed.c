@@ -67,7 +67,8 @@ struct feed_entry *kg_api_feed_entry_new(
 	return e;
 }
 
-struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t revision,
+/* Of what is stored, or made of it. */
+static struct feed_entry *stored_entry(const struct kg_kind *kind, uint64_t revision,
 	const struct kg_changes *changes, const struct kg_snapshot *after)
 {
 	enum kg_kind_id id = kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
@@ -83,11 +84,18 @@ struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t rev
 	if (from == to || (kind->id == KG_KIND_ENDPOINTS && !after))
 		return NULL;
 	const struct kg_change *c = changes->items + from;
-	struct feed_entry *e = kind->id == KG_KIND_ENDPOINTS
-				       ? kg_api_endpoints_entry(revision, c, to - from, after)
-				       : kg_api_feed_entry_new(kind, revision, c, to - from);
 
-	if (e->len)
+	return kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_entry(revision, c, to - from, after)
+					     : kg_api_feed_entry_new(kind, revision, c, to - from);
+}
+
+struct feed_entry *kg_api_feed_entry_of(struct kg_api *api, const struct kg_kind *kind,
+	uint64_t revision, const struct kg_changes *changes, const struct kg_snapshot *after)
+{
+	struct feed_entry *e = stored_entry(kind, revision, changes, after);
+
+	e = kg_api_implicit_entry(api, kind, revision, changes, after, e);
+	if (!e || e->len)
 		return e;
 	kg_api_feed_entry_unref(e);
 	return NULL;
@@ -184,7 +192,7 @@ void kg_api_feed_seen(struct kg_api *api, uint64_t revision)
 {
 	pthread_mutex_lock(&api->feed_lock);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (!kg_api_is_event(&kg_kinds[k]) && api->feeds[k].seen < revision)
+		if (!kg_api_has_versions(k) && api->feeds[k].seen < revision)
 			api->feeds[k].seen = revision;
 	pthread_mutex_unlock(&api->feed_lock);
 }

@@ -136,15 +136,21 @@ struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);
 struct feed_entry *kg_api_feed_entry_ref(struct feed_entry *e);
 void kg_api_feed_entry_unref(struct feed_entry *e);
-/* Can changes of the kind be read from history, which has no snapshots? Endpoints cannot. */
+/* Kinds with revisions of their own. */
+static inline bool kg_api_has_versions(enum kg_kind_id kind)
+{
+	return kind == KG_KIND_EVENT || kind == KG_KIND_EVENT_V1 || kind == KG_KIND_LEASE;
+}
+/* Can changes of the kind be read from history, which has no snapshots? Endpoints cannot, nor can
+ * what has versions of its own. */
 static inline bool kg_api_has_history(enum kg_kind_id kind)
 {
-	return kind != KG_KIND_LEASE && kind != KG_KIND_ENDPOINTS;
+	return kind != KG_KIND_ENDPOINTS && !kg_api_has_versions(kind);
 }
 /* The part of a commit that concerns a kind; NULL where none. after: the commit's snapshot, without
  * which there are no Endpoints (they are made from slices). */
-struct feed_entry *kg_api_feed_entry_of(const struct kg_kind *kind, uint64_t revision,
-	const struct kg_changes *changes, const struct kg_snapshot *after);
+struct feed_entry *kg_api_feed_entry_of(struct kg_api *api, const struct kg_kind *kind,
+	uint64_t revision, const struct kg_changes *changes, const struct kg_snapshot *after);
 void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e /* moved */);
 /* All changes of revisions (from, to], in order, where the feed begins after `to` (else it has
  * moved on): the entries' references are taken over. */
@@ -220,15 +226,15 @@ void kg_api_table_close(struct kg_buf *out, uint64_t revision);
 
 /* One version of what a kind is read from. */
 struct source {
-	struct kg_snapshot *snapshot; /* owned; NULL for Events */
-	struct kg_pmap events;        /* for Events */
+	struct kg_snapshot *snapshot; /* owned; NULL for kinds with versions of their own */
+	struct kg_pmap objects;       /* of those */
 	uint64_t revision;
 };
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind);
 void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot /* moved */);
 void kg_api_source_release(struct source *src);
 
-enum read_mode { READ_NOTHING, READ_ONE, READ_KIND, READ_NODE, READ_EVENTS };
+enum read_mode { READ_NOTHING, READ_ONE, READ_KIND, READ_NODE, READ_VERSION };
 struct reader {
 	struct kg_api *api;
 	const struct kg_kind *kind;
@@ -242,7 +248,12 @@ struct reader {
 	/* READ_KIND of roles: the system's own are merged in. */
 	const struct kg_object *const *builtin;
 	size_t nbuiltin, at_builtin;
-	const struct kg_object *ahead; /* read from `it`, not yet given out */
+	/* READ_KIND: namespaces of whose implicit objects (implicit.c) are merged in; heap */
+	const struct kg_object **spaces;
+	size_t nspaces, at_space;
+	struct kg_object *made;  /* owned: the next of those */
+	struct kg_object *ahead; /* owned: read from `it`, not yet given out */
+	const char *ahead_key;
 };
 /* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
  * from the first key >= from. src is moved. */
@@ -263,6 +274,29 @@ struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision);
 int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
 
+/*
+ * implicit.c: objects that are there without anybody's writing them: of every namespace the
+ * ServiceAccount default and the ConfigMap kube-root-ca.crt, of the namespace default the Service
+ * kubernetes, its slice and Endpoints. A stored object of that name takes the place of one.
+ */
+/* Those of the name, or of the namespace, as far as there is one: a reference; NULL. What is stored
+ * is not looked at. */
+struct kg_object *kg_api_implicit_get(
+	const struct kg_snapshot *s, const struct kg_kind *kind, const char *ns, const char *name);
+struct kg_object *kg_api_implicit_of(
+	const struct kg_snapshot *s, const struct kg_object *space, const struct kg_kind *kind);
+/* The namespaces that may have one of that kind, by the order of its keys; heap (NULL: none), the
+ * objects are the snapshot's. ns NULL: all. */
+const struct kg_object **kg_api_implicit_spaces(
+	const struct kg_snapshot *s, const struct kg_kind *kind, const char *ns, size_t *n);
+/* How many the kind has that no stored object takes the place of. */
+size_t kg_api_implicit_count(const struct kg_snapshot *s, const struct kg_kind *kind);
+/* What a commit is for the kind: e is what it is for stored objects (NULL: nothing; taken over),
+ * and so is the result. after: its snapshot, where it is at hand. */
+struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kind *kind,
+	uint64_t revision, const struct kg_changes *changes, const struct kg_snapshot *after,
+	struct feed_entry *e);
+
 /* endpoints.c: of a Service, a reference; NULL: it has no slice. */
 struct kg_object *kg_api_endpoints_of(
 	const struct kg_snapshot *s, const char *ns, const char *name);
@@ -272,26 +306,20 @@ bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *
  * snapshot of its revision. */
 struct feed_entry *kg_api_endpoints_entry(
 	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after);
-struct kg_object *kg_api_lease_of(
-	struct kg_api *api, const struct kg_object *node); /* NULL: none */
 
 /* ---- Events (events.c) ---- */
 
-/* Events have revisions of their own, and two forms: the core group's, in which they are kept, and
+/* Events have two forms: the core group's, in which they are kept, and
  * that of events.k8s.io. */
-static inline bool kg_api_is_event(const struct kg_kind *kind)
-{
-	return kind->id == KG_KIND_EVENT || kind->id == KG_KIND_EVENT_V1;
-}
 /* The newer form of one; a reference. */
 struct kg_object *kg_api_event_v1_of(const struct kg_object *event);
 
-struct event_store {
+/* ---- kinds with revisions of their own: Events and Leases (versions.c) ---- */
+
+struct versions {
 	pthread_mutex_t lock;
 	struct kg_pmap objects;
-	uint64_t seq;
-	struct event_item *oldest, *newest; /* by last change */
-	struct kg_map by_name;
+	uint64_t seq; /* the newest revision */
 	/* versions that a paged list still reads */
 	struct {
 		struct kg_pmap objects;
@@ -300,12 +328,38 @@ struct event_store {
 	} kept[8];
 	unsigned next_kept;
 };
+void kg_api_versions_init(struct versions *v, uint64_t seq);
+void kg_api_versions_release(struct versions *v);
+/* One change, as the next revision, told to those who watch any of its n forms. With the lock. */
+void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_object *before,
+	struct kg_object *after, const enum kg_kind_id *forms, size_t n);
+/* A version: the newest one where seq is 0. false: no longer kept. */
+bool kg_api_versions_at(struct versions *v, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
+void kg_api_versions_keep(struct versions *v, const struct kg_pmap *objects, uint64_t seq);
+
+struct event_store {
+	struct versions v;
+	struct event_item *oldest, *newest; /* by last change */
+	struct kg_map by_name;
+};
 void kg_api_events_init(struct kg_api *api);
 void kg_api_events_release(struct kg_api *api);
-uint64_t kg_api_events_revision(struct kg_api *api);
-/* A version of the events: the current one where seq is 0. false: no longer kept. */
-bool kg_api_events_at(struct kg_api *api, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
-void kg_api_events_keep(struct kg_api *api, const struct kg_pmap *objects, uint64_t seq);
+
+/* ---- Leases (leases.c) ---- */
+
+#define LEASE_NS "kube-node-lease"
+
+struct lease_store {
+	struct versions v;
+	_Atomic int64_t read; /* monotonic ms: when liveness was last looked at; -1: never */
+};
+void kg_api_leases_init(struct kg_api *api);
+void kg_api_leases_release(struct kg_api *api);
+/* Looks at liveness, unless that was just done: who watches is told what is new. */
+void kg_api_leases_read(struct kg_api *api);
+/* On the clock: as that where Leases are watched; returns when it is due next. */
+int64_t kg_api_leases_tick(struct kg_api *api, int64_t now);
+int64_t kg_api_leases_due(int64_t read); /* when it is, having been read then */
 
 /* ---- answers ---- */
 
@@ -397,6 +451,7 @@ struct kg_api {
 	struct feed feeds[KG_KIND_COUNT];
 	struct encode_cache cache;
 	struct event_store events;
+	struct lease_store leases;
 
 	pthread_mutex_t watch_lock;
 	struct watcher *watchers[KG_KIND_COUNT];
@@ -429,6 +484,10 @@ struct kg_api {
 	pthread_t clock;
 	bool stopping;
 };
+static inline struct versions *kg_api_versions(struct kg_api *api, enum kg_kind_id kind)
+{
+	return kind == KG_KIND_LEASE ? &api->leases.v : &api->events.v;
+}
 kg_time kg_api_now(struct kg_api *api);
 int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err);
 

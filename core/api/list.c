@@ -175,8 +175,9 @@ static void list_close(struct list *l, const char *last)
 		if (l->total > (int64_t)so_far)
 			kg_buf_addf(&l->out, ",\"remainingItemCount\":%" PRIu64,
 				(uint64_t)l->total - so_far);
-		if (kg_api_is_event(l->r->kind))
-			kg_api_events_keep(l->r->api, &l->rd.src.events, l->revision);
+		if (kg_api_has_versions(l->r->kind->id))
+			kg_api_versions_keep(kg_api_versions(l->r->api, l->r->kind->id),
+				&l->rd.src.objects, l->revision);
 	} else {
 		kg_api_resume_listed(l->r, l->revision);
 	}
@@ -279,7 +280,7 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	l->limit = p->limit;
 	l->before = p->before;
 	l->revision = src->revision;
-	l->total = filtered ? -1 : kg_api_source_count(r->api, src, r->kind);
+	l->total = filtered || !p->limit ? -1 : kg_api_source_count(r->api, src, r->kind);
 	kg_api_reader_init(&l->rd, r, src, p->from);
 	r->state = l;
 	r->state_free = list_free;
@@ -330,8 +331,9 @@ static void list_at(struct request *r, struct page *p)
 	struct source src = {0};
 	struct kg_snapshot *s;
 
-	if (kg_api_is_event(r->kind)) {
-		if (kg_api_events_at(r->api, p->revision, &src.events, &src.revision))
+	if (kg_api_has_versions(r->kind->id)) {
+		if (kg_api_versions_at(kg_api_versions(r->api, r->kind->id), p->revision,
+			    &src.objects, &src.revision))
 			list_reply(r, p, &src);
 		else
 			kg_api_reply_status(r, 410, "Expired", NULL, "%s", too_old);

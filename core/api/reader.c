@@ -5,8 +5,11 @@
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
 {
 	*out = (struct source){0};
-	if (kg_api_is_event(kind)) {
-		kg_api_events_at(api, 0, &out->events, &out->revision);
+	if (kind->id == KG_KIND_LEASE)
+		kg_api_leases_read(api);
+	if (kg_api_has_versions(kind->id)) {
+		kg_api_versions_at(
+			kg_api_versions(api, kind->id), 0, &out->objects, &out->revision);
 		return;
 	}
 	kg_api_source_of(out, kg_hub_snapshot(api->opt.hub));
@@ -20,7 +23,7 @@ void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot)
 void kg_api_source_release(struct source *src)
 {
 	if (!src->snapshot)
-		kg_pmap_release(&src->events);
+		kg_pmap_release(&src->objects);
 	kg_snapshot_unref(src->snapshot);
 	*src = (struct source){0};
 }
@@ -28,14 +31,7 @@ void kg_api_source_release(struct source *src)
 /* The kind whose objects lie in the snapshot for this one. */
 static enum kg_kind_id stored_kind(const struct kg_kind *kind)
 {
-	switch (kind->id) {
-	case KG_KIND_ENDPOINTS:
-		return KG_KIND_ENDPOINTSLICE;
-	case KG_KIND_LEASE:
-		return KG_KIND_NODE;
-	default:
-		return kind->id;
-	}
+	return kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
 }
 
 /* Roles and bindings that are in no snapshot. Where access is not decided, there are none. */
@@ -51,43 +47,42 @@ int64_t kg_api_source_count(
 {
 	size_t nbuiltin;
 
-	if (kg_api_is_event(kind))
-		return (int64_t)src->events.count;
+	if (kg_api_has_versions(kind->id))
+		return (int64_t)src->objects.count;
 	if (kind->flags & KG_KF_SYNTHETIC)
 		return -1;
 	builtin_of(api, kind, &nbuiltin);
-	return (int64_t)(src->snapshot->objects[kind->id].count + nbuiltin);
+	return (int64_t)(src->snapshot->objects[kind->id].count + nbuiltin +
+			 kg_api_implicit_count(src->snapshot, kind));
 }
 
-static const char lease_ns[] = "kube-node-lease";
+/* Of a kind with versions of its own. */
+static struct kg_object *read_version(
+	const struct source *src, const struct kg_kind *kind, const char *ns, const char *name)
+{
+	KG_AUTOFREE char *key = kg_asprintf("%s/%s", ns, name);
+	const struct kg_object *obj = kg_pmap_get(&src->objects, key);
+
+	if (obj && kind->id == KG_KIND_EVENT_V1)
+		return kg_api_event_v1_of(obj);
+	return obj ? kg_object_ref(obj) : NULL;
+}
 
 struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 	const struct kg_kind *kind, const char *ns, const char *name)
 {
-	const struct kg_object *obj;
+	const struct kg_object *obj = api->opt.auth ? kg_builtin_object(kind->id, name) : NULL;
 
-	switch (kind->id) {
-	case KG_KIND_EVENT_V1:
-	case KG_KIND_EVENT: {
-		KG_AUTOFREE char *key = kg_asprintf("%s/%s", ns, name);
+	if (kg_api_has_versions(kind->id))
+		return read_version(src, kind, ns, name);
+	if (!obj && kind->id != KG_KIND_ENDPOINTS)
+		obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
+	if (obj)
+		return kg_object_ref(obj);
+	struct kg_object *made =
+		kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_of(src->snapshot, ns, name) : NULL;
 
-		obj = kg_pmap_get(&src->events, key);
-		if (obj && kind->id == KG_KIND_EVENT_V1)
-			return kg_api_event_v1_of(obj);
-		break;
-	}
-	case KG_KIND_ENDPOINTS:
-		return kg_api_endpoints_of(src->snapshot, ns, name);
-	case KG_KIND_LEASE:
-		obj = strcmp(ns, lease_ns) ? NULL
-					   : kg_snapshot_get(src->snapshot, KG_KIND_NODE, "", name);
-		return obj ? kg_api_lease_of(api, obj) : NULL;
-	default:
-		obj = api->opt.auth ? kg_builtin_object(kind->id, name) : NULL;
-		if (!obj)
-			obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
-	}
-	return obj ? kg_object_ref(obj) : NULL;
+	return made ? made : kg_api_implicit_get(src->snapshot, kind, ns, name);
 }
 
 static bool open_one(struct reader *rd, const struct request *r)
@@ -104,11 +99,22 @@ static bool open_one(struct reader *rd, const struct request *r)
 	return true;
 }
 
-static void open_events(struct reader *rd, const char *ns)
+static void open_version(struct reader *rd, const char *ns)
 {
-	rd->mode = READ_EVENTS;
+	rd->mode = READ_VERSION;
 	rd->prefix = ns ? kg_asprintf("%s/", ns) : kg_strdup("");
-	kg_piter_init(&rd->pit, &rd->src.events, rd->prefix, rd->from);
+	kg_piter_init(&rd->pit, &rd->src.objects, rd->prefix, rd->from);
+}
+
+static void open_kind(struct reader *rd, const char *ns)
+{
+	rd->mode = READ_KIND;
+	kg_iter_kind(&rd->it, rd->src.snapshot, stored_kind(rd->kind), ns, rd->from);
+	rd->builtin = builtin_of(rd->api, rd->kind, &rd->nbuiltin);
+	while (rd->from && rd->at_builtin < rd->nbuiltin &&
+		strcmp(rd->builtin[rd->at_builtin]->key, rd->from) < 0)
+		rd->at_builtin++;
+	rd->spaces = kg_api_implicit_spaces(rd->src.snapshot, rd->kind, ns, &rd->nspaces);
 }
 
 void kg_api_reader_init(
@@ -122,22 +128,14 @@ void kg_api_reader_init(
 	rd->from = from ? kg_strdup(from) : NULL;
 	if (open_one(rd, r))
 		return;
-	if (kg_api_is_event(rd->kind)) {
-		open_events(rd, r->ns);
-	} else if (rd->kind->id == KG_KIND_LEASE) {
-		rd->mode = !r->ns || !strcmp(r->ns, lease_ns) ? READ_KIND : READ_NOTHING;
-		kg_iter_kind(&rd->it, rd->src.snapshot, KG_KIND_NODE, NULL, rd->from);
+	if (kg_api_has_versions(rd->kind->id)) {
+		open_version(rd, r->ns);
 	} else if (node && *node) {
 		rd->mode = READ_NODE;
 		rd->ns = r->ns;
 		kg_iter_index(&rd->it, rd->src.snapshot, KG_INDEX_NODE, node);
 	} else {
-		rd->mode = READ_KIND;
-		kg_iter_kind(&rd->it, rd->src.snapshot, stored_kind(rd->kind), r->ns, rd->from);
-		rd->builtin = builtin_of(rd->api, rd->kind, &rd->nbuiltin);
-		while (rd->from && rd->at_builtin < rd->nbuiltin &&
-			strcmp(rd->builtin[rd->at_builtin]->key, rd->from) < 0)
-			rd->at_builtin++;
+		open_kind(rd, r->ns);
 	}
 }
 
@@ -149,8 +147,6 @@ static const struct kg_object *serve(struct reader *rd, const struct kg_object *
 					   ? kg_api_endpoints_of(rd->src.snapshot, obj->ns,
 						     kg_api_slice_service(obj))
 					   : NULL;
-	if (rd->kind->id == KG_KIND_LEASE)
-		return rd->given = kg_api_lease_of(rd->api, obj);
 	return obj;
 }
 
@@ -172,25 +168,68 @@ static const struct kg_object *next_stored(struct reader *rd, const char **key)
 	return NULL;
 }
 
-/* Of two ordered sequences the lesser; of equals the system's own. */
+/* The next of those that are in no snapshot, or are made of what is: owned by the reader until it
+ * is given out. NULL at the end. */
+static const struct kg_object *peek_own(struct reader *rd)
+{
+	if (rd->at_builtin < rd->nbuiltin)
+		return rd->builtin[rd->at_builtin];
+	while (!rd->made && rd->at_space < rd->nspaces) {
+		rd->made =
+			kg_api_implicit_of(rd->src.snapshot, rd->spaces[rd->at_space++], rd->kind);
+		if (rd->made && rd->from && strcmp(rd->made->key, rd->from) < 0) {
+			kg_object_unref(rd->made);
+			rd->made = NULL;
+		}
+	}
+	return rd->made;
+}
+
+/* Goes past it; out: it is given out. */
+static void pass_own(struct reader *rd, bool out)
+{
+	if (!rd->made) {
+		rd->at_builtin++;
+		return;
+	}
+	if (out)
+		rd->given = rd->made;
+	else
+		kg_object_unref(rd->made);
+	rd->made = NULL;
+}
+
+static void pass_stored(struct reader *rd, bool out)
+{
+	if (out)
+		rd->given = rd->ahead;
+	else
+		kg_object_unref(rd->ahead);
+	rd->ahead = NULL;
+}
+
+/* Of two ordered sequences the lesser; of equals the system's own where it is what nobody can
+ * change, and what is stored where that takes its place. */
 static const struct kg_object *next_merged(struct reader *rd, const char **key)
 {
-	const char *stored;
+	const struct kg_object *own = peek_own(rd), *stored;
 
-	if (rd->at_builtin == rd->nbuiltin && !rd->ahead)
+	if (!own && !rd->ahead)
 		return next_stored(rd, key);
-	if (!rd->ahead)
-		rd->ahead = next_stored(rd, &stored);
-	const struct kg_object *own =
-		rd->at_builtin < rd->nbuiltin ? rd->builtin[rd->at_builtin] : NULL;
-	int order = !own ? -1 : !rd->ahead ? 1 : strcmp(rd->ahead->key, own->key);
-	const struct kg_object *out = order < 0 ? rd->ahead : own;
+	if (!rd->ahead && (stored = next_stored(rd, &rd->ahead_key))) {
+		/* Kept over calls, which end what was given out. */
+		rd->ahead = rd->given ? rd->given : kg_object_ref(stored);
+		rd->given = NULL;
+	}
+	int order = !own ? -1 : !rd->ahead ? 1 : strcmp(rd->ahead_key, own->key);
+	bool first = order < 0 || (!order && rd->made);
+	const struct kg_object *out = first ? rd->ahead : own;
 
+	*key = first ? rd->ahead_key : own->key;
 	if (order <= 0)
-		rd->ahead = NULL;
+		pass_stored(rd, first);
 	if (order >= 0)
-		rd->at_builtin++;
-	*key = out->key;
+		pass_own(rd, !first);
 	return out;
 }
 
@@ -212,9 +251,9 @@ const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key)
 	kg_object_unref(rd->given);
 	rd->given = NULL;
 	switch (rd->mode) {
-	case READ_EVENTS:
+	case READ_VERSION:
 		obj = kg_piter_next(&rd->pit, key);
-		if (!obj || rd->kind->id == KG_KIND_EVENT)
+		if (!obj || rd->kind->id != KG_KIND_EVENT_V1)
 			return obj;
 		return rd->given = kg_api_event_v1_of(obj);
 	case READ_KIND:
@@ -231,9 +270,12 @@ void kg_api_reader_release(struct reader *rd)
 	if (rd->it.prefix || rd->mode == READ_KIND || rd->mode == READ_NODE)
 		kg_iter_release(&rd->it);
 	kg_object_unref(rd->given);
+	kg_object_unref(rd->made);
+	kg_object_unref(rd->ahead);
+	free(rd->spaces);
 	free(rd->prefix);
 	free(rd->from);
-	if (rd->src.snapshot || rd->mode == READ_EVENTS || rd->kind)
+	if (rd->src.snapshot || rd->mode == READ_VERSION || rd->kind)
 		kg_api_source_release(&rd->src);
 	*rd = (struct reader){0};
 }

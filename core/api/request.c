@@ -271,7 +271,7 @@ void kg_api_request_at(struct request *r, uint64_t revision, void (*resume)(stru
 {
 	struct kg_api *api = r->api;
 
-	if (kg_api_is_event(r->kind) || kg_hub_revision(api->opt.hub) >= revision) {
+	if (kg_api_has_versions(r->kind->id) || kg_hub_revision(api->opt.hub) >= revision) {
 		resume(r);
 		return;
 	}

@@ -206,9 +206,6 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 		kg_api_handle_write(r);
 	else if (r->sub && !sub_known(r))
 		kg_api_reply_unknown_path(r);
-	else if (r->watch && r->kind->id == KG_KIND_LEASE)
-		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL,
-			"leases cannot be watched: they are liveness, made when they are read");
 	else if (r->watch)
 		kg_api_handle_watch(r);
 	else if (r->name)

@@ -1,6 +1,8 @@
 /* What watches say, line by line: transitions, beginnings, ends; and Events. */
 #include "testclient.h"
 
+#include "api/internal.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -266,6 +268,58 @@ static void test_events(void **state)
 	assert_int_equal(kg_int(kg_at(&old.lines[0], "object.code"), 0), 410);
 }
 
+/* A node that is heard again renews its lease: who watches is told, at a revision of its own. */
+static void test_leases(void **state)
+{
+	static const char path[] = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+	KG_AUTOFREE char *one = kg_asprintf("%s/n1", path), *renewed = NULL;
+	int64_t until = kg_api_now_ms() + 20000;
+	bool again = false;
+	(void)state;
+
+	ANSWER list = get(path);
+	uint64_t base = revision_of(&list);
+	renewed = kg_strdup(
+		kg_string(kg_at(&kg_get(&list.v, "items")->items[0], "spec.renewTime"), ""));
+
+	server.now += 5000;
+	while (!again && kg_api_now_ms() < until) { /* it is looked at once a second */
+		ANSWER lease = get(one);
+
+		again = strcmp(at(&lease, "spec.renewTime"), renewed) != 0;
+	}
+	assert_true(again);
+	STREAM s = watch("%s?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64, path, base);
+	KG_AUTOFREE char *text = story(&s, base);
+	assert_string_equal(text, "MODIFIED n1@1");
+
+	/* by itself while somebody watches */
+	server.now += 5000;
+	STREAM live = watch("%s?watch=1&timeoutSeconds=7&resourceVersion=%" PRIu64, path, base + 1);
+	KG_AUTOFREE char *more = story(&live, base);
+	assert_string_equal(more, "MODIFIED n1@2");
+
+	/* as informers begin, and those of an earlier run */
+	STREAM begin = watch("%s?watch=1&timeoutSeconds=1&sendInitialEvents=true&"
+			     "resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+		path);
+	assert_string_equal(kg_string(kg_get(&begin.lines[0], "type"), ""), "ADDED");
+	assert_string_equal(kg_string(kg_get(&begin.lines[1], "type"), ""), "BOOKMARK");
+	STREAM old = watch("%s?watch=1&timeoutSeconds=1&resourceVersion=5", path);
+	assert_int_equal(kg_int(kg_at(&old.lines[0], "object.code"), 0), 410);
+
+	test_delete(&server, KG_KIND_NODE, "", "n1");
+	test_commit(&server);
+	do { /* until it is gone */
+		ANSWER lease = get(one);
+
+		again = lease.status == 404;
+	} while (!again && kg_api_now_ms() < until);
+	STREAM gone = watch("%s?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64, path, base + 2);
+	KG_AUTOFREE char *end = story(&gone, base);
+	assert_string_equal(end, "DELETED n1@3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +329,7 @@ int main(void)
 		cmocka_unit_test(test_watch_too_old),
 		cmocka_unit_test(test_watch_endpoints),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_leases),
 	};
 
 	kg_kinds_init();

@@ -20,7 +20,7 @@ struct test_server {
 	struct kg_commit_event **commits;
 	size_t ncommits, cap;
 	uint64_t oldest; /* revisions after this one are retained */
-	kg_time now;
+	_Atomic kg_time now;
 	struct kg_txn *txn;
 };
 /* opts: may set sizes and times; the rest is filled in. Aborts on failure. */

@@ -342,12 +342,14 @@ static void watch_begin(struct request *r)
 			kg_api_reader_init(&w->first, r, &src, NULL);
 		kg_api_source_release(&src);
 	}
-	/* Events have each a revision of their own. */
-	if (w->phase == LIVE && r->revision && !kg_api_is_event(r->kind) &&
+	/* Kinds with versions of their own have one for each change. */
+	if (w->phase == LIVE && r->revision && !kg_api_has_versions(r->kind->id) &&
 		!kg_api_resume_has_all(r, r->revision)) {
 		w->again = r->revision;
 		w->cursor = r->revision - 1;
 	}
+	if (w->kind == KG_KIND_LEASE)
+		kg_api_clock_kick(r->api, kg_api_leases_due(kg_api_now_ms()));
 	if (!watcher_add(w)) {
 		kg_api_reply_too_many(r, "watches are open");
 		return;

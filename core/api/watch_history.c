@@ -22,7 +22,7 @@ static int take_history(
 	void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
 {
 	struct watcher *w = ctx;
-	struct feed_entry *e = kg_api_feed_entry_of(w->r->kind, revision, changes, NULL);
+	struct feed_entry *e = kg_api_feed_entry_of(w->r->api, w->r->kind, revision, changes, NULL);
 	(void)time;
 
 	w->behind_to = revision;
@@ -59,8 +59,7 @@ static void read_history(void *arg)
 
 bool kg_api_watch_behind(struct watcher *w)
 {
-	if (!w->r->api->opt.history || kg_api_is_event(w->r->kind) ||
-		!kg_api_has_history(w->r->kind->id)) {
+	if (!w->r->api->opt.history || !kg_api_has_history(w->r->kind->id)) {
 		kg_api_watch_emit_gone(w);
 		return true;
 	}

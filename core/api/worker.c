@@ -72,11 +72,12 @@ static void *clock_main(void *arg)
 		}
 		api->clock_due = INT64_MAX;
 		pthread_mutex_unlock(&api->clock_lock);
-		int64_t a = kg_api_watch_tick(api, now), b = kg_api_request_expire(api, now);
+		int64_t dues[] = {kg_api_watch_tick(api, now), kg_api_request_expire(api, now),
+			kg_api_leases_tick(api, now)};
 		pthread_mutex_lock(&api->clock_lock);
-		due = a < b ? a : b;
-		if (due < api->clock_due)
-			api->clock_due = due;
+		for (size_t i = 0; i < KG_ARRAY_LEN(dues); i++)
+			if (dues[i] < api->clock_due)
+				api->clock_due = dues[i];
 	}
 	pthread_mutex_unlock(&api->clock_lock);
 	return NULL;

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
 
 struct kg_map_slot {
 	uint32_t entry, hash; /* the low bits, so that others' entries are not looked at */
@@ -28,10 +29,19 @@ static uint64_t word_at(const char *s)
 	return word;
 }
 
-/* Of this process alone: nothing that is kept depends on it. */
+/* Of this process alone: nothing that is kept, and no order, depends on it. It begins with a
+ * secret, since peers choose keys and could choose ones that collide. */
+static uint64_t secret;
+
+static void __attribute__((constructor)) choose_secret(void)
+{
+	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))
+		secret = (uintptr_t)&secret; /* early in the boot: where the program lies */
+}
+
 static uint64_t hash_of(const char *s, size_t n)
 {
-	uint64_t h = n * UINT64_C(0x9E3779B97F4A7C15), last = 0;
+	uint64_t h = secret ^ n * UINT64_C(0x9E3779B97F4A7C15), last = 0;
 
 	for (; n > 8; s += 8, n -= 8)
 		h = fold(h ^ word_at(s), UINT64_C(0xA0761D6478BD642F));
