@@ -1,4 +1,5 @@
 /* Which cluster, with which credential: kubeconfig files and clones. */
+#include "kinds/cluster.h"
 #include "base/hash.h"
 #include "kgit/kgit.h"
 #include "sys/file.h"
@@ -242,7 +243,12 @@ static int load_kind(struct kg_txn *txn, uint64_t *revision, const struct kg_kin
 			.name = kg_string(kg_at(&items->items[i], "metadata.name"), ""),
 			.value = &items->items[i],
 		};
-		kg_txn_put(txn, kg_object_new(&spec));
+		struct kg_object *obj = kg_object_new(&spec);
+
+		if (kg_cluster_is_made(kg_txn_snapshot(txn), obj)) /* no revision has it */
+			kg_object_unref(obj);
+		else
+			kg_txn_put(txn, obj);
 	}
 	return 0;
 }

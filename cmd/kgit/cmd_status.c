@@ -1,6 +1,7 @@
 #include "base/time.h"
 #include "kgit/kgit.h"
 #include "kgit/waiting.h"
+#include "kinds/cluster.h"
 #include "reconcile/summary.h"
 #include "value/json.h"
 
@@ -67,7 +68,7 @@ static void print_namespace(const struct kg_snapshot *s, const char *ns)
 
 		kg_iter_kind(&it, s, order[i], ns, NULL);
 		while ((obj = kg_iter_next(&it))) {
-			if (kg_is_owned(s, obj))
+			if (kg_is_owned(s, obj) || kg_cluster_is(obj))
 				continue;
 			if (!titled)
 				printf("\nnamespace %s\n", ns);

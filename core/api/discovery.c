@@ -315,7 +315,7 @@ void kg_api_handle_roots(struct request *r)
 	for (size_t i = 0; i < KG_ARRAY_LEN(others); i++)
 		kg_buf_addf(&out, ",\"%s\"", others[i]);
 	kg_buf_adds(&out, "]}\n");
-	kg_api_reply_json(r, 200, &out);
+	kg_http_reply(r->http, 200, "application/json", &out); /* as in Kubernetes, nothing else */
 }
 
 /* ---- paths ---- */
@@ -353,6 +353,20 @@ bool kg_api_is_discovery_path(const char *path)
 	return !strncmp(path, "/api", 4) && parse_where(&w, path);
 }
 
+/* Discovery's plain documents. */
+static void reply_document(struct request *r, struct kg_buf *out)
+{
+	struct kg_buf yaml = KG_BUF_INIT;
+
+	if (!kg_api_accepts_yaml(r)) {
+		kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, out);
+		return;
+	}
+	kg_api_yaml(&yaml, out);
+	kg_buf_release(out);
+	kg_api_reply_cached(r, "application/yaml", KG_API_ASK_AGAIN, &yaml);
+}
+
 static void handle_root(struct request *r, bool core)
 {
 	const char *accept = kg_http_header(r->http, "Accept");
@@ -376,7 +390,7 @@ static void handle_root(struct request *r, bool core)
 		write_versions(&out, r);
 	else
 		write_group_list(&out);
-	kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, &out);
+	reply_document(r, &out);
 }
 
 void kg_api_handle_discovery(struct request *r, const char *path)
@@ -399,7 +413,7 @@ void kg_api_handle_discovery(struct request *r, const char *path)
 			write_resource_list(&out, &groups[i]);
 		else
 			write_group(&out, &groups[i], true);
-		kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, &out);
+		reply_document(r, &out);
 		return;
 	}
 	kg_api_reply_unknown_path(r);

@@ -25,7 +25,7 @@ static void handle_version(struct request *r)
 		"  \"buildDate\": \"1970-01-01T00:00:00Z\",\n  \"goVersion\": \"none\",\n"
 		"  \"compiler\": \"cc\",\n  \"platform\": \"linux/%s\"\n}\n",
 		arch);
-	kg_api_reply_json(r, 200, &out);
+	kg_http_reply(r->http, 200, "application/json", &out);
 }
 
 /* ---- health: as Kubernetes' API server answers ---- */

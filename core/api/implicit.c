@@ -21,25 +21,19 @@
 
 #include <stdio.h>
 
+/* NULL: the kind has none. */
 static const char *name_of(enum kg_kind_id kind)
 {
-	switch (kind) {
-	case KG_KIND_SERVICEACCOUNT:
-		return "default";
-	case KG_KIND_CONFIGMAP:
-		return "kube-root-ca.crt";
-	case KG_KIND_SERVICE:
-	case KG_KIND_ENDPOINTSLICE:
-	case KG_KIND_ENDPOINTS:
-		return "kubernetes";
-	default:
-		return NULL; /* it has none */
-	}
+	bool everywhere;
+
+	return kg_cluster_made_name(kind, &everywhere);
 }
 
 static bool in_every_space(enum kg_kind_id kind)
 {
-	return kind == KG_KIND_SERVICEACCOUNT || kind == KG_KIND_CONFIGMAP;
+	bool everywhere;
+
+	return kg_cluster_made_name(kind, &everywhere) && everywhere;
 }
 
 static bool is_place(enum kg_kind_id kind, const char *ns, const char *name)
@@ -57,11 +51,11 @@ struct making {
 };
 
 static struct kg_value metadata(struct making *m, const struct kg_kind *kind,
-	const struct kg_object *of, const char *under, struct kg_value labels)
+	const struct kg_object *of, struct kg_value labels)
 {
 	char uid[37];
 
-	kg_uuid5(uid, kg_object_uid(of), under);
+	kg_cluster_made_uid(uid, kind, of);
 	return kg_v_obj(&m->a, "name", kg_v_lit(name_of(kind->id)), "namespace",
 		kg_v_str(&m->a, m->space->name), "uid", kg_v_str(&m->a, uid), "creationTimestamp",
 		*kg_at(kg_obj(of), "metadata.creationTimestamp"), "labels", labels, (char *)NULL);
@@ -71,8 +65,7 @@ static struct kg_value account(struct making *m, const struct kg_kind *kind)
 {
 	/* The uid is the one that its tokens name. */
 	return kg_v_obj(&m->a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("ServiceAccount"),
-		"metadata", metadata(m, kind, m->space, "serviceaccounts/default", kg_v_null()),
-		(char *)NULL);
+		"metadata", metadata(m, kind, m->space, kg_v_null()), (char *)NULL);
 }
 
 static struct kg_value root_ca(struct making *m, const struct kg_kind *kind)
@@ -87,8 +80,7 @@ static struct kg_value root_ca(struct making *m, const struct kg_kind *kind)
 
 	if (kg_is_null(ca))
 		return kg_v_null();
-	struct kg_value md =
-		metadata(m, kind, m->space, "configmaps/kube-root-ca.crt", kg_v_null());
+	struct kg_value md = metadata(m, kind, m->space, kg_v_null());
 	md = kg_with_key(&m->a, &md, "annotations", note);
 	return kg_v_obj(&m->a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("ConfigMap"),
 		"metadata", md, "data", kg_v_obj(&m->a, "ca.crt", *ca, (char *)NULL), (char *)NULL);
@@ -141,8 +133,8 @@ static struct kg_value service(struct making *m, const struct kg_kind *kind)
 	struct kg_value status = kg_v_obj(a, "loadBalancer", kg_v_object(a, NULL, 0), (char *)NULL);
 
 	return kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("Service"), "metadata",
-		metadata(m, kind, m->cluster, "services/kubernetes", labels), "spec", spec,
-		"status", status, (char *)NULL);
+		metadata(m, kind, m->cluster, labels), "spec", spec, "status", status,
+		(char *)NULL);
 }
 
 static struct kg_value api_port(struct making *m, int port)
@@ -167,9 +159,8 @@ static struct kg_value slice(struct making *m, const struct kg_kind *kind)
 		a, "addresses", list_of(m, kg_v_str(a, host)), "conditions", ready, (char *)NULL);
 
 	return kg_v_obj(a, "apiVersion", kg_v_lit("discovery.k8s.io/v1"), "kind",
-		kg_v_lit("EndpointSlice"), "metadata",
-		metadata(m, kind, m->cluster, "endpointslices/kubernetes", labels), "addressType",
-		kg_v_lit(type), "endpoints", list_of(m, master), "ports",
+		kg_v_lit("EndpointSlice"), "metadata", metadata(m, kind, m->cluster, labels),
+		"addressType", kg_v_lit(type), "endpoints", list_of(m, master), "ports",
 		list_of(m, api_port(m, port)), (char *)NULL);
 }
 
@@ -190,8 +181,7 @@ static struct kg_value endpoints(struct making *m, const struct kg_kind *kind)
 		list_of(m, api_port(m, port)), (char *)NULL);
 
 	return kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("Endpoints"), "metadata",
-		metadata(m, kind, m->cluster, "endpoints/kubernetes", labels), "subsets",
-		list_of(m, subset), (char *)NULL);
+		metadata(m, kind, m->cluster, labels), "subsets", list_of(m, subset), (char *)NULL);
 }
 
 static struct kg_value value_of(struct making *m, const struct kg_kind *kind)

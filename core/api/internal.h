@@ -54,6 +54,7 @@ struct request {
 	bool watch;
 	int64_t began_ns; /* monotonic */
 
+	bool yaml; /* of a get or list: not JSON */
 	enum form form;
 	const char *form_version;        /* "v1", "v1beta1" of meta.k8s.io */
 	const struct kg_column *columns; /* of a Table */
@@ -82,8 +83,14 @@ struct request *kg_api_request_ref(struct request *r);
 void kg_api_request_unref(struct request *r);
 /* Reads the query and Accept of a get, list or watch. */
 int kg_api_request_parse(struct request *r, struct kg_error *err);
-/* The kinds of answer an Accept header takes: -1 where none of ours. */
-int kg_api_accept_form(const char *accept, enum form *form, const char **version);
+/* The kind of answer that an Accept header likes best: -1 where none of ours. */
+struct accepted {
+	enum form form;
+	const char *version; /* "v1", "v1beta1" of meta.k8s.io */
+	bool yaml;
+};
+int kg_api_accept(const char *accept, struct accepted *out);
+bool kg_api_accepts_yaml(const struct request *r);
 /* Runs resume(r) once the revision is published, here and now where it is; or replies Timeout. */
 void kg_api_request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r));
 void kg_api_request_published(struct kg_api *api); /* from the hub's subscription */
@@ -211,6 +218,11 @@ void kg_api_write_member(struct kg_buf *out, const char *key, const char *value)
 void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
 	uint64_t revision, bool headers);
 
+/* ---- YAML (yaml.c), made of the JSON that we write ---- */
+
+void kg_api_yaml(struct kg_buf *out, const struct kg_buf *json);
+void kg_api_yaml_item(struct kg_buf *out, const struct kg_buf *json); /* "- ...", of a list */
+
 /* ---- tables (table.c) ---- */
 
 void kg_api_table_open(
@@ -254,6 +266,7 @@ struct reader {
 	struct kg_object *made;  /* owned: the next of those */
 	struct kg_object *ahead; /* owned: read from `it`, not yet given out */
 	const char *ahead_key;
+	bool fresh; /* what was given out last is an implicit one, made for that */
 };
 /* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
  * from the first key >= from. src is moved. */
@@ -363,6 +376,7 @@ int64_t kg_api_leases_due(int64_t read); /* when it is, having been read then */
 
 /* ---- answers ---- */
 
+/* JSON, which is sent as YAML where the request likes that best. */
 void kg_api_reply_json(struct request *r, int status, struct kg_buf *body);
 /* With an ETag over the body: 304 where the client has it. control: KG_API_ASK_AGAIN where it must
  * ask each time, KG_API_FOR_EVER where what the URL names never changes. */

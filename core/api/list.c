@@ -144,73 +144,122 @@ static int token_parse(struct request *r, const char *token, uint64_t *revision,
 
 /* ---- encoding ---- */
 
-static void list_open(struct list *l)
+static void write_open(struct kg_buf *out, const struct request *r)
 {
-	const struct request *r = l->r;
-
 	switch (r->form) {
 	case FORM_TABLE:
-		kg_api_table_open(&l->out, r, true);
+		kg_api_table_open(out, r, true);
 		break;
 	case FORM_PARTIAL:
-		kg_buf_addf(&l->out,
+		kg_buf_addf(out,
 			"{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\","
 			"\"items\":[",
 			r->form_version);
 		break;
 	case FORM_OBJECT:
-		kg_buf_addf(&l->out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"items\":[",
+		kg_buf_addf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"items\":[",
 			r->kind->list_kind, kg_kind_api_version(r->kind));
 	}
 }
 
-static void list_close(struct list *l, const char *last)
+/* In YAML the items come last but for the metadata, too; so what comes before them is complete. */
+static void list_open(struct list *l)
 {
-	kg_buf_addf(&l->out, "],\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", l->revision);
+	const struct request *r = l->r;
+	KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;
+	const char *items = r->form == FORM_TABLE ? ",\"rows\":[" : ",\"items\":[";
+
+	if (!r->yaml) {
+		write_open(&l->out, r);
+		return;
+	}
+	write_open(&json, r);
+	kg_buf_remove(&json, json.len - strlen(items), strlen(items));
+	kg_buf_addc(&json, '}');
+	kg_api_yaml(&l->out, &json);
+	kg_buf_adds(&l->out, r->form == FORM_TABLE ? "rows:" : "items:");
+}
+
+/* `"metadata":{...}` */
+static void write_metadata(struct list *l, struct kg_buf *out, const char *last)
+{
+	kg_buf_addf(out, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", l->revision);
 	if (last) {
 		uint64_t so_far = l->before + l->written;
 		KG_AUTOFREE char *token = token_make(l->revision, so_far, last);
 
-		kg_api_write_member(&l->out, "continue", token);
+		kg_api_write_member(out, "continue", token);
 		if (l->total > (int64_t)so_far)
-			kg_buf_addf(&l->out, ",\"remainingItemCount\":%" PRIu64,
+			kg_buf_addf(out, ",\"remainingItemCount\":%" PRIu64,
 				(uint64_t)l->total - so_far);
-		if (kg_api_has_versions(l->r->kind->id))
-			kg_api_versions_keep(kg_api_versions(l->r->api, l->r->kind->id),
-				&l->rd.src.objects, l->revision);
-	} else {
-		kg_api_resume_listed(l->r, l->revision);
 	}
-	kg_buf_adds(&l->out, "}}\n");
+	kg_buf_addc(out, '}');
+}
+
+static void list_close(struct list *l, const char *last)
+{
+	struct request *r = l->r;
+	KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;
+
+	if (r->yaml) {
+		kg_buf_addc(&json, '{');
+		write_metadata(l, &json, last);
+		kg_buf_addc(&json, '}');
+		kg_buf_adds(&l->out, l->written ? "" : " []\n");
+		kg_api_yaml(&l->out, &json);
+	} else {
+		kg_buf_adds(&l->out, "],");
+		write_metadata(l, &l->out, last);
+		kg_buf_adds(&l->out, "}\n");
+	}
+	if (!last)
+		kg_api_resume_listed(r, l->revision);
+	else if (kg_api_has_versions(r->kind->id))
+		kg_api_versions_keep(
+			kg_api_versions(r->api, r->kind->id), &l->rd.src.objects, l->revision);
 	l->ended = true;
 }
 
-static void list_object(struct list *l, const struct kg_object *obj)
+static void list_object(struct list *l, struct kg_buf *out, const struct kg_object *obj)
 {
-	if (obj->kind->flags & KG_KF_SYNTHETIC) { /* made for this list */
-		kg_api_write_object(&l->out, obj, obj->revision);
+	if (l->rd.fresh || (obj->kind->flags & KG_KF_SYNTHETIC)) { /* made for this list */
+		kg_api_write_object(out, obj, obj->revision);
 		return;
 	}
 	struct blob *b = kg_api_encode_shared(l->r->api, obj, obj->revision, false);
 
-	kg_buf_add(&l->out, b->data, b->len);
+	kg_buf_add(out, b->data, b->len);
 	kg_api_blob_unref(b);
+}
+
+static void write_item(struct list *l, struct kg_buf *out, const struct kg_object *obj)
+{
+	switch (l->r->form) {
+	case FORM_OBJECT:
+		list_object(l, out, obj);
+		break;
+	case FORM_PARTIAL:
+		kg_api_write_partial(out, obj, obj->revision, l->r->form_version);
+		break;
+	case FORM_TABLE:
+		kg_api_table_row(out, l->r, obj, obj->revision, &l->scratch);
+	}
 }
 
 static void list_item(struct list *l, const struct kg_object *obj)
 {
-	if (l->written++)
-		kg_buf_addc(&l->out, ',');
-	switch (l->r->form) {
-	case FORM_OBJECT:
-		list_object(l, obj);
-		break;
-	case FORM_PARTIAL:
-		kg_api_write_partial(&l->out, obj, obj->revision, l->r->form_version);
-		break;
-	case FORM_TABLE:
-		kg_api_table_row(&l->out, l->r, obj, obj->revision, &l->scratch);
+	bool first = !l->written++;
+
+	if (l->r->yaml) {
+		KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;
+
+		write_item(l, &json, obj);
+		kg_buf_adds(&l->out, first ? "\n" : "");
+		kg_api_yaml_item(&l->out, &json);
+		return;
 	}
+	kg_buf_adds(&l->out, first ? "" : ",");
+	write_item(l, &l->out, obj);
 }
 
 /* Encodes until at least `bytes` wait to be sent, or the list has ended. */
@@ -274,6 +323,7 @@ struct page {
 static void list_reply(struct request *r, const struct page *p, struct source *src)
 {
 	struct list *l = kg_alloc(sizeof(*l));
+	const char *type = r->yaml ? "application/yaml" : "application/json";
 	bool filtered = r->sel.nfields || r->sel.nlabels || r->ns;
 
 	l->r = r;
@@ -288,11 +338,11 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	list_fill(l, WHOLE_BYTES);
 	l->until = kg_api_now_ms() + r->api->opt.list_ms;
 	if (l->ended)
-		kg_api_reply_json(r, 200, &l->out);
+		kg_http_reply(r->http, 200, type, &l->out);
 	else if (!list_add(l))
 		kg_api_reply_too_many(r, "long lists are being sent");
 	else
-		kg_http_stream(r->http, 200, "application/json", list_read, l);
+		kg_http_stream(r->http, 200, type, list_read, l);
 }
 
 /* On a worker: the revision is loaded from disk. */

@@ -2,6 +2,8 @@
  * are refused, URLs that may be kept. As kube-apiserver 1.32 answers. */
 #include "testclient.h"
 
+#include "value/yaml.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,7 +38,11 @@ static void test_media_types(void **state)
 		/* A transformation that nobody knows is no plain object. */
 		{MAPS, JSON_AS("Nothing"), 406, "Status"},
 		{MAPS, JSON_AS("Tables"), 406, "Status"},
-		{MAPS, "application/yaml", 406, "Status"},
+		{MAPS "?watch=1", "application/vnd.kubernetes.protobuf", 406, "Status"},
+		{MAPS, "application/yaml;q=0.3, application/json;as=Table;g=meta.k8s.io;v=v1;q=0.4",
+			200, "Table"},
+		{MAPS, "application/vnd.kubernetes.protobuf,application/json", 200,
+			"ConfigMapList"},
 		{MAPS "?watch=1", "text/html", 406, "Status"},
 	};
 	(void)state;
@@ -287,6 +293,61 @@ static void test_selectors(void **state)
 	}
 }
 
+/* YAML says what JSON says: of objects, lists and their pages, Tables, errors, discovery. */
+static void test_yaml(void **state)
+{
+	static const char yaml[] = "application/yaml", table[] = "application/yaml;as=Table;v=v1;"
+								 "g=meta.k8s.io";
+	static const char part[] =
+		"application/yaml;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+	static const struct {
+		const char *path, *accept;
+		long status;
+	} cases[] = {
+		{"/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg", yaml, 200},
+		{"/api/v1/pods", yaml, 200},
+		{"/api/v1/pods", "application/json;q=0.9,application/yaml", 200},
+		{"/api/v1/pods?limit=1", yaml, 200},
+		{"/api/v1/pods", table, 200},
+		{"/api/v1/pods", part, 200},
+		{"/api/v1/namespaces/none/pods", yaml, 200},
+		{"/api/v1/namespaces/default/pods/none", yaml, 404},
+		{"/api/v1/pods?limit=x", yaml, 400},
+		{"/apis/apps/v1/namespaces/default/deployments/web/scale", yaml, 200},
+		{MAPS, yaml, 200},
+		{"/api/v1", yaml, 200},
+		{"/apis", yaml, 200},
+	};
+	(void)state;
+
+	test_put_yaml(&server,
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: texts, namespace: "
+		"default}\ndata: {a: \"one\\n\\n  two\\n\", b: \"\\ttab \", c: \"yes\", "
+		"d: \"\", e: \"\\n\"}\n");
+	test_commit(&server);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *as = kg_asprintf(
+			"application/json%s", cases[i].accept == table || cases[i].accept == part
+						      ? cases[i].accept + strlen(yaml)
+						      : "");
+		ANSWER json = ask("GET", cases[i].path, as, NULL, NULL);
+		ANSWER text = ask("GET", cases[i].path, cases[i].accept, NULL, NULL);
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		struct kg_value v;
+		struct kg_error err = {0};
+
+		print_message("%s as %s\n", cases[i].path, cases[i].accept);
+		assert_int_equal(text.status, cases[i].status);
+		assert_non_null(strstr(kg_buf_str(&text.headers), "application/yaml"));
+		if (kg_yaml_load(&v, &a, kg_buf_str(&text.body), text.body.len, &err) < 0)
+			fail_msg("%s\n%s", err.msg, kg_buf_str(&text.body));
+		if (!kg_equal(&v, &json.v))
+			fail_msg("%s\n%s", kg_buf_str(&json.body), kg_buf_str(&text.body));
+	}
+	ANSWER stream = ask("GET", MAPS "?watch=1", yaml, NULL, NULL);
+	assert_int_equal(stream.status, 406);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_openapi_urls),
 		cmocka_unit_test(test_openapi_scalars),
 		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_yaml),
 	};
 
 	kg_kinds_init();

@@ -192,6 +192,7 @@ static void pass_own(struct reader *rd, bool out)
 		rd->at_builtin++;
 		return;
 	}
+	rd->fresh = out;
 	if (out)
 		rd->given = rd->made;
 	else
@@ -250,6 +251,7 @@ const struct kg_object *kg_api_reader_next(struct reader *rd, const char **key)
 		return next_one(rd, key);
 	kg_object_unref(rd->given);
 	rd->given = NULL;
+	rd->fresh = false;
 	switch (rd->mode) {
 	case READ_VERSION:
 		obj = kg_piter_next(&rd->pit, key);

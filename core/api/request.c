@@ -82,46 +82,79 @@ static bool param_is(const char *type, size_t n, const char *name, const char *v
 	return len == strlen(value) && !strncasecmp(p, value, len);
 }
 
+static bool bare_is(const char *type, size_t n, const char *what)
+{
+	size_t bare = strcspn(type, ";, ");
+
+	return bare <= n && bare == strlen(what) && !strncasecmp(type, what, bare);
+}
+
 /* One media range: does it want a form that we have? */
-static bool accept_one(const char *type, size_t n, enum form *form, const char **version)
+static bool accept_one(const char *type, size_t n, struct accepted *out)
 {
 	static const char *const plain[] = {"application/json", "application/*", "*/*"};
-	size_t bare = strcspn(type, ";, ");
 	bool ours = false;
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(plain); i++)
-		ours |= bare == strlen(plain[i]) && !strncasecmp(type, plain[i], bare);
-	if (!ours)
+		ours |= bare_is(type, n, plain[i]);
+	out->yaml = bare_is(type, n, "application/yaml");
+	if (!ours && !out->yaml)
 		return false;
-	*version = param_is(type, n, "v", "v1beta1") ? "v1beta1" : "v1";
+	out->version = param_is(type, n, "v", "v1beta1") ? "v1beta1" : "v1";
 	if (param_is(type, n, "as", ""))
-		*form = FORM_OBJECT;
+		out->form = FORM_OBJECT;
 	else if (param_is(type, n, "as", "Table"))
-		*form = FORM_TABLE;
+		out->form = FORM_TABLE;
 	else if (param_is(type, n, "as", "PartialObjectMetadata") ||
 		 param_is(type, n, "as", "PartialObjectMetadataList"))
-		*form = FORM_PARTIAL;
+		out->form = FORM_PARTIAL;
 	else
 		return false;
 	return true;
 }
 
-int kg_api_accept_form(const char *accept, enum form *form, const char **version)
+/* How much it is wanted (RFC 9110, 12.4.2), in thousandths. */
+static int weight_of(const char *type, size_t n)
 {
-	*form = FORM_OBJECT;
-	*version = "v1";
+	size_t len;
+	const char *q = param(type, n, "q", &len);
+	char text[8] = "", *end;
+
+	if (!len || len >= sizeof(text))
+		return 1000;
+	memcpy(text, q, len);
+	double w = strtod(text, &end);
+	return *end || !(w >= 0 && w <= 1) ? 1000 : (int)(w * 1000);
+}
+
+int kg_api_accept(const char *accept, struct accepted *out)
+{
+	int best = -1;
+
+	*out = (struct accepted){.version = "v1"};
 	if (!accept || !*accept)
 		return 0;
 	for (const char *p = accept; *p;) {
+		struct accepted one;
 		size_t n;
 
 		p += strspn(p, ", ");
 		n = strcspn(p, ",");
-		if (n && accept_one(p, n, form, version))
-			return 0;
+		int weight = n ? weight_of(p, n) : -1;
+		if (weight > best && accept_one(p, n, &one)) {
+			*out = one;
+			best = weight;
+		}
 		p += n;
 	}
-	return -1;
+	return best < 0 ? -1 : 0;
+}
+
+bool kg_api_accepts_yaml(const struct request *r)
+{
+	struct accepted a;
+
+	return !kg_api_accept(kg_http_header(r->http, "Accept"), &a) && a.yaml;
 }
 
 /* ---- the query ---- */
@@ -187,11 +220,18 @@ static int parse_include(struct request *r, struct kg_error *err)
 int kg_api_request_parse(struct request *r, struct kg_error *err)
 {
 	const char *rv = kg_http_query(r->http, "resourceVersion");
+	struct accepted accepted;
 	int rc;
 
-	if (kg_api_accept_form(kg_http_header(r->http, "Accept"), &r->form, &r->form_version))
+	rc = kg_api_accept(kg_http_header(r->http, "Accept"), &accepted);
+	if (rc || (r->watch && accepted.yaml)) /* events have no end in YAML */
 		return kg_fail(err, KG_E_UNSUPPORTED,
-			"only the following media types are accepted: application/json");
+			"only the following media types are accepted: %s",
+			r->watch ? "application/json;stream=watch"
+				 : "application/json, application/yaml");
+	r->form = accepted.form;
+	r->form_version = accepted.version;
+	r->yaml = accepted.yaml;
 	r->columns = r->kind->columns;
 	rc = parse_include(r, err);
 	if (rc)

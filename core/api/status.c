@@ -6,7 +6,15 @@
 
 void kg_api_reply_json(struct request *r, int status, struct kg_buf *body)
 {
-	kg_http_reply(r->http, status, "application/json", body);
+	struct kg_buf yaml = KG_BUF_INIT;
+
+	if (!kg_api_accepts_yaml(r)) {
+		kg_http_reply(r->http, status, "application/json", body);
+		return;
+	}
+	kg_api_yaml(&yaml, body);
+	kg_buf_release(body);
+	kg_http_reply(r->http, status, "application/yaml", &yaml);
 }
 
 void kg_api_reply_cached(

@@ -20,22 +20,19 @@
 #define KG_CLUSTER_SERVICE "service"
 
 /* Borrowed from the snapshot; NULL: it is not there, or a manifest's. */
-static inline const struct kg_object *kg_cluster_of(const struct kg_snapshot *s)
-{
-	const struct kg_object *obj =
-		kg_snapshot_get(s, KG_KIND_CONFIGMAP, KG_CLUSTER_NS, KG_CLUSTER_NAME);
-
-	return obj && !obj->source ? obj : NULL;
-}
-static inline bool kg_cluster_is(const struct kg_object *obj)
-{
-	return obj && obj->kind->id == KG_KIND_CONFIGMAP && !obj->source &&
-	       !strcmp(obj->ns, KG_CLUSTER_NS) && !strcmp(obj->name, KG_CLUSTER_NAME);
-}
+const struct kg_object *kg_cluster_of(const struct kg_snapshot *s);
+bool kg_cluster_is(const struct kg_object *obj /* or NULL */);
 /* One of its data; "" where it has none. */
-static inline const char *kg_cluster_text(const struct kg_object *cluster, const char *key)
-{
-	return kg_string(kg_get(kg_get(kg_obj(cluster), "data"), key), "");
-}
+const char *kg_cluster_text(const struct kg_object *cluster, const char *key);
+
+/*
+ * What is there without anybody's writing it: of every namespace (*everywhere), or of `default`
+ * alone, one object of the kind and this name, made of the Namespace, or of the object above. NULL:
+ * the kind has none.
+ */
+const char *kg_cluster_made_name(enum kg_kind_id kind, bool *everywhere);
+void kg_cluster_made_uid(char out[37], const struct kg_kind *kind, const struct kg_object *of);
+/* Is the object, which was read from the API beside those of s, such a one? */
+bool kg_cluster_is_made(const struct kg_snapshot *s, const struct kg_object *obj);
 
 #endif
