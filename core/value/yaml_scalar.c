@@ -7,7 +7,7 @@
 static bool is_any(const char *s, const char *const *words)
 {
 	for (; *words; words++) {
-		if (!strcmp(s, *words))
+		if (**words == *s && !strcmp(s, *words))
 			return true;
 	}
 	return false;
@@ -24,6 +24,49 @@ static const char *const not_finite[] = {".nan", ".NaN", ".NAN", ".inf", ".Inf",
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
+}
+
+/* What strspn counts, with a table that is not made anew for each text. */
+enum span { DIGITS = 1, DIGITS_ = 2, HEX_ = 4, NUMBER = 8 };
+
+static size_t span(const char *s, enum span of)
+{
+	enum { D = DIGITS | DIGITS_ | HEX_ | NUMBER, H = HEX_ | NUMBER };
+	static const unsigned char in[256] = {['0'] = D,
+		['1'] = D,
+		['2'] = D,
+		['3'] = D,
+		['4'] = D,
+		['5'] = D,
+		['6'] = D,
+		['7'] = D,
+		['8'] = D,
+		['9'] = D,
+		['a'] = H,
+		['b'] = H,
+		['c'] = H,
+		['d'] = H,
+		['e'] = H,
+		['f'] = H,
+		['A'] = H,
+		['B'] = H,
+		['C'] = H,
+		['D'] = H,
+		['E'] = H,
+		['F'] = H,
+		['_'] = DIGITS_ | HEX_ | NUMBER,
+		['x'] = NUMBER,
+		['X'] = NUMBER,
+		['o'] = NUMBER,
+		['O'] = NUMBER,
+		['.'] = NUMBER,
+		['+'] = NUMBER,
+		['-'] = NUMBER};
+	size_t n = 0;
+
+	while (in[(unsigned char)s[n]] & of)
+		n++;
+	return n;
 }
 
 /* ---- numbers, without underscores ---- */
@@ -88,10 +131,10 @@ static bool is_float(const char *s)
 {
 	if (*s == '-' || *s == '+')
 		s++;
-	size_t whole = strspn(s, "0123456789");
+	size_t whole = span(s, DIGITS);
 	s += whole;
 	if (*s == '.') {
-		size_t fraction = strspn(s + 1, "0123456789");
+		size_t fraction = span(s + 1, DIGITS);
 
 		if (!whole && !fraction)
 			return false;
@@ -103,7 +146,7 @@ static bool is_float(const char *s)
 		s++;
 		if (*s == '-' || *s == '+')
 			s++;
-		size_t exponent = strspn(s, "0123456789");
+		size_t exponent = span(s, DIGITS);
 		if (!exponent)
 			return false;
 		s += exponent;
@@ -137,7 +180,7 @@ static bool parse_number(struct kg_value *out, const char *text, size_t n)
 
 	if (!is_digit(*s) && *s != '-' && *s != '+' && *s != '.')
 		return false;
-	if (s[strspn(s, "0123456789abcdefABCDEFxXoO._+-")])
+	if (s[span(s, NUMBER)])
 		return false;
 	if (n >= sizeof(small))
 		plain = large = kg_alloc(n + 1);
@@ -175,14 +218,14 @@ enum kg_yaml_number kg_yaml_resolve(struct kg_value *out, const char *s, size_t 
 /* Digits with underscores, at most one point, and an exponent. */
 static bool like_float(const char *s)
 {
-	s += strspn(s, "0123456789_");
+	s += span(s, DIGITS_);
 	if (*s == '.')
-		s += 1 + strspn(s + 1, "0123456789_");
+		s += 1 + span(s + 1, DIGITS_);
 	if (*s == 'e' || *s == 'E') {
 		s++;
 		if (*s == '-' || *s == '+')
 			s++;
-		s += strspn(s, "0123456789_");
+		s += span(s, DIGITS_);
 	}
 	return !*s;
 }
@@ -192,38 +235,38 @@ static bool like_prefixed(const char *s)
 	if (s[0] != '0' || !strchr("xXoObB", s[1]) || !s[1])
 		return false;
 	s += 2;
-	return !s[strspn(s, "0123456789abcdefABCDEF_")];
+	return !s[span(s, HEX_)];
 }
 
 /* 190:20:30.15, which YAML 1.1 reads to the base of 60. */
 static bool like_sexagesimal(const char *s)
 {
-	size_t n = strspn(s, "0123456789_");
+	size_t n = span(s, DIGITS_);
 
 	if (!n || s[n] != ':')
 		return false;
 	s += n;
 	while (*s == ':') {
-		n = strspn(s + 1, "0123456789_");
+		n = span(s + 1, DIGITS_);
 		if (!n)
 			return false;
 		s += 1 + n;
 	}
 	if (*s == '.')
-		s += 1 + strspn(s + 1, "0123456789_");
+		s += 1 + span(s + 1, DIGITS_);
 	return !*s;
 }
 
 static bool like_timestamp(const char *s)
 {
-	if (strspn(s, "0123456789") != 4 || s[4] != '-')
+	if (span(s, DIGITS) != 4 || s[4] != '-')
 		return false;
 	s += 5;
-	size_t month = strspn(s, "0123456789");
+	size_t month = span(s, DIGITS);
 	if (month < 1 || month > 2 || s[month] != '-')
 		return false;
 	s += month + 1;
-	size_t day = strspn(s, "0123456789");
+	size_t day = span(s, DIGITS);
 	if (day < 1 || day > 2)
 		return false;
 	s += day;
@@ -234,6 +277,9 @@ bool kg_yaml_ambiguous(const char *s, size_t n)
 {
 	struct kg_value v;
 
+	/* Of what looks like something these are the most. */
+	if (is_digit(*s) && like_timestamp(s))
+		return true;
 	if (kg_yaml_resolve(&v, s, n) == KG_YAML_NOT_FINITE || v.type != KG_STRING)
 		return true;
 	if (!strcmp(s, "<<") || !strcmp(s, "="))

@@ -42,24 +42,23 @@ static bool is_letter(char c)
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
-/* Most texts are seen to be plain at a glance: a letter, then nothing that has a meaning. Short
- * ones could be words like "yes" or "Null". */
+/* Most texts are seen to be plain at a glance: a letter, then nothing but ASCII without spaces.
+ * Short ones could be words like "yes" or "Null". */
 static bool is_simple(const char *s, size_t n)
 {
-	if (n <= 5 && n && strchr("yYnNtTfFoO", s[0]))
-		return false;
+	unsigned wrong = 0;
+
 	if (!n || !is_letter(s[0]) || s[n - 1] == ':')
 		return false;
+	if (n <= 5 && strchr("yYnNtTfFoO", s[0]))
+		return false;
 	for (size_t i = 1; i < n; i++)
-		if (!is_letter(s[i]) && !(s[i] >= '-' && s[i] <= ':') && s[i] != '_')
-			return false;
-	return true;
+		wrong |= (unsigned char)(s[i] - '!') > '~' - '!';
+	return !wrong;
 }
 
 static bool is_plain(const char *s, size_t n)
 {
-	if (is_simple(s, n))
-		return true;
 	if (!n || !begins_plain(s, n) || s[n - 1] == ' ' || s[n - 1] == ':')
 		return false;
 	for (size_t i = 1; i < n; i++) {
@@ -181,15 +180,34 @@ static void write_literal(struct kg_buf *out, const char *s, size_t n, unsigned 
 	}
 }
 
-static void write_string(struct kg_buf *out, const char *s, size_t n)
+/* Lines of a literal block are indented by `at`; 0: it is to be one line. */
+static void write_string(struct kg_buf *out, const char *s, size_t n, unsigned at)
 {
-	if (is_plain(s, n))
+	if (is_simple(s, n))
+		kg_buf_add(out, s, n);
+	else if (at && is_literal(s, n))
+		write_literal(out, s, n, at);
+	else if (is_plain(s, n))
 		kg_buf_add(out, s, n);
 	else
 		write_quoted(out, s, n);
 }
 
-static void write_scalar(struct kg_buf *out, const struct kg_value *v)
+static void write_int(struct kg_buf *out, int64_t i)
+{
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t left = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (i < 0)
+		*--p = '-';
+	kg_buf_add(out, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+/* And what is empty; `at` as for write_string. */
+static void write_scalar(struct kg_buf *out, const struct kg_value *v, unsigned at)
 {
 	char text[40];
 
@@ -198,13 +216,13 @@ static void write_scalar(struct kg_buf *out, const struct kg_value *v)
 		kg_buf_adds(out, v->b ? "true" : "false");
 		return;
 	case KG_INT:
-		kg_buf_addf(out, "%lld", (long long)v->i);
+		write_int(out, v->i);
 		return;
 	case KG_FLOAT:
 		kg_buf_add(out, text, kg_float_text(text, v->f));
 		return;
 	case KG_STRING:
-		write_string(out, v->s, v->len);
+		write_string(out, v->s, v->len, at);
 		return;
 	case KG_ARRAY:
 		kg_buf_adds(out, "[]");
@@ -223,16 +241,16 @@ static void write_scalar(struct kg_buf *out, const struct kg_value *v)
 static void write_object(struct kg_buf *out, const struct kg_value *v, unsigned at);
 static void write_array(struct kg_buf *out, const struct kg_value *v, unsigned at);
 
-static bool is_literal_value(const struct kg_value *v)
+static bool is_scalar(const struct kg_value *v)
 {
-	return v->type == KG_STRING && is_literal(v->s, v->len);
+	return v->type < KG_ARRAY || !v->len;
 }
 
 static void write_key(struct kg_buf *out, const char *key)
 {
 	size_t n = strlen(key), before = out->len;
 
-	write_string(out, key, n);
+	write_string(out, key, n, 0);
 	if (out->len - before <= LONGEST_SIMPLE_KEY) {
 		kg_buf_addc(out, ':');
 		return;
@@ -253,12 +271,9 @@ static void write_member(struct kg_buf *out, const struct kg_member *m, unsigned
 		indent(out, at);
 		kg_buf_addc(out, ':');
 	}
-	if (is_literal_value(v)) {
+	if (is_scalar(v)) {
 		kg_buf_addc(out, ' ');
-		write_literal(out, v->s, v->len, at + INDENT);
-	} else if (!kg_len(v)) {
-		kg_buf_addc(out, ' ');
-		write_scalar(out, v);
+		write_scalar(out, v, at + INDENT);
 	} else {
 		unsigned inner = v->type == KG_ARRAY ? at : at + INDENT;
 
@@ -292,10 +307,8 @@ static void write_array(struct kg_buf *out, const struct kg_value *v, unsigned a
 			indent(out, at);
 		}
 		kg_buf_adds(out, "- ");
-		if (is_literal_value(item))
-			write_literal(out, item->s, item->len, at + INDENT);
-		else if (!kg_len(item))
-			write_scalar(out, item);
+		if (is_scalar(item))
+			write_scalar(out, item, at + INDENT);
 		else if (item->type == KG_ARRAY)
 			write_array(out, item, at + INDENT);
 		else
@@ -305,8 +318,8 @@ static void write_array(struct kg_buf *out, const struct kg_value *v, unsigned a
 
 void kg_yaml_write(struct kg_buf *out, const struct kg_value *v)
 {
-	if (!kg_len(v))
-		write_scalar(out, v);
+	if (is_scalar(v))
+		write_scalar(out, v, 0);
 	else if (v->type == KG_ARRAY)
 		write_array(out, v, 0);
 	else

@@ -68,6 +68,9 @@ static void test_strings(void **state)
 		{"a=b", "a=b"},
 		{"a:b", "a:b"},
 		{"yes-1", "yes-1"},
+		{"registry.example.com/web@sha256:0a", "registry.example.com/web@sha256:0a"},
+		{"x!y&z*|>%`'\"{}[],", "x!y&z*|>%`'\"{}[],"},
+		{"a\x7F", "\"a\\x7F\""},
 		{"nulls", "nulls"},
 		{"falsey", "falsey"},
 		/* a reader would take them for something else */
