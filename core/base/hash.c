@@ -45,13 +45,21 @@ void kg_sha256(unsigned char out[32], const void *p, size_t n)
 
 void kg_git_oid(unsigned char out[20], const char *type, const void *p, size_t n)
 {
+	char head[64], *at = head + sizeof(head);
+	size_t type_len = strlen(type), left = n;
 	struct sha1_ctx c;
-	char head[64];
-	int len = snprintf(head, sizeof(head), "%s %zu", type, n);
 
-	assert(len > 0 && (size_t)len < sizeof(head));
+	/* "type len\0", from its end */
+	*--at = '\0';
+	do
+		*--at = (char)('0' + left % 10);
+	while (left /= 10);
+	*--at = ' ';
+	assert(type_len <= (size_t)(at - head));
+	at -= type_len;
+	memcpy(at, type, type_len);
 	sha1_init(&c);
-	sha1_update(&c, (size_t)len + 1, (const uint8_t *)head);
+	sha1_update(&c, (size_t)(head + sizeof(head) - at), (const uint8_t *)at);
 	sha1_update(&c, n, p);
 	sha1_digest(&c, 20, out);
 }

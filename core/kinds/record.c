@@ -16,14 +16,17 @@ static bool is_as_bound(const struct kg_value *status)
 {
 	static const char *const given[] = {"hostIP", "hostIPs", "podIP", "podIPs", "qosClass"};
 	const struct kg_value *conditions = kg_get(status, "conditions");
+	const char *phase = kg_string(kg_get(status, "phase"), NULL);
 	uint32_t known = conditions->type == KG_ARRAY;
 
+	if (phase && strcmp(phase, "Pending") != 0)
+		return false;
 	for (uint32_t i = 0; i < kg_len(conditions); i++)
 		if (strcmp(kg_string(kg_get(&conditions->items[i], "type"), ""), "PodScheduled"))
 			return false;
 	for (size_t i = 0; i < KG_ARRAY_LEN(given); i++)
 		known += !kg_is_null(kg_get(status, given[i]));
-	known += strcmp(kg_string(kg_get(status, "phase"), ""), "Pending") == 0;
+	known += phase != NULL;
 	return known == kg_len(status);
 }
 
@@ -33,7 +36,7 @@ const char *kg_record_node(const struct kg_object *obj)
 		return NULL;
 	if (obj->kind->id == KG_KIND_NODE)
 		return obj->name;
-	const char *node = kg_string(kg_at(kg_obj(obj), "spec.nodeName"), "");
+	const char *node = kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), "");
 	return *node && !is_as_bound(kg_get(kg_obj(obj), "status")) ? node : NULL;
 }
 
@@ -71,9 +74,12 @@ void kg_record_decided(struct kg_buf *out, const struct kg_object *obj, uint64_t
 
 void kg_record_observed(struct kg_buf *out, const struct kg_object *obj, uint64_t revision)
 {
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value record = kg_v_obj(&a, "revision", kg_v_int((int64_t)revision), "status",
-		*kg_get(kg_obj(obj), "status"), (char *)NULL);
+	const struct kg_value *status = kg_get(kg_obj(obj), "status");
+	const struct kg_member members[] = {
+		{.key = "revision", .value = kg_v_int((int64_t)revision)},
+		{.key = "status", .value = *status}};
+	struct kg_value record = {
+		.type = KG_OBJECT, .len = kg_is_null(status) ? 1 : 2, .members = members};
 
 	kg_yaml_write(out, &record);
 }

@@ -18,7 +18,7 @@
 /* One step on the mirror that can be taken back. */
 struct step {
 	struct kg_fan *fan;
-	char *path[3]; /* owned */
+	const char *path[3]; /* the arena's */
 	size_t n;
 	bool was_there;
 	unsigned char was[20];
@@ -32,15 +32,14 @@ struct work {
 	struct kg_reader reader;
 	struct step *steps;
 	size_t len, cap;
-	struct kg_buf text; /* scratch */
+	struct kg_arena paths; /* of the steps */
+	struct kg_buf text;    /* scratch */
 };
 
 static void work_release(struct work *w)
 {
-	for (size_t i = 0; i < w->len; i++)
-		for (size_t k = 0; k < w->steps[i].n; k++)
-			free(w->steps[i].path[k]);
 	free(w->steps);
+	kg_arena_release(&w->paths);
 	kg_buf_release(&w->text);
 	kg_reader_release(&w->reader);
 }
@@ -51,11 +50,9 @@ static void take_back(struct work *w)
 		struct step *s = &w->steps[--w->len];
 
 		if (s->was_there)
-			kg_fan_put(s->fan, (const char *const *)s->path, s->n, s->was);
+			kg_fan_put(s->fan, s->path, s->n, s->was);
 		else
-			kg_fan_remove(s->fan, (const char *const *)s->path, s->n);
-		for (size_t k = 0; k < s->n; k++)
-			free(s->path[k]);
+			kg_fan_remove(s->fan, s->path, s->n);
 	}
 }
 
@@ -69,7 +66,7 @@ static void remember(struct work *w, struct kg_fan *fan, const char *const *path
 	if (was)
 		memcpy(s->was, was, 20);
 	for (size_t i = 0; i < n; i++)
-		s->path[i] = kg_strdup(path[i]);
+		s->path[i] = kg_arena_strdup(&w->paths, path[i]);
 }
 
 static void remove_file(struct work *w, struct kg_fan *fan, const char *const *path, size_t n)
@@ -229,13 +226,17 @@ static void drop_template(struct work *w, const char *id)
 static int change_template(struct work *w, const struct kg_object *before,
 	const struct kg_object *after, struct kg_error *err)
 {
+	const char *was = before ? before->template_id : "";
+	const char *is = after ? after->template_id : "";
 	int rc = 0;
 
-	if (after && *after->template_id)
+	/* What has one that is the same has it in the tree. */
+	if (strcmp(was, is) == 0)
+		return 0;
+	if (*is)
 		rc = put_template(w, after, err);
-	if (rc == 0 && before && *before->template_id &&
-		(!after || strcmp(after->template_id, before->template_id) != 0))
-		drop_template(w, before->template_id);
+	if (rc == 0 && *was)
+		drop_template(w, was);
 	return rc;
 }
 

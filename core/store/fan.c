@@ -84,21 +84,41 @@ struct spot {
 	uint32_t end;   /* the byte behind it; == at where there is none and it belongs here */
 };
 
+/* The entry of that name, by what is the least work: most often it is there. */
+static bool find_same(const struct kg_fan *f, const char *name, bool dir, struct spot *s)
+{
+	size_t n = strlen(name) + 1;
+
+	s->index = 0;
+	for (uint32_t at = 0, end; at < f->raw_len; at = end, s->index++) {
+		/* "40000 " or "100644 ", as fan_load saw to */
+		const char *raw = f->raw + at;
+		uint32_t from = at + (raw[5] == ' ' ? 6 : 7);
+		bool same = (raw[0] != '1') == dir && f->raw_len - from >= n + 20 &&
+			    memcmp(f->raw + from, name, n) == 0;
+
+		end = from + (uint32_t)(same ? n : strlen(f->raw + from) + 1) + 20;
+		if (same) {
+			s->at = at;
+			s->end = end;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The entry of that name, or where it belongs. */
 static bool find(const struct kg_fan *f, const char *name, bool dir, struct spot *s)
 {
 	struct kg_tree_entry e;
 	size_t pos = 0, at = 0;
 
+	if (find_same(f, name, dir, s))
+		return true;
 	s->index = 0;
 	while (kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0) {
 		int c = kg_tree_name_cmp(name, dir, e.name, e.is_dir);
 
-		if (c == 0 && e.is_dir == dir) {
-			s->at = (uint32_t)at;
-			s->end = (uint32_t)pos;
-			return true;
-		}
 		if (c < 0)
 			break;
 		s->index++;
@@ -304,34 +324,51 @@ static struct kg_fan *part_at(struct kg_fan *f, unsigned digit)
 	return find(f, name, true, &s) ? dir_at(f, s.index) : NULL;
 }
 
-/* The node whose raw tree holds (or would hold) the name; `touch` marks the way. NULL: none. */
-static struct kg_fan *leaf_of(struct kg_fan *f, const char *name, bool touch)
-{
+/* What a name's digits are taken of; only where the directory is split. */
+struct digits {
 	unsigned char sum[20];
+};
+
+static struct digits digits_of(const struct kg_fan *f, const char *name)
+{
+	struct digits d = {{0}};
 
 	if (f->split)
-		kg_sha1(sum, name, strlen(name));
+		kg_sha1(d.sum, name, strlen(name));
+	return d;
+}
+
+/* The node whose raw tree holds (or would hold) the name; `touch` marks the way. NULL: none. */
+static struct kg_fan *leaf_at(struct kg_fan *f, const struct digits *d, bool touch)
+{
 	while (f && f->split) {
 		if (touch)
 			f->dirty = true;
-		f = part_at(f, digit_of(sum, f->level));
+		f = part_at(f, digit_of(d->sum, f->level));
 	}
 	if (f && touch)
 		f->dirty = true;
 	return f;
 }
 
+static struct kg_fan *leaf_of(struct kg_fan *f, const char *name)
+{
+	struct digits d = digits_of(f, name);
+
+	return leaf_at(f, &d, false);
+}
+
 static struct kg_fan *sub_dir(struct kg_fan *f, const char *name, bool touch)
 {
-	struct kg_fan *leaf = leaf_of(f, name, false);
+	struct digits d = digits_of(f, name);
+	struct kg_fan *leaf = leaf_at(f, &d, false);
 	struct spot s;
 
 	if (!leaf || !find(leaf, name, true, &s))
 		return NULL;
-	struct kg_fan *dir = leaf->dirs[s.index];
 	if (touch)
-		leaf_of(f, name, true);
-	return dir;
+		leaf_at(f, &d, true);
+	return leaf->dirs[s.index];
 }
 
 /* ---- paths ---- */
@@ -343,7 +380,7 @@ const unsigned char *kg_fan_get(const struct kg_fan *fan, const char *const *pat
 
 	for (size_t i = 0; f && i + 1 < n; i++)
 		f = sub_dir(f, path[i], false);
-	f = f ? leaf_of(f, path[n - 1], false) : NULL;
+	f = f ? leaf_of(f, path[n - 1]) : NULL;
 	if (!f || !find(f, path[n - 1], false, &s))
 		return NULL;
 	return (const unsigned char *)f->raw + s.end - 20;
@@ -353,7 +390,8 @@ const unsigned char *kg_fan_get(const struct kg_fan *fan, const char *const *pat
 static bool replace_file(struct kg_fan *f, const char *const *path, size_t n,
 	const unsigned char id[20], unsigned char was[20])
 {
-	struct kg_fan *leaf = leaf_of(f, path[0], false), *dir;
+	struct digits d = digits_of(f, path[0]);
+	struct kg_fan *leaf = leaf_at(f, &d, false), *dir;
 	struct spot s;
 
 	if (!leaf || !find(leaf, path[0], n > 1, &s))
@@ -362,14 +400,14 @@ static bool replace_file(struct kg_fan *f, const char *const *path, size_t n,
 		dir = dir_at(leaf, s.index);
 		bool there = replace_file(dir, path + 1, n - 1, id, was);
 		if (dir->dirty)
-			leaf_of(f, path[0], true);
+			leaf_at(f, &d, true);
 		return there;
 	}
 	unsigned char *at = (unsigned char *)leaf->raw + s.end - 20;
 	memcpy(was, at, 20);
 	if (memcmp(at, id, 20) != 0) {
 		memcpy(at, id, 20);
-		leaf_of(f, path[0], true);
+		leaf_at(f, &d, true);
 	}
 	return true;
 }

@@ -21,6 +21,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "store/refs.h"
+#include "store/zpack.h"
 #include "sys/file.h"
 
 #include <dirent.h>
@@ -32,7 +33,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define LARGEST   (256u << 20) /* packs of more bytes stay as they are */
 #define PACK_MIN  32
@@ -137,7 +137,7 @@ static bool check_entries(struct source *p)
 		if (from < (i ? 13 : 12) || from >= to || to > p->pack.len - 20 ||
 			(i == 0 && from != 12))
 			return false;
-		if (crc32_z(crc32(0, NULL, 0), p->pack.data + from, to - from) != p->entries[i].crc)
+		if (kg_zpack_crc(p->pack.data + from, to - from) != p->entries[i].crc)
 			return false;
 		p->offset_deltas |= (p->pack.data[from] >> 4 & 7) == 6;
 	}

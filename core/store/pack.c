@@ -167,8 +167,7 @@ void kg_pack_add_known(struct kg_pack *p, enum kg_pack_type type, const void *da
 	kg_pack_object_header(&p->data, type, len);
 	bool stored = type == KG_PACK_TREE || (p->plain && p->data.len < PLAIN_MAX);
 	kg_zpack_add(&p->data, &p->z, data, len, stored);
-	e->crc = (uint32_t)crc32_z(crc32(0, NULL, 0),
-		(const unsigned char *)p->data.data + e->offset, p->data.len - e->offset);
+	e->crc = kg_zpack_crc(p->data.data + e->offset, p->data.len - (size_t)e->offset);
 }
 
 bool kg_pack_is(const unsigned char id[20], enum kg_pack_type type, const void *data, size_t len)
@@ -219,7 +218,8 @@ static void add_offsets(struct kg_buf *out, const struct kg_pack_entry *entries,
 	}
 }
 
-#define IN_PARTS 4096 /* entries */
+#define IN_PARTS 512 /* entries */
+#define FEW      32
 
 /* To 256 parts by the first byte, in place: qsort of very many takes as much memory again. */
 static void part_entries(struct kg_pack_entry *entries, size_t n, size_t ends[256])
@@ -243,19 +243,37 @@ static void part_entries(struct kg_pack_entry *entries, size_t n, size_t ends[25
 		}
 }
 
+static void sort_few(struct kg_pack_entry *entries, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct kg_pack_entry e = entries[i];
+		size_t k = i;
+
+		for (; k && memcmp(e.id, entries[k - 1].id, 20) < 0; k--)
+			entries[k] = entries[k - 1];
+		entries[k] = e;
+	}
+}
+
+static void sort_part(struct kg_pack_entry *entries, size_t n)
+{
+	if (n <= FEW)
+		sort_few(entries, n);
+	else
+		qsort(entries, n, sizeof(*entries), cmp_entries);
+}
+
 void kg_pack_sort(struct kg_pack_entry *entries, size_t n)
 {
 	size_t ends[256], from = 0;
 
 	if (n < IN_PARTS) {
-		if (n)
-			qsort(entries, n, sizeof(*entries), cmp_entries);
+		sort_part(entries, n);
 		return;
 	}
 	part_entries(entries, n, ends);
 	for (unsigned byte = 0; byte < 256; from = ends[byte++])
-		if (ends[byte] > from)
-			qsort(entries + from, ends[byte] - from, sizeof(*entries), cmp_entries);
+		sort_part(entries + from, ends[byte] - from);
 }
 
 void kg_pack_index_write(struct kg_buf *out, const struct kg_pack_entry *entries, size_t n,

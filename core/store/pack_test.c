@@ -1,4 +1,5 @@
 #include "store/packed.h"
+#include "store/pending.h"
 #include "store/test_support.h"
 
 #include "base/hash.h"
@@ -171,6 +172,66 @@ static void test_plain_and_large(void **state)
 	kg_pack_free(p);
 }
 
+static size_t add_pending(struct kg_pending *to, struct kg_pack *p, uint64_t revision, size_t n)
+{
+	struct kg_buf b KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_append a = {.revision = revision};
+	const struct kg_buf *pack, *index;
+
+	kg_pack_clear(p);
+	kg_pack_set_plain(p, true);
+	fill(&b, n, false);
+	kg_buf_addf(&b, "%d", (int)revision);
+	kg_pack_add(p, KG_PACK_BLOB, b.data, b.len, a.commit);
+	kg_pack_add(p, KG_PACK_BLOB, "in all", 6, a.commit);
+	kg_pack_finish(p, &pack, &index, a.pack_id);
+	a.pack = pack->data;
+	a.pack_len = pack->len;
+	a.index = index->data;
+	a.index_len = index->len;
+	kg_pending_add(to, &a);
+	return pack->len;
+}
+
+/* What is pending as one pack: little of it deflated, much of it as it lies. */
+static void test_folded(void **state)
+{
+	(void)state;
+	for (int much = 0; much < 2; much++) {
+		char *dir = test_dir();
+		struct kg_pending *pending = kg_pending_new();
+		struct kg_pack *p = kg_pack_new();
+		const struct kg_append *folded;
+		size_t plain = 0;
+		struct kg_error err;
+
+		assert_int_equal(TEST_GIT(NULL, dir, "init", "-q", "--bare", "."), 0);
+		for (uint64_t i = 1; i <= 3; i++)
+			plain += add_pending(pending, p, i, much ? 500000 : 5000);
+		assert_int_equal(kg_pending_fold(&folded, pending, &err), 0);
+		assert_int_equal(folded->revision, 3);
+		/* One of the three objects is in all of them. */
+		if (much)
+			assert_in_range(folded->pack_len, plain - 200, plain);
+		else
+			assert_true(folded->pack_len < plain / 2);
+		save(dir, "ours.pack",
+			&(struct kg_buf){
+				.data = (char *)(uintptr_t)folded->pack, .len = folded->pack_len});
+		save(dir, "ours.idx",
+			&(struct kg_buf){.data = (char *)(uintptr_t)folded->index,
+				.len = folded->index_len});
+		char *ours_idx KG_AUTOFREE = kg_asprintf("%s/ours.idx", dir);
+		assert_int_equal(TEST_GIT(NULL, dir, "verify-pack", ours_idx), 0);
+		kg_pending_drop(pending);
+		assert_int_equal(kg_pending_fold(&folded, pending, &err), 0);
+		assert_null(folded);
+		kg_pending_unref(pending);
+		kg_pack_free(p);
+		test_dir_remove(dir);
+	}
+}
+
 static void test_empty(void **state)
 {
 	char *dir = test_dir();
@@ -238,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_git_agrees),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_plain_and_large),
+		cmocka_unit_test(test_folded),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_find),
 	};

@@ -94,8 +94,7 @@ static int end_entry(struct kg_packfile *p, const void *data, size_t len, struct
 
 	kg_zpack_add(&p->buf, &p->z, data, len, false);
 	size_t from = (size_t)(e->offset - p->written);
-	e->crc = (uint32_t)crc32_z(
-		crc32(0, NULL, 0), (const unsigned char *)p->buf.data + from, p->buf.len - from);
+	e->crc = kg_zpack_crc(p->buf.data + from, p->buf.len - from);
 	return p->buf.len >= FLUSH ? flush(p, err) : 0;
 }
 

@@ -115,17 +115,32 @@ static void replace(struct kg_pending *p, size_t n, struct held *by)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* From so many bytes on packs are put together as they lie: deflating would keep git's files behind
+ * who writes so much, and of so many a compaction soon makes deltas. */
+#define DEFLATED_MAX (1u << 20)
+
+static bool is_much(struct held **items, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += items[i]->a.pack_len;
+	return bytes > DEFLATED_MAX;
+}
+
 /* The first n packs as one. */
 static int join(struct held **out, struct kg_pending *p, struct held **items, size_t n,
 	struct kg_error *err)
 {
 	struct kg_append a = items[n - 1]->a;
 	const struct kg_buf *pack, *index;
+	bool much = is_much(items, n);
 
 	kg_pack_clear(p->fold);
 	for (size_t i = 0; i < n; i++) {
 		struct kg_packed from = packed(items[i]);
-		int rc = kg_packed_deflate(p->fold, &from, err);
+		int rc = much ? kg_packed_copy(p->fold, &from, err)
+			      : kg_packed_deflate(p->fold, &from, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -2,8 +2,10 @@
 
 #include "base/mem.h"
 
-#include <stdint.h>
+#include <libdeflate.h>
+#include <stdlib.h>
 
+#define FASTEST      1          /* libdeflate's level */
 #define SMALL_TABLES 6          /* zlib's memLevel */
 #define PIECE        (1u << 20) /* zlib counts in 32 bits; a blob may be larger */
 
@@ -11,6 +13,7 @@ void kg_zpack_release(struct kg_zpack *z)
 {
 	if (z->ready)
 		deflateEnd(&z->z);
+	libdeflate_free_compressor(z->fast);
 	*z = (struct kg_zpack){0};
 }
 
@@ -25,8 +28,9 @@ static void add_be32(struct kg_buf *out, uint32_t v)
 /* RFC 1950 around RFC 1951's stored blocks. */
 static void add_stored(struct kg_buf *out, const unsigned char *p, size_t n)
 {
-	uint32_t sum = (uint32_t)adler32_z(adler32(0, NULL, 0), p, n);
+	uint32_t sum = libdeflate_adler32(1, p, n);
 
+	kg_buf_reserve(out, n + n / 65535 * 5 + 11);
 	kg_buf_add(out, "\x78\x01", 2);
 	do {
 		unsigned len = n > 65535 ? 65535 : (unsigned)n;
@@ -41,11 +45,25 @@ static void add_stored(struct kg_buf *out, const unsigned char *p, size_t n)
 	add_be32(out, sum);
 }
 
+static void add_fast(struct kg_buf *out, struct kg_zpack *z, const unsigned char *p, size_t n)
+{
+	if (!z->fast)
+		z->fast = libdeflate_alloc_compressor(FASTEST);
+	if (!z->fast)
+		abort();
+	kg_buf_reserve(out, libdeflate_zlib_compress_bound(z->fast, n) + 1);
+	size_t len = libdeflate_zlib_compress(
+		z->fast, p, n, out->data + out->len, out->cap - out->len - 1);
+	/* Only for want of room. */
+	if (!len)
+		abort();
+	out->len += len;
+	out->data[out->len] = '\0';
+}
+
 /* With tables no larger than small objects need: they are cleared for each. */
 static int init(struct kg_zpack *z)
 {
-	if (!z->level)
-		return deflateInit(&z->z, 1);
 	return deflateInit2(
 		&z->z, z->level, Z_DEFLATED, MAX_WBITS, SMALL_TABLES, Z_DEFAULT_STRATEGY);
 }
@@ -80,6 +98,13 @@ void kg_zpack_add(struct kg_buf *out, struct kg_zpack *z, const void *p, size_t 
 {
 	if (stored || (!z->level && n < 32))
 		add_stored(out, n ? p : (const void *)"", n);
+	else if (!z->level)
+		add_fast(out, z, p, n);
 	else
 		add_deflated(out, z, p, n);
+}
+
+uint32_t kg_zpack_crc(const void *p, size_t n)
+{
+	return libdeflate_crc32(0, p, n);
 }
