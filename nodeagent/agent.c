@@ -322,6 +322,7 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 		.node = opts->name,
 		.address = opts->address,
 		.master_url = opts->url,
+		.hostports = opts->hostports,
 		.on_event = network_event};
 	int rc = kg_view_open(&a->view, opts->dir, err);
 

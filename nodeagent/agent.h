@@ -24,6 +24,7 @@ struct kg_agent_pods {
 };
 
 struct kg_bridge;
+struct kg_hostports;
 struct kg_podtokens;
 struct kg_agent_options { /* texts are borrowed until kg_agent_free */
 	const char *dir, *url, *name;
@@ -33,7 +34,8 @@ struct kg_agent_options { /* texts are borrowed until kg_agent_free */
 	unsigned max_pods;             /* default 250 */
 	struct kg_bridge *bridge;      /* NULL: neither bridge, services nor routes are kept */
 	struct kg_agent_pods pods;
-	struct kg_podtokens *tokens; /* asks the master while the agent lives; or NULL */
+	struct kg_hostports *hostports; /* or NULL */
+	struct kg_podtokens *tokens;    /* asks the master while the agent lives; or NULL */
 	/* Called once, on the loop: the first view of the master was taken over. */
 	void (*on_ready)(void *ctx, const char *pod_cidr);
 	/* On the loop: the master says that other CAs are to be trusted than the credential's. Told

@@ -40,6 +40,13 @@ const char *kg_env_get(const struct kg_env *env, const char *name)
 
 const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_env *env)
 {
+	const char *ignored = NULL;
+	return kg_env_expand_all(a, text, env, &ignored);
+}
+
+const char *kg_env_expand_all(
+	struct kg_arena *a, const char *text, const struct kg_env *env, const char **missing)
+{
 	if (!strchr(text, '$'))
 		return text;
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -54,6 +61,8 @@ const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_
 			kg_buf_adds(&b, v->value);
 			p = end + 1;
 		} else if (end) {
+			if (!*missing)
+				*missing = kg_arena_strdup(a, name);
 			kg_buf_add(&b, p, (size_t)(end - p + 1));
 			p = end + 1;
 		} else {

@@ -33,6 +33,9 @@ int kg_env_of_container(struct kg_env *env, struct kg_arena *a, const struct kg_
 	struct kg_error *err);
 /* $(NAME) becomes the variable's value, $$ a dollar sign; an unknown name stays as written. */
 const char *kg_env_expand(struct kg_arena *a, const char *text, const struct kg_env *env);
+/* As that; *missing is the first unknown name, where there is one. */
+const char *kg_env_expand_all(
+	struct kg_arena *a, const char *text, const struct kg_env *env, const char **missing);
 
 /* The text of one fieldRef; of one resourceFieldRef (of src->container where it names none). */
 int kg_env_field(const char **out, struct kg_arena *a, const struct kg_env_source *src,

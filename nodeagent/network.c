@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/hostports.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/nft.h"
 #include "nodeagent/policies.h"
@@ -265,6 +266,36 @@ static void on_filter(void *ctx, const struct kg_error *err)
 		n->opts.on_event(n->opts.ctx, err);
 }
 
+/* ---- ports of the node that its pods have ---- */
+
+struct hostport {
+	struct kg_network *network;
+	char *uid;
+	struct kg_doc *pod;
+};
+
+static void on_hostport(void *ctx)
+{
+	struct hostport *p = ctx;
+	struct kg_network *n = p->network;
+
+	kg_services_put_pod(n->services, p->uid, p->pod ? kg_doc_value(p->pod) : NULL);
+	if (n->node)
+		sync_services(n);
+	kg_doc_unref(p->pod);
+	free(p->uid);
+	free(p);
+}
+
+static void post_hostport(void *ctx, const char *uid, struct kg_doc *pod)
+{
+	struct kg_network *n = ctx;
+	struct hostport *p = kg_alloc(sizeof(*p));
+
+	*p = (struct hostport){n, kg_strdup(uid), pod ? kg_doc_ref(pod) : NULL};
+	kg_loop_post(n->loop, on_hostport, p);
+}
+
 static void *run(void *ctx)
 {
 	struct kg_network *n = ctx;
@@ -298,6 +329,7 @@ int kg_network_new(
 	}
 	if (pthread_create(&n->thread, NULL, run, n) != 0)
 		abort(); /* out of memory */
+	kg_hostports_listen(n->opts.hostports, post_hostport, n);
 	*out = n;
 	return 0;
 }
@@ -311,6 +343,7 @@ void kg_network_free(struct kg_network *n)
 {
 	if (!n)
 		return;
+	kg_hostports_listen(n->opts.hostports, NULL, NULL);
 	kg_loop_post(n->loop, stop, n->loop); /* behind the updates that are on their way */
 	pthread_join(n->thread, NULL);
 	kg_services_free(n->services);

@@ -7,11 +7,13 @@
 
 struct kg_network;
 struct kg_bridge;
+struct kg_hostports;
 struct kg_network_options {
 	struct kg_bridge *bridge; /* borrowed; made again where somebody removes it */
 	const char *node;         /* borrowed */
 	const char *address;
-	const char *master_url; /* where the Service "kubernetes" leads; or NULL */
+	const char *master_url;         /* where the Service "kubernetes" leads; or NULL */
+	struct kg_hostports *hostports; /* borrowed; or NULL */
 	/* Told on the network's thread: what failed and is tried again, or, err NULL, that
 	 * somebody else's change of the packet filter was mended. What takes routes or the bridge
 	 * away (a link that went down and came back) is mended without a word. */

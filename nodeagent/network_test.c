@@ -3,9 +3,11 @@
 #include "fakemaster.h"
 #include "nettest.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/hostports.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/network.h"
 #include "sys/file.h"
+#include "value/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +25,7 @@
 static int node, other, pod;
 static struct kg_bridge *bridge;
 static struct kg_network *network;
+static struct kg_hostports *hostports;
 static struct kg_view *view;
 static struct kg_http_client *client;
 
@@ -45,6 +48,7 @@ static void start(void *ctx)
 		.node = "n1",
 		.address = "172.30.0.1",
 		.master_url = "https://master.invalid:8080",
+		.hostports = hostports,
 		.on_event = on_event};
 	struct kg_error err;
 
@@ -95,6 +99,23 @@ static void own_hosts(void)
 	write_hosts("127.0.0.1 localhost\n");
 }
 
+static void put_hostport(int port, const char *uid)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+	const char *json = kg_arena_printf(&a,
+		"{\"podIP\":\"10.244.0.2\",\"metadata\":{\"uid\":\"%s\"},\"spec\":{\"containers\":["
+		"{\"ports\":[{\"containerPort\":8080,\"hostPort\":%d}]}]}}",
+		uid, port);
+
+	must(kg_json_parse(&v, &a, json, strlen(json), &err), &err);
+	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
+	kg_hostports_put(hostports, doc);
+	kg_hostports_put(hostports, doc);
+	kg_doc_unref(doc);
+}
+
 static int set_up(void **state)
 {
 	struct kg_podnet_pod p = {.uid = "p", .ns = "default", .name = "p", .ip = "10.244.0.2"};
@@ -119,6 +140,8 @@ static int set_up(void **state)
 	nt_join(node, "172.30.0.1", other, "172.30.0.2");
 	set_up_other();
 	bridge = kg_bridge_new();
+	hostports = kg_hostports_new();
+	put_hostport(8080, "early"); /* as of a pod that an earlier run left */
 	nt_in(node, start, NULL);
 	pod = nt_pod("p", &p.netns);
 	nt_in(node, set_up_pod, &p);
@@ -141,6 +164,7 @@ static int tear_down(void **state)
 	kg_network_free(network);
 	nt_in(node, remove_network, NULL);
 	kg_bridge_free(bridge);
+	kg_hostports_free(hostports);
 	kg_view_free(view);
 	kg_http_client_free(client);
 	assert_int_equal(umount2("/etc/hosts", MNT_DETACH), 0);
@@ -220,6 +244,23 @@ static void test_api(void **state)
 	await(pod, "10.96.0.1", 443, "node");
 }
 
+/* What the pods say of their ports reaches the packet filter, and outlives a view that comes. */
+static void test_hostports(void **state)
+{
+	(void)state;
+	await(node, "172.30.0.1", 8080, "pod");
+	put_hostport(81, "later");
+	await(node, "172.30.0.1", 81, "pod");
+	move_view(files, KG_ARRAY_LEN(files));
+	await(node, "172.30.0.1", 81, "pod");
+	kg_hostports_remove(hostports, "later");
+	kg_hostports_remove(hostports, "later");
+	await(node, "172.30.0.1", 81, "refused");
+	await(other, "172.30.0.1", 8080, "pod");
+	kg_hostports_remove(hostports, "early");
+	await(other, "172.30.0.1", 8080, "refused");
+}
+
 /* By a program of its own, as an operator would. */
 static void run_ip(void *ctx)
 {
@@ -250,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_view),
+		cmocka_unit_test(test_hostports),
 		cmocka_unit_test(test_api),
 		cmocka_unit_test(test_harm),
 	};

@@ -31,12 +31,20 @@ static int compare_items(const void *a, const void *b)
 	return compare(a, b);
 }
 
+static int compare_whole(const void *a, const void *b)
+{
+	const struct kg_nft_elem *x = a, *y = b;
+	int order = compare(x, y);
+
+	return order ? order : memcmp(x->data, y->data, sizeof(x->data));
+}
+
 void kg_nft_elems_sort(struct kg_nft_elems *e)
 {
 	size_t n = 0;
 
 	if (e->n)
-		qsort(e->items, e->n, sizeof(*e->items), compare_items);
+		qsort(e->items, e->n, sizeof(*e->items), compare_whole);
 	for (size_t i = 0; i < e->n; i++) {
 		if (n == 0 || compare(&e->items[i], &e->items[n - 1]) != 0)
 			e->items[n++] = e->items[i];

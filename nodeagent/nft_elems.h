@@ -42,7 +42,7 @@ struct kg_nft_elems {
 void kg_nft_elems_release(struct kg_nft_elems *e);
 struct kg_nft_elem *kg_nft_elems_add(struct kg_nft_elems *e, unsigned set);
 void kg_nft_elems_copy(struct kg_nft_elems *to, const struct kg_nft_elems *from); /* appends */
-/* By set and key; of equal keys only the first stays. */
+/* By set, key and data; of equal keys only the first stays. */
 void kg_nft_elems_sort(struct kg_nft_elems *e);
 /* Sorted both: what is to be deleted and added (appended, an element of another value in both). */
 void kg_nft_elems_diff(struct kg_nft_elems *del, struct kg_nft_elems *add,

@@ -68,6 +68,11 @@ bool kg_pod_host_network(const struct kg_value *pod)
 	return kg_bool(kg_at(pod, "spec.hostNetwork"), false);
 }
 
+bool kg_pod_host_ipc(const struct kg_value *pod)
+{
+	return kg_bool(kg_at(pod, "spec.hostIPC"), false);
+}
+
 const char *kg_pod_hostname(struct kg_arena *a, const struct kg_value *pod)
 {
 	const char *name = kg_string(kg_at(pod, "spec.hostname"), "");
@@ -114,12 +119,17 @@ static void api_env(struct build *b)
 		kg_env_set(&b->own, vars[i][0], vars[i][1]);
 }
 
-static int make_env(struct build *b, struct kg_error *err)
+static int make_own_env(struct build *b, struct kg_error *err)
 {
 	struct kg_env_source src = {
 		b->in->pod, b->in->container, b->in->configmaps, b->in->node_name};
 	api_env(b);
-	int rc = kg_env_of_container(&b->own, b->a, &src, err);
+	return kg_env_of_container(&b->own, b->a, &src, err);
+}
+
+static int make_env(struct build *b, struct kg_error *err)
+{
+	int rc = make_own_env(b, err);
 	if (rc < 0)
 		return rc;
 	kg_env_set(&b->env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -256,7 +266,9 @@ static int make_process(struct kg_value *out, struct build *b, struct kg_error *
 	bool escalate = kg_bool(kg_get(b->security, "allowPrivilegeEscalation"), b->privileged);
 	*out = kg_v_obj(b->a, "args", args, "env", env_value(b), "user", user_value(b), "cwd",
 		kg_v_lit(*cwd == '/' ? cwd : "/"), "capabilities", caps_value(b), "noNewPrivileges",
-		kg_v_bool(!escalate), "oomScoreAdj", oom_value(b), (char *)NULL);
+		kg_v_bool(!escalate), "oomScoreAdj", oom_value(b), "terminal",
+		kg_bool(kg_get(b->in->container, "tty"), false) ? kg_v_bool(true) : kg_v_null(),
+		(char *)NULL);
 	return 0;
 }
 
@@ -308,7 +320,9 @@ static void usual_mounts(struct build *b, struct list *l)
 			b->privileged ? "rw" : "ro"));
 	push(l, MOUNT(a, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev",
 			"relatime", b->privileged ? "rw" : "ro"));
-	if (b->in->shm)
+	if (kg_pod_host_ipc(b->in->pod))
+		bind(b, l, "/dev/shm", "/dev/shm", false);
+	else if (b->in->shm)
 		bind(b, l, b->in->shm, "/dev/shm", false);
 	else
 		push(l, MOUNT(a, "/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev",
@@ -344,14 +358,37 @@ static void file_mounts(struct build *b, struct list *l)
 		bind(b, l, b->in->term_log, term, false);
 }
 
+/* Does it mount a path within the volume, and not the whole? */
+static bool is_sub(const struct kg_value *mount)
+{
+	return *kg_string(kg_get(mount, "subPath"), "") ||
+	       *kg_string(kg_get(mount, "subPathExpr"), "");
+}
+
+static const char *sub_target(const struct kg_spec_in *in, struct kg_arena *a, uint32_t i)
+{
+	return kg_arena_printf(a, "%s/%u", in->sub_dir ? in->sub_dir : "", i);
+}
+
+/* Where the whole of a volume lies. */
+static int volume_dir(const char **out, struct kg_arena *a, const struct kg_spec_in *in,
+	const struct kg_value *volume, struct kg_error *err)
+{
+	struct kg_volume_source src = {.pod = in->pod, .objects = in->configmaps};
+	const char *name = kg_string(kg_get(volume, "name"), "");
+
+	*out = kg_volume_is_host(volume) ? kg_volume_host_path(a, in->node_dir, &src, volume)
+					 : kg_volume_path(a, in->pod_dir, in->run_dir, name);
+	return *out ? 0 : kg_volume_unbound(volume, err);
+}
+
 /* Outer ones first. */
 static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 {
 	const struct kg_value *mounts = kg_get(b->in->container, "volumeMounts");
 	const struct kg_value *volumes = kg_at(b->in->pod, "spec.volumes");
-	struct kg_volume_source src = {.pod = b->in->pod, .objects = b->in->configmaps};
-	if (kg_len(mounts) > 64)
-		return kg_fail(err, KG_E_INVALID, "more than 64 volume mounts");
+	if (kg_len(mounts) > KG_SPEC_MOUNTS)
+		return kg_fail(err, KG_E_INVALID, "more than %d volume mounts", KG_SPEC_MOUNTS);
 	for (int d = 0; d < 64; d++) {
 		for (uint32_t i = 0; i < kg_len(mounts); i++) {
 			const struct kg_value *m = &mounts->items[i];
@@ -364,13 +401,12 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 				continue;
 			bool ro = kg_bool(kg_get(m, "readOnly"), false) ||
 				  kg_volume_is_projection(v) || kg_volume_is_read_only(v);
-			const char *from =
-				kg_volume_is_host(v)
-					? kg_volume_host_path(b->a, b->in->node_dir, &src, v)
-					: kg_volume_path(
-						  b->a, b->in->pod_dir, b->in->run_dir, name);
-			if (!from)
-				return kg_volume_unbound(v, err);
+			const char *from;
+			int rc = volume_dir(&from, b->a, b->in, v, err);
+			if (rc < 0)
+				return rc;
+			if (is_sub(m))
+				from = sub_target(b->in, b->a, i);
 			bind(b, l, from, to, ro);
 		}
 	}
@@ -400,9 +436,11 @@ static struct kg_value namespace_of(struct kg_arena *a, const char *type, const 
 static struct kg_value make_namespaces(struct build *b)
 {
 	struct list l = {.len = 0};
-	push(&l, namespace_of(b->a, "pid", NULL));
+	if (!kg_bool(kg_at(b->in->pod, "spec.hostPID"), false))
+		push(&l, namespace_of(b->a, "pid", NULL));
 	push(&l, namespace_of(b->a, "mount", NULL));
-	push(&l, namespace_of(b->a, "ipc", b->in->ipcns));
+	if (!kg_pod_host_ipc(b->in->pod))
+		push(&l, namespace_of(b->a, "ipc", b->in->ipcns));
 	if (b->in->netns) {
 		push(&l, namespace_of(b->a, "network", b->in->netns));
 		push(&l, namespace_of(b->a, "uts", NULL));
@@ -490,5 +528,75 @@ int kg_oci_spec(
 	int rc = make_spec(out, &b, err);
 	kg_env_release(&b.own);
 	kg_env_release(&b.env);
+	return rc;
+}
+
+/* ---- paths within volumes ---- */
+
+/* What kubelet says of a path that it has put the variables into. */
+static int check_path(const char *path, struct kg_error *err)
+{
+	if (*path == '/')
+		return kg_fail(err, KG_E_INVALID, "subPath \"%s\" is not relative", path);
+	for (const char *p = path; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+		if (!strncmp(p, "..", 2) && (!p[2] || p[2] == '/'))
+			return kg_fail(err, KG_E_INVALID, "subPath \"%s\" contains '..'", path);
+	return 0;
+}
+
+static int sub_path(
+	const char **out, struct build *b, const struct kg_value *mount, struct kg_error *err)
+{
+	const char *expr = kg_string(kg_get(mount, "subPathExpr"), "");
+	const char *missing = NULL;
+
+	*out = kg_string(kg_get(mount, "subPath"), "");
+	if (*expr)
+		*out = kg_env_expand_all(b->a, expr, &b->own, &missing);
+	if (missing)
+		return kg_fail(err, KG_E_INVALID,
+			"cannot expand subPathExpr \"%s\": missing value for \"%s\"", expr,
+			missing);
+	return check_path(*out, err);
+}
+
+static int subpaths(struct kg_spec_subpath *out, size_t *n, struct build *b, struct kg_error *err)
+{
+	const struct kg_value *mounts = kg_get(b->in->container, "volumeMounts");
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < kg_len(mounts) && i < KG_SPEC_MOUNTS; i++) {
+		const struct kg_value *m = &mounts->items[i];
+		const char *name = kg_string(kg_get(m, "name"), "");
+		const struct kg_value *v = kg_find(kg_at(b->in->pod, "spec.volumes"), "name", name);
+		struct kg_spec_subpath *s = &out[*n];
+		if (!is_sub(m) || kg_is_null(v))
+			continue;
+		s->target = sub_target(b->in, b->a, i);
+		rc = volume_dir(&s->volume, b->a, b->in, v, err);
+		if (rc == 0)
+			rc = sub_path(&s->path, b, m, err);
+		/* Variables that are empty, or ".": the whole. */
+		if (rc == 0 && !*s->path)
+			s->path = ".";
+		*n += rc == 0;
+	}
+	return rc;
+}
+
+int kg_oci_subpaths(struct kg_spec_subpath *out, size_t *n, struct kg_arena *a,
+	const struct kg_spec_in *in, struct kg_error *err)
+{
+	const struct kg_value *mounts = kg_get(in->container, "volumeMounts");
+	struct build b = {.a = a, .in = in};
+	bool any = false;
+
+	*n = 0;
+	for (uint32_t i = 0; i < kg_len(mounts); i++)
+		any = any || is_sub(&mounts->items[i]);
+	int rc = any ? make_own_env(&b, err) : 0;
+	if (rc == 0 && any)
+		rc = subpaths(out, n, &b, err);
+	kg_env_release(&b.own);
 	return rc;
 }

@@ -31,12 +31,22 @@ struct kg_spec_in {
 	const char *node_dir;     /* volumes/NAME of persistent ones */
 	const char *files_dir;    /* hosts, resolv.conf, hostname */
 	const char *upper, *work; /* of the overlay */
+	const char *sub_dir;      /* holds the subPaths' targets */
 	const char *term_log;     /* the file that is mounted as the termination log */
 	const char *cgroup;       /* "/kgit/NODE/podUID/ID" */
 	const char *netns;        /* path; NULL: the host's */
 	const char *ipcns;        /* path; NULL: one of its own */
 	const char *shm;          /* the pod's shared /dev/shm; NULL: one of its own */
 };
+/* A volume's mount of a path within it: `path` (of `volume`, a directory) has to be at `target`
+ * when the container is created (subpath.h). */
+struct kg_spec_subpath {
+	const char *volume, *path, *target;
+};
+#define KG_SPEC_MOUNTS 64 /* of volumes, a container */
+/* Those of the container; out has room for KG_SPEC_MOUNTS. Errors as below. */
+int kg_oci_subpaths(struct kg_spec_subpath *out, size_t *n, struct kg_arena *a,
+	const struct kg_spec_in *in, struct kg_error *err);
 /* KG_E_NOT_FOUND and KG_E_INVALID: the specification is wrong (CreateContainerConfigError). */
 int kg_oci_spec(struct kg_value *out, struct kg_arena *a, const struct kg_spec_in *in,
 	struct kg_error *err);
@@ -48,5 +58,6 @@ void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *p
 /* The host name that the pod sees. */
 const char *kg_pod_hostname(struct kg_arena *a, const struct kg_value *pod);
 bool kg_pod_host_network(const struct kg_value *pod);
+bool kg_pod_host_ipc(const struct kg_value *pod);
 
 #endif

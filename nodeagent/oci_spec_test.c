@@ -92,8 +92,8 @@ static void golden(const char *name)
 
 static void test_goldens(void **state)
 {
-	static const char *const names[] = {
-		"spec-plain", "spec-full", "spec-privileged", "spec-nonroot", "spec-missing"};
+	static const char *const names[] = {"spec-plain", "spec-full", "spec-privileged",
+		"spec-nonroot", "spec-missing", "spec-host"};
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++)
 		golden(names[i]);
@@ -139,6 +139,56 @@ static void test_unbound_claim(void **state)
 	si.configmaps = &kg_null;
 	assert_int_equal(kg_oci_spec(&spec, &a, &si, &err), -KG_E_NOT_FOUND);
 	assert_string_equal(err.msg, "persistentvolumeclaim \"c\" is not bound to a volume");
+}
+
+/* What is to be mounted where, of one container's mounts. */
+static void test_subpaths(void **state)
+{
+	static const struct {
+		const char *mount, *wanted;
+	} cases[] = {{"", ""}, {"\"subPath\":\"\"", ""}, {"\"subPath\":\"a/b\"", "a/b"},
+		{"\"subPath\":\"$(POD)\"", "$(POD)"}, {"\"subPathExpr\":\"x/$(POD)\"", "x/web-0"},
+		{"\"subPathExpr\":\"$(NONE)/$(POD)\"",
+			"cannot expand subPathExpr \"$(NONE)/$(POD)\": missing value for \"NONE\""},
+		{"\"subPathExpr\":\"$(UP)\"", "subPath \"a/../..\" contains '..'"},
+		{"\"subPathExpr\":\"$(ROOT)\"", "subPath \"/\" is not relative"},
+		{"\"subPathExpr\":\"$(EMPTY)\"", "."}};
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		const char *text = kg_arena_printf(&a,
+			"{\"metadata\":{\"name\":\"web-0\"},\"spec\":{\"volumes\":[{\"name\":\"v\","
+			"\"emptyDir\":{}}],\"containers\":[{\"env\":[{\"name\":\"POD\","
+			"\"valueFrom\":"
+			"{\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}},{\"name\":\"UP\","
+			"\"value\":"
+			"\"a/../..\"},{\"name\":\"ROOT\",\"value\":\"/"
+			"\"},{\"name\":\"EMPTY\",\"value\":"
+			"\"\"}],\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"%s%s}]}]}}",
+			*cases[i].mount ? "," : "", cases[i].mount);
+		struct kg_value pod;
+		struct kg_error err;
+		struct kg_spec_subpath out[KG_SPEC_MOUNTS];
+		size_t n;
+		if (kg_json_parse(&pod, &a, text, strlen(text), &err) < 0)
+			fail_msg("%s", err.msg);
+		struct kg_spec_in in = {.pod = &pod,
+			.container = kg_at(&pod, "spec.containers.0"),
+			.configmaps = &kg_null,
+			.node_name = "n",
+			.pod_dir = "/pod",
+			.sub_dir = "/sub"};
+		if (kg_oci_subpaths(out, &n, &a, &in, &err) < 0) {
+			assert_string_equal(err.msg, cases[i].wanted);
+			continue;
+		}
+		assert_int_equal(n, *cases[i].wanted ? 1 : 0);
+		if (!n)
+			continue;
+		assert_string_equal(out->path, cases[i].wanted);
+		assert_string_equal(out->volume, "/pod/volumes/v");
+		assert_string_equal(out->target, "/sub/0");
+	}
 }
 
 static void test_expansion(void **state)
@@ -245,6 +295,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_goldens),
 		cmocka_unit_test(test_unbound_claim),
 		cmocka_unit_test(test_expansion),
+		cmocka_unit_test(test_subpaths),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_seccomp),
 		cmocka_unit_test(test_cgroup_numbers),

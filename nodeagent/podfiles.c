@@ -73,6 +73,20 @@ static int put(
 	return rc;
 }
 
+/* kubelet's hostsEntriesFromHostAliases. */
+static void add_aliases(struct kg_buf *b, const struct kg_value *aliases)
+{
+	if (b->len && b->data[b->len - 1] != '\n')
+		kg_buf_addc(b, '\n');
+	for (uint32_t i = 0; i < kg_len(aliases); i++) {
+		const struct kg_value *names = kg_get(&aliases->items[i], "hostnames");
+		kg_buf_adds(b, kg_string(kg_get(&aliases->items[i], "ip"), ""));
+		for (uint32_t k = 0; k < kg_len(names); k++)
+			kg_buf_addf(b, "\t%s", kg_string(&names->items[k], ""));
+		kg_buf_addc(b, '\n');
+	}
+}
+
 static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
 	struct kg_error *err)
 {
@@ -82,6 +96,7 @@ static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, 
 	if (kg_pod_host_network(pod)) {
 		struct kg_error ignored; /* a node without /etc/hosts gives an empty one */
 		kg_file_read(&b, "/etc/hosts", 1 << 20, &ignored);
+		add_aliases(&b, kg_at(pod, "spec.hostAliases"));
 		return put(p, "hosts", &b, err);
 	}
 	kg_buf_adds(&b, "# Managed by kgit.\n127.0.0.1\tlocalhost\n"
@@ -95,6 +110,7 @@ static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, 
 			"%s\tkubernetes.default.svc kubernetes.default "
 			"kubernetes.default.svc.cluster.local\n",
 			api);
+	add_aliases(&b, kg_at(pod, "spec.hostAliases"));
 	return put(p, "hosts", &b, err);
 }
 

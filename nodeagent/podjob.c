@@ -1,7 +1,9 @@
 #include "nodeagent/podjob.h"
 
 #include "nodeagent/apiaccess.h"
+#include "nodeagent/hostports.h"
 #include "nodeagent/netns.h"
+#include "nodeagent/subpath.h"
 #include "nodeagent/user.h"
 #include "nodeagent/volumes.h"
 #include "sys/file.h"
@@ -116,8 +118,9 @@ static int net_end(struct netjob *n, struct kg_error *err)
 
 static bool shares_ipc(const struct kg_value *pod)
 {
-	return kg_len(kg_at(pod, "spec.containers")) + kg_len(kg_at(pod, "spec.initContainers")) >
-	       1;
+	size_t n =
+		kg_len(kg_at(pod, "spec.containers")) + kg_len(kg_at(pod, "spec.initContainers"));
+	return n > 1 && !kg_pod_host_ipc(pod);
 }
 
 static int make_namespaces(
@@ -152,6 +155,7 @@ static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error 
 	int rc = make_namespaces(j, pod, err);
 	if (rc < 0)
 		return rc;
+	kg_hostports_put(j->env->hostports, j->pod);
 	net_begin(net, j);
 	rc = kg_podfiles_write(&j->paths, pod, kg_api_address(kg_doc_value(j->configmaps)), err);
 	kg_pod_cgroup_limits(&limits, pod);
@@ -166,6 +170,7 @@ static int teardown(const struct kg_podjob *j, struct kg_error *err)
 {
 	struct kg_podnet_pod pod = net_pod(j);
 	int rc = 0;
+	kg_hostports_remove(j->env->hostports, j->uid);
 	if (j->env->net && !kg_pod_host_network(kg_doc_value(j->pod)))
 		rc = j->env->net->teardown(j->env->net_self, &pod, err);
 	if (rc == 0)
@@ -197,7 +202,7 @@ static int refresh(const struct kg_podjob *j, struct kg_error *err)
 /* ---- containers ---- */
 
 struct making {
-	char *bundle, *upper, *work, *term, *log, *cgroup;
+	char *bundle, *upper, *work, *term, *log, *cgroup, *sub;
 	struct kg_runtime_container rc;
 };
 
@@ -205,17 +210,20 @@ static void making_init(struct making *m, const struct kg_podjob *j,
 	const struct kg_job_container *c, const char *id)
 {
 	m->bundle = kg_bundle_path(&j->paths, c->name);
+	m->sub = kg_asprintf("%s/sub", m->bundle);
 	m->upper = kg_upper_path(&j->paths, c->name);
 	m->work = kg_work_path(&j->paths, c->name);
 	m->term = kg_term_path(&j->paths, c->name);
 	m->log = kg_log_path(&j->paths, c->name, c->attempt);
 	m->cgroup = kg_asprintf("%s/%s", j->paths.cgroup, id);
-	m->rc = (struct kg_runtime_container){id, m->bundle, m->log, m->cgroup};
+	m->rc = (struct kg_runtime_container){
+		.id = id, .bundle = m->bundle, .log = m->log, .cgroup = m->cgroup};
 }
 
 static void making_release(struct making *m)
 {
 	free(m->bundle);
+	free(m->sub);
 	free(m->upper);
 	free(m->work);
 	free(m->term);
@@ -230,6 +238,8 @@ static int clean(const struct kg_podjob *j, const struct kg_job_container *c, st
 	int rc = 0;
 	if (*c->old_id)
 		rc = j->env->runtime->remove(j->env->runtime_self, &m.rc, err);
+	if (rc == 0)
+		rc = kg_subpaths_unmount(m.sub, err);
 	if (rc == 0)
 		rc = kg_remove_tree(m.bundle, err);
 	if (rc == 0)
@@ -288,6 +298,16 @@ static int make_dirs(const struct kg_podjob *j, const struct making *m, struct k
 	return rc;
 }
 
+/* Until the container is created, and has mounts of its own. */
+static int mount_subpaths(
+	const struct making *m, const struct kg_spec_subpath *subs, size_t n, struct kg_error *err)
+{
+	int rc = n ? kg_mkdir_p(m->sub, 0700, err) : 0;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = kg_subpath_mount(subs[i].volume, subs[i].path, subs[i].target, err);
+	return rc;
+}
+
 static int make_bundle(const struct kg_podjob *j, const struct kg_job_container *c,
 	const struct making *m, const struct kg_image *image, bool *config, struct kg_error *err)
 {
@@ -304,6 +324,7 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.run_dir = j->paths.run,
 		.node_dir = j->env->dir,
 		.files_dir = j->paths.files,
+		.sub_dir = m->sub,
 		.upper = "../upper",
 		.work = "../work",
 		.term_log = m->term,
@@ -312,11 +333,19 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.ipcns = shares_ipc(pod) ? j->paths.ipcns : NULL,
 		.shm = shares_ipc(pod) ? j->paths.shm : NULL,
 	};
+	struct kg_spec_subpath subs[KG_SPEC_MOUNTS];
 	struct kg_value spec;
+	size_t nsubs;
 	int rc = kg_oci_spec(&spec, &a, &in, err);
+	if (rc == 0)
+		rc = kg_oci_subpaths(subs, &nsubs, &a, &in, err);
 	*config = rc < 0;
 	if (rc == 0)
 		rc = make_dirs(j, m, err);
+	if (rc == 0) {
+		rc = mount_subpaths(m, subs, nsubs, err);
+		*config = rc < 0;
+	}
 	if (rc == 0)
 		rc = make_layer(m, image, err);
 	if (rc < 0)
@@ -339,6 +368,8 @@ static int create(const struct kg_podjob *j, const struct kg_job_container *c,
 	kg_image_unref(image);
 	if (rc == 0)
 		rc = j->env->runtime->create(j->env->runtime_self, &m->rc, &e->pid, err);
+	if (rc == 0)
+		rc = kg_subpaths_unmount(m->sub, err);
 	return rc;
 }
 
@@ -348,6 +379,8 @@ static int start(const struct kg_podjob *j, const struct kg_job_container *c, st
 {
 	struct making m KG_CLEANUP(making_release);
 	making_init(&m, j, c, c->id);
+	m.rc.terminal = kg_bool(kg_get(container_spec(j, c), "tty"), false);
+	m.rc.input = kg_bool(kg_get(container_spec(j, c), "stdin"), false);
 	int rc = clean(j, c, err);
 	if (rc == 0)
 		rc = create(j, c, &m, e, err);

@@ -24,7 +24,8 @@ struct kg_podenv {
 	struct kg_cgroups cgroups;
 	struct kg_spec_host host;
 	struct kg_mailbox *mailbox;
-	struct kg_podtokens *tokens; /* NULL: none are to be had */
+	struct kg_podtokens *tokens;    /* NULL: none are to be had */
+	struct kg_hostports *hostports; /* or NULL */
 };
 
 struct kg_job_container {

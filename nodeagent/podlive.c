@@ -174,7 +174,8 @@ static void name_container(struct live *l)
 	l->bundle = kg_bundle_path(&p->paths, c->name);
 	l->log = kg_log_path(&p->paths, c->name, c->restarts);
 	l->cgroup = kg_asprintf("%s/%s", p->paths.cgroup, c->id);
-	l->c = (struct kg_runtime_container){c->id, l->bundle, l->log, l->cgroup};
+	l->c = (struct kg_runtime_container){
+		.id = c->id, .bundle = l->bundle, .log = l->log, .cgroup = l->cgroup};
 	kg_map_put(&p->pods->ids, c->id, l);
 }
 

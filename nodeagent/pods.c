@@ -121,6 +121,7 @@ static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg
 	env->runtime_self = pods->runc;
 	env->mailbox = kg_mailbox_new(pods->loop);
 	env->tokens = o->tokens;
+	env->hostports = o->hostports;
 	if (env->tokens)
 		kg_podtokens_on_news(env->tokens, on_token_news, pods);
 	kg_spec_host_read(&env->host);

@@ -14,6 +14,7 @@
 
 struct kg_pods;
 struct kg_podtokens;
+struct kg_hostports;
 
 struct kg_pods_options {
 	const char *dir; /* the node's state directory */
@@ -22,9 +23,10 @@ struct kg_pods_options {
 	const char *cgroup_parent; /* default "/kgit/NODE" */
 	const struct kg_podnet *net;
 	void *net_self;
-	struct kg_podtokens *tokens; /* borrowed; NULL: pods that need one wait for ever */
-	unsigned workers;            /* default 8 */
-	unsigned max_pods;           /* default 250 */
+	struct kg_hostports *hostports; /* borrowed; NULL: nobody hears of them */
+	struct kg_podtokens *tokens;    /* borrowed; NULL: pods that need one wait for ever */
+	unsigned workers;               /* default 8 */
+	unsigned max_pods;              /* default 250 */
 	/* Called on the loop whenever a pod's status (phase, conditions, containerStatuses, ...)
 	 * changed, and once with gone = true when nothing of it is left; with ns "" when the
 	 * directory of the PersistentVolume of that name and uid is gone. */

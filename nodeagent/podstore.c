@@ -6,6 +6,7 @@
  * made anew from what the master wants.
  */
 #include "base/log.h"
+#include "nodeagent/hostports.h"
 #include "nodeagent/netns.h"
 #include "nodeagent/pods_private.h"
 #include "sys/file.h"
@@ -189,6 +190,8 @@ static bool recover_pod(struct kg_pods *pods, const char *dir, bool same_boot)
 		kg_plan_new_sandbox(&p->st, kg_realtime_ms());
 	if (!kg_is_null(kg_get(&v, "status")))
 		p->status = kg_doc_new(kg_get(&v, "status"), NULL, 0);
+	if (p->st.sandbox == KG_SANDBOX_READY)
+		kg_hostports_put(pods->env.hostports, p->st.pod);
 	p->refresh = true;
 	for (size_t i = 0; i < p->st.nc; i++)
 		recover_container(p, i);

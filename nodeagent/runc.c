@@ -215,7 +215,12 @@ static int spawn_conmon(struct kg_runc_self *s, const struct kg_runtime_containe
 		"-r", s->runc, "-b", c->bundle, "-l", log, "--exit-dir", s->exits,
 		"--socket-dir-path", s->socks, "--full-attach", "--persist-dir", c->bundle,
 		"--runtime-arg", root, "-p", pidfile, "-P", conmon, "--no-sync-log", "--log-level",
-		"error", NULL};
+		"error", NULL, NULL, NULL};
+	size_t n = KG_ARRAY_LEN(argv) - 3;
+	if (c->terminal)
+		argv[n++] = "--terminal";
+	if (c->input)
+		argv[n++] = "--stdin";
 	/* runc is short: more threads of Go's only cost. */
 	const char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"GOMAXPROCS=1", env_sync, NULL};

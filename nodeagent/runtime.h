@@ -19,6 +19,8 @@ struct kg_runtime_container {
 	const char *bundle; /* directory with config.json */
 	const char *log;    /* the log file */
 	const char *cgroup; /* "/kgit/NODE/podUID/ID" */
+	/* For create: a terminal, whose output is the log; a standard input that stays open. */
+	bool terminal, input;
 };
 struct kg_runtime_state {
 	bool exited; /* conmon has said so */

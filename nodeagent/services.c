@@ -152,9 +152,8 @@ int kg_services_configure(
 	return 0;
 }
 
-void kg_services_put(struct kg_services *s, const char *key, const struct kg_value *value)
+static void put(struct kg_services *s, const char *key, struct kg_service *new)
 {
-	struct kg_service *new = value ? kg_service_parse(value) : NULL;
 	struct kg_service *old =
 		new ? kg_map_put(&s->services, key, new) : kg_map_remove(&s->services, key);
 
@@ -162,6 +161,18 @@ void kg_services_put(struct kg_services *s, const char *key, const struct kg_val
 		free(old);
 	else
 		kg_map_put(&s->pending, key, old ? old : &no_service);
+}
+
+void kg_services_put(struct kg_services *s, const char *key, const struct kg_value *value)
+{
+	put(s, key, value ? kg_service_parse(value) : NULL);
+}
+
+void kg_services_put_pod(struct kg_services *s, const char *uid, const struct kg_value *pod)
+{
+	KG_AUTOFREE char *key = kg_asprintf(":%s", uid); /* no service's */
+
+	put(s, key, pod ? kg_service_of_pod(pod) : NULL);
 }
 
 void kg_services_clear(struct kg_services *s)
@@ -172,9 +183,27 @@ void kg_services_clear(struct kg_services *s)
 	for (size_t i = 0; i < n; i++) {
 		KG_AUTOFREE char *key = kg_strdup(all[i]->key);
 
-		kg_services_put(s, key, NULL);
+		if (*key != ':')
+			kg_services_put(s, key, NULL);
 	}
 	free(all);
+}
+
+/* All pods where one changes: a port that one gives up may be another's as well, who came while it
+ * was on its way out. */
+static void add_pods(struct kg_services *s, struct kg_nft_elems *have, struct kg_nft_elems *want)
+{
+	struct kg_map_entry *e;
+	bool any = false;
+
+	for (size_t i = 0; !any && (e = kg_map_next(&s->pending, &i));)
+		any = *e->key == ':';
+	for (size_t i = 0; any && (e = kg_map_next(&s->services, &i));) {
+		if (*e->key != ':' || kg_map_has(&s->pending, e->key))
+			continue;
+		kg_service_elements(have, e->value, &s->config);
+		kg_service_elements(want, e->value, &s->config);
+	}
 }
 
 /* All that goes and all that comes are compared at once: a port may pass from one service to
@@ -184,6 +213,7 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
 	struct kg_map_entry *e;
 
+	add_pods(s, &have, &want);
 	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
 		kg_service_elements(&have, e->value, &s->config);
 		kg_service_elements(&want, kg_map_get(&s->services, e->key), &s->config);
@@ -238,6 +268,40 @@ static size_t lost_udp(struct kg_endpoint **out, const struct kg_services *s)
 	return n;
 }
 
+/* A flow to a UDP port of the node that began before a pod had that: it goes to the node itself, as
+ * long as the client goes on sending. */
+static bool began_before(void *ctx, const struct kg_conntrack_flow *f)
+{
+	const struct kg_services *s = ctx;
+	struct kg_map_entry *e;
+
+	if (f->protocol != IPPROTO_UDP || f->dst != f->to || f->dst_port != f->to_port)
+		return false;
+	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
+		const struct kg_service *pod = kg_map_get(&s->services, e->key);
+		for (uint32_t k = 0; pod && pod->pod && k < pod->nports; k++) {
+			const struct kg_service_port *p = &pod->ports[k];
+			if (p->protocol == IPPROTO_UDP && p->port == f->dst_port &&
+				(!p->addr || p->addr == f->dst))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool gains_udp(const struct kg_services *s)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
+		const struct kg_service *pod = kg_map_get(&s->services, e->key);
+		for (uint32_t k = 0; pod && pod->pod && k < pod->nports; k++)
+			if (pod->ports[k].protocol == IPPROTO_UDP)
+				return true;
+	}
+	return false;
+}
+
 /* What is done already stays done where this fails: flows end by themselves in the end. */
 static int forget_flows(struct kg_services *s, struct kg_error *err)
 {
@@ -246,6 +310,8 @@ static int forget_flows(struct kg_services *s, struct kg_error *err)
 	int rc = n ? kg_conntrack_forget_udp(lost, n, err) : 0;
 
 	free(lost);
+	if (rc == 0 && gains_udp(s))
+		rc = kg_conntrack_forget_if(began_before, s, err);
 	return rc;
 }
 

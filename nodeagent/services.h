@@ -31,7 +31,9 @@ int kg_services_configure(
 	struct kg_services *s, const struct kg_services_ranges *ranges, struct kg_error *err);
 /* A service of the view under a key of its own ("NS/NAME"); NULL removes it. */
 void kg_services_put(struct kg_services *s, const char *key, const struct kg_value *service);
-/* Removes all: what is put until the next commit is the whole. */
+/* A pod that has ports of the node; NULL: it has none any more. */
+void kg_services_put_pod(struct kg_services *s, const char *uid, const struct kg_value *pod);
+/* Removes all but the pods: what is put until the next commit is the whole. */
 void kg_services_clear(struct kg_services *s);
 /*
  * Puts what was put since the last commit into effect, in one transaction. The first commit makes

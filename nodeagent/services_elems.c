@@ -10,6 +10,8 @@ static const struct kg_nft_set_info sets[KG_SET_COUNT] = {
 	[KG_SET_SLOTS] = {"slots", 16, 8, false, false},
 	[KG_SET_NODESLOTS] = {"nodeslots", 12, 8, false, false},
 	[KG_SET_HAIRPIN] = {"hairpin", 8, 0, false, false},
+	[KG_SET_HOSTPORTS] = {"hostports", 8, 8, false, false},
+	[KG_SET_HOSTADDRS] = {"hostaddrs", 12, 8, false, false},
 };
 const struct kg_nft_table kg_services_table = {"kgit", sets, KG_SET_COUNT};
 
@@ -36,8 +38,10 @@ static void print_protocol(struct kg_buf *out, uint8_t protocol)
 void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e)
 {
 	const uint8_t *key = e->key;
-	bool node = e->set == KG_SET_NODEPORTS || e->set == KG_SET_NODESLOTS;
-	uint32_t slot;
+	bool host = e->set == KG_SET_HOSTPORTS || e->set == KG_SET_HOSTADDRS;
+	bool node = e->set == KG_SET_NODEPORTS || e->set == KG_SET_NODESLOTS ||
+		    e->set == KG_SET_HOSTPORTS;
+	uint32_t slot = 0;
 
 	kg_buf_addf(out, "%s ", sets[e->set].name);
 	if (!node) {
@@ -56,8 +60,12 @@ void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e)
 		kg_buf_addf(out, " : goto %s\n", e->chain);
 		return;
 	}
-	memcpy(&slot, key + 8, sizeof(slot));
-	kg_buf_addf(out, " . %u : ", slot);
+	if (!host)
+		memcpy(&slot, key + 8, sizeof(slot));
+	if (host)
+		kg_buf_adds(out, " : ");
+	else
+		kg_buf_addf(out, " . %u : ", slot);
 	print_addr(out, e->data);
 	kg_buf_addf(out, " . %u\n", port_at(e->data + 4));
 }

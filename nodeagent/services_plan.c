@@ -200,6 +200,10 @@ static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
 void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *s,
 	const struct kg_services_config *config)
 {
+	if (s && s->pod) {
+		kg_service_pod_elements(out, s);
+		return;
+	}
 	for (uint32_t i = 0; s && i < s->nports; i++) {
 		const struct kg_service_port *port = &s->ports[i];
 

@@ -1,5 +1,5 @@
 /*
- * What the services of a view mean to the packet filter: elements of five sets of the table
+ * What the services of a view mean to the packet filter: elements of seven sets of the table
  * `ip kgit`, and the rules that look them up. Pure; services.c does it.
  *
  *   services   (address . protocol . port)         -> goto the chain of its table's size
@@ -7,6 +7,8 @@
  *   slots      (address . protocol . port . slot)  -> (endpoint address . port)
  *   nodeslots  (protocol . port . slot)            -> likewise
  *   hairpin    (address . the same address)           of the node's own pods
+ *   hostports  (protocol . port)                   -> (pod's address . port): hostPort
+ *   hostaddrs  (address . protocol . port)         -> likewise, with hostIP
  *
  * The chains differ in the number of slots and in what picks the slot: chance, or, with session
  * affinity, a hash of the client's address. A service without endpoints has no elements: what is
@@ -27,6 +29,8 @@ enum kg_nft_set {
 	KG_SET_SLOTS,
 	KG_SET_NODESLOTS,
 	KG_SET_HAIRPIN,
+	KG_SET_HOSTPORTS,
+	KG_SET_HOSTADDRS,
 	KG_SET_COUNT,
 };
 extern const struct kg_nft_table kg_services_table; /* its sets by enum kg_nft_set */
@@ -46,12 +50,18 @@ struct kg_service_port {
 /* A service in few bytes; one heap block. */
 struct kg_service {
 	bool affinity, local; /* sessionAffinity: ClientIP; externalTrafficPolicy: Local */
+	/* A pod's hostPorts: addr is the hostIP or 0, port the hostPort, the endpoint the pod. */
+	bool pod;
 	uint32_t nports;
 	struct kg_service_port ports[];
 };
 /* From services/NS/NAME.yaml of a view. What cannot be understood (an address that is none) is
  * left out: the master has validated it. NULL for a headless one. */
 struct kg_service *kg_service_parse(const struct kg_value *v);
+
+/* Of a pod of the view; NULL where it has no address. services_pod.c. */
+struct kg_service *kg_service_of_pod(const struct kg_value *pod);
+void kg_service_pod_elements(struct kg_nft_elems *out, const struct kg_service *pod);
 
 struct kg_services_config {
 	struct kg_cidr pods; /* this node's */

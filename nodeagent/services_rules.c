@@ -14,7 +14,10 @@ static const char sets[] =
 	" : ip daddr . th dport; }\n"
 	"	map nodeslots { typeof meta l4proto . th dport . numgen random mod 65536"
 	" : ip daddr . th dport; }\n"
-	"	set hairpin { type ipv4_addr . ipv4_addr; }\n";
+	"	set hairpin { type ipv4_addr . ipv4_addr; }\n"
+	"	map hostports { typeof meta l4proto . th dport : ip daddr . th dport; }\n"
+	"	map hostaddrs { typeof ip daddr . meta l4proto . th dport"
+	" : ip daddr . th dport; }\n";
 
 static void add_cidr(struct kg_buf *out, const struct kg_cidr *c)
 {
@@ -58,9 +61,14 @@ static const char base_chains[] =
 	"		iifname != \"lo\" ip daddr 127.0.0.0/8 drop\n"
 	"		iifname != \"lo\" ip saddr 127.0.0.0/8 drop\n"
 	"	}\n"
+	"	chain here {\n"
+	"		dnat ip to ip daddr . meta l4proto . th dport map @hostaddrs\n"
+	"		dnat ip to meta l4proto . th dport map @hostports\n"
+	"		meta l4proto . th dport vmap @nodeports\n"
+	"	}\n"
 	"	chain translate {\n"
 	"		ip daddr @S ip daddr . meta l4proto . th dport vmap @services\n"
-	"		fib daddr type local meta l4proto . th dport vmap @nodeports\n"
+	"		fib daddr type local jump here\n"
 	"	}\n"
 	"	chain prerouting {\n"
 	"		type nat hook prerouting priority dstnat\n"
@@ -71,13 +79,14 @@ static const char base_chains[] =
 	"		jump translate\n"
 	"	}\n"
 	"	chain nodeport_source {\n"
-	"		ip saddr 127.0.0.0/8 masquerade\n"
 	"		ip daddr != @P masquerade\n"
 	"	}\n"
 	"	chain postrouting {\n"
 	"		type nat hook postrouting priority srcnat\n"
 	/* A pod that reached itself through a service must not see its own address. */
 	"		ct status dnat ip saddr . ip daddr @hairpin masquerade\n"
+	/* Nobody else can answer to the node's loopback. */
+	"		ct status dnat ip saddr 127.0.0.0/8 masquerade\n"
 	/* What came by a node port must come back through this node. */
 	"		ct status dnat ct original ip daddr != @S meta l4proto { tcp, udp, sctp }"
 	" ct original proto-dst " NODE_PORTS " jump nodeport_source\n"

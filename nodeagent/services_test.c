@@ -108,6 +108,81 @@ static void test_node_port(void **state)
 	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 30080, false), "refused");
 }
 
+#define POD_PORTS(uid, ports)                                                                      \
+	"{\"podIP\":\"10.244.0.2\",\"metadata\":{\"uid\":\"" uid                                   \
+	"\"},\"spec\":{\"containers\":[{\"ports\":[" ports "]}]}}"
+
+static void put_pod(void *ctx)
+{
+	const char *const *p = ctx;
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (p[1])
+		nt_must(kg_json_parse(&v, &arena, p[1], strlen(p[1]), &err), &err);
+	kg_services_put_pod(nt_a.services, p[0], p[1] ? &v : NULL);
+	nt_must(kg_services_commit(nt_a.services, &err), &err);
+}
+
+static void host_ports(const char *uid, const char *json)
+{
+	const char *const args[] = {uid, json};
+
+	nt_in(nt_a.ns, put_pod, (void *)args);
+}
+
+/* Ports of node a that pod a1 has: from outside, from the nodes, from its neighbour, from itself.
+ */
+static void test_host_ports(void **state)
+{
+	(void)state;
+	host_ports("u1", POD_PORTS("u1", "{\"containerPort\":8080,\"hostPort\":80},"
+					 "{\"containerPort\":8080,\"hostPort\":82,"
+					 "\"hostIP\":\"172.30.0.1\"},"
+					 "{\"containerPort\":8080,\"hostPort\":83,"
+					 "\"hostIP\":\"127.0.0.1\"},"
+					 "{\"containerPort\":8080,\"hostPort\":84,"
+					 "\"hostIP\":\"fd00::1\"},"
+					 "{\"containerPort\":8053,\"hostPort\":53,"
+					 "\"protocol\":\"UDP\"}"));
+	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 80, false), "a1 192.168.7.2");
+	assert_string_equal(nt_ask(nt_client, "172.30.0.1", 80, false), "a1 192.168.7.2");
+	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 53, true), "a1 192.168.7.2");
+	assert_string_equal(nt_ask(nt_b.ns, "172.30.0.1", 80, false), "a1 172.30.0.2");
+	assert_string_equal(nt_ask(nt_b1, "172.30.0.1", 80, false), "a1 172.30.0.2");
+	assert_string_equal(nt_ask(nt_a2, "172.30.0.1", 80, false), "a1 10.244.0.3");
+	assert_string_equal(nt_ask(nt_a1, "172.30.0.1", 80, false), "a1 10.244.0.1");
+	assert_string_equal(nt_who(nt_a.ns, "172.30.0.1", 80), "a1");
+	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 80), "a1");
+	assert_string_equal(nt_ask(nt_a.ns, "127.0.0.1", 53, true), "a1 10.244.0.1");
+	/* hostIP; and on this node alone. */
+	assert_string_equal(nt_who(nt_client, "172.30.0.1", 82), "a1");
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 82), "refused");
+	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 83), "a1");
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 83), "refused");
+	assert_string_equal(nt_who(nt_a.ns, "172.30.0.1", 84), "refused");
+	assert_string_equal(nt_who(nt_b.ns, "172.30.0.2", 80), "refused");
+	/* Rules that are made anew, and what the view says of services, leave them. */
+	kg_services_clear(nt_a.services);
+	host_ports("u0", NULL);
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 80), "a1");
+	/* Another one comes for the same port before this one has gone. */
+	host_ports("u2", POD_PORTS("u2", "{\"containerPort\":8081,\"hostPort\":80}"));
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 80), "a1");
+	host_ports("u1", NULL);
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 80), "a1");
+	assert_string_equal(nt_who(nt_client, "172.30.0.1", 82), "refused");
+	assert_string_equal(nt_ask_from(nt_client, "192.168.7.1", 53, 5353), "refused");
+	/* Who went on asking while nobody had the port is heard by whom has it now. */
+	host_ports("u1", POD_PORTS("u1", "{\"containerPort\":8053,\"hostPort\":53,"
+					 "\"protocol\":\"UDP\"}"));
+	assert_string_equal(nt_ask_from(nt_client, "192.168.7.1", 53, 5353), "a1 192.168.7.2");
+	host_ports("u1", NULL);
+	host_ports("u2", NULL);
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 80), "refused");
+}
+
 static void test_balance_and_affinity(void **state)
 {
 	int n[3] = {0};
@@ -309,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_masquerade),
 		cmocka_unit_test(test_mended),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_host_ports),
 		cmocka_unit_test(test_many),
 	};
 	nt_start();

@@ -5,6 +5,7 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/bridge.h"
 #include "nodeagent/hostns.h"
+#include "nodeagent/hostports.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods.h"
 #include "nodeagent/podtokens.h"
@@ -25,6 +26,7 @@ struct node {
 	const struct kgn_options *opts;
 	struct kg_loop *loop;
 	struct kg_podtokens *tokens;
+	struct kg_hostports *hostports;
 	struct kg_pods *pods;
 	struct kg_agent *agent;
 	struct kg_timer *settled;
@@ -288,6 +290,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.net = &kg_bridge_podnet,
 		.net_self = bridge,
 		.tokens = n->tokens,
+		.hostports = n->hostports,
 		.max_pods = n->opts->max_pods,
 		.on_status = on_status,
 		.ctx = n};
@@ -304,6 +307,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 			.self = n,
 			.logs = {open_log, read_log, close_log, n}},
 		.tokens = n->tokens,
+		.hostports = n->hostports,
 		.on_ready = on_ready,
 		.on_ca = on_ca,
 		.ctx = n};
@@ -340,8 +344,10 @@ static int start(struct node *n)
 		return 1;
 	struct kg_bridge *bridge = kg_bridge_new();
 	n->tokens = kg_podtokens_new();
+	n->hostports = kg_hostports_new();
 	int rc = serve(n, &credential, &labels, bridge);
 	kg_podtokens_free(n->tokens);
+	kg_hostports_free(n->hostports);
 	kg_bridge_free(bridge);
 	free(n->ca);
 	return rc;

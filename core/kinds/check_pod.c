@@ -14,7 +14,7 @@ const char *kg_check_host_users(struct kg_arena *a, const struct kg_value *v)
 	return v->b ? NULL : "kgit does not support user namespaces yet";
 }
 
-const char *kg_check_relative_path(struct kg_arena *a, const struct kg_value *v)
+const char *kg_check_descending_path(struct kg_arena *a, const struct kg_value *v)
 {
 	const char *s = kg_string(v, "");
 
@@ -25,7 +25,14 @@ const char *kg_check_relative_path(struct kg_arena *a, const struct kg_value *v)
 		if (!strncmp(p, "..", 2) && (!p[2] || p[2] == '/'))
 			return "must not contain '..'";
 	}
-	return strncmp(s, "..", 2) ? NULL : "must not start with '..'";
+	return NULL;
+}
+
+const char *kg_check_relative_path(struct kg_arena *a, const struct kg_value *v)
+{
+	const char *fault = kg_check_descending_path(a, v);
+
+	return fault || strncmp(kg_string(v, ""), "..", 2) ? fault : "must not start with '..'";
 }
 
 const char *kg_check_http_header(struct kg_arena *a, const struct kg_value *v)

@@ -244,6 +244,14 @@ void kg_validate_security_context(
 	}
 }
 
+void kg_validate_mount(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	if (*kg_string(kg_get(v, "subPath"), "") && *kg_string(kg_get(v, "subPathExpr"), ""))
+		kg_rule(f, path, "subPathExpr",
+			"Invalid value: %s: subPathExpr and subPath are mutually exclusive",
+			kg_rule_show(f->arena, kg_get(v, "subPathExpr")));
+}
+
 static void validate_any(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	kg_rule_unique(f, kg_get(v, "ports"), "name", kg_rule_path(f, path, "ports"), false);

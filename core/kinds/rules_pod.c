@@ -92,12 +92,11 @@ static void validate_host_ports(struct kg_fault_list *f, const struct kg_value *
 
 		if (!host)
 			continue;
-		if (!host_network)
-			kg_rule(f, path, sub,
-				"Forbidden: kgit does not support this field yet without "
-				"hostNetwork; a Service of type NodePort opens a port on every "
-				"node");
-		else if (host != kg_int(kg_get(&ports->items[i], "containerPort"), host))
+		const char *ip = kg_string(kg_get(&ports->items[i], "hostIP"), "");
+		if (!host_network && strchr(ip, ':'))
+			kg_rule_warn(f, path, kg_arena_printf(f->arena, "ports[%u].hostIP", i),
+				"pods have IPv4 addresses: no port of this one is opened");
+		if (host_network && host != kg_int(kg_get(&ports->items[i], "containerPort"), host))
 			kg_rule(f, path, sub,
 				"Invalid value: %lld: must match `containerPort` when "
 				"`hostNetwork` is true",
@@ -174,32 +173,44 @@ static void validate_dns(struct kg_fault_list *f, const struct kg_value *v, cons
 static bool takes(const struct kg_value *port, const struct kg_value *other)
 {
 	return kg_equal(kg_get(port, "hostPort"), kg_get(other, "hostPort")) &&
-	       kg_equal(kg_get(port, "protocol"), kg_get(other, "protocol"));
+	       kg_equal(kg_get(port, "protocol"), kg_get(other, "protocol")) &&
+	       !strcmp(kg_string(kg_get(port, "hostIP"), ""),
+		       kg_string(kg_get(other, "hostIP"), ""));
 }
 
-/* Two containers of a pod cannot have the same port of the node. */
-static void validate_host_port_conflicts(
-	struct kg_fault_list *f, const struct kg_value *containers, const char *path)
+/* Has one of the ports before this one taken it? */
+static bool taken(const struct kg_value *containers, uint32_t container, uint32_t port)
 {
-	for (uint32_t i = 1; i < kg_len(containers); i++) {
+	const struct kg_value *own = &kg_get(&containers->items[container], "ports")->items[port];
+
+	for (uint32_t k = 0; k <= container; k++) {
+		const struct kg_value *ports = kg_get(&containers->items[k], "ports");
+		uint32_t n = k == container ? port : kg_len(ports);
+		for (uint32_t q = 0; q < n; q++)
+			if (takes(own, &ports->items[q]))
+				return true;
+	}
+	return false;
+}
+
+/* No two of a pod's ports can be the same port of the node. */
+static void validate_host_port_conflicts(
+	struct kg_fault_list *f, const struct kg_value *v, const char *list, const char *path)
+{
+	const struct kg_value *containers = kg_get(v, list);
+
+	for (uint32_t i = 0; i < kg_len(containers); i++) {
 		const struct kg_value *ports = kg_get(&containers->items[i], "ports");
 		for (uint32_t p = 0; p < kg_len(ports); p++) {
-			bool taken = false;
-			const struct kg_value *host = kg_get(&ports->items[p], "hostPort");
-			if (!kg_int(host, 0))
+			const struct kg_value *port = &ports->items[p];
+			if (!kg_int(kg_get(port, "hostPort"), 0) || !taken(containers, i, p))
 				continue;
-			for (uint32_t k = 0; !taken && k < i; k++) {
-				const struct kg_value *o = kg_get(&containers->items[k], "ports");
-				for (uint32_t q = 0; !taken && q < kg_len(o); q++)
-					taken = takes(&ports->items[p], &o->items[q]);
-			}
-			if (taken)
-				kg_rule(f, path,
-					kg_arena_printf(f->arena,
-						"containers[%u].ports[%u].hostPort", i, p),
-					"Duplicate value: \"%s//%lld\"",
-					kg_string(kg_get(&ports->items[p], "protocol"), "TCP"),
-					(long long)host->i);
+			kg_rule(f, path,
+				kg_arena_printf(f->arena, "%s[%u].ports[%u].hostPort", list, i, p),
+				"Duplicate value: \"%s/%s/%lld\"",
+				kg_string(kg_get(port, "protocol"), "TCP"),
+				kg_string(kg_get(port, "hostIP"), ""),
+				(long long)kg_int(kg_get(port, "hostPort"), 0));
 		}
 	}
 }
@@ -237,7 +248,8 @@ void kg_validate_claiming_pod_spec(
 	int64_t grace = kg_int(kg_get(v, "terminationGracePeriodSeconds"), 30);
 
 	validate_container_names(f, v, path);
-	validate_host_port_conflicts(f, kg_get(v, "containers"), path);
+	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++)
+		validate_host_port_conflicts(f, v, container_lists[l], path);
 	validate_dns(f, v, path);
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
 		const struct kg_value *list = kg_get(v, container_lists[l]);

@@ -66,8 +66,9 @@ static const struct {
 	{META("Pod"), "m.yaml:1:1: spec: Required value: What runs in the pod and how.\n"},
 	{POD("  restartPolicy: Never\n"),
 		"m.yaml:5:3: spec.containers: Required value: The programs that run in the pod.\n"},
-	{POD(C("") "  hostPID: true\n"), "m.yaml:7:3: spec.hostPID: " NOT_YET},
-	{POD(C("") "  hostPID: false\n  hostAliases: []\n  priority: 0\n"), ""},
+	{POD(C("") "  shareProcessNamespace: true\n"),
+		"m.yaml:7:3: spec.shareProcessNamespace: " NOT_YET},
+	{POD(C("") "  shareProcessNamespace: false\n  hostAliases: []\n  priority: 0\n"), ""},
 	{POD(C("") "  restartPolicy: always\n"),
 		"m.yaml:7:18: spec.restartPolicy: Unsupported value: \"always\": supported values: "
 		"\"Always\", \"OnFailure\", \"Never\", did you mean \"Always\"?\n"},
@@ -158,10 +159,11 @@ static const struct {
 		"must be 1\n"},
 	{POD(C(", ports: [{containerPort: 1, name: p}, {containerPort: 2, name: p}]")),
 		"m.yaml:6:87: spec.containers[0].ports[1].name: Duplicate value: \"p\"\n"},
-	{POD(C(", ports: [{containerPort: 1, hostPort: 1}]")),
-		"m.yaml:6:62: spec.containers[0].ports[0].hostPort: Forbidden: kgit does not "
-		"support this field yet without hostNetwork; a Service of type NodePort opens a "
-		"port on every node\n"},
+	{POD(C(", ports: [{containerPort: 1, hostPort: 70000, hostIP: here}]")),
+		"m.yaml:6:62: spec.containers[0].ports[0].hostPort: Invalid value: 70000: must be "
+		"between 0 and 65535, inclusive\n"
+		"m.yaml:6:77: spec.containers[0].ports[0].hostIP: Invalid value: \"here\": must be "
+		"a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)\n"},
 	{POD(C("") "  tolerations: [{operator: Equal}]\n"),
 		"m.yaml:7:28: spec.tolerations[0].operator: Invalid value: \"Equal\": operator "
 		"must "

@@ -98,7 +98,7 @@ kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_d
 kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_resources,
 	kg_validate_probe, kg_validate_liveness_probe, kg_validate_readiness_probe,
 	kg_validate_volume, kg_validate_pod_spec, kg_validate_pod, kg_validate_env_var,
-	kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
+	kg_validate_mount, kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
 	kg_validate_security_context, kg_validate_toleration, kg_validate_node_expression,
 	kg_validate_node_field, kg_validate_service, kg_validate_service_spec,
 	kg_validate_deployment_spec, kg_validate_deployment_strategy, kg_validate_replicaset_spec,
@@ -136,6 +136,7 @@ kg_check_fn kg_check_no_backsteps, kg_check_provisioner, kg_check_quota_resource
 kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_update_job_spec,
 	kg_update_claim_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,
-	kg_check_host_users, kg_check_cluster_ip, kg_check_http_header, kg_check_resource_field;
+	kg_check_descending_path, kg_check_host_users, kg_check_cluster_ip, kg_check_http_header,
+	kg_check_resource_field;
 
 #endif

@@ -17,9 +17,10 @@ static const struct kg_field port_fields[] = {
 		.check = kg_check_port_name),
 	F_INT("containerPort", KG_FF_REQUIRED, "The port's number, 1 to 65535.", R_PORT),
 	F_STR("protocol", 0, "TCP, UDP or SCTP.", .dflt = "\"TCP\"", .values = protocols),
-	F_INT("hostPort", 0, "A port of the node; only with hostNetwork, where it is the same.",
+	F_INT("hostPort", 0, "A port of its node that leads to it; the same with hostNetwork.",
 		.min = 0, .max = 65535),
-	F_NOSTR("hostIP", "The node's address that hostPort is bound to."),
+	F_STR("hostIP", 0, "The node's address that hostPort is of; all by default.",
+		.check = kg_check_ip),
 	F_END,
 };
 static const struct kg_schema port = {
@@ -174,8 +175,10 @@ static const struct kg_field mount_fields[] = {
 	F_STR("mountPath", KG_FF_REQUIRED, "Where in the container it appears.",
 		.check = kg_check_abs_path),
 	F_BOOL("readOnly", 0, "Whether the container can only read it."),
-	F_NOSTR("subPath", "A path within the volume."),
-	F_NOSTR("subPathExpr", "A path within the volume, with variables."),
+	F_STR("subPath", 0, "A path within the volume, that is mounted in its stead.",
+		.check = kg_check_descending_path),
+	F_STR("subPathExpr", 0, "As subPath, with variables of the container: $(NAME).",
+		.check = kg_check_descending_path),
 	F_STR("mountPropagation", 0, "Whether mounts pass between node and container: None.",
 		.values = propagations),
 	F_NOLIST("bindMountOptions", "Options of the mount."),
@@ -187,6 +190,7 @@ static const struct kg_schema mount = {
 	.name = "io.k8s.api.core.v1.VolumeMount",
 	.doc = "A volume as a container sees it.",
 	.fields = mount_fields,
+	.validate = kg_validate_mount,
 };
 
 /* ---- the container ---- */
@@ -245,9 +249,9 @@ static const struct kg_field container_fields[] = {
 		.values = message_policies),
 	F_OBJ("lifecycle", kg_schema_lifecycle, 0,
 		"What is done after its start and before its stop."),
-	F_NOBOOL("stdin", "Whether it has an open standard input."),
-	F_NOBOOL("stdinOnce", "Whether standard input ends with the first client."),
-	F_NOBOOL("tty", "Whether it has a terminal."),
+	F_BOOL("stdin", 0, "Whether it has an open standard input, which nobody writes to."),
+	F_BOOL("stdinOnce", 0, "Whether standard input ends with the first client."),
+	F_BOOL("tty", 0, "Whether it has a terminal, whose output is its log."),
 	F_STR("restartPolicy", 0, "Always makes an init container a sidecar.",
 		.values = container_restarts),
 	F_NOLIST("restartPolicyRules", "Restarts by exit code."),
