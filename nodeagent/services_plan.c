@@ -101,6 +101,7 @@ struct kg_service *kg_service_parse(const struct kg_value *v)
 	struct kg_endpoint *space = (struct kg_endpoint *)((char *)s + size);
 	s->affinity = strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") == 0;
 	s->local = strcmp(kg_string(kg_get(v, "externalTrafficPolicy"), ""), "Local") == 0;
+	s->inner_local = strcmp(kg_string(kg_get(v, "internalTrafficPolicy"), ""), "Local") == 0;
 	for (uint32_t i = 0; i < nports; i++)
 		s->nports += parse_port(&s->ports[s->nports], &ports->items[i], addr, &space);
 	return s;
@@ -178,13 +179,14 @@ static void emit(struct kg_nft_elems *out, const struct kg_service_port *port, b
 	}
 }
 
-static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
-	const struct kg_service_port *port, const struct kg_services_config *config)
+/* To all of its endpoints, or to those of this node. */
+static void emit_port(struct kg_nft_elems *out, const struct kg_service *s,
+	const struct kg_service_port *port, bool node, const struct kg_services_config *config)
 {
 	size_t n = 0;
 
-	if (!s->local) {
-		emit(out, port, true, s->affinity, port->endpoints, port->nendpoints);
+	if (node ? !s->local : !s->inner_local) {
+		emit(out, port, node, s->affinity, port->endpoints, port->nendpoints);
 		return;
 	}
 	KG_AUTOFREE struct kg_endpoint *local = kg_alloc((port->nendpoints + 1) * sizeof(*local));
@@ -194,7 +196,7 @@ static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
 		if (addr == config->node || kg_cidr_has(&config->pods, addr))
 			local[n++] = port->endpoints[i];
 	}
-	emit(out, port, true, s->affinity, local, n);
+	emit(out, port, node, s->affinity, local, n);
 }
 
 void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *s,
@@ -207,9 +209,9 @@ void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *s,
 	for (uint32_t i = 0; s && i < s->nports; i++) {
 		const struct kg_service_port *port = &s->ports[i];
 
-		emit(out, port, false, s->affinity, port->endpoints, port->nendpoints);
+		emit_port(out, s, port, false, config);
 		if (port->node_port)
-			emit_node_port(out, s, port, config);
+			emit_port(out, s, port, true, config);
 	}
 }
 

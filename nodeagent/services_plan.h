@@ -49,7 +49,8 @@ struct kg_service_port {
 };
 /* A service in few bytes; one heap block. */
 struct kg_service {
-	bool affinity, local; /* sessionAffinity: ClientIP; externalTrafficPolicy: Local */
+	/* sessionAffinity: ClientIP; externalTrafficPolicy: Local; internalTrafficPolicy: Local */
+	bool affinity, local, inner_local;
 	/* A pod's hostPorts: addr is the hostIP or 0, port the hostPort, the endpoint the pod. */
 	bool pod;
 	uint32_t nports;

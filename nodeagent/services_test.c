@@ -56,6 +56,13 @@ static void test_cluster_ip(void **state)
 	assert_string_equal(nt_ask(nt_a1, "10.96.0.7", 80, false), "a1 10.244.0.1");
 	assert_string_equal(nt_ask(nt_b1, "10.96.0.8", 53, true), "b1 10.244.1.1");
 	assert_string_equal(nt_ask(nt_a1, "10.96.0.8", 53, true), "b1 10.244.0.2");
+	/* internalTrafficPolicy: Local leads to the node's own pods, or nowhere. */
+	put_everywhere("default/in", SERVICE("10.96.0.6", ",\"internalTrafficPolicy\":\"Local\"",
+					     TCP("80", "30086", "\"10.244.0.2:8080\"")));
+	assert_string_equal(nt_ask(nt_a2, "10.96.0.6", 80, false), "a1 10.244.0.3");
+	assert_string_equal(nt_ask(nt_b1, "10.96.0.6", 80, false), "refused");
+	assert_string_equal(nt_who(nt_b.ns, "127.0.0.1", 30086), "a1");
+	put_everywhere("default/in", NULL);
 	/* From the hosts, which have no default route. */
 	assert_string_equal(nt_ask(nt_a.ns, "10.96.0.7", 80, false), "a1 10.244.0.1");
 	assert_string_equal(nt_ask(nt_a.ns, "10.96.0.8", 80, false), "b1 10.244.0.1");

@@ -10,7 +10,9 @@ static int allocate_ports(struct kg_run *r, const struct kg_object *svc, struct 
 {
 	const struct kg_value *ports = kg_get(spec, "ports");
 	const char *type = kg_string(kg_get(spec, "type"), "ClusterIP");
-	bool wants = strcmp(type, "NodePort") == 0 || strcmp(type, "LoadBalancer") == 0;
+	bool wants = strcmp(type, "NodePort") == 0 ||
+		     (strcmp(type, "LoadBalancer") == 0 &&
+			     kg_bool(kg_get(spec, "allocateLoadBalancerNodePorts"), true));
 	if (!wants || kg_len(ports) == 0)
 		return 0;
 	struct kg_value *items = kg_arena_alloc(&r->a, ports->len * sizeof(*items));

@@ -145,6 +145,8 @@ static struct kg_value service_map(
 	const struct kg_value *spec = kg_get(kg_obj(svc), "spec");
 	const char *ip = kg_string(kg_get(spec, "clusterIP"), "");
 	const struct kg_value *ports = kg_get(spec, "ports");
+	/* Said only where it is not the usual one: what views have of services stays as it is. */
+	bool local = strcmp(kg_string(kg_get(spec, "internalTrafficPolicy"), ""), "Local") == 0;
 
 	if (!*ip || strcmp(ip, "None") == 0)
 		return kg_v_null();
@@ -160,7 +162,8 @@ static struct kg_value service_map(
 	return kg_v_obj(a, "name", kg_v_lit(svc->name), "namespace", kg_v_lit(svc->ns), "clusterIP",
 		kg_v_lit(ip), "type", *kg_get(spec, "type"), "sessionAffinity",
 		*kg_get(spec, "sessionAffinity"), "externalTrafficPolicy",
-		*kg_get(spec, "externalTrafficPolicy"), "ports",
+		*kg_get(spec, "externalTrafficPolicy"), "internalTrafficPolicy",
+		local ? kg_v_lit("Local") : kg_v_null(), "ports",
 		kg_v_array(a, items, kg_len(ports)), (char *)NULL);
 }
 

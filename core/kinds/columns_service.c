@@ -26,10 +26,15 @@ static void add_strings(struct kg_buf *b, const struct kg_value *list)
 static struct kg_value cell_external_ip(
 	struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
+	const char *type = kg_string(kg_at(kg_obj(obj), "spec.type"), "");
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 
 	(void)now;
+	if (!strcmp(type, "ExternalName"))
+		return *kg_at(kg_obj(obj), "spec.externalName");
 	add_strings(&b, kg_at(kg_obj(obj), "spec.externalIPs"));
+	if (!b.len && !strcmp(type, "LoadBalancer"))
+		return kg_v_lit("<pending>");
 	return b.len ? kg_v_strn(a, b.data, b.len) : kg_v_lit("<none>");
 }
 
@@ -59,7 +64,8 @@ static struct kg_value cell_selector(struct kg_arena *a, const struct kg_object 
 
 const struct kg_column kg_columns_service[] = {
 	KG_COLUMN_NAME,
-	KG_COLUMN("Type", "string", 0, cell_type, "ClusterIP or NodePort."),
+	KG_COLUMN("Type", "string", 0, cell_type,
+		"ClusterIP, NodePort, LoadBalancer or ExternalName."),
 	KG_COLUMN("Cluster-IP", "string", 0, cell_cluster_ip,
 		"Its address; None for a headless one."),
 	KG_COLUMN(

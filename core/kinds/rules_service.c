@@ -17,6 +17,24 @@ struct kg_value kg_default_service_port(struct kg_arena *a, const struct kg_valu
 	return out;
 }
 
+static bool is_type(const struct kg_value *spec, const char *type)
+{
+	return !strcmp(kg_string(kg_get(spec, "type"), ""), type);
+}
+
+/* Reached from outside by ports of the nodes. */
+static bool is_external(const struct kg_value *spec)
+{
+	return is_type(spec, "NodePort") || is_type(spec, "LoadBalancer");
+}
+
+static void set_default(
+	struct kg_value *spec, struct kg_arena *a, const char *field, struct kg_value v)
+{
+	if (kg_is_null(kg_get(spec, field)))
+		*spec = kg_with(a, spec, field, v);
+}
+
 struct kg_value kg_default_service_spec(struct kg_arena *a, const struct kg_value *v)
 {
 	const struct kg_value *ip = kg_get(v, "clusterIP"), *ips = kg_get(v, "clusterIPs");
@@ -26,9 +44,16 @@ struct kg_value kg_default_service_spec(struct kg_arena *a, const struct kg_valu
 		out = kg_with(a, &out, "clusterIPs", kg_v_array(a, ip, 1));
 	else if (kg_is_null(ip) && kg_len(ips))
 		out = kg_with(a, &out, "clusterIP", ips->items[0]);
-	if (!strcmp(kg_string(kg_get(v, "type"), ""), "NodePort") &&
-		kg_is_null(kg_get(v, "externalTrafficPolicy")))
-		out = kg_with(a, &out, "externalTrafficPolicy", kg_v_lit("Cluster"));
+	if (is_external(v))
+		set_default(&out, a, "externalTrafficPolicy", kg_v_lit("Cluster"));
+	if (is_type(v, "LoadBalancer"))
+		set_default(&out, a, "allocateLoadBalancerNodePorts", kg_v_bool(true));
+	if (!is_type(v, "ExternalName")) {
+		struct kg_value family = kg_v_lit("IPv4");
+		set_default(&out, a, "internalTrafficPolicy", kg_v_lit("Cluster"));
+		set_default(&out, a, "ipFamilies", kg_v_array(a, &family, 1));
+		set_default(&out, a, "ipFamilyPolicy", kg_v_lit("SingleStack"));
+	}
 	if (!strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") &&
 		kg_is_null(kg_get(v, "sessionAffinityConfig")))
 		out = kg_with(
@@ -51,9 +76,9 @@ static void validate_ports(struct kg_fault_list *f, const struct kg_value *spec,
 {
 	const struct kg_value *ports = kg_get(spec, "ports");
 	bool headless = !strcmp(kg_string(kg_get(spec, "clusterIP"), ""), "None");
-	bool node_port = !strcmp(kg_string(kg_get(spec, "type"), ""), "NodePort");
+	bool node_port = is_external(spec);
 
-	if (!kg_len(ports) && !headless)
+	if (!kg_len(ports) && !headless && !is_type(spec, "ExternalName"))
 		kg_rule(f, path, "ports",
 			"Required value: a Service needs a port, unless its clusterIP is None");
 	for (uint32_t i = 0; i < kg_len(ports); i++) {
@@ -66,8 +91,8 @@ static void validate_ports(struct kg_fault_list *f, const struct kg_value *spec,
 			continue;
 		const char *sub = kg_arena_printf(f->arena, "ports[%u].nodePort", i);
 		if (!node_port)
-			kg_rule(f, path, sub,
-				"Forbidden: may not be used when `type` is 'ClusterIP'");
+			kg_rule(f, path, sub, "Forbidden: may not be used when `type` is '%s'",
+				kg_string(kg_get(spec, "type"), ""));
 		else if (kg_int(node, 0) < NODE_PORT_FIRST || kg_int(node, 0) > NODE_PORT_LAST)
 			kg_rule(f, path, sub,
 				"Invalid value: %lld: provided port is not in the valid range. The "
@@ -83,10 +108,10 @@ static void validate_addresses(
 {
 	const struct kg_value *ip = kg_get(spec, "clusterIP"), *ips = kg_get(spec, "clusterIPs");
 
-	if (!strcmp(kg_string(ip, ""), "None") &&
-		!strcmp(kg_string(kg_get(spec, "type"), ""), "NodePort"))
+	if (!strcmp(kg_string(ip, ""), "None") && is_external(spec))
 		kg_rule(f, path, "clusterIP",
-			"Invalid value: \"None\": may not be set to 'None' for NodePort services");
+			"Invalid value: \"None\": may not be set to 'None' for %s services",
+			kg_string(kg_get(spec, "type"), ""));
 	if (kg_len(ips) > 1)
 		kg_rule(f, path, "clusterIPs",
 			"Invalid value: %s: a single-stack Service has one address",
@@ -97,14 +122,72 @@ static void validate_addresses(
 			kg_rule_show(f->arena, &ips->items[0]));
 }
 
+static void validate_external_name(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const none[] = {"clusterIP", "ipFamilies", "ipFamilyPolicy"};
+	const char *name = kg_string(kg_get(v, "externalName"), "");
+
+	if (!is_type(v, "ExternalName")) {
+		if (*name)
+			kg_rule_warn(f, path, "externalName",
+				"has no effect unless `type` is 'ExternalName'");
+		return;
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(none); i++)
+		if (!kg_is_null(kg_get(v, none[i])))
+			kg_rule(f, path, none[i],
+				"Forbidden: may not be set for ExternalName services");
+	if (!*name) {
+		kg_rule(f, path, "externalName",
+			"Required value: the name that an ExternalName service is an alias of");
+		return;
+	}
+	/* A dot at its end says that it is fully qualified. */
+	size_t n = strlen(name);
+	struct kg_value bare = kg_v_strn(f->arena, name, n - (name[n - 1] == '.'));
+	const char *fault = kg_check_dns_subdomain(f->arena, &bare);
+	if (fault)
+		kg_rule(f, path, "externalName", "Invalid value: \"%s\": %s", name, fault);
+	kg_rule_warn(f, path, "type",
+		"kgit has no DNS: this Service is served to who reads it, but no pod finds %s by "
+		"its name",
+		name);
+}
+
+static void validate_load_balancer(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	static const char *const only[] = {
+		"loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"};
+
+	if (is_type(v, "LoadBalancer")) {
+		kg_rule_warn(f, path, "type",
+			"kgit has no load balancers: no address is given to it, it is reached by "
+			"its node ports%s",
+			kg_len(kg_get(v, "loadBalancerSourceRanges"))
+				? ", which loadBalancerSourceRanges do not restrict"
+				: "");
+		return;
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(only); i++)
+		if (!kg_is_null(kg_get(v, only[i])))
+			kg_rule(f, path, only[i],
+				"Forbidden: may only be used when `type` is 'LoadBalancer'");
+	if (!kg_is_null(kg_get(v, "loadBalancerIP")))
+		kg_rule_warn(
+			f, path, "loadBalancerIP", "has no effect unless `type` is 'LoadBalancer'");
+}
+
 void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	bool sticky = !strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP");
 
 	validate_ports(f, v, path);
 	validate_addresses(f, v, path);
-	if (!strcmp(kg_string(kg_get(v, "type"), ""), "ClusterIP") &&
-		!kg_is_null(kg_get(v, "externalTrafficPolicy")))
+	validate_external_name(f, v, path);
+	validate_load_balancer(f, v, path);
+	if (!is_external(v) && !kg_is_null(kg_get(v, "externalTrafficPolicy")))
 		kg_rule(f, path, "externalTrafficPolicy",
 			"Invalid value: %s: may only be set for externally-accessible services",
 			kg_rule_show(f->arena, kg_get(v, "externalTrafficPolicy")));

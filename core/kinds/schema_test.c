@@ -207,9 +207,9 @@ static const struct {
 	{SERVICE("  type: NodePort\n  ports: [{port: 1, nodePort: 80}]\n"),
 		"m.yaml:6:31: spec.ports[0].nodePort: Invalid value: 80: provided port is not in "
 		"the valid range. The range of valid ports is 30000-32767\n"},
-	{SERVICE("  type: LoadBalancer\n  ports: [{port: 1}]\n"),
-		"m.yaml:5:9: spec.type: Unsupported value: \"LoadBalancer\": supported values: "
-		"\"ClusterIP\", \"NodePort\"\n"},
+	{SERVICE("  type: Balanced\n  ports: [{port: 1}]\n"),
+		"m.yaml:5:9: spec.type: Unsupported value: \"Balanced\": supported values: "
+		"\"ClusterIP\", \"NodePort\", \"LoadBalancer\", \"ExternalName\"\n"},
 	{SERVICE("  type: NodePort\n  clusterIP: None\n  ports: [{port: 1}]\n"),
 		"m.yaml:6:14: spec.clusterIP: Invalid value: \"None\": may not be set to 'None' "
 		"for NodePort services\n"},

@@ -65,10 +65,11 @@ const struct kg_schema kg_schema_configmap = {
 /* ---- Service ---- */
 
 static const char *const protocols[] = {"TCP", "UDP", "SCTP", NULL};
-static const char *const service_types[] = {"ClusterIP", "NodePort", NULL};
+static const char *const service_types[] = {
+	"ClusterIP", "NodePort", "LoadBalancer", "ExternalName", NULL};
 static const char *const affinities[] = {"None", "ClientIP", NULL};
 static const char *const external_policies[] = {"Cluster", "Local", NULL};
-static const char *const internal_policies[] = {"Cluster", NULL};
+static const char *const internal_policies[] = {"Cluster", "Local", NULL};
 static const char *const families[] = {"IPv4", NULL};
 static const char *const family_policies[] = {"SingleStack", "PreferDualStack", NULL};
 
@@ -109,8 +110,8 @@ static const struct kg_schema affinity_config = {
 	.fields = affinity_config_fields,
 };
 static const struct kg_field service_spec_fields[] = {
-	F_STR("type", 0, "ClusterIP or NodePort.", .dflt = "\"ClusterIP\"",
-		.values = service_types),
+	F_STR("type", 0, "ClusterIP, NodePort, LoadBalancer or ExternalName.",
+		.dflt = "\"ClusterIP\"", .values = service_types),
 	F_ROW("selector", KG_F_STRING, KG_FF_MAP, "Labels of the pods that serve it.",
 		.check = kg_check_label_value, .check_key = kg_check_label_key),
 	F_ROW("ports", KG_F_OBJECT, KG_FF_LIST, "Its ports.", .schema = &service_port,
@@ -124,18 +125,21 @@ static const struct kg_field service_spec_fields[] = {
 	F_OBJ("sessionAffinityConfig", affinity_config, 0, "Settings of session affinity."),
 	F_STR("externalTrafficPolicy", 0, "Cluster or Local: which pods a node's port leads to.",
 		.values = external_policies),
-	F_STR("internalTrafficPolicy", 0, "Cluster: which pods its address leads to.",
-		.dflt = "\"Cluster\"", .values = internal_policies),
+	F_STR("internalTrafficPolicy", 0,
+		"Which pods its address leads to: Cluster, or Local, those of the node.",
+		.values = internal_policies),
 	F_BOOL("publishNotReadyAddresses", 0, "Whether pods serve that are not ready."),
-	F_STR("ipFamilies", KG_FF_LIST, "IPv4.", .dflt = "[\"IPv4\"]", .values = families),
-	F_STR("ipFamilyPolicy", 0, "SingleStack or PreferDualStack.", .dflt = "\"SingleStack\"",
-		.values = family_policies),
+	F_STR("ipFamilies", KG_FF_LIST, "IPv4.", .values = families),
+	F_STR("ipFamilyPolicy", 0, "SingleStack or PreferDualStack.", .values = family_policies),
 	F_NO("externalIPs", KG_F_STRING, KG_FF_LIST, "Further addresses that lead to it."),
-	F_NOSTR("externalName", "The name that it is an alias of."),
-	F_NOSTR("loadBalancerIP", "The load balancer's address."),
-	F_NO("loadBalancerSourceRanges", KG_F_STRING, KG_FF_LIST, "Who may use the balancer."),
-	F_NOSTR("loadBalancerClass", "Which load balancer serves it."),
-	F_BOOL("allocateLoadBalancerNodePorts", KG_FF_STATUS, "Ports of a load balancer."),
+	F_STR("externalName", 0, "The name that it is an alias of, with type ExternalName."),
+	F_STR("loadBalancerIP", 0, "The load balancer's address.", .check = kg_check_ip),
+	F_STR("loadBalancerSourceRanges", KG_FF_LIST, "Who may use the load balancer.",
+		.check = kg_check_cidr),
+	F_STR("loadBalancerClass", 0, "Which load balancer serves it.",
+		.check = kg_check_label_key),
+	F_BOOL("allocateLoadBalancerNodePorts", 0,
+		"Whether a LoadBalancer has ports of the nodes, too; true by default."),
 	F_NOINT("healthCheckNodePort", "The port of a load balancer's health check."),
 	F_NOSTR("trafficDistribution", "Which pods are preferred."),
 	F_END,
