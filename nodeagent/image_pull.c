@@ -4,6 +4,7 @@
  * reference recorded. A pull that was killed leaves a directory in tmp, swept by the next agent.
  */
 #include "base/hash.h"
+#include "nodeagent/image_remove.h"
 #include "nodeagent/image_store.h"
 #include "nodeagent/mailbox.h"
 #include "sys/file.h"
@@ -67,7 +68,8 @@ static int add_from(struct kg_images *im, const char *layout, const char *source
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value entry;
-	int rc = copy(im, source, layout, plain_http, err);
+	KG_AUTOCLOSE int held = kg_images_hold(im, err);
+	int rc = held < 0 ? held : copy(im, source, layout, plain_http, err);
 	if (rc == 0)
 		rc = index_entry(&entry, &a, layout, err);
 	if (rc < 0)

@@ -114,7 +114,7 @@ static int load_json(
 	return rc < 0 ? kg_wrap(err, "%s", path) : 0;
 }
 
-static bool digest_hex(const char *digest, const char **hex)
+bool kg_digest_hex(const char *digest, const char **hex)
 {
 	unsigned char raw[32];
 	if (strncmp(digest, "sha256:", 7) || kg_unhex(raw, 32, digest + 7) < 0)
@@ -123,11 +123,11 @@ static bool digest_hex(const char *digest, const char **hex)
 	return true;
 }
 
-static int load_blob(struct kg_value *out, struct kg_arena *a, struct kg_images *im,
+int kg_images_blob(struct kg_value *out, struct kg_arena *a, struct kg_images *im,
 	const char *digest, struct kg_error *err)
 {
 	const char *hex;
-	if (!digest_hex(digest, &hex))
+	if (!kg_digest_hex(digest, &hex))
 		return kg_fail(err, KG_E_INVALID, "\"%.80s\" is not a sha256 digest", digest);
 	KG_AUTOFREE char *path = kg_asprintf("%s/blobs/sha256/%s", im->dir, hex);
 	return load_json(out, a, path, err);
@@ -207,7 +207,7 @@ static int load_layers(struct kg_image *image, struct kg_images *im, const struc
 	for (uint32_t i = n; i-- > 0;) {
 		const char *hex;
 		char name[65];
-		if (!digest_hex(kg_string(&diffs->items[i], ""), &hex))
+		if (!kg_digest_hex(kg_string(&diffs->items[i], ""), &hex))
 			return kg_fail(err, KG_E_INVALID, "bad diffID");
 		char *dir = kg_arena_printf(&image->arena, "%s/layers/%s", im->dir, hex);
 		if (!kg_path_exists(dir))
@@ -250,9 +250,9 @@ static int load_image(struct kg_image **out, struct kg_images *im, const char *r
 	const char *digest = kg_string(kg_get(entry, "digest"), "");
 	image->id = kg_arena_printf(a, "%s@%s", repository(a, ref), digest);
 	struct kg_value manifest, config;
-	int rc = load_blob(&manifest, a, im, kg_string(kg_get(entry, "manifest"), ""), err);
+	int rc = kg_images_blob(&manifest, a, im, kg_string(kg_get(entry, "manifest"), ""), err);
 	if (rc == 0)
-		rc = load_blob(
+		rc = kg_images_blob(
 			&config, a, im, kg_string(kg_at(&manifest, "config.digest"), ""), err);
 	if (rc == 0) {
 		image->config = *kg_get(&config, "config");
@@ -310,33 +310,77 @@ void kg_images_digest(struct kg_images *im, const char *ref, char *out)
 	kg_image_unref(image);
 }
 
+int kg_images_refs(
+	struct kg_value *out, struct kg_arena *a, struct kg_images *im, struct kg_error *err)
+{
+	struct stat st;
+	return load_refs(out, a, im, &st, err);
+}
+
+char *kg_image_id(const char *ref, const char *digest)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	return kg_asprintf("%s@%s", repository(&a, ref), digest);
+}
+
+/* While it is open nobody else writes refs.json. */
+static int lock_refs(struct kg_images *im, struct kg_error *err)
+{
+	KG_AUTOFREE char *lock = kg_asprintf("%s/lock", im->dir);
+	int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &whole) == 0)
+		return fd;
+	int rc = kg_fail_errno(err, "%s", lock);
+	kg_closep(&fd);
+	return rc;
+}
+
+static int write_refs(struct kg_images *im, const struct kg_value *refs, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	KG_AUTOFREE char *path = kg_asprintf("%s/refs.json", im->dir);
+	kg_json_write_pretty(&b, refs);
+	return kg_file_write(path, b.data, b.len, 0600, err);
+}
+
+int kg_images_drop(struct kg_images *im, const char *ref, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOCLOSE int fd = lock_refs(im, err);
+	struct kg_value refs;
+	int rc = fd < 0 ? fd : kg_images_refs(&refs, &a, im, err);
+	if (rc < 0 || kg_is_null(kg_get(&refs, ref)))
+		return rc;
+	refs = kg_with_key(&a, &refs, ref, kg_v_null());
+	return write_refs(im, &refs, err);
+}
+
 int kg_images_record(struct kg_images *im, const char *ref, const char *digest,
 	const char *manifest, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	KG_AUTOFREE char *lock = kg_asprintf("%s/lock", im->dir);
-	KG_AUTOCLOSE int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fd < 0 || fcntl(fd, F_OFD_SETLKW, &whole) < 0)
-		return kg_fail_errno(err, "%s", lock);
-	struct stat st;
+	KG_AUTOCLOSE int fd = lock_refs(im, err);
 	struct kg_value refs;
 	struct kg_value entry = kg_v_obj(
 		&a, "digest", kg_v_lit(digest), "manifest", kg_v_lit(manifest), (char *)NULL);
 	/* The image must be whole before it is named. */
 	struct kg_image *image;
-	int rc = load_image(&image, im, ref, &entry, err);
+	int rc = fd < 0 ? fd : load_image(&image, im, ref, &entry, err);
 	if (rc < 0)
 		return rc;
 	kg_image_unref(image);
-	rc = load_refs(&refs, &a, im, &st, err);
+	rc = kg_images_refs(&refs, &a, im, err);
 	if (rc < 0)
 		return rc;
+	const struct kg_value *old = kg_get(&refs, ref);
+	const char *was = kg_string(kg_get(old, "digest"), digest);
+	if (strcmp(was, digest) != 0) {
+		KG_AUTOFREE char *id = kg_image_id(ref, was);
+		refs = kg_with_key(&a, &refs, kg_arena_strdup(&a, id), *old);
+	}
 	refs = kg_with_key(&a, &refs, ref, entry);
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	kg_json_write_pretty(&b, &refs);
-	KG_AUTOFREE char *path = kg_asprintf("%s/refs.json", im->dir);
-	return kg_file_write(path, b.data, b.len, 0600, err);
+	return write_refs(im, &refs, err);
 }
 
 static int unpack_layers(struct kg_images *im, const struct kg_value *manifest,
@@ -349,8 +393,8 @@ static int unpack_layers(struct kg_images *im, const struct kg_value *manifest,
 			kg_len(diffs));
 	for (uint32_t i = 0; i < kg_len(layers); i++) {
 		const char *blob, *hex, *diff = kg_string(&diffs->items[i], "");
-		if (!digest_hex(diff, &hex) ||
-			!digest_hex(kg_string(kg_get(&layers->items[i], "digest"), ""), &blob))
+		if (!kg_digest_hex(diff, &hex) ||
+			!kg_digest_hex(kg_string(kg_get(&layers->items[i], "digest"), ""), &blob))
 			return kg_fail(err, KG_E_INVALID, "a layer's digest is malformed");
 		KG_AUTOFREE char *from = kg_asprintf("%s/blobs/sha256/%s", im->dir, blob);
 		KG_AUTOFREE char *to = kg_asprintf("%s/layers/%s", im->dir, hex);
@@ -365,9 +409,9 @@ int kg_images_unpack(struct kg_images *im, const char *manifest_digest, struct k
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value manifest, config;
-	int rc = load_blob(&manifest, &a, im, manifest_digest, err);
+	int rc = kg_images_blob(&manifest, &a, im, manifest_digest, err);
 	if (rc == 0)
-		rc = load_blob(
+		rc = kg_images_blob(
 			&config, &a, im, kg_string(kg_at(&manifest, "config.digest"), ""), err);
 	return rc < 0 ? rc : unpack_layers(im, &manifest, &config, err);
 }

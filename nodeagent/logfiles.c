@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "sys/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,6 +30,32 @@ int kg_log_rotate(const char *path, int64_t max, int files, struct kg_error *err
 			return kg_fail_errno(err, "rename %s", from);
 	}
 	return 1;
+}
+
+/* "NAME.N.log" or "NAME.N.log.K". */
+static bool is_before(const char *file, const char *container, int first)
+{
+	size_t n = strlen(container);
+	char *end;
+	if (strncmp(file, container, n) != 0 || file[n] != '.')
+		return false;
+	long attempt = strtol(file + n + 1, &end, 10);
+	return end != file + n + 1 && !strncmp(end, ".log", 4) && (!end[4] || end[4] == '.') &&
+	       attempt < first;
+}
+
+int kg_logs_forget(const char *dir, const char *container, int first, struct kg_error *err)
+{
+	DIR *d = first > 0 ? opendir(dir) : NULL;
+	int rc = 0;
+	if (first > 0 && !d)
+		return kg_fail_errno(err, "%s", dir);
+	for (struct dirent *e; d && rc == 0 && (e = readdir(d));)
+		if (is_before(e->d_name, container, first) && unlinkat(dirfd(d), e->d_name, 0) < 0)
+			rc = kg_fail_errno(err, "remove %s/%s", dir, e->d_name);
+	if (d)
+		closedir(d);
+	return rc;
 }
 
 /* The last n bytes of a file. */

@@ -171,6 +171,27 @@ static void say_phase(int phase)
 	put("../../run/pods/aa/record.json", text);
 }
 
+/* Of a container's attempts the last two stay; others' files are not touched. */
+static void test_forgetting(void **state)
+{
+	static const char *const files[] = {"web.0.log", "web.0.log.1", "web.1.log", "web.2.log.4",
+		"web.9.log", "web.10.log", "web-x.0.log", "x.0.log", "web.upper", "web.0.logs",
+		"web.log"};
+	KG_AUTOFREE char *dir = path_of("");
+	struct kg_error err;
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(files); i++)
+		put(files[i], "");
+	assert_int_equal(kg_logs_forget(dir, "web", -1, &err), 0);
+	for (int first = 0; first <= 9; first += 9) {
+		assert_int_equal(kg_logs_forget(dir, "web", first, &err), 0);
+		for (size_t i = 0; i < KG_ARRAY_LEN(files); i++) {
+			KG_AUTOFREE char *p = path_of(files[i]);
+			assert_int_equal(access(p, F_OK), first && i < 4 ? -1 : 0);
+		}
+	}
+}
+
 /* Writes, rotates, writes and ends, as conmon and the agent do. */
 static void *writer(void *arg)
 {
@@ -226,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rotation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forgetting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_follow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
 	};

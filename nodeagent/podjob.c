@@ -2,6 +2,7 @@
 
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/hostports.h"
+#include "nodeagent/logs.h"
 #include "nodeagent/netns.h"
 #include "nodeagent/subpath.h"
 #include "nodeagent/user.h"
@@ -382,6 +383,8 @@ static int start(const struct kg_podjob *j, const struct kg_job_container *c, st
 	m.rc.terminal = kg_bool(kg_get(container_spec(j, c), "tty"), false);
 	m.rc.input = kg_bool(kg_get(container_spec(j, c), "stdin"), false);
 	int rc = clean(j, c, err);
+	if (rc == 0)
+		rc = kg_logs_forget(j->paths.dir, c->name, c->attempt - 1, err);
 	if (rc == 0)
 		rc = create(j, c, &m, e, err);
 	if (rc < 0)

@@ -163,6 +163,7 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 		return kg_wrap(err, "pods");
 	}
 	evaluate_all(pods);
+	pods->gc = kg_image_gc_new(pods, &o->image_gc);
 	*out = pods;
 	return 0;
 }
@@ -177,6 +178,7 @@ void kg_pods_free(struct kg_pods *pods)
 	kg_work_free(pods->work);
 	pods->work = NULL;
 	kg_images_free(pods->env.images);
+	kg_image_gc_free(pods->gc);
 	kg_mailbox_close(pods->env.mailbox);
 	kg_pods_settle(pods);
 	struct kg_map_entry *e;

@@ -16,6 +16,14 @@ struct kg_pods;
 struct kg_podtokens;
 struct kg_hostports;
 
+/* Unused images are removed from `high` percent of the disk full, down to `low`, none that is there
+ * for less than min_age_ms. high 0: kubelet's defaults, 85, 80 and two minutes. */
+struct kg_image_gc_options {
+	unsigned high, low;
+	int64_t min_age_ms;
+	int look_ms; /* how often; default five minutes */
+};
+
 struct kg_pods_options {
 	const char *dir; /* the node's state directory */
 	const char *node_name;
@@ -27,6 +35,7 @@ struct kg_pods_options {
 	struct kg_podtokens *tokens;    /* borrowed; NULL: pods that need one wait for ever */
 	unsigned workers;               /* default 8 */
 	unsigned max_pods;              /* default 250 */
+	struct kg_image_gc_options image_gc;
 	/* Called on the loop whenever a pod's status (phase, conditions, containerStatuses, ...)
 	 * changed, and once with gone = true when nothing of it is left; with ns "" when the
 	 * directory of the PersistentVolume of that name and uid is gone. */

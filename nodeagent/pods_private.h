@@ -51,6 +51,7 @@ struct kg_pods {
 	struct kg_doc *configmaps;
 	struct kg_map reclaiming; /* uids of PersistentVolumes that a worker removes now */
 	struct kg_timer *rotate, *settle;
+	struct kg_image_gc *gc;
 	struct kg_watch *exit_watch;
 	int inotify;
 	bool settling; /* the timer is armed */
@@ -84,6 +85,12 @@ bool kg_pod_post_start(struct live *l);
 bool kg_pod_pre_stop(struct live *l);
 /* Ends what hook there is; returns whether SIGTERM is still to be sent. */
 bool kg_pod_end_hook(struct live *l);
+
+/* image_gc.c */
+struct kg_image_gc;
+struct kg_image_gc *kg_image_gc_new(
+	struct kg_pods *pods, const struct kg_image_gc_options *options);
+void kg_image_gc_free(struct kg_image_gc *gc); /* behind the images */
 
 /* reclaim.c: after a view. */
 void kg_pods_reclaim(struct kg_pods *pods);

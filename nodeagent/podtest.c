@@ -82,6 +82,7 @@ static void open_pods(struct kg_podtest *t, const struct kg_podnet *net, void *n
 		.cgroup_parent = t->dir + strlen("/tmp"),
 		.net = net,
 		.net_self = net_self,
+		.image_gc = t->image_gc,
 		.on_status = on_status,
 		.ctx = t,
 	};

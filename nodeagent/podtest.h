@@ -14,8 +14,9 @@ struct kg_podtest {
 	struct kg_value objects[64]; /* what is wanted now */
 	size_t n;
 	struct kg_value configmaps;
-	struct kg_map statuses; /* pod name -> kg_doc; "gone" pods are removed */
-	struct kg_map gone;     /* pod name -> (void *)1 */
+	struct kg_image_gc_options image_gc; /* of the next start */
+	struct kg_map statuses;              /* pod name -> kg_doc; "gone" pods are removed */
+	struct kg_map gone;                  /* pod name -> (void *)1 */
 	unsigned reports;
 	int64_t deadline;
 	bool (*want)(struct kg_podtest *t, const char *arg);

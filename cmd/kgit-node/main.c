@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "node.h"
 #include "sys/file.h"
 
@@ -33,6 +34,10 @@ static const char help[] =
 	"  --labels K=V,...   labels of the node; of kubernetes.io and k8s.io those alone that a\n"
 	"                     kubelet may set (others: a Node manifest in main)\n"
 	"  --max-pods N       default 250\n"
+	"  --image-gc-high-threshold PERCENT   a disk as full as that has unused images removed,\n"
+	"  --image-gc-low-threshold PERCENT    until it is no fuller than that (85, 80), none "
+	"that\n"
+	"  --minimum-image-ttl-duration TIME   is there for less than that (2m)\n"
 	"  --verbose          log more\n"
 	"  --help, --version\n"
 	"\n"
@@ -76,6 +81,9 @@ static const struct option flags[] = {
 	{"node-ip", required_argument, NULL, 'i'},
 	{"labels", required_argument, NULL, 'l'},
 	{"max-pods", required_argument, NULL, 'p'},
+	{"image-gc-high-threshold", required_argument, NULL, 'H'},
+	{"image-gc-low-threshold", required_argument, NULL, 'L'},
+	{"minimum-image-ttl-duration", required_argument, NULL, 'T'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -89,6 +97,11 @@ static bool parse_count(unsigned *out, const char *text)
 
 	*out = (unsigned)n;
 	return *text && !*end && n > 0 && n <= 10000;
+}
+
+static bool parse_percent(unsigned *out, const char *text)
+{
+	return parse_count(out, text) && *out <= 100;
 }
 
 /* 0: go on; otherwise the exit code plus one. */
@@ -122,6 +135,19 @@ static int parse(struct kgn_options *o, int argc, char **argv)
 						    "10000, got \"%s\"",
 						   optarg);
 			break;
+		case 'H':
+		case 'L':
+			if (!parse_percent(c == 'H' ? &o->gc_high : &o->gc_low, optarg))
+				return 1 + kgn_fail("--image-gc-%s-threshold: expected a number "
+						    "from 1 to 100, got \"%s\"",
+						   c == 'H' ? "high" : "low", optarg);
+			break;
+		case 'T':
+			if (kg_duration_parse(&o->gc_ttl, optarg) < 0)
+				return 1 + kgn_fail("--minimum-image-ttl-duration: expected a time "
+						    "like 2m or 90s, got \"%s\"",
+						   optarg);
+			break;
 		case 'v':
 			kg_log_set_level(KG_LOG_DEBUG);
 			break;
@@ -135,6 +161,9 @@ static int parse(struct kgn_options *o, int argc, char **argv)
 			return 1 + 2;
 		}
 	}
+	if (o->gc_low >= o->gc_high && o->gc_high < 100)
+		return 1 + kgn_fail("--image-gc-low-threshold must be lower than "
+				    "--image-gc-high-threshold");
 	o->args = argv + optind;
 	return 0;
 }
@@ -154,7 +183,7 @@ static char *make_state(const char *state)
 
 int main(int argc, char **argv)
 {
-	struct kgn_options o = {0};
+	struct kgn_options o = {.gc_high = 85, .gc_low = 80, .gc_ttl = 120000};
 	int rc = parse(&o, argc, argv);
 
 	/* Little memory is worth more here than threads that never wait for each other. */

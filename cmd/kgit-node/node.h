@@ -2,10 +2,13 @@
 #ifndef KGIT_NODE_NODE_H
 #define KGIT_NODE_NODE_H
 
+#include <stdint.h>
+
 struct kgn_options {
 	const char *state, *master, *join, *name, *node_ip, *labels;
-	unsigned max_pods;
-	char **args; /* what is no flag, NULL-terminated */
+	unsigned max_pods, gc_high, gc_low;
+	int64_t gc_ttl; /* milliseconds */
+	char **args;    /* what is no flag, NULL-terminated */
 };
 
 int kgn_run(const struct kgn_options *o);

@@ -292,6 +292,9 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.tokens = n->tokens,
 		.hostports = n->hostports,
 		.max_pods = n->opts->max_pods,
+		.image_gc = {.high = n->opts->gc_high,
+			.low = n->opts->gc_low,
+			.min_age_ms = n->opts->gc_ttl},
 		.on_status = on_status,
 		.ctx = n};
 	struct kg_agent_options agent = {.dir = n->opts->state,
