@@ -42,11 +42,12 @@ void kg_images_free(struct kg_images *images);
 struct kg_image *kg_images_get(struct kg_images *images, const char *ref);
 /*
  * Makes the image present from its registry; with `always` even where it is (the registry is
- * asked whether it has another one by that name). Many calls for one reference are one pull. `done`
+ * asked whether it has another one by that name), with the credentials of auth (image_auth.h; or
+ * NULL). Many calls for one reference and the same credentials are one pull. `done`
  * is called once, on the loop, with err NULL when it is present; kg_images_free calls it with an
  * error for those that are under way. From the loop's thread only.
  */
-void kg_images_pull(struct kg_images *images, const char *ref, bool always,
+void kg_images_pull(struct kg_images *images, const char *ref, bool always, const char *auth,
 	void (*done)(void *ctx, const char *ref, const struct kg_error *err), void *ctx);
 
 /*

@@ -17,11 +17,25 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define INSPECT_MS   (60 * 1000)
 #define COPY_MS      (30 * 60 * 1000)
 #define MAX_MANIFEST (4 << 20)
+#define MAX_ARGS     24
+
+/* A file in memory alone. */
+static int auth_file(const char *auth, struct kg_error *err)
+{
+	int fd = memfd_create("auth", MFD_CLOEXEC);
+	if (fd < 0)
+		return kg_fail_errno(err, "a file in memory");
+	int rc = kg_write_all(fd, auth, strlen(auth), err);
+	if (rc < 0)
+		kg_closep(&fd);
+	return rc < 0 ? rc : fd;
+}
 
 static int run(struct kg_images *im, const char *const *argv, struct kg_buf *output, int timeout_ms,
 	struct kg_error *err)
@@ -37,15 +51,46 @@ static int run(struct kg_images *im, const char *const *argv, struct kg_buf *out
 	return kg_run(&r, NULL, err);
 }
 
+/* skopeo's command with the credentials, where there are some. */
+static int run_with(struct kg_images *im, const char *const *argv, const char *auth,
+	struct kg_buf *output, int timeout_ms, struct kg_error *err)
+{
+	const char *more[MAX_ARGS];
+	char path[32];
+	size_t n = 0;
+	if (!auth)
+		return run(im, argv, output, timeout_ms, err);
+	KG_AUTOCLOSE int fd = auth_file(auth, err);
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	for (; argv[n]; n++)
+		more[n] = argv[n];
+	more[n++] = "--authfile";
+	more[n++] = path;
+	more[n] = NULL;
+	struct kg_run r = {
+		.spawn = KG_SPAWN_INIT,
+		.output = output,
+		.max_output = MAX_MANIFEST,
+		.timeout_ms = timeout_ms,
+		.cancel = im->cancel,
+	};
+	int keep[] = {fd, -1};
+	r.spawn.argv = more;
+	r.spawn.keep = keep;
+	return kg_run(&r, NULL, err);
+}
+
 static int copy(struct kg_images *im, const char *source, const char *layout, bool plain_http,
-	struct kg_error *err)
+	const char *auth, struct kg_error *err)
 {
 	KG_AUTOFREE char *blobs = kg_asprintf("%s/blobs", im->dir);
 	KG_AUTOFREE char *dest = kg_asprintf("oci:%s:image", layout);
 	const char *argv[] = {"skopeo", "--insecure-policy", "--override-os", "linux", "copy", "-q",
 		"--dest-shared-blob-dir", blobs, source, dest,
 		plain_http ? "--src-tls-verify=false" : NULL, NULL};
-	return run(im, argv, NULL, COPY_MS, err);
+	return run_with(im, argv, auth, NULL, COPY_MS, err);
 }
 
 static int index_entry(
@@ -64,12 +109,12 @@ static int index_entry(
 }
 
 static int add_from(struct kg_images *im, const char *layout, const char *source, const char *ref,
-	const char *digest, bool plain_http, struct kg_error *err)
+	const char *digest, bool plain_http, const char *auth, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value entry;
 	KG_AUTOCLOSE int held = kg_images_hold(im, err);
-	int rc = held < 0 ? held : copy(im, source, layout, plain_http, err);
+	int rc = held < 0 ? held : copy(im, source, layout, plain_http, auth, err);
 	if (rc == 0)
 		rc = index_entry(&entry, &a, layout, err);
 	if (rc < 0)
@@ -82,25 +127,25 @@ static int add_from(struct kg_images *im, const char *layout, const char *source
 }
 
 static int add(struct kg_images *im, const char *source, const char *ref, const char *digest,
-	bool plain_http, struct kg_error *err)
+	bool plain_http, const char *auth, struct kg_error *err)
 {
 	static atomic_uint serial;
 	KG_AUTOFREE char *layout = kg_asprintf("%s/tmp/%d-%u", im->dir, (int)getpid(), serial++);
-	int rc = add_from(im, layout, source, ref, digest, plain_http, err);
+	int rc = add_from(im, layout, source, ref, digest, plain_http, auth, err);
 	struct kg_error ignored;
 	kg_remove_tree(layout, &ignored); /* swept later where it cannot be */
 	return rc;
 }
 
 /* What the registry has by that name now: the digest of the manifest or index. */
-static int remote_digest(
-	char out[80], struct kg_images *im, const char *ref, bool plain_http, struct kg_error *err)
+static int remote_digest(char out[80], struct kg_images *im, const char *ref, bool plain_http,
+	const char *auth, struct kg_error *err)
 {
 	KG_AUTOFREE char *source = kg_asprintf("docker://%s", ref);
 	const char *argv[] = {"skopeo", "inspect", "--raw", source,
 		plain_http ? "--tls-verify=false" : NULL, NULL};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	int rc = run(im, argv, &b, INSPECT_MS, err);
+	int rc = run_with(im, argv, auth, &b, INSPECT_MS, err);
 	if (rc < 0)
 		return rc;
 	unsigned char d[32];
@@ -111,14 +156,15 @@ static int remote_digest(
 	return 0;
 }
 
-static int pull_ref(struct kg_images *im, const char *ref, bool always, struct kg_error *err)
+static int pull_ref(
+	struct kg_images *im, const char *ref, bool always, const char *auth, struct kg_error *err)
 {
 	char have[80], want[80];
 	bool plain = kg_image_is_loopback(ref);
 	kg_images_digest(im, ref, have);
 	if (*have && !always)
 		return 0;
-	int rc = remote_digest(want, im, ref, plain, err);
+	int rc = remote_digest(want, im, ref, plain, auth, err);
 	if (rc < 0 || !strcmp(have, want))
 		return rc;
 	/* By digest, so that what was looked at is what is taken. */
@@ -127,7 +173,7 @@ static int pull_ref(struct kg_images *im, const char *ref, bool always, struct k
 	char *colon = strrchr(slash, ':');
 	*(at ? at : colon ? colon : source + strlen(source)) = '\0';
 	KG_AUTOFREE char *exact = kg_asprintf("%s@%s", source, want);
-	return add(im, exact, ref, want, plain, err);
+	return add(im, exact, ref, want, plain, auth, err);
 }
 
 /* ---- many callers, one pull ---- */
@@ -138,7 +184,8 @@ struct waiter {
 };
 struct pull {
 	struct kg_images *images;
-	char *key, *ref; /* key: the reference and whether the registry must be asked */
+	char *key, *ref; /* key: all that makes it another pull */
+	char *auth;      /* or NULL */
 	bool always, ok;
 	struct kg_error err;
 	struct waiter *waiters;
@@ -149,6 +196,7 @@ static void free_pull(struct pull *p)
 {
 	free(p->key);
 	free(p->ref);
+	free(p->auth);
 	free(p->waiters);
 	free(p);
 }
@@ -175,20 +223,22 @@ static void run_pull(void *ctx)
 {
 	struct pull *p = ctx;
 	KG_AUTOFREE char *ref = kg_image_normalize(p->ref, &p->err);
-	p->ok = ref && pull_ref(p->images, ref, p->always, &p->err) == 0;
+	p->ok = ref && pull_ref(p->images, ref, p->always, p->auth, &p->err) == 0;
 	kg_mailbox_post(p->images->mailbox, pulled, dropped, p);
 }
 
-void kg_images_pull(struct kg_images *im, const char *ref, bool always,
+void kg_images_pull(struct kg_images *im, const char *ref, bool always, const char *auth,
 	void (*done)(void *ctx, const char *ref, const struct kg_error *err), void *ctx)
 {
-	KG_AUTOFREE char *key = kg_asprintf("%c%s", always ? '!' : '=', ref);
+	KG_AUTOFREE char *key = kg_asprintf(
+		"%c%s%s%s", always ? '!' : '=', ref, auth ? "\n" : "", auth ? auth : "");
 	struct pull *p = kg_map_get(&im->pulls, key);
 	bool fresh = !p;
 	if (fresh) {
 		p = kg_alloc(sizeof(*p));
 		*p = (struct pull){.images = im, .ref = kg_strdup(ref), .always = always};
 		p->key = kg_steal(&key);
+		p->auth = auth ? kg_strdup(auth) : NULL;
 		kg_map_put(&im->pulls, p->key, p);
 	}
 	KG_GROW(p->waiters, p->cap, p->n + 1);
@@ -320,6 +370,6 @@ int kg_image_import(const char *dir, const char *source, const char *ref, struct
 	KG_AUTOFREE char *normal = kg_image_normalize(name, err);
 	if (!normal)
 		return -err->code;
-	rc = add(im, from, normal, NULL, false, err);
+	rc = add(im, from, normal, NULL, false, NULL, err);
 	return rc < 0 ? kg_wrap(err, "import %s", source) : 0;
 }

@@ -227,8 +227,8 @@ static void test_registry(void **state)
 		"--dest-tls-verify=false", source, dest, NULL});
 	assert_int_equal(kg_images_new(&im, base, loop, &err), 0);
 	for (int i = 0; i < 5; i++)
-		kg_images_pull(im, ref, false, pulled, &p);
-	kg_images_pull(im, ref, true, pulled, &p);
+		kg_images_pull(im, ref, false, NULL, pulled, &p);
+	kg_images_pull(im, ref, true, NULL, pulled, &p);
 	kg_loop_run(loop);
 	if (p.failed)
 		fail_msg("%s", p.msg);
@@ -237,11 +237,11 @@ static void test_registry(void **state)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	p.left = 1;
-	kg_images_pull(im, ref, false, pulled, &p);
+	kg_images_pull(im, ref, false, NULL, pulled, &p);
 	kg_loop_run(loop);
 	assert_int_equal(p.failed, 0);
 	p.left = 1;
-	kg_images_pull(im, ref, true, pulled, &p);
+	kg_images_pull(im, ref, true, NULL, pulled, &p);
 	kg_loop_run(loop);
 	assert_int_equal(p.failed, 1);
 	kg_images_free(im);

@@ -1,4 +1,5 @@
 /* Images that a pod's containers wait for. */
+#include "nodeagent/image_auth.h"
 #include "nodeagent/pods_private.h"
 
 #include <string.h>
@@ -71,6 +72,8 @@ bool kg_pod_pull(struct pod *p, struct kg_cstate *c)
 	struct pulling *w = kg_alloc(sizeof(*w));
 	*w = (struct pulling){p->pods, kg_strdup(p->st.uid), kg_strdup(c->name)};
 	c->pulling = true;
-	kg_images_pull(env->images, ref, always, pull_done, w);
+	KG_AUTOFREE char *auth =
+		kg_image_auth(kg_doc_value(p->st.pod), kg_doc_value(p->pods->configmaps), ref);
+	kg_images_pull(env->images, ref, always, auth, pull_done, w);
 	return false;
 }

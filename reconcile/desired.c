@@ -160,6 +160,7 @@ static struct kg_value keep_pod(struct kg_arena *a, struct kg_value v, const str
 	if (text || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), note)))
 		v = kg_with_annotation(a, &v, note, text);
 	v = kg_with(a, &v, "spec.overhead", *kg_at(was, "spec.overhead"));
+	v = kg_with(a, &v, "spec.imagePullSecrets", *kg_at(was, "spec.imagePullSecrets"));
 	v = kg_with(a, &v, "spec.nodeSelector", *kg_at(was, "spec.nodeSelector"));
 	return kg_with(a, &v, "spec.nodeName", *kg_at(was, "spec.nodeName"));
 }

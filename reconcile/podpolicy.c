@@ -55,10 +55,26 @@ const char *kg_milli_text(struct kg_arena *a, int64_t milli, bool binary)
 	return kg_arena_printf(a, "%lld%s", (long long)whole, (binary ? suffixes : decimal)[i]);
 }
 
+/* Kubernetes' ServiceAccount admission: those of the account where the pod names none. */
+static struct kg_value with_pull_secrets(
+	struct kg_run *r, const char *ns, const struct kg_value *pod)
+{
+	const struct kg_value *spec = kg_get(pod, "spec");
+	const char *name = kg_string(kg_get(spec, "serviceAccountName"), "default");
+	if (kg_len(kg_get(spec, "imagePullSecrets")))
+		return *pod;
+	const struct kg_object *account =
+		kg_snapshot_get(kg_now(r), KG_KIND_SERVICEACCOUNT, ns, name);
+	const struct kg_value *list =
+		account ? kg_get(kg_obj(account), "imagePullSecrets") : &kg_null;
+	return kg_len(list) ? kg_with(&r->a, pod, "spec.imagePullSecrets", *list) : *pod;
+}
+
 struct kg_value kg_pod_defaults(struct kg_run *r, const char *ns, const struct kg_value *pod)
 {
 	struct kg_limits limits = kg_limits_of(&r->a, kg_now(r), ns);
 	struct kg_value v = kg_runtime_default(&r->a, kg_now(r), pod);
+	v = with_pull_secrets(r, ns, &v);
 	return kg_limits_default(&r->a, &limits, &v);
 }
 

@@ -60,10 +60,12 @@ static struct kg_snapshot *cluster(void)
 	s = put(s, KG_KIND_CONFIGMAP, "default", "other", "data: {x: y}\n", NULL);
 	s = put(s, KG_KIND_SECRET, "default", "page", "data: {key: c2VjcmV0}\n", NULL);
 	s = put(s, KG_KIND_SECRET, "default", "env", "data: {key: ZW52}\n", NULL);
+	s = put(s, KG_KIND_SECRET, "default", "pull", "data: {key: cHVsbA==}\n", NULL);
 	s = put(s, KG_KIND_SECRET, "default", "other", "data: {key: aGlkZGVu}\n", NULL);
 	s = put(s, KG_KIND_POD, "default", "web",
 		"metadata: {name: web}\n"
-		"spec: {nodeName: n1, containers: [{name: c, env: [{name: A, valueFrom:"
+		"spec: {nodeName: n1, imagePullSecrets: [{name: pull}, {name: no}],"
+		" containers: [{name: c, env: [{name: A, valueFrom:"
 		" {secretKeyRef: {name: env, key: key}}}]}],"
 		" volumes: [{name: v, configMap: {name: page}},"
 		" {name: w, projected: {sources: [{secret: {name: page}}, {secret: {name: no}}]}}]}"
@@ -146,13 +148,14 @@ static void holds_what_concerns_the_node(void **state)
 	(void)state;
 	objects(&seen, view, NULL);
 	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page,
-	 * secrets/default/{env,page}, services/default/web */
-	assert_int_equal(seen.blobs, 7);
+	 * secrets/default/{env,page,pull}, services/default/web */
+	assert_int_equal(seen.blobs, 8);
 	assert_int_equal(seen.commits, 1);
 	assert_true(has_text(&seen, "podIP: 10.244.0.2"));
 	assert_true(has_text(&seen, "index: hello"));
 	assert_true(has_text(&seen, "key: c2VjcmV0"));
 	assert_true(has_text(&seen, "key: ZW52"));
+	assert_true(has_text(&seen, "key: cHVsbA=="));
 	assert_false(has_text(&seen, "aGlkZGVu"));
 	assert_true(has_text(&seen, "10.244.0.2:8080"));
 	assert_false(has_text(&seen, "10.244.0.3:8080"));
@@ -176,7 +179,8 @@ static void status_does_not_move_it(void **state)
 	(void)state;
 	s = put(s, KG_KIND_POD, "default", "web",
 		"metadata: {name: web}\n"
-		"spec: {nodeName: n1, containers: [{name: c, env: [{name: A, valueFrom:"
+		"spec: {nodeName: n1, imagePullSecrets: [{name: pull}, {name: no}],"
+		" containers: [{name: c, env: [{name: A, valueFrom:"
 		" {secretKeyRef: {name: env, key: key}}}]}],"
 		" volumes: [{name: v, configMap: {name: page}},"
 		" {name: w, projected: {sources: [{secret: {name: page}}, {secret: {name: no}}]}}]}"

@@ -485,14 +485,17 @@ static void add_container(struct own *o, const struct kg_value *c)
 	}
 }
 
-/* Every ConfigMap and Secret that containers or volumes of a pod name. */
+/* Every ConfigMap and Secret that a pod names: its containers, volumes and imagePullSecrets. */
 static void add_named_by_pod(struct own *o, const struct kg_object *pod)
 {
 	static const char *const lists[] = {"initContainers", "containers"};
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 	const struct kg_value *volumes = kg_get(spec, "volumes");
+	const struct kg_value *pulls = kg_get(spec, "imagePullSecrets");
 
 	o->ns = pod->ns;
+	for (uint32_t i = 0; i < kg_len(pulls); i++)
+		add_at(o, KG_KIND_SECRET, &pulls->items[i], "name");
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
 		add_volume(o, &volumes->items[i]);
 	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {

@@ -119,7 +119,4 @@ void kg_update_secret(struct kg_fault_list *f, const struct kg_value *before,
 void kg_validate_serviceaccount(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
-	if (kg_len(kg_get(v, "imagePullSecrets")))
-		kg_rule_warn(f, path, "imagePullSecrets",
-			"kgit pulls images without credentials of Secrets yet");
 }
