@@ -115,6 +115,7 @@ static int remove_pods(struct reset *r, const char *name, struct kg_bridge *brid
 		.node_ip = "127.0.0.1",
 		.net = &kg_bridge_podnet,
 		.net_self = bridge,
+		.image_gc = {.high = 101, .low = 100}, /* images stay */
 		.on_status = on_status};
 	struct kg_pods *pods;
 	struct kg_error err;
