@@ -44,6 +44,63 @@ void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *befor
 			kg_sets_add(&st->claimants, key, after->key);
 }
 
+/* ---- whom a volume concerns ---- */
+
+/* What finds the claim; false: no volume concerns it. */
+static bool supply_of(char out[600], const struct kg_object *claim)
+{
+	const char *volume = text_at(claim, "spec.volumeName");
+	if (*volume)
+		snprintf(out, 600, "v %s", volume);
+	else
+		snprintf(out, 600, "c %s", text_at(claim, "spec.storageClassName"));
+	return *volume || !kg_object_deleting(claim);
+}
+
+void kg_claim_track_volume(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after)
+{
+	char was[600], is[600];
+	bool had = before && supply_of(was, before), has = after && supply_of(is, after);
+	if (had && has && strcmp(was, is) == 0)
+		return;
+	if (had)
+		kg_sets_remove(&st->claims, was, before->key);
+	if (has)
+		kg_sets_add(&st->claims, is, after->key);
+}
+
+static void enqueue_claims(struct kg_reconcile_state *st, const char *name)
+{
+	const struct kg_map *keys = kg_sets_get(&st->claims, name);
+	struct kg_map_entry *e;
+	for (size_t i = 0; keys && (e = kg_map_next(keys, &i));) {
+		kg_enqueue(st, KG_C_CLAIM, e->key);
+		st->looked++;
+	}
+}
+
+void kg_claims_of_volume(struct kg_reconcile_state *st, const struct kg_object *pv)
+{
+	char name[600];
+	snprintf(name, sizeof(name), "v %s", pv->name);
+	enqueue_claims(st, name);
+	snprintf(name, sizeof(name), "c %s", text_at(pv, "spec.storageClassName"));
+	kg_map_put(&st->supplied, name, st);
+}
+
+void kg_claims_supply(struct kg_reconcile_state *st)
+{
+	struct kg_map_entry *e;
+	if (!st->supplied.count)
+		return;
+	for (size_t i = 0; (e = kg_map_next(&st->supplied, &i));)
+		enqueue_claims(st, e->key);
+	kg_map_clear(&st->supplied);
+}
+
+/* ---- binding ---- */
+
 /* The first pod that uses the claim and has a node. */
 static const struct kg_object *consumer(struct kg_run *r, const struct kg_object *claim)
 {
@@ -76,8 +133,6 @@ void kg_claims_follow(struct kg_run *r, const struct kg_object *pod)
 		if (claim_key(key, pod, &volumes->items[i]))
 			kg_claim_run(r, key);
 }
-
-/* ---- binding ---- */
 
 static void put_status(struct kg_run *r, const struct kg_object *claim, const char *phase,
 	const struct kg_object *pv)
@@ -205,6 +260,7 @@ void kg_claim_run(struct kg_run *r, const char *key)
 		kg_snapshot_get_key(kg_now(r), KG_KIND_PERSISTENTVOLUMECLAIM, key);
 	if (!found)
 		return;
+	r->st->looked++;
 	struct kg_object *claim = kg_object_ref(found);
 	const char *volume = text_at(claim, "spec.volumeName");
 	if (kg_object_deleting(claim)) {

@@ -167,7 +167,7 @@ static void volume_concerns(
 		 !kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) ||
 		 !kg_equal(kg_at(kg_obj(before), "metadata.labels"),
 			 kg_at(kg_obj(after), "metadata.labels")))
-		enqueue_kind(r, KG_KIND_PERSISTENTVOLUMECLAIM, NULL, KG_C_CLAIM);
+		kg_claims_of_volume(r->st, obj);
 }
 
 /* A Deployment of the kind Recreate waits for the last pod to end. */

@@ -111,6 +111,17 @@ struct kg_ip_range {
 	uint32_t size;
 };
 
+/* Wake-ups, the earliest first: a heap. One that is no more what the map of wakes says is none. */
+struct kg_alarm {
+	kg_time t;
+	enum kg_controller c;
+	char *key; /* owned */
+};
+struct kg_alarms {
+	struct kg_alarm *v;
+	size_t n, cap;
+};
+
 /* An input that changed something. */
 enum kg_effect_type {
 	KG_EFFECT_NODE,
@@ -145,6 +156,7 @@ struct kg_reconcile_state {
 
 	struct kg_map queue[KG_C_COUNT];
 	struct kg_map wakes[KG_C_COUNT]; /* key -> kg_time as a pointer */
+	struct kg_alarms alarms;         /* the same by time */
 
 	struct kg_map nodes; /* name -> struct kg_node_info, owned */
 	char *res_name[KG_RES_MAX];
@@ -171,10 +183,12 @@ struct kg_reconcile_state {
 	 * (belong.c) */
 	struct kg_sets belongings;
 	struct kg_sets claimants; /* by a claim's key, the pods that use it (claim.c) */
-	/* PersistentVolumes: those that are free by their class, "c CLASS"; those that are kept for
-	 * a claim, or bound to it, by its key, "k NS/NAME" (volume.c) */
-	struct kg_sets volumes;
-	struct kg_map places; /* key of a Service -> struct kg_places (endpointslice.h), owned */
+	struct kg_pmap volumes; /* PersistentVolumes by what may get them and by size (volume.c) */
+	/* Claims: those that have no volume by their class, "c CLASS"; others by the volume that
+	 * they name, "v NAME" (claim.c) */
+	struct kg_sets claims;
+	struct kg_map supplied; /* classes that got a volume: their claims are yet to be run */
+	struct kg_map places;   /* key of a Service -> struct kg_places (endpointslice.h), owned */
 	/* How much controllers looked at where that could grow with the cluster instead of with
 	 * what changed: tests hold it to bounds. */
 	uint64_t looked;
@@ -206,6 +220,11 @@ static inline const struct kg_snapshot *kg_now(const struct kg_run *r)
 void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char *key);
 /* The running controller wants its key again at t. The earliest call counts. */
 void kg_wake(struct kg_run *r, kg_time t);
+/* alarms.c: wake-ups by time. */
+void kg_alarm_set(struct kg_reconcile_state *st, enum kg_controller c, const char *key, kg_time t);
+void kg_alarms_enqueue(struct kg_reconcile_state *st, kg_time now); /* what is due */
+kg_time kg_alarms_next(struct kg_reconcile_state *st);              /* KG_TIME_NEVER: none */
+void kg_alarms_release(struct kg_alarms *a);
 /* Puts a new version; nothing where the value is the same. True where something changed. */
 bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg_value *v);
 /* One that a finalizer holds stays, on its way out (belong.h). */
@@ -418,6 +437,12 @@ void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod);
 void kg_claims_follow(struct kg_run *r, const struct kg_object *pod);
 /* A node says that the directory of a volume is gone. */
 void kg_volume_report(struct kg_run *r, const struct kg_input_pod_status *in);
+/* A volume that is free came, changed or went: runs the claims that it concerns. Those that wait
+ * for any of its class are enqueued together, by kg_claims_supply. */
+void kg_claims_of_volume(struct kg_reconcile_state *st, const struct kg_object *pv);
+void kg_claims_supply(struct kg_reconcile_state *st);
+void kg_claim_track_volume(struct kg_reconcile_state *st, const struct kg_object *before,
+	const struct kg_object *after);
 /* The state follows: who uses which claim, which volumes are free for whom. */
 void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *before,
 	const struct kg_object *after);

@@ -98,28 +98,6 @@ static void enqueue_all(struct kg_run *r)
 	kg_enqueue(r->st, KG_C_SCHEDULER, "");
 }
 
-static void enqueue_due(struct kg_run *r)
-{
-	for (int c = 0; c < KG_C_COUNT; c++) {
-		struct kg_map_entry *e;
-		for (size_t i = 0; (e = kg_map_next(&r->st->wakes[c], &i));)
-			if ((kg_time)(intptr_t)e->value <= r->now)
-				kg_enqueue(r->st, c, e->key);
-	}
-}
-
-static kg_time next_wake(const struct kg_reconcile_state *st)
-{
-	kg_time next = KG_TIME_NEVER;
-	for (int c = 0; c < KG_C_COUNT; c++) {
-		struct kg_map_entry *e;
-		for (size_t i = 0; (e = kg_map_next(&st->wakes[c], &i));)
-			if ((kg_time)(intptr_t)e->value < next)
-				next = (kg_time)(intptr_t)e->value;
-	}
-	return next;
-}
-
 /* ---- inputs, in an order that does not depend on the caller's ---- */
 
 static int cmp_node(const void *a, const void *b)
@@ -332,6 +310,7 @@ static int settle(struct kg_run *r)
 {
 	for (int batches = 0;; batches++) {
 		enum kg_controller c = 0;
+		kg_claims_supply(r->st);
 		while (c < KG_C_COUNT && r->st->queue[c].count == 0)
 			c++;
 		if (c == KG_C_COUNT)
@@ -379,7 +358,7 @@ int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct
 	if (rc == 0) {
 		if (in->full || st->fresh)
 			enqueue_all(&r);
-		enqueue_due(&r);
+		kg_alarms_enqueue(st, r.now);
 		rc = settle(&r);
 	}
 	kg_txn_on_change(txn, NULL, NULL);
@@ -387,6 +366,6 @@ int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct
 	if (rc < 0)
 		return rc;
 	st->stale = st->fresh = false;
-	*wake_at = next_wake(st);
+	*wake_at = kg_alarms_next(st);
 	return 0;
 }

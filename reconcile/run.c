@@ -14,8 +14,10 @@ void kg_wake(struct kg_run *r, kg_time t)
 	kg_time old = (kg_time)(intptr_t)kg_map_get(m, r->key);
 	if (t <= r->now)
 		t = r->now + 1;
-	if (!old || t < old)
-		kg_map_put(m, r->key, (void *)(intptr_t)t);
+	if (old && t >= old)
+		return;
+	kg_map_put(m, r->key, (void *)(intptr_t)t);
+	kg_alarm_set(r->st, r->c, r->key, t);
 }
 
 bool kg_put_value(struct kg_run *r, const struct kg_object *obj, const struct kg_value *v)

@@ -493,8 +493,12 @@ static void track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		break;
 	case KG_KIND_PERSISTENTVOLUME:
 		kg_volume_track(st, before, after);
-		__attribute__((fallthrough));
+		if (st->pending.count)
+			kg_enqueue(st, KG_C_SCHEDULER, "");
+		break;
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
+		kg_claim_track_volume(st, before, after);
+		__attribute__((fallthrough));
 	case KG_KIND_STORAGECLASS:
 	case KG_KIND_PRIORITYCLASS:
 		if (st->pending.count)
@@ -565,6 +569,10 @@ void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s)
 	while ((svc = kg_iter_next(&it)))
 		kg_volume_track(st, NULL, svc);
 	kg_iter_release(&it);
+	kg_iter_kind(&it, s, KG_KIND_PERSISTENTVOLUMECLAIM, NULL, NULL);
+	while ((svc = kg_iter_next(&it)))
+		kg_claim_track_volume(st, NULL, svc);
+	kg_iter_release(&it);
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		if (!(kg_kinds[k].flags & KG_KF_MANIFEST))
 			continue;
@@ -594,7 +602,10 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_sets_release(&st->orphans[1]);
 	kg_sets_release(&st->belongings);
 	kg_sets_release(&st->claimants);
-	kg_sets_release(&st->volumes);
+	kg_sets_release(&st->claims);
+	kg_map_release(&st->supplied);
+	kg_pmap_release(&st->volumes);
+	kg_alarms_release(&st->alarms);
 	kg_slices_forget_all(st);
 	for (size_t i = 0; (e = kg_map_next(&st->demands, &i));)
 		free(e->value);

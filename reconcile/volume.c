@@ -83,64 +83,138 @@ bool kg_volume_fits(const struct kg_object *pv, const struct kg_object *claim)
 		       kg_selector_matches(selector, kg_at(kg_obj(pv), "metadata.labels")));
 }
 
-static void shelf_of(char out[600], const struct kg_object *pv)
+/* ---- shelves ---- */
+
+/*
+ * Volumes lie in one order, each under "SHELF\x01SIZE NAME". The shelf of those that are kept for a
+ * claim, or bound to it, is its key, "k NS/NAME"; of those that are free their class, "c CLASS",
+ * and once more either the host that they can be reached from alone, "h CLASS\x02HOST", or
+ * "f CLASS". So the first of a shelf that fits is the smallest.
+ */
+enum { SHELF_SIZE = 900 };
+
+static const char *shelf_key(const void *place)
+{
+	return place;
+}
+
+static const struct kg_pmap_ops shelf_ops = {.unref = free, .key = shelf_key};
+
+/* The only host that the volume can be reached from; NULL: there may be others. */
+static const char *host_of(const struct kg_object *pv)
+{
+	const struct kg_value *terms =
+		kg_at(kg_obj(pv), "spec.nodeAffinity.required.nodeSelectorTerms");
+	const struct kg_value *es =
+		kg_len(terms) == 1 ? kg_get(&terms->items[0], "matchExpressions") : &kg_null;
+	for (uint32_t i = 0; i < kg_len(es); i++) {
+		const struct kg_value *e = &es->items[i], *values = kg_get(e, "values");
+		if (strcmp(kg_string(kg_get(e, "key"), ""), KG_HOSTNAME) == 0 &&
+			strcmp(kg_string(kg_get(e, "operator"), ""), "In") == 0 &&
+			kg_len(values) == 1)
+			return kg_string(&values->items[0], NULL);
+	}
+	return NULL;
+}
+
+static void place_at(char out[SHELF_SIZE], const char *shelf, int64_t size, const char *name)
+{
+	snprintf(
+		out, SHELF_SIZE, "%s\x01%019lld %s", shelf, (long long)(size < 0 ? 0 : size), name);
+}
+
+/* The places of a volume: one, or two. */
+static size_t places_of(char out[2][SHELF_SIZE], const struct kg_object *pv)
 {
 	const struct kg_value *ref = kg_at(kg_obj(pv), "spec.claimRef");
-	if (kg_is_null(ref))
-		snprintf(out, 600, "c %s", text_at(pv, "spec.storageClassName"));
-	else
-		snprintf(out, 600, "k %s/%s", kg_string(kg_get(ref, "namespace"), ""),
+	const char *class = text_at(pv, "spec.storageClassName"), *host = host_of(pv);
+	int64_t size = size_of(kg_at(kg_obj(pv), "spec.capacity.storage"));
+	char shelf[600];
+	if (!kg_is_null(ref)) {
+		snprintf(shelf, sizeof(shelf), "k %s/%s", kg_string(kg_get(ref, "namespace"), ""),
 			kg_string(kg_get(ref, "name"), ""));
+		place_at(out[0], shelf, size, pv->name);
+		return 1;
+	}
+	snprintf(shelf, sizeof(shelf), "c %s", class);
+	place_at(out[0], shelf, size, pv->name);
+	snprintf(shelf, sizeof(shelf), "%c %s%s%s", host ? 'h' : 'f', class, host ? "\x02" : "",
+		host ? host : "");
+	place_at(out[1], shelf, size, pv->name);
+	return 2;
 }
 
 void kg_volume_track(struct kg_reconcile_state *st, const struct kg_object *before,
 	const struct kg_object *after)
 {
-	char was[600], is[600];
-	if (before)
-		shelf_of(was, before);
-	if (after)
-		shelf_of(is, after);
-	if (before && after && strcmp(was, is) == 0)
+	char was[2][SHELF_SIZE], is[2][SHELF_SIZE];
+	size_t nwas = before ? places_of(was, before) : 0, nis = after ? places_of(is, after) : 0;
+	bool same = nwas == nis;
+	for (size_t i = 0; same && i < nis; i++)
+		same = strcmp(was[i], is[i]) == 0;
+	if (same)
 		return;
-	if (before)
-		kg_sets_remove(&st->volumes, was, before->key);
-	if (after)
-		kg_sets_add(&st->volumes, is, after->key);
+	if (!st->volumes.ops)
+		kg_pmap_init(&st->volumes, &shelf_ops);
+	for (size_t i = 0; i < nwas; i++)
+		kg_pmap_remove(&st->volumes, was[i]);
+	for (size_t i = 0; i < nis; i++) {
+		char *place = kg_strdup(is[i]);
+		kg_pmap_put(&st->volumes, place, place);
+	}
 }
 
 /* The smallest of a shelf that fits; of equals the first by name. */
 static const struct kg_object *smallest(struct kg_run *r, const char *shelf,
 	const struct kg_object *claim, const struct kg_node_info *node)
 {
-	const struct kg_map *keys = kg_sets_get(&r->st->volumes, shelf);
-	const struct kg_object *best = NULL;
-	struct kg_map_entry *e;
-	int64_t best_size = 0;
-	for (size_t i = 0; keys && (e = kg_map_next(keys, &i));) {
-		const struct kg_object *pv =
-			kg_snapshot_get_key(kg_now(r), KG_KIND_PERSISTENTVOLUME, e->key);
-		if (!pv || !kg_volume_fits(pv, claim) || !reaches(pv, node))
-			continue;
-		int64_t size = size_of(kg_at(kg_obj(pv), "spec.capacity.storage"));
-		if (best &&
-			(size > best_size || (size == best_size && strcmp(pv->key, best->key) > 0)))
-			continue;
-		best = pv;
-		best_size = size;
+	const struct kg_object *found = NULL;
+	char prefix[SHELF_SIZE], from[SHELF_SIZE];
+	struct kg_piter it;
+	const char *place;
+	if (!r->st->volumes.count)
+		return NULL;
+	snprintf(prefix, sizeof(prefix), "%s\x01", shelf);
+	place_at(from, shelf, size_of(kg_at(kg_obj(claim), "spec.resources.requests.storage")), "");
+	kg_piter_init(&it, &r->st->volumes, prefix, from);
+	while (!found && (place = kg_piter_next(&it, NULL))) {
+		const struct kg_object *pv = kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME,
+			"", strchr(place + strlen(prefix), ' ') + 1);
+		r->st->looked++;
+		if (pv && kg_volume_fits(pv, claim) && reaches(pv, node))
+			found = pv;
 	}
-	return best;
+	return found;
+}
+
+static const struct kg_object *smaller(const struct kg_object *x, const struct kg_object *y)
+{
+	if (!x || !y)
+		return x ? x : y;
+	int64_t p = size_of(kg_at(kg_obj(x), "spec.capacity.storage"));
+	int64_t q = size_of(kg_at(kg_obj(y), "spec.capacity.storage"));
+	if (p != q)
+		return p < q ? x : y;
+	return strcmp(x->key, y->key) < 0 ? x : y;
 }
 
 /* One that is kept for the claim, else the smallest. */
 const struct kg_object *kg_volume_match(
 	struct kg_run *r, const struct kg_object *claim, const struct kg_node_info *node)
 {
+	const char *class = text_at(claim, "spec.storageClassName");
 	char shelf[600];
 	snprintf(shelf, sizeof(shelf), "k %s", claim->key);
 	const struct kg_object *kept = smallest(r, shelf, claim, node);
-	snprintf(shelf, sizeof(shelf), "c %s", text_at(claim, "spec.storageClassName"));
-	return kept ? kept : smallest(r, shelf, claim, node);
+	if (kept)
+		return kept;
+	snprintf(shelf, sizeof(shelf), "%c %s", node ? 'f' : 'c', class);
+	const struct kg_object *any = smallest(r, shelf, claim, node);
+	if (!node)
+		return any;
+	snprintf(shelf, sizeof(shelf), "h %s\x02%s", class,
+		kg_string(kg_get(node->labels, KG_HOSTNAME), ""));
+	return smaller(any, smallest(r, shelf, claim, node));
 }
 
 /* ---- phases ---- */
