@@ -2,6 +2,7 @@
 #include "kinds/tables.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MAX_NAMESERVERS = 3, MAX_SEARCHES = 32, SEARCHES_SIZE_MAX = 2048 };
 
@@ -275,7 +276,32 @@ void kg_validate_pod_spec(struct kg_fault_list *f, const struct kg_value *v, con
 	kg_rule_mounts(f, v, &kg_null, path);
 }
 
+#define COST "controller.kubernetes.io/pod-deletion-cost"
+
+/* By which a ReplicaSet chooses the pods that go first: a decimal number, without a plus or zeros
+ * before it. */
+static bool is_cost(const char *s)
+{
+	bool minus = *s == '-';
+	size_t n = strspn(s + minus, "0123456789");
+
+	if (!n || s[minus + n] || n > 10 || (!minus && *s == '0' && n > 1))
+		return false;
+	long long cost = strtoll(s, NULL, 10);
+	return cost >= INT32_MIN && cost <= INT32_MAX;
+}
+
+void kg_validate_pod_template(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const char *cost = kg_string(kg_get(kg_at(v, "metadata.annotations"), COST), NULL);
+
+	if (cost && !is_cost(cost))
+		kg_rule(f, path, "metadata.annotations[" COST "]",
+			"Invalid value: \"%.80s\": must be a 32bit integer", cost);
+}
+
 void kg_validate_pod(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
+	kg_validate_pod_template(f, v, path);
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
 }

@@ -97,12 +97,12 @@ kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_d
 	kg_default_pod_spec, kg_default_service_port, kg_default_service_spec, kg_default_namespace;
 kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_resources,
 	kg_validate_probe, kg_validate_liveness_probe, kg_validate_readiness_probe,
-	kg_validate_volume, kg_validate_pod_spec, kg_validate_pod, kg_validate_env_var,
-	kg_validate_mount, kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
-	kg_validate_security_context, kg_validate_toleration, kg_validate_node_expression,
-	kg_validate_node_field, kg_validate_service, kg_validate_service_spec,
-	kg_validate_deployment_spec, kg_validate_deployment_strategy, kg_validate_replicaset_spec,
-	kg_validate_configmap, kg_validate_namespace;
+	kg_validate_volume, kg_validate_pod_spec, kg_validate_pod, kg_validate_pod_template,
+	kg_validate_env_var, kg_validate_mount, kg_validate_env_from, kg_validate_env_source,
+	kg_validate_field_ref, kg_validate_security_context, kg_validate_toleration,
+	kg_validate_node_expression, kg_validate_node_field, kg_validate_service,
+	kg_validate_service_spec, kg_validate_deployment_spec, kg_validate_deployment_strategy,
+	kg_validate_replicaset_spec, kg_validate_configmap, kg_validate_namespace;
 kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
 	kg_validate_statefulset_strategy, kg_validate_daemonset_spec,
 	kg_validate_daemonset_strategy, kg_validate_any_named, kg_validate_job,

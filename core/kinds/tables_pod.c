@@ -174,6 +174,7 @@ const struct kg_schema kg_schema_pod_template = {
 	.name = "io.k8s.api.core.v1.PodTemplateSpec",
 	.doc = "What pods are made of.",
 	.fields = pod_template_fields,
+	.validate = kg_validate_pod_template,
 };
 
 static const struct kg_schema claiming_pod_spec = {
@@ -192,6 +193,7 @@ const struct kg_schema kg_schema_claiming_pod_template = {
 	.name = "io.k8s.api.core.v1.PodTemplateSpec",
 	.doc = "What pods are made of.",
 	.fields = claiming_pod_template_fields,
+	.validate = kg_validate_pod_template,
 };
 
 static const struct kg_field pod_fields[] = {
