@@ -347,6 +347,50 @@ static void of_owner(
 		tell_of(t, &o, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
 }
 
+/* A pod that ended makes room for its successor, as the controllers of sets tell it. */
+static void succeeded_by(struct teller *t, const struct kg_object *pod)
+{
+	struct who set = owner(t, pod, KG_KIND_STATEFULSET), ds = owner(t, pod, KG_KIND_DAEMONSET);
+	const char *phase = text_at(pod, "status.phase");
+	bool failed = strcmp(phase, "Failed") == 0;
+	struct what w = {failed ? "Warning" : "Normal", NULL, NULL, NULL, NULL};
+
+	if (!failed && strcmp(phase, "Succeeded") != 0)
+		return;
+	if (set.kind) {
+		w.reason = failed ? "RecreatingFailedPod" : "RecreatingTerminatedPod";
+		w.component = "statefulset-controller";
+		tell_of(t, &set, &w,
+			kg_arena_printf(&t->a, "StatefulSet %s/%s is recreating %s Pod %s", pod->ns,
+				set.name, failed ? "failed" : "terminated", pod->name));
+	} else if (ds.kind) {
+		w.reason = failed ? "FailedDaemonPod" : "SucceededDaemonPod";
+		w.component = "daemonset-controller";
+		tell_of(t, &ds, &w,
+			kg_arena_printf(&t->a,
+				"Found %s daemon pod %s/%s on node %s, will try to %s it",
+				failed ? "failed" : "succeeded", pod->ns, pod->name,
+				text_at(pod, "spec.nodeName"), failed ? "kill" : "delete"));
+	}
+}
+
+/* Its end begins. */
+static void ending(struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what evicted = {
+		"Normal", "TaintManagerEviction", "taint-eviction-controller", NULL, NULL};
+	const char *why = kg_string(kg_get(condition(after, "DisruptionTarget"), "reason"), "");
+
+	if (strcmp(why, "DeletionByTaintManager") == 0)
+		tell(t, after, &evicted,
+			kg_arena_printf(
+				&t->a, "Marking for deletion Pod %s/%s", after->ns, after->name));
+	succeeded_by(t, after ? after : before);
+	of_owner(t, after ? after : before, "SuccessfulDelete", "Deleted");
+	if (after)
+		killing(t, after);
+}
+
 static void lost_node(
 	struct teller *t, const struct kg_object *before, const struct kg_object *after)
 {
@@ -374,16 +418,14 @@ static void of_pod(struct teller *t, const struct kg_object *before, const struc
 		of_owner(t, after, "SuccessfulCreate", "Created");
 	if (!after) {
 		if (!was_ending)
-			of_owner(t, before, "SuccessfulDelete", "Deleted");
+			ending(t, before, NULL);
 		return;
 	}
 	scheduling(t, before, after);
 	lost_node(t, before, after);
 	if (kg_object_deleting(after)) {
-		if (!was_ending) {
-			of_owner(t, after, "SuccessfulDelete", "Deleted");
-			killing(t, after);
-		}
+		if (!was_ending)
+			ending(t, before, after);
 		return;
 	}
 	sandbox(t, before, after);
@@ -418,10 +460,15 @@ static void of_job(struct teller *t, const struct kg_object *before, const struc
 	const struct what cron = {"Normal", "SuccessfulCreate", "cronjob-controller", NULL, NULL};
 	const struct what saw = {"Normal", "SawCompletedJob", "cronjob-controller", NULL, NULL};
 	struct what w = {"Normal", "Completed", "job-controller", NULL, NULL};
-	struct who cj = after ? owner(t, after, KG_KIND_CRONJOB) : (struct who){0};
+	const struct what gone = {"Normal", "SuccessfulDelete", "cronjob-controller", NULL, NULL};
+	struct who cj = owner(t, after ? after : before, KG_KIND_CRONJOB);
 
-	if (!after)
+	if (!after) {
+		if (cj.kind)
+			tell_of(t, &cj, &gone,
+				kg_arena_printf(&t->a, "Deleted job %s", before->name));
 		return;
+	}
 	if (!before && cj.kind)
 		tell_of(t, &cj, &cron, kg_arena_printf(&t->a, "Created job %s", after->name));
 	bool complete = is_true(after, "Complete") && !is_true(before, "Complete");
@@ -466,6 +513,27 @@ static void of_node(struct teller *t, const struct kg_object *before, const stru
 		kg_arena_printf(&t->a, "Node %s status is now: %s", after->name, w.reason));
 }
 
+static void of_budget(
+	struct teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	const struct what none = {"Normal", "NoPods", "controllermanager", NULL, NULL};
+	const struct what fails = {
+		"Warning", "CalculateExpectedPodCountFailed", "controllermanager", NULL, NULL};
+	const struct kg_value *now = condition(after, "DisruptionAllowed"),
+			      *was = condition(before, "DisruptionAllowed");
+	const char *message = kg_string(kg_get(now, "message"), "");
+
+	if (!after)
+		return;
+	if (kg_int(at(after, "status.expectedPods"), -1) == 0 && !*message &&
+		kg_int(at(before, "status.expectedPods"), -1) != 0)
+		tell(t, after, &none, "No matching pods found");
+	if (*message && strcmp(message, kg_string(kg_get(was, "message"), "")) != 0)
+		tell(t, after, &fails,
+			kg_arena_printf(&t->a,
+				"Failed to calculate the number of expected pods: %s", message));
+}
+
 /* Pods that may not come to be. */
 static void refusals(
 	struct teller *t, const struct kg_object *before, const struct kg_object *after)
@@ -498,6 +566,8 @@ static void of_change(struct teller *t, const struct kg_change *c)
 		of_job(t, c->before, c->after);
 	else if (obj->kind->id == KG_KIND_NODE)
 		of_node(t, c->before, c->after);
+	else if (obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET)
+		of_budget(t, c->before, c->after);
 }
 
 /* ---- the loop ---- */

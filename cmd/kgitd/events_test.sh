@@ -54,6 +54,37 @@ status '0,"state":{"waiting":{"reason":"ImagePullBackOff"}}'
 check "which is tried again later" wait_for 10 told '^Normal BackOff kubelet Back-off pulling image "x:1"'
 status '1,"lastState":{"terminated":{"exitCode":1,"containerID":"k://1"}},"state":{"waiting":{"reason":"CrashLoopBackOff"}}'
 check "a container that ends again and again" wait_for 10 told '^Warning BackOff kubelet Back-off restarting failed container c in pod web-'
+cat >"$dir/c/more.yaml" <<-END
+	apiVersion: apps/v1
+	kind: StatefulSet
+	metadata: {name: set}
+	spec:
+	  replicas: 1
+	  selector: {matchLabels: {app: set}}
+	  template:
+	    metadata: {labels: {app: set}}
+	    spec: {containers: [{name: c, image: "x:1"}]}
+	---
+	apiVersion: policy/v1
+	kind: PodDisruptionBudget
+	metadata: {name: nobody}
+	spec: {minAvailable: 1, selector: {matchLabels: {app: nobody}}}
+END
+web 2
+check "a budget of no pods" wait_for 10 told '^Normal NoPods controllermanager No matching pods found$'
+set_uid=$(admin GET /api/v1/namespaces/default/pods/set-0 | jq -r .metadata.uid)
+post status "{\"pods\":[{\"namespace\":\"default\",\"name\":\"set-0\",\"uid\":\"$set_uid\",\"status\":{\"phase\":\"Failed\"}}]}"
+check "a pod that ended and is made anew" wait_for 10 told \
+	'^Warning RecreatingFailedPod statefulset-controller StatefulSet default/set is recreating failed Pod set-0$'
+cat >"$dir/c/node.yaml" <<-END
+	apiVersion: v1
+	kind: Node
+	metadata: {name: n1}
+	spec: {taints: [{key: out, effect: NoExecute}]}
+END
+web 2
+check "pods that a taint drives away" wait_for 10 told \
+	"^Normal TaintManagerEviction taint-eviction-controller Marking for deletion Pod default/$pod\$"
 web 0
 check "scaling down" wait_for 10 told '^Normal ScalingReplicaSet deployment-controller Scaled down replica set web-[a-z0-9]* from 2 to 0$'
 check "pods that are stopped" told '^Normal Killing kubelet Stopping container c$'

@@ -82,6 +82,8 @@ check_same "register: nonsense" 400 "$(status_of n1 POST /kgit/v1/nodes/n1/regis
 forged='{"a":4294967302,"zAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA":1}'
 check_same "register: conditions that are no list" 400 \
 	"$(status_of n1 POST /kgit/v1/nodes/n1/register -d "{\"status\":{\"conditions\":$forged}}")"
+check_same "register: a label that is not for nodes to give" 403 \
+	"$(status_of n1 POST /kgit/v1/nodes/n1/register -d '{"labels":{"node-role.kubernetes.io/worker":""}}')"
 check_same "register: a label that is no text" 400 \
 	"$(status_of n1 POST /kgit/v1/nodes/n1/register -d '{"labels":{"a":7}}')"
 check_same "status: pods that are no list" 200 \
