@@ -229,7 +229,7 @@ static int check_shape(const struct reading *r, enum kg_kind_id kind, const stru
 {
 	struct kg_value metadata = kg_v_obj(r->a, "labels", *labels, (char *)NULL);
 	struct kg_value v = kg_v_obj(r->a, "metadata", metadata, "status", *status, (char *)NULL);
-	const char *wrong = kg_schema_shape(kg_kinds[kind].schema, &v);
+	const char *wrong = kg_schema_shape(kg_kinds[kind].schema, &v, &kg_null);
 
 	return wrong ? kg_fail(r->err, KG_E_CORRUPT, "inputs.yaml: %s of a %s is of another type",
 			       wrong, kg_kinds[kind].kind)

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What was admitted once is not measured again. */
+/* What was admitted once is not measured again; these only keep a history that somebody forged from
+ * eating the memory. */
 #define MAX_FILES 1000000
-#define MAX_TEXT  (4UL << 30)
+#define MAX_FILE  (256UL << 20)
+#define MAX_TEXT  (1UL << 30) /* of all that one push changed */
 
 #define MAX_SHOWN 20
 
@@ -190,7 +192,7 @@ static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_sto
 		.old_commit = v->at->main_commit,
 		.new_commit = r->parent2,
 		.max_files = MAX_FILES,
-		.max_file = MAX_TEXT,
+		.max_file = MAX_FILE,
 		.max_text = MAX_TEXT};
 	struct kg_admission_file *files;
 	struct kg_fault_list ignored;

@@ -337,7 +337,7 @@ static int find_repo(
 
 static int run(int argc, char **argv, const char *kubeconfig)
 {
-	struct kg_store_options opts = {.read_only = true, .strict = true};
+	struct kg_store_options opts = {.read_only = true};
 	char *repo KG_AUTOFREE = NULL;
 	struct kg_store *store = NULL;
 	struct args args = {0};

@@ -37,7 +37,7 @@ static int check_shape(enum kg_kind_id kind, const struct kg_value *labels,
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value metadata = kg_v_obj(&a, "labels", *labels, (char *)NULL);
 	struct kg_value v = kg_v_obj(&a, "metadata", metadata, "status", *status, (char *)NULL);
-	const char *bad = kg_schema_shape(kg_kinds[kind].schema, &v);
+	const char *bad = kg_schema_shape(kg_kinds[kind].schema, &v, &kg_null);
 
 	if (!bad)
 		return 0;

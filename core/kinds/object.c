@@ -20,7 +20,8 @@ uint32_t kg_index_hash(const char *what)
 
 static const char *owner_uid(const struct kg_object *obj)
 {
-	const struct kg_value *owners = metadata(obj, "ownerReferences");
+	/* A stored object's shape is looked at once it is made. */
+	const struct kg_value *owners = kg_array(metadata(obj, "ownerReferences"));
 
 	for (uint32_t i = 0; i < kg_len(owners); i++)
 		if (kg_bool(kg_get(&owners->items[i], "controller"), false))

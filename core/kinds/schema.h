@@ -114,8 +114,11 @@ struct kg_value kg_schema_decode(const struct kg_schema *s, const struct kg_yaml
 	struct kg_arena *a, struct kg_fault_list *faults);
 /* NULL where every field that the schema has is of its type, so that items and members may be
  * relied upon, and clients can read it; else the field's name (static). No rule is applied, and
- * other fields pass: it is for what a program reports, which may be newer than we are. */
-const char *kg_schema_shape(const struct kg_schema *s, const struct kg_value *v);
+ * other fields pass: it is for what a program reports, which may be newer than we are. known: what
+ * has that shape (of the same schema), whose parts are not looked at again where v shares their
+ * memory; or &kg_null. */
+const char *kg_schema_shape(
+	const struct kg_schema *s, const struct kg_value *v, const struct kg_value *known);
 /* Faults for every KG_FF_IMMUTABLE field that differs, and of the types' own update rules. Both
  * are defaulted manifests' values; path is where they lie ("" for whole objects). */
 void kg_schema_check_update(const struct kg_schema *s, const struct kg_value *before,

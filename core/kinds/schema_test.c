@@ -636,7 +636,7 @@ static void test_shapes(void **state)
 
 		assert_int_equal(
 			kg_json_parse(&v, &a, cases[i].json, strlen(cases[i].json), &err), 0);
-		const char *bad = kg_schema_shape(kg_kinds[KG_KIND_POD].schema, &v);
+		const char *bad = kg_schema_shape(kg_kinds[KG_KIND_POD].schema, &v, &kg_null);
 		if (!bad != !cases[i].bad || (bad && strcmp(bad, cases[i].bad) != 0))
 			fail_msg("%s: got \"%s\"", cases[i].json, bad ? bad : "nothing");
 	}

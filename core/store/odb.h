@@ -16,7 +16,6 @@ struct kg_reader {
 	git_odb *extra; /* held: a quarantine; or NULL */
 	struct kg_shared_odb *shared;
 	const struct kg_packset *packs; /* borrowed: asked first where there is one; NULL */
-	bool strict;                    /* as the store was opened (store.h) */
 };
 void kg_reader_release(struct kg_reader *r);
 /* Looks into a directory of objects first; NULL: none. */

@@ -77,7 +77,7 @@ int kg_store_renew_odb(struct kg_store *s, struct kg_error *err);
 struct kg_store {
 	char *dir; /* the repository (a work tree's .git) */
 	char *ref;
-	bool read_only, strict;
+	bool read_only;
 	int lock_fd;
 	struct kg_append_backend *backend;
 	struct kg_pack *pack;    /* the writer's */

@@ -140,6 +140,18 @@ static int template_content(
 	return 0;
 }
 
+/* All that reads an object relies on its kind's shape, and a repository may come from anywhere. */
+static int check_shape(const struct kg_kind *kind, const struct kg_doc *doc,
+	const struct kg_doc *known, struct kg_error *err)
+{
+	const char *bad = kg_schema_shape(
+		kind->schema, kg_doc_value(doc), known ? kg_doc_value(known) : &kg_null);
+
+	if (!bad)
+		return 0;
+	return kg_fail(err, KG_E_CORRUPT, "%s is of another type than the kind has", bad);
+}
+
 /* Borrowed. */
 static int template_base(struct kg_doc **out, const struct kg_resolve *r,
 	const struct kg_kind *kind, const char *id, struct kg_error *err)
@@ -154,8 +166,14 @@ static int template_base(struct kg_doc **out, const struct kg_resolve *r,
 	int rc = template_content(&content, r, id, err);
 	if (rc < 0)
 		return kg_fail(err, KG_E_CORRUPT, "template %s: %s", id, err->msg);
-	*out = kg_template_expand(kind, content);
-	kg_map_put(&r->bases->templates, key, *out);
+	struct kg_doc *expanded = kg_template_expand(kind, content);
+	rc = check_shape(kind, expanded, NULL, err);
+	if (rc < 0) {
+		kg_doc_unref(expanded);
+		return kg_wrap(err, "template %s", id);
+	}
+	kg_map_put(&r->bases->templates, key, expanded);
+	*out = expanded;
 	return 0;
 }
 
@@ -299,15 +317,6 @@ static int find_observed(unsigned char blob[20], const struct kg_resolve *r, con
 	return rc < 0 ? rc : 1;
 }
 
-static int check_shape(const struct kg_object *obj, struct kg_error *err)
-{
-	const char *bad = kg_schema_shape(obj->kind->schema, kg_obj(obj));
-
-	if (!bad)
-		return 0;
-	return kg_fail(err, KG_E_CORRUPT, "%s is of another type than the kind has", bad);
-}
-
 static int resolve(struct kg_object **out, const struct kg_resolve *r, const struct kg_kind *kind,
 	const char *ns, const char *name, const unsigned char decided[20], struct kg_error *err)
 {
@@ -331,7 +340,7 @@ static int resolve(struct kg_object **out, const struct kg_resolve *r, const str
 		return found < 0 ? found : rc;
 	struct kg_object *obj =
 		kg_record_join(kind, ns, name, base, &rec, found ? &observed : NULL);
-	rc = r->reader->strict ? check_shape(obj, err) : 0;
+	rc = check_shape(kind, obj->doc, base, err);
 	if (rc < 0)
 		kg_object_unref(obj);
 	else

@@ -80,7 +80,6 @@ struct kg_reader kg_store_reader(struct kg_store *s)
 	pthread_mutex_lock(&s->lock);
 	struct kg_reader r = kg_shared_odb_reader(s->odb);
 	pthread_mutex_unlock(&s->lock);
-	r.strict = s->strict;
 	return r;
 }
 
@@ -214,7 +213,6 @@ int kg_store_open(struct kg_store **out, const char *dir, const struct kg_store_
 	s->dir = kg_strdup(dir);
 	s->ref = kg_strdup(opts->state_ref ? opts->state_ref : KG_STATE_REF);
 	s->read_only = opts->read_only;
-	s->strict = opts->strict;
 	s->lock_fd = s->history.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	kg_merger_init(s);

@@ -42,9 +42,6 @@ struct kg_store;
 struct kg_store_options {
 	bool create;    /* make the repository and revision 0 where there is none */
 	bool read_only; /* for the CLI: no recovery, no locks, no writes */
-	/* For a history that others may have written: an object that has not the shape of its kind,
-	 * upon which all that reads it relies, is KG_E_CORRUPT. */
-	bool strict;
 	const char *state_ref;  /* default "refs/kgit/state" */
 	const char *cluster_id; /* on create; NULL: a random UUID */
 	kg_time now;            /* on create: the clock of revision 0 */

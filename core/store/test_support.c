@@ -164,7 +164,7 @@ void test_put_node(struct test_cluster *c, const char *name, int beat)
 	struct kg_value v =
 		yaml(&a, kg_arena_printf(&a,
 				 "apiVersion: v1\nkind: Node\n"
-				 "metadata: {name: %s, uid: n-%s}\n"
+				 "metadata: {name: '%s', uid: n-%s}\n"
 				 "spec: {podCIDR: 10.244.1.0/24}\n"
 				 "status:\n  capacity: {cpu: '4', memory: 8Gi, beat: %d}\n",
 				 name, name, beat));
@@ -181,7 +181,7 @@ void test_put_pod(struct test_cluster *c, const struct test_template *t, const c
 	struct kg_doc *base = kg_template_expand(&kg_kinds[KG_KIND_POD], t->doc);
 	struct kg_value patch = yaml(&a,
 		kg_arena_printf(&a,
-			"metadata:\n  name: %s\n  namespace: %s\n"
+			"metadata:\n  name: '%s'\n  namespace: '%s'\n"
 			"  creationTimestamp: '2026-11-26T04:28:06Z'\n"
 			"  uid: 7d0c8f9e-1b2a-5c3d-8e4f-%.12s\n  generation: 1\n"
 			"  ownerReferences:\n  - apiVersion: apps/v1\n    kind: ReplicaSet\n"
