@@ -29,6 +29,8 @@ static const char usage[] =
 	"  --compact-grace TIME         such objects stay so long for who still reads them; "
 	"default 1h\n"
 	"  --max-push-bytes N           of one push; default 1073741824\n"
+	"  --max-object-bytes N         of one file, whatever it is, or directory in it; default "
+	"33554432\n"
 	"  --max-manifest-bytes N       of one file; default 4194304\n"
 	"  --max-manifests N            files in main; default 200000\n"
 	"  --max-text-bytes N           of all manifests that a push changes; default 536870912\n"
@@ -110,6 +112,7 @@ enum {
 	F_COMPACT_EVERY,
 	F_COMPACT_GRACE,
 	F_PUSH_BYTES,
+	F_OBJECT_BYTES,
 	F_FILE_BYTES,
 	F_FILES,
 	F_TEXT_BYTES,
@@ -154,6 +157,7 @@ static const struct option options[] = {
 	{"compact-every", required_argument, NULL, F_COMPACT_EVERY},
 	{"compact-grace", required_argument, NULL, F_COMPACT_GRACE},
 	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
+	{"max-object-bytes", required_argument, NULL, F_OBJECT_BYTES},
 	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
 	{"max-manifests", required_argument, NULL, F_FILES},
 	{"max-text-bytes", required_argument, NULL, F_TEXT_BYTES},
@@ -259,6 +263,8 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 		return time_flag(&f->compact_grace_ms, name, optarg) ? 3 : 0;
 	case F_PUSH_BYTES:
 		return count_flag(&f->limits.push_bytes, name, optarg) ? 3 : 0;
+	case F_OBJECT_BYTES:
+		return count_flag(&f->limits.object_bytes, name, optarg) ? 3 : 0;
 	case F_FILE_BYTES:
 		return count_flag(&f->limits.file_bytes, name, optarg) ? 3 : 0;
 	case F_FILES:
@@ -321,6 +327,7 @@ int kgd_flags_parse(struct kgd_flags *f, int argc, char **argv)
 		.compact_grace_ms = 3600000,
 		.identity = {.account_issuer = "https://kubernetes.default.svc.cluster.local"},
 		.limits = {.push_bytes = 1 << 30,
+			.object_bytes = 32 << 20,
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
 			.text_bytes = 512 << 20,

@@ -41,6 +41,35 @@ echo "     ($(($(now_ms) - t0)) ms)"
 check "the faults told are bounded" [ "$(wc -l <"$dir/out")" -lt 1000 ]
 check "the others are counted" said 'and [0-9]* more'
 git reset -q --hard origin/main
+# ---- small packs of large objects
+peak() { awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$master_pid/status"; }
+before=$(peak)
+mkdir -p files
+head -c 20000000 /dev/urandom >files/data.bin
+git add -A && git commit -qm 'a file that is no manifest'
+try git push origin main
+check "20 MB that are no manifest" [ $? -eq 0 ]
+head -c 300000000 /dev/zero >files/bomb.bin
+git add -A && git commit -qm 'zeros'
+try git push origin main
+check "300 MB of zeros are refused" [ $? -ne 0 ]
+check "they are named" said 'files/bomb.bin: the blob [0-9a-f]* has 300000000 bytes, at most 33554432'
+try git push origin HEAD:refs/heads/side
+check "so they are on a branch" [ $? -ne 0 ]
+git reset -q --hard origin/main
+cat files/data.bin files/data.bin >twice.bin && mv twice.bin files/data.bin
+git add -A && git commit -qm 'twice'
+try git push origin main
+check "a small delta of 40 MB is refused" [ $? -ne 0 ]
+check "it is named" said 'files/data.bin: the blob .* has 40000000 bytes'
+git reset -q --hard origin/main
+GIT_EDITOR=true git commit -q --allow-empty --cleanup=verbatim -F <(head -c 34000000 /dev/zero | tr '\0' x)
+try git push origin main
+check "a commit of 34 MB is refused" [ $? -ne 0 ]
+check "it is told" said 'the commit .* has 3[0-9]* bytes'
+git reset -q --hard origin/main
+check "none of it was ever in kgitd's memory ($before, then $(peak) MB)" [ $((($(peak) - before) * 10)) -lt "${MAX_RSS:-400}" ]
+
 check_whole "many"
 stop_master
 

@@ -131,11 +131,31 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 	keep(p, a);
 }
 
+/* Before anything of the push is read: an object may be larger than our memory. */
+static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
+{
+	const char **commits KG_AUTOFREE = kg_alloc((h->ncommands + 1) * sizeof(*commits));
+	struct kg_error err = {0};
+
+	for (size_t i = 0; i < h->ncommands; i++)
+		commits[i] = h->commands[i].new_commit;
+	if (kg_store_check_sizes(p->m->store, h->quarantine, commits, h->ncommands,
+		    p->m->limits.object_bytes, &err) == 0)
+		return true;
+	kgd_hook_sayf(h, "%s", err.msg);
+	for (size_t i = 0; i < h->ncommands; i++) {
+		kgd_hook_refuse(h, &h->commands[i], "too large");
+		audit(h, &h->commands[i], 0, &err);
+	}
+	return false;
+}
+
 void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 {
 	struct kg_error err;
+	bool judged = fits(p, h);
 
-	for (size_t i = 0; i < h->ncommands; i++) {
+	for (size_t i = 0; judged && i < h->ncommands; i++) {
 		const struct kgd_command *c = &h->commands[i];
 
 		if (strcmp(c->ref, MAIN) == 0) {

@@ -419,6 +419,55 @@ static void test_users(void **state)
 	test_close(&c);
 }
 
+/* A file of so many bytes: zeros, or what does not get smaller. */
+static void write_large(const char *path, size_t size, bool zeros)
+{
+	char *bytes KG_AUTOFREE = kg_alloc(size);
+	uint32_t random = 1;
+
+	for (size_t i = 0; !zeros && i < size; i++) {
+		random = random * 1664525u + 1013904223u;
+		bytes[i] = (char)(random >> 24);
+	}
+	OK(kg_file_write(path, bytes, size, 0644, &err));
+}
+
+/* Large files of a user's, whole and as a delta, whose entries are copied. */
+static void test_large(void **state)
+{
+	static const size_t sizes[] = {(1u << 20) + 1, 3000000, 20000000, 9000000};
+	char *path KG_AUTOFREE = kg_asprintf("%s/large", (char *)*state);
+	char ids[5][41], commit[41];
+	struct test_cluster c;
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	for (size_t i = 0; i < 5; i++) {
+		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+		/* The last is like the one before, but for its end. */
+		write_large(path, i < 4 ? sizes[i] : sizes[3] + 10, i == 2);
+		assert_int_equal(TEST_GIT(&out, *state, "hash-object", "-w", path), 0);
+		memcpy(ids[i], kg_buf_str(&out), 40);
+		ids[i][40] = '\0';
+	}
+	assert_int_equal(unlink(path), 0);
+	make_commit(commit, *state, "small", "");
+	for (size_t i = 0; i < 5; i++) {
+		char ref[40];
+
+		snprintf(ref, sizeof(ref), "refs/tags/large-%zu", i);
+		assert_int_equal(TEST_GIT(NULL, *state, "update-ref", ref, ids[i]), 0);
+	}
+	assert_int_equal(TEST_GIT(NULL, *state, "update-ref", "refs/heads/small", commit), 0);
+	pack_loose(*state);
+	fill(&c, 30);
+	compact(&c, 10);
+	for (size_t i = 0; i < 5; i++)
+		assert_true(has_object(*state, ids[i]));
+	assert_true(test_fsck(*state));
+	test_close(&c);
+}
+
 /* A branch between two horizons keeps the older of them. */
 static void test_branch_between(void **state)
 {
@@ -757,6 +806,7 @@ int main(void)
 		CASE(test_not_due),
 		CASE(test_grace),
 		CASE(test_users),
+		CASE(test_large),
 		CASE(test_branch_between),
 		CASE(test_push_that_needs),
 		CASE(test_push_that_does_not),

@@ -147,24 +147,36 @@ int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigne
 	return 0;
 }
 
+int kg_reader_size(size_t *size, git_object_t *type, const struct kg_reader *r,
+	const unsigned char id[20], struct kg_error *err)
+{
+	git_oid oid;
+	char hex[41];
+	int rc, looks = 0;
+
+	git_oid_fromraw(&oid, id);
+	do {
+		rc = git_odb_read_header(size, type, home_of(r, &oid), &oid);
+	} while (look_again(r, rc, ++looks));
+	if (rc == 0)
+		return 0;
+	kg_hex(hex, id, 20);
+	return kg_git_fail(err, rc, "read object %s", hex);
+}
+
 int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned char id[20],
 	size_t max, struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	git_object_t type;
-	git_oid oid;
 	size_t len;
 	char hex[41];
-	int rc, looks = 0;
-
-	git_oid_fromraw(&oid, id);
-	kg_hex(hex, id, 20);
 	/* The size first, so that a huge one is never inflated. */
-	do {
-		rc = git_odb_read_header(&len, &type, home_of(r, &oid), &oid);
-	} while (look_again(r, rc, ++looks));
+	int rc = kg_reader_size(&len, &type, r, id, err);
+
 	if (rc < 0)
-		return kg_git_fail(err, rc, "read object %s", hex);
+		return rc;
+	kg_hex(hex, id, 20);
 	if (len > max)
 		return kg_fail(err, KG_E_TOO_LARGE, "blob %s has %zu bytes, at most %zu are taken",
 			hex, len, max);

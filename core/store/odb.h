@@ -35,6 +35,9 @@ struct kg_reader kg_shared_odb_reader(struct kg_shared_odb *o);
  * none; KG_E_CORRUPT: it is of another type or unreadable. */
 int kg_reader_get(git_odb_object **out, const struct kg_reader *r, const unsigned char id[20],
 	git_object_t type, struct kg_error *err);
+/* How large it is and what, by its head alone: nothing is inflated. */
+int kg_reader_size(size_t *size, git_object_t *type, const struct kg_reader *r,
+	const unsigned char id[20], struct kg_error *err);
 /* Its bytes appended to *out; KG_E_TOO_LARGE above max. */
 int kg_reader_blob(struct kg_buf *out, const struct kg_reader *r, const unsigned char id[20],
 	size_t max, struct kg_error *err);

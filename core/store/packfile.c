@@ -9,8 +9,10 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <nettle/sha1.h>
+#include <unistd.h>
 
 #define FLUSH     (256u << 10)
+#define COPIED    ((size_t)64 << 10)
 #define OFS_DELTA 6
 #define LEVEL     9
 
@@ -127,6 +129,37 @@ int kg_packfile_add_delta(struct kg_packfile *p, const unsigned char id[20], uin
 	kg_pack_object_header(&p->buf, OFS_DELTA, len);
 	add_distance(&p->buf, at - base);
 	return end_entry(p, delta, len, err);
+}
+
+int kg_packfile_copy(struct kg_packfile *p, const unsigned char id[20], int type, uint64_t size,
+	int fd, off_t from, uint64_t n, struct kg_error *err)
+{
+	begin_entry(p, id);
+	struct kg_pack_entry *e = &p->entries[p->n - 1];
+	size_t fresh = p->buf.len; /* what of it is not in the sum yet begins there */
+	int rc = 0;
+
+	kg_pack_object_header(&p->buf, type, size);
+	e->crc = (uint32_t)crc32(0, NULL, 0);
+	while (rc == 0 && (n || fresh < p->buf.len)) {
+		size_t piece = n < COPIED ? (size_t)n : COPIED;
+
+		kg_buf_reserve(&p->buf, piece);
+		ssize_t got = piece ? pread(fd, p->buf.data + p->buf.len, piece, from) : 0;
+		if (got < 0)
+			return kg_fail_errno(err, "read a pack");
+		if (piece && !got)
+			return kg_fail(err, KG_E_CORRUPT, "a pack ends within an object");
+		p->buf.len += (size_t)got;
+		from += got;
+		n -= (uint64_t)got;
+		e->crc = (uint32_t)crc32_z(
+			e->crc, (const unsigned char *)p->buf.data + fresh, p->buf.len - fresh);
+		if (p->buf.len >= FLUSH)
+			rc = flush(p, err);
+		fresh = p->buf.len;
+	}
+	return rc;
 }
 
 static int write_index(struct kg_packfile *p, const unsigned char id[20], struct kg_error *err)

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct kg_packfile;
 /* PATH.pack is made, for n objects. */
@@ -23,6 +24,9 @@ int kg_packfile_add(struct kg_packfile *p, const unsigned char id[20], int type,
 /* An object as the delta of the one that lies at `base`. */
 int kg_packfile_add_delta(struct kg_packfile *p, const unsigned char id[20], uint64_t base,
 	const void *delta, size_t len, struct kg_error *err);
+/* An object of `size` bytes whose n deflated ones lie in the file at `from`. */
+int kg_packfile_copy(struct kg_packfile *p, const unsigned char id[20], int type, uint64_t size,
+	int fd, off_t from, uint64_t n, struct kg_error *err);
 /* After n objects: the pack's end, and PATH.idx. `id` is the pack's checksum. */
 int kg_packfile_finish(struct kg_packfile *p, unsigned char id[20], struct kg_error *err);
 

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/bigcopy.h"
 #include "store/deltify.h"
 #include "store/packfile.h"
 #include "store/refs.h"
@@ -111,14 +112,31 @@ static bool cancelled(const struct kg_repack *job, size_t i)
 	return i % LOOKS == 0 && job->cancel > 0 && poll(&p, 1, 0) > 0;
 }
 
+/* What is large is copied as it lies. A large delta is read after all: how large it may be was
+ * looked at when it was pushed. 1: done, 0: to be read. */
+static int add_large(struct kg_packfile *file, const struct kg_repack *job, const struct wanted *w,
+	struct kg_error *err)
+{
+	struct kg_livepacks_at at;
+	git_object_t type;
+	size_t size;
+	int rc = kg_reader_size(&size, &type, job->reader, w->id, err);
+
+	if (rc < 0 || size <= KG_BIG || !kg_livepacks_find(&at, job->set, w->id))
+		return rc;
+	return kg_bigcopy(file, job->set, &at, err);
+}
+
 static int add(struct kg_deltify *deltas, struct kg_packfile *file, const struct kg_repack *job,
 	const struct wanted *w, struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
-	int rc = kg_reader_get(&obj, job->reader, w->id, GIT_OBJECT_ANY, err);
+	int rc = add_large(file, job, w, err);
 
-	if (rc < 0)
-		return rc;
+	if (rc == 0)
+		rc = kg_reader_get(&obj, job->reader, w->id, GIT_OBJECT_ANY, err);
+	if (rc < 0 || !obj)
+		return rc < 0 ? rc : 0;
 	/* libgit2 numbers the types as packs do, and has seen that it is what its id says. */
 	int type = git_odb_object_type(obj);
 	const void *data = git_odb_object_data(obj);

@@ -40,8 +40,8 @@
 struct kg_store;
 
 struct kg_store_options {
-	bool create;    /* make the repository and revision 0 where there is none */
-	bool read_only; /* for the CLI: no recovery, no locks, no writes */
+	bool create;            /* make the repository and revision 0 where there is none */
+	bool read_only;         /* for the CLI: no recovery, no locks, no writes */
 	const char *state_ref;  /* default "refs/kgit/state" */
 	const char *cluster_id; /* on create; NULL: a random UUID */
 	kg_time now;            /* on create: the clock of revision 0 */
@@ -162,6 +162,11 @@ int kg_blobs_open(struct kg_blobs **out, struct kg_store *store, const char *obj
 int kg_blobs_read(
 	struct kg_buf *out, struct kg_blobs *b, const char *blob, size_t max, struct kg_error *err);
 void kg_blobs_close(struct kg_blobs *b);
+/* Whether each object of a quarantine has at most max bytes, inflated: else KG_E_TOO_LARGE, with
+ * its path, where one of the commits (hex ids; "" is none) has it in its tree. None is inflated, so
+ * before anything else is read of what somebody sends. Any thread. */
+int kg_store_check_sizes(struct kg_store *store, const char *objects_dir,
+	const char *const *commits, size_t ncommits, size_t max, struct kg_error *err);
 /* Is `ancestor` reachable from `commit`. */
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err);
