@@ -366,6 +366,9 @@ int kg_reconcile(struct kg_reconcile_state *st, struct kg_txn *txn, const struct
 	if (rc < 0)
 		return rc;
 	st->stale = st->fresh = false;
+	kg_map_trim(&st->pending);
+	for (int c = 0; c < KG_C_COUNT; c++)
+		kg_map_trim(&st->queue[c]);
 	*wake_at = kg_alarms_next(st);
 	return 0;
 }

@@ -6,13 +6,19 @@
 #include "kgitd/master.h"
 
 #include "base/log.h"
+#include "base/slab.h"
 
 #include <malloc.h>
 
 #define LOOK_MS    2000
 #define QUIET      2                 /* looks, in which nothing has happened */
+#define LONG       10                /* and so many more */
 #define ROUNDS     10                /* looks, in which something happens all the time */
 #define KEPT_BYTES ((size_t)8 << 20) /* of events, for those who come back */
+/* After a long silence; who comes back then reads history. What is old lies scattered among what
+ * is not, and keeps several times its bytes from being given back. */
+#define LEFT_BYTES   ((size_t)64 << 10)
+#define LEFT_CHANGES 64 /* of a kind */
 
 struct kgd_trim {
 	struct kgd_master *m;
@@ -40,6 +46,7 @@ static void trim(struct kgd_trim *t, bool all)
 			kg_warn("%s", err.msg);
 	}
 	malloc_trim(0);
+	kg_slab_trim();
 }
 
 static void on_timer(void *ctx)
@@ -53,9 +60,14 @@ static void on_timer(void *ctx)
 		if (++t->busy % ROUNDS == 0)
 			trim(t, false);
 	} else if (t->busy && ++t->quiet == QUIET) {
-		t->busy = 0;
 		trim(t, true);
 		t->seen = happened(t->m);
+	} else if (t->busy && t->quiet == QUIET + LONG) {
+		t->busy = 0;
+		kg_hub_forget(t->m->hub, LEFT_BYTES);
+		kg_api_forget_changes(t->m->api, LEFT_CHANGES);
+		malloc_trim(0);
+		kg_slab_trim();
 	}
 	kg_timer_set(t->timer, LOOK_MS);
 }

@@ -136,11 +136,23 @@ static struct feed_entry *feed_trim(struct feed *f, size_t max)
 	return e;
 }
 
+/* What is dropped may free many objects: not under the lock. */
+static void forget(struct kg_api *api, struct feed *f, size_t max)
+{
+	struct feed_entry *old;
+
+	do {
+		pthread_mutex_lock(&api->feed_lock);
+		old = feed_trim(f, max);
+		pthread_mutex_unlock(&api->feed_lock);
+		kg_api_feed_entry_unref(old);
+	} while (old);
+}
+
 void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_entry *e)
 {
 	struct feed *f = &api->feeds[kind];
 	size_t max = api->opt.max_feed ? api->opt.max_feed : DEFAULT_MAX_FEED;
-	struct feed_entry *old;
 
 	pthread_mutex_lock(&api->feed_lock);
 	assert(e->revision > f->seen);
@@ -148,12 +160,13 @@ void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_en
 	f->newest = e->revision;
 	f->seen = e->revision;
 	pthread_mutex_unlock(&api->feed_lock);
-	do {
-		pthread_mutex_lock(&api->feed_lock);
-		old = feed_trim(f, max);
-		pthread_mutex_unlock(&api->feed_lock);
-		kg_api_feed_entry_unref(old);
-	} while (old);
+	forget(api, f, max);
+}
+
+void kg_api_forget_changes(struct kg_api *api, size_t most)
+{
+	for (size_t i = 0; i < KG_ARRAY_LEN(api->feeds); i++)
+		forget(api, &api->feeds[i], most);
 }
 
 void kg_api_feed_prepend(struct kg_api *api, enum kg_kind_id kind, struct feed_entry **entries,

@@ -70,6 +70,14 @@ void kg_map_release(struct kg_map *m)
 	*m = (struct kg_map)KG_MAP_INIT;
 }
 
+void kg_map_trim(struct kg_map *m)
+{
+	enum { FEW = 1024 };
+
+	if (!m->count && m->cap > FEW)
+		kg_map_release(m);
+}
+
 static struct kg_map_entry *lookup(const struct kg_map *m, const char *key, size_t len, size_t hash)
 {
 	if (!m->count)

@@ -27,6 +27,8 @@ struct kg_map {
 
 void kg_map_release(struct kg_map *m); /* values are not freed */
 void kg_map_clear(struct kg_map *m);
+/* An empty map's room for many, which it once had, goes. */
+void kg_map_trim(struct kg_map *m);
 void *kg_map_get(const struct kg_map *m, const char *key);
 bool kg_map_has(const struct kg_map *m, const char *key);
 void *kg_map_put(struct kg_map *m, const char *key, void *value); /* returns the old value */

@@ -7,14 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
+void kg_out_of_memory(void)
+{
+	static const char text[] = "kgit: out of memory\n";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)ignored;
+	abort();
+}
+
 static void *must(void *p)
 {
-	if (!p) {
-		static const char text[] = "kgit: out of memory\n";
-		ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
-		(void)ignored;
-		abort();
-	}
+	if (!p)
+		kg_out_of_memory();
 	return p;
 }
 

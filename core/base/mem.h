@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+_Noreturn void kg_out_of_memory(void);  /* says so, and aborts */
 void *kg_alloc(size_t size);            /* zeroed; free() */
 void *kg_realloc(void *p, size_t size); /* not zeroed */
 char *kg_strdup(const char *s);         /* NULL gives NULL */

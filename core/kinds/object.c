@@ -1,6 +1,7 @@
 #include "kinds/object.h"
 
 #include "base/hash.h"
+#include "base/slab.h"
 #include "kinds/snapshot.h"
 #include "value/json.h"
 
@@ -81,9 +82,12 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 	size_t ns_len = strlen(ns), name_len = strlen(spec->name);
 	size_t source_len = spec->source ? strlen(spec->source) + 1 : 0;
 
-	struct kg_object *obj = kg_alloc(
-		sizeof(*obj) + ns_len + name_len + 2 + (ns_len ? ns_len + 1 : 0) + source_len);
+	size_t size = sizeof(struct kg_object) + ns_len + name_len + 2 + (ns_len ? ns_len + 1 : 0) +
+		      source_len;
+	struct kg_object *obj = kg_slab_alloc(size);
 	char *at = (char *)(obj + 1);
+	memset(obj, 0, sizeof(*obj));
+	obj->size = (uint32_t)size;
 	atomic_init(&obj->refs, 1);
 	obj->kind = spec->kind;
 	obj->key = at;
@@ -135,7 +139,7 @@ void kg_object_unref(struct kg_object *obj)
 		return;
 	kg_doc_unref(obj->doc);
 	kg_doc_unref(obj->base);
-	free(obj);
+	kg_slab_free(obj, obj->size);
 }
 
 const char *kg_object_uid(const struct kg_object *obj)

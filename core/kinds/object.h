@@ -30,6 +30,7 @@ struct kg_object {
 	const char *source;    /* desired objects: "path/in/main.yaml"; NULL for derived ones */
 	unsigned source_index; /* of the document in that file */
 	char template_id[24];  /* hex id of the template that base is made of, or "" */
+	uint32_t size;         /* bytes of its block */
 	/* By enum kg_index (snapshot.h): what it is found by (a node, a uid, ...); NULL: not in
 	 * that index. */
 	const char *indexed_by[4];

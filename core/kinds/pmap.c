@@ -1,6 +1,7 @@
 #include "kinds/pmap.h"
 
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -23,6 +24,16 @@ struct parts {
 	void *values[2 * MAX];
 	struct kg_pnode *children[2 * MAX];
 };
+
+static size_t size_of(unsigned n, unsigned height)
+{
+	return sizeof(struct kg_pnode) + (height ? 2 : 1) * n * sizeof(void *);
+}
+
+static void node_free(struct kg_pnode *n)
+{
+	kg_slab_free(n, size_of(n->n, n->height));
+}
 
 static struct kg_pnode *child_of(const struct kg_pnode *n, unsigned i)
 {
@@ -63,7 +74,7 @@ static void node_unref(const struct kg_pmap_ops *ops, struct kg_pnode *n)
 		else
 			value_unref(ops, n->slots[i]);
 	}
-	free(n);
+	node_free(n);
 }
 
 /* ---- order ---- */
@@ -131,7 +142,7 @@ static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
 	if (n->height)
 		memcpy(p->children, n->slots + n->n, n->n * sizeof(void *));
 	if (mine) {
-		free(n);
+		node_free(n);
 		return;
 	}
 	for (unsigned i = 0; i < p->n; i++) {
@@ -146,8 +157,7 @@ static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
 static struct kg_pnode *pack(const struct parts *p, unsigned from, unsigned to)
 {
 	unsigned n = to - from;
-	struct kg_pnode *node =
-		kg_realloc(NULL, sizeof(*node) + (p->height ? 2 : 1) * n * sizeof(void *));
+	struct kg_pnode *node = kg_slab_alloc(size_of(n, p->height));
 
 	atomic_init(&node->refs, 1);
 	node->n = (uint16_t)n;
@@ -221,7 +231,7 @@ static struct kg_pnode *put_below(struct kg_pmap *m, struct kg_pnode *n, const v
 
 static struct kg_pnode *insert_mine(struct kg_pnode *n, unsigned at, void *value)
 {
-	n = kg_realloc(n, sizeof(*n) + (n->n + 1u) * sizeof(void *));
+	n = kg_slab_resize(n, size_of(n->n, 0), size_of(n->n + 1u, 0));
 	memmove(n->slots + at + 1, n->slots + at, (n->n - at) * sizeof(void *));
 	n->slots[at] = value;
 	n->n++;
@@ -324,7 +334,7 @@ static struct kg_pnode *drop(const struct kg_pmap *m, struct kg_pnode *n, const 
 		n->n--;
 		memmove(n->slots + i, n->slots + i + 1, (n->n - i) * sizeof(void *));
 		value_unref(m->ops, value);
-		return kg_realloc(n, sizeof(*n) + n->n * sizeof(void *));
+		return kg_slab_resize(n, size_of(n->n + 1u, 0), size_of(n->n, 0));
 	}
 	unpack(m, &p, n);
 	if (p.height) {

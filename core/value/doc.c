@@ -3,6 +3,7 @@
  * items, text. Its size is found by one walk, which a second walk that copies repeats exactly:
  * both take the same decisions in the same order (enum step, struct seen).
  */
+#include "base/slab.h"
 #include "value/doc_private.h"
 #include "value/internal.h"
 
@@ -291,7 +292,7 @@ struct kg_doc *kg_doc_new_from(const struct kg_value *v, struct kg_doc *const *s
 	size_t nheld = lenders_hold(&lenders, NULL);
 	size_t head = sizeof(struct kg_doc) + nheld * sizeof(struct kg_doc *);
 	size_t size = head + measure.nodes + measure.text;
-	struct kg_doc *doc = kg_realloc(NULL, size);
+	struct kg_doc *doc = kg_slab_alloc(size);
 	assert(size <= UINT32_MAX);
 	*doc = (struct kg_doc){.size = (uint32_t)size};
 	atomic_init(&doc->refs, 1);
@@ -335,7 +336,7 @@ void kg_doc_unref(struct kg_doc *doc)
 			dead = drop(d->held[i], dead);
 		if (d->common)
 			kg_common_forget(d);
-		free(d);
+		kg_slab_free(d, d->size);
 	}
 }
 

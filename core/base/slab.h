@@ -1,0 +1,27 @@
+/*
+ * Memory for what is small, lives long and comes in great numbers: objects, their values, the nodes
+ * of maps. Each size has slabs of its own, apart from what lives as long as one request, and a slab
+ * in which nothing is left goes back to the system at once. So memory follows what is alive, where
+ * malloc's heap keeps whatever page one survivor lies in. Thread-safe. Out of memory aborts.
+ */
+#ifndef KG_BASE_SLAB_H
+#define KG_BASE_SLAB_H
+
+#include <stddef.h>
+
+#define KG_SLAB_MAX 2048u /* bytes; what is larger is malloc's */
+
+/* Aligned to 16, not zeroed. */
+void *kg_slab_alloc(size_t size);
+/* size: as it was asked for. NULL is fine. */
+void kg_slab_free(void *p, size_t size);
+/* As realloc, of what kg_slab_alloc gave for `old` bytes. */
+void *kg_slab_resize(void *p, size_t old, size_t size);
+
+/* Pages between what is alive go, too: as malloc_trim, for when nothing happens. */
+void kg_slab_trim(void);
+
+/* Bytes that slabs have of the system's memory, about; and of them those in use. */
+void kg_slab_stats(size_t *held, size_t *used);
+
+#endif

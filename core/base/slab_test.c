@@ -1,0 +1,188 @@
+#include "base/slab.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct block {
+	unsigned char *p;
+	size_t size;
+	unsigned char fill;
+};
+
+static void fill(struct block *b, size_t size, unsigned char with)
+{
+	*b = (struct block){.p = kg_slab_alloc(size), .size = size, .fill = with};
+	memset(b->p, with, size);
+}
+
+static bool is_whole(const struct block *b)
+{
+	for (size_t i = 0; i < b->size; i++)
+		if (b->p[i] != b->fill)
+			return false;
+	return true;
+}
+
+static void drop(struct block *b)
+{
+	assert_true(is_whole(b));
+	kg_slab_free(b->p, b->size);
+	b->p = NULL;
+}
+
+/* Every size, several of each, none over another. */
+static void test_sizes(void **state)
+{
+	enum { MOST = KG_SLAB_MAX + 100, EACH = 3 };
+	struct block *all = kg_alloc((MOST + 1) * EACH * sizeof(*all));
+
+	(void)state;
+	for (size_t i = 0; i < (size_t)(MOST + 1) * EACH; i++) {
+		fill(&all[i], i / EACH, (unsigned char)(i * 7));
+		assert_int_equal((uintptr_t)all[i].p % 16, 0);
+	}
+	for (size_t i = 0; i < (size_t)(MOST + 1) * EACH; i++)
+		drop(&all[i]);
+	free(all);
+	kg_slab_free(NULL, 5);
+}
+
+static void test_resize(void **state)
+{
+	unsigned char *p = kg_slab_alloc(1);
+	size_t size = 1;
+
+	(void)state;
+	*p = 0;
+	for (size_t next = 2; next < 3 * KG_SLAB_MAX; next += next / 3 + 1) {
+		p = kg_slab_resize(p, size, next);
+		for (size_t i = size; i < next; i++)
+			p[i] = (unsigned char)i;
+		size = next;
+	}
+	while (size > 1) {
+		size_t next = size - size / 4 - 1;
+
+		p = kg_slab_resize(p, size, next);
+		size = next;
+		for (size_t i = 0; i < size; i++)
+			assert_int_equal(p[i], (unsigned char)i);
+	}
+	kg_slab_free(p, size);
+}
+
+/* What many took is given back when they are gone, whatever else of other sizes stays. */
+static void test_gives_back(void **state)
+{
+	enum { N = 40000, SIZE = 900 };
+	struct block *all = kg_alloc(N * sizeof(*all)), *kept = kg_alloc(N * sizeof(*kept));
+	size_t before, held, used_before, used;
+
+	(void)state;
+	kg_slab_stats(&before, &used_before);
+	for (size_t i = 0; i < N; i++) {
+		fill(&all[i], SIZE, (unsigned char)i);
+		fill(&kept[i], 64, (unsigned char)i);
+	}
+	kg_slab_stats(&held, &used);
+	if (used > used_before) { /* else the sanitizer's malloc has it all */
+		assert_true(used - used_before >= (size_t)N * (SIZE + 64));
+		assert_true(held - before < (size_t)N * (SIZE + 64) * 11 / 10);
+	}
+	/* Of each slab a few stay, and then what was dropped comes back. */
+	for (size_t i = 0; i < N; i++)
+		if (i % 100)
+			drop(&all[i]);
+	kg_slab_trim();
+	for (size_t i = 0; i < N; i++) {
+		assert_true(i % 100 || is_whole(&all[i]));
+		if (i % 100)
+			fill(&all[i], SIZE, (unsigned char)i);
+	}
+	/* In another order than they came. */
+	for (size_t i = 0; i < N; i++)
+		drop(&all[i * 7919 % N]);
+	kg_slab_stats(&held, &used);
+	assert_true(held <= before + (size_t)N * 64 * 11 / 10 + (4u << 20));
+	for (size_t i = 0; i < N; i++)
+		drop(&kept[i]);
+	kg_slab_stats(&held, &used);
+	assert_int_equal(used, used_before);
+	free(all);
+	free(kept);
+}
+
+enum { THREADS = 4, OWN = 500, ROUNDS = 40000 };
+static struct {
+	pthread_mutex_t lock;
+	struct block left; /* one thread's, which another frees */
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *thread(void *arg)
+{
+	struct block own[OWN] = {{0}};
+	uint32_t random = *(uint32_t *)arg;
+
+	for (size_t i = 0; i < ROUNDS; i++) {
+		random = random * 1664525u + 1013904223u;
+		struct block *b = &own[random >> 8 & 255];
+
+		if (b->p && !is_whole(b))
+			return (void *)"what was put into a block is not there any more";
+		if (b->p)
+			kg_slab_free(b->p, b->size);
+		fill(b, random >> 16 & 2047, (unsigned char)i);
+		pthread_mutex_lock(&table.lock);
+		struct block was = table.left;
+		table.left = *b;
+		pthread_mutex_unlock(&table.lock);
+		*b = was;
+	}
+	for (size_t i = 0; i < OWN; i++)
+		kg_slab_free(own[i].p, own[i].size);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	uint32_t seeds[THREADS];
+
+	(void)state;
+	for (uint32_t i = 0; i < THREADS; i++) {
+		seeds[i] = i + 1;
+		assert_int_equal(pthread_create(&threads[i], NULL, thread, &seeds[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		if (wrong)
+			fail_msg("%s", (const char *)wrong);
+	}
+	kg_slab_free(table.left.p, table.left.size);
+	table.left.p = NULL;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_gives_back),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
+}
