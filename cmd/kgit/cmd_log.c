@@ -23,22 +23,24 @@ static void print_entry(const struct kg_value *e, bool all_lines)
 {
 	const char *body = kg_string(kg_get(e, "body"), "");
 	const char *pushed = kg_string(kg_get(e, "pushed"), "");
-	struct kg_buf when KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
 	int lines = 0;
 
-	kgit_time_write(&when, kg_get(e, "time"));
-	printf("revision %lld  %s  %s%s%.12s\n", (long long)kg_int(kg_get(e, "revision"), 0),
-		kg_buf_str(&when), kg_string(kg_get(e, "author"), ""), *pushed ? "  " : "", pushed);
+	kg_buf_addf(&out, "revision %lld  ", (long long)kg_int(kg_get(e, "revision"), 0));
+	kgit_time_write(&out, kg_get(e, "time"));
+	kg_buf_addf(&out, "  %s%s%.12s\n", kg_string(kg_get(e, "author"), ""), *pushed ? "  " : "",
+		pushed);
 	while (*body) {
 		const char *end = strchrnul(body, '\n');
 
 		if (end > body && (all_lines || lines < SHOWN_LINES))
-			printf("    %.*s\n", (int)(end - body), body);
+			kg_buf_addf(&out, "    %.*s\n", (int)(end - body), body);
 		lines += end > body;
 		body = *end ? end + 1 : end;
 	}
 	if (!all_lines && lines > SHOWN_LINES)
-		printf("    ... %d more lines (--full)\n", lines - SHOWN_LINES);
+		kg_buf_addf(&out, "    ... %d more lines (--full)\n", lines - SHOWN_LINES);
+	kgit_print(out.data, out.len);
 }
 
 /* A list on standard output, item by item as it comes. */
@@ -160,7 +162,7 @@ static void print_version(const struct version *v, bool patch)
 	kg_buf_addc(&text, '\n');
 	if (patch && !v->unknown)
 		kgit_value_diff(&text, v->before, v->after);
-	fputs(text.data, stdout);
+	kgit_print(text.data, text.len);
 }
 
 static int page_of_object(struct json_list *list, struct kg_http_client *http,

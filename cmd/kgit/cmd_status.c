@@ -18,20 +18,23 @@ static const char *node_name(const struct kg_object *pod)
 
 static void print_object(const struct kg_snapshot *s, const struct kg_object *obj, int depth)
 {
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_summary sum;
 	char name[400];
 
 	kg_summarize(&sum, s, obj);
 	snprintf(name, sizeof(name), "%*s%s %s", depth * 2, "", obj->kind->kind, obj->name);
-	printf("%-48s %s", name, sum.state);
+	kg_buf_addf(&out, "%-48s %s", name, sum.state);
 	if (obj->kind->id == KG_KIND_POD && *node_name(obj))
-		printf("  %s  %s", node_name(obj),
+		kg_buf_addf(&out, "  %s  %s", node_name(obj),
 			kg_string(kg_at(kg_obj(obj), "status.podIP"), ""));
 	if (obj->kind->id == KG_KIND_NODE)
-		printf("  %s", kg_string(kg_at(kg_obj(obj), "status.addresses.0.address"), ""));
+		kg_buf_addf(&out, "  %s",
+			kg_string(kg_at(kg_obj(obj), "status.addresses.0.address"), ""));
 	if (*sum.reason)
-		printf("  (%s)", sum.reason);
-	putchar('\n');
+		kg_buf_addf(&out, "  (%s)", sum.reason);
+	kg_buf_addc(&out, '\n');
+	kgit_print(out.data, out.len);
 }
 
 static void print_owned(const struct kg_snapshot *s, const struct kg_object *owner, int depth)

@@ -293,7 +293,7 @@ static void print_text(const struct kgit_why *w)
 	if (below.len)
 		kg_buf_addf(&out, "\nnot ready below it\n%s", below.data);
 	write_steps(&out, w);
-	fputs(out.data, stdout);
+	kgit_print(out.data, out.len);
 }
 
 /* ---- as JSON ---- */

@@ -1,4 +1,5 @@
 #include "kgit/fields.h"
+#include "kgit/kgit.h"
 
 #include "value/yaml.h"
 
@@ -135,9 +136,34 @@ static void test_large_diff(void **state)
 	assert_non_null(strstr(out.data, "\n-a19999\n+b0\n"));
 }
 
+/* What others wrote tells the terminal nothing. */
+static void test_plain(void **state)
+{
+	static const struct {
+		const char *text, *plain;
+	} cases[] = {
+		{"a line\n\ttwo, ä €\n", "a line\n\ttwo, ä €\n"},
+		{"\033[31mred\033[0m\a", " [31mred [0m "},
+		{"back\r\bover\x7f", "back  over "},
+		{"\xc2\x9b"
+		 "31m \xc2\xa0",
+			" 31m \xc2\xa0"},
+		{"\xc2", "\xc2"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+		kgit_plain_add(&out, cases[i].text, strlen(cases[i].text));
+		assert_string_equal(kg_buf_str(&out), cases[i].plain);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_long_text),
 		cmocka_unit_test(test_diffs),

@@ -110,6 +110,10 @@ extern const struct kgit_verb kgit_clone_verb, kgit_token_verb, kgit_status_verb
 	kgit_why_verb, kgit_scale_verb, kgit_restart_verb, kgit_set_verb, kgit_cordon_verb,
 	kgit_uncordon_verb, kgit_evict_verb, kgit_drain_verb, kgit_test_verb, kgit_ca_verb,
 	kgit_verify_verb;
+/* Prints a text that others may have written: the terminal is told nothing by it. Control
+ * characters but line ends and tabs are blanks, whatever the output is. */
+void kgit_print(const char *text, size_t len);
+void kgit_plain_add(struct kg_buf *out, const char *text, size_t len); /* the text alone */
 /* Says what is wrong with the arguments and how the verb is used; returns 2. */
 int kgit_bad_usage(const struct kgit_verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

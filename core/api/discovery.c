@@ -86,7 +86,7 @@ static void write_names(struct kg_buf *out, const char *key, const char *const *
 
 static const char verbs[] = "[\"get\",\"list\",\"watch\"]";
 
-static bool has_status(const struct kg_kind *k)
+bool kg_api_has_status(const struct kg_kind *k)
 {
 	for (const struct kg_field *f = k->schema ? k->schema->fields : NULL; f && f->name; f++)
 		if (!strcmp(f->name, "status"))
@@ -106,7 +106,7 @@ static size_t subs_of(const struct kg_kind *k, struct sub out[3])
 					"create"};
 	size_t n = 0;
 
-	if (has_status(k))
+	if (kg_api_has_status(k))
 		out[n++] = status;
 	if (k->id == KG_KIND_POD)
 		out[n++] = log;

@@ -376,6 +376,8 @@ int64_t kg_api_leases_due(int64_t read); /* when it is, having been read then */
 
 /* ---- answers ---- */
 
+/* Where `pretty` asks for it, JSON with lines. */
+void kg_api_pretty(const struct request *r, struct kg_buf *json);
 /* JSON, which is sent as YAML where the request likes that best. */
 void kg_api_reply_json(struct request *r, int status, struct kg_buf *body);
 /* With an ETag over the body: 304 where the client has it. control: KG_API_ASK_AGAIN where it must
@@ -407,7 +409,8 @@ void kg_api_handle_watch(struct request *r);
 void kg_api_handle_write(struct request *r);
 void kg_api_handle_discovery(struct request *r, const char *path);
 bool kg_api_is_discovery_path(const char *path);
-void kg_api_handle_roots(struct request *r); /* "/": what paths there are */
+bool kg_api_has_status(const struct kg_kind *k); /* as a subresource */
+void kg_api_handle_roots(struct request *r);     /* "/": what paths there are */
 void kg_api_handle_openapi(struct request *r, const char *path);
 void kg_api_write_openapi_v2(struct kg_buf *out); /* as protobuf */
 void kg_api_handle_self_subject(struct request *r, const char *resource);

@@ -337,6 +337,8 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	list_open(l);
 	list_fill(l, WHOLE_BYTES);
 	l->until = kg_api_now_ms() + r->api->opt.list_ms;
+	if (l->ended && !r->yaml)
+		kg_api_pretty(r, &l->out); /* a long one is for programs */
 	if (l->ended)
 		kg_http_reply(r->http, 200, type, &l->out);
 	else if (!list_add(l))
@@ -420,8 +422,9 @@ static int parse_limit(struct request *r, struct page *p, struct kg_error *err)
 	if (!limit || !*limit)
 		return 0;
 	errno = 0;
-	p->limit = strtoull(limit, &end, 10);
-	if (*end || errno || *limit == '-')
+	long long n = strtoll(limit, &end, 10);
+	p->limit = n > 0 ? (uint64_t)n : 0; /* less than one is none, as in Kubernetes */
+	if (*end || errno)
 		return kg_fail(err, KG_E_BAD_REQUEST,
 			"limit: Invalid value: \"%.100s\": must be a whole number", limit);
 	return 0;

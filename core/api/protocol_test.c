@@ -344,6 +344,12 @@ static void test_yaml(void **state)
 		if (!kg_equal(&v, &json.v))
 			fail_msg("%s\n%s", kg_buf_str(&json.body), kg_buf_str(&text.body));
 	}
+	ANSWER lines = ask("GET", MAPS "?pretty=true", NULL, NULL, NULL);
+	ANSWER none = ask("GET", MAPS "/texts/status", NULL, NULL, NULL);
+	ANSWER all = ask("GET", MAPS "?limit=-1", NULL, NULL, NULL);
+	assert_non_null(strstr(kg_buf_str(&lines.body), "\n    \"kind\": \"ConfigMapList\""));
+	assert_int_equal(none.status, 404);
+	assert_int_equal(all.status, 200);
 	ANSWER stream = ask("GET", MAPS "?watch=1", yaml, NULL, NULL);
 	assert_int_equal(stream.status, 406);
 }

@@ -159,7 +159,7 @@ static void handle_denied(struct kg_http_req *http, void *ctx)
 static bool sub_known(const struct request *r)
 {
 	if (!strcmp(r->sub, "status"))
-		return true;
+		return kg_api_has_status(r->kind);
 	if (!strcmp(r->sub, "log"))
 		return r->kind->id == KG_KIND_POD;
 	return !strcmp(r->sub, "scale") && (r->kind->flags & KG_KF_SCALE);

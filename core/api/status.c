@@ -4,11 +4,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+void kg_api_pretty(const struct request *r, struct kg_buf *json)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf pretty = KG_BUF_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (!kg_http_query_bool(r->http, "pretty") ||
+		kg_json_parse(&v, &a, json->data, json->len, &err))
+		return;
+	kg_json_write_pretty(&pretty, &v);
+	kg_buf_release(json);
+	*json = pretty;
+}
+
 void kg_api_reply_json(struct request *r, int status, struct kg_buf *body)
 {
 	struct kg_buf yaml = KG_BUF_INIT;
 
 	if (!kg_api_accepts_yaml(r)) {
+		kg_api_pretty(r, body);
 		kg_http_reply(r->http, status, "application/json", body);
 		return;
 	}

@@ -4,6 +4,7 @@
  */
 #include "api/internal.h"
 #include "api/proto.h"
+#include "kinds/cluster.h"
 
 /* The controlling owner, borrowed from the snapshot; NULL where there is none. */
 static const struct kg_object *owner_of(const struct kg_snapshot *s, const struct kg_object *obj)
@@ -45,7 +46,8 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 	const struct kg_object *obj)
 {
 	const struct kg_object *root = root_of(s, obj);
-	bool remove = !strncmp(r->verb, "delete", 6);
+	bool remove = !strncmp(r->verb, "delete", 6), everywhere;
+	const char *own;
 
 	add_name(out, obj->kind, obj->ns, obj->name);
 	if (!root && obj->kind->id == KG_KIND_NODE) {
@@ -54,6 +56,14 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 			"taints, "
 			"or to cordon it, write a Node manifest to a .yaml file in the repository "
 			"and %s",
+			r->api->opt.write_hint);
+		return;
+	}
+	if (!root && (own = kg_cluster_made_name(obj->kind->id, &everywhere)) &&
+		!strcmp(own, obj->name)) {
+		kg_buf_addf(out,
+			" is the system's own: a manifest of that name, written to a .yaml file in "
+			"the repository, takes its place with %s",
 			r->api->opt.write_hint);
 		return;
 	}
