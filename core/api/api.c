@@ -117,6 +117,8 @@ void kg_api_free(struct kg_api *api)
 	kg_api_leases_release(api);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		kg_api_feed_release(&api->feeds[k]);
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		free(api->watchers[k].slots);
 	kg_api_encode_cache_release(&api->cache);
 	kg_api_metrics_release(api);
 	for (size_t i = 0; i < KG_ARRAY_LEN(api->loaded); i++)

@@ -471,8 +471,16 @@ struct kg_api {
 	struct lease_store leases;
 
 	pthread_mutex_t watch_lock;
-	struct watcher *watchers[KG_KIND_COUNT];
-	size_t nwatchers, nwatchers_of[KG_KIND_COUNT];
+	struct watcher_list {
+		/* What whoever publishes looks at first: a thousand of them in a row. */
+		struct watcher_slot {
+			struct watcher *w;
+			struct kg_http_req *http;
+			bool all; /* of the kind: no namespace, no name */
+		} * slots;
+		size_t len, cap;
+	} watchers[KG_KIND_COUNT];
+	size_t nwatchers;
 	_Atomic uint64_t events_sent, watches_refused;
 
 	struct list_table {

@@ -100,7 +100,8 @@ static void write_watchers(struct kg_buf *out, struct kg_api *api)
 	size_t n[KG_KIND_COUNT];
 
 	pthread_mutex_lock(&api->watch_lock);
-	memcpy(n, api->nwatchers_of, sizeof(n));
+	for (size_t k = 0; k < KG_KIND_COUNT; k++)
+		n[k] = api->watchers[k].len;
 	pthread_mutex_unlock(&api->watch_lock);
 	kg_metric_head(out, "apiserver_longrunning_requests", "gauge", "Watches that are open.");
 	for (size_t k = 0; k < KG_KIND_COUNT; k++) {

@@ -13,6 +13,9 @@
  */
 #include "api/watcher.h"
 
+/* Watchers whose requests come from memory while one is woken. */
+enum { FETCH_AHEAD = 8 };
+
 static void watcher_free(void *state)
 {
 	struct watcher *w = state;
@@ -32,7 +35,7 @@ static void watcher_free(void *state)
 static bool watcher_add(struct watcher *w)
 {
 	struct kg_api *api = w->r->api;
-	struct watcher **list = &api->watchers[w->r->kind->id];
+	struct watcher_list *list = &api->watchers[w->r->kind->id];
 
 	pthread_mutex_lock(&api->watch_lock);
 	if (api->nwatchers >= api->opt.max_watches) {
@@ -40,13 +43,11 @@ static bool watcher_add(struct watcher *w)
 		atomic_fetch_add(&api->watches_refused, 1);
 		return false;
 	}
-	w->next = *list;
-	if (w->next)
-		w->next->prev = w;
-	*list = w;
+	KG_GROW(list->slots, list->cap, list->len + 1);
+	w->place = list->len++;
+	list->slots[w->place] = (struct watcher_slot){w, w->http, !w->ns && !w->name};
 	w->listed = true;
 	api->nwatchers++;
-	api->nwatchers_of[w->r->kind->id]++;
 	pthread_mutex_unlock(&api->watch_lock);
 	return true;
 }
@@ -60,12 +61,12 @@ void kg_api_watch_done(struct request *r)
 		return;
 	pthread_mutex_lock(&api->watch_lock);
 	if (w->listed) {
-		*(w->prev ? &w->prev->next : &api->watchers[r->kind->id]) = w->next;
-		if (w->next)
-			w->next->prev = w->prev;
+		struct watcher_list *list = &api->watchers[r->kind->id];
+
+		list->slots[w->place] = list->slots[--list->len];
+		list->slots[w->place].w->place = w->place;
 		w->listed = false;
 		api->nwatchers--;
-		api->nwatchers_of[r->kind->id]--;
 	}
 	pthread_mutex_unlock(&api->watch_lock);
 }
@@ -79,8 +80,6 @@ static bool concerns(const struct watcher *w, const struct kg_object *obj)
 
 static bool entry_concerns(const struct watcher *w, const struct feed_entry *e)
 {
-	if (!w->ns && !w->name)
-		return true;
 	for (size_t i = 0; i < e->len; i++) {
 		const struct kg_change *c = &e->changes[i];
 
@@ -93,12 +92,19 @@ static bool entry_concerns(const struct watcher *w, const struct feed_entry *e)
 void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
 {
 	struct kg_http_wakes wakes = {0};
+	const struct watcher_list *list = &api->watchers[kind];
 
 	pthread_mutex_lock(&api->watch_lock);
-	for (struct watcher *w = api->watchers[kind]; w; w = w->next) {
-		__builtin_prefetch(w->next);
-		if (entry_concerns(w, e))
-			kg_http_wakes_add(&wakes, w->http);
+	for (size_t i = 0; i < list->len; i++) {
+		const struct watcher_slot *s = &list->slots[i];
+
+		if (i + FETCH_AHEAD < list->len) {
+			__builtin_prefetch(s[FETCH_AHEAD].http, 1);
+			if (!s[FETCH_AHEAD].all)
+				__builtin_prefetch(s[FETCH_AHEAD].w);
+		}
+		if (s->all || entry_concerns(s->w, e))
+			kg_http_wakes_add(&wakes, s->http);
 	}
 	kg_http_wakes_flush(&wakes);
 	pthread_mutex_unlock(&api->watch_lock);
@@ -110,7 +116,8 @@ int64_t kg_api_watch_tick(struct kg_api *api, int64_t now)
 
 	pthread_mutex_lock(&api->watch_lock);
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
-		for (struct watcher *w = api->watchers[k]; w; w = w->next) {
+		for (size_t i = 0; i < api->watchers[k].len; i++) {
+			const struct watcher *w = api->watchers[k].slots[i].w;
 			int64_t at = w->due;
 
 			if (at <= now) {
@@ -202,12 +209,12 @@ static bool emit_first(struct watcher *w)
 }
 
 /* At the end of the feed: a bookmark where it is time; false: nothing now. */
-static bool emit_idle(struct watcher *w, uint64_t seen)
+static bool emit_idle(struct watcher *w, uint64_t seen, int64_t now)
 {
 	if (w->cursor < seen)
 		w->cursor = seen;
 	/* Never one before where the client already is. */
-	if (!w->bookmarks || kg_api_now_ms() < w->bookmark || w->cursor < w->again)
+	if (!w->bookmarks || now < w->bookmark || w->cursor < w->again)
 		return false;
 	kg_api_watch_emit_bookmark(w, false);
 	return true;
@@ -227,7 +234,7 @@ static bool end(struct watcher *w)
 }
 
 /* Puts the next thing to send into place; false: nothing now, or over. */
-static bool produce(struct watcher *w)
+static bool produce(struct watcher *w, int64_t now)
 {
 	struct feed_entry *e;
 	bool gone, emitted;
@@ -239,7 +246,7 @@ static bool produce(struct watcher *w)
 				return true;
 			continue;
 		}
-		if (w->phase != OVER && kg_api_now_ms() >= w->end && end(w))
+		if (w->phase != OVER && now >= w->end && end(w))
 			return true;
 		switch (w->phase) {
 		case FIRST:
@@ -257,7 +264,7 @@ static bool produce(struct watcher *w)
 			if (gone)
 				return kg_api_watch_behind(w);
 			if (!e)
-				return emit_idle(w, seen);
+				return emit_idle(w, seen, now);
 			kg_api_watch_enter(w, e);
 			continue;
 		case OVER:
@@ -269,15 +276,15 @@ static bool produce(struct watcher *w)
 static ssize_t watch_read(struct kg_http_req *http, char *buf, size_t max, void *ctx)
 {
 	struct watcher *w = ctx;
+	int64_t now = kg_api_now_ms();
 	size_t n = 0;
-	(void)http;
+	bool more = true;
 
-	while (n < max) {
-		if (!w->out.len && !w->blob && !produce(w))
-			break;
+	while (n < max && (more = w->out.len || w->blob || produce(w, now)))
 		n += kg_api_watch_drain(w, buf + n, max - n);
-	}
 	watcher_due(w);
+	if (!more && w->phase != OVER)
+		kg_http_stream_dry(http);
 	if (!n && w->phase == OVER) {
 		/* It ends between two commits, and who comes by this connection has all. */
 		if (w->cursor >= w->told)

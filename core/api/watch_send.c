@@ -7,18 +7,26 @@ enum { BOOKMARK_MS = 60000 };
 
 static const char suffix[] = "}\n";
 
+/* Of ADDED, MODIFIED or DELETED, known by its first letter. */
+static const char *before_of(char type)
+{
+	if (type == 'A')
+		return "{\"type\":\"ADDED\",\"object\":";
+	return type == 'M' ? "{\"type\":\"MODIFIED\",\"object\":"
+			   : "{\"type\":\"DELETED\",\"object\":";
+}
+
 void kg_api_watch_emit(
 	struct watcher *w, const char *type, const struct kg_object *obj, uint64_t revision)
 {
 	w->sent = 0;
 	w->told = revision;
-	kg_buf_clear(&w->out);
-	kg_buf_adds(&w->out, "{\"type\":\"");
-	kg_buf_adds(&w->out, type);
-	kg_buf_adds(&w->out, "\",\"object\":");
 	if (w->form == FORM_OBJECT) {
+		w->before = before_of(*type);
 		w->blob = kg_api_encode_shared(w->api, obj, revision, true);
 	} else {
+		kg_buf_clear(&w->out);
+		kg_buf_adds(&w->out, before_of(*type));
 		kg_api_write_form(&w->out, w->r, obj, revision, !w->headers_sent);
 		kg_buf_adds(&w->out, suffix);
 	}
@@ -91,8 +99,9 @@ void kg_api_watch_emit_gone(struct watcher *w)
 /* Copies what waits to be sent. */
 size_t kg_api_watch_drain(struct watcher *w, char *buf, size_t max)
 {
-	const char *part[] = {w->out.data, w->blob ? w->blob->data : "", suffix};
-	size_t len[] = {w->out.len, w->blob ? w->blob->len : 0, w->blob ? strlen(suffix) : 0};
+	const struct blob *b = w->blob;
+	const char *part[] = {b ? w->before : w->out.data, b ? b->data : "", suffix};
+	size_t len[] = {b ? strlen(w->before) : w->out.len, b ? b->len : 0, b ? strlen(suffix) : 0};
 	size_t n = 0, at = w->sent;
 
 	for (int i = 0; i < 3 && n < max; i++) {

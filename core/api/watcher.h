@@ -10,7 +10,7 @@ enum phase { FIRST, LIVE, BEHIND, OVER };
 struct watcher {
 	/* First what whoever publishes looks at, a thousand of them in a row, and then what a
 	 * sender does; of the request neither needs anything. */
-	struct watcher *next, *prev;
+	size_t place; /* in its kind's list */
 	struct kg_http_req *http;
 	const char *ns, *name;    /* the only ones that it is about, or NULL */
 	_Atomic int64_t due;      /* when the clock must wake it */
@@ -21,7 +21,8 @@ struct watcher {
 	enum kg_kind_id kind;
 	enum phase phase;
 	const struct selector *sel; /* NULL: all are selected */
-	/* what is being sent: out, or a prefix, a shared object and a suffix */
+	/* what is being sent: out, or what comes before an object, a shared object and a suffix */
+	const char *before;
 	struct blob *blob;
 	struct kg_buf out;
 	size_t sent;

@@ -139,6 +139,11 @@ static void wake(struct kg_http_req *req)
 	kg_req_unref(req);
 }
 
+void kg_http_stream_dry(struct kg_http_req *req)
+{
+	req->dry = true;
+}
+
 void kg_http_stream_wake(struct kg_http_req *req)
 {
 	wake(req);

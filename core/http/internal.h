@@ -72,8 +72,8 @@ struct kg_http_conn {
 	int fd;
 	bool gathering; /* an answer's header and body, for one record; see answer.c */
 	uint16_t ahead_at, ahead_len;
-	size_t gather_max; /* so much of that fits; 0: not known yet */
-	size_t record_max; /* the sender's: what its peer takes at once; 0: not known to be less */
+	uint16_t record_max; /* as its requests' */
+	size_t gather_max;   /* so much of that fits; 0: not known yet */
 	struct kg_http_server *server;
 	struct MHD_Connection *mhd;
 	struct kg_creds *creds;
@@ -134,7 +134,10 @@ struct kg_http_req {
 	void *read_ctx;
 	struct kg_http_conn *conn;
 	gnutls_session_t tls; /* the connection's */
-	size_t unsent;        /* of who has the stream: bytes of a record that is not out yet */
+	/* Of who has the stream. */
+	size_t unsent;       /* bytes of a record that is not out yet */
+	uint16_t record_max; /* what its peer takes at once; 0: not known to be less than all */
+	bool dry;            /* see kg_http_stream_dry */
 	struct kg_http_server *server;
 
 	/* Under the lock, too. */

@@ -19,7 +19,6 @@
 
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 /* A chunk is one TLS record of at most 16 KiB: size line, data, line end. */
@@ -60,7 +59,7 @@ static enum sent write_records(struct kg_http_req *req, const char *p, size_t n)
 		if (rc < 0 || ((size_t)rc < n && rc <= FRAME))
 			return FAILED;
 		if ((size_t)rc < n)
-			req->conn->record_max = (size_t)rc;
+			req->record_max = req->conn->record_max = (uint16_t)rc;
 		p += rc;
 		n -= (size_t)rc;
 	}
@@ -84,25 +83,37 @@ static enum sent write_unsent(struct kg_http_req *req)
 	return SENT;
 }
 
+/* The size line, before the n bytes at `data`: where it begins. */
+static char *put_head(char *data, size_t n)
+{
+	char *p = data;
+
+	*--p = '\n';
+	*--p = '\r';
+	for (; n; n >>= 4)
+		*--p = "0123456789abcdef"[n & 15];
+	return p;
+}
+
 /* Sends until there is nothing now (SENT), no room, or an end: then *end is read's. */
 static enum sent send_all(struct kg_http_req *req, char *buf, ssize_t *end)
 {
 	enum sent sent = req->unsent ? write_unsent(req) : SENT;
-	char head[HEAD + 1];
 
 	*end = 0;
-	while (sent == SENT) {
-		size_t most = req->conn->record_max ? req->conn->record_max - FRAME : DATA_MAX;
+	req->dry = false;
+	while (sent == SENT && !req->dry) {
+		size_t most = req->record_max ? req->record_max - FRAME : DATA_MAX;
 		ssize_t n = req->read(req, buf + HEAD, most, req->read_ctx);
 
 		if (n <= 0) {
 			*end = n;
 			break;
 		}
-		int k = snprintf(head, sizeof(head), "%zx\r\n", (size_t)n);
-		memcpy(buf + HEAD - k, head, (size_t)k);
-		memcpy(buf + HEAD + n, "\r\n", 2);
-		sent = write_records(req, buf + HEAD - k, (size_t)k + (size_t)n + 2);
+		char *at = put_head(buf + HEAD, (size_t)n), *tail = buf + HEAD + n;
+
+		memcpy(tail, "\r\n", 2);
+		sent = write_records(req, at, (size_t)(tail + 2 - at));
 	}
 	return sent;
 }

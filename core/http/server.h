@@ -117,6 +117,8 @@ void kg_http_defer(struct kg_http_req *req);
  */
 void kg_http_stream(struct kg_http_req *req, int status, const char *content_type,
 	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx);
+/* Inside read: what it returns now is all there is, and it need not be asked before a wake. */
+void kg_http_stream_dry(struct kg_http_req *req);
 void kg_http_stream_wake(struct kg_http_req *req);
 /* The same for many of one server, which costs less. Between the first add and the flush the
  * caller keeps their `done` from returning, as by a lock that it takes. Begin with n = 0. */

@@ -36,6 +36,8 @@
 #include <unistd.h>
 
 #define RETRY_MS 250
+/* So many revisions that wait are put to git's files sooner: readers look through each. */
+#define GATHERED 16
 
 struct point {
 	int64_t revision; /* -1: none */
@@ -105,11 +107,15 @@ static bool is_pending(const struct append_journal *j)
 /* Lets revisions gather, or a disk recover, unless somebody waits. */
 static void linger(struct append_journal *j)
 {
-	struct timespec until = deadline(j->trouble.code ? RETRY_MS : j->linger_ms);
+	struct timespec late = deadline(j->trouble.code ? RETRY_MS : j->linger_ms);
+	struct timespec soon = deadline(j->trouble.code ? RETRY_MS : j->linger_ms / 10);
+	int e = 0;
 
-	while (!j->hurry && !j->stop &&
-		pthread_cond_timedwait(&j->work, &j->lock, &until) != ETIMEDOUT)
-		;
+	while (!j->hurry && !j->stop && e != ETIMEDOUT) {
+		bool many = j->head.revision - j->stored.revision >= GATHERED;
+
+		e = pthread_cond_timedwait(&j->work, &j->lock, many ? &soon : &late);
+	}
 }
 
 static void drain(struct append_journal *j)

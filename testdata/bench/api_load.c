@@ -1,5 +1,5 @@
 /*
- * The client's side of testdata/bench/api: many TLS connections on one thread.
+ * The client's side of testdata/bench/api: many TLS connections on one thread, watches on two.
  *
  *   api_load HOST PORT CERT KEY get PATH CONNECTIONS SECONDS
  *   api_load HOST PORT CERT KEY list PATH CONNECTIONS COUNT
@@ -10,8 +10,10 @@
  *
  * watch prints "ready" when all are connected, and at the end of its standard input: events, their
  * latency's median and 99th percentile in milliseconds, the fewest that one connection had, own
- * CPU seconds. An event's latency is the time since the CLOCK_MONOTONIC nanoseconds that follow
- * "t=" in it.
+ * CPU seconds, and the median of the 99th percentiles of each change's events. An event's latency
+ * is the time since the CLOCK_MONOTONIC nanoseconds that follow "t=" in it. What this client costs
+ * is part of that latency where it shares its cores with the server, while a thousand watchers have
+ * machines of their own: so it does little.
  */
 #include "base/mem.h"
 
@@ -21,17 +23,21 @@
 #include <gnutls/gnutls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+struct share;
 struct conn {
 	int fd;
+	struct share *share;
 	gnutls_session_t tls;
 	int64_t asked;
 	size_t got, length; /* of the body; 0: chunked, or the header is not here yet */
@@ -41,11 +47,30 @@ struct conn {
 	unsigned events;
 };
 
-static char buf[(1 << 16) + 64];
-static float *samples;
-static size_t nsamples, cap_samples;
-static uint64_t bytes;
-static int answered; /* watches whose header is here */
+enum { THREADS = 2 }; /* that watch */
+
+struct sample {
+	int64_t sent;
+	float ms;
+};
+
+/* Some of the connections, and the thread that reads them. */
+struct share {
+	struct conn *conns;
+	int n, ep;
+	bool watch;
+	int answered; /* watches whose header is here */
+	pthread_t thread;
+	struct sample *samples;
+	size_t nsamples, cap_samples;
+	uint64_t bytes;
+	/* What was received and TLS has not taken yet, of the connection that is being read: a
+	 * record's head and the rest of it then cost one system call, not two. */
+	char ahead[1 << 16];
+	size_t ahead_at, ahead_len;
+	bool dry; /* the socket gave less than it was asked for */
+	char buf[(1 << 16) + 64];
+};
 
 static int64_t now_ns(void)
 {
@@ -70,22 +95,49 @@ static void die(const char *what, int tls_error)
 	exit(1);
 }
 
-static void sample(int64_t ns)
+static void sample(struct share *s, int64_t sent, int64_t now)
 {
-	KG_GROW(samples, cap_samples, nsamples + 1);
-	samples[nsamples++] = (float)((double)ns / 1e6);
+	KG_GROW(s->samples, s->cap_samples, s->nsamples + 1);
+	s->samples[s->nsamples++] = (struct sample){sent, (float)((double)(now - sent) / 1e6)};
 }
 
 static int by_value(const void *a, const void *b)
 {
-	float x = *(const float *)a, y = *(const float *)b;
+	const struct sample *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	return (x->ms > y->ms) - (x->ms < y->ms);
 }
 
-static double percentile(double p)
+static int by_change(const void *a, const void *b)
 {
-	return nsamples ? (double)samples[(size_t)((double)(nsamples - 1) * p)] : 0;
+	const struct sample *x = a, *y = b;
+
+	return x->sent != y->sent ? (x->sent > y->sent) - (x->sent < y->sent) : by_value(a, b);
+}
+
+static double percentile(const struct sample *samples, size_t n, double p)
+{
+	return n ? (double)samples[(size_t)((double)(n - 1) * p)].ms : 0;
+}
+
+/* Of the 99th percentiles of each change: what other work of the machine holds up now and then is
+ * not in it. */
+static double median_change(struct sample *samples, size_t n)
+{
+	struct sample *each = kg_alloc((n + 1) * sizeof(*each));
+	size_t changes = 0, from = 0;
+
+	qsort(samples, n, sizeof(*samples), by_change);
+	for (size_t i = 1; i <= n; i++) {
+		if (i < n && samples[i].sent == samples[from].sent)
+			continue;
+		each[changes++].ms = (float)percentile(samples + from, i - from, 0.99);
+		from = i;
+	}
+	qsort(each, changes, sizeof(*each), by_value);
+	double median = percentile(each, changes, 0.5);
+	free(each);
+	return median;
 }
 
 static void open_conn(
@@ -139,7 +191,7 @@ static bool answer_piece(struct conn *c, const char *p, size_t n)
 		p = end + 4;
 	}
 	c->got += n;
-	bytes += n;
+	c->share->bytes += n;
 	if (c->length)
 		return c->got >= c->length;
 	return n >= 5 && memcmp(p + n - 5, "0\r\n\r\n", 5) == 0;
@@ -152,89 +204,111 @@ static void watch_piece(struct conn *c, const char *p, size_t n)
 
 	if (!c->header) {
 		c->header = true;
-		answered++;
+		c->share->answered++;
 	}
-	while ((p = memmem(p, (size_t)(end - p), "t=", 2))) {
-		int64_t sent = strtoll(p + 2, NULL, 10);
+	for (const char *mark = p; (mark = memchr(mark, '=', (size_t)(end - mark)));) {
+		bool is = mark > p && mark[-1] == 't';
 
-		p += 2;
-		if (sent > 0 && end - p > 20) {
-			sample(now - sent);
+		mark++;
+		int64_t sent = is && end - mark > 20 ? strtoll(mark, NULL, 10) : 0;
+		if (sent > 0) {
+			sample(c->share, sent, now);
 			c->events++;
 		}
 	}
 }
 
-/* What was received and TLS has not taken yet, of the connection that is being read: a record's
- * head and the rest of it then cost one system call, not two. */
-static struct {
-	char data[1 << 16];
-	size_t at, len;
-	bool dry; /* the socket gave less than it was asked for */
-} ahead;
-
 static ssize_t pull(gnutls_transport_ptr_t ctx, void *out, size_t n)
 {
 	const struct conn *c = ctx;
+	struct share *s = c->share;
 
-	if (ahead.at == ahead.len && ahead.dry) {
+	if (s->ahead_at == s->ahead_len && s->dry) {
 		errno = EAGAIN;
 		return -1;
 	}
-	if (ahead.at == ahead.len) {
-		ssize_t got = recv(c->fd, ahead.data, sizeof(ahead.data), 0);
+	if (s->ahead_at == s->ahead_len) {
+		ssize_t got = recv(c->fd, s->ahead, sizeof(s->ahead), 0);
 
 		if (got <= 0)
 			return got;
-		ahead.at = 0;
-		ahead.len = (size_t)got;
-		ahead.dry = ahead.len < sizeof(ahead.data);
+		s->ahead_at = 0;
+		s->ahead_len = (size_t)got;
+		s->dry = s->ahead_len < sizeof(s->ahead);
 	}
-	if (n > ahead.len - ahead.at)
-		n = ahead.len - ahead.at;
-	memcpy(out, ahead.data + ahead.at, n);
-	ahead.at += n;
+	if (n > s->ahead_len - s->ahead_at)
+		n = s->ahead_len - s->ahead_at;
+	memcpy(out, s->ahead + s->ahead_at, n);
+	s->ahead_at += n;
 	return (ssize_t)n;
 }
 
-/* Reads what is there; false at the end of the connection. done is called at an answer's end. */
-static bool read_conn(struct conn *c, bool watch, void (*done)(struct conn *c))
+/* Joined to the last bytes of what came before. */
+static void watch_record(struct conn *c, char *buf, size_t n)
 {
-	ahead.at = ahead.len = 0;
-	ahead.dry = false;
+	size_t all = c->ntail + n;
+
+	buf[all] = '\0';
+	watch_piece(c, buf, all);
+	c->ntail = all < 22 ? all : 22;
+	memcpy(c->tail, buf + all - c->ntail, c->ntail);
+}
+
+/* Reads what is there; false at the end of the connection. done is called at an answer's end. */
+static bool read_conn(struct conn *c, void (*done)(struct conn *c))
+{
+	struct share *s = c->share;
+
+	s->ahead_at = s->ahead_len = 0;
+	s->dry = false;
 	for (;;) {
-		memcpy(buf, c->tail, c->ntail);
-		ssize_t n = gnutls_record_recv(c->tls, buf + c->ntail, sizeof(buf) - 64);
+		memcpy(s->buf, c->tail, c->ntail);
+		/* A record fits. */
+		ssize_t n = gnutls_record_recv(c->tls, s->buf + c->ntail, sizeof(s->buf) - 64);
+		bool all = s->dry && s->ahead_at == s->ahead_len;
 
 		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED) {
-			if (ahead.at == ahead.len)
+			if (s->ahead_at == s->ahead_len)
 				return true;
 			continue; /* it was a ticket, or only a part of a record */
 		}
 		if (n <= 0)
 			return false;
-		if (watch) {
-			size_t all = c->ntail + (size_t)n;
-
-			buf[all] = '\0';
-			watch_piece(c, buf, all);
-			c->ntail = all < 22 ? all : 22;
-			memcpy(c->tail, buf + all - c->ntail, c->ntail);
-		} else if (answer_piece(c, buf, (size_t)n)) {
+		if (s->watch)
+			watch_record(c, s->buf, (size_t)n);
+		else if (answer_piece(c, s->buf, (size_t)n))
 			done(c);
-		}
+		if (all)
+			return true;
 	}
+}
+
+static const char *request;
+
+static void add_conn(struct share *s, struct conn *c, const struct sockaddr_in *to,
+	gnutls_certificate_credentials_t creds)
+{
+	/* A read takes all there is. */
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
+
+	c->share = s;
+	open_conn(c, to, creds);
+	if (s->watch)
+		ask(c, request); /* the server does not wait long */
+	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	gnutls_transport_set_ptr2(c->tls, c, (gnutls_transport_ptr_t)(intptr_t)c->fd);
+	gnutls_transport_set_pull_function(c->tls, pull);
+	epoll_ctl(s->ep, EPOLL_CTL_ADD, c->fd, &ev);
 }
 
 /* ---- get and list ---- */
 
-static const char *request;
 static int64_t until = INT64_MAX;
 static long left = -1;
 
 static void next(struct conn *c)
 {
-	sample(now_ns() - c->asked);
+	sample(c->share, c->asked, now_ns());
 	if (left > 0)
 		left--;
 	if (left != 0 && now_ns() < until)
@@ -243,8 +317,10 @@ static void next(struct conn *c)
 		c->asked = 0;
 }
 
-static void load(struct conn *conns, int n, int ep)
+static void load(struct share *s)
 {
+	struct conn *conns = s->conns;
+	int n = s->n;
 	struct epoll_event ev[256];
 	int64_t from = now_ns();
 	double used = cpu();
@@ -253,10 +329,10 @@ static void load(struct conn *conns, int n, int ep)
 	for (int i = 0; i < n; i++)
 		ask(&conns[i], request);
 	while (more) {
-		int got = epoll_wait(ep, ev, 256, 1000);
+		int got = epoll_wait(s->ep, ev, 256, 1000);
 
 		for (int i = 0; i < got; i++)
-			if (!read_conn(ev[i].data.ptr, false, next))
+			if (!read_conn(ev[i].data.ptr, next))
 				die("a connection ended", 0);
 		more = false;
 		for (int i = 0; i < n; i++)
@@ -264,44 +340,89 @@ static void load(struct conn *conns, int n, int ep)
 	}
 	double took = (double)(now_ns() - from) / 1e9;
 
-	qsort(samples, nsamples, sizeof(*samples), by_value);
-	printf("%zu %.4f %llu %.3f %.3f %.4f\n", nsamples, took, (unsigned long long)bytes,
-		percentile(0.5), percentile(0.99), cpu() - used);
+	qsort(s->samples, s->nsamples, sizeof(*s->samples), by_value);
+	printf("%zu %.4f %llu %.3f %.3f %.4f\n", s->nsamples, took, (unsigned long long)s->bytes,
+		percentile(s->samples, s->nsamples, 0.5), percentile(s->samples, s->nsamples, 0.99),
+		cpu() - used);
 }
 
 /* ---- watch ---- */
 
-static void watch(struct conn *conns, int n, int ep)
-{
-	struct epoll_event ev[256], in = {.events = EPOLLIN};
-	unsigned fewest = ~0U;
-	double used = 0;
-	bool more = true;
+static int over = -1, ready = -1; /* event descriptors */
 
-	epoll_ctl(ep, EPOLL_CTL_ADD, STDIN_FILENO, &in);
+static void *watch_share(void *arg)
+{
+	struct share *s = arg;
+	struct epoll_event ev[256], end = {.events = EPOLLIN};
+	uint64_t one = 1;
+	bool told = false, more = true;
+
+	epoll_ctl(s->ep, EPOLL_CTL_ADD, over, &end);
 	while (more) {
-		if (answered == n) {
-			answered = 0;
-			printf("ready\n");
-			fflush(stdout);
-			used = cpu();
+		if (!told && s->answered == s->n) {
+			told = true;
+			if (write(ready, &one, sizeof(one)) < 0)
+				die("eventfd", 0);
 		}
 
-		int got = epoll_wait(ep, ev, 256, -1);
+		int got = epoll_wait(s->ep, ev, 256, -1);
 
 		for (int i = 0; i < got; i++) {
 			if (!ev[i].data.ptr)
 				more = false;
-			else if (!read_conn(ev[i].data.ptr, true, NULL))
+			else if (!read_conn(ev[i].data.ptr, NULL))
 				die("a watch ended", 0);
 		}
 	}
+	return NULL;
+}
+
+/* To the first share. */
+static void add_samples(struct share *to, const struct share *s)
+{
+	KG_GROW(to->samples, to->cap_samples, to->nsamples + s->nsamples);
+	memcpy(to->samples + to->nsamples, s->samples, s->nsamples * sizeof(*s->samples));
+	to->nsamples += s->nsamples;
+}
+
+static void watch(struct share *shares, int n)
+{
+	unsigned fewest = ~0U;
+	uint64_t count;
+	char line[256];
+
+	over = eventfd(0, EFD_CLOEXEC);
+	ready = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
 	for (int i = 0; i < n; i++)
-		if (conns[i].events < fewest)
-			fewest = conns[i].events;
-	qsort(samples, nsamples, sizeof(*samples), by_value);
-	printf("%zu %.3f %.3f %u %.4f\n", nsamples, percentile(0.5), percentile(0.99), fewest,
-		cpu() - used);
+		if (pthread_create(&shares[i].thread, NULL, watch_share, &shares[i]))
+			die("thread", 0);
+	for (int i = 0; i < n; i++)
+		if (read(ready, &count, sizeof(count)) < 0)
+			die("eventfd", 0);
+	printf("ready\n");
+	fflush(stdout);
+
+	double used = cpu();
+	while (read(STDIN_FILENO, line, sizeof(line)) > 0)
+		;
+	count = 1;
+	if (write(over, &count, sizeof(count)) < 0)
+		die("eventfd", 0);
+	for (int i = 0; i < n; i++) {
+		pthread_join(shares[i].thread, NULL);
+		for (int k = 0; k < shares[i].n; k++)
+			if (shares[i].conns[k].events < fewest)
+				fewest = shares[i].conns[k].events;
+		if (i > 0)
+			add_samples(&shares[0], &shares[i]);
+	}
+	used = cpu() - used;
+	struct sample *all = shares[0].samples;
+	size_t nall = shares[0].nsamples;
+	double median = median_change(all, nall);
+	qsort(all, nall, sizeof(*all), by_value);
+	printf("%zu %.3f %.3f %u %.4f %.3f\n", nall, percentile(all, nall, 0.5),
+		percentile(all, nall, 0.99), fewest, used, median);
 }
 
 int main(int argc, char **argv)
@@ -315,8 +436,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const char *mode = argv[5];
-	int n = atoi(argv[7]), ep = epoll_create1(EPOLL_CLOEXEC);
+	bool watches = strcmp(mode, "watch") == 0;
+	int n = atoi(argv[7]), nshares = watches ? THREADS : 1;
 	struct conn *conns = kg_alloc((size_t)n * sizeof(*conns));
+	struct share *shares = kg_alloc((size_t)nshares * sizeof(*shares));
 
 	getrlimit(RLIMIT_NOFILE, &fds);
 	fds.rlim_cur = fds.rlim_max;
@@ -330,26 +453,22 @@ int main(int argc, char **argv)
 	request = kg_asprintf("GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n"
 			      "User-Agent: api_load\r\n\r\n",
 		argv[6], argv[1]);
-	for (int i = 0; i < n; i++) {
-		struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &conns[i]};
-
-		open_conn(&conns[i], &to, creds);
-		if (strcmp(mode, "watch") == 0)
-			ask(&conns[i], request); /* the server does not wait long */
-		fcntl(conns[i].fd, F_SETFL, O_NONBLOCK);
-		gnutls_transport_set_ptr2(
-			conns[i].tls, &conns[i], (gnutls_transport_ptr_t)(intptr_t)conns[i].fd);
-		gnutls_transport_set_pull_function(conns[i].tls, pull);
-		epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ev);
+	for (int i = 0, from = 0; i < nshares; from += shares[i++].n) {
+		shares[i].conns = conns + from;
+		shares[i].n = (n - from) / (nshares - i);
+		shares[i].watch = watches;
+		shares[i].ep = epoll_create1(EPOLL_CLOEXEC);
+		for (int k = 0; k < shares[i].n; k++)
+			add_conn(&shares[i], &conns[from + k], &to, creds);
 	}
-	if (strcmp(mode, "watch") == 0) {
-		watch(conns, n, ep);
+	if (watches) {
+		watch(shares, nshares);
 	} else {
 		if (strcmp(mode, "get") == 0)
 			until = now_ns() + atoll(argv[8]) * 1000000000;
 		else
 			left = atol(argv[8]);
-		load(conns, n, ep);
+		load(&shares[0]);
 	}
 	return 0;
 }
