@@ -3,13 +3,16 @@
 #include "base/mem.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/dns.h"
 #include "nodeagent/follow.h"
 #include "nodeagent/network.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/podtokens.h"
 #include "nodeagent/puller.h"
 #include "nodeagent/report.h"
+#include "nodeagent/resolv.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,15 +125,37 @@ static void add_doc(struct message *m, const struct kg_value *v)
 	m->configmaps[m->nconfigmaps++] = kg_doc_new(v, NULL, 0);
 }
 
-/* What is the cluster's own, in front: nobody's object takes its place. */
-static void add_system(struct message *m, const struct kg_view *v)
+static void add_dns(struct message *m, const struct kg_agent *a, const struct kg_value *node)
 {
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *address = a->opts.dns_address;
+	char own[INET_ADDRSTRLEN];
+	struct kg_error ignored;
+	struct kg_cidr pods;
+
+	if (!address && a->opts.dns &&
+		kg_cidr_parse(&pods, kg_string(kg_get(node, "podCIDR"), ""), &ignored) == 0) {
+		in_addr_t bridge = kg_dns_address(&pods);
+
+		address = inet_ntop(AF_INET, &bridge, own, sizeof(own));
+	}
+	if (!address)
+		return;
+	struct kg_value dns = kg_cluster_dns(&arena, address, a->opts.dns_domain);
+	add_doc(m, &dns);
+}
+
+/* What is the cluster's own, in front: nobody's object takes its place. */
+static void add_system(struct message *m, const struct kg_agent *a)
+{
+	const struct kg_view *v = a->view;
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value ca = kg_api_root_ca(&arena, kg_view_node(v));
 	struct kg_value service = kg_api_service(&arena, kg_view_node(v));
 
 	add_doc(m, &ca);
 	add_doc(m, &service);
+	add_dns(m, a, kg_view_node(v));
 }
 
 /* What pods name: ConfigMaps, Secrets and volumes, one list. */
@@ -163,7 +188,7 @@ static int apply_view(void *ctx, struct kg_view_diff *diff, struct kg_error *err
 	m->apply = diff->pods || diff->configmaps || diff->node;
 	if (m->apply) {
 		m->pods = kg_view_docs(a->view, KG_VIEW_PODS, &m->npods);
-		add_system(m, a->view);
+		add_system(m, a);
 		add_named(m, a->view, KG_VIEW_CONFIGMAPS);
 		add_named(m, a->view, KG_VIEW_SECRETS);
 		add_named(m, a->view, KG_VIEW_VOLUMES);
@@ -323,6 +348,7 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 		.address = opts->address,
 		.master_url = opts->url,
 		.hostports = opts->hostports,
+		.dns = opts->dns,
 		.on_event = network_event};
 	int rc = kg_view_open(&a->view, opts->dir, err);
 

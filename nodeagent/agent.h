@@ -30,9 +30,12 @@ struct kg_agent_options { /* texts are borrowed until kg_agent_free */
 	const char *dir, *url, *name;
 	const char *address; /* the node's own */
 	const struct kg_credential *credential;
-	const struct kg_value *labels; /* or NULL */
-	unsigned max_pods;             /* default 250 */
-	struct kg_bridge *bridge;      /* NULL: neither bridge, services nor routes are kept */
+	const struct kg_value *labels;    /* or NULL */
+	unsigned max_pods;                /* default 250 */
+	struct kg_bridge *bridge;         /* NULL: neither bridge, services nor routes are kept */
+	const struct kg_dns_options *dns; /* of the node's name server (network.h); NULL: none */
+	/* Who resolves the cluster's names for pods: NULL: the node's own, if there is one. */
+	const char *dns_address, *dns_domain;
 	struct kg_agent_pods pods;
 	struct kg_hostports *hostports; /* or NULL */
 	struct kg_podtokens *tokens;    /* asks the master while the agent lives; or NULL */

@@ -130,9 +130,13 @@ struct kg_value kg_api_service(struct kg_arena *a, const struct kg_value *node)
 
 const char *kg_api_address(const struct kg_value *objects)
 {
-	for (uint32_t i = 0; i < kg_len(objects); i++)
-		if (!strcmp(kg_string(kg_get(&objects->items[i], "kind"), ""), "Service"))
-			return kg_string(kg_get(&objects->items[i], "clusterIP"), NULL);
+	for (uint32_t i = 0; i < kg_len(objects); i++) {
+		const struct kg_value *o = &objects->items[i];
+
+		if (!strcmp(kg_string(kg_get(o, "kind"), ""), "Service") &&
+			!strcmp(kg_string(kg_at(o, "metadata.name"), ""), "kubernetes"))
+			return kg_string(kg_get(o, "clusterIP"), NULL);
+	}
 	return NULL;
 }
 

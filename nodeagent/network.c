@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/dns.h"
 #include "nodeagent/hostports.h"
 #include "nodeagent/netlink.h"
 #include "nodeagent/nft.h"
@@ -25,6 +26,7 @@ struct kg_network {
 	/* the thread's own */
 	struct kg_services *services;
 	struct kg_policies *policies;
+	struct kg_dns *dns;     /* or NULL */
 	uint64_t held;          /* what is let go when the policies are in force */
 	struct kg_timer *timer; /* tries again what failed */
 	struct kg_netlink_monitor *monitor;
@@ -94,6 +96,30 @@ static void sync_services(struct kg_network *n)
 	told(n, &n->services_failing, rc, &err);
 }
 
+/* What services may be of is told by them. */
+static void sync_dns(struct kg_network *n)
+{
+	static const char *const names[] = {"podCIDR", "clusterCIDR", "serviceCIDR"};
+	struct kg_cidr ranges[KG_ARRAY_LEN(names)];
+	struct kg_error ignored;
+
+	if (!n->dns)
+		return;
+	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++) {
+		if (kg_cidr_parse(&ranges[i], of_node(n, names[i]), &ignored) < 0)
+			return;
+	}
+	kg_dns_configure(n->dns, ranges);
+	kg_dns_commit(n->dns);
+}
+
+static void put_service(struct kg_network *n, const char *key, const struct kg_value *service)
+{
+	kg_services_put(n->services, key, service);
+	if (n->dns)
+		kg_dns_put(n->dns, key, service);
+}
+
 /* The master, as this node reaches it, whatever the view has under that name. Where that cannot be
  * told now, what was told before stays. */
 static void put_api(struct kg_network *n)
@@ -106,7 +132,7 @@ static void put_api(struct kg_network *n)
 		return;
 	int rc = kg_api_service_map(&v, &arena, kg_doc_value(n->node), n->opts.master_url, &err);
 	if (rc == 0)
-		kg_services_put(n->services, API_KEY, kg_is_null(&v) ? NULL : &v);
+		put_service(n, API_KEY, kg_is_null(&v) ? NULL : &v);
 	else
 		kg_wrap(&err, "Service " API_KEY);
 	told(n, &n->api_failing, rc, &err);
@@ -172,16 +198,20 @@ static void update_services(struct kg_network *n, const struct kg_view_diff *d)
 {
 	if (d->all)
 		kg_services_clear(n->services);
+	if (d->all && n->dns)
+		kg_dns_clear(n->dns);
 	for (size_t i = 0; i < d->services.n; i++) {
 		const struct kg_view_item *s = &d->services.items[i];
 
 		if (!n->opts.master_url || strcmp(s->key, API_KEY) != 0)
-			kg_services_put(n->services, s->key, value_of(s));
+			put_service(n, s->key, value_of(s));
 	}
 	if (d->node || d->all)
 		put_api(n);
-	if (d->node || d->all || d->services.n)
+	if (d->node || d->all || d->services.n) {
+		sync_dns(n);
 		sync_services(n);
+	}
 }
 
 static void on_update(void *ctx)
@@ -215,6 +245,8 @@ static void on_timer(void *ctx)
 	bool api = n->api_failing;
 	if (api)
 		put_api(n);
+	if (api && !n->api_failing)
+		sync_dns(n);
 	if (n->services_failing || (api && !n->api_failing))
 		sync_services(n);
 	if (n->routes_failing)
@@ -258,7 +290,7 @@ static int watch_links(struct kg_network *n, struct kg_error *err)
 	return n->watch ? 0 : kg_fail_errno(err, "watch links");
 }
 
-static void on_filter(void *ctx, const struct kg_error *err)
+static void on_event(void *ctx, const struct kg_error *err)
 {
 	struct kg_network *n = ctx;
 
@@ -296,6 +328,15 @@ static void post_hostport(void *ctx, const char *uid, struct kg_doc *pod)
 	kg_loop_post(n->loop, on_hostport, p);
 }
 
+static void new_dns(struct kg_network *n, const struct kg_dns_options *opts)
+{
+	struct kg_dns_options dns = *opts;
+
+	dns.on_event = on_event;
+	dns.ctx = n;
+	n->dns = kg_dns_new(n->loop, &dns);
+}
+
 static void *run(void *ctx)
 {
 	struct kg_network *n = ctx;
@@ -308,8 +349,8 @@ int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err)
 {
 	struct kg_network *n = kg_alloc(sizeof(*n));
-	struct kg_services_options services = {on_filter, n};
-	struct kg_policies_options policies = {on_filter, n};
+	struct kg_services_options services = {on_event, n};
+	struct kg_policies_options policies = {on_event, n};
 
 	n->opts = *opts;
 	n->loop = kg_loop_new();
@@ -319,6 +360,8 @@ int kg_network_new(
 		rc = kg_policies_new(&n->policies, n->loop, &policies, err);
 	if (rc == 0)
 		rc = watch_links(n, err);
+	if (rc == 0 && opts->dns)
+		new_dns(n, opts->dns);
 	if (rc < 0) {
 		kg_services_free(n->services);
 		kg_policies_free(n->policies);
@@ -348,6 +391,7 @@ void kg_network_free(struct kg_network *n)
 	pthread_join(n->thread, NULL);
 	kg_services_free(n->services);
 	kg_policies_free(n->policies);
+	kg_dns_free(n->dns);
 	kg_watch_free(n->watch);
 	kg_netlink_monitor_close(n->monitor);
 	kg_loop_free(n->loop);

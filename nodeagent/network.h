@@ -8,12 +8,15 @@
 struct kg_network;
 struct kg_bridge;
 struct kg_hostports;
+struct kg_dns_options;
 struct kg_network_options {
 	struct kg_bridge *bridge; /* borrowed; made again where somebody removes it */
 	const char *node;         /* borrowed */
 	const char *address;
 	const char *master_url;         /* where the Service "kubernetes" leads; or NULL */
 	struct kg_hostports *hostports; /* borrowed; or NULL */
+	/* Of the node's name server, but for on_event, which is that below; copied. NULL: none. */
+	const struct kg_dns_options *dns;
 	/* Told on the network's thread: what failed and is tried again, or, err NULL, that
 	 * somebody else's change of the packet filter was mended. What takes routes or the bridge
 	 * away (a link that went down and came back) is mended without a word. */
@@ -22,7 +25,7 @@ struct kg_network_options {
 };
 int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err);
-void kg_network_free(struct kg_network *n); /* rules and routes stay */
+void kg_network_free(struct kg_network *n); /* rules, routes and the name server stay */
 
 /* What changed of the view; the lists of diff are taken over. From when it returns no pod of the
  * bridge is set up before the policies are in force. Any one thread. */

@@ -1,6 +1,8 @@
 #include "nodeagent/podfiles.h"
 
+#include "nodeagent/apiaccess.h"
 #include "nodeagent/oci_spec.h"
+#include "nodeagent/resolv.h"
 #include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
@@ -87,8 +89,18 @@ static void add_aliases(struct kg_buf *b, const struct kg_value *aliases)
 	}
 }
 
-static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
-	struct kg_error *err)
+/* Where the API is, for who has no resolver of the cluster's names. */
+static void add_api(struct kg_buf *b, const char *address)
+{
+	if (address)
+		kg_buf_addf(b,
+			"%s\tkubernetes.default.svc kubernetes.default "
+			"kubernetes.default.svc.cluster.local\n",
+			address);
+}
+
+static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod,
+	const struct kg_value *objects, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -103,52 +115,25 @@ static int write_hosts(const struct kg_podpaths *p, const struct kg_value *pod, 
 			"::1\tlocalhost ip6-localhost ip6-loopback\n"
 			"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\n"
 			"fe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
+	const char *fqdn = kg_pod_fqdn(&a, pod, objects);
 	if (*ip)
-		kg_buf_addf(&b, "%s\t%s\n", ip, kg_pod_hostname(&a, pod));
-	if (api)
-		kg_buf_addf(&b,
-			"%s\tkubernetes.default.svc kubernetes.default "
-			"kubernetes.default.svc.cluster.local\n",
-			api);
+		kg_buf_addf(
+			&b, "%s\t%s%s%s\n", ip, fqdn, *fqdn ? "\t" : "", kg_pod_hostname(&a, pod));
+	if (!kg_has_cluster_dns(objects))
+		add_api(&b, kg_api_address(objects));
 	add_aliases(&b, kg_at(pod, "spec.hostAliases"));
 	return put(p, "hosts", &b, err);
 }
 
-static void add_list(
-	struct kg_buf *b, const char *word, const struct kg_value *list, bool each_line)
+static int write_resolv(const struct kg_podpaths *p, const struct kg_value *pod,
+	const struct kg_value *objects, struct kg_error *err)
 {
-	for (uint32_t i = 0; i < kg_len(list); i++) {
-		const char *s = kg_string(&list->items[i], "");
-		if (each_line)
-			kg_buf_addf(b, "%s %s\n", word, s);
-		else
-			kg_buf_addf(b, "%s%s", i ? " " : word, s);
-	}
-	if (!each_line && kg_len(list) > 0)
-		kg_buf_addc(b, '\n');
-}
+	KG_AUTOBUF struct kg_buf host = KG_BUF_INIT, text = KG_BUF_INIT;
+	struct kg_error ignored; /* a node without one has an empty one */
 
-/* The node's own, but for dnsPolicy None; dnsConfig is added. */
-static int write_resolv(
-	const struct kg_podpaths *p, const struct kg_value *pod, struct kg_error *err)
-{
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	const struct kg_value *config = kg_at(pod, "spec.dnsConfig");
-	const struct kg_value *options = kg_get(config, "options");
-	struct kg_error ignored; /* a node without one gives an empty one */
-	if (strcmp(kg_string(kg_at(pod, "spec.dnsPolicy"), ""), "None"))
-		kg_file_read(&b, "/etc/resolv.conf", 1 << 20, &ignored);
-	if (b.len && b.data[b.len - 1] != '\n')
-		kg_buf_addc(&b, '\n');
-	add_list(&b, "nameserver", kg_get(config, "nameservers"), true);
-	add_list(&b, "search ", kg_get(config, "searches"), false);
-	for (uint32_t i = 0; i < kg_len(options); i++) {
-		const char *value = kg_string(kg_get(&options->items[i], "value"), "");
-		kg_buf_addf(&b, "options %s%s%s\n",
-			kg_string(kg_get(&options->items[i], "name"), ""), *value ? ":" : "",
-			value);
-	}
-	return put(p, "resolv.conf", &b, err);
+	kg_file_read(&host, "/etc/resolv.conf", 1 << 20, &ignored);
+	kg_resolv_conf(&text, pod, kg_buf_str(&host), objects);
+	return put(p, "resolv.conf", &text, err);
 }
 
 static int write_hostname(
@@ -180,16 +165,16 @@ static int remove_mount(const char *path, struct kg_error *err)
 	return rc;
 }
 
-int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
-	struct kg_error *err)
+int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod,
+	const struct kg_value *objects, struct kg_error *err)
 {
 	int rc = make_mount("kgit-pod", p->files, "mode=0755,size=" FILES_SIZE, err);
 	if (rc == 0)
-		rc = write_hosts(p, pod, api, err);
+		rc = write_hosts(p, pod, objects, err);
 	if (rc == 0)
 		rc = write_hostname(p, pod, err);
 	if (rc == 0)
-		rc = write_resolv(p, pod, err);
+		rc = write_resolv(p, pod, objects, err);
 	return rc;
 }
 

@@ -27,10 +27,10 @@ void kg_podpaths_init(
 	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid);
 void kg_podpaths_release(struct kg_podpaths *p);
 
-/* Mounts the tmpfs and writes hosts, hostname and resolv.conf. api: the address of the Service
- * "kubernetes", which hosts names; or NULL. */
-int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod, const char *api,
-	struct kg_error *err);
+/* Mounts the tmpfs and writes hosts, hostname and resolv.conf (resolv.h). objects: what pods can
+ * name (apiaccess.h). */
+int kg_podfiles_write(const struct kg_podpaths *p, const struct kg_value *pod,
+	const struct kg_value *objects, struct kg_error *err);
 int kg_podfiles_mount_shm(const struct kg_podpaths *p, struct kg_error *err);
 /* Both of them, where they are mounted. */
 int kg_podfiles_unmount(const struct kg_podpaths *p, struct kg_error *err);

@@ -158,7 +158,7 @@ static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error 
 		return rc;
 	kg_hostports_put(j->env->hostports, j->pod);
 	net_begin(net, j);
-	rc = kg_podfiles_write(&j->paths, pod, kg_api_address(kg_doc_value(j->configmaps)), err);
+	rc = kg_podfiles_write(&j->paths, pod, kg_doc_value(j->configmaps), err);
 	kg_pod_cgroup_limits(&limits, pod);
 	if (rc == 0)
 		rc = kg_cgroup_make(&j->env->cgroups, j->paths.cgroup, &limits, err);

@@ -3,9 +3,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "dns/server.h"
 #include "node.h"
+#include "nodeagent/dns.h"
+#include "nodeagent/dns_zone.h"
 #include "sys/file.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
@@ -38,6 +42,10 @@ static const char help[] =
 	"  --image-gc-low-threshold PERCENT    until it is no fuller than that (85, 80), none "
 	"that\n"
 	"  --minimum-image-ttl-duration TIME   is there for less than that (2m)\n"
+	"  --cluster-dns ADDRESS|none\n"
+	"                     the name server of pods (default: one that runs on this node)\n"
+	"  --cluster-domain DOMAIN\n"
+	"                     where the names of Services are (default cluster.local)\n"
 	"  --verbose          log more\n"
 	"  --help, --version\n"
 	"\n"
@@ -84,6 +92,8 @@ static const struct option flags[] = {
 	{"image-gc-high-threshold", required_argument, NULL, 'H'},
 	{"image-gc-low-threshold", required_argument, NULL, 'L'},
 	{"minimum-image-ttl-duration", required_argument, NULL, 'T'},
+	{"cluster-dns", required_argument, NULL, 'd'},
+	{"cluster-domain", required_argument, NULL, 'D'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -102,6 +112,26 @@ static bool parse_count(unsigned *out, const char *text)
 static bool parse_percent(unsigned *out, const char *text)
 {
 	return parse_count(out, text) && *out <= 100;
+}
+
+static const char *parse_dns(const char *text)
+{
+	struct in_addr ignored;
+
+	if (strcmp(text, "none") == 0 || inet_pton(AF_INET, text, &ignored) == 1)
+		return text;
+	kgn_fail("--cluster-dns: expected an IPv4 address or none, got \"%s\"", text);
+	return NULL;
+}
+
+static const char *parse_domain(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (kg_dns_is_name(text) && n < 200 && text[n - 1] != '.')
+		return text;
+	kgn_fail("--cluster-domain: expected a domain, like cluster.local, got \"%s\"", text);
+	return NULL;
 }
 
 /* 0: go on; otherwise the exit code plus one. */
@@ -148,6 +178,14 @@ static int parse(struct kgn_options *o, int argc, char **argv)
 						    "like 2m or 90s, got \"%s\"",
 						   optarg);
 			break;
+		case 'd':
+			if (!(o->cluster_dns = parse_dns(optarg)))
+				return 2;
+			break;
+		case 'D':
+			if (!(o->cluster_domain = parse_domain(optarg)))
+				return 2;
+			break;
 		case 'v':
 			kg_log_set_level(KG_LOG_DEBUG);
 			break;
@@ -183,7 +221,12 @@ static char *make_state(const char *state)
 
 int main(int argc, char **argv)
 {
-	struct kgn_options o = {.gc_high = 85, .gc_low = 80, .gc_ttl = 120000};
+	struct kgn_options o = {
+		.cluster_domain = KG_CLUSTER_DOMAIN, .gc_high = 85, .gc_low = 80, .gc_ttl = 120000};
+
+	/* What the agent starts for itself (dns.h). */
+	if (argc == 4 && strcmp(argv[1], "dns") == 0)
+		return kg_dns_serve(argv[2], argv[3]);
 	int rc = parse(&o, argc, argv);
 
 	/* Little memory is worth more here than threads that never wait for each other. */

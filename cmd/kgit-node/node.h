@@ -6,6 +6,7 @@
 
 struct kgn_options {
 	const char *state, *master, *join, *name, *node_ip, *labels;
+	const char *cluster_dns, *cluster_domain; /* NULL: the node's own, cluster.local */
 	unsigned max_pods, gc_high, gc_low;
 	int64_t gc_ttl; /* milliseconds */
 	char **args;    /* what is no flag, NULL-terminated */
@@ -21,6 +22,8 @@ int kgn_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kgn_lock(const char *state);
 /* DIR/node holds the name under which the agent ran last: its cgroup is /kgit/NAME. */
 int kgn_remember_name(const char *state, const char *name);
+/* Ends the node's name server. */
+int kgn_end_dns(const char *state);
 unsigned kgn_count_pods(const char *state); /* those that have a directory below DIR/pods */
 void kgn_trim(void);                        /* gives back what only starting needed */
 

@@ -1,8 +1,10 @@
 /* kgit-node reset: what the pods of a stopped agent left is removed, as if all had been deleted. */
 #include "base/mem.h"
+#include "dns/server.h"
 #include "node.h"
 #include "nodeagent/bridge.h"
 #include "nodeagent/cgroup.h"
+#include "nodeagent/dns.h"
 #include "nodeagent/hostns.h"
 #include "nodeagent/network.h"
 #include "nodeagent/pods.h"
@@ -106,6 +108,14 @@ static void remove_cgroups(const char *name)
 	kg_cgroups_release(&groups);
 }
 
+int kgn_end_dns(const char *state)
+{
+	char *dir KG_AUTOFREE = kg_asprintf("%s/" KG_DNS_DIR, state);
+	struct kg_error err;
+
+	return kg_dns_end(dir, &err) < 0 ? kgn_fail("%s", err.msg) : 0;
+}
+
 static int remove_pods(struct reset *r, const char *name, struct kg_bridge *bridge)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -154,6 +164,8 @@ int kgn_reset(const struct kgn_options *o)
 	kg_bridge_free(bridge);
 	kg_timer_free(r.timer);
 	kg_loop_free(r.loop);
+	if (kgn_end_dns(o->state) != 0)
+		rc = 1;
 	if (kg_network_remove(&err) < 0 || (rc == 0 && kg_rundir_unmount(o->state, &err) < 0))
 		return kgn_fail("%s", err.msg);
 	return rc;

@@ -4,12 +4,14 @@
 #include "node.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/dns.h"
 #include "nodeagent/hostns.h"
 #include "nodeagent/hostports.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods.h"
 #include "nodeagent/podtokens.h"
 #include "nodeagent/rundir.h"
+#include "sys/file.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -284,6 +286,12 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 	struct kg_bridge *bridge)
 {
 	struct kg_error err;
+	const char *resolver = n->opts->cluster_dns;
+	char *dns_dir KG_AUTOFREE = kg_asprintf("%s/" KG_DNS_DIR, n->opts->state);
+	char *self_dir KG_AUTOFREE = kg_self_dir();
+	char *program KG_AUTOFREE = kg_asprintf("%s/kgit-node", self_dir);
+	struct kg_dns_options dns = {
+		.dir = dns_dir, .domain = n->opts->cluster_domain, .program = program};
 	struct kg_pods_options pods = {.dir = n->opts->state,
 		.node_name = n->name,
 		.node_ip = n->address,
@@ -305,6 +313,9 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.labels = labels,
 		.max_pods = n->opts->max_pods,
 		.bridge = bridge,
+		.dns = resolver ? NULL : &dns,
+		.dns_address = resolver && strcmp(resolver, "none") ? resolver : NULL,
+		.dns_domain = n->opts->cluster_domain,
 		.pods = {.apply = apply,
 			.report_all = report_all,
 			.self = n,
@@ -402,7 +413,9 @@ int kgn_run(const struct kgn_options *o)
 	int rc = start(&n);
 	kg_timer_free(n.settled);
 	kg_loop_free(n.loop);
-	if (kgn_count_pods(o->state) == 0)
+	if (kgn_count_pods(o->state) == 0) {
+		kgn_end_dns(o->state);
 		kg_rundir_unmount(o->state, &err); /* something still uses it: it stays */
+	}
 	return rc;
 }

@@ -79,7 +79,18 @@ static struct kg_snapshot *cluster(void)
 		"spec: {clusterIP: 10.96.0.9, type: ClusterIP, ports: [{name: http, port: 80,"
 		" protocol: TCP}]}\n",
 		NULL);
-	s = put(s, KG_KIND_SERVICE, "default", "headless", "spec: {clusterIP: None}\n", NULL);
+	s = put(s, KG_KIND_SERVICE, "default", "headless",
+		"metadata: {uid: headless-uid}\n"
+		"spec: {clusterIP: None, ports: [{name: sql, port: 1, protocol: TCP}]}\n",
+		NULL);
+	s = put(s, KG_KIND_ENDPOINTSLICE, "default", "headless-1",
+		"metadata: {ownerReferences: [{uid: headless-uid, controller: true}]}\n"
+		"ports: [{name: sql, port: 5432}]\n"
+		"endpoints: [{addresses: [10.244.0.4], hostname: db-0, conditions: {ready: true}},"
+		" {addresses: [10.244.0.5], hostname: db-1, conditions: {ready: false}}]\n",
+		NULL);
+	s = put(s, KG_KIND_SERVICE, "default", "out",
+		"spec: {type: ExternalName, externalName: db.example}\n", NULL);
 	s = put(s, KG_KIND_ENDPOINTSLICE, "default", "web-1",
 		"metadata: {ownerReferences: [{uid: svc-uid, controller: true}]}\n"
 		"ports: [{name: http, port: 8080}]\n"
@@ -148,8 +159,8 @@ static void holds_what_concerns_the_node(void **state)
 	(void)state;
 	objects(&seen, view, NULL);
 	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page,
-	 * secrets/default/{env,page,pull}, services/default/web */
-	assert_int_equal(seen.blobs, 8);
+	 * secrets/default/{env,page,pull}, services/default/{headless,out,web} */
+	assert_int_equal(seen.blobs, 10);
 	assert_int_equal(seen.commits, 1);
 	assert_true(has_text(&seen, "podIP: 10.244.0.2"));
 	assert_true(has_text(&seen, "index: hello"));
@@ -162,7 +173,10 @@ static void holds_what_concerns_the_node(void **state)
 	assert_false(has_text(&seen, "phase:"));
 	assert_false(has_text(&seen, "x: y"));
 	assert_false(has_text(&seen, "elsewhere"));
-	assert_false(has_text(&seen, "headless"));
+	assert_true(has_text(&seen, "hosts:\n- address: 10.244.0.4\n  hostname: db-0\n"));
+	assert_true(has_text(&seen, "10.244.0.4:5432"));
+	assert_false(has_text(&seen, "db-1"));
+	assert_true(has_text(&seen, "externalName: db.example"));
 	release_seen(&seen);
 	kgd_view_unref(view);
 	kgd_shared_unref(shared);

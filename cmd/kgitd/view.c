@@ -113,19 +113,27 @@ static size_t add_endpoints(
 	return n;
 }
 
+static size_t count_endpoints(const struct kg_snapshot *s, const struct kg_object *svc)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *slice;
+	size_t n = 0;
+
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
+	while ((slice = kg_iter_next(&it)))
+		n += kg_len(kg_get(kg_obj(slice), "endpoints"));
+	return n;
+}
+
 /* "ip:port" of every ready endpoint of one service port. */
 static struct kg_value port_endpoints(struct kg_arena *a, const struct kg_snapshot *s,
 	const struct kg_object *svc, const char *port_name)
 {
 	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *slice;
-	size_t n = 0, most = 0;
+	struct kg_value *items = kg_arena_alloc(a, (count_endpoints(s, svc) + 1) * sizeof(*items));
+	size_t n = 0;
 
-	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
-	while ((slice = kg_iter_next(&it)))
-		most += kg_len(kg_get(kg_obj(slice), "endpoints"));
-	kg_iter_release(&it);
-	struct kg_value *items = kg_arena_alloc(a, (most + 1) * sizeof(*items));
 	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
 	while ((slice = kg_iter_next(&it))) {
 		int64_t port = slice->kind->id == KG_KIND_ENDPOINTSLICE
@@ -138,7 +146,43 @@ static struct kg_value port_endpoints(struct kg_arena *a, const struct kg_snapsh
 	return kg_v_array(a, items, n);
 }
 
-/* Null for services that no node acts on (headless). */
+static size_t add_hosts(struct kg_arena *a, struct kg_value *out, struct kg_map *seen,
+	const struct kg_object *slice)
+{
+	const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < kg_len(eps); i++) {
+		const struct kg_value *e = &eps->items[i];
+		const char *address = kg_string(kg_at(e, "addresses.0"), "");
+
+		if (!kg_bool(kg_at(e, "conditions.ready"), true) || kg_map_has(seen, address))
+			continue;
+		kg_map_put(seen, address, seen);
+		out[n++] = kg_v_obj(a, "address", kg_v_lit(address), "hostname",
+			*kg_get(e, "hostname"), (char *)NULL);
+	}
+	return n;
+}
+
+/* {address, hostname} of every ready endpoint of a headless service, for names. */
+static struct kg_value service_hosts(
+	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_object *svc)
+{
+	struct kg_map seen KG_CLEANUP(kg_map_release) = KG_MAP_INIT;
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	struct kg_value *items = kg_arena_alloc(a, (count_endpoints(s, svc) + 1) * sizeof(*items));
+	const struct kg_object *slice;
+	size_t n = 0;
+
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
+	while ((slice = kg_iter_next(&it))) {
+		if (slice->kind->id == KG_KIND_ENDPOINTSLICE)
+			n += add_hosts(a, items + n, &seen, slice);
+	}
+	return kg_v_array(a, items, n);
+}
+
 static struct kg_value service_map(
 	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_object *svc)
 {
@@ -147,9 +191,7 @@ static struct kg_value service_map(
 	const struct kg_value *ports = kg_get(spec, "ports");
 	/* Said only where it is not the usual one: what views have of services stays as it is. */
 	bool local = strcmp(kg_string(kg_get(spec, "internalTrafficPolicy"), ""), "Local") == 0;
-
-	if (!*ip || strcmp(ip, "None") == 0)
-		return kg_v_null();
+	bool headless = strcmp(ip, "None") == 0;
 	struct kg_value *items = kg_arena_alloc(a, (kg_len(ports) + 1) * sizeof(*items));
 	for (uint32_t i = 0; i < kg_len(ports); i++) {
 		const struct kg_value *p = &ports->items[i];
@@ -163,7 +205,9 @@ static struct kg_value service_map(
 		kg_v_lit(ip), "type", *kg_get(spec, "type"), "sessionAffinity",
 		*kg_get(spec, "sessionAffinity"), "externalTrafficPolicy",
 		*kg_get(spec, "externalTrafficPolicy"), "internalTrafficPolicy",
-		local ? kg_v_lit("Local") : kg_v_null(), "ports",
+		local ? kg_v_lit("Local") : kg_v_null(), "externalName",
+		*kg_get(spec, "externalName"), "hosts",
+		headless ? service_hosts(a, s, svc) : kg_v_null(), "ports",
 		kg_v_array(a, items, kg_len(ports)), (char *)NULL);
 }
 
@@ -347,9 +391,7 @@ struct kgd_shared *kgd_shared_new(
 	kg_iter_kind(&it, s, KG_KIND_SERVICE, NULL, NULL);
 	while ((obj = kg_iter_next(&it))) {
 		struct kg_value v = service_map(&a, s, obj);
-		if (!kg_is_null(&v))
-			add_value(
-				&files, kg_asprintf("services/%s/%s.yaml", obj->ns, obj->name), &v);
+		add_value(&files, kg_asprintf("services/%s/%s.yaml", obj->ns, obj->name), &v);
 	}
 	kg_iter_release(&it);
 	if (files.len)

@@ -149,10 +149,6 @@ static void validate_external_name(
 	const char *fault = kg_check_dns_subdomain(f->arena, &bare);
 	if (fault)
 		kg_rule(f, path, "externalName", "Invalid value: \"%s\": %s", name, fault);
-	kg_rule_warn(f, path, "type",
-		"kgit has no DNS: this Service is served to who reads it, but no pod finds %s by "
-		"its name",
-		name);
 }
 
 static void validate_load_balancer(

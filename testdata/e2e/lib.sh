@@ -468,6 +468,16 @@ in_pod() { # NODE POD CMD...
 	nsenter --net="$(node_dir "$node")/run/ns/$uid/net" -- "$@"
 }
 
+# The same with the pod's resolv.conf.
+as_pod() { # NODE POD CMD...
+	local node=$1 uid
+	uid=$(field pod "$2" .metadata.uid)
+	shift 2
+	nsenter --net="$(node_dir "$node")/run/ns/$uid/net" -- unshare --mount --propagation private -- \
+		sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$(resolv "$node" "$uid")" "$@"
+}
+resolv() { echo "$(node_dir "$1")/run/files/$2/resolv.conf"; } # NODE UID
+
 pod_serves() { # NODE POD ADDRESS PAGE
 	[ "$(in_pod "$1" "$2" curl -sS --noproxy '*' --max-time 5 "http://$3/")" = "$4" ]
 }

@@ -1,0 +1,305 @@
+#include "nodeagent/dns.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "dns/server.h"
+#include "nodeagent/dns_zone.h"
+#include "sys/file.h"
+#include "sys/spawn.h"
+#include "value/json.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SETTLE_MS  20
+#define BYTES_A_MS 8192 /* longer where there is more to read: the server stands still for it */
+#define RESTART_MS 1000
+#define RETRY_MS   2000
+
+struct records {
+	char *names, *pointers; /* dns_zone.h */
+};
+
+struct kg_dns {
+	struct kg_dns_options opts;
+	struct kg_loop *loop;
+	struct kg_cidr ranges[3];
+	bool configured, changed, failing;
+	bool settling;             /* the timer is set for what changed, not to try again */
+	struct kg_map services;    /* key -> struct records */
+	struct kg_dns_zones zones; /* as they were written */
+	struct kg_timer *timer;
+	struct kg_child *child;
+};
+
+in_addr_t kg_dns_address(const struct kg_cidr *pods)
+{
+	return htonl(ntohl(pods->addr & kg_cidr_mask(pods->prefix)) + 1);
+}
+
+/* ---- what is served ---- */
+
+static void free_records(struct records *r)
+{
+	if (!r)
+		return;
+	free(r->names);
+	free(r->pointers);
+	free(r);
+}
+
+static struct records *make_records(const struct kg_dns *d, const struct kg_value *service)
+{
+	KG_AUTOBUF struct kg_buf names = KG_BUF_INIT, pointers = KG_BUF_INIT;
+	struct records *r;
+
+	kg_dns_records(&names, &pointers, service, d->opts.domain);
+	if (names.len == 0)
+		return NULL;
+	r = kg_alloc(sizeof(*r));
+	r->names = kg_buf_steal(&names);
+	r->pointers = kg_buf_steal(&pointers);
+	return r;
+}
+
+static bool same(const struct records *a, const struct records *b)
+{
+	return a && b ? !strcmp(a->names, b->names) && !strcmp(a->pointers, b->pointers) : a == b;
+}
+
+void kg_dns_put(struct kg_dns *d, const char *key, const struct kg_value *service)
+{
+	struct records *r = service ? make_records(d, service) : NULL;
+	struct records *old = kg_map_get(&d->services, key);
+
+	if (same(old, r)) {
+		free_records(r);
+		return;
+	}
+	d->changed = true;
+	free_records(r ? kg_map_put(&d->services, key, r) : kg_map_remove(&d->services, key));
+}
+
+void kg_dns_clear(struct kg_dns *d)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&d->services, &i));) {
+		free_records(e->value);
+		d->changed = true;
+	}
+	kg_map_clear(&d->services);
+}
+
+/* ---- files ---- */
+
+static void make_zones(struct kg_dns *d, struct kg_dns_zones *out)
+{
+	struct kg_map_entry **all KG_AUTOFREE = kg_map_sorted(&d->services);
+
+	kg_dns_zones_init(out, d->opts.domain, kg_dns_address(&d->ranges[0]), d->ranges, 3);
+	for (size_t i = 0; i < d->services.count; i++) {
+		const struct records *r = all[i]->value;
+
+		kg_dns_zones_add(out, r->names, r->pointers);
+	}
+}
+
+static int write_file(
+	struct kg_dns *d, const char *name, const struct kg_buf *text, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", d->opts.dir, name);
+
+	return kg_file_replace(path, kg_buf_str(text), text->len, 0644, err);
+}
+
+/* Those that differ from what was written last. */
+static int write_zones(struct kg_dns *d, const struct kg_dns_zones *z, struct kg_error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < z->n; i++) {
+		const struct kg_dns_zone *zone = &z->items[i];
+		const struct kg_dns_zone *old = i < d->zones.n ? &d->zones.items[i] : NULL;
+
+		if (!old || strcmp(old->file, zone->file) != 0 ||
+			strcmp(kg_buf_str(&old->text), kg_buf_str(&zone->text)) != 0)
+			rc = write_file(d, zone->file, &zone->text, err);
+	}
+	return rc;
+}
+
+static struct kg_value range_text(struct kg_arena *a, const struct kg_cidr *range)
+{
+	char addr[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &range->addr, addr, sizeof(addr));
+	return kg_v_strf(a, "%s/%u", addr, range->prefix);
+}
+
+/* The last one: the server reads all when it sees it. Nodes' own addresses ask by the bridge's. */
+static int write_config(struct kg_dns *d, const struct kg_dns_zones *z, struct kg_error *err)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_value ranges[2] = {range_text(&a, &d->ranges[0]), range_text(&a, &d->ranges[1])};
+	struct kg_value *zones = kg_arena_alloc(&a, z->n * sizeof(*zones));
+
+	for (size_t i = 0; i < z->n; i++)
+		zones[i] = kg_v_obj(&a, "name", kg_v_lit(z->items[i].name), "file",
+			kg_v_lit(z->items[i].file), (char *)NULL);
+	struct kg_value config = kg_v_obj(&a, "ranges", kg_v_array(&a, ranges, 2), "zones",
+		kg_v_array(&a, zones, z->n), (char *)NULL);
+	kg_json_write_pretty(&text, &config);
+	return write_file(d, KG_DNS_CONFIG, &text, err);
+}
+
+static int write_all(struct kg_dns *d, struct kg_error *err)
+{
+	struct kg_dns_zones z;
+
+	make_zones(d, &z);
+	int rc = write_zones(d, &z, err);
+	if (rc == 0)
+		rc = write_config(d, &z, err);
+	if (rc < 0) {
+		kg_dns_zones_release(&z);
+		return rc;
+	}
+	kg_dns_zones_release(&d->zones);
+	d->zones = z;
+	d->changed = false;
+	return 0;
+}
+
+/* ---- the server ---- */
+
+static void tell(struct kg_dns *d, const struct kg_error *err)
+{
+	if (d->opts.on_event)
+		d->opts.on_event(d->opts.ctx, err);
+}
+
+static void try_in(struct kg_dns *d, int64_t ms)
+{
+	if (!d->settling) /* else it is tried before */
+		kg_timer_set(d->timer, ms);
+}
+
+static void on_end(void *ctx, int status)
+{
+	struct kg_dns *d = ctx;
+	struct kg_error err;
+
+	d->child = NULL;
+	kg_fail(&err, KG_E_UNAVAILABLE,
+		WIFSIGNALED(status) ? "the name server was ended by signal %d; it is started again"
+				    : "the name server ended with status %d; it is started again",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	tell(d, &err);
+	try_in(d, RESTART_MS);
+}
+
+/* It takes over from the one that runs, be it this agent's or an earlier one's. */
+static int start(struct kg_dns *d, struct kg_error *err)
+{
+	char address[INET_ADDRSTRLEN];
+	in_addr_t addr = kg_dns_address(&d->ranges[0]);
+	const char *argv[] = {d->opts.program, "dns", d->opts.dir, address, NULL};
+	struct kg_spawn spawn = KG_SPAWN_INIT;
+	pid_t pid;
+
+	inet_ntop(AF_INET, &addr, address, sizeof(address));
+	spawn.argv = argv;
+	spawn.new_session = true;
+	int rc = kg_spawn(&pid, &spawn, err);
+	if (rc < 0)
+		return rc;
+	kg_child_free(d->child); /* the one before; still reaped */
+	d->child = kg_loop_child(d->loop, pid, on_end, d);
+	return 0;
+}
+
+static int make_dir(struct kg_dns *d, struct kg_error *err)
+{
+	int rc = kg_mkdir_p(d->opts.dir, 0755, err);
+
+	/* The server reads it as nobody, whatever the umask. */
+	if (rc == 0 && chmod(d->opts.dir, 0755) < 0)
+		rc = kg_fail_errno(err, "chmod %s", d->opts.dir);
+	return rc;
+}
+
+static void try(struct kg_dns *d, bool starting)
+{
+	struct kg_error err;
+	int rc = make_dir(d, &err);
+
+	if (rc == 0 && d->changed)
+		rc = write_all(d, &err);
+	if (rc == 0 && (starting || !d->child))
+		rc = start(d, &err);
+	if (rc < 0 && !d->failing)
+		tell(d, &err);
+	if (rc < 0)
+		try_in(d, RETRY_MS);
+	d->failing = rc < 0;
+}
+
+static void on_timer(void *ctx)
+{
+	struct kg_dns *d = ctx;
+
+	d->settling = false;
+	try(d, false);
+}
+
+void kg_dns_configure(struct kg_dns *d, const struct kg_cidr ranges[3])
+{
+	bool moved = !d->configured || kg_dns_address(&ranges[0]) != kg_dns_address(&d->ranges[0]);
+
+	if (d->configured && memcmp(ranges, d->ranges, sizeof(d->ranges)) == 0)
+		return;
+	memcpy(d->ranges, ranges, sizeof(d->ranges));
+	d->configured = d->changed = true;
+	if (moved)
+		try(d, true);
+	else
+		kg_dns_commit(d);
+}
+
+void kg_dns_commit(struct kg_dns *d)
+{
+	size_t size = d->zones.n ? d->zones.items[0].text.len : 0;
+
+	if (!d->configured || !d->changed || d->settling)
+		return;
+	d->settling = true;
+	kg_timer_set(d->timer, SETTLE_MS + (int64_t)(size / BYTES_A_MS));
+}
+
+/* ---- life ---- */
+
+struct kg_dns *kg_dns_new(struct kg_loop *loop, const struct kg_dns_options *opts)
+{
+	struct kg_dns *d = kg_alloc(sizeof(*d));
+
+	d->opts = *opts;
+	d->loop = loop;
+	d->timer = kg_timer_new(loop, on_timer, d);
+	return d;
+}
+
+void kg_dns_free(struct kg_dns *d)
+{
+	if (!d)
+		return;
+	kg_dns_clear(d);
+	kg_map_release(&d->services);
+	kg_dns_zones_release(&d->zones);
+	kg_timer_free(d->timer);
+	kg_child_free(d->child);
+	free(d);
+}

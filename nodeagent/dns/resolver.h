@@ -1,0 +1,33 @@
+/*
+ * Names and what they stand for: the cluster's from zone files, all others from the resolvers that
+ * the host's resolv.conf names. The resolving is libunbound's. Lives on one loop.
+ */
+#ifndef KG_NODEAGENT_DNS_RESOLVER_H
+#define KG_NODEAGENT_DNS_RESOLVER_H
+
+#include "base/err.h"
+#include "sys/loop.h"
+#include "value/value.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct kg_resolver;
+struct kg_resolver_options {
+	const char *dir;         /* where the zone files lie; borrowed */
+	const char *resolv_conf; /* borrowed; looked at again when it changed */
+};
+struct kg_resolver *kg_resolver_new(struct kg_loop *loop, const struct kg_resolver_options *opts);
+void kg_resolver_free(struct kg_resolver *r); /* nobody is told any more */
+
+/* Reads the zones, [{name: "cluster.local.", file: NAME}]: questions from now on are answered by
+ * them. Blocks for as long as they are read (10,000 services: some 50 ms). On failure those of
+ * before stay. */
+int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct kg_error *err);
+
+/* Told later, on the loop: an answer as a resolver makes it (borrowed, with EDNS), or NULL. */
+typedef void kg_resolver_fn(void *ctx, const uint8_t *answer, size_t len);
+void kg_resolver_ask(
+	struct kg_resolver *r, const char *name, uint16_t type, kg_resolver_fn *done, void *ctx);
+
+#endif

@@ -1,0 +1,347 @@
+#include "dns/server.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dns/server_private.h"
+#include "sys/file.h"
+#include "value/json.h"
+
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Overview. A new server binds beside the old one (SO_REUSEPORT), so that no question finds nobody,
+ * and then tells the old one to end: that lets go of its lock and its sockets, answers what it was
+ * asked and goes. The lock is POSIX's, since that tells who has it.
+ */
+
+#define CONFIG_MAX  (1 << 20)
+#define DRAIN_MS    2000
+#define TAKEOVER_S  3 /* after which an old server that does not let go is killed */
+#define END_MS      5000
+#define NOBODY      65534
+#define RESOLV_CONF "/etc/resolv.conf"
+
+/* ---- questions ---- */
+
+bool kg_dns_may_ask(const struct kg_dns_server *s, const struct sockaddr_in *peer)
+{
+	if (peer->sin_family != AF_INET)
+		return false;
+	for (size_t i = 0; i < s->nranges; i++) {
+		if ((peer->sin_addr.s_addr & s->ranges[i].mask) == s->ranges[i].addr)
+			return true;
+	}
+	return false;
+}
+
+static void finish(struct kg_dns_asked *a, size_t len)
+{
+	struct kg_dns_server *s = a->server;
+
+	a->reply(a, s->buf, len);
+	free(a);
+}
+
+static void on_answer(void *ctx, const uint8_t *answer, size_t len)
+{
+	struct kg_dns_asked *a = ctx;
+	struct kg_dns_server *s = a->server;
+
+	s->asked--;
+	if (answer && len <= KG_DNS_MAX_ANSWER) {
+		memcpy(s->buf, answer, len);
+		len = kg_dns_answer_fit(s->buf, len, &a->query);
+	} else {
+		len = kg_dns_refuse(s->buf, &a->query, ns_r_servfail);
+	}
+	finish(a, len);
+	if (s->ending && s->asked == 0)
+		kg_loop_stop(s->loop, 0);
+}
+
+void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
+{
+	struct kg_dns_server *s = a->server;
+	int rcode = kg_dns_query_parse(&a->query, p, len, udp);
+
+	if (rcode == 0 && s->asked >= KG_DNS_MAX_ASKED)
+		rcode = ns_r_refused;
+	if (rcode < 0) {
+		finish(a, 0);
+	} else if (rcode > 0) {
+		finish(a, kg_dns_refuse(s->buf, &a->query, rcode));
+	} else {
+		s->asked++;
+		kg_resolver_ask(s->resolver, a->query.name, a->query.type, on_answer, a);
+	}
+}
+
+/* ---- what is served ---- */
+
+static int read_ranges(struct kg_dns_server *s, const struct kg_value *list, struct kg_error *err)
+{
+	struct kg_dns_range *ranges KG_AUTOFREE = kg_alloc((kg_len(list) + 1) * sizeof(*ranges));
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *text = kg_string(&list->items[i], "");
+		struct in_addr addr = {0};
+		int bits = inet_net_pton(AF_INET, text, &addr, sizeof(addr));
+
+		if (bits < 0)
+			return kg_fail(err, KG_E_INVALID, "range \"%s\" is none", text);
+		ranges[i].mask = bits ? htonl(~0U << (32 - bits)) : 0;
+		ranges[i].addr = addr.s_addr & ranges[i].mask;
+	}
+	free(s->ranges);
+	s->ranges = kg_steal(&ranges);
+	s->nranges = kg_len(list);
+	return 0;
+}
+
+static int load(struct kg_dns_server *s, struct kg_error *err)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_value v;
+	int rc = kg_file_read(&text, KG_DNS_CONFIG, CONFIG_MAX, err);
+
+	if (rc == 0)
+		rc = kg_json_parse(&v, &arena, kg_buf_str(&text), text.len, err);
+	if (rc == 0)
+		rc = kg_resolver_load(s->resolver, kg_get(&v, "zones"), err);
+	if (rc == 0)
+		rc = read_ranges(s, kg_get(&v, "ranges"), err);
+	return rc;
+}
+
+static void on_files(void *ctx, uint32_t events)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	struct kg_dns_server *s = ctx;
+	struct kg_error err;
+	bool moved = false;
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(s->inotify, buf, sizeof(buf))) > 0) {
+		for (char *p = buf; p < buf + n;) {
+			const struct inotify_event *e = (const void *)p;
+
+			moved |= (e->mask & IN_Q_OVERFLOW) ||
+				 (e->len && strcmp(e->name, KG_DNS_CONFIG) == 0);
+			p += sizeof(*e) + e->len;
+		}
+	}
+	if (moved && load(s, &err) < 0)
+		kg_error_log("dns: %s; what was known before is served", err.msg);
+}
+
+/* ---- sockets ---- */
+
+static int bind_to(int *out, int type, const char *address, struct kg_error *err)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(NS_DEFAULTPORT)};
+	KG_AUTOCLOSE int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (inet_pton(AF_INET, address, &in.sin_addr) != 1)
+		return kg_fail(err, KG_E_INVALID, "address \"%s\" is none", address);
+	/* The bridge may come later, or anew. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 ||
+		bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 ||
+		(type == SOCK_STREAM && listen(fd, 128) < 0))
+		return kg_fail_errno(err, "%s %s:%d", type == SOCK_STREAM ? "TCP" : "UDP", address,
+			NS_DEFAULTPORT);
+	*out = fd;
+	fd = -1;
+	return 0;
+}
+
+static int watch(
+	struct kg_dns_server *s, int i, int fd, void (*fn)(void *, uint32_t), struct kg_error *err)
+{
+	s->watches[i] = kg_loop_watch(s->loop, fd, EPOLLIN, fn, s);
+	return s->watches[i] ? 0 : kg_fail_errno(err, "watch");
+}
+
+static void close_watched(struct kg_dns_server *s, int i, int *fd)
+{
+	kg_watch_free(s->watches[i]);
+	s->watches[i] = NULL;
+	kg_closep(fd);
+	*fd = -1;
+}
+
+/* ---- one server after the other ---- */
+
+static void on_alarm(int signo)
+{
+	(void)signo; /* interrupts fcntl */
+}
+
+/* Takes the lock from whom has it. */
+static int take_over(struct kg_dns_server *s, struct kg_error *err)
+{
+	struct sigaction alarmed = {.sa_handler = on_alarm};
+	struct flock has = {.l_type = F_WRLCK, .l_whence = SEEK_SET}, want = has;
+	int rc;
+
+	s->lock = open(KG_DNS_PID, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock < 0)
+		return kg_fail_errno(err, "open %s/" KG_DNS_PID, s->dir);
+	sigaction(SIGALRM, &alarmed, NULL);
+	if (fcntl(s->lock, F_GETLK, &has) == 0 && has.l_type != F_UNLCK)
+		kill(has.l_pid, SIGTERM);
+	alarm(TAKEOVER_S);
+	rc = fcntl(s->lock, F_SETLKW, &want);
+	if (rc < 0 && errno == EINTR && fcntl(s->lock, F_GETLK, &has) == 0 &&
+		has.l_type != F_UNLCK) {
+		kg_warn("dns: process %d did not let go and is killed", (int)has.l_pid);
+		kill(has.l_pid, SIGKILL);
+		rc = fcntl(s->lock, F_SETLKW, &want);
+	}
+	alarm(0);
+	return rc < 0 ? kg_fail_errno(err, "lock %s/" KG_DNS_PID, s->dir) : 0;
+}
+
+static void on_drained(void *ctx)
+{
+	kg_loop_stop(ctx, 0);
+}
+
+static void on_stop(void *ctx, int signo)
+{
+	struct kg_dns_server *s = ctx;
+
+	(void)signo;
+	if (s->ending)
+		return;
+	kg_dns_on_udp(s, 0); /* what came before it */
+	s->ending = true;
+	close_watched(s, 1, &s->tcp);
+	close_watched(s, 2, &s->inotify);
+	kg_watch_free(s->watches[0]); /* its socket still answers */
+	s->watches[0] = NULL;
+	kg_dns_close_idle(s);
+	kg_closep(&s->lock);
+	s->lock = -1;
+	(void)!chdir("/"); /* the directory may go now */
+	if (s->asked == 0)
+		kg_loop_stop(s->loop, 0);
+	else
+		kg_timer_set(kg_timer_new(s->loop, on_drained, s->loop), DRAIN_MS);
+}
+
+/* ---- life ---- */
+
+static int drop_privileges(struct kg_error *err)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		setresuid(NOBODY, NOBODY, NOBODY) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return kg_fail_errno(err, "become nobody");
+	return 0;
+}
+
+static int start(struct kg_dns_server *s, const char *address, struct kg_error *err)
+{
+	struct kg_resolver_options resolver = {.dir = ".", .resolv_conf = RESOLV_CONF};
+	int rc;
+
+	if (chdir(s->dir) < 0)
+		return kg_fail_errno(err, "enter %s", s->dir);
+	rc = bind_to(&s->udp, SOCK_DGRAM, address, err);
+	if (rc == 0)
+		rc = bind_to(&s->tcp, SOCK_STREAM, address, err);
+	if (rc == 0)
+		rc = take_over(s, err);
+	if (rc == 0)
+		rc = drop_privileges(err);
+	if (rc < 0)
+		return rc;
+	s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->inotify < 0 || inotify_add_watch(s->inotify, ".", IN_MOVED_TO) < 0)
+		return kg_fail_errno(err, "watch %s", s->dir);
+	s->resolver = kg_resolver_new(s->loop, &resolver);
+	rc = load(s, err);
+	if (rc == 0)
+		rc = watch(s, 0, s->udp, kg_dns_on_udp, err);
+	if (rc == 0)
+		rc = watch(s, 1, s->tcp, kg_dns_on_tcp, err);
+	if (rc == 0)
+		rc = watch(s, 2, s->inotify, on_files, err);
+	return rc;
+}
+
+static void stop(struct kg_dns_server *s)
+{
+	kg_dns_close_idle(s);
+	kg_resolver_free(s->resolver);
+	for (int i = 0; i < 3; i++)
+		kg_watch_free(s->watches[i]);
+	kg_closep(&s->udp);
+	kg_closep(&s->tcp);
+	kg_closep(&s->inotify);
+	kg_closep(&s->lock);
+	free(s->ranges);
+	kg_loop_free(s->loop);
+	free(s);
+}
+
+int kg_dns_serve(const char *dir, const char *address)
+{
+	struct kg_dns_server *s = kg_alloc(sizeof(*s));
+	struct kg_error err = {0};
+	int rc = 1;
+
+	kg_signals_block();
+	*s = (struct kg_dns_server){
+		.loop = kg_loop_new(), .dir = dir, .lock = -1, .udp = -1, .tcp = -1, .inotify = -1};
+	if (kg_loop_signal(s->loop, SIGTERM, on_stop, s) < 0)
+		kg_fail_errno(&err, "signals");
+	if (err.code == KG_OK && start(s, address, &err) == 0)
+		rc = kg_loop_run(s->loop);
+	else
+		kg_error_log("dns: %s", err.msg);
+	stop(s);
+	return rc;
+}
+
+int kg_dns_end(const char *dir, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/" KG_DNS_PID, dir);
+	struct flock has = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	KG_AUTOCLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "open %s", path);
+	if (fcntl(fd, F_GETLK, &has) < 0)
+		return kg_fail_errno(err, "lock of %s", path);
+	if (has.l_type == F_UNLCK)
+		return 0;
+	KG_AUTOCLOSE int pid = (int)syscall(SYS_pidfd_open, has.l_pid, 0);
+	if (pid < 0)
+		return errno == ESRCH ? 0 : kg_fail_errno(err, "process %d", (int)has.l_pid);
+	/* Its lock says that the number is still its own. */
+	if (fcntl(fd, F_GETLK, &has) < 0 || has.l_type == F_UNLCK)
+		return 0;
+	syscall(SYS_pidfd_send_signal, pid, SIGTERM, NULL, 0);
+	struct pollfd ended = {.fd = pid, .events = POLLIN};
+	if (poll(&ended, 1, END_MS) == 1)
+		return 0;
+	syscall(SYS_pidfd_send_signal, pid, SIGKILL, NULL, 0);
+	poll(&ended, 1, END_MS);
+	return 0;
+}

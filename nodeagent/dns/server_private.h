@@ -1,0 +1,49 @@
+/* What the name server's parts share; all of it on one loop. */
+#ifndef KG_NODEAGENT_DNS_SERVER_PRIVATE_H
+#define KG_NODEAGENT_DNS_SERVER_PRIVATE_H
+
+#include "dns/packet.h"
+#include "dns/resolver.h"
+#include "sys/loop.h"
+
+#include <netinet/in.h>
+
+#define KG_DNS_MAX_ASKED       4096 /* questions at once; what is more is refused */
+#define KG_DNS_MAX_CONNECTIONS 256
+#define KG_DNS_IDLE_MS         10000 /* of a connection */
+
+struct kg_dns_server {
+	struct kg_loop *loop;
+	struct kg_resolver *resolver;
+	const char *dir;
+	int lock, udp, tcp, inotify;
+	struct kg_watch *watches[3];
+	struct kg_dns_range {
+		in_addr_t addr, mask;
+	} * ranges; /* who may ask */
+	size_t nranges;
+	struct kg_dns_connection *connections;
+	unsigned nconnections, asked;
+	bool ending;
+	uint8_t buf[KG_DNS_MAX_ANSWER + 1];
+};
+
+bool kg_dns_may_ask(const struct kg_dns_server *s, const struct sockaddr_in *peer);
+
+struct kg_dns_asked;
+typedef void kg_dns_reply(struct kg_dns_asked *asked, const uint8_t *answer, size_t len);
+struct kg_dns_asked {
+	struct kg_dns_server *server;
+	struct kg_dns_query query;
+	kg_dns_reply *reply;     /* once, then it is gone; answer is s->buf, len 0: none is due */
+	struct sockaddr_in peer; /* by UDP */
+	struct kg_dns_connection *connection; /* by TCP; NULL: closed meanwhile */
+};
+/* Moves asked; answers it, at once or later. */
+void kg_dns_ask(struct kg_dns_asked *asked, const uint8_t *p, size_t len, bool udp);
+
+void kg_dns_on_udp(void *server, uint32_t events);
+void kg_dns_on_tcp(void *server, uint32_t events);
+void kg_dns_close_idle(struct kg_dns_server *s); /* all but those that wait for an answer */
+
+#endif

@@ -1,0 +1,173 @@
+#include "base/buf.h"
+#include "base/mem.h"
+#include "dns/server_private.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One question of a connection after the other: what was sent meanwhile waits in the socket. */
+struct kg_dns_connection {
+	struct kg_dns_server *server;
+	struct kg_dns_connection *next, **prev;
+	int fd;
+	struct kg_watch *watch;
+	struct kg_timer *idle;
+	struct kg_dns_asked *asked; /* waited for */
+	size_t have;
+	uint8_t in[2 + KG_DNS_MAX_QUERY]; /* length and query */
+	struct kg_buf out;
+	size_t sent;
+};
+
+static void close_connection(struct kg_dns_connection *c)
+{
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->server->nconnections--;
+	if (c->asked)
+		c->asked->connection = NULL;
+	kg_watch_free(c->watch);
+	kg_timer_free(c->idle);
+	close(c->fd);
+	kg_buf_release(&c->out);
+	free(c);
+}
+
+static void on_idle(void *ctx)
+{
+	close_connection(ctx);
+}
+
+/* Waits for what comes next; false: it is closed. */
+static bool flush(struct kg_dns_connection *c)
+{
+	while (c->sent < c->out.len) {
+		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN) {
+			kg_watch_modify(c->watch, EPOLLOUT);
+			return true;
+		}
+		if (n < 0) {
+			close_connection(c);
+			return false;
+		}
+		c->sent += (size_t)n;
+	}
+	kg_buf_clear(&c->out);
+	c->sent = 0;
+	kg_watch_modify(c->watch, c->asked ? 0 : EPOLLIN);
+	return true;
+}
+
+static void reply(struct kg_dns_asked *a, const uint8_t *answer, size_t len)
+{
+	struct kg_dns_connection *c = a->connection;
+
+	if (!c)
+		return;
+	c->asked = NULL;
+	if (len == 0) {
+		close_connection(c);
+		return;
+	}
+	kg_buf_addc(&c->out, (char)(len >> 8));
+	kg_buf_addc(&c->out, (char)len);
+	kg_buf_add(&c->out, answer, len);
+	kg_timer_set(c->idle, KG_DNS_IDLE_MS);
+	flush(c);
+}
+
+static void ask(struct kg_dns_connection *c, size_t len)
+{
+	struct kg_dns_asked *a = kg_alloc(sizeof(*a));
+
+	*a = (struct kg_dns_asked){.server = c->server, .reply = reply, .connection = c};
+	c->asked = a;
+	c->have = 0;
+	kg_watch_modify(c->watch, 0);
+	kg_dns_ask(a, c->in + 2, len, false); /* may close c */
+}
+
+/* No byte of the question after this one is read before this one is answered. */
+static void read_some(struct kg_dns_connection *c)
+{
+	for (;;) {
+		size_t want = c->have < 2 ? 2 : 2 + ((size_t)c->in[0] << 8 | c->in[1]);
+		ssize_t n;
+
+		if (c->have == want) {
+			ask(c, want - 2);
+			return;
+		}
+		n = want > sizeof(c->in)
+			    ? 0
+			    : recv(c->fd, c->in + c->have, want - c->have, MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			close_connection(c);
+			return;
+		}
+		c->have += (size_t)n;
+	}
+}
+
+static void on_ready(void *ctx, uint32_t events)
+{
+	struct kg_dns_connection *c = ctx;
+
+	if (events & (EPOLLERR | EPOLLHUP))
+		close_connection(c);
+	else if (events & EPOLLOUT)
+		flush(c);
+	else if (!c->asked)
+		read_some(c);
+}
+
+void kg_dns_on_tcp(void *ctx, uint32_t events)
+{
+	struct kg_dns_server *s = ctx;
+	struct sockaddr_in peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = accept4(s->tcp, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (!kg_dns_may_ask(s, &peer) || s->nconnections >= KG_DNS_MAX_CONNECTIONS) {
+		close(fd);
+		return;
+	}
+	struct kg_dns_connection *c = kg_alloc(sizeof(*c));
+	c->server = s;
+	c->fd = fd;
+	c->idle = kg_timer_new(s->loop, on_idle, c);
+	c->next = s->connections;
+	c->prev = &s->connections;
+	if (c->next)
+		c->next->prev = &c->next;
+	s->connections = c;
+	s->nconnections++;
+	c->watch = kg_loop_watch(s->loop, fd, EPOLLIN, on_ready, c);
+	if (!c->watch) {
+		close_connection(c);
+		return;
+	}
+	kg_timer_set(c->idle, KG_DNS_IDLE_MS);
+}
+
+void kg_dns_close_idle(struct kg_dns_server *s)
+{
+	struct kg_dns_connection *next;
+
+	for (struct kg_dns_connection *c = s->connections; c; c = next) {
+		next = c->next;
+		if (!c->asked)
+			close_connection(c);
+	}
+}

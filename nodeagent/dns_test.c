@@ -1,0 +1,531 @@
+/* The node's name server, a process of its own, as the agent keeps it. This program is the server,
+ * too, as kgit-node is. */
+#include "base/mem.h"
+#include "dns/server.h"
+#include "nettest.h"
+#include "nodeagent/dns.h"
+#include "sys/file.h"
+#include "sys/spawn.h"
+#include "value/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SERVER   "127.1.0.1"
+#define UPSTREAM "127.2.0.1"
+#define MANY     100
+
+static char dir[] = "/tmp/kgit-dns-XXXXXX";
+static char *own_dir, *up_dir, *resolv_conf, program[4096];
+static struct kg_loop *loop;
+static struct kg_dns *dns;
+static pid_t upstream;
+
+static void must(int rc, const struct kg_error *err)
+{
+	if (rc < 0)
+		fail_msg("%s", err->msg);
+}
+
+/* ---- an asker ---- */
+
+static uint8_t answer[65536];
+static ns_msg msg;
+
+static size_t make_query(uint8_t *out, const char *name, int type)
+{
+	static uint16_t id;
+	int n;
+
+	id++;
+	memcpy(out, "\0\0\1\0\0\1\0\0\0\0\0\0", 12);
+	memcpy(out, &id, 2);
+	n = ns_name_compress(name, out + 12, 400, NULL, NULL);
+	assert_true(n > 0);
+	out[12 + n] = 0;
+	out[13 + n] = (uint8_t)type;
+	memcpy(out + 14 + n, "\0\1", 2);
+	return (size_t)n + 16;
+}
+
+static int open_to(int type, const char *from, const char *to)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET}, peer = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = inet_addr(from);
+	peer.sin_addr.s_addr = inet_addr(to);
+	peer.sin_port = htons(53);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	if (connect(fd, (struct sockaddr *)&peer, sizeof(peer)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static ssize_t read_some(int fd, void *p, size_t n, int wait_ms)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+	if (poll(&ready, 1, wait_ms) != 1)
+		return -1;
+	return recv(fd, p, n, 0);
+}
+
+static ssize_t read_tcp(int fd)
+{
+	size_t have = 0, want = 2;
+
+	while (have < want) {
+		ssize_t n = read_some(fd, answer + have, want - have, 5000);
+
+		if (n <= 0)
+			return -1;
+		have += (size_t)n;
+		if (have == 2)
+			want = 2 + ((size_t)answer[0] << 8 | answer[1]);
+	}
+	memmove(answer, answer + 2, have - 2);
+	return (ssize_t)have - 2;
+}
+
+/* The rcode; -1: no answer. */
+static int ask_by(int type, const char *from, const char *name, int rrtype, int wait_ms)
+{
+	uint8_t query[512 + 2];
+	size_t n = make_query(query + 2, name, rrtype);
+	KG_AUTOCLOSE int fd = open_to(type, from, SERVER);
+	ssize_t len = -1;
+
+	if (fd < 0)
+		return -1;
+	query[0] = (uint8_t)(n >> 8);
+	query[1] = (uint8_t)n;
+	if (type == SOCK_DGRAM && send(fd, query + 2, n, 0) == (ssize_t)n)
+		len = read_some(fd, answer, sizeof(answer), wait_ms);
+	else if (type == SOCK_STREAM && send(fd, query, n + 2, MSG_NOSIGNAL) > 0)
+		len = read_tcp(fd);
+	if (len < 0)
+		return -1;
+	assert_int_equal(ns_initparse(answer, (int)len, &msg), 0);
+	assert_memory_equal(answer, query + 2, 2);
+	return ns_msg_getflag(msg, ns_f_rcode);
+}
+
+static int ask(const char *name, int rrtype)
+{
+	return ask_by(SOCK_DGRAM, SERVER, name, rrtype, 5000);
+}
+
+/* The last record of the answer, as text: "10.96.0.7" of an A. */
+static const char *last_address(void)
+{
+	static char text[INET_ADDRSTRLEN];
+	ns_rr rr;
+
+	if (ns_msg_count(msg, ns_s_an) == 0 ||
+		ns_parserr(&msg, ns_s_an, ns_msg_count(msg, ns_s_an) - 1, &rr) < 0 ||
+		ns_rr_type(rr) != ns_t_a)
+		return "";
+	return inet_ntop(AF_INET, ns_rr_rdata(rr), text, sizeof(text));
+}
+
+static bool is(const char *name, const char *address)
+{
+	return ask(name, ns_t_a) == 0 && strcmp(last_address(), address) == 0;
+}
+
+/* ---- the loop ---- */
+
+static bool (*wanted)(void);
+static struct kg_timer *poller;
+static int tries;
+
+static void look(void *ctx)
+{
+	(void)ctx;
+	if (wanted() || --tries == 0)
+		kg_loop_stop(loop, 0);
+	else
+		kg_timer_set(poller, 5);
+}
+
+static void run_until(bool (*fn)(void), const char *what)
+{
+	wanted = fn;
+	tries = 4000;
+	kg_timer_set(poller, 0);
+	kg_loop_run(loop);
+	if (tries == 0)
+		fail_msg("waited in vain: %s", what);
+}
+
+static void put(const char *key, const char *json)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (json)
+		must(kg_json_parse(&v, &a, json, strlen(json), &err), &err);
+	kg_dns_put(dns, key, json ? &v : NULL);
+}
+
+static void put_web(const char *ip)
+{
+	KG_AUTOFREE char *json = kg_asprintf(
+		"{\"name\": \"web\", \"namespace\": \"shop\", \"clusterIP\": \"%s\"}", ip);
+
+	put("shop/web", json);
+	kg_dns_commit(dns);
+}
+
+/* ---- the fixture ---- */
+
+static int ended; /* times the server did */
+
+static void on_event(void *ctx, const struct kg_error *err)
+{
+	(void)ctx;
+	fprintf(stderr, "dns: %s\n", err->msg);
+	ended++;
+}
+
+static void start_dns(void)
+{
+	struct kg_dns_options opts = {.dir = own_dir,
+		.domain = KG_CLUSTER_DOMAIN,
+		.program = program,
+		.on_event = on_event};
+	struct kg_cidr ranges[3];
+	struct kg_error err;
+
+	must(kg_cidr_parse(&ranges[0], "127.1.0.0/24", &err), &err);
+	must(kg_cidr_parse(&ranges[1], "127.1.0.0/16", &err), &err);
+	must(kg_cidr_parse(&ranges[2], "10.96.0.0/12", &err), &err);
+	dns = kg_dns_new(loop, &opts);
+	kg_dns_configure(dns, ranges);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	struct kg_error err;
+
+	must(kg_file_replace(path, text, strlen(text), 0644, &err), &err);
+}
+
+/* Another server of the same kind, with a zone of its own: the host's resolver. */
+static void start_upstream(void)
+{
+	const char *argv[] = {program, "dns", up_dir, UPSTREAM, NULL};
+	struct kg_spawn spawn = KG_SPAWN_INIT;
+	KG_AUTOFREE char *config = kg_asprintf("%s/config.json", up_dir);
+	KG_AUTOFREE char *zone = kg_asprintf("%s/test.zone", up_dir);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_error err;
+
+	must(kg_mkdir_p(up_dir, 0755, &err), &err);
+	kg_buf_adds(&text, "$ORIGIN example.\n$TTL 60\n@ SOA ns hostmaster 1 1 1 1 1\n@ NS ns\n"
+			   "db A 192.0.2.9\n");
+	for (int i = 0; i < MANY; i++)
+		kg_buf_addf(&text, "many A 192.0.2.%d\n", i);
+	write_text(zone, kg_buf_str(&text));
+	write_text(config, "{\"ranges\": [\"127.0.0.0/8\"], \"zones\": [{\"name\": \"example.\", "
+			   "\"file\": \"test.zone\"}]}");
+	spawn.argv = argv;
+	must(kg_spawn(&upstream, &spawn, &err), &err);
+}
+
+static bool serves(void)
+{
+	return is("ns.dns.cluster.local", SERVER);
+}
+
+static bool forwards(void)
+{
+	return is("db.example", "192.0.2.9");
+}
+
+static int set_up(void **state)
+{
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	struct kg_netlink *nl;
+	struct kg_error err;
+
+	(void)state;
+	assert_true(n > 0);
+	program[n] = '\0';
+	assert_non_null(mkdtemp(dir));
+	own_dir = kg_asprintf("%s/own", dir);
+	up_dir = kg_asprintf("%s/up", dir);
+	resolv_conf = kg_asprintf("%s/etc", dir);
+	must(kg_netlink_open(&nl, -1, &err), &err);
+	must(kg_link_up(nl, 1, &err), &err);
+	kg_netlink_close(nl);
+	/* All of a directory, so that the file can be replaced as a resolver's manager does. */
+	must(kg_mkdir_p(resolv_conf, 0755, &err), &err);
+	assert_int_equal(mount(resolv_conf, "/etc", NULL, MS_BIND, NULL), 0);
+	write_text("/etc/resolv.conf", "nameserver " UPSTREAM "\n");
+	start_upstream();
+	loop = kg_loop_new();
+	poller = kg_timer_new(loop, look, NULL);
+	start_dns();
+	run_until(serves, "the server");
+	run_until(forwards, "the upstream");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct kg_error err;
+
+	(void)state;
+	kg_dns_free(dns);
+	kg_timer_free(poller);
+	kg_loop_free(loop);
+	must(kg_dns_end(own_dir, &err), &err);
+	must(kg_dns_end(own_dir, &err), &err); /* none is fine */
+	kill(upstream, SIGTERM);
+	assert_int_equal(waitpid(upstream, NULL, 0), upstream);
+	assert_int_equal(umount2("/etc", MNT_DETACH), 0);
+	must(kg_remove_tree(dir, &err), &err);
+	free(own_dir);
+	free(up_dir);
+	free(resolv_conf);
+	return 0;
+}
+
+/* ---- what is asked ---- */
+
+static bool web_is_7(void)
+{
+	return is("web.shop.svc.cluster.local", "10.96.0.7");
+}
+
+static bool web_is_8(void)
+{
+	return is("web.shop.svc.cluster.local", "10.96.0.8");
+}
+
+static bool web_is_unknown(void)
+{
+	return ask("web.shop.svc.cluster.local", ns_t_a) == ns_r_nxdomain;
+}
+
+static void knows_services(void **state)
+{
+	(void)state;
+	put_web("10.96.0.7");
+	run_until(web_is_7, "a Service");
+	assert_true(is("WEB.shop.svc.Cluster.Local", "10.96.0.7"));
+	assert_int_equal(ask("web.shop.svc.cluster.local", ns_t_aaaa), 0);
+	assert_int_equal(ns_msg_count(msg, ns_s_an), 0);
+	assert_int_equal(ask("7.0.96.10.in-addr.arpa", ns_t_ptr), 0);
+	assert_int_equal(ns_msg_count(msg, ns_s_an), 1);
+	assert_int_equal(ask("8.0.96.10.in-addr.arpa", ns_t_ptr), ns_r_nxdomain);
+	assert_int_equal(ask("nothing.shop.svc.cluster.local", ns_t_a), ns_r_nxdomain);
+	assert_int_equal(ask("shop.svc.cluster.local", ns_t_a), 0);
+	put_web("10.96.0.8");
+	run_until(web_is_8, "its new address");
+	put("shop/web", NULL);
+	kg_dns_commit(dns);
+	run_until(web_is_unknown, "its end");
+}
+
+static void asks_the_hosts_resolver(void **state)
+{
+	(void)state;
+	assert_true(forwards());
+	assert_int_equal(ask("nothing.example", ns_t_a), ns_r_nxdomain);
+	assert_int_equal(ask("many.example", ns_t_a), 0);
+	assert_int_equal(ns_msg_getflag(msg, ns_f_tc), 1);
+	assert_in_range(ns_msg_count(msg, ns_s_an), 20, 40);
+	assert_int_equal(ask_by(SOCK_STREAM, SERVER, "many.example", ns_t_a, 0), 0);
+	assert_int_equal(ns_msg_getflag(msg, ns_f_tc), 0);
+	assert_int_equal(ns_msg_count(msg, ns_s_an), MANY);
+}
+
+static bool external(void)
+{
+	return is("out.shop.svc.cluster.local", "192.0.2.9") && ns_msg_count(msg, ns_s_an) == 2;
+}
+
+static void follows_external_names(void **state)
+{
+	(void)state;
+	put("shop/out",
+		"{\"name\": \"out\", \"namespace\": \"shop\", \"externalName\": \"db.example\"}");
+	kg_dns_commit(dns);
+	run_until(external, "an ExternalName");
+}
+
+static bool has_no_upstream(void)
+{
+	return ask("db.example", ns_t_a) == ns_r_servfail;
+}
+
+static void follows_resolv_conf(void **state)
+{
+	(void)state;
+	write_text("/etc/resolv.conf", "search example\n");
+	run_until(has_no_upstream, "no resolver");
+	assert_true(serves());
+	write_text("/etc/resolv.conf", "# back\nnameserver " UPSTREAM "\n");
+	run_until(forwards, "the resolver again");
+}
+
+static void answers_who_may_ask(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_by(SOCK_DGRAM, "127.1.9.9", "ns.dns.cluster.local", ns_t_a, 5000), 0);
+	assert_int_equal(ask_by(SOCK_DGRAM, "127.3.0.1", "ns.dns.cluster.local", ns_t_a, 200), -1);
+	assert_int_equal(ask_by(SOCK_STREAM, "127.3.0.1", "ns.dns.cluster.local", ns_t_a, 0), -1);
+}
+
+static void bounds_connections(void **state)
+{
+	int fds[256], refused;
+	char byte;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
+		fds[i] = open_to(SOCK_STREAM, SERVER, SERVER);
+	refused = open_to(SOCK_STREAM, SERVER, SERVER);
+	assert_true(refused >= 0);
+	assert_true(read_some(refused, &byte, 1, 5000) <= 0);
+	close(refused);
+	assert_true(serves()); /* by UDP */
+	/* A length that nothing asked can have ends a connection, and makes room. */
+	assert_int_equal(send(fds[0], "\xff\xff", 2, MSG_NOSIGNAL), 2);
+	assert_int_equal(read_some(fds[0], &byte, 1, 5000), 0);
+	assert_int_equal(ask_by(SOCK_STREAM, SERVER, "ns.dns.cluster.local", ns_t_a, 0), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
+/* Several questions in one segment, and one byte by byte. */
+static void reads_a_stream(void **state)
+{
+	uint8_t queries[1200];
+	size_t len = 0;
+	KG_AUTOCLOSE int fd = open_to(SOCK_STREAM, SERVER, SERVER);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		size_t n = make_query(queries + len + 2, "ns.dns.cluster.local", ns_t_a);
+
+		queries[len] = 0;
+		queries[len + 1] = (uint8_t)n;
+		len += n + 2;
+	}
+	assert_int_equal(send(fd, queries, len, MSG_NOSIGNAL), len);
+	for (int i = 0; i < 3; i++)
+		assert_true(read_tcp(fd) > 12);
+	for (size_t i = 0; i < len / 3; i++)
+		assert_int_equal(send(fd, queries + i, 1, MSG_NOSIGNAL), 1);
+	assert_true(read_tcp(fd) > 12);
+}
+
+static void keeps_what_it_knew(void **state)
+{
+	KG_AUTOFREE char *config = kg_asprintf("%s/config.json", own_dir);
+	KG_AUTOBUF struct kg_buf before = KG_BUF_INIT;
+	struct kg_error err;
+
+	(void)state;
+	must(kg_file_read(&before, config, 1 << 20, &err), &err);
+	write_text(config, "{");
+	assert_true(serves());
+	write_text(config, "{\"zones\": [{\"name\": \"cluster.local.\", \"file\": \"absent\"}]}");
+	assert_true(serves());
+	write_text(config, kg_buf_str(&before));
+	put_web("10.96.0.7");
+	run_until(web_is_7, "a Service after that");
+}
+
+/* ---- one server after the other ---- */
+
+static pid_t who(void)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/pid", own_dir);
+	struct flock has = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	KG_AUTOCLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(fcntl(fd, F_GETLK, &has), 0);
+	return has.l_type == F_UNLCK ? 0 : has.l_pid;
+}
+
+static pid_t before;
+
+static bool another(void)
+{
+	assert_true(serves()); /* no question is lost */
+	return who() != 0 && who() != before;
+}
+
+static void gives_way_to_the_next(void **state)
+{
+	(void)state;
+	before = who();
+	ended = 0;
+	kg_dns_free(dns);
+	assert_true(serves());
+	start_dns();
+	run_until(another, "the next server");
+	assert_int_equal(ended, 0);
+}
+
+static bool is_back(void)
+{
+	return ended > 0 && who() != 0 && who() != before && serves();
+}
+
+static void is_started_again(void **state)
+{
+	(void)state;
+	before = who();
+	ended = 0;
+	assert_int_equal(kill(before, SIGKILL), 0);
+	run_until(is_back, "a server again");
+	assert_int_equal(ended, 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_services),
+		cmocka_unit_test(asks_the_hosts_resolver),
+		cmocka_unit_test(follows_external_names),
+		cmocka_unit_test(follows_resolv_conf),
+		cmocka_unit_test(answers_who_may_ask),
+		cmocka_unit_test(bounds_connections),
+		cmocka_unit_test(reads_a_stream),
+		cmocka_unit_test(keeps_what_it_knew),
+		cmocka_unit_test(gives_way_to_the_next),
+		cmocka_unit_test(is_started_again),
+	};
+
+	if (argc == 4 && strcmp(argv[1], "dns") == 0)
+		return kg_dns_serve(argv[2], argv[3]);
+	nt_start();
+	int rc = cmocka_run_group_tests(tests, set_up, tear_down);
+	nt_end();
+	return rc;
+}

@@ -1,0 +1,238 @@
+#include "nodeagent/dns_zone.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- records ---- */
+
+/* Nothing in a zone file is quoted: only what is a name gets there. */
+bool kg_dns_is_name(const char *s)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t n = strlen(s);
+
+	return n > 0 && n <= 253 && s[0] != '.' && strspn(s, allowed) == n && !strstr(s, "..");
+}
+
+static bool is_address(const char *s)
+{
+	struct in_addr in;
+
+	return inet_pton(AF_INET, s, &in) == 1;
+}
+
+struct records {
+	struct kg_buf *names, *pointers;
+	const char *domain;
+	char base[512]; /* SERVICE.NS.svc */
+};
+
+static void add_pointer(struct records *r, const char *address, const char *host)
+{
+	kg_buf_addf(r->pointers, "%s %s%s%s.%s.\n", address, host, *host ? "." : "", r->base,
+		r->domain);
+}
+
+static void add_srv(
+	struct records *r, const struct kg_value *port, int64_t number, const char *host)
+{
+	const char *name = kg_string(kg_get(port, "name"), "");
+	const char *protocol = kg_string(kg_get(port, "protocol"), "TCP");
+
+	if (!kg_dns_is_name(name) || !kg_dns_is_name(protocol) || number < 1 || number > 65535)
+		return;
+	kg_buf_addf(r->names, "_%s._", name);
+	for (const char *p = protocol; *p; p++)
+		kg_buf_addc(r->names, (char)(*p | 0x20));
+	kg_buf_addf(r->names, ".%s SRV 0 100 %lld %s%s%s\n", r->base, (long long)number, host,
+		*host ? "." : "", r->base);
+}
+
+static void add_cluster_ip(struct records *r, const struct kg_value *service, const char *ip)
+{
+	const struct kg_value *ports = kg_get(service, "ports");
+
+	kg_buf_addf(r->names, "%s A %s\n", r->base, ip);
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		add_srv(r, &ports->items[i], kg_int(kg_get(&ports->items[i], "port"), 0), "");
+	add_pointer(r, ip, "");
+}
+
+/* An endpoint's own label. */
+static void name_host(char out[64], const struct kg_value *host)
+{
+	const char *name = kg_string(kg_get(host, "hostname"), "");
+	const char *address = kg_string(kg_get(host, "address"), "");
+
+	snprintf(out, 64, "%s", kg_dns_is_name(name) ? name : address);
+	for (char *p = out; out[0] && !kg_dns_is_name(name) && *p; p++) {
+		if (*p == '.')
+			*p = '-';
+	}
+}
+
+/* The ports of an endpoint are its own: "ADDRESS:PORT" by port of the service. */
+static void add_endpoint_ports(
+	struct records *r, const struct kg_value *service, const char *address, const char *host)
+{
+	const struct kg_value *ports = kg_get(service, "ports");
+	size_t n = strlen(address);
+
+	for (uint32_t i = 0; i < kg_len(ports); i++) {
+		const struct kg_value *list = kg_get(&ports->items[i], "endpoints");
+
+		for (uint32_t k = 0; k < kg_len(list); k++) {
+			const char *e = kg_string(&list->items[k], "");
+
+			if (strncmp(e, address, n) == 0 && e[n] == ':')
+				add_srv(r, &ports->items[i], strtoll(e + n + 1, NULL, 10), host);
+		}
+	}
+}
+
+static void add_headless(struct records *r, const struct kg_value *service)
+{
+	const struct kg_value *hosts = kg_get(service, "hosts");
+
+	for (uint32_t i = 0; i < kg_len(hosts); i++) {
+		const struct kg_value *h = &hosts->items[i];
+		const char *address = kg_string(kg_get(h, "address"), "");
+		char host[64];
+
+		if (!is_address(address))
+			continue;
+		name_host(host, h);
+		kg_buf_addf(r->names, "%s A %s\n%s.%s A %s\n", r->base, address, host, r->base,
+			address);
+		add_endpoint_ports(r, service, address, host);
+		if (kg_dns_is_name(kg_string(kg_get(h, "hostname"), "")))
+			add_pointer(r, address, host);
+	}
+}
+
+void kg_dns_records(struct kg_buf *names, struct kg_buf *pointers, const struct kg_value *service,
+	const char *domain)
+{
+	const char *name = kg_string(kg_get(service, "name"), "");
+	const char *ns = kg_string(kg_get(service, "namespace"), "");
+	const char *ip = kg_string(kg_get(service, "clusterIP"), "");
+	const char *external = kg_string(kg_get(service, "externalName"), "");
+	struct records r = {.names = names, .pointers = pointers, .domain = domain};
+	size_t n = strlen(external);
+
+	if (!kg_dns_is_name(name) || !kg_dns_is_name(ns))
+		return;
+	snprintf(r.base, sizeof(r.base), "%s.%s.svc", name, ns);
+	if (kg_dns_is_name(external))
+		kg_buf_addf(names, "%s CNAME %s%s\n", r.base, external,
+			external[n - 1] == '.' ? "" : ".");
+	else if (is_address(ip))
+		add_cluster_ip(&r, service, ip);
+	else if (strcmp(ip, "None") == 0)
+		add_headless(&r, service);
+}
+
+/* ---- zones ---- */
+
+static struct kg_dns_zone *add_zone(struct kg_dns_zones *z, const char *domain, char *name)
+{
+	z->items = kg_realloc(z->items, (z->n + 1) * sizeof(*z->items));
+	struct kg_dns_zone *zone = &z->items[z->n++];
+	*zone = (struct kg_dns_zone){.name = name, .file = kg_asprintf("%szone", name)};
+	/* Nobody transfers it: the numbers mean nothing, but for the last one, how long it may be
+	 * remembered that a name is not there. */
+	kg_buf_addf(&zone->text,
+		"$ORIGIN %s\n$TTL %d\n@ SOA ns.dns.%s. hostmaster.%s. 1 7200 1800 86400 %d\n"
+		"@ NS ns.dns.%s.\n",
+		name, KG_DNS_TTL_S, domain, domain, KG_DNS_TTL_S, domain);
+	return zone;
+}
+
+static struct kg_dns_zone *find_zone(const struct kg_dns_zones *z, const char *name)
+{
+	for (size_t i = 0; i < z->n; i++) {
+		if (strcmp(z->items[i].name, name) == 0)
+			return &z->items[i];
+	}
+	return NULL;
+}
+
+/* The name of an address's first `octets` octets: "244.10.in-addr.arpa.". */
+static void reverse_name(char out[64], uint32_t addr, unsigned octets)
+{
+	size_t n = 0;
+
+	for (unsigned i = octets; i-- > 0;)
+		n += (size_t)snprintf(out + n, 64 - n, "%u.", (addr >> (24 - 8 * i)) & 0xff);
+	snprintf(out + n, 64 - n, "in-addr.arpa.");
+}
+
+/* Zones end at whole octets: a range of prefix 12 takes 16 of them. */
+static void add_range(struct kg_dns_zones *z, const char *domain, const struct kg_cidr *range)
+{
+	unsigned octets = range->prefix <= 8 ? 1 : range->prefix <= 16 ? 2 : 3;
+	unsigned count = range->prefix >= 8 * octets ? 1 : 1u << (8 * octets - range->prefix);
+	uint32_t first = ntohl(range->addr & kg_cidr_mask(range->prefix));
+	char name[64];
+
+	for (unsigned i = 0; i < count; i++) {
+		reverse_name(name, first + (i << (32 - 8 * octets)), octets);
+		if (!find_zone(z, name))
+			add_zone(z, domain, kg_strdup(name));
+	}
+}
+
+void kg_dns_zones_init(struct kg_dns_zones *z, const char *domain, in_addr_t server,
+	const struct kg_cidr *ranges, size_t nranges)
+{
+	char address[INET_ADDRSTRLEN];
+
+	*z = (struct kg_dns_zones){0};
+	inet_ntop(AF_INET, &server, address, sizeof(address));
+	struct kg_dns_zone *zone = add_zone(z, domain, kg_asprintf("%s.", domain));
+	kg_buf_addf(&zone->text, "ns.dns A %s\ndns-version TXT \"1.1.0\"\n", address);
+	for (size_t i = 0; i < nranges; i++)
+		add_range(z, domain, &ranges[i]);
+}
+
+void kg_dns_zones_release(struct kg_dns_zones *z)
+{
+	for (size_t i = 0; i < z->n; i++) {
+		free(z->items[i].name);
+		free(z->items[i].file);
+		kg_buf_release(&z->items[i].text);
+	}
+	free(z->items);
+	*z = (struct kg_dns_zones){0};
+}
+
+static void add_to_reverse(struct kg_dns_zones *z, const char *address, const char *name)
+{
+	struct in_addr in;
+	char whole[64];
+
+	if (inet_pton(AF_INET, address, &in) != 1)
+		return;
+	reverse_name(whole, ntohl(in.s_addr), 4);
+	for (const char *dot = whole; (dot = strchr(dot, '.')); dot++) {
+		struct kg_dns_zone *zone = find_zone(z, dot + 1);
+
+		if (zone) {
+			kg_buf_addf(&zone->text, "%s PTR %s\n", whole, name);
+			return;
+		}
+	}
+}
+
+void kg_dns_zones_add(struct kg_dns_zones *z, const char *names, const char *pointers)
+{
+	char address[64], name[1024];
+	int n = 0;
+
+	kg_buf_adds(&z->items[0].text, names);
+	for (const char *p = pointers; sscanf(p, "%63s %1023s\n%n", address, name, &n) == 2; p += n)
+		add_to_reverse(z, address, name);
+}
