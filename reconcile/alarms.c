@@ -51,18 +51,23 @@ static bool holds(const struct kg_reconcile_state *st, const struct kg_alarm *x)
 	return (kg_time)(intptr_t)kg_map_get(&st->wakes[x->c], x->key) == x->t;
 }
 
+/* From the maps, as one that was set again at its old time is in the heap twice. */
 static void sweep(struct kg_reconcile_state *st)
 {
 	struct kg_alarms *a = &st->alarms;
-	size_t kept = 0;
-	for (size_t i = 0; i < a->n; i++)
-		if (holds(st, &a->v[i]))
-			a->v[kept++] = a->v[i];
-		else
-			free(a->v[i].key);
 	st->looked += a->n;
-	a->n = kept;
-	for (size_t i = kept / 2; i-- > 0;)
+	while (a->n)
+		free(a->v[--a->n].key);
+	for (int c = 0; c < KG_C_COUNT; c++) {
+		struct kg_map_entry *e;
+		for (size_t i = 0; (e = kg_map_next(&st->wakes[c], &i));) {
+			KG_GROW(a->v, a->cap, a->n + 1);
+			a->v[a->n++] = (struct kg_alarm){.t = (kg_time)(intptr_t)e->value,
+				.c = (enum kg_controller)c,
+				.key = kg_strdup(e->key)};
+		}
+	}
+	for (size_t i = a->n / 2; i-- > 0;)
 		sift_down(a, i);
 }
 

@@ -90,12 +90,27 @@ static void test_left_behind(void **state)
 	assert_in_range(st.looked, 0, 300 * MANY);
 }
 
+/* All are set again at their old times, as by a look at everything, and once more. */
+static void test_same_times(void **state)
+{
+	(void)state;
+	KG_CLEANUP(release) struct kg_reconcile_state st = {0};
+	for (int i = 0; i < 10 * MANY; i++) {
+		unset(&st, i % MANY);
+		set(&st, i % MANY, 1000 + i % MANY);
+		assert_in_range(st.alarms.n, 1, 2 * MANY + 65);
+	}
+	assert_in_range(st.looked, 0, 40 * MANY);
+	assert_int_equal(kg_alarms_next(&st), 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_left_behind),
+		cmocka_unit_test(test_same_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
