@@ -60,6 +60,7 @@ struct append_journal {
 	pthread_cond_t work, done; /* for the thread; of a try of it */
 	struct point head, stored, storing;
 	struct kg_error trouble; /* of the last try to store; code 0: none */
+	struct timespec rested;  /* when the next try may follow the last one, if few wait */
 	uint64_t tries;
 	bool hurry, stop;
 };
@@ -97,6 +98,11 @@ static struct timespec deadline(int ms)
 	return t;
 }
 
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
 /* All below with the lock held. */
 
 static bool is_pending(const struct append_journal *j)
@@ -104,11 +110,12 @@ static bool is_pending(const struct append_journal *j)
 	return j->head.revision > j->stored.revision;
 }
 
-/* Lets revisions gather, or a disk recover, unless somebody waits. */
+/* Lets revisions gather, or a disk recover, unless somebody waits. What comes after a silence goes
+ * soon; in a stream of revisions a pack of its own for each would cost more than all else of it. */
 static void linger(struct append_journal *j)
 {
-	struct timespec late = deadline(j->trouble.code ? RETRY_MS : j->linger_ms);
 	struct timespec soon = deadline(j->trouble.code ? RETRY_MS : j->linger_ms / 10);
+	struct timespec late = is_before(&j->rested, &soon) ? soon : j->rested;
 	int e = 0;
 
 	while (!j->hurry && !j->stop && e != ETIMEDOUT) {
@@ -143,6 +150,7 @@ static void drain(struct append_journal *j)
 	if (rc == 0)
 		j->stored = p;
 	j->trouble = rc < 0 ? why : (struct kg_error){0};
+	j->rested = deadline(j->linger_ms);
 	j->tries++;
 	pthread_cond_broadcast(&j->done);
 }

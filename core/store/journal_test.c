@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -396,6 +397,40 @@ static void test_readers_see_it(void **state)
 	check_and_close(&c);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* By itself, with nobody in a hurry. */
+static void wait_for_git(const char *dir, const struct test_cluster *c)
+{
+	char ref[41] = "";
+
+	for (int i = 0; i < 10000 && strcmp(ref, c->now->commit) != 0; i++)
+		state_ref(dir, ref);
+	assert_string_equal(ref, c->now->commit);
+}
+
+/* The first one after a silence is there soon, the next ones wait for each other. */
+static void test_stream_gathers(void **state)
+{
+	struct test_cluster c;
+
+	test_linger_ms = 1000;
+	OK(test_open(&c, *state, true, NULL, &err));
+	live(&c, 1);
+	wait_for_git(*state, &c);
+	int64_t since = now_ms();
+	live(&c, 3);
+	wait_for_git(*state, &c);
+	assert_true(now_ms() - since > 500);
+	check_and_close(&c);
+}
+
 /* Many times the journal's size, in records of all sizes, also larger than a half. */
 static void test_round_and_round(void **state)
 {
@@ -555,6 +590,7 @@ int main(void)
 		CASE(test_torn),
 		CASE(test_replay),
 		CASE(test_readers_see_it),
+		CASE(test_stream_gathers),
 		CASE(test_round_and_round),
 		CASE(test_contradiction),
 		CASE(test_without),

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_LINGER_MS 500
+#define DEFAULT_LINGER_MS 250
 #define FLUSH_MS          10000 /* slower than that is not slow but broken */
 
 /* ---- opening ---- */

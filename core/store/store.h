@@ -50,8 +50,8 @@ struct kg_store_options {
 	/* Bytes of the journal where it has to be made; default 64 MiB where 0, at most an eighth
 	 * of the free space. KG_STORE_NO_JOURNAL: each commit goes to git's files at once. */
 	size_t journal_size;
-	/* How long a revision may wait for others before it is put to git's files, a tenth of it
-	 * where there are many; default 500 ms where 0. */
+	/* How long git's files may follow in a stream of revisions; what comes after a silence, and
+	 * many at once, are there in a tenth of it. Default 250 ms where 0. */
 	int linger_ms;
 };
 #define KG_STORE_NO_JOURNAL ((size_t)-1)
