@@ -460,6 +460,16 @@ static void keeps_what_it_knew(void **state)
 	run_until(web_is_7, "a Service after that");
 }
 
+static void is_not_ended_by_one_name(void **state)
+{
+	(void)state;
+	put("shop/long",
+		"{\"name\": \"long\", \"namespace\": \"shop\", \"externalName\": "
+		"\"0123456789012345678901234567890123456789012345678901234567890123.example\"}");
+	put_web("10.96.0.8");
+	run_until(web_is_8, "a Service beside it");
+}
+
 /* ---- one server after the other ---- */
 
 static pid_t who(void)
@@ -518,6 +528,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bounds_connections),
 		cmocka_unit_test(reads_a_stream),
 		cmocka_unit_test(keeps_what_it_knew),
+		cmocka_unit_test(is_not_ended_by_one_name),
 		cmocka_unit_test(gives_way_to_the_next),
 		cmocka_unit_test(is_started_again),
 	};

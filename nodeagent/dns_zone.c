@@ -7,14 +7,23 @@
 
 /* ---- records ---- */
 
-/* Nothing in a zone file is quoted: only what is a name gets there. */
+#define MAX_NAME  253 /* as text, without a dot at its end */
+#define MAX_LABEL 63
+
+/* Nothing in a zone file is quoted: only what is a name gets there. What Kubernetes takes for one
+ * may have longer labels than there can be, and a single such line makes a zone unreadable. */
 bool kg_dns_is_name(const char *s)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-	size_t n = strlen(s);
+	size_t n = strlen(s), len;
 
-	return n > 0 && n <= 253 && s[0] != '.' && strspn(s, allowed) == n && !strstr(s, "..");
+	for (const char *p = s; *p; p += len + (p[len] == '.')) {
+		len = strcspn(p, ".");
+		if (len == 0 || len > MAX_LABEL)
+			return false;
+	}
+	return n > 0 && n <= MAX_NAME && strspn(s, allowed) == n;
 }
 
 static bool is_address(const char *s)
@@ -28,6 +37,7 @@ struct records {
 	struct kg_buf *names, *pointers;
 	const char *domain;
 	char base[512]; /* SERVICE.NS.svc */
+	size_t room;    /* how long what is in front of that may be, with its dot */
 };
 
 static void add_pointer(struct records *r, const char *address, const char *host)
@@ -43,6 +53,8 @@ static void add_srv(
 	const char *protocol = kg_string(kg_get(port, "protocol"), "TCP");
 
 	if (!kg_dns_is_name(name) || !kg_dns_is_name(protocol) || number < 1 || number > 65535)
+		return;
+	if (strlen(name) + 1 > MAX_LABEL || strlen(name) + strlen(protocol) + 4 > r->room)
 		return;
 	kg_buf_addf(r->names, "_%s._", name);
 	for (const char *p = protocol; *p; p++)
@@ -105,8 +117,10 @@ static void add_headless(struct records *r, const struct kg_value *service)
 		if (!is_address(address))
 			continue;
 		name_host(host, h);
-		kg_buf_addf(r->names, "%s A %s\n%s.%s A %s\n", r->base, address, host, r->base,
-			address);
+		kg_buf_addf(r->names, "%s A %s\n", r->base, address);
+		if (strlen(host) + 1 > r->room)
+			continue;
+		kg_buf_addf(r->names, "%s.%s A %s\n", host, r->base, address);
 		add_endpoint_ports(r, service, address, host);
 		if (kg_dns_is_name(kg_string(kg_get(h, "hostname"), "")))
 			add_pointer(r, address, host);
@@ -125,7 +139,11 @@ void kg_dns_records(struct kg_buf *names, struct kg_buf *pointers, const struct 
 
 	if (!kg_dns_is_name(name) || !kg_dns_is_name(ns))
 		return;
-	snprintf(r.base, sizeof(r.base), "%s.%s.svc", name, ns);
+	size_t whole = (size_t)snprintf(r.base, sizeof(r.base), "%s.%s.svc", name, ns);
+	whole += 1 + strlen(domain);
+	if (whole > MAX_NAME)
+		return;
+	r.room = MAX_NAME - whole;
 	if (kg_dns_is_name(external))
 		kg_buf_addf(names, "%s CNAME %s%s\n", r.base, external,
 			external[n - 1] == '.' ? "" : ".");

@@ -74,6 +74,64 @@ static void makes_records(void **state)
 	}
 }
 
+#define L60 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff"
+
+/* Nothing that would make the zone unreadable: a label of 64 bytes, a name of more than 253. */
+static void leaves_out_what_is_too_long(void **state)
+{
+	static const struct {
+		const char *domain, *service, *names;
+	} longs[] = {
+		{"cluster.local",
+			"{\"name\": \"out\", \"namespace\": \"shop\", \"externalName\": \"" L60
+			"xyz.example\"}",
+			"out.shop.svc CNAME " L60 "xyz.example.\n"},
+		{"cluster.local",
+			"{\"name\": \"out\", \"namespace\": \"shop\", \"externalName\": \"" L60
+			"wxyz.example\"}",
+			""},
+		{"cluster.local",
+			"{\"name\": \"web\", \"namespace\": \"shop\", \"clusterIP\": "
+			"\"10.96.0.7\", "
+			"\"ports\": [{\"name\": \"" L60 "xyz\", \"port\": 1}, {\"name\": \"" L60
+			"xy\", \"port\": 2}]}",
+			"web.shop.svc A 10.96.0.7\n_" L60
+			"xy._tcp.web.shop.svc SRV 0 100 2 web.shop.svc\n"},
+		/* 247 bytes with what is in front of it: 6 are left. */
+		{L60 ".aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee.abcdef",
+			"{\"name\": \"" L60 "xyz\", \"namespace\": \"" L60
+			"\", \"clusterIP\": \"None\", \"hosts\": [{\"address\": \"10.244.0.5\", "
+			"\"hostname\": \"abc\"}, {\"address\": \"10.244.0.6\", \"hostname\": "
+			"\"abcdefgh\"}]}",
+			NULL},
+		{L60 "." L60 "." L60,
+			"{\"name\": \"" L60 "\", \"namespace\": \"" L60
+			"\", \"clusterIP\": \"10.96.0.7\"}",
+			""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(longs); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		KG_AUTOBUF struct kg_buf names = KG_BUF_INIT, pointers = KG_BUF_INIT;
+		struct kg_value v;
+		struct kg_error err;
+
+		assert_int_equal(
+			kg_json_parse(&v, &a, longs[i].service, strlen(longs[i].service), &err), 0);
+		kg_dns_records(&names, &pointers, &v, longs[i].domain);
+		if (longs[i].names)
+			assert_string_equal(kg_buf_str(&names), longs[i].names);
+		for (const char *line = kg_buf_str(&names); *line; line = strchr(line, '\n') + 1)
+			assert_true(strcspn(line, " ") + 1 + strlen(longs[i].domain) <= 253);
+		if (!longs[i].names) {
+			assert_non_null(strstr(kg_buf_str(&names), "\nabc." L60));
+			assert_non_null(strstr(kg_buf_str(&names), " A 10.244.0.6\n"));
+			assert_null(strstr(kg_buf_str(&names), "abcdefgh"));
+		}
+	}
+}
+
 static void cuts_ranges_at_octets(void **state)
 {
 	static const struct {
@@ -135,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_records),
+		cmocka_unit_test(leaves_out_what_is_too_long),
 		cmocka_unit_test(cuts_ranges_at_octets),
 		cmocka_unit_test(files_pointers),
 	};
