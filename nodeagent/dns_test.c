@@ -494,12 +494,72 @@ static void gives_way_to_the_next(void **state)
 {
 	(void)state;
 	before = who();
+	assert_true(before > 0);
 	ended = 0;
 	kg_dns_free(dns);
 	assert_true(serves());
 	start_dns();
 	run_until(another, "the next server");
 	assert_int_equal(ended, 0);
+}
+
+/* One that has nothing to serve leaves the other where it is. */
+static void stays_where_the_next_cannot_serve(void **state)
+{
+	const char *argv[] = {program, "dns", own_dir, SERVER, NULL};
+	KG_AUTOFREE char *config = kg_asprintf("%s/config.json", own_dir);
+	struct kg_spawn spawn = KG_SPAWN_INIT;
+	KG_AUTOBUF struct kg_buf was = KG_BUF_INIT;
+	struct kg_error err;
+	pid_t next;
+	int status;
+
+	(void)state;
+	before = who();
+	assert_true(before > 0);
+	must(kg_file_read(&was, config, 1 << 20, &err), &err);
+	write_text(config, "{");
+	spawn.argv = argv;
+	must(kg_spawn(&next, &spawn, &err), &err);
+	assert_int_equal(waitpid(next, &status, 0), next);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	assert_int_equal(who(), before);
+	assert_true(serves());
+	write_text(config, kg_buf_str(&was));
+}
+
+static bool forwards_now(void)
+{
+	return ask_by(SOCK_DGRAM, SERVER, "db.example", ns_t_a, 200) == 0;
+}
+
+/* While the old one waits for an answer, all questions are the new one's. */
+static void takes_all_questions_at_once(void **state)
+{
+	uint8_t query[512];
+	size_t n = make_query(query, "never.example", ns_t_a);
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
+	KG_AUTOCLOSE int mute = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	KG_AUTOCLOSE int asker = open_to(SOCK_DGRAM, SERVER, SERVER);
+
+	(void)state;
+	in.sin_addr.s_addr = inet_addr("127.2.0.9");
+	assert_int_equal(bind(mute, (struct sockaddr *)&in, sizeof(in)), 0);
+	write_text("/etc/resolv.conf", "# mute\nnameserver 127.2.0.9\n");
+	before = who();
+	assert_true(before > 0);
+	/* The file is looked at once a second: until then the other one is asked. */
+	do
+		assert_int_equal(send(asker, query, n, 0), n);
+	while (read_some(mute, answer, sizeof(answer), 200) <= 0);
+	kg_dns_free(dns);
+	start_dns();
+	run_until(another, "the next server");
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(
+			ask_by(SOCK_DGRAM, SERVER, "ns.dns.cluster.local", ns_t_a, 1000), 0);
+	write_text("/etc/resolv.conf", "# back again\nnameserver " UPSTREAM "\n");
+	run_until(forwards_now, "the resolver again");
 }
 
 static bool is_back(void)
@@ -511,6 +571,7 @@ static void is_started_again(void **state)
 {
 	(void)state;
 	before = who();
+	assert_true(before > 0);
 	ended = 0;
 	assert_int_equal(kill(before, SIGKILL), 0);
 	run_until(is_back, "a server again");
@@ -530,6 +591,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(keeps_what_it_knew),
 		cmocka_unit_test(is_not_ended_by_one_name),
 		cmocka_unit_test(gives_way_to_the_next),
+		cmocka_unit_test(stays_where_the_next_cannot_serve),
+		cmocka_unit_test(takes_all_questions_at_once),
 		cmocka_unit_test(is_started_again),
 	};
 

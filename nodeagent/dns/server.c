@@ -22,13 +22,15 @@
 
 /*
  * Overview. A new server binds beside the old one (SO_REUSEPORT), so that no question finds nobody,
- * and then tells the old one to end: that lets go of its lock and its sockets, answers what it was
- * asked and goes. The lock is POSIX's, since that tells who has it.
+ * and, once it has read what it is to serve, tells the old one to end: that lets go of its lock,
+ * takes no more questions, answers what it was asked and goes. The lock is POSIX's, since that
+ * tells who has it.
  */
 
 #define CONFIG_MAX  (1 << 20)
 #define DRAIN_MS    2000
-#define TAKEOVER_S  3 /* after which an old server that does not let go is killed */
+#define TAKEOVER_MS 3000 /* after which an old server that does not let go is killed */
+#define LOOK_MS     2    /* whether it has */
 #define END_MS      5000
 #define NOBODY      65534
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -187,34 +189,70 @@ static void close_watched(struct kg_dns_server *s, int i, int *fd)
 
 /* ---- one server after the other ---- */
 
-static void on_alarm(int signo)
+static int open_lock(struct kg_dns_server *s, struct kg_error *err)
 {
-	(void)signo; /* interrupts fcntl */
+	s->lock = open(KG_DNS_PID, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return s->lock < 0 ? kg_fail_errno(err, "open %s/" KG_DNS_PID, s->dir) : 0;
+}
+
+struct holder {
+	pid_t pid; /* who was told to end */
+	int64_t since;
+	bool killed;
+};
+
+static int end_holder(struct holder *h, pid_t pid, struct kg_error *err)
+{
+	int64_t now = kg_monotonic_ms();
+	int signo = 0;
+
+	if (pid <= 0)
+		return kg_fail(
+			err, KG_E_EXISTS, "the process that has it locked is not to be seen");
+	if (pid != h->pid) {
+		*h = (struct holder){.pid = pid, .since = now};
+		signo = SIGTERM;
+	} else if (now - h->since > 2 * TAKEOVER_MS) {
+		return kg_fail(err, KG_E_EXISTS, "process %d does not end", (int)pid);
+	} else if (now - h->since > TAKEOVER_MS && !h->killed) {
+		kg_warn("dns: process %d did not let go and is killed", (int)pid);
+		h->killed = true;
+		signo = SIGKILL;
+	}
+	if (signo && kill(pid, signo) < 0 && errno != ESRCH)
+		return kg_fail_errno(err, "end process %d", (int)pid);
+	return 0;
 }
 
 /* Takes the lock from whom has it. */
 static int take_over(struct kg_dns_server *s, struct kg_error *err)
 {
-	struct sigaction alarmed = {.sa_handler = on_alarm};
-	struct flock has = {.l_type = F_WRLCK, .l_whence = SEEK_SET}, want = has;
-	int rc;
+	struct holder h = {0};
 
-	s->lock = open(KG_DNS_PID, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock < 0)
-		return kg_fail_errno(err, "open %s/" KG_DNS_PID, s->dir);
-	sigaction(SIGALRM, &alarmed, NULL);
-	if (fcntl(s->lock, F_GETLK, &has) == 0 && has.l_type != F_UNLCK)
-		kill(has.l_pid, SIGTERM);
-	alarm(TAKEOVER_S);
-	rc = fcntl(s->lock, F_SETLKW, &want);
-	if (rc < 0 && errno == EINTR && fcntl(s->lock, F_GETLK, &has) == 0 &&
-		has.l_type != F_UNLCK) {
-		kg_warn("dns: process %d did not let go and is killed", (int)has.l_pid);
-		kill(has.l_pid, SIGKILL);
-		rc = fcntl(s->lock, F_SETLKW, &want);
+	for (;;) {
+		struct flock has = {.l_type = F_WRLCK, .l_whence = SEEK_SET}, want = has;
+
+		if (fcntl(s->lock, F_SETLK, &want) == 0)
+			return 0;
+		if ((errno != EAGAIN && errno != EACCES) || fcntl(s->lock, F_GETLK, &has) < 0)
+			return kg_fail_errno(err, "lock %s/" KG_DNS_PID, s->dir);
+		if (has.l_type != F_UNLCK && end_holder(&h, has.l_pid, err) < 0)
+			return kg_wrap(err, "lock %s/" KG_DNS_PID, s->dir);
+		poll(NULL, 0, LOOK_MS);
 	}
-	alarm(0);
-	return rc < 0 ? kg_fail_errno(err, "lock %s/" KG_DNS_PID, s->dir) : 0;
+}
+
+/* From here on questions are the other server's: a connected socket has its peer's alone, and there
+ * is none. What came before is still there. */
+static void take_no_more(struct kg_dns_server *s)
+{
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+
+	if (getsockname(s->udp, (struct sockaddr *)&own, &size) == 0)
+		(void)!connect(s->udp, (struct sockaddr *)&own, size);
+	for (int i = 0; i < KG_DNS_MAX_ASKED / KG_DNS_AT_ONCE; i++)
+		kg_dns_on_udp(s, 0);
 }
 
 static void on_drained(void *ctx)
@@ -229,7 +267,7 @@ static void on_stop(void *ctx, int signo)
 	(void)signo;
 	if (s->ending)
 		return;
-	kg_dns_on_udp(s, 0); /* what came before it */
+	take_no_more(s);
 	s->ending = true;
 	close_watched(s, 1, &s->tcp);
 	close_watched(s, 2, &s->inotify);
@@ -266,7 +304,7 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 	if (rc == 0)
 		rc = bind_to(&s->tcp, SOCK_STREAM, address, err);
 	if (rc == 0)
-		rc = take_over(s, err);
+		rc = open_lock(s, err);
 	if (rc == 0)
 		rc = drop_privileges(err);
 	if (rc < 0)
@@ -276,6 +314,8 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 		return kg_fail_errno(err, "watch %s", s->dir);
 	s->resolver = kg_resolver_new(s->loop, &resolver);
 	rc = load(s, err);
+	if (rc == 0)
+		rc = take_over(s, err);
 	if (rc == 0)
 		rc = watch(s, 0, s->udp, kg_dns_on_udp, err);
 	if (rc == 0)

@@ -7,7 +7,7 @@
  *   config.json   {"ranges": ["10.244.0.0/16"], "zones": [{"name": "cluster.local.", "file":
  *                 "NAME"}]}: who may ask, and what is known. Read again whenever it is replaced.
  *   NAME          zone files
- *   pid           of the process that serves, which has it locked (flock)
+ *   pid           of the process that serves, which has it locked (fcntl)
  */
 #ifndef KG_NODEAGENT_DNS_SERVER_H
 #define KG_NODEAGENT_DNS_SERVER_H

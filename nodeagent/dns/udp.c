@@ -3,8 +3,6 @@
 
 #include <sys/socket.h>
 
-#define AT_ONCE 64 /* datagrams, before others have their turn */
-
 static void reply(struct kg_dns_asked *a, const uint8_t *answer, size_t len)
 {
 	/* A full socket loses it, as any link may. */
@@ -18,7 +16,7 @@ void kg_dns_on_udp(void *ctx, uint32_t events)
 	struct kg_dns_server *s = ctx;
 
 	(void)events;
-	for (int i = 0; i < AT_ONCE; i++) {
+	for (int i = 0; i < KG_DNS_AT_ONCE; i++) {
 		struct sockaddr_in peer = {0};
 		socklen_t size = sizeof(peer);
 		ssize_t n = recvfrom(s->udp, s->buf, sizeof(s->buf), MSG_DONTWAIT,
