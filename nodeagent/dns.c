@@ -27,11 +27,13 @@ struct kg_dns {
 	struct kg_loop *loop;
 	struct kg_cidr ranges[3];
 	bool configured, changed, failing;
+	bool moved;                /* the server that runs, if any, is not where it should be */
 	bool settling;             /* the timer is set for what changed, not to try again */
 	struct kg_map services;    /* key -> struct records */
 	struct kg_dns_zones zones; /* as they were written */
 	struct kg_timer *timer;
 	struct kg_child *child;
+	pid_t pid; /* the child's */
 };
 
 in_addr_t kg_dns_address(const struct kg_cidr *pods)
@@ -164,11 +166,11 @@ static int write_all(struct kg_dns *d, struct kg_error *err)
 	int rc = write_zones(d, &z, err);
 	if (rc == 0)
 		rc = write_config(d, &z, err);
-	if (rc < 0) {
+	kg_dns_zones_release(&d->zones);
+	if (rc < 0) { /* which files are written is not known */
 		kg_dns_zones_release(&z);
 		return rc;
 	}
-	kg_dns_zones_release(&d->zones);
 	d->zones = z;
 	d->changed = false;
 	return 0;
@@ -199,7 +201,8 @@ static void on_end(void *ctx, int status)
 				    : "the name server ended with status %d; it is started again",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	tell(d, &err);
-	try_in(d, RESTART_MS);
+	if (d->configured)
+		try_in(d, RESTART_MS);
 }
 
 /* It takes over from the one that runs, be it this agent's or an earlier one's. */
@@ -219,6 +222,8 @@ static int start(struct kg_dns *d, struct kg_error *err)
 		return rc;
 	kg_child_free(d->child); /* the one before; still reaped */
 	d->child = kg_loop_child(d->loop, pid, on_end, d);
+	d->pid = pid;
+	d->moved = false;
 	return 0;
 }
 
@@ -232,15 +237,19 @@ static int make_dir(struct kg_dns *d, struct kg_error *err)
 	return rc;
 }
 
-static void try(struct kg_dns *d, bool starting)
+/* A server that ended is started again whatever there is to write: what was written last is better
+ * than no names. */
+static void try(struct kg_dns *d)
 {
-	struct kg_error err;
+	struct kg_error err, ignored;
 	int rc = make_dir(d, &err);
 
 	if (rc == 0 && d->changed)
 		rc = write_all(d, &err);
-	if (rc == 0 && (starting || !d->child))
+	if (rc == 0 && (d->moved || !d->child))
 		rc = start(d, &err);
+	else if (rc < 0 && !d->child)
+		start(d, &ignored);
 	if (rc < 0 && !d->failing)
 		tell(d, &err);
 	if (rc < 0)
@@ -253,7 +262,7 @@ static void on_timer(void *ctx)
 	struct kg_dns *d = ctx;
 
 	d->settling = false;
-	try(d, false);
+	try(d);
 }
 
 void kg_dns_configure(struct kg_dns *d, const struct kg_cidr ranges[3])
@@ -264,8 +273,9 @@ void kg_dns_configure(struct kg_dns *d, const struct kg_cidr ranges[3])
 		return;
 	memcpy(d->ranges, ranges, sizeof(d->ranges));
 	d->configured = d->changed = true;
+	d->moved |= moved;
 	if (moved)
-		try(d, true);
+		try(d);
 	else
 		kg_dns_commit(d);
 }
@@ -289,6 +299,10 @@ struct kg_dns *kg_dns_new(struct kg_loop *loop, const struct kg_dns_options *opt
 	d->opts = *opts;
 	d->loop = loop;
 	d->timer = kg_timer_new(loop, on_timer, d);
+	if (opts->left && *opts->left > 0) {
+		d->pid = *opts->left;
+		d->child = kg_loop_child(loop, d->pid, on_end, d);
+	}
 	return d;
 }
 
@@ -300,6 +314,8 @@ void kg_dns_free(struct kg_dns *d)
 	kg_map_release(&d->services);
 	kg_dns_zones_release(&d->zones);
 	kg_timer_free(d->timer);
+	if (d->opts.left)
+		*d->opts.left = d->child ? d->pid : 0;
 	kg_child_free(d->child);
 	free(d);
 }

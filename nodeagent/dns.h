@@ -19,6 +19,9 @@ struct kg_dns_options {
 	const char *dir;     /* made where it is absent; the server's alone; borrowed */
 	const char *domain;  /* borrowed */
 	const char *program; /* whose `dns DIR ADDRESS` is the server; borrowed */
+	/* The server that a kg_dns of this process left, 0: none. The next one has it for its own
+	 * child until it has started another, since somebody must reap it. Borrowed, or NULL. */
+	pid_t *left;
 	/* Told on the loop when the server ended, or could not be started: it is tried again. */
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -200,6 +201,7 @@ static void put_web(const char *ip)
 /* ---- the fixture ---- */
 
 static int ended; /* times the server did */
+static pid_t left;
 
 static void on_event(void *ctx, const struct kg_error *err)
 {
@@ -213,6 +215,7 @@ static void start_dns(void)
 	struct kg_dns_options opts = {.dir = own_dir,
 		.domain = KG_CLUSTER_DOMAIN,
 		.program = program,
+		.left = &left,
 		.on_event = on_event};
 	struct kg_cidr ranges[3];
 	struct kg_error err;
@@ -503,6 +506,29 @@ static void gives_way_to_the_next(void **state)
 	assert_int_equal(ended, 0);
 }
 
+static bool is_reaped(void)
+{
+	return kill(before, 0) < 0 && errno == ESRCH;
+}
+
+/* As an agent that is made anew with all its threads, in the same process. */
+static void is_reaped_by_the_next(void **state)
+{
+	(void)state;
+	before = who();
+	assert_true(before > 0);
+	ended = 0;
+	kg_dns_free(dns);
+	kg_loop_free(loop);
+	assert_int_equal(left, before);
+	loop = kg_loop_new();
+	poller = kg_timer_new(loop, look, NULL);
+	start_dns();
+	run_until(another, "the next server");
+	run_until(is_reaped, "the end of the one before");
+	assert_int_equal(ended, 0);
+}
+
 /* One that has nothing to serve leaves the other where it is. */
 static void stays_where_the_next_cannot_serve(void **state)
 {
@@ -578,6 +604,51 @@ static void is_started_again(void **state)
 	assert_int_equal(ended, 1);
 }
 
+static bool is_another(void)
+{
+	return who() != 0 && who() != before && serves();
+}
+
+static bool last_is_known(void)
+{
+	return is("s399.shop.svc.cluster.local", "10.96.1.1");
+}
+
+static void put_many(bool there)
+{
+	for (int i = 0; i < 400; i++) {
+		KG_AUTOFREE char *key = kg_asprintf("shop/s%d", i);
+		KG_AUTOFREE char *json = kg_asprintf("{\"name\": \"s%d\", \"namespace\": \"shop\", "
+						     "\"clusterIP\": \"10.96.1.1\"}",
+			i);
+
+		put(key, there ? json : NULL);
+	}
+	kg_dns_commit(dns);
+}
+
+/* What was written last is served where nothing can be written. */
+static void is_started_on_a_full_disk(void **state)
+{
+	struct rlimit was, full;
+
+	(void)state;
+	before = who();
+	assert_true(before > 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	full = was;
+	full.rlim_cur = 8192;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	put_many(true);
+	assert_int_equal(kill(before, SIGKILL), 0);
+	run_until(is_another, "a server with what was known before");
+	assert_int_equal(ask("s399.shop.svc.cluster.local", ns_t_a), ns_r_nxdomain);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	run_until(last_is_known, "what could not be written");
+	put_many(false);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,9 +662,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(keeps_what_it_knew),
 		cmocka_unit_test(is_not_ended_by_one_name),
 		cmocka_unit_test(gives_way_to_the_next),
+		cmocka_unit_test(is_reaped_by_the_next),
 		cmocka_unit_test(stays_where_the_next_cannot_serve),
 		cmocka_unit_test(takes_all_questions_at_once),
 		cmocka_unit_test(is_started_again),
+		cmocka_unit_test(is_started_on_a_full_disk),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "dns") == 0)

@@ -290,8 +290,11 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 	char *dns_dir KG_AUTOFREE = kg_asprintf("%s/" KG_DNS_DIR, n->opts->state);
 	char *self_dir KG_AUTOFREE = kg_self_dir();
 	char *program KG_AUTOFREE = kg_asprintf("%s/kgit-node", self_dir);
-	struct kg_dns_options dns = {
-		.dir = dns_dir, .domain = n->opts->cluster_domain, .program = program};
+	pid_t dns_left = 0;
+	struct kg_dns_options dns = {.dir = dns_dir,
+		.domain = n->opts->cluster_domain,
+		.program = program,
+		.left = &dns_left};
 	struct kg_pods_options pods = {.dir = n->opts->state,
 		.node_name = n->name,
 		.node_ip = n->address,
