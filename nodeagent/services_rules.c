@@ -1,9 +1,11 @@
 /* The rules, as nft text: their number does not depend on that of the services. */
 #include "nodeagent/bridge.h"
+#include "nodeagent/dns.h"
 #include "nodeagent/maglev.h"
 #include "nodeagent/services_plan.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 #define NODE_PORTS "30000-32767"
 
@@ -28,16 +30,21 @@ static void add_cidr(struct kg_buf *out, const struct kg_cidr *c)
 	kg_buf_addf(out, "%s/%u", text, c->prefix);
 }
 
-/* Text with %s..., where @p, @c and @s stand for the three ranges. */
+/* Text where @P, @C and @S stand for the three ranges, and @B for the bridge's address. */
 static void add_rules(struct kg_buf *out, const struct kg_services_config *c, const char *text)
 {
+	struct kg_cidr bridge = {.addr = kg_dns_address(&c->pods), .prefix = 32};
+
 	for (; *text; text++) {
-		if (*text != '@' || !(text[1] == 'P' || text[1] == 'C' || text[1] == 'S')) {
+		if (*text != '@' || !text[1] || !strchr("PCSB", text[1])) {
 			kg_buf_addc(out, *text);
 			continue;
 		}
 		text++;
-		add_cidr(out, *text == 'P' ? &c->pods : *text == 'C' ? &c->cluster : &c->services);
+		add_cidr(out, *text == 'P'   ? &c->pods
+			      : *text == 'C' ? &c->cluster
+			      : *text == 'S' ? &c->services
+					     : &bridge);
 	}
 }
 
@@ -62,6 +69,8 @@ static const char base_chains[] =
 	"		iifname != \"lo\" ip saddr 127.0.0.0/8 drop\n"
 	"	}\n"
 	"	chain here {\n"
+	/* A pod that has port 53 of the node does not take pods' names away. */
+	"		ip daddr @B meta l4proto { tcp, udp } th dport 53 return\n"
 	"		dnat ip to ip daddr . meta l4proto . th dport map @hostaddrs\n"
 	"		dnat ip to meta l4proto . th dport map @hostports\n"
 	"		meta l4proto . th dport vmap @nodeports\n"

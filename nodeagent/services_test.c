@@ -163,6 +163,9 @@ static void test_host_ports(void **state)
 	assert_string_equal(nt_who(nt_a.ns, "172.30.0.1", 80), "a1");
 	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 80), "a1");
 	assert_string_equal(nt_ask(nt_a.ns, "127.0.0.1", 53, true), "a1 10.244.0.1");
+	/* Not of the name server's address. */
+	assert_string_equal(nt_ask(nt_a1, "10.244.0.1", 53, true), "refused");
+	assert_string_equal(nt_who(nt_a1, "10.244.0.1", 80), "a1");
 	/* hostIP; and on this node alone. */
 	assert_string_equal(nt_who(nt_client, "172.30.0.1", 82), "a1");
 	assert_string_equal(nt_who(nt_client, "192.168.7.1", 82), "refused");
