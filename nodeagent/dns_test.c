@@ -390,8 +390,11 @@ static void follows_resolv_conf(void **state)
 	write_text("/etc/resolv.conf", "search example\n");
 	run_until(has_no_upstream, "no resolver");
 	assert_true(serves());
+	put_web("10.96.0.7"); /* the zones are read while there is none */
+	run_until(web_is_7, "a Service");
 	write_text("/etc/resolv.conf", "# back\nnameserver " UPSTREAM "\n");
 	run_until(forwards, "the resolver again");
+	run_until(external, "an ExternalName again");
 }
 
 static void answers_who_may_ask(void **state)

@@ -1,5 +1,6 @@
 #include "dns/resolver.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "sys/file.h"
 
@@ -16,8 +17,9 @@
 /*
  * Overview. There are two libunbound contexts, which cannot be changed once they were asked: one of
  * the cluster's zones, made anew whenever they change, so that nothing stale is in its cache, and
- * one of all the rest, made anew when the host's resolv.conf changes. A context that was replaced
- * goes when its last question is answered.
+ * one of all the rest. Both are made anew when the host's resolv.conf changes: what an ExternalName
+ * leads to is asked by the first. A context that was replaced goes when its last question is
+ * answered.
  */
 
 #define LOOK_MS 1000 /* between two looks at resolv.conf */
@@ -44,6 +46,7 @@ struct kg_resolver {
 	int64_t looked_ms;
 	char **zones; /* their names */
 	size_t nzones;
+	struct kg_buf conf;       /* libunbound's, of the zones */
 	struct question *unasked; /* answered with NULL, from the loop */
 	struct kg_timer *fail;
 };
@@ -206,22 +209,6 @@ static void new_rest(struct kg_resolver *r)
 	replace(&r->rest, s);
 }
 
-static void look_at_resolv_conf(struct kg_resolver *r)
-{
-	int64_t now = kg_monotonic_ms();
-	struct stat st = {0};
-
-	if (r->looked_ms && now - r->looked_ms < LOOK_MS)
-		return;
-	if (stat(r->opts.resolv_conf, &st) < 0)
-		st = (struct stat){0};
-	if (!r->looked_ms || st.st_ino != r->seen.st_ino || st.st_size != r->seen.st_size ||
-		memcmp(&st.st_mtim, &r->seen.st_mtim, sizeof(st.st_mtim)) != 0)
-		new_rest(r);
-	r->seen = st;
-	r->looked_ms = now;
-}
-
 /* ---- the cluster's zones ---- */
 
 static void set_zones(struct kg_resolver *r, const struct kg_value *zones)
@@ -287,34 +274,30 @@ static int configure(struct ub_ctx *ub, const struct kg_buf *text, struct kg_err
 }
 
 /* The context reads its files at the first question. */
-static int read_zones(struct source *s, const struct kg_value *zones, struct kg_error *err)
+static int read_zones(
+	struct source *s, const struct kg_buf *conf, const char *zone, struct kg_error *err)
 {
 	const struct kg_resolver *r = s->resolver;
-	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	int rc = configure(s->ub, conf, err);
 
-	zones_conf(&text, r->opts.dir, zones);
-	int rc = configure(s->ub, &text, err);
 	if (rc < 0)
 		return rc;
 	if (r->rest)
 		rc = ub_ctx_resolvconf(s->ub, r->opts.resolv_conf);
 	if (rc == 0)
-		rc = ask(s, kg_string(kg_get(&zones->items[0], "name"), "."), ns_t_soa, on_probe,
-			NULL);
+		rc = ask(s, zone, ns_t_soa, on_probe, NULL);
 	return rc ? kg_fail(err, KG_E_CORRUPT, "the zone files: %s", ub_strerror(rc)) : 0;
 }
 
-int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct kg_error *err)
+static int new_cluster(
+	struct kg_resolver *r, const struct kg_buf *conf, const char *zone, struct kg_error *err)
 {
 	struct source *s;
-
-	if (kg_len(zones) == 0)
-		return kg_fail(err, KG_E_INVALID, "no zones");
-	look_at_resolv_conf(r);
 	int rc = new_source(&s, r, err);
+
 	if (rc < 0)
 		return rc;
-	rc = read_zones(s, zones, err);
+	rc = read_zones(s, conf, zone, err);
 	if (rc == 0)
 		rc = watch_source(s, err);
 	if (rc < 0) {
@@ -322,7 +305,49 @@ int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct
 		return rc;
 	}
 	replace(&r->cluster, s);
+	return 0;
+}
+
+/* ---- both ---- */
+
+static void look_at_resolv_conf(struct kg_resolver *r)
+{
+	int64_t now = kg_monotonic_ms();
+	struct stat st = {0};
+	struct kg_error err;
+
+	if (r->looked_ms && now - r->looked_ms < LOOK_MS)
+		return;
+	if (stat(r->opts.resolv_conf, &st) < 0)
+		st = (struct stat){0};
+	bool changed = !r->looked_ms || st.st_ino != r->seen.st_ino ||
+		       st.st_size != r->seen.st_size ||
+		       memcmp(&st.st_mtim, &r->seen.st_mtim, sizeof(st.st_mtim)) != 0;
+
+	r->seen = st;
+	r->looked_ms = now;
+	if (!changed)
+		return;
+	new_rest(r);
+	if (r->cluster && new_cluster(r, &r->conf, r->zones[0], &err) < 0)
+		kg_error_log("dns: %s; external names are looked up as before", err.msg);
+}
+
+int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf conf = KG_BUF_INIT;
+
+	if (kg_len(zones) == 0)
+		return kg_fail(err, KG_E_INVALID, "no zones");
+	look_at_resolv_conf(r);
+	zones_conf(&conf, r->opts.dir, zones);
+	int rc = new_cluster(r, &conf, kg_string(kg_get(&zones->items[0], "name"), "."), err);
+	if (rc < 0)
+		return rc;
 	set_zones(r, zones);
+	kg_buf_release(&r->conf);
+	r->conf = conf;
+	conf = (struct kg_buf)KG_BUF_INIT;
 	return 0;
 }
 
@@ -392,5 +417,6 @@ void kg_resolver_free(struct kg_resolver *r)
 	for (size_t i = 0; i < r->nzones; i++)
 		free(r->zones[i]);
 	free(r->zones);
+	kg_buf_release(&r->conf);
 	free(r);
 }
