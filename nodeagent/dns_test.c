@@ -562,25 +562,33 @@ static bool forwards_now(void)
 	return ask_by(SOCK_DGRAM, SERVER, "db.example", ns_t_a, 200) == 0;
 }
 
-/* While the old one waits for an answer, all questions are the new one's. */
-static void takes_all_questions_at_once(void **state)
+/* From now on a resolver is asked that never answers. */
+static void silence(int *mute)
 {
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
+	KG_AUTOCLOSE int asker = open_to(SOCK_DGRAM, SERVER, SERVER);
 	uint8_t query[512];
 	size_t n = make_query(query, "never.example", ns_t_a);
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
-	KG_AUTOCLOSE int mute = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	KG_AUTOCLOSE int asker = open_to(SOCK_DGRAM, SERVER, SERVER);
 
-	(void)state;
+	*mute = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	in.sin_addr.s_addr = inet_addr("127.2.0.9");
-	assert_int_equal(bind(mute, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(bind(*mute, (struct sockaddr *)&in, sizeof(in)), 0);
 	write_text("/etc/resolv.conf", "# mute\nnameserver 127.2.0.9\n");
-	before = who();
-	assert_true(before > 0);
 	/* The file is looked at once a second: until then the other one is asked. */
 	do
 		assert_int_equal(send(asker, query, n, 0), n);
-	while (read_some(mute, answer, sizeof(answer), 200) <= 0);
+	while (read_some(*mute, answer, sizeof(answer), 200) <= 0);
+}
+
+/* While the old one waits for an answer, all questions are the new one's. */
+static void takes_all_questions_at_once(void **state)
+{
+	KG_AUTOCLOSE int mute = -1;
+
+	(void)state;
+	silence(&mute);
+	before = who();
+	assert_true(before > 0);
 	kg_dns_free(dns);
 	start_dns();
 	run_until(another, "the next server");
@@ -652,6 +660,27 @@ static void is_started_on_a_full_disk(void **state)
 	put_many(false);
 }
 
+/* As many questions as somebody likes to ask whom nobody answers. */
+static void knows_services_whatever_else_is_asked(void **state)
+{
+	KG_AUTOCLOSE int mute = -1;
+	int rcode = -1;
+
+	(void)state;
+	silence(&mute);
+	for (int i = 0; i < 8192 && rcode != ns_r_refused; i++) {
+		char name[64];
+
+		/* No faster than they are taken. */
+		snprintf(name, sizeof(name), "n%d.example", i);
+		rcode = ask_by(SOCK_DGRAM, SERVER, name, ns_t_a, i % 64 ? 0 : 5);
+		assert_true(i % 64 || serves());
+	}
+	assert_int_equal(rcode, ns_r_refused);
+	assert_true(serves());
+	write_text("/etc/resolv.conf", "# back at last\nnameserver " UPSTREAM "\n");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +699,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(takes_all_questions_at_once),
 		cmocka_unit_test(is_started_again),
 		cmocka_unit_test(is_started_on_a_full_disk),
+		cmocka_unit_test(knows_services_whatever_else_is_asked),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "dns") == 0)

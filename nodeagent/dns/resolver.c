@@ -360,7 +360,7 @@ static bool within(const char *name, const char *zone)
 	return n >= z && strcasecmp(name + n - z, zone) == 0 && (n == z || name[n - z - 1] == '.');
 }
 
-static bool is_cluster(const struct kg_resolver *r, const char *name)
+bool kg_resolver_has(const struct kg_resolver *r, const char *name)
 {
 	for (size_t i = 0; i < r->nzones; i++) {
 		if (within(name, r->zones[i]))
@@ -387,7 +387,7 @@ void kg_resolver_ask(
 	struct source *s;
 
 	look_at_resolv_conf(r);
-	s = is_cluster(r, name) ? r->cluster : r->rest;
+	s = kg_resolver_has(r, name) ? r->cluster : r->rest;
 	if (s && ask(s, name, type, done, ctx) == 0)
 		return;
 	add_question(&r->unasked, done, ctx);

@@ -9,6 +9,7 @@
 #include "sys/loop.h"
 #include "value/value.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ void kg_resolver_free(struct kg_resolver *r); /* nobody is told any more */
  * them. Blocks for as long as they are read (10,000 services: some 50 ms). On failure those of
  * before stay. */
 int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct kg_error *err);
+
+/* Is that name in a zone, which nobody else has to be asked for? But for what an alias leads to. */
+bool kg_resolver_has(const struct kg_resolver *r, const char *name);
 
 /* Told later, on the loop: an answer as a resolver makes it (borrowed, with EDNS), or NULL. */
 typedef void kg_resolver_fn(void *ctx, const uint8_t *answer, size_t len);

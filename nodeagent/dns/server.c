@@ -73,12 +73,19 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 		kg_loop_stop(s->loop, 0);
 }
 
+/* Resolvers elsewhere that do not answer leave room for the cluster's names, which never wait. */
+static bool has_room(const struct kg_dns_server *s, const struct kg_dns_query *q)
+{
+	return s->asked < KG_DNS_MAX_OUTER ||
+	       (s->asked < KG_DNS_MAX_ASKED && kg_resolver_has(s->resolver, q->name));
+}
+
 void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
 {
 	struct kg_dns_server *s = a->server;
 	int rcode = kg_dns_query_parse(&a->query, p, len, udp);
 
-	if (rcode == 0 && s->asked >= KG_DNS_MAX_ASKED)
+	if (rcode == 0 && !has_room(s, &a->query))
 		rcode = ns_r_refused;
 	if (rcode < 0) {
 		finish(a, 0);

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #define KG_DNS_MAX_ASKED       4096 /* questions at once; what is more is refused */
+#define KG_DNS_MAX_OUTER       2048 /* at which others than the cluster's are */
 #define KG_DNS_AT_ONCE         64   /* datagrams, before others have their turn */
 #define KG_DNS_MAX_CONNECTIONS 256
 #define KG_DNS_IDLE_MS         10000 /* of a connection */
