@@ -405,25 +405,45 @@ static void answers_who_may_ask(void **state)
 	assert_int_equal(ask_by(SOCK_STREAM, "127.3.0.1", "ns.dns.cluster.local", ns_t_a, 0), -1);
 }
 
-static void bounds_connections(void **state)
+static bool is_refused(const char *from)
 {
-	int fds[256], refused;
+	KG_AUTOCLOSE int fd = open_to(SOCK_STREAM, from, SERVER);
+	struct pollfd closed = {.fd = fd, .events = POLLIN};
 	char byte;
 
+	assert_true(fd >= 0);
+	return poll(&closed, 1, 5000) == 1 && recv(fd, &byte, 1, 0) <= 0;
+}
+
+static int ask_by_tcp(const char *from)
+{
+	return ask_by(SOCK_STREAM, from, "ns.dns.cluster.local", ns_t_a, 0);
+}
+
+static void bounds_connections(void **state)
+{
+	int fds[8][32];
+	char from[16], byte;
+
 	(void)state;
-	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
-		fds[i] = open_to(SOCK_STREAM, SERVER, SERVER);
-	refused = open_to(SOCK_STREAM, SERVER, SERVER);
-	assert_true(refused >= 0);
-	assert_true(read_some(refused, &byte, 1, 5000) <= 0);
-	close(refused);
+	for (int i = 0; i < 8; i++) {
+		snprintf(from, sizeof(from), "127.1.1.%d", i);
+		for (int k = 0; k < 32; k++) {
+			fds[i][k] = open_to(SOCK_STREAM, from, SERVER);
+			assert_true(fds[i][k] >= 0);
+		}
+		assert_true(is_refused(from)); /* one has no more than its share */
+		assert_true(i == 7 || ask_by_tcp("127.1.2.1") == 0);
+	}
+	assert_true(is_refused("127.1.2.1"));
 	assert_true(serves()); /* by UDP */
 	/* A length that nothing asked can have ends a connection, and makes room. */
-	assert_int_equal(send(fds[0], "\xff\xff", 2, MSG_NOSIGNAL), 2);
-	assert_int_equal(read_some(fds[0], &byte, 1, 5000), 0);
-	assert_int_equal(ask_by(SOCK_STREAM, SERVER, "ns.dns.cluster.local", ns_t_a, 0), 0);
-	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
-		close(fds[i]);
+	assert_int_equal(send(fds[0][0], "\xff\xff", 2, MSG_NOSIGNAL), 2);
+	assert_int_equal(read_some(fds[0][0], &byte, 1, 5000), 0);
+	assert_int_equal(ask_by_tcp("127.1.2.1"), 0);
+	for (int i = 0; i < 8; i++)
+		for (int k = 0; k < 32; k++)
+			close(fds[i][k]);
 }
 
 /* Several questions in one segment, and one byte by byte. */

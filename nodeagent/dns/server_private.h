@@ -12,6 +12,7 @@
 #define KG_DNS_MAX_OUTER       2048 /* at which others than the cluster's are */
 #define KG_DNS_AT_ONCE         64   /* datagrams, before others have their turn */
 #define KG_DNS_MAX_CONNECTIONS 256
+#define KG_DNS_MAX_OF_PEER     32    /* of these: one pod does not take them from all others */
 #define KG_DNS_IDLE_MS         10000 /* of a connection */
 
 struct kg_dns_server {

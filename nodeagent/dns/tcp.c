@@ -12,6 +12,7 @@ struct kg_dns_connection {
 	struct kg_dns_server *server;
 	struct kg_dns_connection *next, **prev;
 	int fd;
+	in_addr_t peer;
 	struct kg_watch *watch;
 	struct kg_timer *idle;
 	struct kg_dns_asked *asked; /* waited for */
@@ -129,6 +130,15 @@ static void on_ready(void *ctx, uint32_t events)
 		read_some(c);
 }
 
+static bool has_room(const struct kg_dns_server *s, in_addr_t peer)
+{
+	unsigned n = 0;
+
+	for (const struct kg_dns_connection *c = s->connections; c; c = c->next)
+		n += c->peer == peer;
+	return s->nconnections < KG_DNS_MAX_CONNECTIONS && n < KG_DNS_MAX_OF_PEER;
+}
+
 void kg_dns_on_tcp(void *ctx, uint32_t events)
 {
 	struct kg_dns_server *s = ctx;
@@ -139,13 +149,14 @@ void kg_dns_on_tcp(void *ctx, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return;
-	if (!kg_dns_may_ask(s, &peer) || s->nconnections >= KG_DNS_MAX_CONNECTIONS) {
+	if (!kg_dns_may_ask(s, &peer) || !has_room(s, peer.sin_addr.s_addr)) {
 		close(fd);
 		return;
 	}
 	struct kg_dns_connection *c = kg_alloc(sizeof(*c));
 	c->server = s;
 	c->fd = fd;
+	c->peer = peer.sin_addr.s_addr;
 	c->idle = kg_timer_new(s->loop, on_idle, c);
 	c->next = s->connections;
 	c->prev = &s->connections;
