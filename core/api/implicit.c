@@ -303,6 +303,23 @@ const struct kg_object **kg_api_implicit_spaces(
 	return v;
 }
 
+size_t kg_api_implicit_before(
+	const struct kg_object *const *spaces, size_t n, enum kg_kind_id kind, const char *key)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		KG_AUTOFREE char *at = kg_asprintf("%s/%s", spaces[mid]->name, name_of(kind));
+
+		if (strcmp(at, key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 static bool is_taken(const struct kg_snapshot *s, enum kg_kind_id kind, const char *ns)
 {
 	return kind == KG_KIND_ENDPOINTS ? has_endpoints(s)

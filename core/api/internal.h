@@ -302,6 +302,9 @@ struct kg_object *kg_api_implicit_of(
  * objects are the snapshot's. ns NULL: all. */
 const struct kg_object **kg_api_implicit_spaces(
 	const struct kg_snapshot *s, const struct kg_kind *kind, const char *ns, size_t *n);
+/* How many of those come before the key: a page need not make what earlier ones gave out. */
+size_t kg_api_implicit_before(
+	const struct kg_object *const *spaces, size_t n, enum kg_kind_id kind, const char *key);
 /* How many the kind has that no stored object takes the place of. */
 size_t kg_api_implicit_count(const struct kg_snapshot *s, const struct kg_kind *kind);
 /* What a commit is for the kind: e is what it is for stored objects (NULL: nothing; taken over),

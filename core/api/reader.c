@@ -115,6 +115,9 @@ static void open_kind(struct reader *rd, const char *ns)
 		strcmp(rd->builtin[rd->at_builtin]->key, rd->from) < 0)
 		rd->at_builtin++;
 	rd->spaces = kg_api_implicit_spaces(rd->src.snapshot, rd->kind, ns, &rd->nspaces);
+	if (rd->from && rd->nspaces)
+		rd->at_space =
+			kg_api_implicit_before(rd->spaces, rd->nspaces, rd->kind->id, rd->from);
 }
 
 void kg_api_reader_init(
@@ -174,14 +177,9 @@ static const struct kg_object *peek_own(struct reader *rd)
 {
 	if (rd->at_builtin < rd->nbuiltin)
 		return rd->builtin[rd->at_builtin];
-	while (!rd->made && rd->at_space < rd->nspaces) {
+	while (!rd->made && rd->at_space < rd->nspaces)
 		rd->made =
 			kg_api_implicit_of(rd->src.snapshot, rd->spaces[rd->at_space++], rd->kind);
-		if (rd->made && rd->from && strcmp(rd->made->key, rd->from) < 0) {
-			kg_object_unref(rd->made);
-			rd->made = NULL;
-		}
-	}
 	return rd->made;
 }
 
