@@ -33,7 +33,7 @@ void kg_cluster_apply(struct kg_run *r, const struct kg_input_cluster *in)
 	} else if (!old->source) {
 		struct kg_value v = kg_with_key(&r->a, kg_obj(old), "data", data);
 
-		kg_txn_put(r->txn, kg_object_with(old, &v));
+		kg_put_value(r, old, &v); /* each commit asks */
 	}
 }
 
