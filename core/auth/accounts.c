@@ -5,9 +5,9 @@
  */
 #include "accounts.h"
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "internal.h"
+#include "kinds/cluster.h"
 #include "pki/jwt.h"
 #include "pki/pki.h"
 #include "seen.h"
@@ -286,7 +286,7 @@ static bool account_uid(char out[64], const struct kg_snapshot *s, const char *n
 	const struct kg_object *space = kg_snapshot_get(s, KG_KIND_NAMESPACE, "", ns);
 	if (strcmp(name, "default") != 0 || !space || strlen(kg_object_uid(space)) != 36)
 		return false;
-	kg_uuid5(out, kg_object_uid(space), "serviceaccounts/default");
+	kg_cluster_made_uid(out, &kg_kinds[KG_KIND_SERVICEACCOUNT], space);
 	return true;
 }
 
