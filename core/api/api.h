@@ -112,7 +112,8 @@ void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);
 /* Keeps no JSON any more: nobody has asked for it for a while. */
 void kg_api_drop_encoded(struct kg_api *api);
 /* Keeps about so many changes of a kind, the newest, until more come: for when nothing happens. Who
- * resumes a watch further back is told what the history on disk has. */
+ * resumes a watch further back is told what the history on disk has, or 410 of a kind that has none
+ * there (Events, Leases, Endpoints): of those that somebody watches, all are kept. */
 void kg_api_forget_changes(struct kg_api *api, size_t most);
 
 #endif

@@ -165,8 +165,11 @@ void kg_api_feed_append(struct kg_api *api, enum kg_kind_id kind, struct feed_en
 
 void kg_api_forget_changes(struct kg_api *api, size_t most)
 {
-	for (size_t i = 0; i < KG_ARRAY_LEN(api->feeds); i++)
-		forget(api, &api->feeds[i], most);
+	/* Who watches one namespace is not woken by another's changes. It comes to them later, and
+	 * would be told 410 where no history has them. */
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (kg_api_has_history(k) || !kg_api_is_watched(api, k))
+			forget(api, &api->feeds[k], most);
 }
 
 void kg_api_feed_prepend(struct kg_api *api, enum kg_kind_id kind, struct feed_entry **entries,

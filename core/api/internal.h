@@ -444,6 +444,7 @@ void kg_api_handle_metrics(struct request *r);
 
 struct watcher;
 void kg_api_watch_done(struct request *r);
+bool kg_api_is_watched(struct kg_api *api, enum kg_kind_id kind); /* by anybody, now */
 void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e);
 int64_t kg_api_watch_tick(struct kg_api *api, int64_t now); /* returns when the next is due */
 

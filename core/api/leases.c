@@ -118,11 +118,7 @@ int64_t kg_api_leases_due(int64_t read)
 
 int64_t kg_api_leases_tick(struct kg_api *api, int64_t now)
 {
-	pthread_mutex_lock(&api->watch_lock);
-	bool watched = api->watchers[KG_KIND_LEASE].len > 0;
-	pthread_mutex_unlock(&api->watch_lock);
-
-	if (!watched)
+	if (!kg_api_is_watched(api, KG_KIND_LEASE))
 		return INT64_MAX;
 	if (kg_api_leases_due(api->leases.read) > now)
 		return kg_api_leases_due(api->leases.read);

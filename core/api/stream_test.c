@@ -214,16 +214,21 @@ static void test_watch_endpoints(void **state)
 
 /* ---- events ---- */
 
-static void add_event(const char *name, const char *reason, kg_time time)
+static void add_event_in(const char *ns, const char *name, const char *reason, kg_time time)
 {
 	kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
 					     .reason = reason,
 					     .message = "m",
 					     .kind = "Pod",
-					     .ns = "default",
+					     .ns = ns,
 					     .name = name,
 					     .uid = "u",
 					     .time = time});
+}
+
+static void add_event(const char *name, const char *reason, kg_time time)
+{
+	add_event_in("default", name, reason, time);
 }
 
 static void test_events(void **state)
@@ -266,6 +271,49 @@ static void test_events(void **state)
 	STREAM old = watch("/api/v1/events?watch=1&timeoutSeconds=1&resourceVersion=5");
 	assert_int_equal(old.n, 1);
 	assert_int_equal(kg_int(kg_at(&old.lines[0], "object.code"), 0), 410);
+}
+
+static uint64_t slept_from;
+
+static void *watch_calm(void *out)
+{
+	struct stream *s = out;
+
+	*s = watch(
+		"/api/v1/namespaces/calm/events?watch=1&timeoutSeconds=2&resourceVersion=%" PRIu64,
+		slept_from);
+	return NULL;
+}
+
+/* Nobody wakes a watcher by what does not concern it: it has not fallen behind when that is
+ * forgotten, which no history has. */
+static void test_asleep(void **state)
+{
+	STREAM s = {0};
+	pthread_t thread;
+	(void)state;
+	ANSWER before = get("/api/v1/events");
+
+	slept_from = revision_of(&before);
+	while (kg_api_is_watched(server.api, KG_KIND_EVENT))
+		sched_yield();
+	pthread_create(&thread, NULL, watch_calm, &s);
+	while (!kg_api_is_watched(server.api, KG_KIND_EVENT))
+		sched_yield();
+	for (int i = 0; i < 5; i++)
+		add_event("b", "Pulled", server.now + 10000 * 1000 + i);
+	kg_api_forget_changes(server.api, 1);
+	add_event_in("calm", "e", "Pulled", server.now + 10001 * 1000);
+	pthread_join(thread, NULL);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(kg_string(kg_get(&s.lines[0], "type"), ""), "ADDED");
+
+	while (kg_api_is_watched(server.api, KG_KIND_EVENT))
+		sched_yield();
+	kg_api_forget_changes(server.api, 1);
+	STREAM late = watch(
+		"/api/v1/events?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64, slept_from);
+	assert_int_equal(kg_int(kg_at(&late.lines[0], "object.code"), 0), 410);
 }
 
 /* A node that is heard again renews its lease: who watches is told, at a revision of its own. */
@@ -329,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_watch_too_old),
 		cmocka_unit_test(test_watch_endpoints),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_asleep),
 		cmocka_unit_test(test_leases),
 	};
 

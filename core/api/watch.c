@@ -89,6 +89,14 @@ static bool entry_concerns(const struct watcher *w, const struct feed_entry *e)
 	return false;
 }
 
+bool kg_api_is_watched(struct kg_api *api, enum kg_kind_id kind)
+{
+	pthread_mutex_lock(&api->watch_lock);
+	bool watched = api->watchers[kind].len > 0;
+	pthread_mutex_unlock(&api->watch_lock);
+	return watched;
+}
+
 void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const struct feed_entry *e)
 {
 	struct kg_http_wakes wakes = {0};
