@@ -9,6 +9,10 @@
 #define TRAILER    20
 #define INDEX_HEAD (8 + 1024)
 
+/* Types that others' packs have, too: the last is a delta of an id's object, the one before it of
+ * what lies so many bytes before. */
+enum { TAG = 4, OFS_DELTA = 6, REF_DELTA = 7 };
+
 static uint32_t be32(const unsigned char *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -40,9 +44,9 @@ size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
 	return i < 0 ? 0 : offset_of(p, (size_t)i, n);
 }
 
-/* *at moves to the entry's zlib stream. */
-static int read_head(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t *at,
-	struct kg_error *err)
+/* *at moves behind it. */
+static int read_any_head(
+	unsigned *type, size_t *len, const struct kg_packed *p, size_t *at, struct kg_error *err)
 {
 	size_t end = p->pack_len - TRAILER, i = *at;
 	unsigned shift = 4;
@@ -50,7 +54,7 @@ static int read_head(enum kg_pack_type *type, size_t *len, const struct kg_packe
 	if (p->pack_len < PACK_HEAD + TRAILER || i < PACK_HEAD || i >= end)
 		return malformed(err);
 	unsigned c = p->pack[i++];
-	*type = (enum kg_pack_type)(c >> 4 & 7);
+	*type = c >> 4 & 7;
 	*len = c & 15;
 	for (; c & 0x80; shift += 7) {
 		if (i >= end || shift > 50)
@@ -58,10 +62,24 @@ static int read_head(enum kg_pack_type *type, size_t *len, const struct kg_packe
 		c = p->pack[i++];
 		*len |= (size_t)(c & 0x7f) << shift;
 	}
-	if (*type < KG_PACK_COMMIT || *type > KG_PACK_BLOB)
-		return malformed(err);
 	*at = i;
 	return 0;
+}
+
+static bool is_whole(unsigned type)
+{
+	return type >= KG_PACK_COMMIT && type <= KG_PACK_BLOB;
+}
+
+/* Of a whole object; *at moves to the entry's zlib stream. */
+static int read_head(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t *at,
+	struct kg_error *err)
+{
+	unsigned any = 0;
+	int rc = read_any_head(&any, len, p, at, err);
+
+	*type = (enum kg_pack_type)any;
+	return rc == 0 && !is_whole(any) ? malformed(err) : rc;
 }
 
 int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t at,
@@ -69,6 +87,63 @@ int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packe
 {
 	return read_head(type, len, p, &at, err);
 }
+
+/* ---- sizes ---- */
+
+static bool read_number(size_t *out, const unsigned char **p, const unsigned char *end)
+{
+	unsigned shift = 0;
+
+	for (*out = 0; *p < end && shift <= 56; shift += 7) {
+		unsigned c = *(*p)++;
+
+		*out |= (size_t)(c & 0x7f) << shift;
+		if (!(c & 0x80))
+			return true;
+	}
+	return false;
+}
+
+/* What the delta whose zlib stream lies there makes: it begins with the base's size and that. */
+static int made_by(size_t *size, const struct kg_packed *p, size_t at, struct kg_error *err)
+{
+	unsigned char head[20];
+	const unsigned char *from = head;
+	size_t base, left = p->pack_len - TRAILER - at;
+	z_stream z = {.next_in = (unsigned char *)(uintptr_t)p->pack + at,
+		.avail_in = left < UINT32_MAX ? (unsigned)left : UINT32_MAX,
+		.next_out = head,
+		.avail_out = sizeof(head)};
+
+	if (inflateInit(&z) != Z_OK)
+		kg_out_of_memory();
+	inflate(&z, Z_SYNC_FLUSH);
+	const unsigned char *end = z.next_out;
+	inflateEnd(&z);
+	if (!read_number(&base, &from, end) || !read_number(size, &from, end))
+		return malformed(err);
+	return 0;
+}
+
+int kg_packed_size(size_t *size, const struct kg_packed *p, size_t at, struct kg_error *err)
+{
+	size_t end = p->pack_len - TRAILER;
+	unsigned type;
+	int rc = read_any_head(&type, size, p, &at, err);
+
+	if (rc < 0 || is_whole(type) || type == TAG)
+		return rc;
+	if (type == REF_DELTA)
+		at += 20;
+	else if (type == OFS_DELTA)
+		while (at < end && p->pack[at++] & 0x80)
+			;
+	else
+		return malformed(err);
+	return at < end ? made_by(size, p, at, err) : malformed(err);
+}
+
+/* ---- reading ---- */
 
 /* Inflates the stream at *at, which must give len bytes; *at moves behind it. */
 static int inflate_at(

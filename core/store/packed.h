@@ -1,7 +1,7 @@
 /*
  * A finished pack in memory, with its index, as store/pack.h makes them (whole objects, no
- * deltas): its objects found, read and copied. Nothing is trusted: what is malformed is
- * KG_E_CORRUPT.
+ * deltas, but for kg_packed_size): its objects found, read and copied. Nothing is trusted: what is
+ * malformed is KG_E_CORRUPT.
  */
 #ifndef KG_STORE_PACKED_H
 #define KG_STORE_PACKED_H
@@ -21,6 +21,8 @@ size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20]);
 /* Type and length of the object whose entry lies there. */
 int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packed *p, size_t at,
 	struct kg_error *err);
+/* How many bytes the object has, by the beginning of its entry alone, which may be a delta's. */
+int kg_packed_size(size_t *size, const struct kg_packed *p, size_t at, struct kg_error *err);
 /* Its bytes, len of them as kg_packed_header says. */
 int kg_packed_read(
 	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err);

@@ -202,6 +202,18 @@ static size_t find(const struct kg_packed **in, const struct kg_packset *s, cons
 	return 0;
 }
 
+int kg_packset_size(
+	size_t *size, const struct kg_packset *s, const unsigned char id[20], struct kg_error *err)
+{
+	const struct kg_packed *in;
+	size_t at = find(&in, s, id);
+
+	if (!at || at >= FAR)
+		return 0;
+	int rc = kg_packed_size(size, in, at, err);
+	return rc < 0 ? rc : 1;
+}
+
 bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,
 	const unsigned char id[20], size_t max)
 {

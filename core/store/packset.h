@@ -8,6 +8,7 @@
 #define KG_STORE_PACKSET_H
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "store/pack.h"
 
 struct kg_packset;
@@ -19,5 +20,10 @@ void kg_packset_free(struct kg_packset *s); /* NULL is fine */
  * here, has more than `max` bytes, is of another type, or is damaged. */
 bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,
 	const unsigned char id[20], size_t max);
+/* How many bytes the object has, also one that lies there as a delta: 1. In constant time, where
+ * libgit2 follows a delta's bases, of which a hostile pack has as many as objects. 0: it is not
+ * here, or beyond 2 GiB of its pack. KG_E_CORRUPT: its entry is malformed. */
+int kg_packset_size(
+	size_t *size, const struct kg_packset *s, const unsigned char id[20], struct kg_error *err);
 
 #endif

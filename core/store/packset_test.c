@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/test_support.h"
+#include "store/zpack.h"
 #include "sys/file.h"
 
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* An object whose content and id are told by its number. */
 static void object(struct kg_buf *text, unsigned char id[20], unsigned i)
@@ -123,6 +125,102 @@ static void test_what_is_left_to_libgit2(void **state)
 	test_dir_remove(dir);
 }
 
+/* An entry of a pack, not deflated; base: what a delta's has before its payload. */
+static void add_entry(struct kg_buf *pack, struct kg_zpack *z, unsigned type,
+	const struct kg_buf *base, const struct kg_buf *payload)
+{
+	assert_true(payload->len < 1u << 11);
+	kg_buf_addc(pack, (char)(0x80 | type << 4 | (payload->len & 15)));
+	kg_buf_addc(pack, (char)(payload->len >> 4));
+	kg_buf_add(pack, base->data, base->len);
+	kg_zpack_add(pack, z, payload->data, payload->len, 1);
+}
+
+/* A pack of a tag, and of deltas each of the one before, by its place and by its id in turn. They
+ * make 4 bytes each, the last one 100. Its index is git's. */
+static void write_chain(const char *dir, uint32_t n)
+{
+	struct kg_buf pack KG_AUTOBUF = KG_BUF_INIT, base KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf payload KG_AUTOBUF = KG_BUF_INIT;
+	char *path KG_AUTOFREE = kg_asprintf("%s/pack/pack-chain.pack", dir), text[100] = "0000";
+	struct kg_zpack z = {0};
+	unsigned char id[20];
+	size_t last;
+
+	kg_buf_add(&pack, "PACK\0\0\0\2", 8);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		kg_buf_addc(&pack, (char)(n >> shift));
+	kg_buf_adds(&payload, text);
+	add_entry(&pack, &z, 4, &base, &payload); /* a tag */
+	last = pack.len;
+	add_entry(&pack, &z, KG_PACK_BLOB, &base, &payload);
+	for (uint32_t i = 1; i < n - 1; i++) {
+		size_t back = pack.len - last, size = i + 2 < n ? 4 : sizeof(text);
+
+		kg_git_oid(id, "blob", text, 4);
+		kg_buf_clear(&base);
+		if (i % 2) {
+			assert_in_range(back, 1, 127);
+			kg_buf_addc(&base, (char)back);
+		} else {
+			kg_buf_add(&base, id, 20);
+		}
+		for (size_t k = 0; k < 4; k++)
+			text[k] = (char)(i >> 8 * k);
+		kg_buf_clear(&payload);
+		kg_buf_addc(&payload, 4);
+		kg_buf_addc(&payload, (char)size);
+		kg_buf_addc(&payload, (char)size);
+		kg_buf_add(&payload, text, size);
+		last = pack.len;
+		add_entry(&pack, &z, i % 2 ? 6 : 7, &base, &payload);
+	}
+	kg_sha1(id, pack.data, pack.len);
+	kg_buf_add(&pack, id, 20);
+	write_file(dir, "pack/pack-chain.pack", &pack);
+	assert_int_equal(TEST_GIT(NULL, dir, "index-pack", path), 0);
+	kg_zpack_release(&z);
+}
+
+/* Each object's size costs the same: were the chain followed, this would take minutes. */
+static void test_sizes_of_a_chain(void **state)
+{
+	char *repo = test_dir(), *dir = test_dir();
+	char *packs KG_AUTOFREE = kg_asprintf("%s/pack", dir);
+	const char *none = "";
+	unsigned char id[20];
+	struct test_cluster c;
+	struct kg_error err;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(mkdir(packs, 0700), 0);
+	write_chain(dir, 100000);
+	struct kg_packset *s = kg_packset_new(packs);
+	kg_git_oid(id, "blob", "\7\0\0\0", 4);
+	assert_int_equal(kg_packset_size(&size, s, id, &err), 1);
+	assert_int_equal(size, 4);
+	kg_git_oid(id, "blob", "0000", 4);
+	assert_int_equal(kg_packset_size(&size, s, id, &err), 1);
+	assert_int_equal(size, 4);
+	kg_git_oid(id, "tag", "0000", 4);
+	assert_int_equal(kg_packset_size(&size, s, id, &err), 1);
+	assert_int_equal(size, 4);
+	kg_git_oid(id, "blob", "0001", 4);
+	assert_int_equal(kg_packset_size(&size, s, id, &err), 0);
+	kg_packset_free(s);
+
+	assert_int_equal(test_open(&c, repo, true, NULL, &err), 0);
+	assert_int_equal(kg_store_check_sizes(c.store, dir, &none, 1, 100, &err), 0);
+	assert_true(kg_store_check_sizes(c.store, dir, &none, 1, 99, &err) < 0);
+	assert_int_equal(err.code, KG_E_TOO_LARGE);
+	assert_non_null(strstr(err.msg, "the blob "));
+	assert_non_null(strstr(err.msg, " has 100 bytes, at most 99 are taken"));
+	test_close(&c);
+	test_dir_remove(repo);
+	test_dir_remove(dir);
+}
+
 static void test_nothing_there(void **state)
 {
 	char *dir = test_dir();
@@ -151,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_and_large),
 		cmocka_unit_test(test_what_is_left_to_libgit2),
+		cmocka_unit_test(test_sizes_of_a_chain),
 		cmocka_unit_test(test_nothing_there),
 	};
 

@@ -5,6 +5,7 @@
  */
 #include "store/commit_text.h"
 #include "store/manifests.h"
+#include "store/packset.h"
 #include "store/private.h"
 
 #include "base/hash.h"
@@ -13,6 +14,7 @@
 
 struct check {
 	struct kg_reader reader;
+	struct kg_packset *packs; /* the quarantine's */
 	size_t max;
 	struct kg_error *err;
 	/* What is too large. */
@@ -28,9 +30,15 @@ struct check {
 static int look_at(const git_oid *oid, void *ctx)
 {
 	struct check *c = ctx;
-	int rc = kg_reader_size(&c->size, &c->type, &c->reader, oid->id, c->err);
+	int rc = kg_packset_size(&c->size, c->packs, oid->id, c->err);
 
+	if (rc == 0)
+		rc = kg_reader_size(&c->size, &c->type, &c->reader, oid->id, c->err);
 	if (rc < 0 || c->size <= c->max)
+		return rc < 0 ? rc : 0;
+	/* Once: what it is a delta of says of what type. */
+	rc = kg_reader_size(&c->size, &c->type, &c->reader, oid->id, c->err);
+	if (rc < 0)
 		return rc;
 	memcpy(c->id, oid->id, 20);
 	c->found = true;
@@ -107,6 +115,9 @@ int kg_store_check_sizes(struct kg_store *s, const char *objects_dir, const char
 	int rc = kg_reader_add(&c.reader, objects_dir, err);
 
 	if (rc == 0 && c.reader.extra) {
+		char *dir KG_AUTOFREE = kg_asprintf("%s/pack", objects_dir);
+
+		c.packs = kg_packset_new(dir);
 		rc = git_odb_foreach(c.reader.extra, look_at, &c);
 		if (c.found)
 			rc = too_large(&c, commits, ncommits);
@@ -114,6 +125,7 @@ int kg_store_check_sizes(struct kg_store *s, const char *objects_dir, const char
 			rc = kg_git_fail(err, rc, "list the objects of %s", objects_dir);
 	}
 	kg_buf_release(&c.path);
+	kg_packset_free(c.packs);
 	kg_reader_release(&c.reader);
 	return rc;
 }
