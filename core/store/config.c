@@ -22,6 +22,8 @@ static const struct setting {
 	{"core", "fsync", "committed,reference", false, false},
 	{"core", "fsyncMethod", "fsync", false, false},
 	{"core", "logAllRefUpdates", "false", true, false},
+	/* What is larger git streams: a small pack may hold much, as sizes.c tells. */
+	{"core", "bigFileThreshold", "32m", true, false},
 	{"gc", "auto", "0", false, false},
 	{"maintenance", "auto", "false", false, false},
 	{"receive", "fsckObjects", "true", false, false},

@@ -678,6 +678,7 @@ static void test_config(void **state)
 	static const char *const wanted[][2] = {{"receive.fsckObjects", "true\n"},
 		{"receive.unpackLimit", "1\n"}, {"gc.auto", "0\n"},
 		{"core.fsync", "committed,reference\n"}, {"receive.autogc", "false\n"},
+		{"core.bigFileThreshold", "32m\n"},
 		{"receive.procReceiveRefs", "refs/heads/main\nrefs/kgit\n"}};
 
 	OK(test_open(&c, *state, true, NULL, &err));
