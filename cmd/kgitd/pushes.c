@@ -144,7 +144,8 @@ static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
 		return true;
 	kgd_hook_sayf(h, "%s", err.msg);
 	for (size_t i = 0; i < h->ncommands; i++) {
-		kgd_hook_refuse(h, &h->commands[i], "too large");
+		kgd_hook_refuse(
+			h, &h->commands[i], err.code == KG_E_TOO_LARGE ? "too large" : err.msg);
 		audit(h, &h->commands[i], 0, &err);
 	}
 	return false;

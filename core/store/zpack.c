@@ -50,7 +50,7 @@ static void add_fast(struct kg_buf *out, struct kg_zpack *z, const unsigned char
 	if (!z->fast)
 		z->fast = libdeflate_alloc_compressor(FASTEST);
 	if (!z->fast)
-		abort();
+		kg_out_of_memory();
 	kg_buf_reserve(out, libdeflate_zlib_compress_bound(z->fast, n) + 1);
 	size_t len = libdeflate_zlib_compress(
 		z->fast, p, n, out->data + out->len, out->cap - out->len - 1);
