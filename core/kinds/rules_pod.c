@@ -1,4 +1,5 @@
 /* Rules of pods: what containers, volumes and the rest must say together. */
+#include "base/map.h"
 #include "kinds/tables.h"
 
 #include <stdio.h>
@@ -171,47 +172,30 @@ static void validate_dns(struct kg_fault_list *f, const struct kg_value *v, cons
 	validate_searches(f, kg_at(v, "dnsConfig.searches"), path);
 }
 
-static bool takes(const struct kg_value *port, const struct kg_value *other)
-{
-	return kg_equal(kg_get(port, "hostPort"), kg_get(other, "hostPort")) &&
-	       kg_equal(kg_get(port, "protocol"), kg_get(other, "protocol")) &&
-	       !strcmp(kg_string(kg_get(port, "hostIP"), ""),
-		       kg_string(kg_get(other, "hostIP"), ""));
-}
-
-/* Has one of the ports before this one taken it? */
-static bool taken(const struct kg_value *containers, uint32_t container, uint32_t port)
-{
-	const struct kg_value *own = &kg_get(&containers->items[container], "ports")->items[port];
-
-	for (uint32_t k = 0; k <= container; k++) {
-		const struct kg_value *ports = kg_get(&containers->items[k], "ports");
-		uint32_t n = k == container ? port : kg_len(ports);
-		for (uint32_t q = 0; q < n; q++)
-			if (takes(own, &ports->items[q]))
-				return true;
-	}
-	return false;
-}
-
 /* No two of a pod's ports can be the same port of the node. */
 static void validate_host_port_conflicts(
 	struct kg_fault_list *f, const struct kg_value *v, const char *list, const char *path)
 {
 	const struct kg_value *containers = kg_get(v, list);
+	KG_CLEANUP(kg_map_release) struct kg_map seen = KG_MAP_INIT;
 
 	for (uint32_t i = 0; i < kg_len(containers); i++) {
 		const struct kg_value *ports = kg_get(&containers->items[i], "ports");
 		for (uint32_t p = 0; p < kg_len(ports); p++) {
 			const struct kg_value *port = &ports->items[p];
-			if (!kg_int(kg_get(port, "hostPort"), 0) || !taken(containers, i, p))
+			int64_t host = kg_int(kg_get(port, "hostPort"), 0);
+			if (!host)
 				continue;
+			const char *what = kg_arena_printf(f->arena, "%s/%s/%lld",
+				kg_string(kg_get(port, "protocol"), "TCP"),
+				kg_string(kg_get(port, "hostIP"), ""), (long long)host);
+			if (!kg_map_has(&seen, what)) {
+				kg_map_put(&seen, what, (void *)port);
+				continue;
+			}
 			kg_rule(f, path,
 				kg_arena_printf(f->arena, "%s[%u].ports[%u].hostPort", list, i, p),
-				"Duplicate value: \"%s/%s/%lld\"",
-				kg_string(kg_get(port, "protocol"), "TCP"),
-				kg_string(kg_get(port, "hostIP"), ""),
-				(long long)kg_int(kg_get(port, "hostPort"), 0));
+				"Duplicate value: \"%s\"", what);
 		}
 	}
 }
