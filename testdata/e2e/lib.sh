@@ -116,7 +116,7 @@ await() { # WHAT CMD...
 	pid=$!
 	while ! "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $deadline ]; then
-			kill "$pid" 2>/dev/null || true
+			kill -KILL "$pid" 2>/dev/null || true
 			fail "waited $PATIENCE s in vain: $what; the last try of \`$*\`:
 $("$@" 2>&1 | tail -n 5 || true)"
 		fi
@@ -125,7 +125,8 @@ $("$@" 2>&1 | tail -n 5 || true)"
 			while IFS= read -r -t 0.01 -u "$fd" line; do :; done
 		fi
 	done
-	kill "$pid" 2>/dev/null || true
+	# Not SIGTERM, which a shell that has not become curl yet would take for its own, and forget.
+	kill -KILL "$pid" 2>/dev/null || true
 	wait "$pid" 2>/dev/null || true
 	exec {fd}<&-
 }
