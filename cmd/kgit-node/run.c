@@ -404,7 +404,7 @@ int kgn_run(const struct kgn_options *o)
 	struct kg_error err;
 	if (kg_hostns_enter(o->state, &err) < 0 || kg_rundir_mount(o->state, &err) < 0)
 		return kgn_fail("%s", err.msg);
-	if (set_names(&n) != 0)
+	if (set_names(&n) != 0 || (o->cluster_dns && kgn_end_dns(o->state) != 0))
 		return 1;
 	if (kgn_remember_name(o->state, n.name) < 0)
 		return 1;
