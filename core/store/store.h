@@ -21,8 +21,9 @@
  * Durable before visible: kg_store_commit returns when the revision is in the journal (kgit/journal
  * in the repository), one fdatasync. From then on everything here sees it. A thread of the store
  * puts it to git's files some 25 ms later, in a stream of revisions four times a second, several as
- * one pack: programs that read the repository themselves lag by that much (kg_store_flush). After a failed sync the store refuses to
- * write until it is opened again (KG_E_IO), since what reached the disk is then unknown.
+ * one pack: programs that read the repository themselves lag by that much (kg_store_flush). After a
+ * failed sync the store refuses to write until it is opened again (KG_E_IO), since what reached the
+ * disk is then unknown.
  *
  * A full disk breaks nothing that was acknowledged, and the journal goes on taking revisions while
  * its space lasts: then KG_E_NO_SPACE, until there is room again.
