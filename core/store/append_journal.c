@@ -114,7 +114,7 @@ static bool is_pending(const struct append_journal *j)
  * soon; in a stream of revisions a pack of its own for each would cost more than all else of it. */
 static void linger(struct append_journal *j)
 {
-	struct timespec soon = deadline(j->trouble.code ? RETRY_MS : j->linger_ms / 10);
+	struct timespec soon = deadline(j->trouble.code ? RETRY_MS : j->linger_ms / 5);
 	struct timespec late = is_before(&j->rested, &soon) ? soon : j->rested;
 	int e = 0;
 

@@ -14,7 +14,7 @@ struct kg_append_journal_options {
 	const char *ref;     /* the state branch */
 	const char *journal; /* the directory of the journal's file, in `dir` */
 	size_t size;         /* of the journal; default KG_JOURNAL_SIZE where 0 */
-	/* How long after it put revisions to git's files it waits for others; a tenth of it where
+	/* How long after it put revisions to git's files it waits for others; a fifth of it where
 	 * it rested, or many wait; 0: not at all. */
 	int linger_ms;
 	/* A pack was added to git's; on the thread. */
