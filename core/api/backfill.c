@@ -2,7 +2,8 @@
  * After a start the feeds are empty, and everybody who watched goes on at once from a little before
  * it. So the newest part of the history is read into the feeds, backwards, a piece at a time, by
  * one worker: once for all, where each watcher would read it for itself. Who comes before it is
- * there, or from further back, does (watch_history.c).
+ * there, or from further back, does (watch_history.c). It ends where a snapshot would have to be
+ * loaded: the cluster once more in memory is more than nobody yet has asked for.
  */
 #include "api/internal.h"
 
@@ -26,6 +27,8 @@ static int take(void *ctx, uint64_t revision, kg_time time, const struct kg_chan
 	struct backfill *b = ctx;
 	(void)time;
 
+	if (kg_api_implicit_loads(b->api, revision, changes))
+		return -KG_E_UNAVAILABLE;
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
 		struct part *p = &b->parts[k];
 		struct feed_entry *e = !kg_api_has_history(k)

@@ -568,6 +568,33 @@ static bool concerns_place(enum kg_kind_id kind, const struct feed_entry *e)
 	return false;
 }
 
+static bool any_place(const struct kg_change *c)
+{
+	const struct kg_object *obj = c->after ? c->after : c->before;
+
+	return (!c->before || !c->after) && is_place(obj->kind->id, obj->ns, obj->name);
+}
+
+bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct kg_changes *changes)
+{
+	struct kg_snapshot *at = kg_api_snapshot_at(api, revision);
+	struct kg_snapshot *now = kg_hub_snapshot(api->opt.hub);
+	const struct kg_object *cluster = kg_cluster_of(now);
+	bool told_since = !cluster || cluster->revision > revision;
+	bool loads = change_of(changes, KG_KIND_CONFIGMAP, KG_CLUSTER_NS "/" KG_CLUSTER_NAME);
+
+	for (size_t i = 0; !loads && !at && i < changes->len; i++) {
+		const struct kg_change *c = &changes->items[i];
+		bool space = (c->after ? c->after : c->before)->kind->id == KG_KIND_NAMESPACE;
+
+		loads = any_place(c) || (space && told_since && is_space_change(c));
+	}
+	loads = loads && !at;
+	kg_snapshot_unref(at);
+	kg_snapshot_unref(now);
+	return loads;
+}
+
 struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kind *kind,
 	uint64_t revision, const struct kg_changes *changes, const struct kg_snapshot *after,
 	struct feed_entry *e)
