@@ -17,9 +17,10 @@ static const char sets[] =
 	"	map nodeslots { typeof meta l4proto . th dport . numgen random mod 65536"
 	" : ip daddr . th dport; }\n"
 	"	set hairpin { type ipv4_addr . ipv4_addr; }\n"
-	"	map hostports { typeof meta l4proto . th dport : ip daddr . th dport; }\n"
-	"	map hostaddrs { typeof ip daddr . meta l4proto . th dport"
-	" : ip daddr . th dport; }\n";
+	/* Not by typeof: libnftables cannot read a map of this one again. */
+	"	map hostports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"	map hostaddrs { type ipv4_addr . inet_proto . inet_service"
+	" : ipv4_addr . inet_service; }\n";
 
 static void add_cidr(struct kg_buf *out, const struct kg_cidr *c)
 {
