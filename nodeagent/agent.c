@@ -25,6 +25,7 @@ struct kg_agent {
 	struct kg_loop *loop;
 	struct kg_view *view; /* the puller's */
 	struct kg_network *network;
+	char *memory; /* of the network's rules */
 	struct kg_reporter *reporter;
 	struct kg_logstreams *logs;
 	struct kg_puller *puller;
@@ -350,6 +351,8 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 		.hostports = opts->hostports,
 		.dns = opts->dns,
 		.on_event = network_event};
+	a->memory = kg_asprintf("%s/run/services.rules", opts->dir);
+	network.memory = a->memory;
 	int rc = kg_view_open(&a->view, opts->dir, err);
 
 	a->opts = *opts;
@@ -360,6 +363,7 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 		rc = kg_network_new(&a->network, &network, err);
 	if (rc < 0) {
 		kg_view_free(a->view);
+		free(a->memory);
 		free(a);
 		return rc;
 	}
@@ -384,6 +388,7 @@ void kg_agent_free(struct kg_agent *a)
 	kg_view_free(a->view);
 	a->gate->agent = NULL;
 	gate_unref(a->gate);
+	free(a->memory);
 	free(a);
 }
 

@@ -349,7 +349,7 @@ int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err)
 {
 	struct kg_network *n = kg_alloc(sizeof(*n));
-	struct kg_services_options services = {on_event, n};
+	struct kg_services_options services = {on_event, n, opts->memory};
 	struct kg_policies_options policies = {on_event, n};
 
 	n->opts = *opts;

@@ -13,6 +13,7 @@ struct kg_network_options {
 	struct kg_bridge *bridge; /* borrowed; made again where somebody removes it */
 	const char *node;         /* borrowed */
 	const char *address;
+	const char *memory;             /* nft_keeper.h, for services; borrowed; or NULL */
 	const char *master_url;         /* where the Service "kubernetes" leads; or NULL */
 	struct kg_hostports *hostports; /* borrowed; or NULL */
 	/* Of the node's name server, but for on_event, which is that below; copied. NULL: none. */

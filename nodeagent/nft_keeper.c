@@ -1,8 +1,11 @@
 #include "nodeagent/nft_keeper.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "nodeagent/nft.h"
+#include "sys/file.h"
 
 #include <malloc.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #define REPAIR_MS    20 /* lets a burst of foreign changes end */
@@ -22,6 +25,41 @@ struct kg_nft_keeper {
 	uint64_t fingerprint; /* of the rules as we made them */
 };
 
+/* What was made of which text, as a line. */
+static void remembered(struct kg_buf *out, struct kg_nft_keeper *k, uint64_t fingerprint)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	unsigned char sum[20];
+	char hex[41];
+
+	k->opts.rules(k->opts.ctx, &text, false);
+	kg_sha1(sum, text.data, text.len);
+	kg_hex(hex, sum, sizeof(sum));
+	kg_buf_addf(out, "%s %016llx\n", hex, (unsigned long long)fingerprint);
+}
+
+static bool is_remembered(struct kg_nft_keeper *k, uint64_t fingerprint)
+{
+	KG_AUTOBUF struct kg_buf had = KG_BUF_INIT, line = KG_BUF_INIT;
+	struct kg_error ignored; /* then they are made */
+
+	if (!k->opts.memory || !fingerprint ||
+		kg_file_read(&had, k->opts.memory, 4096, &ignored) < 0)
+		return false;
+	remembered(&line, k, fingerprint);
+	return strcmp(kg_buf_str(&had), kg_buf_str(&line)) == 0;
+}
+
+static int remember(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf line = KG_BUF_INIT;
+
+	if (!k->opts.memory)
+		return 0;
+	remembered(&line, k, k->fingerprint);
+	return kg_file_replace(k->opts.memory, line.data, line.len, 0600, err);
+}
+
 static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
@@ -40,7 +78,9 @@ static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
 	}
 	kg_nft_monitor_read(k->monitor); /* that was us */
 	k->corrected = true;
-	return rc == 0 ? kg_nft_fingerprint(&k->fingerprint, k->nft, err) : rc;
+	if (rc == 0)
+		rc = kg_nft_fingerprint(&k->fingerprint, k->nft, err);
+	return rc == 0 ? remember(k, err) : rc;
 }
 
 /* In pieces, so that ten thousand services do not need one message of many megabytes. */
@@ -94,6 +134,8 @@ int kg_nft_keeper_sync(struct kg_nft_keeper *k, struct kg_error *err)
 	int rc = kg_nft_fingerprint(&now, k->nft, err);
 
 	k->corrected = false;
+	if (rc == 0 && !k->fingerprint && is_remembered(k, now))
+		k->fingerprint = now;
 	if (rc == 0 && (now != k->fingerprint || !now))
 		rc = install_rules(k, err);
 	if (rc == 0)

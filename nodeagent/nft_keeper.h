@@ -25,6 +25,9 @@ struct kg_nft_keeper_options {
 	void *ctx;
 	/* Corrections of many elements may be made in several transactions: memory is worth more
 	 * than atomicity. */
+	/* A file that dies with the machine, where it is remembered which rules were made: a next
+	 * run that would make the same ones leaves them alone. NULL: none. Borrowed. */
+	const char *memory;
 	bool in_pieces;
 };
 int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,

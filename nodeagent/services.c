@@ -75,7 +75,8 @@ int kg_services_new(struct kg_services **out, struct kg_loop *loop,
 		.desired = desired,
 		.on_event = on_event,
 		.ctx = s,
-		.in_pieces = true};
+		.in_pieces = true,
+		.memory = opts->memory};
 
 	s->opts = *opts;
 	int rc = kg_nft_keeper_new(&s->keeper, loop, &keeper, err);
