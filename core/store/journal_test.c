@@ -21,13 +21,6 @@
 
 #include <cmocka.h>
 
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		struct kg_error err = {0};                                                         \
-		if ((call) != 0)                                                                   \
-			fail_msg("%s: %s", #call, err.msg);                                        \
-	} while (0)
-
 #define LONG_MS 3600000
 #define SMALL   (512u << 10) /* two halves of 256 KiB */
 #define BLOCK   4096

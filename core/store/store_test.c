@@ -15,13 +15,6 @@
 
 #include <cmocka.h>
 
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		struct kg_error err = {0};                                                         \
-		if ((call) != 0)                                                                   \
-			fail_msg("%s: %s", #call, err.msg);                                        \
-	} while (0)
-
 static int setup(void **state)
 {
 	*state = test_dir();

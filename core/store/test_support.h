@@ -5,6 +5,14 @@
 #include "kinds/record.h"
 #include "store/store.h"
 
+/* Fails the test, with what the error says, where a call that names `err` did not return 0. */
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		struct kg_error err = {0};                                                         \
+		if ((call) != 0)                                                                   \
+			fail_msg("%s: %s", #call, err.msg);                                        \
+	} while (0)
+
 #define TEST_CLUSTER "5a0e7f0a-0000-4000-8000-000000000001"
 #define TEST_TIME    ((kg_time)1764000000000)
 
