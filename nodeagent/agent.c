@@ -146,6 +146,19 @@ static void add_dns(struct message *m, const struct kg_agent *a, const struct kg
 	add_doc(m, &dns);
 }
 
+/* By what the node judges pods that are bound to it; an older master does not say. */
+static void add_node(struct message *m, const struct kg_value *node)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	if (kg_is_null(kg_get(node, "labels")))
+		return;
+	struct kg_value object = kg_v_obj(&arena, "kind", kg_v_lit("Node"), "metadata",
+		kg_v_obj(&arena, "labels", *kg_get(node, "labels"), (char *)NULL), "spec",
+		kg_v_obj(&arena, "taints", *kg_get(node, "taints"), (char *)NULL), (char *)NULL);
+
+	add_doc(m, &object);
+}
+
 /* What is the cluster's own, in front: nobody's object takes its place. */
 static void add_system(struct message *m, const struct kg_agent *a)
 {
@@ -156,6 +169,7 @@ static void add_system(struct message *m, const struct kg_agent *a)
 
 	add_doc(m, &ca);
 	add_doc(m, &service);
+	add_node(m, kg_view_node(v));
 	add_dns(m, a, kg_view_node(v));
 }
 

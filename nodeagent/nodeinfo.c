@@ -100,7 +100,7 @@ static const char *file_field(struct kg_arena *a, const char *path, const char *
 	return "";
 }
 
-static struct kg_value capacity(struct kg_arena *a, unsigned max_pods)
+struct kg_value kg_node_capacity(struct kg_arena *a, unsigned max_pods)
 {
 	long long kb = strtoll(file_field(a, "/proc/meminfo", "MemTotal:"), NULL, 10);
 	struct statvfs fs;
@@ -152,7 +152,7 @@ struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const
 		kg_v_obj(a, "type", kg_v_lit("Hostname"), "address", kg_v_str(a, name),
 			(char *)NULL),
 	};
-	struct kg_value room = capacity(a, max_pods);
+	struct kg_value room = kg_node_capacity(a, max_pods);
 	struct kg_value status = kg_v_obj(a, "addresses", kg_v_array(a, addresses, 2), "capacity",
 		room, "allocatable", room, "nodeInfo", node_info(a, &u), (char *)NULL);
 	return kg_v_obj(a, "labels", all, "status", status, (char *)NULL);

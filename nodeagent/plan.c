@@ -51,7 +51,7 @@ static bool work_over(const struct kg_pstate *pod);
 
 bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c)
 {
-	if (pod->deleting || pod->deadline_exceeded)
+	if (pod->deleting || pod->deadline_exceeded || pod->rejected)
 		return false;
 	if (c->sidecar)
 		return !work_over(pod);
@@ -115,7 +115,7 @@ static bool work_over(const struct kg_pstate *pod)
 
 bool kg_plan_ending(const struct kg_pstate *pod)
 {
-	return pod->deleting || pod->deadline_exceeded || work_over(pod);
+	return pod->deleting || pod->deadline_exceeded || pod->rejected || work_over(pod);
 }
 
 static bool alive(const struct kg_cstate *c)
@@ -140,7 +140,7 @@ bool kg_plan_failed(const struct kg_pstate *pod)
 {
 	if (!kg_plan_finished(pod))
 		return false;
-	if (pod->deadline_exceeded || init_failed(pod))
+	if (pod->deadline_exceeded || pod->rejected || init_failed(pod))
 		return true;
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];

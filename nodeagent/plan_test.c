@@ -24,7 +24,8 @@
  *   a=restart     runs, must restart
  *   a=oldN        ended with N, in an earlier sandbox
  * The sandbox is ready but for words: nosandbox, down; more: deleting (grace 30 s), now (grace 0),
- * soon (all to have ended by 15000), late (by 5000), busy, Never, OnFailure, deadline.
+ * soon (all to have ended by 15000), late (by 5000), busy, Never, OnFailure, deadline,
+ * rejected.
  * Now is 10000.
  */
 struct row {
@@ -107,6 +108,9 @@ static const struct row rows[] = {
 	{"deleting down busy a=exit0", ""},
 	{"deleting a=back1", "clean:a teardown"},
 	{"deadline a=run", "term:a@40000 wake:40000"},
+	/* not taken in */
+	{"rejected a=wait", ""},
+	{"rejected deleting i:a=wait b=wait", "gone"},
 	/* a pod at its end stays until it is deleted */
 	{"Never down a=exit0", ""},
 };
@@ -173,6 +177,8 @@ static void set_state(struct kg_pstate *p, const char *state)
 	p->grace_ms = strstr(state, "now") ? 0 : 30000;
 	p->busy = strstr(state, "busy");
 	p->deadline_exceeded = strstr(state, "deadline");
+	if (strstr(state, "rejected"))
+		kg_pstate_reject(p, "NodePorts", "taken");
 	p->end_mono = strstr(state, "soon") ? 15000 : strstr(state, "late") ? 5000 : 0;
 	for (const char *q = state; *q; q += strcspn(q, " "), q += *q == ' ') {
 		const char *name = q[0] && q[1] == ':' ? q + 2 : q;
@@ -353,6 +359,7 @@ static const struct row statuses[] = {
 	{"Never i:a=exit1 b=wait", "Failed False b:PodInitializing"},
 	{"deadline a=exit137", "Failed False a:exit137"},
 	{"deleting a=run", "Running True a:running"},
+	{"rejected a=wait", "Failed "},
 };
 
 static void print_status(struct kg_buf *b, const struct kg_value *s)

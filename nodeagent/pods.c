@@ -1,8 +1,10 @@
 #include "nodeagent/pods.h"
 
 #include "base/log.h"
+#include "nodeagent/admit.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/logs.h"
+#include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods_private.h"
 #include "nodeagent/volumes.h"
 #include "sys/file.h"
@@ -211,6 +213,11 @@ static bool uses_objects(const struct pod *p)
 	return false;
 }
 
+static bool is_deleting(const struct kg_value *pod)
+{
+	return !kg_is_null(kg_at(pod, "metadata.deletionTimestamp"));
+}
+
 static void set_deleting(struct pod *p, const struct kg_value *v)
 {
 	int64_t grace = kg_int(kg_at(v, "spec.terminationGracePeriodSeconds"), 30);
@@ -233,28 +240,31 @@ static void objects_changed(struct pod *p)
 			p->st.c[i].not_before_mono = 0;
 }
 
-static void reject(struct kg_pods *pods, const struct kg_value *v)
+/* Written to the disk at once: what failed must not run after a reboot. */
+static void reject(struct pod *p, const struct kg_admit_refusal *why)
 {
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value status = kg_v_obj(&a, "phase", kg_v_lit("Failed"), "reason",
-		kg_v_lit("OutOfpods"), "message",
-		kg_v_strf(
-			&a, "Node didn't have enough resource: pods, capacity: %u", pods->max_pods),
-		(char *)NULL);
-	const struct kg_value *md = kg_get(v, "metadata");
-	pods->on_status(pods->ctx, kg_string(kg_get(md, "namespace"), "default"),
-		kg_string(kg_get(md, "name"), ""), kg_string(kg_get(md, "uid"), ""), &status,
-		false);
+	kg_info("pod %s/%s is not taken in: %s: %s", p->st.ns, p->st.name, why->reason,
+		why->message);
+	p->st.start_time = kg_realtime_ms();
+	kg_pstate_reject(&p->st, why->reason, why->message);
+	kg_pod_save(p);
+	kg_pod_settle(p);
 }
 
-static struct pod *accept(struct kg_pods *pods, const struct kg_value *v)
+static struct pod *begin(struct kg_pods *pods, const struct kg_value *v, struct kg_admit *node)
 {
+	struct kg_admit_refusal why;
 	struct kg_doc *doc = kg_doc_new(v, NULL, 0);
 	struct pod *p = kg_pod_new(pods, doc);
 	kg_doc_unref(doc);
 	struct kg_error err;
 	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
 		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
+	if (!kg_admit_pod(node, v, &why)) {
+		reject(p, &why);
+		return p;
+	}
+	kg_admit_count(node, v);
 	kg_pod_save(p);
 	if (pods->env.tokens)
 		kg_podtokens_want(pods->env.tokens, kg_doc_value(p->st.pod));
@@ -279,41 +289,108 @@ static struct kg_value with_access(
 	return access ? kg_api_access_add(a, &plain) : plain;
 }
 
-static void want(struct kg_pods *pods, const struct kg_value *view)
+/* A pod that is there already: what is wanted of it. */
+static void follow(struct pod *p, const struct kg_value *view)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	const struct kg_value *md = kg_get(view, "metadata");
-	const char *uid = kg_string(kg_get(md, "uid"), "");
-	bool deleting = !kg_is_null(kg_get(md, "deletionTimestamp"));
-	struct pod *p = kg_map_get(&pods->pods, uid);
-	struct kg_value whole = with_access(&a, p, view), *v = &whole;
-	if (!uid_ok(uid)) {
-		kg_warn("pod %s: its uid \"%s\" is malformed", kg_string(kg_get(md, "name"), ""),
-			uid);
-		return;
-	}
-	if (!p && deleting) {
-		pods->on_status(pods->ctx, kg_string(kg_get(md, "namespace"), "default"),
-			kg_string(kg_get(md, "name"), ""), uid, &kg_null, true);
-		return;
-	}
-	if (!p && pods->pods.count >= pods->max_pods) {
-		reject(pods, v);
-		return;
-	}
-	if (!p) {
-		p = accept(pods, v);
-	} else if (!kg_equal(v, kg_doc_value(p->st.pod))) {
+	struct kg_value v = with_access(&a, p, view);
+
+	if (!kg_equal(&v, kg_doc_value(p->st.pod))) {
 		struct kg_doc *old = p->st.pod;
-		p->st.pod = kg_doc_new(v, NULL, 0);
+		p->st.pod = kg_doc_new(&v, NULL, 0);
 		kg_doc_unref(old);
 		if (uses_objects(p)) /* its labels may be a file */
 			p->refresh = true;
 		kg_pod_save(p);
 	}
 	p->wanted = true;
-	if (deleting)
-		set_deleting(p, v);
+	if (is_deleting(&v))
+		set_deleting(p, &v);
+}
+
+static void take_in(struct kg_pods *pods, const struct kg_value *view, struct kg_admit *node)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = with_access(&a, NULL, view);
+	const struct kg_value *md = kg_get(&v, "metadata");
+	const char *uid = kg_string(kg_get(md, "uid"), "");
+
+	if (is_deleting(&v))
+		pods->on_status(pods->ctx, kg_string(kg_get(md, "namespace"), "default"),
+			kg_string(kg_get(md, "name"), ""), uid, &kg_null, true);
+	else if (!kg_map_has(&pods->pods, uid))
+		begin(pods, &v, node)->wanted = true;
+}
+
+/* ---- the node, as it judges pods that are new to it ---- */
+
+static const struct kg_value *node_object(const struct kg_value *objects)
+{
+	for (uint32_t i = 0; i < kg_len(objects); i++)
+		if (!strcmp(kg_string(kg_get(&objects->items[i], "kind"), ""), "Node"))
+			return &objects->items[i];
+	return &kg_null;
+}
+
+/* Those that are in the view and have not ended. */
+static void count_active(struct kg_admit *node, const struct kg_pods *pods)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
+		const struct pod *p = e->value;
+		if (p->wanted && !kg_plan_finished(&p->st))
+			kg_admit_count(node, kg_doc_value(p->st.pod));
+	}
+}
+
+/* The oldest first, and of the same second in the view's order. */
+static int by_age(const void *pa, const void *pb)
+{
+	const struct kg_value *a = *(const struct kg_value *const *)pa;
+	const struct kg_value *b = *(const struct kg_value *const *)pb;
+	int order = strcmp(kg_string(kg_at(a, "metadata.creationTimestamp"), ""),
+		kg_string(kg_at(b, "metadata.creationTimestamp"), ""));
+
+	return order ? order : (a > b) - (a < b);
+}
+
+static void take_in_all(struct kg_pods *pods, const struct kg_value **fresh, size_t n)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_admit node KG_CLEANUP(kg_admit_release);
+	struct kg_value room = kg_node_capacity(&a, pods->max_pods);
+	const struct kg_value *self = node_object(kg_doc_value(pods->configmaps));
+
+	kg_admit_init(&node, pods->env.node_name, kg_at(self, "metadata.labels"),
+		kg_at(self, "spec.taints"), &room);
+	count_active(&node, pods);
+	qsort(fresh, n, sizeof(*fresh), by_age);
+	for (size_t i = 0; i < n; i++)
+		take_in(pods, fresh[i], &node);
+}
+
+static void want_all(struct kg_pods *pods, const struct kg_value *objects)
+{
+	KG_AUTOFREE const struct kg_value **fresh =
+		kg_alloc((kg_len(objects) + 1) * sizeof(const struct kg_value *));
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < kg_len(objects); i++) {
+		const struct kg_value *v = &objects->items[i], *md = kg_get(v, "metadata");
+		const char *uid = kg_string(kg_get(md, "uid"), "");
+		struct pod *p = kg_map_get(&pods->pods, uid);
+
+		if (p)
+			follow(p, v);
+		else if (uid_ok(uid))
+			fresh[n++] = v;
+		else
+			kg_warn("pod %s: its uid \"%s\" is malformed",
+				kg_string(kg_get(md, "name"), ""), uid);
+	}
+	if (n)
+		take_in_all(pods, fresh, n);
 }
 
 static struct pod **all_pods(struct kg_pods *pods, size_t *n)
@@ -340,8 +417,7 @@ void kg_pods_apply(
 	KG_AUTOFREE struct pod **before = all_pods(pods, &n);
 	for (size_t i = 0; i < n; i++)
 		before[i]->wanted = false;
-	for (uint32_t i = 0; i < kg_len(objects); i++)
-		want(pods, &objects->items[i]);
+	want_all(pods, objects);
 	KG_AUTOFREE struct pod **all = all_pods(pods, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (!all[i]->wanted)

@@ -98,7 +98,8 @@ void kg_pods_reclaim(struct kg_pods *pods);
 /* podstore.c */
 struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);
 void kg_pod_save(struct pod *p);
-void kg_pods_settle(void *pods); /* copies what changed to disk */
+void kg_pod_settle(struct pod *p); /* copies its record to disk, where it changed */
+void kg_pods_settle(void *pods);   /* those of all */
 void kg_pods_save_configmaps(struct kg_pods *pods);
 int kg_pods_recover(struct kg_pods *pods, bool same_boot, struct kg_error *err);
 /* Before anything else: what lies in DIR/run is void after a reboot; *same tells. */

@@ -117,6 +117,58 @@ static void test_ends(void **state)
 	kg_podtest_end(&t);
 }
 
+#define TAKES(port)                                                                                \
+	"{\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"      \
+	"\"name\":\"c\"," SLEEPER ",\"ports\":[{\"containerPort\":80,\"hostPort\":" #port "}]}]}"
+
+static void assert_rejected(struct kg_podtest *t, const char *pod, const char *reason)
+{
+	const struct kg_value *s = kg_podtest_status(t, pod);
+	kg_podtest_wait(t, kg_podtest_failed, pod, 10000);
+	assert_string_equal(kg_string(kg_get(s, "reason"), ""), reason);
+	assert_memory_equal(kg_string(kg_get(s, "message"), ""), "Pod was rejected: ", 18);
+	assert_int_equal(kg_len(kg_get(s, "containerStatuses")), 0);
+}
+
+/* As kubelet: the later of two that cannot both be there fails, and for good. */
+static void test_admission(void **state)
+{
+	struct kg_podtest t;
+	KG_AUTOFREE char *path = NULL;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "old", TAKES(80));
+	kg_podtest_apply(&t);
+	add_configmap(&t, "{\"kind\":\"Node\",\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+	kg_podtest_add(&t, "a-clash", TAKES(80));
+	kg_podtest_add(&t, "b-other", TAKES(81));
+	kg_podtest_add(&t, "elsewhere",
+		"{\"nodeSelector\":{\"a\":\"c\"},\"containers\":[{\"name\":\"c\"," SLEEPER "}]}");
+	kg_podtest_add(&t, "huge",
+		"{\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"9999\"}}"
+		"," SLEEPER "}]}");
+	kg_podtest_apply(&t);
+	assert_rejected(&t, "a-clash", "NodePorts");
+	assert_rejected(&t, "elsewhere", "NodeAffinity");
+	assert_rejected(&t, "huge", "OutOfcpu");
+	kg_podtest_wait(&t, kg_podtest_ready, "old", 10000);
+	kg_podtest_wait(&t, kg_podtest_ready, "b-other", 10000);
+	/* The next run knows: though there is room then, what failed has failed. */
+	kg_podtest_remove(&t, "old");
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_gone, "old", 10000);
+	kg_podtest_apply(&t);
+	assert_rejected(&t, "a-clash", "NodePorts");
+	/* Whoever comes then gets the port; the failed one leaves nothing behind. */
+	kg_podtest_add(&t, "new", TAKES(80));
+	kg_podtest_remove(&t, "a-clash");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "new", 10000);
+	kg_podtest_wait(&t, kg_podtest_gone, "a-clash", 10000);
+	kg_podtest_end(&t);
+}
+
 static bool backs_off(struct kg_podtest *t, const char *pod)
 {
 	return !strcmp(waits_for(t, pod), "CrashLoopBackOff");
@@ -735,6 +787,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs_and_stops),
 		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_admission),
 		cmocka_unit_test(test_crash_loop),
 		cmocka_unit_test(test_init_containers),
 		cmocka_unit_test(test_what_it_sees),

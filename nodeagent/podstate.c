@@ -33,6 +33,15 @@ void kg_pstate_init(struct kg_pstate *p, struct kg_doc *pod)
 	add_containers(p, main, false, reason);
 }
 
+void kg_pstate_reject(struct kg_pstate *p, const char *reason, const char *message)
+{
+	free(p->rejected);
+	free(p->rejected_why);
+	p->rejected = kg_strdup(reason);
+	p->rejected_why = kg_strdup(message);
+	p->sandbox = KG_SANDBOX_DOWN;
+}
+
 void kg_cterm_clear(struct kg_cterm *t)
 {
 	free(t->message);
@@ -64,6 +73,8 @@ void kg_pstate_release(struct kg_pstate *p)
 	free(p->ns);
 	free(p->name);
 	free(p->sandbox_error);
+	free(p->rejected);
+	free(p->rejected_why);
 	kg_doc_unref(p->pod);
 	*p = (struct kg_pstate){0};
 }
@@ -126,8 +137,9 @@ struct kg_value kg_pstate_save(struct kg_arena *a, const struct kg_pstate *p)
 	return kg_v_obj(a, "sandbox", kg_v_int(p->sandbox), "startTime", kg_v_int(p->start_time),
 		"startMono", kg_v_int(p->start_mono), "deleting", kg_v_bool(p->deleting), "grace",
 		kg_v_int(p->grace_ms), "end", kg_v_int(p->end_mono), "deadlineExceeded",
-		kg_v_bool(p->deadline_exceeded), "containers", kg_v_array(a, list, p->nc),
-		(char *)NULL);
+		kg_v_bool(p->deadline_exceeded), "rejected", kg_v_str(a, p->rejected),
+		"rejectedWhy", kg_v_str(a, p->rejected_why), "containers",
+		kg_v_array(a, list, p->nc), (char *)NULL);
 }
 
 static void load_term(struct kg_cterm *t, const struct kg_value *v)
@@ -201,6 +213,9 @@ void kg_pstate_load(struct kg_pstate *p, const struct kg_value *v, bool same_boo
 	p->grace_ms = kg_int(kg_get(v, "grace"), 0);
 	p->end_mono = kg_int(kg_get(v, "end"), 0);
 	p->deadline_exceeded = kg_bool(kg_get(v, "deadlineExceeded"), false);
+	if (!kg_is_null(kg_get(v, "rejected")))
+		kg_pstate_reject(p, kg_string(kg_get(v, "rejected"), ""),
+			kg_string(kg_get(v, "rejectedWhy"), ""));
 	const struct kg_value *list = kg_get(v, "containers");
 	for (size_t i = 0; i < p->nc; i++) {
 		const struct kg_value *c = kg_find(list, "name", p->c[i].name);

@@ -93,11 +93,14 @@ struct kg_pstate {
 	bool deadline_exceeded; /* activeDeadlineSeconds */
 	bool busy;              /* a job runs for it; not stored */
 	bool gone;              /* nothing is left */
+	char *rejected, *rejected_why; /* the node did not take it in: it has failed, and why */
 };
 
 /* A fresh state for a Pod object; takes a reference to it. */
 void kg_pstate_init(struct kg_pstate *p, struct kg_doc *pod);
 void kg_pstate_release(struct kg_pstate *p);
+/* The node does not take it in: nothing of it is ever made. */
+void kg_pstate_reject(struct kg_pstate *p, const char *reason, const char *message);
 void kg_cterm_clear(struct kg_cterm *t);
 void kg_cterm_set(struct kg_cterm *t, int exit_code, const char *reason, const char *message);
 /* Another attempt begins: how this one ended is how the one before did. */

@@ -72,17 +72,20 @@ void kg_pod_save(struct pod *p)
 	p->pods->settling = true;
 }
 
+void kg_pod_settle(struct pod *p)
+{
+	if (p->unsettled && !p->purging)
+		write_record(p, p->paths.dir);
+	p->unsettled = false;
+}
+
 void kg_pods_settle(void *ctx)
 {
 	struct kg_pods *pods = ctx;
 	struct kg_map_entry *e;
 	pods->settling = false;
-	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
-		struct pod *p = e->value;
-		if (p->unsettled && !p->purging)
-			write_record(p, p->paths.dir);
-		p->unsettled = false;
-	}
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));)
+		kg_pod_settle(e->value);
 }
 
 /* Those that are Secrets, or those that are not. */

@@ -1,5 +1,6 @@
 /* What requests and limits mean: QoS class, the pod's group, /proc/PID/oom_score_adj. */
 #include "nodeagent/resources.h"
+#include "base/quantity.h"
 #include "nodeagent/cgroup.h"
 #include "nodeagent/env.h"
 #include "nodeagent/oci_spec.h"
@@ -31,6 +32,15 @@ const char *kg_pod_qos(const struct kg_value *pod)
 	return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
 }
 
+/* A container without a request asks for its limit. */
+static int64_t amount(const struct kg_value *container, const char *list, const char *name)
+{
+	int64_t v = kg_resource_milli(container, list, name);
+
+	return v < 0 && !strcmp(list, "requests") ? kg_resource_milli(container, "limits", name)
+						  : v;
+}
+
 /* The sum over the containers and sidecars, or, where that is more, what an init container needs
  * with the sidecars before it; -1 where want_all and one has none. */
 static int64_t pod_sum(
@@ -40,7 +50,7 @@ static int64_t pod_sum(
 	int64_t sum = 0, most = 0;
 
 	for (uint32_t i = 0; i < kg_len(init); i++) {
-		int64_t v = kg_resource_milli(&init->items[i], list, name);
+		int64_t v = amount(&init->items[i], list, name);
 		if (v <= 0 && want_all)
 			return -1;
 		v = v > 0 ? v : 0;
@@ -49,12 +59,23 @@ static int64_t pod_sum(
 			sum += v;
 	}
 	for (uint32_t i = 0; i < kg_len(main); i++) {
-		int64_t v = kg_resource_milli(&main->items[i], list, name);
+		int64_t v = amount(&main->items[i], list, name);
 		if (v <= 0 && want_all)
 			return -1;
 		sum += v > 0 ? v : 0;
 	}
 	return sum > most ? sum : most;
+}
+
+int64_t kg_pod_request(const struct kg_value *pod, const char *name)
+{
+	const struct kg_value *overhead = kg_at(pod, "spec.overhead");
+	int64_t sum = pod_sum(pod, "requests", name, false), more;
+
+	if (overhead->type != KG_OBJECT ||
+		kg_quantity_milli(&more, kg_string(kg_get(overhead, name), "0")) < 0)
+		more = 0;
+	return __builtin_add_overflow(sum, more, &sum) ? INT64_MAX : sum;
 }
 
 void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *pod)

@@ -204,6 +204,15 @@ static struct kg_value ips(struct kg_arena *a, const char *ip)
 	return kg_v_array(a, &one, 1);
 }
 
+/* As kubelet's rejectPod: no conditions, no containers. */
+static struct kg_value rejected(struct kg_arena *a, const struct kg_pstate *pod)
+{
+	return kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason", kg_v_str(a, pod->rejected),
+		"message", kg_v_strf(a, "Pod was rejected: %s", pod->rejected_why), "startTime",
+		time_value(a, pod->start_time), "qosClass",
+		kg_v_lit(kg_pod_qos(kg_doc_value(pod->pod))), (char *)NULL);
+}
+
 struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
 	const struct kg_value *before, kg_time now, int64_t now_mono)
 {
@@ -212,6 +221,9 @@ struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
 	const char *host = kg_string(kg_get(v, "hostIP"), "");
 	const char *ip = kg_string(kg_get(v, "podIP"), "");
 	bool late = pod->deadline_exceeded;
+
+	if (pod->rejected)
+		return rejected(a, pod);
 	return kg_v_obj(a, "phase", kg_v_lit(phase), "conditions",
 		conditions_of(a, pod, phase, before, now), "hostIP",
 		*host ? kg_v_str(a, host) : kg_v_null(), "hostIPs", ips(a, host), "podIP",

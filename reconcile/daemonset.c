@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* A failed pod is looked at for so long before its successor takes its place. */
-#define FAILED_PAUSE INT64_C(10000)
-
 /* ---- who stays ---- */
 
 static bool is_failed(const struct kg_object *pod)
@@ -17,7 +14,7 @@ static bool is_failed(const struct kg_object *pod)
 
 static void remove_failed(struct kg_daemon_sync *x, struct kg_daemon_pod *p)
 {
-	kg_time due = kg_object_created(p->obj) + FAILED_PAUSE;
+	kg_time due = kg_object_created(p->obj) + KG_FAILED_PAUSE;
 	if (due <= x->r->now)
 		p->remove = true;
 	else

@@ -125,42 +125,6 @@ static void compute(struct kg_reconcile_state *st, struct kg_demand *d, const st
 	*d = sum;
 }
 
-/* ---- ports ---- */
-
-static size_t container_ports(
-	struct kg_host_port *out, size_t max, size_t n, const struct kg_value *container)
-{
-	const struct kg_value *ports = kg_get(container, "ports");
-	for (uint32_t i = 0; i < kg_len(ports); i++) {
-		const struct kg_value *p = &ports->items[i];
-		int64_t port = kg_int(kg_get(p, "hostPort"), 0);
-		const char *ip = kg_string(kg_get(p, "hostIP"), "");
-		if (port <= 0 || port > UINT16_MAX)
-			continue;
-		bool every = !*ip || strcmp(ip, "0.0.0.0") == 0;
-		if (n < max)
-			out[n] = (struct kg_host_port){.port = (uint16_t)port,
-				.protocol = kg_string(kg_get(p, "protocol"), "TCP")[0],
-				.address = every ? 0 : kg_hash64(ip, strlen(ip))};
-		n++;
-	}
-	return n;
-}
-
-/* Those of containers and of sidecars, which run beside them. */
-size_t kg_host_ports(struct kg_host_port *out, size_t max, const struct kg_value *spec)
-{
-	const struct kg_value *cs = kg_get(spec, "containers"),
-			      *is = kg_get(spec, "initContainers");
-	size_t n = 0;
-	for (uint32_t i = 0; i < kg_len(cs); i++)
-		n = container_ports(out, max, n, &cs->items[i]);
-	for (uint32_t i = 0; i < kg_len(is); i++)
-		if (strcmp(kg_string(kg_get(&is->items[i], "restartPolicy"), ""), "Always") == 0)
-			n = container_ports(out, max, n, &is->items[i]);
-	return n;
-}
-
 /* ---- a pod's demand, by its template where it has one ---- */
 
 static void cache_clear(struct kg_map *m)

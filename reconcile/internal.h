@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/quantity.h"
+#include "kinds/placement.h"
 #include "kinds/record.h"
 #include "reconcile/reconcile.h"
 #include "reconcile/sets.h"
@@ -62,13 +63,6 @@ struct kg_demand {
 	int64_t score_cpu, score_mem; /* as req, but never zero: what scoring counts */
 	const char *unknown; /* a resource that no node has; borrowed from the pod, or NULL */
 	bool host_ports;     /* a container asks for a port of the node */
-};
-
-/* A port of the node that a pod takes. */
-struct kg_host_port {
-	uint16_t port;
-	char protocol;    /* its first letter */
-	uint64_t address; /* hash of its text; 0: every address */
 };
 
 /* How many pods have one priority. */
@@ -321,8 +315,6 @@ int kg_ipam_check(struct kg_reconcile_state *st, const char *ns, const char *nam
 void kg_demand_of(
 	struct kg_reconcile_state *st, struct kg_demand *out, const struct kg_object *pod);
 void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n);
-/* The ports of the node that a pod asks for: the number of them, and at most max in out. */
-size_t kg_host_ports(struct kg_host_port *out, size_t max, const struct kg_value *pod_spec);
 /* Index of a resource name; -1 where there is none (or, with add, no room). */
 int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add);
 const char *kg_qos_class(const struct kg_value *spec);
@@ -332,6 +324,11 @@ static inline bool kg_pod_terminal(const struct kg_object *pod)
 {
 	return pod->flags & KG_OF_TERMINAL;
 }
+/* A pod that failed is looked at for so long before its successor takes its place. */
+#define KG_FAILED_PAUSE INT64_C(10000)
+/* Its node turned it away (nothing of it ever ran there) a moment ago: whoever replaces it at once
+ * may have the next one turned away, too, and so on. Whoever asks is woken when it is over. */
+bool kg_pod_waits_failed(struct kg_run *r, const struct kg_object *pod);
 static inline const char *kg_pod_node(const struct kg_object *pod)
 {
 	const char *node = pod->indexed_by[KG_INDEX_NODE];
@@ -407,10 +404,6 @@ void kg_slices_mark(struct kg_reconcile_state *st, const char *service, const ch
 /* More than its pods changed: everything is looked at once more. */
 void kg_slices_forget(struct kg_reconcile_state *st, const char *service);
 void kg_slices_forget_all(struct kg_reconcile_state *st);
-/* The first taint among taints that is not tolerated and has one of the effects; NULL: none. */
-const struct kg_value *kg_untolerated(
-	const struct kg_value *taints, const struct kg_value *tolerations, bool hard);
-bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
 
 /* ---- cascade.c ---- */
 /* Removes an object that main defines no more, and what it owns as its annotation asks. */

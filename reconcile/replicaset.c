@@ -263,6 +263,20 @@ static void tally(
 	kg_iter_release(&it);
 }
 
+/* A pod that its node has just turned away has its successor a little later. */
+static bool waits_failed(struct kg_run *r, const struct kg_object *rs)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	bool waits = false;
+	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
+	while ((pod = kg_iter_next(&it)))
+		waits |= pod->kind->id == KG_KIND_POD && !kg_object_deleting(pod) &&
+			 kg_pod_waits_failed(r, pod);
+	kg_iter_release(&it);
+	return waits;
+}
+
 static void list(struct kg_list *active, struct kg_list *finished, const struct kg_run *r,
 	const struct kg_object *rs)
 {
@@ -297,7 +311,7 @@ static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 	if (have > want || ended > KEEP_FINISHED)
 		list(&active, &finished, r, rs);
 	forget_finished(r, &finished);
-	if (have < want) {
+	if (have < want && !(ended && waits_failed(r, rs))) {
 		created = kg_pods_created(rs);
 		add_pods(r, rs, want - have, &created);
 	} else if (have > want) {

@@ -10,6 +10,10 @@
 	"strategy: {rollingUpdate: {maxSurge: " surge ", maxUnavailable: " unavailable "}}"
 
 const struct kg_semantics_case kg_semantics_deployments[] = {
+	{"of pods that a node turns away the successors come after a pause, of others at once",
+		KG_STEPS(DEPLOYMENT("replicas: 2", "one"), "pods * 2", "rejected *", "pods * 2",
+			"wait 5", "pods * 2", "wait 5", "pods * 4", "rejected *", "pods * 4",
+			"wait 10", "pods * 6", "ready *", "failed *", "pods * 8")},
 	{"percentages: surge up, unavailable down",
 		KG_STEPS(DEPLOYMENT("replicas: 10, " ROLL("25%", "25%"), "one"), "ready *",
 			"is Deployment w status.conditions Available True MinimumReplicasAvailable",
@@ -197,6 +201,10 @@ const struct kg_semantics_case kg_semantics_sets[] = {
 		KG_STEPS(SET("replicas: 1", "one"), "ready w-0", "failed w-0", "going w-0 1",
 			"gone *", "pods w-0 1", "is Pod w-0 status.phase Pending", "succeeded w-0",
 			"gone *", "is Pod w-0 status.phase Pending")},
+	{"one that its node turned away is made anew after a pause",
+		KG_STEPS(SET("replicas: 1", "one"), "rejected w-0", "going w-0 0", "wait 5",
+			"going w-0 0", "wait 5", "going w-0 1", "gone *", "pods w-0 1",
+			"is Pod w-0 status.phase Pending")},
 	{"an update that is broken and taken back: in order it waits for the broken pod",
 		KG_STEPS(SET("replicas: 2", "one"), "ready w-0", "ready w-1",
 			SET("replicas: 2", "bad"), "going w-1 1", "gone *", "unready w-1",

@@ -2,7 +2,7 @@
  * Courses of events and what Kubernetes' controllers make of them, as its own tests and its
  * documentation have it. A step is one of
  *   "push YAML" | "drop"              the manifests of main, all of them; none
- *   "ready P" "unready P" "failed P" "succeeded P" "gone P"
+ *   "ready P" "unready P" "failed P" "rejected P" "succeeded P" "gone P"
  *                                     what nodes say of the pods whose names begin with P (or whose
  *                                     image it is, as "@IMAGE"), "*" all
  *   "restarted P N"                   so often did its containers begin anew
@@ -90,6 +90,10 @@ static bool word(
 		return false;
 	if (strcmp(s->what, "failed") == 0)
 		st->status = ended(a, pod, s->now);
+	else if (strcmp(s->what, "rejected") == 0)
+		st->status =
+			kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason", kg_v_lit("NodePorts"),
+				"message", kg_v_lit("Pod was rejected: no"), (char *)NULL);
 	else if (strcmp(s->what, "succeeded") == 0)
 		st->status = kg_sim_succeeded(a, pod, s->now);
 	else

@@ -27,7 +27,8 @@ static bool process_replica(struct kg_stateful_sync *x, size_t i)
 	if (kg_object_deleting(pod))
 		return x->ordered;
 	if (kg_pod_terminal(pod)) { /* made again when it is gone */
-		remove_pod(x, pod);
+		if (!kg_pod_waits_failed(x->r, pod))
+			remove_pod(x, pod);
 		return x->ordered;
 	}
 	return x->ordered && !kg_stateful_available(x, pod);

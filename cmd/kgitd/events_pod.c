@@ -267,6 +267,22 @@ static void lost_node(
 		kgd_tell(t, after, &w, "Node is not ready");
 }
 
+/* Its node did not take it in. */
+static void rejected(
+	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	static const char prefix[] = "Pod was rejected: ";
+	const char *message = kgd_text_at(after, "status.message");
+	struct kgd_what w = {.type = "Warning",
+		.reason = kgd_text_at(after, "status.reason"),
+		.component = "kubelet",
+		.host = kgd_text_at(after, "spec.nodeName")};
+
+	if (strncmp(message, prefix, sizeof(prefix) - 1) == 0 &&
+		strcmp(message, kgd_text_at(before, "status.message")) != 0)
+		kgd_tell(t, after, &w, message + sizeof(prefix) - 1);
+}
+
 void kgd_tell_pod(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
@@ -290,6 +306,7 @@ void kgd_tell_pod(
 			ending(t, before, after);
 		return;
 	}
+	rejected(t, before, after);
 	sandbox(t, before, after);
 	containers(t, before, after, "spec.initContainers", "status.initContainerStatuses");
 	containers(t, before, after, "spec.containers", "status.containerStatuses");

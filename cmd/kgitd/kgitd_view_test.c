@@ -240,6 +240,40 @@ static void a_pull_holds_the_difference(void **state)
 	kg_snapshot_unref(s);
 }
 
+/* By what it judges pods: its labels and taints, and nothing else of it. */
+static void a_node_knows_its_labels(void **state)
+{
+	struct kg_snapshot *s = cluster();
+	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
+	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct kg_change change;
+	struct seen seen;
+
+	(void)state;
+	s = put(s, KG_KIND_NODE, "", "n1",
+		"metadata: {labels: {disk: ssd}}\n"
+		"spec: {podCIDR: 10.244.0.0/24, taints: [{key: k, effect: NoExecute}]}\n",
+		&change);
+	assert_string_equal(kgd_view_node_of(&change, false), "n1");
+	release_change(&change);
+	struct kgd_view *next = kgd_view_new(s, "n1", shared, NULL, first);
+	objects(&seen, next, first);
+	assert_true(has_text(&seen, "labels:\n  disk: ssd\n"));
+	assert_true(has_text(&seen, "effect: NoExecute"));
+	release_seen(&seen);
+	s = put(s, KG_KIND_NODE, "", "n1",
+		"metadata: {labels: {disk: ssd}}\n"
+		"spec: {podCIDR: 10.244.0.0/24, taints: [{key: k, effect: NoExecute}]}\n"
+		"status: {capacity: {cpu: '2'}}\n",
+		&change);
+	assert_null(kgd_view_node_of(&change, false));
+	release_change(&change);
+	kgd_view_unref(next);
+	kgd_view_unref(first);
+	kgd_shared_unref(shared);
+	kg_snapshot_unref(s);
+}
+
 static void services_are_shared(void **state)
 {
 	struct kg_snapshot *s = cluster();
@@ -273,6 +307,7 @@ int main(void)
 		cmocka_unit_test(holds_what_concerns_the_node),
 		cmocka_unit_test(status_does_not_move_it),
 		cmocka_unit_test(a_pull_holds_the_difference),
+		cmocka_unit_test(a_node_knows_its_labels),
 		cmocka_unit_test(services_are_shared),
 	};
 

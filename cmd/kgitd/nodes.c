@@ -408,8 +408,6 @@ static void note_changes(
 				&m, kg_string(kg_at(kg_obj(obj), "spec.claimRef.namespace"), "-"));
 			mark(n, kgd_view_volume_node(obj));
 		}
-		if (obj->kind->id == KG_KIND_NODE && !c->before)
-			mark(n, obj->name);
 		kgd_policies_note(n->policies, s, c, mark_policy, &m);
 	}
 	for (size_t i = 0; (ns = kg_map_next(&m.namespaces, &i));)

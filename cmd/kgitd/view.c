@@ -143,6 +143,14 @@ static void add_policy(void *ctx, char *path, const struct kg_value *value, stru
 		kgd_view_add_common(ctx, path, text);
 }
 
+/* {} where there are none: they are known. */
+static struct kg_value node_labels(struct kg_arena *a, const struct kg_object *node)
+{
+	const struct kg_value *labels = kg_at(kg_obj(node), "metadata.labels");
+
+	return labels->type == KG_OBJECT ? *labels : kg_v_object(a, NULL, 0);
+}
+
 static void own_files(struct kgd_view_files *files, const struct kg_snapshot *s, const char *node,
 	const struct kgd_shared *shared, struct kgd_policies *policies)
 {
@@ -153,7 +161,9 @@ static void own_files(struct kgd_view_files *files, const struct kg_snapshot *s,
 	const struct kg_object *pod;
 
 	struct kg_value v = kg_v_obj(&a, "name", kg_v_lit(node), "podCIDR",
-		self ? *kg_at(kg_obj(self), "spec.podCIDR") : kg_v_null(), "clusterCIDR",
+		self ? *kg_at(kg_obj(self), "spec.podCIDR") : kg_v_null(), "labels",
+		self ? node_labels(&a, self) : kg_v_null(), "taints",
+		self ? *kg_at(kg_obj(self), "spec.taints") : kg_v_null(), "clusterCIDR",
 		kg_v_lit(shared->pod_cidr), "serviceCIDR", kg_v_lit(shared->service_cidr), "ca",
 		shared->ca_pem ? kg_v_lit(shared->ca_pem) : kg_v_null(), (char *)NULL);
 	kgd_view_add_value(files, kg_strdup("node.yaml"), &v);
@@ -258,10 +268,24 @@ static bool same_but_status(const struct kg_change *c)
 	       kg_equal(kg_at(b, "status.podIP"), kg_at(n, "status.podIP"));
 }
 
+/* What node.yaml says of a node. */
+static bool node_own_changed(const struct kg_change *c)
+{
+	static const char *const parts[] = {"metadata.labels", "spec.taints", "spec.podCIDR"};
+	bool changed = !c->before || !c->after;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(parts) && !changed; i++)
+		changed = !kg_equal(
+			kg_at(kg_obj(c->before), parts[i]), kg_at(kg_obj(c->after), parts[i]));
+	return changed;
+}
+
 const char *kgd_view_node_of(const struct kg_change *c, bool before)
 {
 	const struct kg_object *obj = before ? c->before : c->after;
 
+	if (obj && obj->kind->id == KG_KIND_NODE)
+		return node_own_changed(c) ? obj->name : NULL;
 	if (!obj || c->quiet || obj->kind->id != KG_KIND_POD || same_but_status(c))
 		return NULL;
 	const char *node = kg_string(kg_at(kg_obj(obj), "spec.nodeName"), "");

@@ -3,7 +3,7 @@
  * snapshot: same snapshot, same ids. The part that all nodes share (services, routes) is made
  * once and referenced.
  *
- *   node.yaml           its name and pod range, those of the cluster, and the cluster's CA
+ *   node.yaml           its name, pod range, labels and taints, the cluster's ranges and its CA
  *   nodes/NAME.yaml services/NS/NAME.yaml
  *   pods/NS/NAME.yaml   with podIP and hostIP, and apiAccess where it gets a token mounted
  *   configmaps/NS/NAME.yaml secrets/NS/NAME.yaml   those that its pods name

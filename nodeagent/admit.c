@@ -1,0 +1,167 @@
+#include "nodeagent/admit.h"
+
+#include "base/mem.h"
+#include "base/quantity.h"
+#include "kinds/object.h"
+#include "nodeagent/resources.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[KG_ADMIT_RESOURCES] = {[KG_ADMIT_CPU] = "cpu",
+	[KG_ADMIT_MEMORY] = "memory",
+	[KG_ADMIT_DISK] = "ephemeral-storage"};
+
+static int64_t amount(const struct kg_value *allocatable, int resource)
+{
+	const struct kg_value *v = kg_get(allocatable, names[resource]);
+	int64_t n;
+
+	if (v->type == KG_INT)
+		return resource == KG_ADMIT_CPU ? v->i * 1000 : v->i;
+	int rc = resource == KG_ADMIT_CPU ? kg_quantity_milli(&n, kg_string(v, ""))
+					  : kg_quantity_value(&n, kg_string(v, ""));
+	return rc < 0 ? INT64_MAX : n;
+}
+
+void kg_admit_init(struct kg_admit *a, const char *node, const struct kg_value *labels,
+	const struct kg_value *taints, const struct kg_value *allocatable)
+{
+	int64_t pods;
+
+	*a = (struct kg_admit){.node = node, .labels = labels, .taints = taints};
+	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
+		a->room[i] = amount(allocatable, i);
+	bool given = kg_quantity_value(&pods, kg_string(kg_get(allocatable, "pods"), "")) == 0;
+	a->max_pods = given ? pods : INT64_MAX;
+}
+
+void kg_admit_release(struct kg_admit *a)
+{
+	free(a->ports);
+	*a = (struct kg_admit){0};
+}
+
+static int64_t asks_for(const struct kg_value *pod, int resource)
+{
+	int64_t milli = kg_pod_request(pod, names[resource]);
+
+	return resource == KG_ADMIT_CPU ? milli : milli / 1000 + (milli % 1000 != 0);
+}
+
+void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
+{
+	const struct kg_value *spec = kg_get(pod, "spec");
+	size_t n = kg_host_ports(NULL, 0, spec);
+
+	a->pods++;
+	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
+		if (__builtin_add_overflow(a->used[i], asks_for(pod, i), &a->used[i]))
+			a->used[i] = INT64_MAX;
+	KG_GROW(a->ports, a->ports_cap, a->nports + n + 1);
+	kg_host_ports(a->ports + a->nports, n, spec);
+	a->nports += n;
+}
+
+/* ---- the judgement ---- */
+
+static bool lacks(
+	struct kg_admit_refusal *why, const char *name, int64_t asked, int64_t used, int64_t room)
+{
+	if (asked <= room - used)
+		return false;
+	snprintf(why->reason, sizeof(why->reason), "OutOf%s", name);
+	snprintf(why->message, sizeof(why->message),
+		"Node didn't have enough resource: %s, requested: %" PRId64 ", used: %" PRId64
+		", capacity: %" PRId64,
+		name, asked, used, room);
+	return true;
+}
+
+static bool lacks_room(
+	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why)
+{
+	if (lacks(why, "pods", 1, a->pods, a->max_pods))
+		return true;
+	for (int i = 0; i < KG_ADMIT_RESOURCES; i++) {
+		int64_t asked = asks_for(pod, i);
+
+		if (asked > 0 && lacks(why, names[i], asked, a->used[i], a->room[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool matches_node(const struct kg_admit *a, const struct kg_value *spec)
+{
+	const struct kg_value *selector = kg_get(spec, "nodeSelector");
+	const struct kg_value *required =
+		kg_at(spec, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
+	const struct kg_value *terms = kg_get(required, "nodeSelectorTerms");
+
+	if (kg_is_null(a->labels))
+		return true;
+	if (!kg_is_null(selector) && !kg_labels_match_map(selector, a->labels))
+		return false;
+	for (uint32_t i = 0; i < kg_len(terms); i++)
+		if (kg_node_term_matches(&terms->items[i], a->node, a->labels))
+			return true;
+	return kg_is_null(required);
+}
+
+static bool ports_free(const struct kg_admit *a, const struct kg_value *spec)
+{
+	size_t n = kg_host_ports(NULL, 0, spec);
+	KG_AUTOFREE struct kg_host_port *mine = kg_alloc((n + 1) * sizeof(*mine));
+
+	kg_host_ports(mine, n, spec);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < a->nports; k++)
+			if (kg_host_ports_clash(&mine[i], &a->ports[k]))
+				return false;
+	return true;
+}
+
+/* Of a lost node's taints the master says for how long pods bear them: Kubernetes gives every pod
+ * a toleration of them. */
+static bool bears_taints(const struct kg_admit *a, const struct kg_value *spec)
+{
+	for (uint32_t i = 0; i < kg_len(a->taints); i++) {
+		const struct kg_value *t = &a->taints->items[i];
+		const char *key = kg_string(kg_get(t, "key"), "");
+		bool lost = !strcmp(key, "node.kubernetes.io/unreachable") ||
+			    !strcmp(key, "node.kubernetes.io/not-ready");
+
+		if (!lost && !strcmp(kg_string(kg_get(t, "effect"), ""), "NoExecute") &&
+			!kg_is_tolerated(t, kg_get(spec, "tolerations")))
+			return false;
+	}
+	return true;
+}
+
+static bool refuse(struct kg_admit_refusal *why, const char *predicate, const char *text)
+{
+	snprintf(why->reason, sizeof(why->reason), "%s", predicate);
+	snprintf(why->message, sizeof(why->message), "Predicate %s failed: %s", predicate, text);
+	return false;
+}
+
+bool kg_admit_pod(
+	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why)
+{
+	const struct kg_value *spec = kg_get(pod, "spec");
+
+	if (lacks_room(a, pod, why))
+		return false;
+	if (!matches_node(a, spec))
+		return refuse(
+			why, "NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
+	if (!ports_free(a, spec))
+		return refuse(why, "NodePorts",
+			"node(s) didn't have free ports for the requested pod ports");
+	if (!bears_taints(a, spec))
+		return refuse(
+			why, "TaintToleration", "node(s) had taints that the pod didn't tolerate");
+	return true;
+}
