@@ -1,6 +1,7 @@
 /* Compaction: what goes and what stays. */
 #include "store/compact_test_support.h"
 #include "store/hidden.h"
+#include "store/pack.h"
 #include "store/shallow.h"
 
 #include "base/hash.h"
