@@ -92,17 +92,6 @@ static void forbid(
 	x->faults->root = NULL;
 }
 
-static void warn(
-	struct kg_admitting *x, const struct kg_definition *d, const char *path, const char *why)
-{
-	size_t before = x->faults->len;
-	kg_admit_look_at(x, d);
-	kg_fault_add(x->faults, path, "would violate PodSecurity %s", why);
-	x->faults->root = NULL;
-	if (x->faults->len > before)
-		x->faults->items[before].warning = true;
-}
-
 static bool same_as_before(const struct kg_admitting *x, const struct kg_definition *d)
 {
 	const struct kg_object *old = kg_snapshot_get(x->s, d->m->kind->id, d->m->ns, d->m->name);
@@ -120,40 +109,75 @@ static const struct kg_value *runtime_of(struct kg_admitting *x, const struct kg
 	return kg_admit_untouched(x, obj) ? kg_obj(obj) : &kg_null;
 }
 
-static void judge_pod(struct kg_admitting *x, struct kg_definition **ds, size_t n,
+/* A pod that is there already is judged again where an image of it changes. */
+static bool same_images(const struct kg_value *before, const struct kg_value *after)
+{
+	static const char *const lists[] = {"initContainers", "containers"};
+	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+		const struct kg_value *old = kg_get(before, lists[l]),
+				      *new = kg_get(after, lists[l]);
+		if (kg_len(old) != kg_len(new))
+			return false;
+		for (uint32_t i = 0; i < kg_len(new); i++)
+			if (!kg_equal(kg_get(&old->items[i], "image"),
+				    kg_get(&new->items[i], "image")))
+				return false;
+	}
+	return true;
+}
+
+/* LimitRanges and RuntimeClasses: of pods that come to be alone. */
+static bool refuse_new_pod(struct kg_admitting *x, struct kg_definition **ds, size_t n,
 	const struct kg_definition *d, const char *path)
 {
 	struct kg_limits limits = limits_of(x, ds, n, d->m->ns);
 	struct kg_texts t = {.a = x->a};
 	struct kg_value pod = kg_limits_default(x->a, &limits, &d->m->value);
-	kg_limits_check_pod(&t, &limits, kg_get(&pod, "spec"));
+	const struct kg_value *spec = kg_get(&pod, "spec");
+	kg_limits_check_pod(&t, &limits, spec);
 	const char *why = kg_texts_all(&t);
+	const char *class = kg_runtime_refuses(x->a, runtime_of(x, spec), spec);
 	if (why)
 		forbid(x, d, path, why);
-	why = kg_runtime_refuses(x->a, runtime_of(x, kg_get(&pod, "spec")), kg_get(&pod, "spec"));
-	if (why)
-		forbid(x, d, path, why);
-	why = kg_security_violations(x->a, labels_of(x, d->m->ns), KG_SECURITY_ENFORCE,
-		kg_get(&pod, "metadata"), kg_get(&pod, "spec"));
+	if (class)
+		forbid(x, d, path, class);
+	return why || class;
+}
+
+/* True where it is refused, or need not be looked at. */
+static bool judge_pod(struct kg_admitting *x, struct kg_definition **ds, size_t n,
+	const struct kg_definition *d, const char *path)
+{
+	const struct kg_object *old = kg_snapshot_get(x->s, KG_KIND_POD, d->m->ns, d->m->name);
+	const struct kg_value *spec = kg_get(&d->m->value, "spec");
+	bool refused = false;
+	if (old && !kg_object_deleting(old)) {
+		if (same_images(kg_get(kg_obj(old), "spec"), spec))
+			return true;
+	} else {
+		refused = refuse_new_pod(x, ds, n, d, path);
+	}
+	const char *why = kg_security_violations(x->a, labels_of(x, d->m->ns), KG_SECURITY_ENFORCE,
+		kg_get(&d->m->value, "metadata"), spec);
 	if (why)
 		forbid(x, d, path, kg_arena_printf(x->a, "violates PodSecurity %s", why));
+	return refused || why;
 }
 
 static void judge_pods(
 	struct kg_admitting *x, struct kg_definition **ds, size_t n, const struct kg_definition *d)
 {
 	const char *path = kg_kind_pod_spec(d->m->kind);
-	if (!path || d->m->kind->id == KG_KIND_PODTEMPLATE)
+	if (!path || (d->m->kind->id == KG_KIND_POD && judge_pod(x, ds, n, d, path)))
 		return;
-	if (d->m->kind->id == KG_KIND_POD)
-		judge_pod(x, ds, n, d, path);
 	const char *last = strrchr(path, '.');
 	const char *meta = last ? kg_arena_printf(x->a, "%.*s.metadata", (int)(last - path), path)
 				: "metadata";
 	const char *why = kg_security_violations(x->a, labels_of(x, d->m->ns), KG_SECURITY_WARN,
 		kg_at(&d->m->value, meta), kg_at(&d->m->value, path));
 	if (why)
-		warn(x, d, path, why);
+		kg_admit_warn(
+			x, d, path, kg_arena_printf(x->a, "would violate PodSecurity %s", why));
 }
 
 static void judge_claim(
@@ -165,61 +189,6 @@ static void judge_claim(
 	const char *why = kg_texts_all(&t);
 	if (why)
 		forbid(x, d, "spec.resources.requests", why);
-}
-
-/* Pods that run already are told of when their namespace asks for more. */
-static void warn_of_existing(struct kg_admitting *x, const struct kg_definition *d)
-{
-	const struct kg_value *labels = kg_at(&d->m->value, "metadata.labels");
-	const struct kg_object *old = kg_snapshot_get(x->s, KG_KIND_NAMESPACE, "", d->m->name);
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	const char *first = NULL, *why = NULL;
-	size_t more = 0;
-	if (!old || !kg_security_asks(labels, KG_SECURITY_ENFORCE))
-		return;
-	kg_iter_kind(&it, x->s, KG_KIND_POD, d->m->name, NULL);
-	while ((pod = kg_iter_next(&it))) {
-		const char *bad = kg_security_violations(x->a, labels, KG_SECURITY_ENFORCE,
-			kg_get(kg_obj(pod), "metadata"), kg_get(kg_obj(pod), "spec"));
-		if (!bad)
-			continue;
-		more += first != NULL;
-		if (!first) {
-			first = kg_arena_strdup(x->a, pod->name);
-			why = bad;
-		}
-	}
-	kg_iter_release(&it);
-	if (!first)
-		return;
-	size_t before = x->faults->len;
-	size_t level = 1 + strcspn(why + 1, "\"") + 1; /* of `"LEVEL:VERSION": what` */
-	kg_admit_look_at(x, d);
-	kg_fault_add(x->faults, "metadata.labels",
-		"existing pods in namespace \"%s\" violate the new PodSecurity enforce level: "
-		"%s%s: "
-		"%s",
-		d->m->name, first,
-		more ? kg_arena_printf(x->a, " (and %zu other pod%s)", more, more > 1 ? "s" : "")
-		     : "",
-		why + level);
-	x->faults->root = NULL;
-	if (x->faults->len > before)
-		x->faults->items[before].warning = true;
-}
-
-static void judge_namespace(struct kg_admitting *x, const struct kg_definition *d)
-{
-	const struct kg_value *labels = kg_at(&d->m->value, "metadata.labels");
-	const char *key, *msg;
-	if (!kg_security_label_fault(x->a, labels, &key, &msg)) {
-		warn_of_existing(x, d);
-		return;
-	}
-	kg_admit_look_at(x, d);
-	kg_fault_add(x->faults, "metadata.labels", "%s: %s", key, msg);
-	x->faults->root = NULL;
 }
 
 /* ---- quotas ---- */
@@ -340,7 +309,7 @@ void kg_admit_policies(struct kg_admitting *x, struct kg_definition **ds, size_t
 		if (same_as_before(x, d))
 			continue;
 		if (d->m->kind->id == KG_KIND_NAMESPACE)
-			judge_namespace(x, d);
+			kg_admit_namespace(x, d);
 		else if (d->m->kind->id == KG_KIND_PERSISTENTVOLUMECLAIM)
 			judge_claim(x, ds, n, d);
 		else

@@ -49,4 +49,10 @@ void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t 
 void kg_admit_owners(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_removals(struct kg_admitting *x);
 
+/* A warning at a field of the definition. */
+void kg_admit_warn(
+	struct kg_admitting *x, const struct kg_definition *d, const char *path, const char *why);
+/* admission_security.c: the Pod Security labels of a namespace. */
+void kg_admit_namespace(struct kg_admitting *x, const struct kg_definition *d);
+
 #endif

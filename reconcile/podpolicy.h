@@ -60,14 +60,22 @@ enum kg_security_mode { KG_SECURITY_ENFORCE, KG_SECURITY_WARN };
  * quote; NULL: nothing. */
 const char *kg_security_violations(struct kg_arena *a, const struct kg_value *namespace_labels,
 	enum kg_security_mode mode, const struct kg_value *meta, const struct kg_value *spec);
-/* Does the namespace ask for anything in this mode. */
-bool kg_security_asks(const struct kg_value *namespace_labels, enum kg_security_mode mode);
-/* What is wrong with the labels themselves: text and the label's key; true where one is. */
-bool kg_security_label_fault(
-	struct kg_arena *a, const struct kg_value *labels, const char **key, const char **msg);
-/* security_checks.c: the checks of a level (1 baseline, 2 restricted), "a (...), b (...)"; NULL:
- * passes. version: of Kubernetes' minor releases; INT_MAX: the latest. */
-const char *kg_security_check(struct kg_arena *a, int level, int version,
+/* The same without details: `host namespaces, privileged`. */
+const char *kg_security_reasons(struct kg_arena *a, const struct kg_value *namespace_labels,
+	enum kg_security_mode mode, const struct kg_value *meta, const struct kg_value *spec);
+/* `"baseline:latest"`, quoted. */
+const char *kg_security_policy(
+	struct kg_arena *a, const struct kg_value *namespace_labels, enum kg_security_mode mode);
+/* May what the labels before allowed be refused by those after. */
+bool kg_security_tightens(
+	const struct kg_value *before, const struct kg_value *after, enum kg_security_mode mode);
+/* The next of what is wrong with the labels themselves, from *at (0 at first) on: text and the
+ * label's key; false where nothing more is. */
+bool kg_security_label_fault(struct kg_arena *a, const struct kg_value *labels, size_t *at,
+	const char **key, const char **msg);
+/* security_checks.c: what fails of the checks of a level (1 baseline, 2 restricted), each as
+ * "reason (detail)". version: of Kubernetes' minor releases; INT_MAX: the latest. */
+struct kg_texts kg_security_faults(struct kg_arena *a, int level, int version,
 	const struct kg_value *meta, const struct kg_value *spec);
 
 /* ---- quota_usage.c ---- */

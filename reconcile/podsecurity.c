@@ -1,5 +1,5 @@
 /* Pod Security: which level a namespace's labels ask for, and whether a pod meets it. */
-#include "reconcile/podpolicy.h"
+#include "reconcile/security.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -38,48 +38,85 @@ static int version_of(const char *text)
 	return (int)strtol(text + 3, NULL, 10);
 }
 
-bool kg_security_asks(const struct kg_value *labels, enum kg_security_mode mode)
+/* What a namespace asks for in a mode. */
+struct policy {
+	int level, version;
+};
+
+static struct policy policy_of(const struct kg_value *labels, enum kg_security_mode mode)
 {
 	const char *text = label(labels, modes[mode], "");
-	return text && level_of(text) != 0;
+	const char *version = label(labels, modes[mode], "-version");
+	struct policy p = {text ? level_of(text) : 0, version ? version_of(version) : INT_MAX};
+	/* Labels that cannot be read ask for the most, as in Kubernetes. */
+	p.level = p.level < 0 ? 2 : p.level;
+	p.version = p.version < 0 ? INT_MAX : p.version;
+	return p;
+}
+
+static const char *policy_text(struct kg_arena *a, struct policy p)
+{
+	return p.version == INT_MAX
+		       ? kg_arena_printf(a, "\"%s:latest\"", levels[p.level])
+		       : kg_arena_printf(a, "\"%s:v1.%d\"", levels[p.level], p.version);
+}
+
+const char *kg_security_policy(
+	struct kg_arena *a, const struct kg_value *labels, enum kg_security_mode mode)
+{
+	return policy_text(a, policy_of(labels, mode));
+}
+
+bool kg_security_tightens(
+	const struct kg_value *before, const struct kg_value *after, enum kg_security_mode mode)
+{
+	struct policy old = policy_of(before, mode), new = policy_of(after, mode);
+	return new.level && (new.level > old.level || new.version != old.version);
+}
+
+static struct kg_texts faults_of(struct kg_arena *a, struct policy p, const struct kg_value *meta,
+	const struct kg_value *spec)
+{
+	struct kg_texts none = {.a = a};
+	return p.level ? kg_security_faults(a, p.level, p.version, meta, spec) : none;
 }
 
 const char *kg_security_violations(struct kg_arena *a, const struct kg_value *labels,
 	enum kg_security_mode mode, const struct kg_value *meta, const struct kg_value *spec)
 {
-	const char *text = label(labels, modes[mode], "");
-	const char *version = label(labels, modes[mode], "-version");
-	int level = text ? level_of(text) : 0, at = version ? version_of(version) : INT_MAX;
-	/* Labels that cannot be read ask for the most, as in Kubernetes. */
-	level = level < 0 ? 2 : level;
-	at = at < 0 ? INT_MAX : at;
-	const char *bad = level ? kg_security_check(a, level, at, meta, spec) : NULL;
-	if (!bad)
-		return NULL;
-	return at == INT_MAX ? kg_arena_printf(a, "\"%s:latest\": %s", levels[level], bad)
-			     : kg_arena_printf(a, "\"%s:v1.%d\": %s", levels[level], at, bad);
+	struct policy p = policy_of(labels, mode);
+	struct kg_texts t = faults_of(a, p, meta, spec);
+	return t.n ? kg_arena_printf(a, "%s: %s", policy_text(a, p), kg_texts_joined(&t, ", "))
+		   : NULL;
 }
 
-bool kg_security_label_fault(
-	struct kg_arena *a, const struct kg_value *labels, const char **key, const char **msg)
+const char *kg_security_reasons(struct kg_arena *a, const struct kg_value *labels,
+	enum kg_security_mode mode, const struct kg_value *meta, const struct kg_value *spec)
 {
-	for (size_t i = 0; i < KG_ARRAY_LEN(modes); i++) {
-		const char *level = label(labels, modes[i], "");
-		const char *version = label(labels, modes[i], "-version");
-		if (level && level_of(level) < 0) {
-			*key = kg_arena_printf(a, PREFIX "%s", modes[i]);
-			*msg = kg_arena_printf(a,
-				"Invalid value: \"%s\": must be one of privileged, baseline, "
-				"restricted",
-				level);
-			return true;
-		}
-		if (version && version_of(version) < 0) {
-			*key = kg_arena_printf(a, PREFIX "%s-version", modes[i]);
-			*msg = kg_arena_printf(a,
-				"Invalid value: \"%s\": must be \"latest\" or \"v1.x\"", version);
-			return true;
-		}
+	struct kg_texts t = faults_of(a, policy_of(labels, mode), meta, spec), reasons = {.a = a};
+	for (size_t i = 0; i < t.n; i++) {
+		const char *detail = strstr(t.v[i], " (");
+		kg_texts_add(&reasons, "%.*s",
+			(int)(detail ? (size_t)(detail - t.v[i]) : strlen(t.v[i])), t.v[i]);
+	}
+	return t.n ? kg_texts_joined(&reasons, ", ") : NULL;
+}
+
+bool kg_security_label_fault(struct kg_arena *a, const struct kg_value *labels, size_t *at,
+	const char **key, const char **msg)
+{
+	while (*at < 2 * KG_ARRAY_LEN(modes)) {
+		const char *mode = modes[*at / 2], *suffix = *at % 2 ? "-version" : "";
+		const char *text = label(labels, mode, suffix);
+		bool bad = text && (*suffix ? version_of(text) : level_of(text)) < 0;
+		++*at;
+		if (!bad)
+			continue;
+		*key = kg_arena_printf(a, PREFIX "%s%s", mode, suffix);
+		*msg = kg_arena_printf(a, "Invalid value: \"%s\": must be %s", text,
+			*suffix ? "\"latest\" or \"v1.x\""
+				: "one of privileged, baseline, restricted");
+		return true;
 	}
 	return false;
 }
