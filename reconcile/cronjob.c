@@ -19,6 +19,7 @@ struct cron_sync {
 	struct kg_list jobs;
 	struct kg_cron cron;
 	struct kg_zone zone;
+	const char *skipped; /* KG_SKIPPED_ANNOTATION as it shall be; NULL: none */
 };
 
 int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v)
@@ -49,6 +50,11 @@ static bool has_failed(const struct kg_object *job)
 	return kg_condition_is_true(kg_get(kg_obj(job), "status"), "Failed");
 }
 
+static bool is_over(const struct kg_object *job, bool failed)
+{
+	return is_finished(job) && has_failed(job) == failed;
+}
+
 static int cmp_age(const void *a, const void *b)
 {
 	const struct kg_object *x = *(struct kg_object *const *)a;
@@ -61,9 +67,9 @@ static void forget_old(struct cron_sync *x, bool failed, const char *limit_field
 {
 	int64_t keep = kg_int(kg_get(x->spec, limit_field), dflt), n = 0;
 	for (size_t i = 0; i < x->jobs.n; i++)
-		n += is_finished(x->jobs.v[i]) && has_failed(x->jobs.v[i]) == failed;
+		n += is_over(x->jobs.v[i], failed);
 	for (size_t i = 0; i < x->jobs.n && n > keep; i++) {
-		if (!is_finished(x->jobs.v[i]) || has_failed(x->jobs.v[i]) != failed)
+		if (!is_over(x->jobs.v[i], failed))
 			continue;
 		kg_delete_object(x->r, x->jobs.v[i]);
 		n--;
@@ -123,11 +129,15 @@ static size_t count_active(const struct cron_sync *x)
 	return n;
 }
 
+static kg_time last_time(const struct cron_sync *x)
+{
+	return kg_time_of(kg_get(&x->status, "lastScheduleTime"), kg_object_created(x->cj));
+}
+
 /* The time that a Job is due for now, or KG_TIME_NEVER. */
 static kg_time due_time(const struct cron_sync *x)
 {
-	kg_time after =
-		kg_time_of(kg_get(&x->status, "lastScheduleTime"), kg_object_created(x->cj));
+	kg_time after = last_time(x);
 	const struct kg_value *deadline = kg_get(x->spec, "startingDeadlineSeconds");
 	if (!kg_is_null(deadline)) {
 		kg_time earliest = x->r->now - kg_seconds(deadline, 0) - 1;
@@ -136,13 +146,33 @@ static kg_time due_time(const struct cron_sync *x)
 	return kg_schedule_last(&x->cron, &x->zone, after, x->r->now);
 }
 
+static void skip(struct cron_sync *x, kg_time due, const char *reason, const char *message)
+{
+	char when[32];
+	kg_time_format(when, due);
+	x->skipped = kg_arena_printf(&x->r->a, "%s %s %s", when, reason, message);
+}
+
+/* A time that is too long ago to begin at. */
+static void note_missed(struct cron_sync *x)
+{
+	kg_time missed = kg_schedule_last(&x->cron, &x->zone, last_time(x), x->r->now);
+	char when[48];
+	kg_time_format(when, missed == KG_TIME_NEVER ? 0 : missed);
+	bool noted = x->skipped && strncmp(x->skipped, when, strlen(when)) == 0;
+	if (missed == KG_TIME_NEVER || noted) /* there was another reason, or it was told */
+		return;
+	kg_time_format_rfc1123(when, missed);
+	skip(x, missed, "MissSchedule",
+		kg_arena_printf(&x->r->a, "Missed scheduled time to start a job: %s", when));
+}
+
 /* A CronJob that runs every so often counts from the last time that it was due. */
 static kg_time wake_time(const struct cron_sync *x)
 {
 	kg_time from = x->r->now;
 	if (x->cron.every_s) {
-		kg_time last = kg_time_of(
-			kg_get(&x->status, "lastScheduleTime"), kg_object_created(x->cj));
+		kg_time last = last_time(x);
 		kg_time due = kg_schedule_last(&x->cron, &x->zone, last, from);
 		from = due == KG_TIME_NEVER ? last : due;
 	}
@@ -154,16 +184,26 @@ static void run_due(struct cron_sync *x)
 	const char *policy = kg_string(kg_get(x->spec, "concurrencyPolicy"), "Allow");
 	kg_time due = due_time(x);
 	char when[32];
-	if (due == KG_TIME_NEVER)
+	if (due == KG_TIME_NEVER) {
+		note_missed(x);
 		return;
+	}
 	bool busy = count_active(x) > 0;
-	if (busy && strcmp(policy, "Forbid") == 0)
-		return; /* when the other has ended */
+	if (busy && strcmp(policy, "Forbid") == 0) { /* until the other has ended */
+		skip(x, due, "JobAlreadyActive",
+			"Not starting job because prior execution is running and concurrency "
+			"policy is Forbid");
+		return;
+	}
 	for (size_t i = 0; busy && i < x->jobs.n; i++)
 		if (strcmp(policy, "Replace") == 0 && !is_finished(x->jobs.v[i]))
 			kg_delete_object(x->r, x->jobs.v[i]);
-	if (!make_job(x, due))
+	if (!make_job(x, due)) {
+		skip(x, due, "FailedCreate",
+			kg_arena_printf(&x->r->a, "Error creating job: %s", x->r->refused));
 		return;
+	}
+	x->skipped = NULL;
 	kg_time_format(when, due);
 	x->status = kg_with_key(&x->r->a, &x->status, "lastScheduleTime", kg_v_str(&x->r->a, when));
 }
@@ -197,6 +237,8 @@ static void put_status(struct cron_sync *x)
 	x->status = kg_with_key(
 		a, &x->status, "lastSuccessfulTime", *last ? kg_v_str(a, last) : kg_v_null());
 	struct kg_value v = kg_with_key(a, kg_obj(x->cj), "status", x->status);
+	if (x->skipped || kg_annotation(x->cj, KG_SKIPPED_ANNOTATION, NULL))
+		v = kg_with_annotation(a, &v, KG_SKIPPED_ANNOTATION, x->skipped);
 	kg_put_value(x->r, x->cj, &v);
 }
 
@@ -216,6 +258,7 @@ void kg_cronjob_run(struct kg_run *r, const char *key)
 	KG_CLEANUP(sync_release) struct cron_sync x = {.r = r, .cj = kg_object_ref(cj)};
 	x.spec = kg_get(kg_obj(cj), "spec");
 	x.status = *kg_get(kg_obj(cj), "status");
+	x.skipped = kg_annotation(cj, KG_SKIPPED_ANNOTATION, NULL);
 	if (x.status.type != KG_OBJECT)
 		x.status = kg_v_object(&r->a, NULL, 0);
 	kg_list_owned(&x.jobs, kg_now(r), KG_KIND_JOB, kg_object_uid(cj));

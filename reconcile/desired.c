@@ -85,7 +85,8 @@ static struct kg_value keep_annotations(
 	struct kg_arena *a, const struct kg_object *old, struct kg_value v)
 {
 	static const char *const ours[] = {KG_REVISION_ANNOTATION, KG_HISTORY_ANNOTATION,
-		KG_CREATED_ANNOTATION, KG_BACKOFF_ANNOTATION, KG_INDEX_FAILURES_ANNOTATION};
+		KG_CREATED_ANNOTATION, KG_BACKOFF_ANNOTATION, KG_INDEX_FAILURES_ANNOTATION,
+		KG_SKIPPED_ANNOTATION};
 	for (size_t i = 0; i < KG_ARRAY_LEN(ours); i++) {
 		const char *text = kg_annotation(old, ours[i], NULL);
 		if (text)

@@ -53,6 +53,9 @@ enum kg_controller {
  * again. */
 #define KG_BACKOFF_ANNOTATION        "kgit/backoff"
 #define KG_INDEX_FAILURES_ANNOTATION "kgit/index-failures"
+/* The last time of a CronJob's schedule at which no Job was made, and why: "TIME REASON MESSAGE",
+ * as the event says it. */
+#define KG_SKIPPED_ANNOTATION "kgit/skipped"
 
 /* ---- resources ---- */
 enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };

@@ -10,10 +10,10 @@
  * told of it is what the change itself says.
  */
 #include "kgitd/events_private.h"
-
-#include "base/log.h"
 #include "kgitd/master.h"
 #include "sys/loop.h"
+
+#include "base/log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,6 +46,20 @@ struct kgd_events {
 	size_t told;
 };
 
+/* One commit's. */
+struct telling {
+	struct kg_api *api;
+	size_t *told;
+};
+
+static void emit(void *ctx, const struct kg_api_event *e)
+{
+	struct telling *x = ctx;
+
+	if ((*x->told)++ < MAX_OF_COMMIT)
+		kg_api_event_add(x->api, e);
+}
+
 /* ---- the loop ---- */
 
 /* The commit that is to be told, or NULL: all were. */
@@ -70,7 +84,8 @@ static void step(void *ctx)
 {
 	struct kgd_events *ev = ctx;
 	const struct kg_commit_event *commit = NULL;
-	struct kgd_teller t = {.api = ev->api, .max = MAX_OF_COMMIT, .told = &ev->told};
+	struct telling told = {.api = ev->api, .told = &ev->told};
+	struct kgd_teller t = {.emit = emit, .ctx = &told};
 	size_t n = 0;
 
 	while (n < STEP && (commit = current(ev))) {
@@ -115,7 +130,8 @@ static int tell_again(void *ctx, uint64_t revision, kg_time time, const struct k
 {
 	struct kgd_events *ev = ctx;
 	size_t told = 0;
-	struct kgd_teller t = {.api = ev->api, .max = MAX_OF_COMMIT, .time = time, .told = &told};
+	struct telling of_revision = {.api = ev->api, .told = &told};
+	struct kgd_teller t = {.emit = emit, .ctx = &of_revision, .time = time};
 
 	(void)revision;
 	for (size_t i = 0; i < changes->len; i++)

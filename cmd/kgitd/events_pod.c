@@ -1,8 +1,7 @@
+/* What is told of pods, and of pods by their owners. */
 #include "kgitd/events_private.h"
 
 #include <string.h>
-
-/* What the kubelet, the scheduler and the controllers would say of a pod. */
 
 /* ---- containers ---- */
 
@@ -15,7 +14,7 @@ struct container {
 static void tell_container(struct kgd_teller *t, const struct container *c, const char *type,
 	const char *reason, char *text)
 {
-	struct kgd_event_what w = {
+	struct kgd_what w = {
 		.type = type,
 		.reason = reason,
 		.component = "kubelet",
@@ -150,7 +149,7 @@ static void sandbox(
 {
 	const char *why = held_up(after);
 	bool volume = strncmp(why, "volume ", 7) == 0;
-	struct kgd_event_what w = {.type = "Warning",
+	struct kgd_what w = {.type = "Warning",
 		.reason = volume ? "FailedMount" : "FailedCreatePodSandBox",
 		.component = "kubelet",
 		.host = kgd_text_at(after, "spec.nodeName")};
@@ -167,9 +166,8 @@ static void sandbox(
 static void scheduling(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kgd_event_what bound = {
-		"Normal", "Scheduled", "default-scheduler", NULL, NULL};
-	const struct kgd_event_what failed = {
+	const struct kgd_what bound = {"Normal", "Scheduled", "default-scheduler", NULL, NULL};
+	const struct kgd_what failed = {
 		"Warning", "FailedScheduling", "default-scheduler", NULL, NULL};
 	const char *node = kgd_text_at(after, "spec.nodeName");
 	const struct kg_value *now = kgd_condition(after, "PodScheduled");
@@ -189,15 +187,12 @@ static void scheduling(
 static void of_owner(
 	struct kgd_teller *t, const struct kg_object *pod, const char *reason, const char *verb)
 {
-	struct kgd_event_of o = {0};
-	size_t i = 0;
+	const char *component;
+	struct kgd_who o = kgd_maker(t, pod, &component);
 
-	for (; i < KGD_POD_OWNERS && !o.kind; i++)
-		o = kgd_event_owner(t, pod, kgd_pod_owners[i].kind);
 	if (!o.kind)
 		return;
-	const struct kgd_event_what w = {
-		"Normal", reason, kgd_pod_owners[i - 1].component, NULL, NULL};
+	const struct kgd_what w = {"Normal", reason, component, NULL, NULL};
 	if (o.kind->id == KG_KIND_STATEFULSET)
 		kgd_tell_of(t, &o, &w,
 			kg_arena_printf(&t->a, "%s Pod %s in StatefulSet %s successful",
@@ -209,11 +204,11 @@ static void of_owner(
 /* A pod that ended makes room for its successor, as the controllers of sets tell it. */
 static void succeeded_by(struct kgd_teller *t, const struct kg_object *pod)
 {
-	struct kgd_event_of set = kgd_event_owner(t, pod, KG_KIND_STATEFULSET),
-			    ds = kgd_event_owner(t, pod, KG_KIND_DAEMONSET);
+	struct kgd_who set = kgd_owner(t, pod, KG_KIND_STATEFULSET),
+		       ds = kgd_owner(t, pod, KG_KIND_DAEMONSET);
 	const char *phase = kgd_text_at(pod, "status.phase");
 	bool failed = strcmp(phase, "Failed") == 0;
-	struct kgd_event_what w = {failed ? "Warning" : "Normal", NULL, NULL, NULL, NULL};
+	struct kgd_what w = {failed ? "Warning" : "Normal", NULL, NULL, NULL, NULL};
 
 	if (!failed && strcmp(phase, "Succeeded") != 0)
 		return;
@@ -234,11 +229,23 @@ static void succeeded_by(struct kgd_teller *t, const struct kg_object *pod)
 	}
 }
 
+/* It gives way to another. */
+static void preempted(struct kgd_teller *t, const struct kg_object *pod)
+{
+	const struct kgd_what w = {"Normal", "Preempted", "default-scheduler", NULL, NULL};
+	const char *why = kg_string(kg_get(kgd_condition(pod, "DisruptionTarget"), "reason"), "");
+
+	if (strcmp(why, "PreemptionByScheduler") == 0)
+		kgd_tell(t, pod, &w,
+			kg_arena_printf(&t->a, "Preempted by a pod of higher priority on node %s",
+				kgd_text_at(pod, "spec.nodeName")));
+}
+
 /* Its end begins. */
 static void ending(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kgd_event_what evicted = {
+	const struct kgd_what evicted = {
 		"Normal", "TaintManagerEviction", "taint-eviction-controller", NULL, NULL};
 	const char *why = kg_string(kg_get(kgd_condition(after, "DisruptionTarget"), "reason"), "");
 
@@ -246,6 +253,7 @@ static void ending(
 		kgd_tell(t, after, &evicted,
 			kg_arena_printf(
 				&t->a, "Marking for deletion Pod %s/%s", after->ns, after->name));
+	preempted(t, after);
 	succeeded_by(t, after ? after : before);
 	of_owner(t, after ? after : before, "SuccessfulDelete", "Deleted");
 	if (after)
@@ -255,7 +263,7 @@ static void ending(
 static void lost_node(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kgd_event_what w = {"Warning", "NodeNotReady", "node-controller", NULL, NULL};
+	const struct kgd_what w = {"Warning", "NodeNotReady", "node-controller", NULL, NULL};
 	const char *node = kgd_text_at(after, "spec.nodeName");
 	const struct kg_object *n =
 		*node && t->snapshot ? kg_snapshot_get(t->snapshot, KG_KIND_NODE, "", node) : NULL;

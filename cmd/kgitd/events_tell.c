@@ -1,22 +1,15 @@
+/* What is told of a change: the common words, and those of the smaller controllers. */
 #include "kgitd/events_private.h"
 
 #include <string.h>
 
-const struct kgd_pod_owner kgd_pod_owners[KGD_POD_OWNERS] = {
-	{KG_KIND_REPLICASET, "replicaset-controller"},
-	{KG_KIND_REPLICATIONCONTROLLER, "replication-controller"},
-	{KG_KIND_DAEMONSET, "daemonset-controller"},
-	{KG_KIND_JOB, "job-controller"},
-	{KG_KIND_STATEFULSET, "statefulset-controller"},
-};
-
-static struct kgd_event_of about(const struct kg_object *obj)
+static struct kgd_who who_of(const struct kg_object *obj)
 {
-	return (struct kgd_event_of){obj->kind, obj->ns, obj->name, kg_object_uid(obj)};
+	return (struct kgd_who){obj->kind, obj->ns, obj->name, kg_object_uid(obj)};
 }
 
-void kgd_tell_of(struct kgd_teller *t, const struct kgd_event_of *who,
-	const struct kgd_event_what *w, const char *message)
+void kgd_tell_of(struct kgd_teller *t, const struct kgd_who *who, const struct kgd_what *w,
+	const char *message)
 {
 	struct kg_api_event e = {
 		.type = w->type,
@@ -33,14 +26,13 @@ void kgd_tell_of(struct kgd_teller *t, const struct kgd_event_of *who,
 		.time = t->time,
 	};
 
-	if ((*t->told)++ < t->max)
-		kg_api_event_add(t->api, &e);
+	t->emit(t->ctx, &e);
 }
 
-void kgd_tell(struct kgd_teller *t, const struct kg_object *obj, const struct kgd_event_what *w,
+void kgd_tell(struct kgd_teller *t, const struct kg_object *obj, const struct kgd_what *w,
 	const char *message)
 {
-	struct kgd_event_of who = about(obj);
+	struct kgd_who who = who_of(obj);
 
 	kgd_tell_of(t, &who, w, message);
 }
@@ -60,15 +52,14 @@ const struct kg_value *kgd_condition(const struct kg_object *obj, const char *ty
 	return kg_find(kgd_at(obj, "status.conditions"), "type", type);
 }
 
-struct kgd_event_of kgd_event_owner(
-	struct kgd_teller *t, const struct kg_object *obj, enum kg_kind_id kind)
+struct kgd_who kgd_owner(struct kgd_teller *t, const struct kg_object *obj, enum kg_kind_id kind)
 {
 	const struct kg_value *refs = kgd_at(obj, "metadata.ownerReferences");
 
 	for (uint32_t i = 0; i < kg_len(refs); i++) {
 		const struct kg_value *r = &refs->items[i];
-		struct kgd_event_of who = {&kg_kinds[kind], obj->ns,
-			kg_string(kg_get(r, "name"), ""), kg_string(kg_get(r, "uid"), "")};
+		struct kgd_who who = {&kg_kinds[kind], obj->ns, kg_string(kg_get(r, "name"), ""),
+			kg_string(kg_get(r, "uid"), "")};
 
 		if (!kg_bool(kg_get(r, "controller"), false) ||
 			strcmp(kg_string(kg_get(r, "kind"), ""), kg_kinds[kind].kind) != 0)
@@ -80,20 +71,50 @@ struct kgd_event_of kgd_event_owner(
 		if (o && strcmp(kg_object_uid(o), who.uid) == 0)
 			return who;
 	}
-	return (struct kgd_event_of){0};
+	return (struct kgd_who){0};
 }
 
-/* ---- objects, but for pods ---- */
+static const struct {
+	enum kg_kind_id kind;
+	const char *component;
+} owners[] = {
+	{KG_KIND_REPLICASET, "replicaset-controller"},
+	{KG_KIND_REPLICATIONCONTROLLER, "replication-controller"},
+	{KG_KIND_DAEMONSET, "daemonset-controller"},
+	{KG_KIND_JOB, "job-controller"},
+	{KG_KIND_STATEFULSET, "statefulset-controller"},
+};
+
+struct kgd_who kgd_maker(struct kgd_teller *t, const struct kg_object *pod, const char **component)
+{
+	struct kgd_who o = {0};
+
+	*component = NULL;
+	for (size_t i = 0; i < KG_ARRAY_LEN(owners) && !o.kind; i++) {
+		o = kgd_owner(t, pod, owners[i].kind);
+		*component = owners[i].component;
+	}
+	return o;
+}
+
+bool kgd_came_true(const struct kg_object *before, const struct kg_object *after, const char *type)
+{
+	const struct kg_value *was = kg_get(kgd_condition(before, type), "status");
+	const struct kg_value *is = kg_get(kgd_condition(after, type), "status");
+
+	return strcmp(kg_string(is, ""), "True") == 0 && strcmp(kg_string(was, ""), "True") != 0;
+}
+
+/* ---- the others ---- */
 
 static void of_rs(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kgd_event_what w = {
+	const struct kgd_what w = {
 		"Normal", "ScalingReplicaSet", "deployment-controller", NULL, NULL};
 	int64_t was = kg_int(kgd_at(before, "spec.replicas"), 0);
 	int64_t now = kg_int(kgd_at(after, "spec.replicas"), 0);
-	struct kgd_event_of d =
-		after ? kgd_event_owner(t, after, KG_KIND_DEPLOYMENT) : (struct kgd_event_of){0};
+	struct kgd_who d = after ? kgd_owner(t, after, KG_KIND_DEPLOYMENT) : (struct kgd_who){0};
 
 	if (d.kind && was != now)
 		kgd_tell_of(t, &d, &w,
@@ -102,58 +123,10 @@ static void of_rs(
 				(long long)now));
 }
 
-static bool is_true(const struct kg_object *obj, const char *type)
-{
-	return strcmp(kg_string(kg_get(kgd_condition(obj, type), "status"), ""), "True") == 0;
-}
-
-/* Its end as a Job tells it and, of a CronJob's, as the CronJob does. */
-static void of_job(
-	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
-{
-	const struct kgd_event_what cron = {
-		"Normal", "SuccessfulCreate", "cronjob-controller", NULL, NULL};
-	const struct kgd_event_what saw = {
-		"Normal", "SawCompletedJob", "cronjob-controller", NULL, NULL};
-	struct kgd_event_what w = {"Normal", "Completed", "job-controller", NULL, NULL};
-	const struct kgd_event_what gone = {
-		"Normal", "SuccessfulDelete", "cronjob-controller", NULL, NULL};
-	struct kgd_event_of cj = kgd_event_owner(t, after ? after : before, KG_KIND_CRONJOB);
-
-	if (!after) {
-		if (cj.kind)
-			kgd_tell_of(t, &cj, &gone,
-				kg_arena_printf(&t->a, "Deleted job %s", before->name));
-		return;
-	}
-	if (!before && cj.kind)
-		kgd_tell_of(t, &cj, &cron, kg_arena_printf(&t->a, "Created job %s", after->name));
-	bool complete = is_true(after, "Complete") && !is_true(before, "Complete");
-	bool failed = is_true(after, "Failed") && !is_true(before, "Failed");
-	const struct kg_value *c = kgd_condition(after, complete ? "Complete" : "Failed");
-	if (failed) {
-		w.type = "Warning";
-		w.reason = kg_string(kg_get(c, "reason"), "");
-	}
-	if (complete || failed)
-		kgd_tell(t, after, &w,
-			complete ? "Job completed" : kg_string(kg_get(c, "message"), ""));
-	if (cj.kind && (complete || failed))
-		kgd_tell_of(t, &cj, &saw,
-			kg_arena_printf(&t->a, "Saw completed job: %s, condition: %s", after->name,
-				complete ? "Complete" : "Failed"));
-	const struct kg_value *now = kgd_condition(after, "Suspended"),
-			      *was = kgd_condition(before, "Suspended");
-	w = (struct kgd_event_what){
-		"Normal", kg_string(kg_get(now, "reason"), ""), "job-controller", NULL, NULL};
-	if (!kg_is_null(now) && !kg_equal(kg_get(now, "status"), kg_get(was, "status")))
-		kgd_tell(t, after, &w, kg_string(kg_get(now, "message"), ""));
-}
-
 static void of_node(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	struct kgd_event_what w = {"Normal", "RegisteredNode", "node-controller", NULL, NULL};
+	struct kgd_what w = {"Normal", "RegisteredNode", "node-controller", NULL, NULL};
 	const char *was = kg_string(kg_get(kgd_condition(before, "Ready"), "status"), "");
 	const char *now = kg_string(kg_get(kgd_condition(after, "Ready"), "status"), "");
 
@@ -174,8 +147,8 @@ static void of_node(
 static void of_budget(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kgd_event_what none = {"Normal", "NoPods", "controllermanager", NULL, NULL};
-	const struct kgd_event_what fails = {
+	const struct kgd_what none = {"Normal", "NoPods", "controllermanager", NULL, NULL};
+	const struct kgd_what fails = {
 		"Warning", "CalculateExpectedPodCountFailed", "controllermanager", NULL, NULL};
 	const struct kg_value *now = kgd_condition(after, "DisruptionAllowed"),
 			      *was = kgd_condition(before, "DisruptionAllowed");
@@ -192,38 +165,87 @@ static void of_budget(
 				"Failed to calculate the number of expected pods: %s", message));
 }
 
+/* `pods "db-0" is forbidden: ...`: the name, where it is of such a resource; or NULL. */
+static const char *refused_name(struct kg_arena *a, const char *message, const char *resource)
+{
+	size_t n = strlen(resource);
+
+	if (strncmp(message, resource, n) != 0 || strncmp(message + n, " \"", 2) != 0)
+		return NULL;
+	return kg_arena_strndup(a, message + n + 2, strcspn(message + n + 2, "\""));
+}
+
+static const char *refused_words(
+	struct kgd_teller *t, const struct kg_object *owner, const char *message)
+{
+	const char *pod = refused_name(&t->a, message, "pods");
+	const char *claim = refused_name(&t->a, message, "persistentvolumeclaims");
+
+	if (owner->kind->id == KG_KIND_STATEFULSET && pod)
+		return kg_arena_printf(&t->a, "create Pod %s in StatefulSet %s failed error: %s",
+			pod, owner->name, message);
+	if (owner->kind->id == KG_KIND_STATEFULSET && claim) {
+		const char *of = strstr(claim, owner->name);
+		return kg_arena_printf(&t->a,
+			"create Claim %s for Pod %s in StatefulSet %s failed error: %s", claim,
+			of ? of : "", owner->name, message);
+	}
+	return kg_arena_printf(&t->a, "Error creating: %s", message);
+}
+
 /* Pods that may not come to be. */
 static void refusals(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	struct kgd_event_what w = {"Warning", "FailedCreate", NULL, NULL, NULL};
+	struct kgd_what w = {"Warning", "FailedCreate", NULL, NULL, NULL};
 	const char *now = kg_string(kg_get(kgd_condition(after, "ReplicaFailure"), "message"), "");
 	const char *was = kg_string(kg_get(kgd_condition(before, "ReplicaFailure"), "message"), "");
 
-	for (size_t i = 0; *now && strcmp(now, was) != 0 && i < KGD_POD_OWNERS; i++) {
-		if (kgd_pod_owners[i].kind != after->kind->id)
+	for (size_t i = 0; *now && strcmp(now, was) != 0 && i < KG_ARRAY_LEN(owners); i++) {
+		if (owners[i].kind != after->kind->id)
 			continue;
-		w.component = kgd_pod_owners[i].component;
-		kgd_tell(t, after, &w, kg_arena_printf(&t->a, "Error creating: %s", now));
+		w.component = owners[i].component;
+		kgd_tell(t, after, &w, refused_words(t, after, now));
 	}
+}
+
+/* A ReplicaSet that may not come to be. */
+static void of_deployment(
+	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
+{
+	static const char reason[] = "ReplicaSetCreateError";
+	const struct kgd_what w = {"Warning", reason, "deployment-controller", NULL, NULL};
+	const struct kg_value *now = kgd_condition(after, "Progressing");
+
+	if (strcmp(kg_string(kg_get(now, "reason"), ""), reason) == 0 &&
+		!kg_equal(kg_get(now, "message"),
+			kg_get(kgd_condition(before, "Progressing"), "message")))
+		kgd_tell(t, after, &w, kg_string(kg_get(now, "message"), ""));
 }
 
 void kgd_tell_change(struct kgd_teller *t, const struct kg_change *c)
 {
+	static const struct {
+		enum kg_kind_id kind;
+		void (*tell)(struct kgd_teller *t, const struct kg_object *before,
+			const struct kg_object *after);
+	} kinds[] = {
+		{KG_KIND_POD, kgd_tell_pod},
+		{KG_KIND_REPLICASET, of_rs},
+		{KG_KIND_DEPLOYMENT, of_deployment},
+		{KG_KIND_JOB, kgd_tell_job},
+		{KG_KIND_CRONJOB, kgd_tell_cronjob},
+		{KG_KIND_NODE, of_node},
+		{KG_KIND_PODDISRUPTIONBUDGET, of_budget},
+		{KG_KIND_PERSISTENTVOLUMECLAIM, kgd_tell_claim},
+	};
 	const struct kg_object *obj = c->after ? c->after : c->before;
 
 	if (c->quiet)
 		return;
 	if (c->after)
 		refusals(t, c->before, c->after);
-	if (obj->kind->id == KG_KIND_POD)
-		kgd_tell_pod(t, c->before, c->after);
-	else if (obj->kind->id == KG_KIND_REPLICASET)
-		of_rs(t, c->before, c->after);
-	else if (obj->kind->id == KG_KIND_JOB)
-		of_job(t, c->before, c->after);
-	else if (obj->kind->id == KG_KIND_NODE)
-		of_node(t, c->before, c->after);
-	else if (obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET)
-		of_budget(t, c->before, c->after);
+	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
+		if (kinds[i].kind == obj->kind->id)
+			kinds[i].tell(t, c->before, c->after);
 }

@@ -67,6 +67,20 @@ void kg_time_format_micro(char out[40], kg_time t)
 		c.ms_of_day % 1000);
 }
 
+void kg_time_format_rfc1123(char out[48], kg_time t)
+{
+	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+	static const char *const months[] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	struct civil c = civil_from_time(t);
+	unsigned s = c.ms_of_day / 1000;
+	int64_t day = (t - c.ms_of_day) / MS_PER_DAY;
+
+	snprintf(out, 48, "%s, %02u %s %04lld %02u:%02u:%02u +0000", days[(day % 7 + 7) % 7],
+		c.day % 100, months[(c.month - 1) % 12], (long long)c.year, s / 3600 % 100,
+		s / 60 % 60, s % 60);
+}
+
 /* Exactly n digits at *s. */
 static bool take_digits(const char **s, int n, unsigned *out)
 {

@@ -52,6 +52,28 @@ static void test_parse_and_format(void **state)
 	}
 }
 
+static void test_rfc1123(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 +0000"},
+		{"2026-11-26T04:28:06.5Z", "Thu, 26 Nov 2026 04:28:06 +0000"},
+		{"1969-12-31T23:59:59.999Z", "Wed, 31 Dec 1969 23:59:59 +0000"},
+		{"2000-02-29T23:59:59Z", "Tue, 29 Feb 2000 23:59:59 +0000"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		char out[48];
+		kg_time t;
+
+		assert_int_equal(kg_time_parse(&t, cases[i].text), 0);
+		kg_time_format_rfc1123(out, t);
+		assert_string_equal(out, cases[i].want);
+	}
+}
+
 static void test_parse_malformed(void **state)
 {
 	static const char *const cases[] = {"", "2026", "2026-11-26", "2026-11-26T04:28:06",
@@ -210,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_and_format),
+		cmocka_unit_test(test_rfc1123),
 		cmocka_unit_test(test_parse_malformed),
 		cmocka_unit_test(test_against_libc),
 		cmocka_unit_test(test_extremes),
