@@ -55,7 +55,7 @@ void kg_rollout_pause_condition(struct kg_rollout *x)
 /* ---- counts ---- */
 
 struct tally {
-	int64_t replicas, updated, ready, available, unavailable;
+	int64_t replicas, updated, ready, available, unavailable, terminating;
 };
 
 static struct tally tally(const struct kg_rollout *x)
@@ -70,6 +70,7 @@ static struct tally tally(const struct kg_rollout *x)
 		t.replicas += kg_rs_status(rs, "replicas");
 		t.ready += kg_rs_status(rs, "readyReplicas");
 		t.available += kg_rs_status(rs, "availableReplicas");
+		t.terminating += kg_rs_status(rs, "terminatingReplicas");
 		if (x->newest && strcmp(rs->name, x->newest->name) == 0)
 			t.updated = kg_rs_status(rs, "replicas");
 		wanted += kg_rs_replicas(rs);
@@ -102,8 +103,8 @@ static void set_counts(struct kg_rollout *x, const struct tally *t)
 		*kg_at(kg_obj(x->d), "metadata.generation"), "replicas", count(t->replicas),
 		"updatedReplicas", count(t->updated), "readyReplicas", count(t->ready),
 		"availableReplicas", count(t->available), "unavailableReplicas",
-		count(t->unavailable), "collisionCount", count(x->collisions), "conditions",
-		conditions, (char *)NULL);
+		count(t->unavailable), "terminatingReplicas", kg_v_int(t->terminating),
+		"collisionCount", count(x->collisions), "conditions", conditions, (char *)NULL);
 	if (t->available >= x->replicas - x->unavailable)
 		kg_rollout_condition(x, "Available", "True", "MinimumReplicasAvailable",
 			"Deployment has minimum availability.", false);

@@ -193,7 +193,7 @@ static void forget_finished(struct kg_run *r, struct kg_list *finished)
 /* ---- status ---- */
 
 struct counts {
-	int64_t replicas, labelled, ready, available;
+	int64_t replicas, labelled, ready, available, terminating;
 };
 
 static struct counts count(struct kg_run *r, const struct kg_object *rs)
@@ -207,7 +207,10 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 	const struct kg_object *pod;
 	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
 	while ((pod = kg_iter_next(&it))) {
-		if (pod->kind->id != KG_KIND_POD || !kg_pod_active(pod))
+		if (pod->kind->id != KG_KIND_POD)
+			continue;
+		c.terminating += kg_object_deleting(pod) && !kg_pod_terminal(pod);
+		if (!kg_pod_active(pod))
 			continue;
 		c.replicas++;
 		/* Pods of one template share their labels. */
@@ -233,6 +236,8 @@ static void set_status(struct kg_run *r, const struct kg_object *rs, int64_t cre
 		kg_count_or_null(c.ready), "availableReplicas", kg_count_or_null(c.available),
 		"observedGeneration", kg_v_int(kg_int(kg_at(kg_obj(rs), "metadata.generation"), 0)),
 		"conditions", *kg_at(kg_obj(rs), "status.conditions"), (char *)NULL);
+	if (rs->kind->id == KG_KIND_REPLICASET) /* the older kind does not have it */
+		st = kg_with_key(&r->a, &st, "terminatingReplicas", kg_v_int(c.terminating));
 	struct kg_value v = kg_with_key(&r->a, kg_obj(rs), "status", st);
 	if (created)
 		v = kg_with_created(r, &v, created);
