@@ -281,7 +281,7 @@ static void rejected(
 {
 	static const char prefix[] = "Pod was rejected: ";
 	const char *message = kgd_text_at(after, "status.message");
-	struct kgd_event_what w = {.type = "Warning",
+	struct kgd_what w = {.type = "Warning",
 		.reason = kgd_text_at(after, "status.reason"),
 		.component = "kubelet",
 		.host = kgd_text_at(after, "spec.nodeName")};
