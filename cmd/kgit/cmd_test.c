@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "kgit/forecast.h"
 #include "kgit/kgit.h"
+#include "kgit/test_case.h"
 #include "reconcile/harness.h"
 #include "reconcile/plan.h"
 #include "reconcile/simulate.h"
@@ -13,11 +14,9 @@
 #include "sys/file.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MAX_FILES 20000
 #define MAX_FILE  (4 << 20)
@@ -36,15 +35,10 @@ struct golden {
 	struct kg_buf faults, timeline;
 	int64_t code; /* of ACT_EXITED */
 	int failures;
+	size_t written; /* files of want/ */
 };
 
 /* ---- files ---- */
-
-static int read_file(struct kg_buf *out, const char *path)
-{
-	struct kg_error ignored; /* not there */
-	return kg_file_read(out, path, MAX_FILE, &ignored);
-}
 
 static void tree_release(struct tree *t)
 {
@@ -202,18 +196,11 @@ static void adopt(struct golden *g, struct kg_txn *txn)
 	g->h.state = kg_reconcile_state_new(next, &g->h.opts);
 }
 
-static void nodes_register(struct golden *g, struct kg_arena *a)
+static void nodes_register(struct golden *g, struct kg_arena *a, const struct kg_value *nodes)
 {
-	KG_AUTOFREE char *path = kg_asprintf("%s/nodes.yaml", g->dir);
-	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	struct kg_value list;
-	struct kg_error err;
-	if (read_file(&text, path) < 0)
+	const struct kg_value list = *nodes;
+	if (kg_is_null(nodes))
 		return;
-	if (kg_yaml_load(&list, a, text.data, text.len, &err) < 0) {
-		fail(g, path, err.msg);
-		return;
-	}
 	for (uint32_t i = 0; i < kg_len(&list); i++) {
 		const struct kg_value *n = &list.items[i];
 		kg_harness_node(&g->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"),
@@ -260,6 +247,23 @@ static bool chosen(const struct kg_value *names, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* A prefix that no pod's name begins with is a slip, or the name has changed. */
+static void must_match(struct golden *g, const struct kg_value *names)
+{
+	for (uint32_t i = 0; i < kg_len(names); i++) {
+		const char *s = kg_string(&names->items[i], "");
+		struct kg_object_iter it;
+		const struct kg_object *pod;
+		bool found = strcmp(s, "*") == 0;
+		kg_iter_kind(&it, g->h.s, KG_KIND_POD, NULL, NULL);
+		while (!found && (pod = kg_iter_next(&it)))
+			found = strncmp(pod->name, s, strlen(s)) == 0;
+		kg_iter_release(&it);
+		if (!found)
+			fail(g, "no pod's name begins so", s);
+	}
 }
 
 static bool node_is_ready(struct golden *g, const char *name)
@@ -312,6 +316,7 @@ static size_t act_on_pods(struct golden *g, enum act act, const struct kg_value 
 	struct kg_object_iter it;
 	const struct kg_object *pod;
 	struct kg_snapshot *held = kg_snapshot_ref(g->h.s);
+	must_match(g, names ? names : &kg_null);
 	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it))) {
 		KG_GROW(v, cap, n + 1);
@@ -431,10 +436,8 @@ static void step(struct golden *g, const char *what, const struct kg_value *arg)
 		liveness(g, arg, true);
 	else if (strcmp(what, "taint") == 0)
 		taint(g, arg);
-	else if (strcmp(what, "play") == 0)
-		play(g, kg_int(arg, 1));
 	else
-		fail(g, "unknown step", what);
+		play(g, kg_int(arg, 1));
 }
 
 /* ---- what came out ---- */
@@ -462,72 +465,80 @@ static void render(struct kg_buf *out, struct golden *g, const struct kg_snapsho
 	kg_arena_release(&a);
 }
 
-static void compare(struct golden *g, const char *name, const struct kg_buf *got)
+/* What differs is shown, and is a failure but where it was written anew. */
+static void settle_accounts(struct golden *g, int rc, const struct kg_buf *text, const char *what,
+	const struct kg_error *err)
 {
-	KG_AUTOFREE char *dir = kg_asprintf("%s/want", g->dir);
-	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, name);
-	KG_AUTOBUF struct kg_buf want = KG_BUF_INIT;
-	if (g->update) {
-		mkdir(dir, 0777);
-		FILE *f = fopen(path, "wbe");
-		if (!f || fwrite(kg_buf_str(got), 1, got->len, f) != got->len || fclose(f) != 0)
-			fail(g, path, strerror(errno));
-		return;
-	}
-	if (read_file(&want, path) < 0) {
-		fail(g, path, "is not there (kgit test --update makes it)");
-		return;
-	}
-	if (want.len == got->len && (!got->len || memcmp(want.data, got->data, got->len) == 0))
-		return;
-	size_t at = 0, line = 1;
-	while (at < want.len && at < got->len && want.data[at] == got->data[at])
-		line += want.data[at++] == '\n';
-	char detail[64];
-	snprintf(detail, sizeof(detail), "differs from line %zu on; what came out:", line);
-	fail(g, path, detail);
-	fprintf(stderr, "%s", kg_buf_str(got));
+	if (rc < 0)
+		fail(g, what, err->msg);
+	else if (rc > 0 && g->update)
+		g->written += (size_t)rc;
+	else if (rc > 0)
+		g->failures++;
+	if (text->len)
+		fputs(kg_buf_str(text), stderr);
+}
+
+static void hold(struct golden *g, const char *name, const struct kg_buf *got)
+{
+	KG_AUTOBUF struct kg_buf diff = KG_BUF_INIT;
+	struct kg_error err;
+	int rc = kgit_want_hold(&diff, g->dir, name, got, g->update, &err);
+	settle_accounts(g, rc, &diff, name, &err);
 }
 
 static void run_steps(struct golden *g, const struct kg_value *steps)
 {
-	for (uint32_t i = 0; i < kg_len(steps); i++) {
-		const struct kg_value *s = &steps->items[i];
+	uint32_t n = kg_len(steps);
+	KG_AUTOFREE char **names = kg_alloc((n + 1) * sizeof(*names));
+	KG_AUTOBUF struct kg_buf stale = KG_BUF_INIT;
+	struct kg_error err;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct kg_member *s = steps->items[i].members;
 		struct kg_snapshot *before = kg_snapshot_ref(g->h.s);
-		char name[64];
 		KG_AUTOBUF struct kg_buf out = KG_BUF_INIT;
-		for (uint32_t k = 0; k < s->len; k++)
-			step(g, s->members[k].key, &s->members[k].value);
-		snprintf(name, sizeof(name), "%u-%s.yaml", i + 1,
-			s->len ? s->members[0].key : "none");
+		names[i] = kg_asprintf("%u-%s.yaml", i + 1, s->key);
+		step(g, s->key, &s->value);
 		render(&out, g, before);
-		compare(g, name, &out);
+		hold(g, names[i], &out);
 		kg_buf_release(&g->faults);
 		kg_buf_release(&g->timeline);
 		kg_snapshot_unref(before);
 		g->h.now += 1000;
 	}
+	int rc = kgit_want_stale(&stale, g->dir, names, n, g->update, &err);
+	settle_accounts(g, rc, &stale, "want", &err);
+	for (uint32_t i = 0; i < n; i++)
+		free(names[i]);
 }
 
 static int run_case(const char *dir, bool update)
 {
 	struct golden g = {.dir = dir, .update = update};
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_error err;
-	struct kg_value steps = {0};
+	struct kg_fault_list faults;
+	struct kgit_case c;
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	KG_AUTOFREE char *path = kg_asprintf("%s/steps.yaml", dir);
-	kg_harness_init(&g.h, NULL);
-	g.h.check = true;
-	nodes_register(&g, &a);
-	const char *script = read_file(&text, path) == 0 ? text.data : "- push: manifests\n";
-	if (kg_yaml_load(&steps, &a, script, strlen(script), &err) < 0)
-		fail(&g, path, err.msg);
-	else
-		run_steps(&g, &steps);
-	tree_release(&g.main);
-	kg_harness_release(&g.h);
+	kg_faults_init(&faults, &a);
+	kgit_case_read(&c, &a, dir, &faults);
+	for (size_t i = 0; i < faults.len; i++) {
+		kg_fault_format(&text, &faults.items[i]);
+		kg_buf_adds(&text, "\n");
+	}
+	if (faults.len) {
+		settle_accounts(&g, 1, &text, dir, NULL);
+		g.failures = 1;
+	} else {
+		kg_harness_init(&g.h, NULL);
+		g.h.check = true;
+		nodes_register(&g, &a, &c.nodes);
+		run_steps(&g, &c.steps);
+		tree_release(&g.main);
+		kg_harness_release(&g.h);
+	}
+	kg_faults_release(&faults);
 	kg_arena_release(&a);
+	printf("%s %s\n", g.failures ? "FAILED" : g.written ? "updated" : "ok", dir);
 	return g.failures;
 }
 
@@ -557,7 +568,6 @@ static void run_below(struct tally *t, const char *dir, int depth)
 		int failures = run_case(dir, t->update);
 		t->cases++;
 		t->failed += failures > 0;
-		printf("%s %s\n", failures ? "FAILED" : "ok", dir);
 		return;
 	}
 	int n = depth < MAX_DEPTH ? scandir(dir, &names, is_dir, alphasort) : -1;
@@ -604,8 +614,11 @@ const struct kgit_verb kgit_test_verb = {
 		"\n"
 		"Runs every case at or below DIR by the cluster's own admission, controllers and\n"
 		"scheduler, with a clock that jumps. A case is a directory with\n"
-		"  nodes.yaml    a list of {name, labels, status, taints, unschedulable, ready}\n"
-		"  manifests/    what is pushed; or other directories, named by\n"
+		"  nodes.yaml    a list of {name, labels, status, taints, unschedulable, ready}; "
+		"where\n"
+		"                no status is, a node has room for all\n"
+		"  manifests/    what is pushed; or other directories (../../deploy, say), named "
+		"by\n"
 		"  steps.yaml    a list of\n"
 		"    push: DIR            what main holds from now on (one commit)\n"
 		"    play: SECONDS        pods become ready after so long, until nothing moves: "
@@ -622,7 +635,9 @@ const struct kgit_verb kgit_test_verb = {
 		"is new\n"
 		"                or different; a refused push gives its faults\n"
 		"\n"
-		"  --update      write want/ anew; git diff is the review\n"
+		"What differs is printed as a diff from want/ to what came out.\n"
+		"\n"
+		"  --update      write want/ anew, the first time, too; git diff is the review\n"
 		"\n"
 		"Exit status: 0 all as wanted, 1 not, 2 no case.\n",
 	.run = run,
