@@ -60,6 +60,12 @@ int kg_pushed_files(struct kg_admission_file **out, size_t *n, bool *all, const 
 	for (size_t i = 0; i < d.nwritten; i++) {
 		kg_buf_clear(&text);
 		rc = kg_blobs_read(&text, blobs, d.written[i].blob, p->max_file, err);
+		if (rc == -KG_E_TOO_LARGE)
+			return kg_fail(err, KG_E_TOO_LARGE,
+				"%s: a manifest has at most %zu bytes (kgitd "
+				"--max-manifest-bytes); what is no manifest is named in "
+				".kgitignore",
+				d.written[i].path, p->max_file);
 		if (rc < 0)
 			return kg_wrap(err, "%s", d.written[i].path);
 		total += text.len;

@@ -15,7 +15,8 @@ struct edit {
 
 static size_t offset_of(const char *text, size_t len, uint32_t line, uint32_t col)
 {
-	size_t at = 0;
+	bool marked = len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0; /* no column of its own */
+	size_t at = marked ? 3 : 0;
 
 	for (uint32_t l = 1; l < line && at < len; at++)
 		l += text[at] == '\n';

@@ -48,6 +48,16 @@ static const struct row rows[] = {
 	{"m:\n  a: ü\n", "m:\n  notes: {k/a.b: \"on\"}\n  a: ü\n",
 		{KEY("m"), KEY("notes"), KEY("k/a.b")}, 3, 0, 0, "on"},
 	{"m: {ü: 1, b: 2}\n", "m: {ü: 1, b: 5}\n", {KEY("m"), KEY("b")}, 2, 0, 5, NULL},
+	{"\xEF\xBB\xBF"
+	 "m: {a: 1, b: 2}\n",
+		"\xEF\xBB\xBF"
+		"m: {a: 1, b: 5}\n",
+		{KEY("m"), KEY("b")}, 2, 0, 5, NULL},
+	{"\xEF\xBB\xBF"
+	 "m:\n  b: 2\n",
+		"\xEF\xBB\xBF"
+		"m:\n  b: 5\n",
+		{KEY("m"), KEY("b")}, 2, 0, 5, NULL},
 	{"m: &x 3\nn: *x\n", NULL, {KEY("m")}, 1, 0, 5, NULL},
 	{"m: |\n  text\n", NULL, {KEY("m")}, 1, 0, 0, "y"},
 	{"m:\n", NULL, {KEY("m"), KEY("a")}, 2, 0, 5, NULL},

@@ -93,6 +93,12 @@ static void unknown_kind(
 			kind);
 		return;
 	}
+	if (!strncmp(version, "kustomize.config.k8s.io/", 24)) {
+		kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
+			"kgit does not run kustomize: push what `kustomize build` prints, and name "
+			"what it is made from in .kgitignore");
+		return;
+	}
 	kg_suggest_init(&near, kind);
 	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
 		if (kg_kinds[i].flags & KG_KF_MANIFEST)
@@ -173,6 +179,14 @@ static void read_object(struct reader *r, const struct kg_yaml_node *node, int d
 		kg_fault_add_at(r->faults, node->line, node->col, "",
 			"expected a Kubernetes object (apiVersion, kind, metadata, ...), got %s",
 			node->type == KG_ARRAY ? "a list" : "a plain value");
+		r->index++;
+		return;
+	}
+	if (!member(node, "apiVersion") && !member(node, "kind")) {
+		kg_fault_add_at(r->faults, node->line, node->col, "",
+			"expected a Kubernetes object (apiVersion, kind, metadata, ...), got a "
+			"mapping without apiVersion and kind; a file that is no manifest is named "
+			"in .kgitignore");
 		r->index++;
 		return;
 	}

@@ -26,6 +26,14 @@ static const struct {
 		"m.yaml:12:18: metadata.name: Invalid value: \"C\": a lowercase RFC 1123 subdomain "
 		"must consist of lower case alphanumeric characters, '-' or '.', and must start "
 		"and end with an alphanumeric character (e.g. 'example.com')\n"},
+	{"version: 1\n", "",
+		"m.yaml:1:1: expected a Kubernetes object (apiVersion, kind, metadata, ...), got a "
+		"mapping without apiVersion and kind; a file that is no manifest is named in "
+		".kgitignore\n"},
+	{"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "",
+		"m.yaml:2:7: kind: kgit does not run kustomize: push what `kustomize build` "
+		"prints, "
+		"and name what it is made from in .kgitignore\n"},
 	{"kind: Pod\n", "", "m.yaml:1:1: apiVersion: Required value: e.g. \"v1\" or \"apps/v1\"\n"},
 	{"apiVersion: v1\nkind: [Pod]\n", "",
 		"m.yaml:2:7: kind: expected a string such as \"Pod\" or \"Deployment\"\n"},

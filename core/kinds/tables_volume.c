@@ -3,8 +3,9 @@
 
 static const char *const media[] = {"Memory", NULL};
 static const char *const pull_policies[] = {"Always", "IfNotPresent", "Never", NULL};
-static const char no_driver[] = "kgit has no driver for this type of volume; it mounts configMap "
-				"and emptyDir";
+static const char no_driver[] = "kgit has no driver for this type of volume; it mounts configMap, "
+				"downwardAPI, emptyDir, hostPath, "
+				"persistentVolumeClaim, projected and secret";
 
 static const struct kg_field key_to_path_fields[] = {
 	F_STR("key", KG_FF_REQUIRED, "The key.", .check = kg_check_config_key),

@@ -74,8 +74,7 @@ static int walk_entry(struct walk *w, const char *dir, const char *name, unsigne
 	if (kg_ignore_matches(&w->ignore, rel, S_ISDIR(st.st_mode)))
 		return 0;
 	if (S_ISLNK(st.st_mode))
-		return kg_fail(w->err, KG_E_INVALID,
-			"%s: a symbolic link; only files and directories are taken", rel);
+		return kg_link_is_hidden(name) ? 0 : kg_no_links(rel, w->err);
 	if (S_ISREG(st.st_mode))
 		return walk_file(w, rel);
 	if (!S_ISDIR(st.st_mode) || name[0] == '.')

@@ -69,7 +69,22 @@ int kg_too_many_files(size_t max, struct kg_error *err)
 	return kg_fail(err, KG_E_TOO_LARGE, "more than %zu manifests", max);
 }
 
+int kg_no_links(const char *path, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_INVALID,
+		"%s: a symbolic link, which is not followed: put here what it names, or name it "
+		"in " KG_IGNORE_FILE,
+		path);
+}
+
+bool kg_link_is_hidden(const char *name)
+{
+	return name[0] == '.' && strncmp(name, ".kgit", 5) != 0;
+}
+
 /* ---- one commit's tree ---- */
+
+#define LINK 0120000 /* the mode of a symbolic link */
 
 struct walk {
 	const struct kg_reader *r;
@@ -97,11 +112,11 @@ static int fault(struct walk *w, const char *name, const char *what)
 
 static int check_entry(struct walk *w, const struct kg_tree_entry *e)
 {
-	if (e->mode == 0120000)
-		return fault(w, e->name, "a symbolic link; only files and directories are taken");
 	if (e->mode == 0160000)
-		return fault(w, e->name, "a submodule; only files and directories are taken");
-	if (e->mode != 0100644 && e->mode != 0100755 && !e->is_dir)
+		return fault(w, e->name,
+			"a submodule, whose files are not in this repository: put them here (git "
+			"subtree does)");
+	if (e->mode != 0100644 && e->mode != 0100755 && e->mode != LINK && !e->is_dir)
 		return fault(w, e->name, "neither a file nor a directory");
 	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0 || strchr(e->name, '/') ||
 		strcasecmp(e->name, ".git") == 0)
@@ -155,6 +170,11 @@ static int walk_file(struct walk *w, const struct kg_tree_entry *e, bool inert)
 	const char *path = w->path.data;
 	bool settings = strcmp(path, KG_SETTINGS_FILE) == 0;
 
+	if (e->mode == LINK)
+		return (inert && !settings) || kg_link_is_hidden(e->name) ||
+				       kg_ignore_matches(&w->ignore, path, false)
+			       ? 0
+			       : kg_no_links(path, w->err);
 	if (settings || (!inert && strcmp(e->name, KG_IGNORE_FILE) == 0))
 		kg_file_list_add(&w->rules, w->a, path, e->id);
 	if (inert || !kg_manifest_is_path(path) || kg_ignore_matches(&w->ignore, path, false))

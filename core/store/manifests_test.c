@@ -257,6 +257,11 @@ static const struct {
 	const char *says;
 } bad_cases[] = {
 	{{{"120000", "link.yaml", "target"}}, 1, KG_E_INVALID, "link.yaml: a symbolic link"},
+	{{{"120000", "README", "target"}}, 1, KG_E_INVALID, "README: a symbolic link"},
+	{{{"120000", ".kgitignore", "x"}}, 1, KG_E_INVALID, ".kgitignore: a symbolic link"},
+	{{{"120000", ".kgit", "x"}}, 1, KG_E_INVALID, ".kgit: a symbolic link"},
+	{{{"120000", ".envrc", "x"}}, 1, 0, NULL},
+	{{{"100644", ".kgitignore", "/docs\n"}, {"120000", "docs", "x"}}, 2, 0, NULL},
 	{{{"160000", "module", "x"}}, 1, KG_E_INVALID, "module: a submodule"},
 	{{{"100644", "..", "x"}}, 1, KG_E_INVALID, "..: not a name"},
 	{{{"100644", ".Git", "x"}}, 1, KG_E_INVALID, ".Git: not a name"},
@@ -390,6 +395,14 @@ static void test_directory(void **state)
 	assert_string_equal(files[1].path, "a/c.yml");
 	assert_string_equal(files[2].path, "b.yaml");
 	assert_int_equal(kg_dir_manifests(&files, &n, &a, dir, 2, &err), -KG_E_TOO_LARGE);
+	char *hidden KG_AUTOFREE = kg_asprintf("%s/.envrc", dir);
+	char *ignored KG_AUTOFREE = kg_asprintf("%s/vendor", dir);
+	assert_int_equal(symlink("x", hidden), 0);
+	assert_int_equal(kg_remove_tree(ignored, &err), 0);
+	assert_int_equal(symlink("x", ignored), 0);
+	write_at(dir, ".kgitignore", "vendor\n");
+	assert_int_equal(kg_dir_manifests(&files, &n, &a, dir, 10, &err), 0);
+	assert_int_equal(n, 3);
 	char *link KG_AUTOFREE = kg_asprintf("%s/a/l.yaml", dir);
 	assert_int_equal(symlink("c.yml", link), 0);
 	assert_int_equal(kg_dir_manifests(&files, &n, &a, dir, 10, &err), -KG_E_INVALID);

@@ -136,9 +136,9 @@ int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *store, s
 	uint64_t from, size_t limit, struct kg_error *err);
 
 /*
- * Manifests of commits (by hex id; "" is the empty tree), for admission. Symlinks, submodules,
- * and entries named "..", ".git" or twice are faults (KG_E_INVALID naming the path); entries are
- * bounded. `objects_dir` is a quarantine directory or NULL. Any thread.
+ * Manifests of commits (by hex id; "" is the empty tree), for admission. Symlinks that are neither
+ * hidden by a dot nor ignored, submodules, and entries named "..", ".git" or twice are faults
+ * (KG_E_INVALID naming the path); entries are bounded. `objects_dir` is a quarantine directory or NULL. Any thread.
  */
 struct kg_tree_file {
 	const char *path;

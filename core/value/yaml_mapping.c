@@ -75,8 +75,9 @@ static int make_key(struct kg_yaml_parser *p, const yaml_event_t *event, unsigne
 	if (kg_yaml_make_node(p, event, depth, &key) < 0)
 		return -KG_E_INVALID;
 	if (key.type == KG_ARRAY || key.type == KG_OBJECT)
-		return kg_yaml_fail_at(p, event->start_mark, "a key must be a scalar, not a %s",
-			key.type == KG_ARRAY ? "list" : "mapping");
+		return kg_yaml_fail_syntax(p, event->start_mark,
+			key.type == KG_ARRAY ? "a key must be a scalar, not a list"
+					     : "a key must be a scalar, not a mapping");
 	if (key.type == KG_NULL)
 		return kg_yaml_fail_at(p, event->start_mark, "a key must not be null");
 	*member = (struct kg_yaml_member){.key = key.text, .line = key.line, .col = key.col};

@@ -25,19 +25,19 @@ int kg_yaml_fail_at(struct kg_yaml_parser *p, yaml_mark_t at, const char *fmt, .
 static int fail_yaml(struct kg_yaml_parser *p)
 {
 	const yaml_parser_t *y = &p->yaml;
+	const char *text = (const char *)y->input.string.start;
 
-	if (y->error == YAML_READER_ERROR) {
-		const char *text = (const char *)y->input.string.start;
-
+	if (y->error == YAML_READER_ERROR)
 		return kg_yaml_fail_at(p, kg_yaml_mark_of(text, y->problem_offset), "%s (%#x)",
 			y->problem, (unsigned)y->problem_value);
-	}
 	if (!y->problem)
 		return kg_yaml_fail_at(p, y->mark, "cannot be read");
 	if (!y->context)
-		return kg_yaml_fail_at(p, y->problem_mark, "%s", y->problem);
-	return kg_yaml_fail_at(p, y->problem_mark, "%s %s that began at %u:%u", y->problem,
-		y->context, KG_YAML_LINE(y->context_mark), KG_YAML_COL(y->context_mark));
+		return kg_yaml_fail_syntax(p, y->problem_mark, y->problem);
+
+	KG_AUTOFREE char *what = kg_asprintf("%s %s that began at %u:%u", y->problem, y->context,
+		KG_YAML_LINE(y->context_mark), KG_YAML_COL(y->context_mark));
+	return kg_yaml_fail_syntax(p, y->problem_mark, what);
 }
 
 int kg_yaml_next(struct kg_yaml_parser *p, yaml_event_t *event)
@@ -87,6 +87,10 @@ static int parse_checked(struct kg_yaml_parser *p, const char *text, size_t len,
 			len, p->limits->bytes);
 	if (kg_yaml_check_text(p, text, len) < 0)
 		return -KG_E_INVALID;
+	if (kg_yaml_has_bom(text, len)) {
+		text += KG_YAML_BOM;
+		len -= KG_YAML_BOM;
+	}
 	if (kg_yaml_join_surrogates(&joined, text, len)) {
 		text = joined.data;
 		len = joined.len;

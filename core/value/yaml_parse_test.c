@@ -54,6 +54,13 @@ static void test_scalars(void **state)
 		{"[n, N, no, No, NO, false, False, FALSE, off, Off, OFF]",
 			"[false,false,false,false,false,false,false,false,false,false,false]"},
 		{"[yEs, tRUE, oN, 'yes', \"no\"]", "[\"yEs\",\"tRUE\",\"oN\",\"yes\",\"no\"]"},
+		{"\xEF\xBB\xBF"
+		 "a: b\r\nc: 1\r\n",
+			"{\"a\":\"b\",\"c\":1}"},
+		{"\xEF\xBB\xBF"
+		 "{\"a\": \"\\ud83d\\ude00\"}",
+			"{\"a\":\"\xF0\x9F\x98\x80\"}"},
+		{"\xEF\xBB\xBF", ""},
 		{"[0, 1, -1, +7, 0x1F, -0x1f, 0b101, 0o17, 0644, 1_000, 1__0_, 00]",
 			"[0,1,-1,7,31,-31,5,15,420,1000,10,0]"},
 		{"[08, 0o8, 0b2, 0xg, 0x, -, +, 1a, _1, 1-1]",
@@ -159,10 +166,26 @@ static void test_refused(void **state)
 		{"a: [1\nb: 2\n",
 			"2:2: did not find expected ',' or ']' while parsing a flow sequence "
 			"that began at 1:4"},
-		{"a: 1\n b: 2\n", "2:3: mapping values are not allowed in this context"},
+		{"a: 1\n b: 2\n", "2:3: mapping values are not allowed in this context; text with "
+				  "\": \" in it "
+				  "wants quotes"},
 		{"a:\n\t- b\n",
 			"2:1: found character that cannot start any token while scanning for "
-			"the next token that began at 2:1"},
+			"the next token that began at 2:1; YAML is indented with spaces, not tabs"},
+		{"\xEF\xBB\xBF"
+		 "a: 1\nb: [\n",
+			"3:1: did not find expected node content while "
+			"parsing a flow node that began at 3:1"},
+		{"a: {{ .Values.x }}\n", "1:5: a key must be a scalar, not a mapping; is this a "
+					 "template? What is pushed is what it makes"},
+		{"{{- if x }}\na: 1\n", "1:3: did not find expected node content while parsing a "
+					"flow node that began at 1:3; is this a template? What is "
+					"pushed is what it "
+					"makes"},
+		{"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> theirs\n",
+			"2:1: a merge conflict is left here: resolve it, then commit"},
+		{"a:\n  b: 1\n<<<<<<< HEAD\n  c: 1\n=======\n  c: 2\n>>>>>>> theirs\n",
+			"3:1: a merge conflict is left here: resolve it, then commit"},
 		{"{\"a\": \"\\ud83d\"}",
 			"1:10: found invalid Unicode character escape code while parsing a "
 			"quoted scalar that began at 1:7"},

@@ -49,6 +49,12 @@ int kg_yaml_next(struct kg_yaml_parser *p, yaml_event_t *event);
 yaml_mark_t kg_yaml_mark_of(const char *text, size_t offset);
 /* Fails where it is not UTF-8, holds a NUL, or so many directives that libyaml would take long. */
 int kg_yaml_check_text(struct kg_yaml_parser *p, const char *text, size_t len);
+/* A byte order mark in front, which other tools write: no character of the text. */
+#define KG_YAML_BOM 3 /* bytes */
+bool kg_yaml_has_bom(const char *text, size_t len);
+/* As kg_yaml_fail_at for what is no YAML, with what is likely to be behind it: a merge conflict
+ * (which is then the fault, where it begins), a tab, a template, a colon without quotes. */
+int kg_yaml_fail_syntax(struct kg_yaml_parser *p, yaml_mark_t at, const char *what);
 /* JSON writes a character beyond U+FFFF as two escapes, which libyaml refuses. Where text is JSON
  * that has such, out becomes the text with YAML's one escape instead (two columns shorter). */
 bool kg_yaml_join_surrogates(struct kg_buf *out, const char *text, size_t len);

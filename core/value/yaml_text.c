@@ -49,6 +49,72 @@ int kg_yaml_check_text(struct kg_yaml_parser *p, const char *text, size_t len)
 	return 0;
 }
 
+bool kg_yaml_has_bom(const char *text, size_t len)
+{
+	return len >= KG_YAML_BOM && !memcmp(text, "\xEF\xBB\xBF", KG_YAML_BOM);
+}
+
+/* ---- what is likely behind a fault ---- */
+
+/* "<<<<<<< HEAD" or ">>>>>>> other": a marker that git leaves where a merge stopped. */
+static bool is_conflict(const char *line, size_t len)
+{
+	return len > 8 && line[7] == ' ' &&
+	       (!memcmp(line, "<<<<<<<", 7) || !memcmp(line, ">>>>>>>", 7));
+}
+
+/* The offset of the first such line, or len. */
+static size_t find_conflict(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		const char *end = memchr(text + i, '\n', len - i);
+
+		if (is_conflict(text + i, len - i))
+			return i;
+		i = end ? (size_t)(end - text) + 1 : len;
+	}
+	return len;
+}
+
+/* Marks count characters, so the line is looked for. */
+static const char *line_of(const char *text, const char *end, size_t line)
+{
+	for (; line > 0 && text < end; line--) {
+		const char *next = memchr(text, '\n', (size_t)(end - text));
+
+		text = next ? next + 1 : end;
+	}
+	return text;
+}
+
+static const char *hint_for(const char *text, size_t len, yaml_mark_t at, const char *what)
+{
+	const char *begin = line_of(text, text + len, at.line);
+	const char *next = memchr(begin, '\n', (size_t)(text + len - begin));
+	size_t n = (size_t)((next ? next : text + len) - begin);
+
+	if (strncmp(what, "found character that cannot start", 33) == 0 &&
+		memchr(begin, '\t', n < at.column + 1 ? n : at.column + 1))
+		return "; YAML is indented with spaces, not tabs";
+	if (memmem(begin, n, "{{", 2))
+		return "; is this a template? What is pushed is what it makes";
+	if (strncmp(what, "mapping values", 14) == 0)
+		return "; text with \": \" in it wants quotes";
+	return "";
+}
+
+int kg_yaml_fail_syntax(struct kg_yaml_parser *p, yaml_mark_t at, const char *what)
+{
+	const char *text = (const char *)p->yaml.input.string.start;
+	size_t len = (size_t)((const char *)p->yaml.input.string.end - text);
+	size_t conflict = find_conflict(text, len);
+
+	if (conflict < len)
+		return kg_yaml_fail_at(p, kg_yaml_mark_of(text, conflict),
+			"a merge conflict is left here: resolve it, then commit");
+	return kg_yaml_fail_at(p, at, "%s%s", what, hint_for(text, len, at, what));
+}
+
 /* ---- JSON's escapes beyond U+FFFF ---- */
 
 /* The value of \uXXXX at s, or 0. */
