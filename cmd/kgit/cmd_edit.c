@@ -42,6 +42,7 @@ struct args {
 	const char *ns;
 	int64_t replicas;
 	bool cordon;
+	const char *kubeconfig;
 	char **rest; /* after the object */
 	int nrest;
 };
@@ -246,6 +247,7 @@ static int run_set(int argc, char **argv, const char *kubeconfig)
 	(void)kubeconfig;
 	if (argc < 2 || strcmp(argv[1], "image") != 0)
 		return kgit_bad_usage(&kgit_set_verb, "expected `image`");
+	argv[1] = argv[0]; /* what getopt's faults begin with */
 	int rc = parse(&x, &kgit_set_verb, argc - 1, argv + 1, false);
 	if (rc)
 		return rc;
@@ -292,9 +294,31 @@ static int cordon_changes(struct kgit_change *out, size_t *n, struct kg_arena *a
 	return 0;
 }
 
-static int cordon(const struct kgit_verb *verb, int argc, char **argv, bool on)
+/* A manifest makes a Node: a slip in a name would be one that never answers. */
+static int node_is_there(void *ctx, struct kg_error *err)
 {
-	struct args x = {.e.changes = cordon_changes};
+	const struct args *x = ctx;
+	struct kgit_cluster cluster KG_CLEANUP(kgit_cluster_release) = {0};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char *path KG_AUTOFREE = kg_asprintf("/api/v1/nodes/%s", x->e.object.name);
+	struct kg_value node;
+	int rc = kgit_cluster_find(&cluster, x->kubeconfig, err);
+
+	if (rc < 0)
+		return rc;
+	struct kg_http_client *http = kgit_connect(&cluster, 0);
+	rc = kgit_call(&node, &a, http, "GET", path, NULL, err);
+	kg_http_client_free(http);
+	if (rc == -KG_E_NOT_FOUND)
+		return kg_fail(err, KG_E_NOT_FOUND,
+			"there is no node \"%s\": kgit status lists them", x->e.object.name);
+	return rc;
+}
+
+static int cordon(
+	const struct kgit_verb *verb, int argc, char **argv, bool on, const char *kubeconfig)
+{
+	struct args x = {.e.changes = cordon_changes, .kubeconfig = kubeconfig};
 	int rc = parse(&x, verb, argc, argv, true);
 
 	if (rc)
@@ -309,20 +333,19 @@ static int cordon(const struct kgit_verb *verb, int argc, char **argv, bool on)
 	if (on) {
 		x.e.new_file = file;
 		x.e.new_text = text;
+		x.e.may_make = node_is_there;
 	}
 	return finish(&x, "%s %s", verb->name, x.e.object.name);
 }
 
 static int run_cordon(int argc, char **argv, const char *kubeconfig)
 {
-	(void)kubeconfig;
-	return cordon(&kgit_cordon_verb, argc, argv, true);
+	return cordon(&kgit_cordon_verb, argc, argv, true, kubeconfig);
 }
 
 static int run_uncordon(int argc, char **argv, const char *kubeconfig)
 {
-	(void)kubeconfig;
-	return cordon(&kgit_uncordon_verb, argc, argv, false);
+	return cordon(&kgit_uncordon_verb, argc, argv, false, kubeconfig);
 }
 
 const struct kgit_verb kgit_cordon_verb = {

@@ -38,6 +38,8 @@ static void print_entry(const struct kg_value *e, bool all_lines)
 		lines += end > body;
 		body = *end ? end + 1 : end;
 	}
+	if (!lines) /* nothing that has words of its own */
+		kg_buf_addf(&out, "    %s\n", kg_string(kg_get(e, "subject"), ""));
 	if (!all_lines && lines > SHOWN_LINES)
 		kg_buf_addf(&out, "    ... %d more lines (--full)\n", lines - SHOWN_LINES);
 	kgit_print(out.data, out.len);
@@ -241,7 +243,7 @@ static int parse(struct log_options *o, int argc, char **argv)
 		if (c == 'c' || c == 'n') {
 			unsigned long n = strtoul(optarg, &end, 10);
 
-			if (*end == '\0' && n > 0)
+			if (*end == '\0' && n > 0 && *optarg != '-')
 				o->count = n;
 			else if (c == 'c' || n || *optarg == '-' || !*optarg)
 				return kgit_bad_usage(&kgit_log_verb, "%s: not \"%s\"",
@@ -279,9 +281,13 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		return status;
 	if (optind < argc && kgit_object_parse(&name, argc - optind, argv + optind, o.ns, &err) < 0)
 		return kgit_bad_usage(&kgit_log_verb, "%s", err.msg);
-	if (optind == argc && (o.patch || o.ns || o.all))
-		return kgit_bad_usage(
-			&kgit_log_verb, "-p, --all and a namespace are of one object's log");
+	if (optind == argc && o.ns)
+		return kgit_bad_usage(&kgit_log_verb,
+			"-n: expected a number above 0, got \"%s\" (a namespace goes with an "
+			"object)",
+			o.ns);
+	if (optind == argc && (o.patch || o.all))
+		return kgit_bad_usage(&kgit_log_verb, "-p and --all are of one object's log");
 	if (kgit_cluster_find(&cluster, kubeconfig, &err) < 0)
 		return kgit_fail(&err);
 	struct kg_http_client *http = kgit_connect(&cluster, 0);

@@ -42,6 +42,16 @@ static int get_commit(const char *commit, struct kg_error *err)
 	return rc;
 }
 
+/* As git commit would: commit-tree asks for no setting. */
+static bool signs(void)
+{
+	const char *argv[] = {"git", "config", "--type=bool", "--get", "commit.gpgsign", NULL};
+	char *value KG_AUTOFREE = NULL;
+	struct kg_error unset;
+
+	return kgit_git_text(&value, argv, &unset) == 0 && strcmp(value, "true") == 0;
+}
+
 /* *out NULL: main has that very tree. */
 static int make_commit(char **out, uint64_t revision, const char *target, struct kg_error *err)
 {
@@ -52,8 +62,8 @@ static int make_commit(char **out, uint64_t revision, const char *target, struct
 	const char *wanted_tree[] = {"git", "rev-parse", "--verify", tree, NULL};
 	const char *now_tree[] = {
 		"git", "rev-parse", "--verify", "refs/remotes/origin/main^{tree}", NULL};
-	const char *commit[] = {
-		"git", "commit-tree", tree, "-p", "refs/remotes/origin/main", "-m", message, NULL};
+	const char *commit[] = {"git", "commit-tree", tree, "-p", "refs/remotes/origin/main", "-m",
+		message, signs() ? "-S" : NULL, NULL};
 	int rc = get_commit(target, err);
 
 	if (rc == 0)
@@ -87,6 +97,8 @@ static int rollback(
 		return 0;
 	}
 	rc = kgit_push(".", commit, options);
+	if (rc == 0 && kgit_push_is_dry(options))
+		return 0;
 	if (rc == 0)
 		printf("main is as it was at revision %llu (%.12s); git pull brings it into this "
 		       "working tree\n",

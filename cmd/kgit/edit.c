@@ -175,8 +175,52 @@ static int check_clean(const char *top, const char *path, struct kg_error *err)
 	if (kgit_git_text(NULL, argv, err) == 0)
 		return 0;
 	return kg_fail(err, KG_E_CONFLICT,
-		"%s has changes that are not committed: commit them, or take them back, first",
-		path);
+		"it has changes that are not committed: commit them, or take them back, first");
+}
+
+/* What is pushed is main; the commits of another branch are not to go there unasked. */
+static int check_branch(const char *top, struct kg_error *err)
+{
+	const char *argv[] = {"git", "-C", top, "symbolic-ref", "-q", "--short", "HEAD", NULL};
+	char *branch KG_AUTOFREE = NULL, *merge KG_AUTOFREE = NULL;
+	struct kg_error none; /* no branch; no upstream */
+
+	if (kgit_git_text(&branch, argv, &none) < 0)
+		return kg_fail(err, KG_E_CONFLICT,
+			"HEAD is on no branch, and what is pushed is main: git switch main first, "
+			"or --no-push");
+	char *key KG_AUTOFREE = kg_asprintf("branch.%s.merge", branch);
+	const char *upstream[] = {"git", "-C", top, "config", "--get", key, NULL};
+
+	if (strcmp(branch, "main") == 0 || (kgit_git_text(&merge, upstream, &none) == 0 &&
+						   strcmp(merge, "refs/heads/main") == 0))
+		return 0;
+	return kg_fail(err, KG_E_CONFLICT,
+		"this is branch %s, and what is pushed is main: git switch main first, or "
+		"--no-push, and merge it",
+		branch);
+}
+
+static void say_no_change(const char *top, const char *path)
+{
+	const char *argv[] = {"git", "-C", top, "rev-list", "--count",
+		"refs/remotes/origin/main..HEAD", "--", path, NULL};
+	char *count KG_AUTOFREE = NULL;
+	struct kg_error none; /* no such remote */
+	bool ahead = kgit_git_text(&count, argv, &none) == 0 && strcmp(count, "0") != 0;
+
+	printf("no change: %s is so already%s\n", path,
+		ahead ? ", in a commit that is not pushed: git push" : "");
+}
+
+/* With its directory where nothing else is in that. */
+static int remove_file(char *full)
+{
+	int rc = unlink(full);
+
+	*strrchr(full, '/') = '\0';
+	rmdir(full);
+	return rc;
 }
 
 /* Back to what was, after a commit that could not be pushed. */
@@ -192,7 +236,7 @@ static void take_back(
 	if (rc == 0)
 		rc = kgit_git_text(NULL, unstage, &err);
 	if (rc == 0)
-		rc = was_there ? write_file(top, path, old, &err) : unlink(full);
+		rc = was_there ? write_file(top, path, old, &err) : remove_file(full);
 	if (rc < 0)
 		fprintf(stderr, "kgit: %s could not be put back as it was; see git status\n", path);
 }
@@ -240,6 +284,8 @@ static int store(const struct kgit_edit *e, const char *top, const struct found 
 	if (rc != 0) {
 		take_back(top, f->path, &f->text, true, was_there);
 		fprintf(stderr, "kgit: the push was refused: %s is as it was\n", f->path);
+	} else if (kgit_push_is_dry(&e->push_options)) {
+		take_back(top, f->path, &f->text, true, was_there);
 	}
 	return rc;
 }
@@ -258,6 +304,12 @@ static int edit(struct kgit_edit *e, const char *top, struct found *f, struct kg
 			"no manifest below %s defines %s; git pull brings what others pushed", top,
 			words);
 	}
+	if (!e->dry_run && !e->no_push)
+		rc = check_branch(top, err);
+	if (rc == 0 && !was_there && e->may_make)
+		rc = e->may_make(e->ctx, err);
+	if (rc < 0)
+		return rc;
 	if (was_there) {
 		rc = check_clean(top, f->path, err);
 		kg_buf_add(&text, kg_buf_str(&f->text), f->text.len);
@@ -267,7 +319,7 @@ static int edit(struct kgit_edit *e, const char *top, struct found *f, struct kg
 			return kg_wrap(err, "%s", f->path);
 		if (text.len == f->text.len &&
 			!memcmp(kg_buf_str(&text), kg_buf_str(&f->text), text.len)) {
-			printf("no change: %s is so already\n", f->path);
+			say_no_change(top, f->path);
 			return 0;
 		}
 	} else {

@@ -27,6 +27,7 @@ struct kgit_edit {
 	/* Where no manifest defines the object: the text of a new file, and its path from the top
 	 * of the working tree; NULL: that is an error. */
 	const char *new_file, *new_text;
+	int (*may_make)(void *ctx, struct kg_error *err); /* asked before that; or NULL */
 	/* As the common flags say (kgit_edit_flag). */
 	struct kgit_push_options push_options;
 	bool no_push, dry_run;

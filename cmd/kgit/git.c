@@ -179,3 +179,11 @@ bool kgit_push_option(struct kgit_push_options *options, const char *text)
 	options->items[options->n++] = text;
 	return true;
 }
+
+bool kgit_push_is_dry(const struct kgit_push_options *options)
+{
+	for (size_t i = 0; i < options->n; i++)
+		if (strcmp(options->items[i], "dry-run") == 0)
+			return true;
+	return false;
+}

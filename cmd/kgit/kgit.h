@@ -95,6 +95,7 @@ struct kgit_push_options {
 	size_t n;
 };
 bool kgit_push_option(struct kgit_push_options *options, const char *text); /* false: too many */
+bool kgit_push_is_dry(const struct kgit_push_options *options);             /* -o dry-run */
 /* git push of a commit to the cluster's main from the clone at dir: its exit status. */
 int kgit_push(const char *dir, const char *commit, const struct kgit_push_options *options);
 /* The .git directory of the clone that `dir` lies in; heap; NULL: in none. */

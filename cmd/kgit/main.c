@@ -1,6 +1,7 @@
 /* kgit: the cluster's command line. One verb a file; this is the table. */
 #include "kgit/kgit.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,6 +97,23 @@ static int take_kubeconfig(int *argc, char **argv, const char **out)
 	return 0;
 }
 
+/* What was to be said must have been: a full disk makes no success. */
+static int written(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "kgit: not all of the output could be written: %s\n", strerror(errno));
+	return 2;
+}
+
+static int run(const struct kgit_verb *verb, int argc, char **argv, const char *kubeconfig)
+{
+	char *name KG_AUTOFREE = kg_asprintf("kgit %s", verb->name);
+
+	argv[0] = name; /* what getopt's faults begin with */
+	return written(verb->run(argc, argv, kubeconfig));
+}
+
 int main(int argc, char **argv)
 {
 	const char *kubeconfig = NULL;
@@ -111,20 +129,20 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 		strcmp(argv[1], "help") == 0) {
 		help(stdout);
-		return 0;
+		return written(0);
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
 		printf("kgit %s\n", KGIT_VERSION);
-		return 0;
+		return written(0);
 	}
 	for (size_t i = 0; i < KG_ARRAY_LEN(verbs); i++) {
 		if (strcmp(verbs[i]->name, argv[1]) != 0)
 			continue;
 		if (wants_help(argc - 1, argv + 1)) {
 			printf("usage: %s", verbs[i]->usage);
-			return 0;
+			return written(0);
 		}
-		return verbs[i]->run(argc - 1, argv + 1, kubeconfig);
+		return run(verbs[i], argc - 1, argv + 1, kubeconfig);
 	}
 	fprintf(stderr, "kgit: \"%s\" is no verb of kgit; `kgit --help` lists them\n", argv[1]);
 	return 2;

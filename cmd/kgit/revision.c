@@ -116,12 +116,20 @@ bool kgit_time_parse(kg_time *out, const char *text)
 int kgit_revision_parse(
 	uint64_t *out, struct kg_http_client *http, const char *text, struct kg_error *err)
 {
-	char *end;
+	size_t digits = strspn(text, "0123456789");
+	uint64_t newest;
 	kg_time time;
 
-	*out = strtoull(text, &end, 10);
-	if (end != text && !*end && *out > 0)
-		return 0;
+	*out = strtoull(text, NULL, 10);
+	if (digits && !text[digits] && *out > 0) {
+		int rc = entry_at(&newest, &time, http, 0, err);
+
+		if (rc == 0 && *out > newest)
+			return kg_fail(err, KG_E_NOT_FOUND,
+				"there is no revision %s yet: the newest is %llu", text,
+				(unsigned long long)newest);
+		return rc;
+	}
 	if (!kgit_time_parse(&time, text))
 		return kg_fail(err, KG_E_BAD_REQUEST,
 			"\"%s\" is neither a revision (42) nor a time (2026-11-26T05:04:03Z, "
