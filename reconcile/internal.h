@@ -334,7 +334,7 @@ static inline bool kg_pod_terminal(const struct kg_object *pod)
 bool kg_pod_waits_failed(struct kg_run *r, const struct kg_object *pod);
 static inline const char *kg_pod_node(const struct kg_object *pod)
 {
-	const char *node = pod->indexed_by[KG_INDEX_NODE];
+	const char *node = pod->node;
 	return node ? node : "";
 }
 static inline bool kg_pod_active(const struct kg_object *pod) /* nor being deleted */

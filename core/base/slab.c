@@ -1,8 +1,10 @@
 /*
- * A slab is 16 KiB, aligned to that, so that what lies in it finds it; its head says which class it
- * is of and which of its places are free. The first free one is always taken: so what is alive
- * gathers at the beginning, and pages that nothing lies in can go before the slab does. Slabs are
- * cut from regions, which are never given back; their pages are.
+ * A slab is 64 KiB, aligned to that, so that what lies in it finds it, and large enough that little
+ * of it is too small a rest for one more; its head says which class it is of and which of its
+ * places are free. The first free one is always taken: so what is alive gathers at the beginning,
+ * and pages that nothing lies in can go before the slab does. Those that are more than half full
+ * are filled first, so that the others become empty. Slabs are cut from regions, which are never
+ * given back; their pages are.
  *
  * Locks: a class's, then `pool`'s.
  */
@@ -27,11 +29,11 @@
 #define WITH_MALLOC 0 /* 1: each block is malloc's, which the sanitizer watches */
 #endif
 
-#define SLAB   ((size_t)16 << 10)
+#define SLAB   ((size_t)64 << 10)
 #define PAGE   ((size_t)4096)
 #define WORDS  (SLAB / 16 / 64)
 #define REGION ((size_t)4 << 20)
-#define WARM   64 /* empty slabs that keep their pages, for the next */
+#define WARM   16 /* empty slabs that keep their pages, for the next */
 
 /* Sizes of classes: in steps of 16 bytes up to 512, of 32 above. */
 #define FINE    512u
@@ -46,8 +48,8 @@ struct slab {
 struct class
 {
 	pthread_mutex_t lock;
-	struct slab *room;
-	size_t used; /* places */
+	struct slab *room, *last; /* the list of those that have room */
+	size_t used;              /* places */
 };
 static struct class classes[CLASSES] = {[0 ... CLASSES - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 static struct {
@@ -137,13 +139,26 @@ static void give_slab(struct slab *s)
 
 /* ---- a class's slabs that have room ---- */
 
-static void link_slab(struct class *c, struct slab *s)
+static void link_first(struct class *c, struct slab *s)
 {
 	s->prev = NULL;
 	s->next = c->room;
 	if (s->next)
 		s->next->prev = s;
+	else
+		c->last = s;
 	c->room = s;
+}
+
+static void link_last(struct class *c, struct slab *s)
+{
+	s->next = NULL;
+	s->prev = c->last;
+	if (s->prev)
+		s->prev->next = s;
+	else
+		c->room = s;
+	c->last = s;
 }
 
 static void unlink_slab(struct class *c, struct slab *s)
@@ -154,6 +169,8 @@ static void unlink_slab(struct class *c, struct slab *s)
 		c->room = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
+	else
+		c->last = s->prev;
 	s->prev = s->next = NULL;
 }
 
@@ -177,7 +194,7 @@ void *kg_slab_alloc(size_t size)
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->room)
-		link_slab(c, take_slab(number));
+		link_first(c, take_slab(number));
 	struct slab *s = c->room;
 	uint32_t i = first_free(s);
 	s->free[i / 64] &= ~(UINT64_C(1) << i % 64);
@@ -200,11 +217,14 @@ void kg_slab_free(void *p, size_t size)
 	uint32_t i = (uint32_t)((char *)p - s->places) / (uint32_t)size_of(s->class);
 
 	pthread_mutex_lock(&c->lock);
-	if (s->used == places_of(s->class))
-		link_slab(c, s);
 	s->free[i / 64] |= UINT64_C(1) << i % 64;
-	s->used--;
 	c->used--;
+	if (s->used-- == places_of(s->class)) {
+		link_first(c, s);
+	} else if (s->used == places_of(s->class) / 2) {
+		unlink_slab(c, s);
+		link_last(c, s);
+	}
 	/* The only one that has room stays, for the next block. */
 	if (!s->used && (s->next || s->prev)) {
 		unlink_slab(c, s);
@@ -217,6 +237,8 @@ void kg_slab_free(void *p, size_t size)
 
 void *kg_slab_resize(void *p, size_t old, size_t size)
 {
+	if (!p)
+		return kg_slab_alloc(size);
 	if (is_mallocs(old) && is_mallocs(size))
 		return kg_realloc(p, size);
 	if (!is_mallocs(old) && !is_mallocs(size) && class_of(old) == class_of(size))

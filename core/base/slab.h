@@ -9,13 +9,13 @@
 
 #include <stddef.h>
 
-#define KG_SLAB_MAX 2048u /* bytes; what is larger is malloc's */
+#define KG_SLAB_MAX 4096u /* bytes; what is larger is malloc's */
 
 /* Aligned to 16, not zeroed. */
 void *kg_slab_alloc(size_t size);
 /* size: as it was asked for. NULL is fine. */
 void kg_slab_free(void *p, size_t size);
-/* As realloc, of what kg_slab_alloc gave for `old` bytes. */
+/* As realloc, of what kg_slab_alloc gave for `old` bytes; of NULL, as kg_slab_alloc. */
 void *kg_slab_resize(void *p, size_t old, size_t size);
 
 /* Pages between what is alive go, too: as malloc_trim, for when nothing happens. */

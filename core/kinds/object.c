@@ -45,22 +45,21 @@ static void set_flags(struct kg_object *obj)
 		obj->flags |= KG_OF_READY;
 }
 
-/* Texts of the object's own and of its value. */
+static const char *some(const char *s)
+{
+	return s && *s ? s : NULL;
+}
+
 static void set_indexes(struct kg_object *obj)
 {
-	const char **by = obj->indexed_by, *owner = owner_uid(obj);
-
 	if (obj->kind->id == KG_KIND_POD)
-		by[KG_INDEX_NODE] =
-			kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), NULL);
-	by[KG_INDEX_OWNER] = owner;
-	by[KG_INDEX_SOURCE] = obj->source;
-	by[KG_INDEX_TEMPLATE] = obj->template_id;
-	for (int i = 0; i < KG_INDEX_COUNT; i++)
-		if (by[i] && *by[i])
-			obj->index_hash[i] = kg_index_hash(by[i]);
-		else
-			by[i] = NULL;
+		obj->node = some(kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), NULL));
+	obj->owner = some(owner_uid(obj));
+	for (int i = 0; i < KG_INDEX_COUNT; i++) {
+		const char *by = kg_object_indexed_by(obj, i);
+
+		obj->index_hash[i] = by ? kg_index_hash(by) : 0;
+	}
 }
 
 static char *place(char **at, const char *s, size_t n)
@@ -73,16 +72,26 @@ static char *place(char **at, const char *s, size_t n)
 	return p;
 }
 
-/* "NS/NAME" behind the object, NS, and the source. */
+/* The namespace as the value says it, which it nearly always does; else NULL. */
+static const char *ns_within(const struct kg_doc *doc, const char *ns)
+{
+	const struct kg_value *md = kg_get(kg_doc_value(doc), "metadata");
+	const char *said = *ns ? kg_string(kg_get(md, "namespace"), "") : "";
+
+	return strcmp(said, ns) == 0 ? said : NULL;
+}
+
+/* "NS/NAME" behind the object, NS where it has to be, and the source. */
 struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 {
-	_Static_assert(KG_ARRAY_LEN(((struct kg_object *)0)->indexed_by) == KG_INDEX_COUNT,
-		"one place an index");
 	const char *ns = spec->ns ? spec->ns : "";
+	struct kg_doc *doc = kg_doc_new_common(
+		spec->value, &spec->base, spec->base ? 1 : 0, spec->old ? spec->old->doc : NULL);
+	const char *within = ns_within(doc, ns);
 	size_t ns_len = strlen(ns), name_len = strlen(spec->name);
 	size_t source_len = spec->source ? strlen(spec->source) + 1 : 0;
 
-	size_t size = sizeof(struct kg_object) + ns_len + name_len + 2 + (ns_len ? ns_len + 1 : 0) +
+	size_t size = sizeof(struct kg_object) + ns_len + name_len + 2 + (within ? 0 : ns_len + 1) +
 		      source_len;
 	struct kg_object *obj = kg_slab_alloc(size);
 	char *at = (char *)(obj + 1);
@@ -95,14 +104,13 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 	at[ns_len] = '/';
 	at += ns_len + 1;
 	obj->name = place(&at, spec->name, name_len);
-	obj->ns = ns_len ? place(&at, ns, ns_len) : "";
+	obj->ns = within ? within : place(&at, ns, ns_len);
 	obj->source = spec->source ? place(&at, spec->source, source_len - 1) : NULL;
 	obj->source_index = spec->source_index;
 	if (spec->template_id)
 		strncpy(obj->template_id, spec->template_id, sizeof(obj->template_id) - 1);
 	obj->base = spec->base ? kg_doc_ref(spec->base) : NULL;
-	obj->doc = kg_doc_new_common(
-		spec->value, &spec->base, spec->base ? 1 : 0, spec->old ? spec->old->doc : NULL);
+	obj->doc = doc;
 	set_indexes(obj);
 	set_flags(obj);
 	return obj;
@@ -157,9 +165,7 @@ kg_time kg_object_created(const struct kg_object *obj)
 
 const char *kg_object_owner_uid(const struct kg_object *obj)
 {
-	const char *owner = obj->indexed_by[KG_INDEX_OWNER];
-
-	return owner ? owner : "";
+	return obj->owner ? obj->owner : "";
 }
 
 int64_t kg_pods_desired(const struct kg_kind *kind, const struct kg_value *v)

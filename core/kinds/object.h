@@ -14,12 +14,20 @@ enum kg_object_flag {
 	KG_OF_TERMINAL = 2, /* a pod that Succeeded or Failed */
 	KG_OF_READY = 4,    /* its condition Ready is True */
 };
+/* Secondary indexes (snapshot.h): what an object is found by, beside its kind and key. */
+enum kg_index {
+	KG_INDEX_NODE,     /* pods by spec.nodeName */
+	KG_INDEX_OWNER,    /* by the controlling owner's uid */
+	KG_INDEX_SOURCE,   /* desired objects by the path of their file */
+	KG_INDEX_TEMPLATE, /* by template id */
+	KG_INDEX_COUNT
+};
 struct kg_object {
 	_Atomic int refs;
 	uint32_t flags; /* enum kg_object_flag */
 	const struct kg_kind *kind;
 	uint64_t revision; /* last commit that changed the value; 0 while a txn holds it */
-	const char *ns;    /* "" for cluster-scoped; lies in the object's own block */
+	const char *ns;    /* "" for cluster-scoped; most often the value's own text */
 	const char *name;
 	const char *key;    /* "NS/NAME" ("/NAME" for cluster-scoped): its place among its kind */
 	struct kg_doc *doc; /* owned: the value */
@@ -31,10 +39,9 @@ struct kg_object {
 	unsigned source_index; /* of the document in that file */
 	char template_id[24];  /* hex id of the template that base is made of, or "" */
 	uint32_t size;         /* bytes of its block */
-	/* By enum kg_index (snapshot.h): what it is found by (a node, a uid, ...); NULL: not in
-	 * that index. */
-	const char *indexed_by[4];
-	uint32_t index_hash[4]; /* of these */
+	const char *node;      /* a pod's, borrowed from the value; NULL: none */
+	const char *owner;     /* the controller's uid, likewise */
+	uint32_t index_hash[KG_INDEX_COUNT]; /* of kg_object_indexed_by, where it is not NULL */
 };
 
 struct kg_object_spec {
@@ -66,6 +73,20 @@ static inline bool kg_object_deleting(const struct kg_object *obj) /* has a dele
 }
 const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
 uint32_t kg_index_hash(const char *what);
+/* What it is found by in the index; NULL: it is not in it. */
+static inline const char *kg_object_indexed_by(const struct kg_object *obj, enum kg_index index)
+{
+	switch (index) {
+	case KG_INDEX_NODE:
+		return obj->node;
+	case KG_INDEX_OWNER:
+		return obj->owner;
+	case KG_INDEX_SOURCE:
+		return obj->source;
+	default:
+		return obj->template_id[0] ? obj->template_id : NULL;
+	}
+}
 
 #define KG_MAX_REPLICAS 100000 /* of one Deployment or ReplicaSet */
 /* How many pods such a manifest asks for. */

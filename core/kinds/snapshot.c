@@ -33,7 +33,7 @@ struct place {
 static struct place place_of(const struct kg_object *obj, enum kg_index index)
 {
 	return (struct place){.index = index,
-		.what = obj->indexed_by[index],
+		.what = kg_object_indexed_by(obj, index),
 		.hash = obj->index_hash[index],
 		.kind = obj->kind->id,
 		.key = obj->key};
@@ -41,7 +41,7 @@ static struct place place_of(const struct kg_object *obj, enum kg_index index)
 
 static int cmp_what(const struct kg_object *obj, const struct place *p)
 {
-	const char *what = obj->indexed_by[p->index];
+	const char *what = kg_object_indexed_by(obj, p->index);
 	uint32_t hash = obj->index_hash[p->index];
 
 	if (hash != p->hash)
@@ -220,7 +220,7 @@ static void index_move(struct kg_snapshot *s, const struct kg_object *old, struc
 	for (int i = 0; i < KG_INDEX_COUNT; i++) {
 		struct place p = place_of(obj, i);
 
-		if (old && old->indexed_by[i] && (!p.what || cmp_what(old, &p) != 0))
+		if (old && kg_object_indexed_by(old, i) && (!p.what || cmp_what(old, &p) != 0))
 			index_remove(s, i, old);
 		if (p.what)
 			kg_pmap_put(&s->index[i], &p, obj);
@@ -266,7 +266,7 @@ static void fill_index(
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (objects[i]->indexed_by[index])
+		if (kg_object_indexed_by(objects[i], index))
 			in[len++] = objects[i];
 	qsort_r(in, len, sizeof(struct kg_object *), by_place, &index);
 	kg_pmap_build(&s->index[index], (void **)in, len);

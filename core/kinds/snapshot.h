@@ -9,15 +9,6 @@
 #include "kinds/object.h"
 #include "kinds/pmap.h"
 
-/* Secondary indexes: objects by what they are found by (obj->indexed_by), kind and key. */
-enum kg_index {
-	KG_INDEX_NODE,     /* pods by spec.nodeName */
-	KG_INDEX_OWNER,    /* by the controlling owner's uid */
-	KG_INDEX_SOURCE,   /* desired objects by the path of their file */
-	KG_INDEX_TEMPLATE, /* by template id */
-	KG_INDEX_COUNT
-};
-
 struct kg_snapshot {
 	_Atomic int refs;
 	uint64_t revision;

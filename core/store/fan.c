@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,19 +10,52 @@
 
 struct kg_fan *kg_fan_node(unsigned level)
 {
-	struct kg_fan *f = kg_alloc(sizeof(*f));
+	struct kg_fan *f = kg_slab_alloc(sizeof(*f));
 
-	f->level = (uint8_t)level;
-	f->dirty = true;
+	*f = (struct kg_fan){.level = (uint8_t)level, .dirty = true};
 	return f;
+}
+
+struct kg_fan *kg_fan_new_root(bool flat, const unsigned char id[20])
+{
+	struct kg_fan_root *r = kg_slab_alloc(sizeof(*r));
+
+	*r = (struct kg_fan_root){.fan = {.flat = flat, .dirty = true, .root = true}};
+	memcpy(r->id, id, 20);
+	return &r->fan;
 }
 
 struct kg_fan *kg_fan_new(bool flat)
 {
-	struct kg_fan *f = kg_fan_node(0);
+	static const unsigned char none[20];
 
-	f->flat = flat;
-	return f;
+	return kg_fan_new_root(flat, none);
+}
+
+/* What a node holds, apart from it. */
+struct content {
+	char *raw;
+	struct kg_fan **dirs;
+	uint32_t raw_len, n;
+};
+
+static struct content take_content(struct kg_fan *f)
+{
+	struct content c = {f->raw, f->dirs, f->raw_len, f->n};
+
+	f->raw = NULL;
+	f->dirs = NULL;
+	f->raw_len = 0;
+	f->n = 0;
+	f->dirty = true;
+	return c;
+}
+
+/* The directories are somebody else's by now. */
+static void content_free(struct content *c)
+{
+	kg_slab_free(c->dirs, c->n * KG_FAN_DIR_SIZE);
+	kg_slab_free(c->raw, c->raw_len);
 }
 
 void kg_fan_free(struct kg_fan *f)
@@ -30,9 +64,9 @@ void kg_fan_free(struct kg_fan *f)
 		return;
 	for (unsigned i = 0; f->dirs && i < f->n; i++)
 		kg_fan_free(f->dirs[i]);
-	free(f->dirs);
-	free(f->raw);
-	free(f);
+	struct content c = take_content(f);
+	content_free(&c);
+	kg_slab_free(f, f->root ? sizeof(struct kg_fan_root) : sizeof(*f));
 }
 
 static unsigned digit_of(const unsigned char sum[20], unsigned level)
@@ -61,11 +95,11 @@ size_t kg_fan_count(const struct kg_fan *f)
 
 size_t kg_fan_memory(const struct kg_fan *f)
 {
-	size_t sum = sizeof(*f) + f->raw_len + 16;
+	size_t sum = sizeof(*f) + f->raw_len + 8;
 
 	if (!f->dirs)
 		return sum;
-	sum += f->n * KG_FAN_DIR_SIZE + 16;
+	sum += f->n * KG_FAN_DIR_SIZE + 4;
 	for (unsigned i = 0; i < f->n; i++)
 		sum += f->dirs[i] ? kg_fan_memory(f->dirs[i]) : 0;
 	return sum;
@@ -73,7 +107,8 @@ size_t kg_fan_memory(const struct kg_fan *f)
 
 const unsigned char *kg_fan_id(const struct kg_fan *f)
 {
-	return f->id;
+	assert(f->root);
+	return ((const struct kg_fan_root *)f)->id;
 }
 
 /* ---- one node's raw tree ---- */
@@ -128,12 +163,27 @@ static bool find(const struct kg_fan *f, const char *name, bool dir, struct spot
 	return false;
 }
 
-void kg_fan_need_dirs(struct kg_fan *f)
+struct kg_fan **kg_fan_new_dirs(unsigned n)
 {
-	if (!f->dirs)
-		f->dirs = kg_alloc((f->n ? f->n : 1u) * KG_FAN_DIR_SIZE);
+	struct kg_fan **dirs = kg_slab_alloc(n * KG_FAN_DIR_SIZE);
+
+	memset(dirs, 0, n * KG_FAN_DIR_SIZE);
+	return dirs;
 }
 
+static void insert_dir(struct kg_fan *f, unsigned at, struct kg_fan *dir)
+{
+	size_t size = f->n * KG_FAN_DIR_SIZE;
+
+	if (f->dirs)
+		f->dirs = kg_slab_resize(f->dirs, size, size + KG_FAN_DIR_SIZE);
+	else
+		f->dirs = kg_fan_new_dirs(f->n + 1u);
+	memmove(f->dirs + at + 1, f->dirs + at, (f->n - at) * KG_FAN_DIR_SIZE);
+	f->dirs[at] = dir;
+}
+
+/* id: of a directory that is new it is not known yet, and NULL. */
 static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 	const unsigned char id[20], struct kg_fan *dir)
 {
@@ -142,45 +192,42 @@ static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 	size_t mode_len = strlen(mode), name_len = strlen(name) + 1;
 	uint32_t grow = (uint32_t)(mode_len + name_len + 20);
 
-	f->raw = kg_realloc(f->raw, f->raw_len + grow);
+	f->raw = kg_slab_resize(f->raw, f->raw_len, f->raw_len + grow);
 	char *p = f->raw + s->at;
 	memmove(p + grow, p, f->raw_len - s->at);
 	memcpy(p, mode, mode_len); /* NOLINT(bugprone-not-null-terminated-result) */
 	memcpy(p + mode_len, name, name_len);
-	memcpy(p + mode_len + name_len, dir ? zero : id, 20);
+	memcpy(p + mode_len + name_len, id ? id : zero, 20);
 	f->raw_len += grow;
-	if (dir)
-		kg_fan_need_dirs(f);
+	if (dir || f->dirs)
+		insert_dir(f, s->index, dir);
 	f->n++;
-	if (f->dirs) {
-		f->dirs = kg_realloc(f->dirs, f->n * KG_FAN_DIR_SIZE);
-		memmove(f->dirs + s->index + 1, f->dirs + s->index,
-			(f->n - 1u - s->index) * KG_FAN_DIR_SIZE);
-		f->dirs[s->index] = dir;
-	}
 	f->dirty = true;
+}
+
+static void *shrink(void *p, size_t old, size_t size)
+{
+	if (size)
+		return kg_slab_resize(p, old, size);
+	kg_slab_free(p, old);
+	return NULL;
 }
 
 /* Takes the entry out; a directory is handed to nobody: the caller has it. */
 static void erase(struct kg_fan *f, const struct spot *s)
 {
-	memmove(f->raw + s->at, f->raw + s->end, f->raw_len - s->end);
-	f->raw_len -= s->end - s->at;
-	f->n--;
-	if (f->dirs)
-		memmove(f->dirs + s->index, f->dirs + s->index + 1,
-			((size_t)f->n - s->index) * KG_FAN_DIR_SIZE);
-	f->dirty = true;
-}
+	uint32_t len = f->raw_len - (s->end - s->at);
+	unsigned n = f->n - 1u;
 
-static void clear_entries(struct kg_fan *f)
-{
-	free(f->raw);
-	free(f->dirs);
-	f->raw = NULL;
-	f->dirs = NULL;
-	f->raw_len = 0;
-	f->n = 0;
+	memmove(f->raw + s->at, f->raw + s->end, f->raw_len - s->end);
+	f->raw = shrink(f->raw, f->raw_len, len);
+	f->raw_len = len;
+	if (f->dirs) {
+		memmove(f->dirs + s->index, f->dirs + s->index + 1,
+			((size_t)n - s->index) * KG_FAN_DIR_SIZE);
+		f->dirs = shrink(f->dirs, f->n * KG_FAN_DIR_SIZE, n * KG_FAN_DIR_SIZE);
+	}
+	f->n = (uint16_t)n;
 	f->dirty = true;
 }
 
@@ -221,15 +268,13 @@ static struct kg_fan *part_of(struct kg_fan *f, const char *name, bool make)
 
 static void split(struct kg_fan *f)
 {
-	char *raw KG_AUTOFREE = kg_steal(&f->raw);
-	struct kg_fan **dirs KG_AUTOFREE = kg_steal(&f->dirs);
-	size_t len = f->raw_len, pos = 0;
+	struct content was KG_CLEANUP(content_free) = take_content(f);
 	struct kg_tree_entry e;
+	size_t pos = 0;
 
-	clear_entries(f);
 	f->split = true;
-	for (unsigned i = 0; kg_tree_next(&e, raw, len, &pos, NULL) > 0; i++)
-		add_entry(part_of(f, e.name, true), e.name, e.id, dirs ? dirs[i] : NULL);
+	for (unsigned i = 0; kg_tree_next(&e, was.raw, was.raw_len, &pos, NULL) > 0; i++)
+		add_entry(part_of(f, e.name, true), e.name, e.id, was.dirs ? was.dirs[i] : NULL);
 }
 
 /* The name must not be there. */
@@ -268,19 +313,18 @@ static void swallow(struct kg_fan *f, struct kg_fan *part)
 		find(f, e.name, e.is_dir, &s);
 		insert(f, &s, e.name, e.id, dir);
 	}
-	clear_entries(part);
+	struct content was = take_content(part);
+	content_free(&was);
 	kg_fan_free(part);
 }
 
 static void merge(struct kg_fan *f)
 {
-	struct kg_fan **parts KG_AUTOFREE = kg_steal(&f->dirs);
-	unsigned n = f->n;
+	struct content was KG_CLEANUP(content_free) = take_content(f);
 
-	clear_entries(f);
 	f->split = false;
-	for (unsigned i = 0; i < n; i++)
-		swallow(f, parts[i]);
+	for (unsigned i = 0; i < was.n; i++)
+		swallow(f, was.dirs[i]);
 }
 
 static bool remove_entry(struct kg_fan *f, const char *name, bool dir)
@@ -468,26 +512,29 @@ int kg_fan_each(const struct kg_fan *f, kg_fan_fn *fn, void *ctx)
 		if (f->split)
 			rc = kg_fan_each(dir_at(f, i), fn, ctx);
 		else
-			rc = fn(ctx, e.name, dir ? dir->id : e.id, dir);
+			rc = fn(ctx, e.name, e.id, dir);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-void kg_fan_write(struct kg_fan *f, kg_fan_sink *sink, void *ctx)
+static void write_node(struct kg_fan *f, unsigned char id[20], kg_fan_sink *sink, void *ctx)
 {
 	struct kg_tree_entry e;
 	size_t pos = 0;
 
 	if (!f->dirty)
 		return;
-	for (unsigned i = 0; f->dirs && kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0; i++) {
-		if (!f->dirs[i])
-			continue;
-		kg_fan_write(f->dirs[i], sink, ctx);
-		memcpy(f->raw + pos - 20, f->dirs[i]->id, 20);
-	}
-	sink(ctx, f->raw, f->raw_len, f->id);
+	for (unsigned i = 0; f->dirs && kg_tree_next(&e, f->raw, f->raw_len, &pos, NULL) > 0; i++)
+		if (f->dirs[i])
+			write_node(f->dirs[i], (unsigned char *)f->raw + pos - 20, sink, ctx);
+	sink(ctx, f->raw, f->raw_len, id);
 	f->dirty = false;
+}
+
+void kg_fan_write(struct kg_fan *f, kg_fan_sink *sink, void *ctx)
+{
+	assert(f->root);
+	write_node(f, ((struct kg_fan_root *)f)->id, sink, ctx);
 }

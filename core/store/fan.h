@@ -43,7 +43,8 @@ typedef int kg_fan_fn(
 int kg_fan_each(const struct kg_fan *f, kg_fan_fn *fn, void *ctx);
 
 /* Gives every tree that changed since the last call (or load), children first, to `sink`;
- * afterwards kg_fan_id is the directory's tree. */
+ * afterwards kg_fan_id is the directory's tree. Both are of what was made or loaded itself, not of
+ * a directory in it, whose id kg_fan_each tells. */
 typedef void kg_fan_sink(void *ctx, const void *raw, size_t len, unsigned char id[20]);
 void kg_fan_write(struct kg_fan *f, kg_fan_sink *sink, void *ctx);
 const unsigned char *kg_fan_id(const struct kg_fan *f);

@@ -2,25 +2,21 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <string.h>
 
 /* A tree deeper than any path of ours is not ours. */
 #define MAX_DEPTH 64
 
-static int load(struct kg_fan **out, const struct kg_reader *r, const unsigned char tree[20],
-	unsigned level, bool flat, unsigned depth, struct kg_error *err);
+static int load(struct kg_fan *f, const struct kg_reader *r, const unsigned char tree[20],
+	unsigned depth, struct kg_error *err);
 
-static void fan_freep(struct kg_fan **f)
-{
-	kg_fan_free(*f);
-}
-
-static int wrong_shape(const struct kg_fan *f, const char *what, struct kg_error *err)
+static int wrong_shape(const unsigned char tree[20], const char *what, struct kg_error *err)
 {
 	char hex[41];
 
-	kg_hex(hex, f->id, 20);
+	kg_hex(hex, tree, 20);
 	return kg_fail(err, KG_E_CORRUPT, "state tree %s: %s", hex, what);
 }
 
@@ -35,8 +31,8 @@ static int load_dirs(
 	for (unsigned i = 0; (rc = kg_tree_next(&e, f->raw, f->raw_len, &pos, err)) > 0; i++) {
 		if (!e.is_dir)
 			continue;
-		rc = load(
-			&f->dirs[i], r, e.id, f->split ? f->level + 1u : 0, false, depth + 1, err);
+		f->dirs[i] = kg_fan_node(f->split ? f->level + 1u : 0);
+		rc = load(f->dirs[i], r, e.id, depth + 1, err);
 		if (rc < 0)
 			return rc;
 		if (f->split)
@@ -46,7 +42,8 @@ static int load_dirs(
 }
 
 /* Counts entries and sees that they are all parts or none. */
-static int look_over(struct kg_fan *f, bool *any_dir, struct kg_error *err)
+static int look_over(
+	struct kg_fan *f, bool *any_dir, const unsigned char tree[20], struct kg_error *err)
 {
 	struct kg_tree_entry e;
 	size_t pos = 0;
@@ -56,16 +53,17 @@ static int look_over(struct kg_fan *f, bool *any_dir, struct kg_error *err)
 	*any_dir = false;
 	while ((rc = kg_tree_next(&e, f->raw, f->raw_len, &pos, err)) > 0) {
 		if (++n > UINT16_MAX)
-			return wrong_shape(f, "too many entries", err);
+			return wrong_shape(tree, "too many entries", err);
 		parts += e.is_dir && kg_fan_is_split_name(e.name);
 		*any_dir |= e.is_dir;
 		if (!e.is_dir && e.mode != 0100644)
-			return wrong_shape(f, "an entry that is neither file nor directory", err);
+			return wrong_shape(
+				tree, "an entry that is neither file nor directory", err);
 	}
 	if (rc < 0)
 		return rc;
 	if (parts && (parts != n || f->flat))
-		return wrong_shape(f, "parts beside other entries", err);
+		return wrong_shape(tree, "parts beside other entries", err);
 	f->n = (uint16_t)n;
 	f->split = parts > 0;
 	return 0;
@@ -88,42 +86,50 @@ static int read_raw(struct kg_fan *f, const struct kg_reader *r, const unsigned 
 		data = git_odb_object_data(obj);
 		f->raw_len = (uint32_t)git_odb_object_size(obj);
 	}
-	f->raw = f->raw_len ? kg_memdup(data, f->raw_len) : NULL;
+	if (f->raw_len) {
+		f->raw = kg_slab_alloc(f->raw_len);
+		memcpy(f->raw, data, f->raw_len);
+	}
 	return 0;
 }
 
-static int load(struct kg_fan **out, const struct kg_reader *r, const unsigned char tree[20],
-	unsigned level, bool flat, unsigned depth, struct kg_error *err)
+/* Into a new node. */
+static int load(struct kg_fan *f, const struct kg_reader *r, const unsigned char tree[20],
+	unsigned depth, struct kg_error *err)
 {
-	struct kg_fan *f KG_CLEANUP(fan_freep) = kg_fan_node(level);
 	bool any_dir;
 
-	memcpy(f->id, tree, 20);
-	f->flat = flat;
 	f->dirty = false;
-	if (depth > MAX_DEPTH || level > 39)
-		return wrong_shape(f, "too deep", err);
+	if (depth > MAX_DEPTH || f->level > 39)
+		return wrong_shape(tree, "too deep", err);
 	int rc = read_raw(f, r, tree, err);
 	if (rc == 0)
-		rc = look_over(f, &any_dir, err);
+		rc = look_over(f, &any_dir, tree, err);
 	if (rc < 0)
 		return rc;
 	if (any_dir) {
-		f->dirs = kg_alloc(f->n * KG_FAN_DIR_SIZE);
+		f->dirs = kg_fan_new_dirs(f->n);
 		rc = load_dirs(f, r, depth, err);
 		if (rc < 0)
 			return rc;
 	}
 	if (!f->split)
 		f->count = f->n;
-	if (!flat && f->split != (f->count > KG_FAN_MAX))
-		return wrong_shape(f, "split where it should not be, or not where it should", err);
-	*out = kg_steal(&f);
+	if (!f->flat && f->split != (f->count > KG_FAN_MAX))
+		return wrong_shape(
+			tree, "split where it should not be, or not where it should", err);
 	return 0;
 }
 
 int kg_fan_load(struct kg_fan **out, const struct kg_reader *r, const unsigned char tree[20],
 	bool flat, struct kg_error *err)
 {
-	return load(out, r, tree, 0, flat, 0, err);
+	struct kg_fan *f = kg_fan_new_root(flat, tree);
+	int rc = load(f, r, tree, 0, err);
+
+	if (rc < 0)
+		kg_fan_free(f);
+	else
+		*out = f;
+	return rc;
 }

@@ -239,7 +239,7 @@ static int collect(void *ctx, const char *name, const unsigned char *id, const s
 	KG_GROW(e->v, e->cap, e->n + 1);
 	struct entry *x = &e->v[e->n++];
 	*x = (struct entry){.name = kg_strdup(name), .dir = dir};
-	memcpy(x->id, dir ? kg_fan_id(dir) : id, 20);
+	memcpy(x->id, id, 20);
 	return 0;
 }
 

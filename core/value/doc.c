@@ -15,6 +15,9 @@
  * well be copied; that also keeps docs made one from another from being a chain without end.
  */
 enum { FEW_LENDERS = 112, HELD_LENDERS = 64 };
+/* Those in which a text is looked for that does not lie there, such as the template's image that a
+ * node names: the first of them, if they are small. */
+enum { TEXT_LENDERS = 3, TEXT_LENDER_SIZE = 16384, SHORTEST_LENT = 24 };
 
 struct lenders {
 	struct lender {
@@ -22,6 +25,8 @@ struct lenders {
 		bool used;
 	} few[FEW_LENDERS + HELD_LENDERS], *all;
 	size_t n, last; /* last: where a search succeeded last */
+	const struct kg_doc *texts[TEXT_LENDERS];
+	size_t ntexts;
 	const struct kg_doc *old;
 };
 
@@ -70,6 +75,15 @@ static void lenders_add_held(struct lenders *l)
 	}
 }
 
+/* What is common is lent as it lies, or not at all. */
+static void choose_texts(struct lenders *l)
+{
+	l->ntexts = 0;
+	for (size_t i = 0; i < l->n && l->ntexts < TEXT_LENDERS; i++)
+		if (!l->all[i].doc->common && l->all[i].doc->size <= TEXT_LENDER_SIZE)
+			l->texts[l->ntexts++] = l->all[i].doc;
+}
+
 static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t nshare)
 {
 	size_t kept = 0;
@@ -83,6 +97,7 @@ static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t 
 			l->all[l->n++] = (struct lender){.doc = share[i]};
 	}
 	lenders_add_held(l);
+	choose_texts(l);
 	sort_by_address(l->all, l->n);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!kept || l->all[kept - 1].doc != l->all[i].doc)
@@ -124,6 +139,21 @@ static bool lent(struct lenders *l, const void *p)
 	}
 	l->all[l->last].used = true;
 	return true;
+}
+
+/* A copy of the text in a lender; NULL: none is found. What is the same bytes is as good. */
+static const char *lent_copy(struct lenders *l, const char *s, size_t n)
+{
+	for (size_t i = 0; i < l->ntexts; i++) {
+		const struct kg_doc *doc = l->texts[i];
+		const char *from = (const char *)&doc->held[doc->nheld];
+		size_t len = doc->size - (size_t)(from - (const char *)doc);
+		const char *copy = memmem(from, len, s, n + 1);
+
+		if (copy && lent(l, copy))
+			return copy;
+	}
+	return NULL;
 }
 
 /* Texts met in this walk: a doc has no text twice. A full or occupied place only costs a second
@@ -177,7 +207,10 @@ static const char *look_up_text(struct walk *w, const char *s, size_t n)
 		return NULL;
 	if (lent(w->lenders, s))
 		return s;
-	return n > LONGEST_SEEN ? NULL : kg_key_find(s, n);
+	if (n > LONGEST_SEEN)
+		return NULL;
+	const char *key = kg_key_find(s, n);
+	return key || n < SHORTEST_LENT ? key : lent_copy(w->lenders, s, n);
 }
 
 static const char *known_text(struct walk *w, const char *s, size_t n)

@@ -86,6 +86,38 @@ static void test_share(void **state)
 	kg_doc_unref(next);
 }
 
+/* A text that somebody says anew lies in the template, or in what that is made of. */
+static void test_share_text(void **state)
+{
+	static const char image[] = "registry.example.com/team/service:17";
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	struct kg_value v = kg_v_null();
+	v = kg_with(&a, &v, "spec.image", kg_v_str(&a, image));
+	struct kg_doc *content = kg_doc_new(&v, NULL, 0);
+
+	v = kg_with(&a, kg_doc_value(content), "kind", kg_v_lit("Pod"));
+	struct kg_doc *template = kg_doc_new(&v, &content, 1);
+	v = kg_with(&a, kg_doc_value(template), "status.image", kg_v_str(&a, image));
+	v = kg_with(&a, &v, "status.other", kg_v_str(&a, "registry.example.com/team/service:1"));
+	v = kg_with(&a, &v, "status.short", kg_v_str(&a, "service:17"));
+	struct kg_doc *pod = kg_doc_new(&v, &template, 1);
+	const struct kg_value *status = kg_get(kg_doc_value(pod), "status");
+
+	assert_ptr_equal(kg_get(status, "image")->s, kg_at(kg_doc_value(content), "spec.image")->s);
+	assert_true(lies_in(pod, kg_get(status, "other")->s));
+	assert_true(lies_in(pod, kg_get(status, "short")->s));
+	kg_doc_unref(template);
+	kg_doc_unref(content);
+	kg_arena_release(&a);
+	assert_json(pod,
+		"{\"kind\":\"Pod\",\"spec\":{\"image\":\"registry.example.com/team/service:17\"},"
+		"\"status\":{\"image\":\"registry.example.com/team/service:17\","
+		"\"other\":\"registry.example.com/team/service:1\",\"short\":\"service:17\"}}");
+	kg_doc_unref(pod);
+}
+
 /* More lenders than a call keeps on its stack, found through the doc that holds them. */
 static void test_many_lenders(void **state)
 {
@@ -350,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outlives_arena),
 		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_share_text),
 		cmocka_unit_test(test_many_lenders),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_registered_keys),

@@ -3,6 +3,7 @@
  * each, bound and running, in one snapshot. One figure a line: NAME VALUE UNIT.
  *   object_bench [--pods N] [--nodes N]
  */
+#include "base/slab.h"
 #include "kinds/record.h"
 #include "kinds/snapshot.h"
 #include "value/yaml.h"
@@ -146,7 +147,10 @@ static double seconds(void)
 
 static double allocated(void)
 {
-	return (double)mallinfo2().uordblks;
+	size_t held, used;
+
+	kg_slab_stats(&held, &used);
+	return (double)mallinfo2().uordblks + (double)used;
 }
 
 static double doc_bytes(const struct kg_snapshot *s)
