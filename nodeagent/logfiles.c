@@ -1,6 +1,7 @@
 #include "nodeagent/logs.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "sys/file.h"
 
 #include <dirent.h>
@@ -110,22 +111,16 @@ static char *text_of(char *log)
 /* Text becomes JSON sooner or later: what is not UTF-8 is replaced. */
 static void make_utf8(char *s)
 {
-	for (unsigned char *p = (unsigned char *)s; *p;) {
-		int n = *p < 0x80                           ? 0
-			: (*p & 0xe0) == 0xc0 && *p >= 0xc2 ? 1
-			: (*p & 0xf0) == 0xe0               ? 2
-			: (*p & 0xf8) == 0xf0 && *p <= 0xf4 ? 3
-							    : -1;
-		bool ok = n >= 0;
-		for (int i = 1; ok && i <= n; i++)
-			ok = (p[i] & 0xc0) == 0x80;
-		/* Overlong forms, surrogates, beyond U+10FFFF. */
-		if (ok && ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-				  (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f)))
-			ok = false;
-		if (!ok)
-			*p = '?';
-		p += ok ? n + 1 : 1;
+	for (size_t left = strlen(s); left;) {
+		uint32_t c;
+		unsigned n = kg_utf8_next(s, left, &c);
+
+		if (!n) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "kgit/fields.h"
 
+#include "base/utf8.h"
 #include "value/json.h"
 
 #include <stdio.h>
@@ -206,11 +207,7 @@ static void add_value(struct kg_buf *out, const struct kg_value *v)
 		kg_buf_adds(out, kg_buf_str(&text));
 		return;
 	}
-	size_t n = SHOWN_TEXT - 3;
-	/* Not within a character. */
-	while (n && ((unsigned char)text.data[n] & 0xc0) == 0x80)
-		n--;
-	kg_buf_add(out, text.data, n);
+	kg_buf_add(out, text.data, kg_utf8_cut(text.data, SHOWN_TEXT - 3));
 	kg_buf_adds(out, "...");
 }
 

@@ -1,5 +1,6 @@
 #include "kgit/verify_show.h"
 
+#include "base/utf8.h"
 #include "kgit/fields.h"
 #include "kinds/kind.h"
 #include "value/json.h"
@@ -208,9 +209,7 @@ static void add_side(struct kg_buf *out, const struct kg_value *v)
 		kg_buf_adds(&text, v->s);
 	else
 		kg_json_write(&text, v);
-	size_t n = text.len < SHOWN_TEXT ? text.len : SHOWN_TEXT;
-	while (n < text.len && n && ((unsigned char)text.data[n] & 0xc0) == 0x80)
-		n--;
+	size_t n = text.len <= SHOWN_TEXT ? text.len : kg_utf8_cut(text.data, SHOWN_TEXT);
 	add_text(out, kg_buf_str(&text), n);
 	if (n < text.len)
 		kg_buf_adds(out, "...");

@@ -3,8 +3,8 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <nettle/base64.h>
 #include <nettle/sha1.h>
-#include <stdbool.h>
 #include <string.h>
 
 void kg_hex(char *out, const unsigned char *p, size_t n)
@@ -18,7 +18,7 @@ void kg_hex(char *out, const unsigned char *p, size_t n)
 	*out = '\0';
 }
 
-static int hex_digit(char c)
+int kg_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -32,8 +32,8 @@ static int hex_digit(char c)
 int kg_unhex(unsigned char *out, size_t n, const char *s)
 {
 	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(s[2 * i]);
-		int low = high < 0 ? -1 : hex_digit(s[2 * i + 1]);
+		int high = kg_hex_digit(s[2 * i]);
+		int low = high < 0 ? -1 : kg_hex_digit(s[2 * i + 1]);
 
 		if (low < 0)
 			return -1;
@@ -75,73 +75,29 @@ void kg_uuid5(char out[37], const char *namespace_uuid, const char *name)
 	}
 }
 
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 char *kg_base64_encode(const void *bytes, size_t n)
 {
-	const unsigned char *p = bytes;
-	char *text = kg_alloc((n + 2) / 3 * 4 + 1), *out = text;
+	char *text = kg_alloc(BASE64_ENCODE_RAW_LENGTH(n) + 1);
 
-	for (size_t i = 0; i < n; i += 3) {
-		size_t left = n - i;
-		unsigned v = (unsigned)p[i] << 16;
-
-		if (left > 1)
-			v |= (unsigned)p[i + 1] << 8;
-		if (left > 2)
-			v |= p[i + 2];
-		*out++ = base64_digits[v >> 18];
-		*out++ = base64_digits[v >> 12 & 63];
-		*out++ = left > 1 ? base64_digits[v >> 6 & 63] : '=';
-		*out++ = left > 2 ? base64_digits[v & 63] : '=';
-	}
+	base64_encode_raw(text, n, bytes);
 	return text;
-}
-
-static int base64_digit(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+' || c == '/')
-		return c == '+' ? 62 : 63;
-	return -1;
 }
 
 unsigned char *kg_base64_decode(const char *s, size_t n, size_t *out_len)
 {
-	size_t pad = 0;
+	struct base64_decode_ctx c;
+	size_t pad = 0, len = 0;
 
 	if (n % 4)
 		return NULL;
 	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
 		pad++;
-	KG_AUTOFREE unsigned char *bytes = kg_alloc(n / 4 * 3 + 1);
-	size_t len = 0;
-	for (size_t i = 0; i < n; i += 4) {
-		unsigned v = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			bool is_pad = i + k >= n - pad;
-			int digit = is_pad ? 0 : base64_digit((unsigned char)s[i + k]);
-
-			if (digit < 0)
-				return NULL;
-			v = v << 6 | (unsigned)digit;
-		}
-		bytes[len++] = (unsigned char)(v >> 16);
-		bytes[len++] = (unsigned char)(v >> 8);
-		bytes[len++] = (unsigned char)v;
-	}
-	/* Bits that padding cuts off must be zero: one text for each run of bytes. */
-	for (size_t i = 0; i < pad; i++) {
-		if (bytes[--len])
-			return NULL;
-	}
+	KG_AUTOFREE unsigned char *bytes = kg_alloc(BASE64_DECODE_LENGTH(n) + 1);
+	base64_decode_init(&c);
+	/* White space, which nettle passes over, would leave it with too few digits. */
+	if (!base64_decode_update(&c, &len, bytes, n, s) || !base64_decode_final(&c) ||
+		len != n / 4 * 3 - pad)
+		return NULL;
 	bytes[len] = '\0';
 	*out_len = len;
 	return kg_steal(&bytes);

@@ -1,4 +1,5 @@
 #include "base/err.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,11 +19,7 @@ static const size_t ncodes = sizeof(codes) / sizeof(codes[0]);
 /* Where the text did not fit: ends it with "..." behind a whole UTF-8 character. */
 static void cut(char *msg, size_t size)
 {
-	size_t end = size - 4;
-
-	while (end > 0 && ((unsigned char)msg[end] & 0xC0) == 0x80)
-		end--;
-	memcpy(msg + end, "...", 4);
+	memcpy(msg + kg_utf8_cut(msg, size - 4), "...", 4);
 }
 
 int kg_failv(struct kg_error *err, enum kg_code code, const char *fmt, va_list ap)

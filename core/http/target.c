@@ -1,20 +1,10 @@
+#include "base/hash.h"
 #include "base/mem.h"
 #include "internal.h"
 
 #include <string.h>
 
 #define MAX_PARAMS 64
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Decodes s in place; `plus` is a space in a query. */
 static int decode(char *s, bool query, struct kg_error *err)
@@ -30,7 +20,7 @@ static int decode(char *s, bool query, struct kg_error *err)
 			*out++ = *s;
 			continue;
 		}
-		int hi = hex(s[1]), lo = hi < 0 ? -1 : hex(s[2]);
+		int hi = kg_hex_digit(s[1]), lo = hi < 0 ? -1 : kg_hex_digit(s[2]);
 		if (lo < 0)
 			return kg_fail(
 				err, KG_E_BAD_REQUEST, "the request target has a malformed escape");

@@ -1,6 +1,7 @@
 #include "kinds/rules.h"
 
 #include "base/map.h"
+#include "base/utf8.h"
 #include "value/json.h"
 
 enum { SHOWN = 60, ANNOTATIONS_MAX = 256 * 1024 };
@@ -23,14 +24,6 @@ const char *kg_rule_values(struct kg_arena *a, const char *const *values)
 	return kg_arena_strdup(a, kg_buf_str(&b));
 }
 
-/* At most n bytes, no character split. */
-static size_t cut_utf8(const char *s, size_t n)
-{
-	while (n && ((unsigned char)s[n] & 0xC0) == 0x80)
-		n--;
-	return n;
-}
-
 const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -42,9 +35,9 @@ const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
 	else if (v->type != KG_STRING || v->len <= SHOWN)
 		kg_json_write(&b, v);
 	else
-		kg_json_write_string(&b, v->s, cut_utf8(v->s, SHOWN));
+		kg_json_write_string(&b, v->s, kg_utf8_cut(v->s, SHOWN));
 	if (b.len > 4 * SHOWN) {
-		size_t cut = cut_utf8(b.data, 4 * SHOWN);
+		size_t cut = kg_utf8_cut(b.data, 4 * SHOWN);
 		kg_buf_remove(&b, cut, b.len - cut);
 		kg_buf_adds(&b, "...");
 	} else if (v->type == KG_STRING && v->len > SHOWN) {

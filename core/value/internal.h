@@ -43,10 +43,8 @@ uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t
 /* The shortest text that gives f back, always with a point, exponents signed: a float to JSON,
  * YAML 1.1 and YAML 1.2 alike. Returns its length. */
 size_t kg_float_text(char out[40], double f);
-
-/* Length of the UTF-8 sequence at s (n > 0 bytes are there) and its code point, or 0 where it is
- * malformed. */
-unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp);
+/* The same of a whole number. */
+size_t kg_int_text(char out[24], int64_t i);
 
 /* Whether YAML is written with the character as it is: no control, no line end of Unicode's, no
  * byte order mark, no non-character. */

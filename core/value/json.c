@@ -1,5 +1,7 @@
 /* Writing JSON. It serves every list and watch, so that text is copied eight bytes at a time. */
 #include "value/json.h"
+
+#include "base/utf8.h"
 #include "value/internal.h"
 
 /* Bytes that JSON cannot hold as they are, and those that begin UTF-8 sequences to be checked:
@@ -80,20 +82,6 @@ void kg_json_write_string(struct kg_buf *out, const char *s, size_t n)
 	kg_buf_addc(out, '"');
 }
 
-static void write_int(struct kg_buf *out, int64_t i)
-{
-	char digits[24], *p = digits + sizeof(digits);
-	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-
-	do {
-		*--p = (char)('0' + u % 10);
-		u /= 10;
-	} while (u);
-	if (i < 0)
-		*--p = '-';
-	kg_buf_add(out, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 static void write_scalar(struct kg_buf *out, const struct kg_value *v)
 {
 	char text[40];
@@ -106,7 +94,7 @@ static void write_scalar(struct kg_buf *out, const struct kg_value *v)
 			kg_buf_add(out, "false", 5);
 		return;
 	case KG_INT:
-		write_int(out, v->i);
+		kg_buf_add(out, text, kg_int_text(text, v->i));
 		return;
 	case KG_FLOAT:
 		kg_buf_add(out, text, kg_float_text(text, v->f));

@@ -237,24 +237,20 @@ size_t kg_float_text(char out[40], double f)
 	return (size_t)snprintf(out, 40, "%.*s.0%.8s", (int)head, digits, digits + head);
 }
 
-unsigned kg_utf8_next(const char *s, size_t n, uint32_t *cp)
+size_t kg_int_text(char out[24], int64_t i)
 {
-	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char c = (unsigned char)s[0];
-	unsigned len = c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 0;
-	uint32_t v = len == 1 ? c : c & (0x7Fu >> len);
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
 
-	if (!len || len > n || c > 0xF4)
-		return 0;
-	for (unsigned i = 1; i < len; i++) {
-		if (((unsigned char)s[i] & 0xC0) != 0x80)
-			return 0;
-		v = v << 6 | ((unsigned char)s[i] & 0x3F);
-	}
-	if (v < lowest[len] || v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF))
-		return 0;
-	*cp = v;
-	return len;
+	do {
+		*--p = (char)('0' + u % 10);
+		u /= 10;
+	} while (u);
+	if (i < 0)
+		*--p = '-';
+	size_t n = (size_t)(digits + sizeof(digits) - p);
+	memcpy(out, p, n);
+	return n;
 }
 
 bool kg_is_printable(uint32_t cp)

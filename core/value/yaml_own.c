@@ -10,6 +10,8 @@
  * The text is copied once; strings are made in place, their NULs where delimiters were.
  */
 #include "value/yaml_own.h"
+
+#include "base/utf8.h"
 #include "value/internal.h"
 #include "value/yaml_scalar.h"
 

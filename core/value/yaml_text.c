@@ -1,5 +1,7 @@
 /* The text of a file before libyaml sees it. */
 #include "value/internal.h"
+
+#include "base/utf8.h"
 #include "value/json.h"
 #include "value/yaml_parser.h"
 

@@ -4,6 +4,8 @@
  * back as the same string; every other is double-quoted.
  */
 #include "value/internal.h"
+
+#include "base/utf8.h"
 #include "value/yaml.h"
 #include "value/yaml_scalar.h"
 
@@ -193,19 +195,6 @@ static void write_string(struct kg_buf *out, const char *s, size_t n, unsigned a
 		write_quoted(out, s, n);
 }
 
-static void write_int(struct kg_buf *out, int64_t i)
-{
-	char digits[24], *p = digits + sizeof(digits);
-	uint64_t left = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-
-	do
-		*--p = (char)('0' + left % 10);
-	while (left /= 10);
-	if (i < 0)
-		*--p = '-';
-	kg_buf_add(out, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 /* And what is empty; `at` as for write_string. */
 static void write_scalar(struct kg_buf *out, const struct kg_value *v, unsigned at)
 {
@@ -216,7 +205,7 @@ static void write_scalar(struct kg_buf *out, const struct kg_value *v, unsigned 
 		kg_buf_adds(out, v->b ? "true" : "false");
 		return;
 	case KG_INT:
-		write_int(out, v->i);
+		kg_buf_add(out, text, kg_int_text(text, v->i));
 		return;
 	case KG_FLOAT:
 		kg_buf_add(out, text, kg_float_text(text, v->f));
