@@ -12,14 +12,11 @@ struct number {
 
 enum { MAX_DIGITS = 19, MAX_EXP = 1000 };
 
-static const struct {
-	const char *text;
-	int exp10, exp2;
-} suffixes[] = {
-	{"", 0, 0},
+const struct kg_quantity_suffix kg_quantity_suffixes[KG_QUANTITY_SUFFIXES] = {
 	{"n", -9, 0},
 	{"u", -6, 0},
 	{"m", -3, 0},
+	{"", 0, 0},
 	{"k", 3, 0},
 	{"M", 6, 0},
 	{"G", 9, 0},
@@ -92,10 +89,10 @@ static bool parse(struct number *n, const char *s)
 		s++;
 	if (!take_digits(&s, n))
 		return false;
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		if (!strcmp(s, suffixes[i].text)) {
-			n->exp10 += suffixes[i].exp10;
-			n->exp2 = suffixes[i].exp2;
+	for (size_t i = 0; i < KG_QUANTITY_SUFFIXES; i++) {
+		if (!strcmp(s, kg_quantity_suffixes[i].text)) {
+			n->exp10 += kg_quantity_suffixes[i].exp10;
+			n->exp2 = kg_quantity_suffixes[i].exp2;
 			return true;
 		}
 	}

@@ -16,28 +16,6 @@ struct number {
 	enum family family;
 };
 
-static const struct {
-	const char *text;
-	int exp10, exp2;
-} suffixes[] = {
-	{"n", -9, 0},
-	{"u", -6, 0},
-	{"m", -3, 0},
-	{"", 0, 0},
-	{"k", 3, 0},
-	{"M", 6, 0},
-	{"G", 9, 0},
-	{"T", 12, 0},
-	{"P", 15, 0},
-	{"E", 18, 0},
-	{"Ki", 0, 10},
-	{"Mi", 0, 20},
-	{"Gi", 0, 30},
-	{"Ti", 0, 40},
-	{"Pi", 0, 50},
-	{"Ei", 0, 60},
-};
-
 static const char *take_digits(struct number *n, const char *s)
 {
 	bool fraction = false;
@@ -65,11 +43,11 @@ static void parse(struct number *n, const char *s)
 	if (*s == '-' || *s == '+')
 		s++;
 	s = take_digits(n, s);
-	for (size_t i = 0; i < KG_ARRAY_LEN(suffixes); i++) {
-		if (strcmp(s, suffixes[i].text) != 0)
+	for (size_t i = 0; i < KG_QUANTITY_SUFFIXES; i++) {
+		if (strcmp(s, kg_quantity_suffixes[i].text) != 0)
 			continue;
-		n->exp10 += suffixes[i].exp10;
-		n->exp2 = suffixes[i].exp2;
+		n->exp10 += kg_quantity_suffixes[i].exp10;
+		n->exp2 = kg_quantity_suffixes[i].exp2;
 		n->family = n->exp2 ? BINARY : DECIMAL;
 		return;
 	}
@@ -99,9 +77,9 @@ static u128 nanos(const struct number *n)
 
 static const char *suffix(int exp10, int exp2)
 {
-	for (size_t i = 0; i < KG_ARRAY_LEN(suffixes); i++) {
-		if (suffixes[i].exp10 == exp10 && suffixes[i].exp2 == exp2)
-			return suffixes[i].text;
+	for (size_t i = 0; i < KG_QUANTITY_SUFFIXES; i++) {
+		if (kg_quantity_suffixes[i].exp10 == exp10 && kg_quantity_suffixes[i].exp2 == exp2)
+			return kg_quantity_suffixes[i].text;
 	}
 	return "";
 }
