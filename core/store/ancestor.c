@@ -59,16 +59,6 @@ static struct waiting heap_pop(struct search *s)
 	return top;
 }
 
-static int read_commit(git_odb_object **obj, struct kg_commit_view *c, const struct search *s,
-	const unsigned char id[20], struct kg_error *err)
-{
-	int rc = kg_reader_get(obj, s->r, id, GIT_OBJECT_COMMIT, err);
-
-	return rc < 0 ? rc
-		      : kg_commit_text_read(
-				c, git_odb_object_data(*obj), git_odb_object_size(*obj), err);
-}
-
 static int add(struct search *s, const unsigned char id[20], struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
@@ -78,7 +68,7 @@ static int add(struct search *s, const unsigned char id[20], struct kg_error *er
 	kg_hex(hex, id, 20);
 	if (kg_map_put(&s->seen, hex, s))
 		return 0;
-	int rc = read_commit(&obj, &c, s, id, err);
+	int rc = kg_commit_read(&obj, &c, s->r, id, err);
 	if (rc == 0)
 		heap_push(s, id, c.seconds);
 	return rc;

@@ -26,6 +26,7 @@
 #include "store/packed.h"
 #include "store/pending.h"
 #include "store/refs.h"
+#include "store/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -416,10 +417,7 @@ static int read_stored(struct append_journal *j, struct kg_error *err)
 	if (rc < 0)
 		return kg_git_fail(err, rc, "open %s", objects);
 	r.shared = kg_shared_odb_new(r.odb);
-	rc = kg_reader_get(&obj, &r, id, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
+	rc = kg_commit_read(&obj, &c, &r, id, err);
 	if (rc == 0 && !c.has_revision)
 		rc = kg_fail(err, KG_E_CORRUPT, "%s is not a state commit", j->stored.commit);
 	if (rc < 0)

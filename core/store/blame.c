@@ -11,23 +11,13 @@
 #define MANIFEST_MAX ((size_t)256 << 20)
 #define LAST_SECOND  INT64_C(253402300799) /* of the year 9999 */
 
-static int read_commit(git_odb_object **obj, struct kg_commit_view *c, const struct kg_reader *r,
-	const unsigned char id[20], struct kg_error *err)
-{
-	int rc = kg_reader_get(obj, r, id, GIT_OBJECT_COMMIT, err);
-
-	return rc < 0 ? rc
-		      : kg_commit_text_read(
-				c, git_odb_object_data(*obj), git_odb_object_size(*obj), err);
-}
-
 static int file_of(unsigned char blob[20], const struct kg_reader *r,
 	const unsigned char commit[20], const char *path, struct kg_error *err)
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_subtree tree = {.there = true};
 	struct kg_commit_view c;
-	int rc = read_commit(&obj, &c, r, commit, err);
+	int rc = kg_commit_read(&obj, &c, r, commit, err);
 
 	if (rc < 0)
 		return rc;
@@ -89,7 +79,7 @@ static int fill(struct kg_blame *out, struct kg_arena *a, const struct kg_reader
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c;
-	int rc = read_commit(&obj, &c, r, id, err);
+	int rc = kg_commit_read(&obj, &c, r, id, err);
 
 	if (rc < 0)
 		return rc;

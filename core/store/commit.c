@@ -310,10 +310,7 @@ static int desired_tree(struct kg_view *v, struct work *w, struct kg_error *err)
 	if (kg_unhex(id, 20, v->main_commit) < 0)
 		return kg_fail(
 			err, KG_E_INVALID, "main \"%s\" is not a commit's id", v->main_commit);
-	int rc = kg_reader_get(&obj, &w->reader, id, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&main_commit, git_odb_object_data(obj), git_odb_object_size(obj), err);
+	int rc = kg_commit_read(&obj, &main_commit, &w->reader, id, err);
 	if (rc < 0)
 		return kg_wrap(err, "main");
 	memcpy(v->desired.id, main_commit.tree, 20);

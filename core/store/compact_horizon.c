@@ -75,10 +75,7 @@ static int time_of(
 	int rc = kg_store_find_revision(id, c->s, revision, err);
 
 	if (rc == 0)
-		rc = kg_reader_get(&obj, &c->reader, id, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&v, git_odb_object_data(obj), git_odb_object_size(obj), err);
+		rc = kg_commit_read(&obj, &v, &c->reader, id, err);
 	if (rc == 0)
 		*out = v.seconds * 1000;
 	return rc;

@@ -1,8 +1,10 @@
 #include "store/history.h"
 
+#include "base/endian.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/commit_text.h"
+#include "store/view.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -14,21 +16,6 @@
 
 #define MAGIC     "kgitrev1"
 #define HEAD_SIZE 16
-
-static void put_be64(unsigned char *p, uint64_t v)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = (unsigned char)(v >> (56 - 8 * i));
-}
-
-static uint64_t get_be64(const unsigned char *p)
-{
-	uint64_t v = 0;
-
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
 
 void kg_history_release(struct kg_history *h)
 {
@@ -52,7 +39,7 @@ static bool read_head(int fd, uint64_t *first, uint64_t *count)
 	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) || fstat(fd, &st) < 0 ||
 		memcmp(head, MAGIC, 8) != 0)
 		return false;
-	*first = get_be64(head + 8);
+	*first = kg_be64(head + 8);
 	*count = ((uint64_t)st.st_size - HEAD_SIZE) / 20;
 	return true;
 }
@@ -91,11 +78,8 @@ static int parent_of(unsigned char parent[20], bool *has_parent, const struct kg
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c = {0};
-	int rc = kg_reader_get(&obj, r, commit, GIT_OBJECT_COMMIT, err);
+	int rc = kg_commit_read(&obj, &c, r, commit, err);
 
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc < 0)
 		return rc;
 	if (!c.has_revision || c.revision != revision)
@@ -184,7 +168,7 @@ static int save(struct kg_history *h, struct walked *w, uint64_t revision, struc
 	if (!w->joined)
 		h->first = from;
 	h->count = revision + 1 - h->first;
-	put_be64(head + 8, h->first);
+	kg_put_be64(head + 8, h->first);
 	for (size_t i = w->len; i-- > 0;)
 		kg_buf_add(&out, w->ids + 20 * i, 20);
 	off_t at = (off_t)(HEAD_SIZE + 20 * (from - h->first));
@@ -204,9 +188,7 @@ static void find_oldest(struct kg_history *h, const struct kg_reader *r)
 		unsigned char id[20];
 
 		if (!kg_reader_has(r, h->stops.ids[i]) ||
-			kg_reader_get(&obj, r, h->stops.ids[i], GIT_OBJECT_COMMIT, NULL) < 0 ||
-			kg_commit_text_read(
-				&c, git_odb_object_data(obj), git_odb_object_size(obj), NULL) < 0)
+			kg_commit_read(&obj, &c, r, h->stops.ids[i], NULL) < 0)
 			continue;
 		if (c.has_revision && c.revision > h->oldest && read_id(h, c.revision, id) &&
 			memcmp(id, h->stops.ids[i], 20) == 0)
@@ -285,7 +267,7 @@ static void trim(struct kg_history *h)
 	size_t n = (size_t)(20 * (h->count - skip));
 	unsigned char head[HEAD_SIZE] = MAGIC;
 
-	put_be64(head + 8, h->oldest);
+	kg_put_be64(head + 8, h->oldest);
 	kg_buf_add(&out, head, sizeof(head));
 	kg_buf_reserve(&out, n);
 	if (pread(h->fd, out.data + HEAD_SIZE, n, (off_t)(HEAD_SIZE + 20 * skip)) != (ssize_t)n)

@@ -1,5 +1,6 @@
 #include "store/journal.h"
 
+#include "base/endian.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sys/file.h"
@@ -37,21 +38,6 @@ struct kg_journal {
 	int at; /* the one that is being filled */
 };
 
-static void put_be64(unsigned char *p, uint64_t v)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = (unsigned char)(v >> (56 - 8 * i));
-}
-
-static uint64_t get_be64(const unsigned char *p)
-{
-	uint64_t v = 0;
-
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
 static size_t record_size(size_t pack_len)
 {
 	return (HEAD + pack_len + BLOCK - 1) / BLOCK * BLOCK;
@@ -60,10 +46,10 @@ static size_t record_size(size_t pack_len)
 static void write_head(unsigned char h[HEAD], const struct kg_append *a, uint64_t use)
 {
 	memcpy(h, MAGIC, 8);
-	put_be64(h + 8, use);
-	put_be64(h + 16, a->epoch);
-	put_be64(h + 24, a->revision);
-	put_be64(h + 32, a->pack_len);
+	kg_put_be64(h + 8, use);
+	kg_put_be64(h + 16, a->epoch);
+	kg_put_be64(h + 24, a->revision);
+	kg_put_be64(h + 32, a->pack_len);
 	memcpy(h + 40, a->parent, 20);
 	memcpy(h + 60, a->commit, 20);
 	memcpy(h + 80, a->pack_id, 20);
@@ -112,10 +98,9 @@ static bool read_head(struct scan *s, const unsigned char h[HEAD], size_t space)
 	if (memcmp(h, MAGIC, 8) != 0)
 		return false;
 	kg_sha1(sum, h, SUMMED);
-	s->use = get_be64(h + 8);
-	s->a = (struct kg_append){.epoch = get_be64(h + 16),
-		.revision = get_be64(h + 24),
-		.pack_len = get_be64(h + 32)};
+	s->use = kg_be64(h + 8);
+	s->a = (struct kg_append){
+		.epoch = kg_be64(h + 16), .revision = kg_be64(h + 24), .pack_len = kg_be64(h + 32)};
 	memcpy(s->a.parent, h + 40, 20);
 	memcpy(s->a.commit, h + 60, 20);
 	memcpy(s->a.pack_id, h + 80, 20);

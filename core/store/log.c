@@ -39,11 +39,8 @@ static int read_entry(struct kg_log_entry *e, unsigned char parent[20], bool *mo
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c = {.author = "", .message = ""};
 	struct kg_view view = {0};
-	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
+	int rc = kg_commit_read(&obj, &c, r, id, err);
 
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc == 0)
 		rc = kg_view_open(&view, r, id, err);
 	if (rc < 0)

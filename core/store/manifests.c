@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,41 +26,22 @@ void kg_file_list_add(
 		kg_hex(f->blob, blob, 20);
 }
 
-/* Bytes of the UTF-8 character at s, 0 where it is none (RFC 3629). */
-static unsigned utf8_len(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xC2 && s[0] <= 0xDF)
-		return (s[1] & 0xC0) == 0x80 ? 2 : 0;
-	if ((s[0] & 0xF0) == 0xE0) {
-		bool bad = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F);
-		return !bad && (s[1] & 0xC0) == 0x80 && (s[2] & 0xC0) == 0x80 ? 3 : 0;
-	}
-	if (s[0] >= 0xF0 && s[0] <= 0xF4) {
-		bool bad = (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F);
-		return !bad && (s[1] & 0xC0) == 0x80 && (s[2] & 0xC0) == 0x80 &&
-				       (s[3] & 0xC0) == 0x80
-			       ? 4
-			       : 0;
-	}
-	return 0;
-}
-
 int kg_check_path(const char *path, struct kg_error *err)
 {
-	const unsigned char *s = (const unsigned char *)path;
+	size_t left = strlen(path);
+	uint32_t c;
 
-	if (strlen(path) > KG_PATH_MAX_LEN)
+	if (left > KG_PATH_MAX_LEN)
 		return kg_fail(err, KG_E_INVALID, "%.100s...: the path has more than %d bytes",
 			path, KG_PATH_MAX_LEN);
-	while (*s) {
-		unsigned n = utf8_len(s);
+	for (const char *s = path; left;) {
+		unsigned n = kg_utf8_next(s, left, &c);
 
-		if (!n || *s < ' ' || *s == 0x7f)
+		if (!n || c < ' ' || c == 0x7f)
 			return kg_fail(err, KG_E_INVALID,
 				"%s: the path must be UTF-8 without control characters", path);
 		s += n;
+		left -= n;
 	}
 	return 0;
 }
@@ -230,35 +212,12 @@ static int walk_tree(struct walk *w, const unsigned char tree[20], bool inert, u
 	return rc;
 }
 
-/* The tree of a commit; *there is false for "". */
-static int tree_of(unsigned char tree[20], bool *there, const struct kg_reader *r,
-	const char *commit, struct kg_error *err)
-{
-	git_odb_object *obj KG_AUTOOBJ = NULL;
-	struct kg_commit_view c;
-	unsigned char id[20];
-
-	*there = commit && *commit;
-	if (!*there)
-		return 0;
-	if (kg_unhex(id, 20, commit) < 0)
-		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
-	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
-	if (rc == 0)
-		memcpy(tree, c.tree, 20);
-	return rc;
-}
-
 static int walk_commit(struct walk *w, const char *commit)
 {
-	unsigned char tree[20];
-	bool there;
-	int rc = tree_of(tree, &there, w->r, commit, w->err);
+	struct kg_subtree tree;
+	int rc = kg_subtree_of_commit(&tree, w->r, commit, w->err);
 
-	return rc < 0 || !there ? rc : walk_tree(w, tree, false, 0);
+	return rc < 0 || !tree.there ? rc : walk_tree(w, tree.id, false, 0);
 }
 
 /* ---- two of them ---- */

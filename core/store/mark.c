@@ -1,6 +1,7 @@
 #include "store/mark.h"
 
 #include "store/commit_text.h"
+#include "store/view.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -149,11 +150,8 @@ static int look_commit(struct kg_mark *m, const struct kg_mark_item *item, struc
 	struct kg_mark_item next = {.type = GIT_OBJECT_COMMIT};
 	struct kg_mark_item tree = {.type = GIT_OBJECT_TREE};
 	struct kg_commit_view c;
-	int rc = kg_reader_get(&obj, m->reader, item->id, GIT_OBJECT_COMMIT, err);
+	int rc = kg_commit_read(&obj, &c, m->reader, item->id, err);
 
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc < 0)
 		return rc;
 	next.path = c.has_revision ? STATE_COMMIT : USERS_COMMIT; /* of its first parent */

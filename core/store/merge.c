@@ -17,6 +17,7 @@
 #include "store/merge.h"
 #include "store/pack.h"
 
+#include "base/endian.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -86,11 +87,6 @@ static bool map(struct span *s, const char *base, const char *ending, size_t min
 	return true;
 }
 
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static int by_offset(const void *a, const void *b)
 {
 	uint64_t x = ((const struct kg_pack_entry *)a)->offset;
@@ -106,8 +102,8 @@ static bool read_entries(struct source *p)
 
 	if (memcmp(x, "\377tOc\0\0\0\2", 8) != 0 || memcmp(p->pack.data, "PACK\0\0\0\2", 8) != 0)
 		return false;
-	p->n = be32(x + 8 + 255 * 4);
-	if (p->index.len != 8 + 1024 + p->n * 28 + 40 || be32(p->pack.data + 8) != p->n ||
+	p->n = kg_be32(x + 8 + 255 * 4);
+	if (p->index.len != 8 + 1024 + p->n * 28 + 40 || kg_be32(p->pack.data + 8) != p->n ||
 		memcmp(x + p->index.len - 40, p->pack.data + p->pack.len - 20, 20) != 0)
 		return false;
 	const unsigned char *ids = x + 8 + 1024, *crcs = ids + 20 * p->n,
@@ -115,8 +111,8 @@ static bool read_entries(struct source *p)
 	p->entries = kg_alloc((p->n ? p->n : 1) * sizeof(*p->entries));
 	for (size_t i = 0; i < p->n; i++) {
 		memcpy(p->entries[i].id, ids + 20 * i, 20);
-		p->entries[i].crc = be32(crcs + 4 * i);
-		p->entries[i].offset = be32(offsets + 4 * i);
+		p->entries[i].crc = kg_be32(crcs + 4 * i);
+		p->entries[i].offset = kg_be32(offsets + 4 * i);
 	}
 	if (p->n)
 		qsort(p->entries, p->n, sizeof(*p->entries), by_offset);

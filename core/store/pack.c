@@ -1,5 +1,6 @@
 #include "store/pack.h"
 
+#include "base/endian.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/zpack.h"
@@ -22,17 +23,11 @@ struct kg_pack {
 static const char *const type_names[] = {
 	[KG_PACK_COMMIT] = "commit", [KG_PACK_TREE] = "tree", [KG_PACK_BLOB] = "blob"};
 
-static void put_be32(char *p, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (char)(v >> (24 - 8 * i));
-}
-
 static void add_be32(struct kg_buf *b, uint32_t v)
 {
 	char s[4];
 
-	put_be32(s, v);
+	kg_put_be32(s, v);
 	kg_buf_add(b, s, sizeof(s));
 }
 
@@ -299,7 +294,7 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 	unsigned char id[20])
 {
 	assert(p->len < UINT32_MAX && p->index.len == 0);
-	put_be32(p->data.data + 8, (uint32_t)p->len);
+	kg_put_be32(p->data.data + 8, (uint32_t)p->len);
 	kg_sha1(id, p->data.data, p->data.len);
 	kg_buf_add(&p->data, id, 20);
 	kg_pack_sort(p->entries, p->len);
@@ -312,19 +307,14 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 
 #define INDEX_HEAD (8 + 1024)
 
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n)
 {
 	if (len < INDEX_HEAD + 40 || memcmp(index, "\377tOc\0\0\0\2", 8) != 0)
 		return false;
 	for (int i = 1; i < 256; i++)
-		if (be32(index + 8 + 4 * i) < be32(index + 4 + 4 * i))
+		if (kg_be32(index + 8 + 4 * i) < kg_be32(index + 4 + 4 * i))
 			return false;
-	*n = be32(index + INDEX_HEAD - 4);
+	*n = kg_be32(index + INDEX_HEAD - 4);
 	/* Behind them there may be offsets of 64 bits. */
 	return (len - INDEX_HEAD - 40) / 28 >= *n;
 }
@@ -335,9 +325,9 @@ bool kg_pack_index_check(const unsigned char *index, size_t len, uint32_t *n)
  * again: of a large index two or three places are touched where halving would touch twenty. */
 int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigned char id[20])
 {
-	int64_t low = id[0] ? be32(index + 8 + 4 * (id[0] - 1)) : 0;
-	int64_t high = be32(index + 8 + 4 * id[0]), all = high - low;
-	int64_t want = be32(id), at = low + ((want & 0xffffff) * all >> 24);
+	int64_t low = id[0] ? kg_be32(index + 8 + 4 * (id[0] - 1)) : 0;
+	int64_t high = kg_be32(index + 8 + 4 * id[0]), all = high - low;
+	int64_t want = kg_be32(id), at = low + ((want & 0xffffff) * all >> 24);
 
 	if (high > n)
 		return -1;
@@ -350,7 +340,7 @@ int64_t kg_pack_index_find(const unsigned char *index, uint32_t n, const unsigne
 
 		if (c == 0)
 			return at;
-		int64_t off = (want - be32(there)) * all / (1 << 24);
+		int64_t off = (want - kg_be32(there)) * all / (1 << 24);
 		if (c < 0) {
 			high = at;
 			at += off < 0 ? off : -1;

@@ -1,5 +1,6 @@
 #include "store/packed.h"
 
+#include "base/endian.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -13,11 +14,6 @@
  * what lies so many bytes before. */
 enum { TAG = 4, OFS_DELTA = 6, REF_DELTA = 7 };
 
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static int malformed(struct kg_error *err)
 {
 	return kg_fail(err, KG_E_CORRUPT, "malformed pack");
@@ -26,20 +22,20 @@ static int malformed(struct kg_error *err)
 static bool index_is_whole(const struct kg_packed *p)
 {
 	return p->index_len >= INDEX_HEAD + 40 &&
-	       (p->index_len - INDEX_HEAD - 40) / 28 >= be32(p->index + INDEX_HEAD - 4);
+	       (p->index_len - INDEX_HEAD - 40) / 28 >= kg_be32(p->index + INDEX_HEAD - 4);
 }
 
 /* Small packs have no 64-bit offsets. */
 static size_t offset_of(const struct kg_packed *p, size_t i, size_t n)
 {
-	return be32(p->index + INDEX_HEAD + 24 * n + 4 * i);
+	return kg_be32(p->index + INDEX_HEAD + 24 * n + 4 * i);
 }
 
 size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
 {
 	if (!index_is_whole(p))
 		return 0;
-	uint32_t n = be32(p->index + INDEX_HEAD - 4);
+	uint32_t n = kg_be32(p->index + INDEX_HEAD - 4);
 	int64_t i = kg_pack_index_find(p->index, n, id);
 	return i < 0 ? 0 : offset_of(p, (size_t)i, n);
 }
@@ -221,14 +217,14 @@ static int add_deflated(struct kg_pack *to, const struct kg_packed *p,
 static int add_all(struct kg_pack *to, const struct kg_packed *p, add_fn *add, struct kg_error *err)
 {
 	struct kg_pack_entry *entries KG_AUTOFREE = NULL;
-	size_t n = index_is_whole(p) ? be32(p->index + INDEX_HEAD - 4) : 0;
+	size_t n = index_is_whole(p) ? kg_be32(p->index + INDEX_HEAD - 4) : 0;
 
 	if (!n || p->pack_len < PACK_HEAD + TRAILER)
 		return malformed(err);
 	entries = kg_alloc(n * sizeof(*entries));
 	for (size_t i = 0; i < n; i++) {
 		memcpy(entries[i].id, p->index + INDEX_HEAD + 20 * i, 20);
-		entries[i].crc = be32(p->index + INDEX_HEAD + 20 * n + 4 * i);
+		entries[i].crc = kg_be32(p->index + INDEX_HEAD + 20 * n + 4 * i);
 		entries[i].offset = offset_of(p, i, n);
 	}
 	qsort(entries, n, sizeof(*entries), by_offset);
@@ -263,7 +259,7 @@ int kg_packed_reindex(struct kg_pack *to, const void *pack, size_t len, struct k
 
 	if (len < PACK_HEAD + TRAILER || memcmp(pack, "PACK\0\0\0\2", 8) != 0)
 		return malformed(err);
-	for (uint32_t n = be32(p.pack + 8); n; n--) {
+	for (uint32_t n = kg_be32(p.pack + 8); n; n--) {
 		enum kg_pack_type type = KG_PACK_BLOB;
 		unsigned char id[20];
 		size_t size = 0;

@@ -4,6 +4,7 @@
  */
 #include "store/packset.h"
 
+#include "base/endian.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/packed.h"
@@ -31,11 +32,6 @@ struct kg_packset {
 	struct slot *slots;
 	size_t nslots; /* a power of two, or 0 */
 };
-
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* ---- mapping ---- */
 
@@ -65,7 +61,7 @@ static void unmap(struct kg_packed *p)
 
 static size_t count_of(const struct kg_packed *p)
 {
-	return be32(p->index + INDEX_HEAD - 4);
+	return kg_be32(p->index + INDEX_HEAD - 4);
 }
 
 static bool is_index(const struct kg_packed *p)
@@ -190,7 +186,7 @@ static size_t find(const struct kg_packed **in, const struct kg_packset *s, cons
 		if (memcmp(id_at(p, s->slots[at].at), id, 20) != 0)
 			continue;
 		*in = p;
-		return be32(p->index + INDEX_HEAD + 24 * count_of(p) + 4 * s->slots[at].at);
+		return kg_be32(p->index + INDEX_HEAD + 24 * count_of(p) + 4 * s->slots[at].at);
 	}
 	for (size_t i = 0; i < s->nlarge; i++) {
 		size_t at = kg_packed_find(&s->packs[i], id);

@@ -49,11 +49,8 @@ static int read_commit(struct kg_store_revision *out, struct kg_arena *a, const 
 {
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_commit_view c;
-	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
+	int rc = kg_commit_read(&obj, &c, r, id, err);
 
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
 	if (rc < 0)
 		return rc;
 	out->text = kg_arena_strndup(a, git_odb_object_data(obj), git_odb_object_size(obj));

@@ -175,29 +175,6 @@ void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *
 
 /* ---- in the store ---- */
 
-static int commit_tree(
-	struct kg_subtree *out, const struct kg_reader *r, const char *commit, struct kg_error *err)
-{
-	git_odb_object *obj KG_AUTOOBJ = NULL;
-	struct kg_commit_view c;
-	unsigned char id[20];
-
-	*out = (struct kg_subtree){0};
-	if (!*commit)
-		return 0;
-	if (kg_unhex(id, 20, commit) < 0)
-		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
-	int rc = kg_reader_get(&obj, r, id, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
-	if (rc < 0)
-		return rc;
-	out->there = true;
-	memcpy(out->id, c.tree, 20);
-	return 0;
-}
-
 static int read_text(struct kg_buf *out, const struct kg_reader *r, const struct kg_subtree *main,
 	struct kg_error *err)
 {
@@ -217,7 +194,7 @@ int kg_store_settings_text(struct kg_buf *out, struct kg_store *s, const char *c
 	int rc = kg_reader_add(&r, objects_dir, &why);
 
 	if (rc == 0)
-		rc = commit_tree(&tree, &r, commit, &why);
+		rc = kg_subtree_of_commit(&tree, &r, commit, &why);
 	if (rc == 0)
 		rc = read_text(out, &r, &tree, &why);
 	return rc < 0 ? kg_fail(err, why.code, KG_SETTINGS_PATH ": %s", why.msg) : 0;

@@ -119,12 +119,9 @@ static int look(bool *out, struct tracing *t, struct scan *s, bool first)
 	git_odb_object *obj KG_AUTOOBJ = NULL;
 	struct kg_subtree decided, resource = {0};
 	struct kg_commit_view c;
-	int rc = kg_reader_get(&obj, &t->reader, s->commit, GIT_OBJECT_COMMIT, t->err);
+	int rc = kg_commit_read(&obj, &c, &t->reader, s->commit, t->err);
 
 	*out = false;
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), t->err);
 	if (rc == 0)
 		rc = find_dir(&decided, &t->reader, c.tree, "decided", t->err);
 	if (rc < 0)

@@ -125,10 +125,7 @@ int kg_view_open(struct kg_view *out, const struct kg_reader *r, const unsigned 
 
 	kg_hex(hex, commit, 20);
 	memcpy(v.commit, commit, 20);
-	int rc = kg_reader_get(&obj, r, commit, GIT_OBJECT_COMMIT, err);
-	if (rc == 0)
-		rc = kg_commit_text_read(
-			&c, git_odb_object_data(obj), git_odb_object_size(obj), err);
+	int rc = kg_commit_read(&obj, &c, r, commit, err);
 	if (rc == 0) {
 		memcpy(v.root, c.tree, 20);
 		rc = read_root(&v, r, err);
@@ -239,5 +236,35 @@ int kg_view_find_path(unsigned char id[20], const struct kg_reader *r, const str
 			return rc;
 	}
 	memcpy(id, at, 20);
+	return 0;
+}
+
+int kg_commit_read(git_odb_object **obj, struct kg_commit_view *out, const struct kg_reader *r,
+	const unsigned char id[20], struct kg_error *err)
+{
+	int rc = kg_reader_get(obj, r, id, GIT_OBJECT_COMMIT, err);
+
+	if (rc < 0)
+		return rc;
+	return kg_commit_text_read(out, git_odb_object_data(*obj), git_odb_object_size(*obj), err);
+}
+
+int kg_subtree_of_commit(
+	struct kg_subtree *out, const struct kg_reader *r, const char *commit, struct kg_error *err)
+{
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	struct kg_commit_view c;
+	unsigned char id[20];
+
+	*out = (struct kg_subtree){0};
+	if (!commit || !*commit)
+		return 0;
+	if (kg_unhex(id, 20, commit) < 0)
+		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
+	int rc = kg_commit_read(&obj, &c, r, id, err);
+	if (rc < 0)
+		return rc;
+	out->there = true;
+	memcpy(out->id, c.tree, 20);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #define KG_STORE_FORMAT        "2"
 #define KG_STORE_FORMAT_NUMBER 2
 
+struct kg_commit_view; /* commit_text.h */
+
 struct kg_subtree {
 	bool there;
 	unsigned char id[20];
@@ -25,6 +27,12 @@ struct kg_view {
 	struct kg_subtree desired, decided, observed, templates;
 };
 int kg_view_open(struct kg_view *out, const struct kg_reader *r, const unsigned char commit[20],
+	struct kg_error *err);
+/* Any commit as it lies in git: *out is pieces of *obj (git_odb_object_free it). */
+int kg_commit_read(git_odb_object **obj, struct kg_commit_view *out, const struct kg_reader *r,
+	const unsigned char id[20], struct kg_error *err);
+/* What a commit (hex) holds; "" and NULL hold nothing. */
+int kg_subtree_of_commit(struct kg_subtree *out, const struct kg_reader *r, const char *commit,
 	struct kg_error *err);
 
 /* A file below a logical directory of the state tree (the fan is seen through). KG_E_NOT_FOUND
