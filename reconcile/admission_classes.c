@@ -1,4 +1,6 @@
-/* What pods name that must be there: their PriorityClass; and that only one is the default. */
+/* What objects ask of their classes: the PriorityClass that pods name must be there, and only one
+ * is the default; the StorageClass of a claim that grows must allow it. */
+#include "base/quantity.h"
 #include "reconcile/admitting.h"
 
 #include <string.h>
@@ -64,6 +66,42 @@ static void check_default(
 	x->faults->root = NULL;
 }
 
+static int64_t size_of(const struct kg_value *claim)
+{
+	const char *text = kg_string(kg_at(claim, "spec.resources.requests.storage"), "0");
+	int64_t n = 0;
+	return kg_quantity_value(&n, text) < 0 ? 0 : n;
+}
+
+static bool may_grow(struct kg_admitting *x, const char *class)
+{
+	const struct kg_kind *kind = &kg_kinds[KG_KIND_STORAGECLASS];
+	const struct kg_definition *d = kg_map_get(&x->by_key, kg_admit_key(x->a, kind, "", class));
+	const struct kg_object *obj = kg_snapshot_get(x->s, kind->id, "", class);
+	const struct kg_value *v = d ? &d->m->value : obj ? kg_obj(obj) : &kg_null;
+	return kg_bool(kg_get(v, "allowVolumeExpansion"), false);
+}
+
+static void check_growth(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_object *old = kg_snapshot_get(x->s, d->m->kind->id, d->m->ns, d->m->name);
+	const char *class;
+	if (!old || !old->source || kg_object_deleting(old) ||
+		size_of(&d->m->value) <= size_of(kg_obj(old)))
+		return;
+	bool bound = *kg_string(kg_at(kg_obj(old), "spec.volumeName"), "");
+	class = kg_string(kg_at(kg_obj(old), "spec.storageClassName"), "");
+	if (bound && may_grow(x, class))
+		return;
+	kg_admit_look_at(x, d);
+	kg_fault_add(x->faults, "spec.resources.requests.storage", "Forbidden: %s",
+		bound ? "only dynamically provisioned pvc can be resized and the storageclass that "
+			"provisions the pvc must support resize (allowVolumeExpansion)"
+		      : "spec is immutable after creation except resources.requests for bound "
+			"claims");
+	x->faults->root = NULL;
+}
+
 void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -71,5 +109,7 @@ void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t 
 		check_priority(x, ds[i]);
 		if (ds[i]->m->kind->id == KG_KIND_PRIORITYCLASS && is_default(&ds[i]->m->value))
 			check_default(x, ds, ds[i]);
+		if (ds[i]->m->kind->id == KG_KIND_PERSISTENTVOLUMECLAIM)
+			check_growth(x, ds[i]);
 	}
 }

@@ -216,18 +216,6 @@ static void count_rest(
 	}
 }
 
-/* Does a change ask for more of something than the object had. */
-static bool grew(
-	const struct kg_value *quota, const struct kg_object *old, const struct kg_value *now)
-{
-	const struct kg_value *hard = kg_at(quota, "spec.hard");
-	for (uint32_t i = 0; i < kg_len(hard); i++)
-		if (kg_quota_amount(old->kind, now, hard->members[i].key) >
-			kg_quota_amount(old->kind, kg_obj(old), hard->members[i].key))
-			return true;
-	return false;
-}
-
 struct counting {
 	struct kg_admitting *x;
 	const struct found *quota;
@@ -255,8 +243,9 @@ static void judge_one(
 		why = kg_quota_unnamed(a, quota, &v);
 	if (why)
 		why = kg_arena_printf(a, "failed quota: %s: %s", c->quota->name, why);
-	else if (!old || grew(quota, old, &v))
-		why = kg_quota_exceeded(a, c->quota->name, quota, c->used, kind, &v);
+	else
+		why = kg_quota_exceeded(
+			a, c->quota->name, quota, c->used, kind, &v, old ? kg_obj(old) : NULL);
 	if (why)
 		forbid(c->x, d, "", why);
 	for (uint32_t k = 0; k < kg_len(hard); k++)

@@ -237,6 +237,29 @@ static void find_one(struct kg_run *r, struct kg_object *claim)
 	}
 }
 
+static int64_t bytes_of(const struct kg_value *v)
+{
+	int64_t n = 0;
+	return kg_quantity_value(&n, kg_string(v, "0")) < 0 ? 0 : n;
+}
+
+/* A directory holds as much as it is said to: it grows with its claim, where the class lets it. */
+static const struct kg_object *grown(
+	struct kg_run *r, const struct kg_object *claim, const struct kg_object *pv)
+{
+	const struct kg_object *class = kg_snapshot_get(
+		kg_now(r), KG_KIND_STORAGECLASS, "", text_at(claim, "spec.storageClassName"));
+	const struct kg_value *want = kg_at(kg_obj(claim), "spec.resources.requests.storage");
+	const char *name = kg_arena_strdup(&r->a, pv->name);
+	if (!kg_volume_is_ours(pv) || !class ||
+		!kg_bool(kg_get(kg_obj(class), "allowVolumeExpansion"), false) ||
+		bytes_of(want) <= bytes_of(kg_at(kg_obj(pv), "spec.capacity.storage")))
+		return pv;
+	struct kg_value v = kg_with(&r->a, kg_obj(pv), "spec.capacity.storage", *want);
+	kg_put_value(r, pv, &v);
+	return kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME, "", name);
+}
+
 /* It names its volume. */
 static void follow(struct kg_run *r, struct kg_object *claim, const char *name)
 {
@@ -246,7 +269,7 @@ static void follow(struct kg_run *r, struct kg_object *claim, const char *name)
 	bool open = pv && kg_is_null(kg_at(kg_obj(pv), "spec.claimRef")) &&
 		    (was_bound || kg_volume_fits(pv, claim));
 	if (pv && (open || kg_volume_is_for(pv, claim))) {
-		struct kg_object *held = kg_object_ref(pv);
+		struct kg_object *held = kg_object_ref(grown(r, claim, pv));
 		bind(r, claim, held);
 		kg_object_unref(held);
 	} else {

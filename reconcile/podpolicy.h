@@ -103,9 +103,11 @@ const char *kg_quota_refuses(
 /* The same in words: `jobs.batch "a" is forbidden: exceeded quota: ...`. */
 const char *kg_quota_forbids(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *obj);
-/* used: by place in `hard`, in thousandths. */
+/* used: by place in `hard`, in thousandths, without `was`: the object as it is now, or NULL where
+ * it is new. What is asked for is told as the difference. */
 const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
-	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj);
+	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj,
+	const struct kg_value *was);
 
 /* ---- podpolicy.c ---- */
 

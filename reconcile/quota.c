@@ -195,17 +195,19 @@ static void add_pair(
 }
 
 const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct kg_value *quota,
-	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj)
+	const kg_sum *used, const struct kg_kind *kind, const struct kg_value *obj,
+	const struct kg_value *was)
 {
 	KG_AUTOBUF struct kg_buf asked = KG_BUF_INIT, have = KG_BUF_INIT, most = KG_BUF_INIT;
 	const struct kg_value *hard = kg_at(quota, "spec.hard");
 	for (uint32_t i = 0; i < kg_len(hard); i++) {
 		const struct kg_member *m = &hard->members[i];
+		int64_t had = was ? kg_quota_amount(kind, was, m->key) : 0;
 		int64_t more = kg_quota_amount(kind, obj, m->key);
-		if (!more || used[i] + more <= milli_of(&m->value))
+		if (more <= had || used[i] + more <= milli_of(&m->value))
 			continue;
-		add_pair(&asked, a, m->key, more, NULL);
-		add_pair(&have, a, m->key, capped(used[i]), NULL);
+		add_pair(&asked, a, m->key, more - had, NULL);
+		add_pair(&have, a, m->key, capped(used[i] + had), NULL);
 		add_pair(&most, a, m->key, 0, kg_string(&m->value, "0"));
 	}
 	if (!asked.len)
@@ -228,7 +230,7 @@ const char *kg_quota_refuses(
 			why = kg_arena_printf(&r->a, "failed quota: %s: %s", q->obj->name, why);
 		else
 			why = kg_quota_exceeded(
-				&r->a, q->obj->name, kg_obj(q->obj), q->used, kind, obj);
+				&r->a, q->obj->name, kg_obj(q->obj), q->used, kind, obj, NULL);
 	}
 	return why;
 }

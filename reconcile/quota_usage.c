@@ -43,6 +43,8 @@ static int64_t of_pod(const struct kg_value *spec, const char *list, const char 
 	for (uint32_t i = 0; i < kg_len(cs); i++)
 		sum = plus(sum, of_container(&cs->items[i], list, resource));
 	sum = start > sum ? start : sum;
+	if (!sum && !strcmp(list, "limits")) /* without a limit it has none */
+		return 0;
 	return plus(sum, milli_of(kg_get(kg_get(spec, "overhead"), resource)));
 }
 
@@ -79,7 +81,13 @@ static int64_t service_amount(const struct kg_value *svc, const char *what)
 		return balancer ? 1000 : 0;
 	if (strcmp(what, "services.nodeports") != 0 || (!balancer && strcmp(type, "NodePort") != 0))
 		return 0;
-	return 1000 * (int64_t)kg_len(kg_at(svc, "spec.ports"));
+	const struct kg_value *ports = kg_at(svc, "spec.ports");
+	if (!balancer || kg_bool(kg_at(svc, "spec.allocateLoadBalancerNodePorts"), true))
+		return 1000 * (int64_t)kg_len(ports);
+	int64_t named = 0;
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		named += kg_int(kg_get(&ports->items[i], "nodePort"), 0) != 0;
+	return 1000 * named;
 }
 
 #define OF_CLASS ".storageclass.storage.k8s.io/"

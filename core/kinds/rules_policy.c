@@ -77,29 +77,68 @@ void kg_validate_scope_requirement(
 			"selector");
 }
 
-static bool has(const struct kg_value *list, const char *s)
+/* Of the standard resources a scope goes with those of pods alone, BestEffort with their number. */
+static bool goes_with(const char *scope, const char *resource)
 {
-	for (uint32_t i = 0; i < kg_len(list); i++) {
-		if (!strcmp(kg_string(&list->items[i], ""), s))
-			return true;
+	static const char *const of_pods[] = {"cpu", "memory", "requests.cpu", "requests.memory",
+		"limits.cpu", "limits.memory", NULL};
+	bool standard = kg_rule_one_of(resource, counted) || kg_rule_one_of(resource, compute) ||
+			strstr(resource, "hugepages-");
+
+	return !standard || !strcmp(resource, "pods") ||
+	       (strcmp(scope, "BestEffort") != 0 && kg_rule_one_of(resource, of_pods));
+}
+
+struct scopes {
+	struct kg_fault_list *f;
+	const char *path, *field;
+	const struct kg_value *hard;
+	bool best, not_best, ends, goes_on;
+};
+
+static void look_at_scope(struct scopes *x, const char *scope)
+{
+	x->best |= !strcmp(scope, "BestEffort");
+	x->not_best |= !strcmp(scope, "NotBestEffort");
+	x->ends |= !strcmp(scope, "Terminating");
+	x->goes_on |= !strcmp(scope, "NotTerminating");
+	for (uint32_t i = 0; i < kg_len(x->hard); i++) {
+		const char *resource = x->hard->members[i].key;
+		if (!goes_with(scope, resource))
+			kg_rule(x->f, x->path, x->field,
+				"Invalid value: \"%s\": unsupported scope applied to resource %s: "
+				"only %s are counted by it",
+				scope, resource,
+				strcmp(scope, "BestEffort") ? "pods, their cpu and memory"
+							    : "pods");
 	}
-	return false;
+}
+
+static void judge_scopes(const struct scopes *x)
+{
+	if ((x->best && x->not_best) || (x->ends && x->goes_on))
+		kg_rule(x->f, x->path, x->field, "Invalid value: conflicting scopes: nothing is %s",
+			x->best && x->not_best ? "both BestEffort and NotBestEffort"
+					       : "both Terminating and NotTerminating");
 }
 
 static void validate_scopes(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *list = kg_get(v, "scopes"), *hard = kg_get(v, "hard");
+	const struct kg_value *terms = kg_at(v, "scopeSelector.matchExpressions");
+	struct scopes plain = {.f = f, .path = path, .field = "scopes", .hard = hard};
+	struct scopes chosen = {.f = f, .path = path, .hard = hard};
 
-	if ((has(list, "BestEffort") && has(list, "NotBestEffort")) ||
-		(has(list, "Terminating") && has(list, "NotTerminating")))
-		kg_rule_invalid(f, v, path, "scopes", "conflicting scopes");
-	for (uint32_t i = 0; has(list, "BestEffort") && i < kg_len(hard); i++) {
-		if (strcmp(hard->members[i].key, "pods") != 0)
-			kg_rule(f, path, "scopes",
-				"Invalid value: %s: unsupported scope applied to resource %s: only "
-				"pods are counted",
-				kg_rule_show(f->arena, list), hard->members[i].key);
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		look_at_scope(&plain, kg_string(&list->items[i], ""));
+	judge_scopes(&plain);
+	for (uint32_t i = 0; i < kg_len(terms); i++) {
+		chosen.field = kg_arena_printf(
+			f->arena, "scopeSelector.matchExpressions[%u].scopeName", i);
+		look_at_scope(&chosen, kg_string(kg_get(&terms->items[i], "scopeName"), ""));
 	}
+	chosen.field = "scopeSelector.matchExpressions";
+	judge_scopes(&chosen);
 }
 
 void kg_validate_quota_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
