@@ -1,5 +1,6 @@
 /* What of a pod's spec may change once it exists: images, activeDeadlineSeconds (set or shortened)
- * and tolerations (added). All else makes another pod. */
+ * and tolerations (added, or their tolerationSeconds); while gates keep it from being scheduled,
+ * also where it may go, as long as that only becomes narrower. All else makes another pod. */
 #include "kinds/tables.h"
 
 #include <stdio.h>
@@ -50,7 +51,9 @@ static bool spec_allows(
 	static const char *const judged_apart[] = {"containers", "initContainers", "tolerations",
 		"activeDeadlineSeconds", "schedulingGates", NULL};
 
-	(void)before;
+	if (kg_len(kg_get(before, "schedulingGates")) &&
+		(!strcmp(key, "nodeSelector") || !strcmp(key, "affinity")))
+		return true; /* judged apart, too */
 	/* The scheduler's binding is not the manifest's to take back. */
 	return kg_rule_one_of(key, judged_apart) ||
 	       (!strcmp(key, "nodeName") && kg_is_null(kg_get(after, key)));
@@ -81,6 +84,20 @@ static bool contains(const struct kg_value *list, const struct kg_value *item)
 	return false;
 }
 
+/* The toleration among the new ones, but for its tolerationSeconds. */
+static bool is_tolerated(
+	struct kg_arena *a, const struct kg_value *list, const struct kg_value *old)
+{
+	static const char seconds[] = "tolerationSeconds";
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		struct kg_value now = kg_with(a, &list->items[i], seconds, *kg_get(old, seconds));
+		if (kg_equal(&now, old))
+			return true;
+	}
+	return false;
+}
+
 static void update_tolerations(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path)
 {
@@ -88,12 +105,80 @@ static void update_tolerations(struct kg_fault_list *f, const struct kg_value *b
 	const struct kg_value *new = kg_get(after, "tolerations");
 
 	for (uint32_t i = 0; i < kg_len(old); i++) {
-		if (!contains(new, &old->items[i])) {
+		if (!is_tolerated(f->arena, new, &old->items[i])) {
 			kg_rule(f, path, "tolerations",
 				"Forbidden: existing toleration can not be modified except its "
 				"tolerationSeconds; tolerations can only be added");
 			return;
 		}
+	}
+}
+
+/* ---- of a pod that gates hold back ---- */
+
+static void update_selector(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path)
+{
+	const struct kg_value *old = kg_get(before, "nodeSelector");
+	const struct kg_value *new = kg_get(after, "nodeSelector");
+
+	for (uint32_t i = 0; i < kg_len(old); i++) {
+		const struct kg_member *m = &old->members[i];
+		if (kg_equal(kg_get(new, m->key), &m->value))
+			continue;
+		kg_rule(f, path, "nodeSelector",
+			"Invalid value: %s: only additions to spec.nodeSelector are allowed (no "
+			"mutations or deletions)",
+			kg_rule_show(f->arena, new));
+		return;
+	}
+}
+
+/* Every requirement that the term had is there, in the same order, before those that are new. */
+static bool is_narrower(const struct kg_value *old, const struct kg_value *new)
+{
+	static const char *const lists[] = {"matchExpressions", "matchFields"};
+
+	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
+		const struct kg_value *was = kg_get(old, lists[l]), *is = kg_get(new, lists[l]);
+		if (kg_len(is) < kg_len(was))
+			return false;
+		for (uint32_t i = 0; i < kg_len(was); i++) {
+			if (!kg_equal(&was->items[i], &is->items[i]))
+				return false;
+		}
+	}
+	return kg_len(kg_get(old, lists[0])) || kg_len(kg_get(old, lists[1])) || kg_equal(old, new);
+}
+
+static void update_affinity(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path)
+{
+	static const char required[] = "affinity.nodeAffinity."
+				       "requiredDuringSchedulingIgnoredDuringExecution."
+				       "nodeSelectorTerms";
+	static const char *const others[] = {"affinity.podAffinity", "affinity.podAntiAffinity"};
+	const struct kg_value *old = kg_at(before, required), *new = kg_at(after, required);
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(others); i++) {
+		if (!kg_equal(kg_at(before, others[i]), kg_at(after, others[i])))
+			forbidden(f, path, others[i]);
+	}
+	if (kg_is_null(old))
+		return;
+	if (kg_len(old) != kg_len(new)) {
+		kg_rule(f, path, required,
+			"Invalid value: %s: no additions/deletions to non-empty NodeSelectorTerms "
+			"list are allowed",
+			kg_rule_show(f->arena, new));
+		return;
+	}
+	for (uint32_t i = 0; i < kg_len(new); i++) {
+		if (!is_narrower(&old->items[i], &new->items[i]))
+			kg_rule(f, path, kg_arena_printf(f->arena, "%s[%u]", required, i),
+				"Invalid value: %s: only additions are allowed (no mutations or "
+				"deletions)",
+				kg_rule_show(f->arena, &new->items[i]));
 	}
 }
 
@@ -142,4 +227,8 @@ void kg_update_pod(struct kg_fault_list *f, const struct kg_value *before,
 	update_tolerations(f, old, new, spec);
 	update_deadline(f, old, new, spec);
 	update_gates(f, old, new, spec);
+	if (!kg_len(kg_get(old, "schedulingGates")))
+		return;
+	update_selector(f, old, new, spec);
+	update_affinity(f, old, new, spec);
 }
