@@ -179,11 +179,25 @@ void kg_http_upload_resume(struct kg_http_req *req)
 	wake(req);
 }
 
+static void drop_header(struct kg_buf *headers, const char *name)
+{
+	for (size_t i = 0; i < headers->len;) {
+		const char *at = headers->data + i;
+		size_t len = strlen(at) + 1, both = len + strlen(at + len) + 1;
+
+		if (strcasecmp(at, name) == 0)
+			kg_buf_remove(headers, i, both);
+		else
+			i += both;
+	}
+}
+
 void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value)
 {
 	if (strpbrk(name, "\r\n") || strpbrk(value, "\r\n"))
 		return;
 	pthread_mutex_lock(&req->lock);
+	drop_header(&req->headers, name);
 	kg_buf_add(&req->headers, name, strlen(name) + 1);
 	kg_buf_add(&req->headers, value, strlen(value) + 1);
 	pthread_mutex_unlock(&req->lock);

@@ -148,12 +148,33 @@ bool kg_http_query_bool(const struct kg_http_req *req, const char *name)
 {
 	const char *v = kg_http_query(req, name);
 
-	return v && (strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0);
+	return v && strcmp(v, "0") != 0 && strcasecmp(v, "false") != 0;
 }
 
 const char *kg_http_header(const struct kg_http_req *req, const char *name)
 {
 	return MHD_lookup_connection_value(req->conn->mhd, MHD_HEADER_KIND, name);
+}
+
+struct header_visit {
+	bool (*fn)(const char *name, const char *value, void *ctx);
+	void *ctx;
+};
+static enum MHD_Result visit_header(
+	void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	const struct header_visit *v = cls;
+
+	(void)kind;
+	return v->fn(name, value ? value : "", v->ctx) ? MHD_YES : MHD_NO;
+}
+
+void kg_http_headers(const struct kg_http_req *req,
+	bool (*fn)(const char *name, const char *value, void *ctx), void *ctx)
+{
+	struct header_visit v = {fn, ctx};
+
+	MHD_get_connection_values(req->conn->mhd, MHD_HEADER_KIND, visit_header, &v);
 }
 
 const struct kg_buf *kg_http_body(const struct kg_http_req *req)

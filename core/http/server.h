@@ -81,8 +81,12 @@ const char *kg_http_path(const struct kg_http_req *req); /* percent-decoded, no 
 const char *kg_http_query(const struct kg_http_req *req, const char *name); /* decoded, or NULL */
 /* The i-th of its values, where it was given more than once. */
 const char *kg_http_query_at(const struct kg_http_req *req, const char *name, size_t i);
-bool kg_http_query_bool(const struct kg_http_req *req, const char *name);    /* "1", "true" */
+/* As Kubernetes reads one: it is there and neither "0" nor "false". */
+bool kg_http_query_bool(const struct kg_http_req *req, const char *name);
 const char *kg_http_header(const struct kg_http_req *req, const char *name); /* or NULL */
+/* Each header in turn, as often as it came, until fn returns false. */
+void kg_http_headers(const struct kg_http_req *req,
+	bool (*fn)(const char *name, const char *value, void *ctx), void *ctx);
 const struct kg_buf *kg_http_body(const struct kg_http_req *req);
 /* The verified client certificate's subject: CN, and the O's (NULL-terminated); NULL: none. */
 const char *kg_http_peer_cn(const struct kg_http_req *req);
@@ -100,7 +104,7 @@ void *kg_http_user(const struct kg_http_req *req); /* per-request data of the la
 /* ---- the answer ---- */
 /* The status that was answered, 0 where none was. In `done`. */
 int kg_http_status(const struct kg_http_req *req);
-/* Dropped where it holds a line break. */
+/* In place of one of that name. Dropped where it holds a line break. */
 void kg_http_set_header(struct kg_http_req *req, const char *name, const char *value);
 /* The bytes are taken over (body becomes empty). */
 void kg_http_reply(
