@@ -1,6 +1,7 @@
 #include "kgitd/audit.h"
 
 #include "base/log.h"
+#include "kgitd/master.h"
 #include "sys/file.h"
 #include "sys/loop.h"
 #include "value/json.h"
@@ -211,21 +212,31 @@ static void add_text(struct kg_buf *line, const char *key, const char *text)
 	kg_json_write_string(line, text, strlen(text));
 }
 
+static void add_groups(struct kg_buf *line, const char *key, const struct kg_user *u)
+{
+	kg_buf_addf(line, ",\"%s\":[", key);
+	for (unsigned i = 0; i < u->ngroups; i++) {
+		if (i)
+			kg_buf_addc(line, ',');
+		kg_json_write_string(line, u->groups[i], strlen(u->groups[i]));
+	}
+	kg_buf_addc(line, ']');
+}
+
 static void begin(struct kg_buf *line, const struct kg_user *u, const struct kg_http_req *req)
 {
+	const struct kg_user *by = req ? kgd_exchange(req)->by : NULL;
 	char now[40];
 
 	kg_time_format_micro(now, kg_realtime_ms());
 	kg_buf_addf(line, "{\"time\":\"%s\"", now);
 	if (u) {
-		add_text(line, "user", u->name);
-		kg_buf_adds(line, ",\"groups\":[");
-		for (unsigned i = 0; i < u->ngroups; i++) {
-			if (i)
-				kg_buf_addc(line, ',');
-			kg_json_write_string(line, u->groups[i], strlen(u->groups[i]));
-		}
-		kg_buf_addc(line, ']');
+		add_text(line, "user", by ? by->name : u->name);
+		add_groups(line, "groups", by ? by : u);
+	}
+	if (u && by) {
+		add_text(line, "as", u->name);
+		add_groups(line, "asGroups", u);
 	}
 	if (req)
 		add_text(line, "from", kg_http_peer_address(req));

@@ -7,6 +7,8 @@
  *   {"time":"...","user":"ann",...,"verb":"push","ref":"refs/heads/main","old":"...","new":"...",
  *    "verdict":"refused","reason":"...","revision":12}
  *
+ * Of who acts as another (`kubectl --as`) the line also has that one: "as" and "asGroups".
+ *
  * Health checks, and what nodes do below their own names, are not in it. Lines are handed to a
  * thread that writes them; where it cannot keep up, or the disk is full, lines are dropped and
  * counted ({"dropped":N}), and nobody waits. FILE is renamed FILE.1, .2, ... when it is full.

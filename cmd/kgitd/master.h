@@ -80,7 +80,8 @@ static inline struct kgd_authority *kgd_authority(const struct kgd_master *m)
 /* Per-request data hung on the request by the router. */
 struct kgd_exchange {
 	struct kgd_master *master;
-	struct kg_user user;
+	struct kg_user user; /* who acts */
+	struct kg_user *by;  /* who acts as that one (impersonate.c), heap; NULL: nobody */
 	char node[254]; /* /kgit/v1/nodes/NAME */
 	char id[64];    /* .../streams/ID */
 	void *state;    /* the handler's own, freed in its done */

@@ -2,6 +2,7 @@
 #include "http/limiter.h"
 #include "kgitd/audit.h"
 #include "kgitd/identity.h"
+#include "kgitd/impersonate.h"
 #include "kgitd/join.h"
 #include "kgitd/master.h"
 #include "value/json.h"
@@ -181,6 +182,28 @@ static bool is_limited(struct kgd_exchange *x, struct kg_http_req *req, bool kno
 	return true;
 }
 
+static void exchange_free(void *p)
+{
+	struct kgd_exchange *x = p;
+
+	free(x->by);
+	free(x);
+}
+
+/* Acting as another is for the API: what one pushes and fetches is one's own doing. */
+static int impersonate(
+	struct kgd_exchange *x, struct kg_http_req *req, bool git, struct kg_error *err)
+{
+	int rc = kgd_impersonate(x, req, err);
+
+	if (rc == 0 && x->by && (git || after(kg_http_path(req), "/kgit/")))
+		return kg_fail(err, KG_E_BAD_REQUEST,
+			"%s is asked for in one's own name: the headers Impersonate-* are for "
+			"Kubernetes' API",
+			kg_http_path(req));
+	return rc;
+}
+
 bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 {
 	struct kgd_exchange *x = kg_alloc(sizeof(*x));
@@ -189,7 +212,7 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	struct kg_error err;
 
 	x->master = ctx;
-	kg_http_set_user(req, x, free);
+	kg_http_set_user(req, x, exchange_free);
 	bool known = authenticate(x, req, &err);
 	if (is_limited(x, req, known))
 		return true;
@@ -201,6 +224,10 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	if (git && strcmp(x->user.name, "system:anonymous") == 0) {
 		kg_fail(&err, KG_E_UNAUTHORIZED, "a credential is needed");
 		reply_unauthorized(req, &err, true);
+		return true;
+	}
+	if (impersonate(x, req, git, &err) < 0) {
+		reply_forbidden(req, &err, git);
 		return true;
 	}
 	if (kg_api_route(x->master->api, req, &x->user, route))
