@@ -222,34 +222,52 @@ static void test_metrics(void **state)
 	metric(&a, "apiserver_watch_events_total");
 }
 
+#define WEB                                                                                        \
+	"Deployment default/web is desired state: edit web.yaml in the repository and git push "   \
+	"(object 1 of that file)"
+#define NODE                                                                                       \
+	"Node n1 is what its machine says of itself: to add labels, annotations or taints, or to " \
+	"cordon it, write a Node manifest to a .yaml file in the repository and git push"
+#define A_POD                                                                                      \
+	"Pod default/web-5d6f7c8b9-bcdfg is made from Deployment default/web: edit web.yaml in "   \
+	"the repository and git push (object 1 of that file)"
+#define PATHS_WEB "/apis/apps/v1/namespaces/default/deployments/web"
+#define PATHS_POD "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg"
+
 static void test_writes_name_the_file(void **state)
 {
 	static const struct {
-		const char *method, *path, *message;
+		const char *method, *path, *body, *message;
 	} cases[] = {
-		{"PATCH", "/apis/apps/v1/namespaces/default/deployments/web",
-			"Deployment default/web is desired state: edit web.yaml in the repository "
-			"and "
-			"git push (object 1 of that file)"},
-		{"PATCH", "/apis/apps/v1/namespaces/default/deployments/web/scale",
-			"Deployment default/web is desired state: edit web.yaml in the repository "
-			"and "
-			"git push (object 1 of that file)"},
-		{"DELETE", "/apis/apps/v1/namespaces/default/deployments/web",
+		{"PATCH", PATHS_WEB, "{\"spec\":{\"paused\":true}}", WEB},
+		{"PATCH", PATHS_WEB "/scale", "{}",
+			WEB "; or in a clone of it: kgit scale deployment/web --replicas N"},
+		{"PATCH", PATHS_WEB,
+			"{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
+			"\"kubectl.kubernetes.io/restartedAt\":\"2026-01-01T00:00:00Z\"}}}}}",
+			WEB "; or in a clone of it: kgit restart deployment/web"},
+		{"PATCH", PATHS_WEB,
+			"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\","
+			"\"image\":\"b\"}]}}}}",
+			WEB "; or in a clone of it: kgit set image deployment/web CONTAINER=IMAGE"},
+		{"DELETE", PATHS_WEB, "{}",
 			"Deployment default/web is desired state: delete it from web.yaml in the "
 			"repository and git push (object 1 of that file)"},
-		{"DELETE", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg",
-			"Pod default/web-5d6f7c8b9-bcdfg is made from Deployment default/web: edit "
-			"web.yaml in the repository and git push (object 1 of that file)"},
-		{"PUT", "/api/v1/nodes/n1",
-			"Node n1 is what its machine says of itself: to add labels, annotations or "
-			"taints, or to cordon it, write a Node manifest to a .yaml file in the "
-			"repository and git push"},
+		{"PATCH", PATHS_POD, "{\"metadata\":{}}", A_POD},
+		{"DELETE", PATHS_POD, "{}",
+			A_POD "; to have it begin anew: kgit evict web-5d6f7c8b9-bcdfg"},
+		{"POST", PATHS_POD "/eviction", "{}",
+			A_POD "; to have it begin anew: kgit evict web-5d6f7c8b9-bcdfg"},
+		{"PUT", "/api/v1/nodes/n1", "{}", NODE},
+		{"PATCH", "/api/v1/nodes/n1", "{\"spec\":{\"unschedulable\":true}}",
+			NODE "; or in a clone of it: kgit cordon n1"},
+		{"PATCH", "/api/v1/nodes/n1", "{\"spec\":{\"unschedulable\":null}}",
+			NODE "; or in a clone of it: kgit uncordon n1"},
 	};
 	(void)state;
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		ANSWER a = ask(cases[i].method, cases[i].path, NULL, NULL, "{}");
+		ANSWER a = ask(cases[i].method, cases[i].path, NULL, NULL, cases[i].body);
 
 		assert_int_equal(a.status, 405);
 		assert_string_equal(at(&a, "message"), cases[i].message);

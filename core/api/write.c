@@ -42,6 +42,60 @@ static void add_name(
 	kg_buf_adds(out, name);
 }
 
+static bool is_sub(const struct request *r, const char *sub)
+{
+	return r->sub && !strcmp(r->sub, sub);
+}
+
+static bool body_has(const struct request *r, const char *text)
+{
+	const struct kg_buf *body = kg_http_body(r->http);
+
+	return body->len && memmem(body->data, body->len, text, strlen(text));
+}
+
+/* kgit's own way to do what kubectl just tried; in `what` what follows "kgit ". False: it has none.
+ */
+static bool kgit_way(struct kg_buf *what, const struct request *r, const struct kg_object *obj)
+{
+	enum kg_kind_id kind = obj->kind->id;
+	const char *singular = obj->kind->singular;
+	bool patch = !strcmp(r->verb, "patch"), remove = !strncmp(r->verb, "delete", 6);
+
+	if (kind == KG_KIND_NODE && !remove && body_has(r, "\"unschedulable\"")) {
+		bool no = body_has(r, "\"unschedulable\":null") ||
+			  body_has(r, "\"unschedulable\":false");
+
+		kg_buf_addf(what, "%s %s", no ? "uncordon" : "cordon", obj->name);
+		return true;
+	}
+	if (kind == KG_KIND_POD && (remove || is_sub(r, "eviction")))
+		kg_buf_addf(what, "evict %s", obj->name);
+	else if (is_sub(r, "scale") && !remove)
+		kg_buf_addf(what, "scale %s/%s --replicas N", singular, obj->name);
+	else if (patch && body_has(r, "kubectl.kubernetes.io/restartedAt"))
+		kg_buf_addf(what, "restart %s/%s", singular, obj->name);
+	else if (patch && body_has(r, "\"image\":") && body_has(r, "\"containers\":"))
+		kg_buf_addf(what, "set image %s/%s CONTAINER=IMAGE", singular, obj->name);
+	else
+		return false;
+	if (*obj->ns && strcmp(obj->ns, "default") != 0)
+		kg_buf_addf(what, " -n %s", obj->ns);
+	return true;
+}
+
+static void add_kgit_way(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
+{
+	KG_AUTOBUF struct kg_buf what = KG_BUF_INIT;
+
+	if (!kgit_way(&what, r, obj))
+		return;
+	if (obj->kind->id == KG_KIND_POD)
+		kg_buf_addf(out, "; to have it begin anew: kgit %s", what.data);
+	else
+		kg_buf_addf(out, "; or in a clone of it: kgit %s", what.data);
+}
+
 static void explain(struct kg_buf *out, const struct request *r, const struct kg_snapshot *s,
 	const struct kg_object *obj)
 {
@@ -57,6 +111,7 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 			"or to cordon it, write a Node manifest to a .yaml file in the repository "
 			"and %s",
 			r->api->opt.write_hint);
+		add_kgit_way(out, r, obj);
 		return;
 	}
 	if (!root && (own = kg_cluster_made_name(obj->kind->id, &everywhere)) &&
@@ -85,6 +140,7 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 		kg_buf_addf(out, "edit %s in the repository and %s", root->source,
 			r->api->opt.write_hint);
 	kg_buf_addf(out, " (object %u of that file)", root->source_index + 1);
+	add_kgit_way(out, r, obj);
 }
 
 /* The name in the body of a create; NULL where it cannot be read. */
