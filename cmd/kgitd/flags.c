@@ -62,6 +62,9 @@ static const char usage[] =
 	"                               default 5000, twice that at once\n"
 	"  --max-header-bytes N         of one request; default 32768\n"
 	"  --max-body-bytes N           of one request that is no push; default 1048576\n"
+	"  --gzip remote|always|never   packs large answers of the API for who takes that; remote, "
+	"the\n"
+	"                               default, leaves those over the loopback as they are\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -97,6 +100,21 @@ static int age_flag(int64_t *out, const char *name, const char *value)
 	if (kg_settings_age(out, value) < 0)
 		return bad_flag(name, value, "a time such as 30d or 12h, or forever");
 	return 0;
+}
+
+static int gzip_flag(enum kg_api_gzip *out, const char *name, const char *value)
+{
+	static const char *const words[] = {[KG_API_GZIP_REMOTE] = "remote",
+		[KG_API_GZIP_ALWAYS] = "always",
+		[KG_API_GZIP_NEVER] = "never"};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(words); i++) {
+		if (strcmp(words[i], value) != 0)
+			continue;
+		*out = (enum kg_api_gzip)i;
+		return 0;
+	}
+	return bad_flag(name, value, "remote, always or never");
 }
 
 enum {
@@ -139,6 +157,7 @@ enum {
 	F_AUDIT_FILES,
 	F_NODE_CERT,
 	F_UNSIGNED,
+	F_GZIP,
 	F_VERBOSE,
 	F_VERSION,
 	F_HELP
@@ -178,6 +197,7 @@ static const struct option options[] = {
 	{"audit-log-max-files", required_argument, NULL, F_AUDIT_FILES},
 	{"node-cert-lifetime", required_argument, NULL, F_NODE_CERT},
 	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
+	{"gzip", required_argument, NULL, F_GZIP},
 	{"max-connections", required_argument, NULL, F_CONNECTIONS},
 	{"max-watches", required_argument, NULL, F_WATCHES},
 	{"max-lists", required_argument, NULL, F_LISTS},
@@ -285,6 +305,8 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 	case F_UNSIGNED:
 		f->accept_unsigned = true;
 		return 0;
+	case F_GZIP:
+		return gzip_flag(&f->gzip, name, optarg) ? 3 : 0;
 	case F_CONNECTIONS:
 	case F_WATCHES:
 	case F_LISTS:

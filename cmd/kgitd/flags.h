@@ -12,6 +12,7 @@ struct kgd_flags {
 	size_t keep_revisions;
 	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
 	bool verbose, accept_unsigned;
+	enum kg_api_gzip gzip;
 	int64_t node_cert_ms;
 	struct kgd_limits limits;
 	struct kgd_identity_options identity;

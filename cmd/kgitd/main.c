@@ -177,7 +177,7 @@ static void make_nodes(struct kgd_master *m, const struct kgd_flags *f)
 	m->logs = kgd_logs_new(m->loop, m->nodes);
 }
 
-static void make_api(struct kgd_master *m)
+static void make_api(struct kgd_master *m, enum kg_api_gzip gzip)
 {
 	struct kg_api_options opts = {
 		.hub = m->hub,
@@ -190,6 +190,7 @@ static void make_api(struct kgd_master *m)
 		.lease = api_lease,
 		.max_lists = m->limits.lists,
 		.max_watches = m->limits.watches,
+		.gzip = gzip,
 		.checks = kgd_checks,
 		.nchecks = KGD_NCHECKS,
 		.metrics = kgd_metrics,
@@ -255,7 +256,7 @@ static int start(struct kgd_master *m, const struct kgd_flags *f, struct kgd_str
 	if (rc < 0)
 		return rc;
 	make_nodes(m, f);
-	make_api(m);
+	make_api(m, f->gzip);
 	m->events = kgd_events_new(m->loop, m->store, m->hub, m->api);
 	m->trim = kgd_trim_new(m);
 	m->history = kgd_history_new(m);

@@ -357,8 +357,16 @@ bool kg_api_is_discovery_path(const char *path)
 static void reply_document(struct request *r, struct kg_buf *out)
 {
 	struct kg_buf yaml = KG_BUF_INIT;
+	struct accepted accepted;
 
-	if (!kg_api_accepts_yaml(r)) {
+	if (kg_api_accept(kg_http_header(r->http, "Accept"), &accepted)) {
+		kg_buf_release(out);
+		kg_api_reply_status(r, 406, "NotAcceptable", NULL,
+			"only the following media types are accepted: application/json, "
+			"application/yaml");
+		return;
+	}
+	if (!accepted.yaml) {
 		kg_api_reply_cached(r, "application/json", KG_API_ASK_AGAIN, out);
 		return;
 	}
@@ -369,21 +377,17 @@ static void reply_document(struct request *r, struct kg_buf *out)
 
 static void handle_root(struct request *r, bool core)
 {
-	const char *accept = kg_http_header(r->http, "Accept");
-	/* The client's wishes are in order: it asks for the aggregated form first where it knows
-	 * it. */
-	bool v2 = accept && strstr(accept, "v=v2;") && strstr(accept, "as=APIGroupDiscoveryList");
-	bool beta = accept && strstr(accept, "v=v2beta1;") &&
-		    strstr(accept, "as=APIGroupDiscoveryList");
+	const char *version = kg_api_accepts_aggregated(r);
 	struct kg_buf out = KG_BUF_INIT;
 
-	if (v2 || beta) {
-		write_aggregated(&out, v2 ? "v2" : "v2beta1", core);
-		kg_api_reply_cached(r,
-			v2 ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-			   : "application/json;g=apidiscovery.k8s.io;v=v2beta1;"
-			     "as=APIGroupDiscoveryList",
-			KG_API_ASK_AGAIN, &out);
+	if (version) {
+		char type[100];
+
+		snprintf(type, sizeof(type),
+			"application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
+			version);
+		write_aggregated(&out, version, core);
+		kg_api_reply_cached(r, type, KG_API_ASK_AGAIN, &out);
 		return;
 	}
 	if (core)

@@ -63,6 +63,7 @@ struct request {
 	uint64_t revision; /* resourceVersion; 0 where absent or "0" */
 	bool has_revision, has_match;
 	bool exact;
+	int initial; /* sendInitialEvents: 1 yes, 0 no, -1 not said */
 
 	struct kg_error error; /* to be replied by reply_error_later */
 
@@ -91,6 +92,11 @@ struct accepted {
 };
 int kg_api_accept(const char *accept, struct accepted *out);
 bool kg_api_accepts_yaml(const struct request *r);
+/* Discovery's aggregated form where the Accept header names it, wherever in its order: "v2",
+ * "v2beta1"; else NULL. */
+const char *kg_api_accepts_aggregated(const struct request *r);
+/* Reads resourceVersionMatch and sendInitialEvents; resourceVersion has been read (options.c). */
+int kg_api_options_parse(struct request *r, struct kg_error *err);
 /* Runs resume(r) once the revision is published, here and now where it is; or replies Timeout. */
 void kg_api_request_at(struct request *r, uint64_t revision, void (*resume)(struct request *r));
 void kg_api_request_published(struct kg_api *api); /* from the hub's subscription */
@@ -222,6 +228,18 @@ void kg_api_write_form(struct kg_buf *out, const struct request *r, const struct
 
 void kg_api_yaml(struct kg_buf *out, const struct kg_buf *json);
 void kg_api_yaml_item(struct kg_buf *out, const struct kg_buf *json); /* "- ...", of a list */
+
+/* ---- large answers, packed for who takes gzip (gzip.c) ---- */
+
+enum { GZIP_LEAST = 128 << 10 }; /* as Kubernetes has it */
+bool kg_api_gzip_wanted(const struct request *r);
+/* Packs a body of more than `least` bytes where that is wanted, and says so in the headers. */
+void kg_api_gzip_body(struct request *r, struct kg_buf *body, size_t least);
+void kg_api_gzip_headers(struct request *r);
+struct gzip *kg_api_gzip_new(void);
+void kg_api_gzip_free(struct gzip *g);
+/* What was added so far can be unpacked from what has been appended to out. */
+void kg_api_gzip_add(struct gzip *g, struct kg_buf *out, const char *p, size_t n, bool last);
 
 /* ---- tables (table.c) ---- */
 
@@ -429,7 +447,7 @@ void kg_api_handle_health(struct request *r, const char *path);
 
 /* ---- what is counted (metrics.c) ---- */
 
-enum { METRIC_VERBS = 8, METRIC_CODES = 21 };
+enum { METRIC_VERBS = 9, METRIC_CODES = 21 };
 struct request_series {
 	_Atomic uint64_t codes[METRIC_CODES];
 	struct kg_histogram duration;

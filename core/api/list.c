@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { WHOLE_BYTES = 256 << 10, PIECE_BYTES = 64 << 10 };
+enum { WHOLE_BYTES = 256 << 10, PIECE_BYTES = 64 << 10, PACKED_BYTES = 256 << 10 };
 
 struct list {
 	struct request *r; /* owns this */
@@ -24,6 +24,8 @@ struct list {
 	bool listed;
 	struct kg_buf out;
 	size_t sent;
+	struct gzip *gzip;   /* NULL: it is sent as it is */
+	struct kg_buf plain; /* with gzip: what goes into `out` packed */
 };
 
 static void list_free(void *state);
@@ -94,6 +96,8 @@ static void list_free(void *state)
 	kg_api_reader_release(&l->rd);
 	kg_arena_release(&l->scratch);
 	kg_buf_release(&l->out);
+	kg_buf_release(&l->plain);
+	kg_api_gzip_free(l->gzip);
 	free(l);
 }
 
@@ -290,6 +294,23 @@ static void list_fill(struct list *l, size_t bytes)
 	kg_arena_release(&l->scratch);
 }
 
+/* The next piece, into `out`, which is empty. */
+static void list_piece(struct list *l)
+{
+	if (!l->gzip) {
+		list_fill(l, PIECE_BYTES);
+		return;
+	}
+	struct kg_buf packed = l->out;
+
+	l->out = l->plain;
+	kg_buf_clear(&l->out);
+	list_fill(l, PACKED_BYTES);
+	kg_api_gzip_add(l->gzip, &packed, kg_buf_str(&l->out), l->out.len, l->ended);
+	l->plain = l->out;
+	l->out = packed;
+}
+
 static ssize_t list_read(struct kg_http_req *http, char *buf, size_t max, void *ctx)
 {
 	struct list *l = ctx;
@@ -302,7 +323,7 @@ static ssize_t list_read(struct kg_http_req *http, char *buf, size_t max, void *
 			return -2;
 		kg_buf_clear(&l->out);
 		l->sent = 0;
-		list_fill(l, PIECE_BYTES);
+		list_piece(l);
 	}
 	size_t n = l->out.len - l->sent;
 
@@ -319,6 +340,18 @@ struct page {
 	uint64_t limit, before, revision; /* revision 0: the newest */
 	const char *from;                 /* first key, or NULL */
 };
+
+/* Where that is wanted; what there is of it already, too. */
+static void list_pack(struct list *l)
+{
+	if (!kg_api_gzip_wanted(l->r))
+		return;
+	l->gzip = kg_api_gzip_new();
+	l->plain = l->out;
+	l->out = (struct kg_buf)KG_BUF_INIT;
+	kg_api_gzip_add(l->gzip, &l->out, l->plain.data, l->plain.len, false);
+	kg_api_gzip_headers(l->r);
+}
 
 static void list_reply(struct request *r, const struct page *p, struct source *src)
 {
@@ -339,12 +372,15 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	l->until = kg_api_now_ms() + r->api->opt.list_ms;
 	if (l->ended && !r->yaml)
 		kg_api_pretty(r, &l->out); /* a long one is for programs */
-	if (l->ended)
+	if (l->ended) {
+		kg_api_gzip_body(r, &l->out, GZIP_LEAST);
 		kg_http_reply(r->http, 200, type, &l->out);
-	else if (!list_add(l))
+	} else if (!list_add(l)) {
 		kg_api_reply_too_many(r, "long lists are being sent");
-	else
+	} else {
+		list_pack(l);
 		kg_http_stream(r->http, 200, type, list_read, l);
+	}
 }
 
 /* On a worker: the revision is loaded from disk. */
@@ -438,7 +474,7 @@ static int parse_page(struct request *r, struct page *p, struct kg_error *err)
 	if (rc)
 		return rc;
 	if (token && *token) {
-		if (r->has_match || r->revision)
+		if (r->revision)
 			return kg_fail(err, KG_E_BAD_REQUEST,
 				"specifying resource version is not allowed when using continue");
 		rc = token_parse(r, token, &p->revision, &p->before, &key, err);
@@ -446,17 +482,6 @@ static int parse_page(struct request *r, struct page *p, struct kg_error *err)
 			p->from = kg_arena_printf(&r->arena, "%s\x01", key);
 		return rc;
 	}
-	if (kg_http_query(r->http, "sendInitialEvents"))
-		return kg_fail(err, KG_E_INVALID,
-			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
-	if (r->has_match && !r->has_revision)
-		return kg_fail(err, KG_E_INVALID,
-			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
-			"resourceVersion is provided");
-	if (r->exact && !r->revision)
-		return kg_fail(err, KG_E_INVALID,
-			"resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is "
-			"forbidden for resourceVersion \"0\"");
 	/* With a limit and without a match, N has always meant exactly N. */
 	if (r->exact || (r->revision && p->limit && !r->has_match))
 		p->revision = r->revision;

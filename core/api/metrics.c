@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 static const char *const verbs[METRIC_VERBS] = {
-	"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION"};
+	"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION", "other"};
 static const char *const names[METRIC_VERBS] = {
-	"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"};
+	"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", ""};
 static const int codes[METRIC_CODES] = {200, 201, 202, 304, 400, 401, 403, 404, 405, 406, 409, 410,
 	413, 415, 422, 429, 500, 501, 503, 504, 0 /* any other, or none: the peer went away */};
 
@@ -240,5 +240,6 @@ void kg_api_handle_metrics(struct request *r)
 	if (r->api->opt.metrics)
 		r->api->opt.metrics(r->api->opt.ctx, &out);
 	write_process(&out);
+	kg_api_gzip_body(r, &out, 1400); /* it is asked for often, from elsewhere */
 	kg_http_reply(r->http, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }

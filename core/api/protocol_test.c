@@ -59,6 +59,9 @@ static void test_media_types(void **state)
 	assert_string_equal(at(&beta, "apiVersion"), "meta.k8s.io/v1beta1");
 }
 
+#define WRONG(what) "ListOptions.meta.k8s.io \"\" is invalid: " what
+#define MATCH       "resourceVersionMatch: Forbidden: "
+
 static void test_refused_parameters(void **state)
 {
 	static const struct {
@@ -66,28 +69,44 @@ static void test_refused_parameters(void **state)
 		long status;
 		const char *reason, *message;
 	} cases[] = {
-		{MAPS "?sendInitialEvents=true", NULL, 422, "Invalid",
-			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"},
-		{MAPS "?sendInitialEvents=true&resourceVersionMatch=NotOlderThan", NULL, 422,
-			"Invalid",
-			"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"},
 		{MAPS "?includeObject=All", JSON_AS("Table"), 400, "BadRequest",
 			"unrecognized includeObject value: \"All\""},
 		{MAPS "/page?includeObject=All", JSON_AS("Table"), 400, "BadRequest",
 			"unrecognized includeObject value: \"All\""},
+		{MAPS "?fieldSelector=data%3Dx", NULL, 400, "BadRequest",
+			"field label not supported: data"},
+		{MAPS "?sendInitialEvents=true", NULL, 422, "Invalid",
+			WRONG("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for "
+			      "list")},
+		{MAPS "?sendInitialEvents=true&resourceVersionMatch=NotOlderThan", NULL, 422,
+			"Invalid",
+			WRONG("[" MATCH "resourceVersionMatch is forbidden unless resourceVersion "
+			      "is provided, sendInitialEvents: Forbidden: sendInitialEvents is "
+			      "forbidden for list]")},
 		{MAPS "?resourceVersion=1&resourceVersionMatch=Near", NULL, 422, "Invalid",
-			"resourceVersionMatch: Unsupported value: \"Near\": supported values: "
-			"\"Exact\", \"NotOlderThan\""},
+			WRONG("resourceVersionMatch: Unsupported value: \"Near\": supported "
+			      "values: "
+			      "\"Exact\", \"NotOlderThan\", \"\"")},
 		{MAPS "?resourceVersion=0&resourceVersionMatch=Exact", NULL, 422, "Invalid",
-			"resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is "
-			"forbidden for resourceVersion \"0\""},
+			WRONG(MATCH "resourceVersionMatch \"exact\" is forbidden for "
+				    "resourceVersion \"0\"")},
+		{MAPS "?continue=x&resourceVersion=1&resourceVersionMatch=Exact", NULL, 422,
+			"Invalid",
+			WRONG(MATCH "resourceVersionMatch is forbidden when continue is provided")},
+		{MAPS "?continue=x&resourceVersion=1", NULL, 400, "BadRequest",
+			"specifying resource version is not allowed when using continue"},
 		{MAPS "?watch=1&sendInitialEvents=false", NULL, 422, "Invalid",
-			"resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
-			"resourceVersionMatch to NotOlderThan"},
+			WRONG(MATCH "sendInitialEvents requires setting resourceVersionMatch to "
+				    "NotOlderThan")},
 		{MAPS "?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan", NULL, 422,
 			"Invalid",
-			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
-			"watch unless sendInitialEvents is provided"},
+			WRONG(MATCH "resourceVersionMatch is forbidden for watch unless "
+				    "sendInitialEvents is provided")},
+		{MAPS "?watch=1&sendInitialEvents&resourceVersion=1&resourceVersionMatch=Exact",
+			NULL, 422, "Invalid",
+			WRONG("[" MATCH "sendInitialEvents requires setting resourceVersionMatch "
+			      "to NotOlderThan, resourceVersionMatch: Unsupported value: "
+			      "\"Exact\": supported values: \"NotOlderThan\"]")},
 	};
 	(void)state;
 
@@ -103,6 +122,9 @@ static void test_refused_parameters(void **state)
 	/* Where there are no rows it means nothing. */
 	ANSWER plain = get(MAPS "?includeObject=All");
 	assert_int_equal(plain.status, 200);
+	/* A get has neither. */
+	ANSWER one = get(MAPS "/page?sendInitialEvents=true&resourceVersionMatch=Near");
+	assert_int_equal(one.status, 200);
 }
 
 static void test_details(void **state)

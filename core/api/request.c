@@ -89,16 +89,33 @@ static bool bare_is(const char *type, size_t n, const char *what)
 	return bare <= n && bare == strlen(what) && !strncasecmp(type, what, bare);
 }
 
+static bool is_json(const char *type, size_t n)
+{
+	static const char *const plain[] = {"application/json", "application/*", "*/*"};
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(plain); i++)
+		if (bare_is(type, n, plain[i]))
+			return true;
+	return false;
+}
+
+/* Discovery's aggregated document; else a plain one. */
+static bool accept_discovery(const char *type, size_t n, struct accepted *out)
+{
+	if (!is_json(type, n) || !param_is(type, n, "g", "apidiscovery.k8s.io") ||
+		!param_is(type, n, "as", "APIGroupDiscoveryList"))
+		return false;
+	out->version = param_is(type, n, "v", "v2")        ? "v2"
+		       : param_is(type, n, "v", "v2beta1") ? "v2beta1"
+							   : NULL;
+	return out->version;
+}
+
 /* One media range: does it want a form that we have? */
 static bool accept_one(const char *type, size_t n, struct accepted *out)
 {
-	static const char *const plain[] = {"application/json", "application/*", "*/*"};
-	bool ours = false;
-
-	for (size_t i = 0; i < KG_ARRAY_LEN(plain); i++)
-		ours |= bare_is(type, n, plain[i]);
 	out->yaml = bare_is(type, n, "application/yaml");
-	if (!ours && !out->yaml)
+	if (!is_json(type, n) && !out->yaml)
 		return false;
 	out->version = param_is(type, n, "v", "v1beta1") ? "v1beta1" : "v1";
 	if (param_is(type, n, "as", ""))
@@ -127,13 +144,12 @@ static int weight_of(const char *type, size_t n)
 	return *end || !(w >= 0 && w <= 1) ? 1000 : (int)(w * 1000);
 }
 
-int kg_api_accept(const char *accept, struct accepted *out)
+/* The media range that is liked best of those that `take` takes; -1: none. */
+static int accept_best(const char *accept, struct accepted *out,
+	bool (*take)(const char *type, size_t n, struct accepted *out))
 {
 	int best = -1;
 
-	*out = (struct accepted){.version = "v1"};
-	if (!accept || !*accept)
-		return 0;
 	for (const char *p = accept; *p;) {
 		struct accepted one;
 		size_t n;
@@ -141,13 +157,27 @@ int kg_api_accept(const char *accept, struct accepted *out)
 		p += strspn(p, ", ");
 		n = strcspn(p, ",");
 		int weight = n ? weight_of(p, n) : -1;
-		if (weight > best && accept_one(p, n, &one)) {
+		if (weight > best && take(p, n, &one)) {
 			*out = one;
 			best = weight;
 		}
 		p += n;
 	}
 	return best < 0 ? -1 : 0;
+}
+
+int kg_api_accept(const char *accept, struct accepted *out)
+{
+	*out = (struct accepted){.version = "v1"};
+	return accept && *accept ? accept_best(accept, out, accept_one) : 0;
+}
+
+const char *kg_api_accepts_aggregated(const struct request *r)
+{
+	const char *accept = kg_http_header(r->http, "Accept");
+	struct accepted a;
+
+	return accept && !accept_best(accept, &a, accept_discovery) ? a.version : NULL;
 }
 
 bool kg_api_accepts_yaml(const struct request *r)
@@ -183,22 +213,6 @@ static int parse_selectors(struct request *r, struct kg_error *err)
 	if (!rc && fields)
 		rc = kg_api_field_selector_parse(&r->sel, &r->arena, r->kind, fields, err);
 	return rc;
-}
-
-static int parse_match(struct request *r, struct kg_error *err)
-{
-	const char *match = kg_http_query(r->http, "resourceVersionMatch");
-
-	if (!match || !*match)
-		return 0;
-	r->has_match = true;
-	r->exact = !strcmp(match, "Exact");
-	if (!r->exact && strcmp(match, "NotOlderThan"))
-		return kg_fail(err, KG_E_INVALID,
-			"resourceVersionMatch: Unsupported value: \"%.100s\": supported values: "
-			"\"Exact\", \"NotOlderThan\"",
-			match);
-	return 0;
 }
 
 /* What comes with the rows of a Table. */
@@ -242,7 +256,7 @@ int kg_api_request_parse(struct request *r, struct kg_error *err)
 		if (rc)
 			return rc;
 	}
-	rc = parse_match(r, err);
+	rc = kg_api_options_parse(r, err);
 	return rc ? rc : parse_selectors(r, err);
 }
 

@@ -99,7 +99,9 @@ static const char *verb_of(const struct request *r, const char *method)
 		return "update";
 	if (!strcmp(method, "PATCH"))
 		return "patch";
-	return r->name ? "delete" : "deletecollection";
+	if (!strcmp(method, "DELETE"))
+		return r->name ? "delete" : "deletecollection";
+	return ""; /* which no rule allows */
 }
 
 /* What comes after the version. False: not the path of a resource. */
@@ -123,7 +125,8 @@ static bool parse_resource(struct request *r, char **parts, size_t n)
 	r->resource = parts[0];
 	r->name = n > 1 ? parts[1] : NULL;
 	r->sub = n > 2 ? parts[2] : NULL;
-	r->watch = watch || kg_http_query_bool(r->http, "watch");
+	/* Of one object `watch` is nothing to ask for; its watch has a field selector. */
+	r->watch = watch || (!r->name && kg_http_query_bool(r->http, "watch"));
 	r->kind = kg_kind_by_plural(r->group, r->version, r->resource);
 	return true;
 }
@@ -187,6 +190,13 @@ static bool is_read(const struct request *r)
 	return !strcmp(r->verb, "get") || !strcmp(r->verb, "list") || !strcmp(r->verb, "watch");
 }
 
+static void reply_no_method(struct request *r)
+{
+	kg_http_set_header(r->http, "Allow", "GET, HEAD");
+	kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "the server does not allow %s on %s",
+		kg_http_method(r->http), r->resource);
+}
+
 static void handle_resource(struct kg_http_req *http, void *ctx)
 {
 	struct request *r = ctx;
@@ -199,6 +209,8 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 		kg_api_reply_unknown_path(r);
 	else if (is_token(r) && !strcmp(r->verb, "create"))
 		kg_api_handle_token(r);
+	else if (!*r->verb)
+		reply_no_method(r);
 	else if (is_into_pod(r))
 		kg_api_reply_status(
 			r, 501, "NotImplemented", NULL, "pods/%s is not served yet", r->sub);
@@ -308,6 +320,8 @@ bool kg_api_route(struct kg_api *api, struct kg_http_req *http, const struct kg_
 	r->began_ns = kg_monotonic_ns();
 	pthread_mutex_init(&r->lock, NULL);
 	*route = (struct kg_http_route){.done = on_done, .ctx = r};
+	/* What is answered is for this user, now. */
+	kg_http_set_header(http, "Cache-Control", "no-cache, private");
 	if (!parse_path(r, path)) {
 		route->handle = authorize_path(r, path, &r->error) ? handle_denied : handle_path;
 		return true;

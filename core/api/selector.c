@@ -256,11 +256,8 @@ int kg_api_field_selector_parse(struct selector *sel, struct kg_arena *a,
 		if (rc)
 			return rc;
 		if (!field_known(kind, r->key))
-			return kg_fail(err, KG_E_BAD_REQUEST,
-				"Unable to find \"%s\" that match label selector \"\", field "
-				"selector \"%s\": "
-				"field label not supported: %s",
-				kg_kind_resource(kind), text, r->key);
+			return kg_fail(
+				err, KG_E_BAD_REQUEST, "field label not supported: %s", r->key);
 		if (!*s.at)
 			return 0;
 		s.at++;

@@ -4,6 +4,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* As Kubernetes' API server has it: who reads it by curl or a browser wants lines, unless he says
+ * otherwise. */
+static bool wants_pretty(const struct request *r)
+{
+	static const char *const people[] = {"curl", "Wget", "Mozilla/5.0"};
+	const char *asked = kg_http_query(r->http, "pretty");
+	const char *agent = kg_http_header(r->http, "User-Agent");
+
+	if (asked && *asked)
+		return !strcmp(asked, "1") || !strcasecmp(asked, "t") || !strcasecmp(asked, "true");
+	for (size_t i = 0; agent && i < KG_ARRAY_LEN(people); i++)
+		if (!strncmp(agent, people[i], strlen(people[i])))
+			return true;
+	return false;
+}
+
 void kg_api_pretty(const struct request *r, struct kg_buf *json)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -11,8 +27,7 @@ void kg_api_pretty(const struct request *r, struct kg_buf *json)
 	struct kg_value v;
 	struct kg_error err;
 
-	if (!kg_http_query_bool(r->http, "pretty") ||
-		kg_json_parse(&v, &a, json->data, json->len, &err))
+	if (!wants_pretty(r) || kg_json_parse(&v, &a, json->data, json->len, &err))
 		return;
 	kg_json_write_pretty(&pretty, &v);
 	kg_buf_release(json);
@@ -25,11 +40,13 @@ void kg_api_reply_json(struct request *r, int status, struct kg_buf *body)
 
 	if (!kg_api_accepts_yaml(r)) {
 		kg_api_pretty(r, body);
+		kg_api_gzip_body(r, body, GZIP_LEAST);
 		kg_http_reply(r->http, status, "application/json", body);
 		return;
 	}
 	kg_api_yaml(&yaml, body);
 	kg_buf_release(body);
+	kg_api_gzip_body(r, &yaml, GZIP_LEAST);
 	kg_http_reply(r->http, status, "application/yaml", &yaml);
 }
 
@@ -52,6 +69,7 @@ void kg_api_reply_cached(
 		kg_http_reply(r->http, 304, content_type, body);
 		return;
 	}
+	kg_api_gzip_body(r, body, GZIP_LEAST);
 	kg_http_reply(r->http, 200, content_type, body);
 }
 

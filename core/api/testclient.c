@@ -34,23 +34,23 @@ static size_t collect(char *p, size_t size, size_t n, void *buf)
 	return size * n;
 }
 
-struct answer ask(const char *method, const char *path, const char *accept, const char *etag,
-	const char *body)
+/* coding: what curl asks for and unpacks by itself; NULL: nothing. */
+static struct answer perform(const char *method, const char *path, const char *const *headers,
+	const char *body, const char *coding)
 {
 	struct answer a = {0};
-	struct curl_slist *headers = NULL;
+	struct curl_slist *list = NULL;
 	struct kg_error err;
 	CURL *c = curl_easy_init();
 	KG_AUTOFREE char *url = kg_asprintf("%s%s", server.url, path);
-	KG_AUTOFREE char *h1 = kg_asprintf("Accept: %s", accept ? accept : "application/json");
-	KG_AUTOFREE char *h2 = kg_asprintf("If-None-Match: %s", etag ? etag : "\"\"");
 
-	headers = curl_slist_append(headers, h1);
-	headers = curl_slist_append(headers, h2);
-	headers = curl_slist_append(headers, "Content-Type: application/json");
+	for (; *headers; headers++)
+		list = curl_slist_append(list, *headers);
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, coding);
+	curl_easy_setopt(c, CURLOPT_NOBODY, (long)!strcmp(method, "HEAD"));
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &a.body);
@@ -61,12 +61,35 @@ struct answer ask(const char *method, const char *path, const char *accept, cons
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
 	assert_int_equal(curl_easy_perform(c), CURLE_OK);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &a.status);
-	curl_slist_free_all(headers);
+	curl_slist_free_all(list);
 	curl_easy_cleanup(c);
 	if (a.body.len && *a.body.data == '{' &&
 		kg_json_parse(&a.v, &a.arena, a.body.data, a.body.len, &err))
 		a.v = kg_null;
 	return a;
+}
+
+struct answer ask_with(
+	const char *method, const char *path, const char *const *headers, const char *body)
+{
+	return perform(method, path, headers, body, NULL);
+}
+
+struct answer ask_packed(const char *path, const char *coding)
+{
+	const char *none[] = {NULL};
+
+	return perform("GET", path, none, NULL, coding);
+}
+
+struct answer ask(const char *method, const char *path, const char *accept, const char *etag,
+	const char *body)
+{
+	KG_AUTOFREE char *h1 = kg_asprintf("Accept: %s", accept ? accept : "application/json");
+	KG_AUTOFREE char *h2 = kg_asprintf("If-None-Match: %s", etag ? etag : "\"\"");
+	const char *headers[] = {h1, h2, "Content-Type: application/json", NULL};
+
+	return ask_with(method, path, headers, body);
 }
 
 void answer_release(struct answer *a)

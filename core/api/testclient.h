@@ -22,6 +22,11 @@ struct answer {
 	struct kg_value v; /* the body, where it is JSON */
 };
 
+/* headers: "Name: value", up to a NULL. */
+struct answer ask_with(
+	const char *method, const char *path, const char *const *headers, const char *body);
+/* By a client that takes these codings, and unpacks the body. */
+struct answer ask_packed(const char *path, const char *coding);
 /* accept, etag, body: may be NULL. */
 struct answer ask(const char *method, const char *path, const char *accept, const char *etag,
 	const char *body);

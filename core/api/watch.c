@@ -324,26 +324,6 @@ static int parse_timeout(struct watcher *w, struct kg_error *err)
 	return 0;
 }
 
-/* sendInitialEvents: 1 yes, 0 no, -1 not said. */
-static int parse_initial(const struct request *r, int *initial, struct kg_error *err)
-{
-	const char *text = kg_http_query(r->http, "sendInitialEvents");
-
-	*initial = -1;
-	if (text && *text)
-		*initial = kg_http_query_bool(r->http, "sendInitialEvents");
-	if (*initial < 0 && r->has_match)
-		return kg_fail(err, KG_E_INVALID,
-			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
-			"watch "
-			"unless sendInitialEvents is provided");
-	if (*initial >= 0 && (!r->has_match || r->exact))
-		return kg_fail(err, KG_E_INVALID,
-			"resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
-			"resourceVersionMatch to NotOlderThan");
-	return 0;
-}
-
 static void watch_begin(struct request *r)
 {
 	struct watcher *w = r->state;
@@ -377,13 +357,11 @@ void kg_api_handle_watch(struct request *r)
 {
 	struct watcher *w = kg_alloc(sizeof(*w));
 	struct kg_error err;
-	int initial;
 
 	w->r = r;
 	r->state = w;
 	r->state_free = watcher_free;
-	if (kg_api_request_parse(r, &err) || parse_timeout(w, &err) ||
-		parse_initial(r, &initial, &err)) {
+	if (kg_api_request_parse(r, &err) || parse_timeout(w, &err)) {
 		kg_api_reply_error(r, &err);
 		return;
 	}
@@ -396,12 +374,12 @@ void kg_api_handle_watch(struct request *r)
 	w->name = r->name ? r->name : kg_api_selector_field(&r->sel, "metadata.name");
 	w->bookmarks = kg_http_query_bool(r->http, "allowWatchBookmarks");
 	kg_api_watch_next_bookmark(w);
-	w->initial_bookmark = initial == 1 && w->bookmarks;
 	/* "" and "0" begin with what there is, unless told otherwise. */
-	if (initial == 1 || (initial < 0 && !r->revision))
+	if (r->initial == 1 || (r->initial < 0 && !r->revision))
 		w->phase = FIRST;
 	else
 		w->phase = LIVE;
+	w->initial_bookmark = w->phase == FIRST && w->bookmarks;
 	w->cursor = w->told = r->revision;
 	/* From a revision ahead of now the stream is merely silent until then. */
 	kg_api_request_at(r, w->phase == FIRST ? r->revision : 0, watch_begin);
