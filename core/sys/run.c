@@ -7,11 +7,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define KEEP_STDERR 600
+#define CHUNK       16384
 
 struct run {
 	const struct kg_run *opts;
@@ -76,7 +78,7 @@ static void feed(struct run *r)
 /* Returns false once there is nothing more for now. */
 static bool drain(int *fd, struct kg_buf *out)
 {
-	char chunk[16384];
+	char chunk[CHUNK];
 	ssize_t n = read(*fd, chunk, sizeof(chunk));
 
 	if (n > 0)
@@ -104,6 +106,21 @@ static bool drain_err(struct run *r)
 	if (r->errors.len > KEEP_STDERR)
 		kg_buf_remove(&r->errors, 0, r->errors.len - KEEP_STDERR);
 	return more;
+}
+
+/* What was written when the child ended, and no more: its own children may write without end. */
+static void drain_rest(struct run *r)
+{
+	int out = 0, err = 0;
+
+	if (r->out >= 0)
+		ioctl(r->out, FIONREAD, &out);
+	if (r->err >= 0)
+		ioctl(r->err, FIONREAD, &err);
+	for (; out > 0 && r->out >= 0 && drain_out(r); out -= CHUNK)
+		;
+	for (; err > 0 && r->err >= 0 && drain_err(r); err -= CHUNK)
+		;
 }
 
 /* Until the child ended, its output is too large, or time is up (then false). */
@@ -197,12 +214,7 @@ static int finish(struct run *r, int rc, int *status, struct kg_error *err)
 		kill(-r->pid, SIGKILL);
 	while (waitpid(r->pid, &wstatus, 0) < 0 && errno == EINTR)
 		;
-	/* What it had written when it ended; what its own children write later is not waited for.
-	 */
-	while (r->out >= 0 && drain_out(r))
-		;
-	while (r->err >= 0 && drain_err(r))
-		;
+	drain_rest(r);
 	if (status)
 		*status = wstatus;
 	return rc < 0 ? rc : judge(r, in_time, wstatus, err);

@@ -29,6 +29,8 @@ static const struct {
 	{"echo $KGIT_TEST_VAR; ls /proc/self/fd | wc -l", NULL, "value\n4\n", NULL, 0, 0},
 	/* What a grandchild holds open is not waited for. */
 	{"sleep 1 & echo done", NULL, "done\n", NULL, 0, 0},
+	/* And not what it goes on to write. */
+	{"for i in 1 2 3 4; do cat /dev/zero >&2 & done", NULL, "", NULL, 0, 0},
 	{"trap '' TERM; sleep 20", NULL, "", "did not end in time", -KG_E_TIMEOUT, -1},
 	{"head -c 2000000 /dev/zero", NULL, NULL, "wrote more than", -KG_E_TOO_LARGE, 0},
 };
