@@ -1,7 +1,5 @@
 #include "internal.h"
 
-#include "base/hash.h"
-
 #include <string.h>
 
 int kg_pki_csr_new(char **csr_pem, const char *key_pem, const char *cn, struct kg_error *err)
@@ -32,12 +30,10 @@ int kg_pki_csr_new(char **csr_pem, const char *key_pem, const char *cn, struct k
 	return rc;
 }
 
-int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err)
+int kg_pki_read_csr(gnutls_x509_crq_t *out, const char *pem, struct kg_error *err)
 {
 	gnutls_x509_crq_t csr KG_AUTOCSR = NULL;
-	gnutls_datum_t d = {(unsigned char *)csr_pem, (unsigned)strlen(csr_pem)};
-	unsigned char id[32];
-	size_t len = sizeof(id);
+	gnutls_datum_t d = {(unsigned char *)pem, (unsigned)strlen(pem)};
 
 	int rc = kg_pki_try(gnutls_x509_crq_init(&csr), "certificate request", err);
 	if (!rc)
@@ -47,11 +43,21 @@ int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err)
 		rc = kg_pki_try(gnutls_x509_crq_verify(csr, 0),
 			"the certificate request's own signature", err);
 	if (!rc)
+		*out = kg_steal(&csr);
+	return rc;
+}
+
+int kg_pki_csr_pin(char out[80], const char *csr_pem, struct kg_error *err)
+{
+	gnutls_x509_crq_t csr KG_AUTOCSR = NULL;
+	unsigned char id[32];
+	size_t len = sizeof(id);
+
+	int rc = kg_pki_read_csr(&csr, csr_pem, err);
+	if (!rc)
 		rc = kg_pki_try(gnutls_x509_crq_get_key_id(csr, GNUTLS_KEYID_USE_SHA256, id, &len),
 			"hash the public key", err);
-	if (rc)
-		return rc;
-	strcpy(out, "sha256:");
-	kg_hex(out + 7, id, sizeof(id));
-	return 0;
+	if (!rc)
+		kg_pki_write_pin(out, id);
+	return rc;
 }

@@ -239,16 +239,9 @@ int kg_pki_sign(char **cert_pem, const char *ca_cert_pem, const char *ca_key_pem
 {
 	gnutls_x509_crt_t crt KG_AUTOCRT = NULL;
 	gnutls_x509_crq_t csr KG_AUTOCSR = NULL;
-	gnutls_datum_t d = {(unsigned char *)csr_pem, (unsigned)strlen(csr_pem)};
 	unsigned bits = 0;
 
-	int rc = kg_pki_try(gnutls_x509_crq_init(&csr), "certificate request", err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_x509_crq_import(csr, &d, GNUTLS_X509_FMT_PEM),
-			"read the certificate request", err);
-	if (!rc)
-		rc = kg_pki_try(gnutls_x509_crq_verify(csr, 0),
-			"the certificate request's own signature", err);
+	int rc = kg_pki_read_csr(&csr, csr_pem, err);
 	if (rc)
 		return rc;
 	int algorithm = gnutls_x509_crq_get_pk_algorithm(csr, &bits);

@@ -82,10 +82,15 @@ int kg_pki_key_new(char **key_pem, struct kg_error *err)
 		rc = kg_pki_try(gnutls_x509_privkey_export2_pkcs8(
 					key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &d),
 			"write the private key", err);
-	if (!rc) {
+	if (!rc)
 		*key_pem = kg_pki_take(&d);
-	}
 	return rc;
+}
+
+void kg_pki_write_pin(char out[80], const unsigned char id[32])
+{
+	strcpy(out, "sha256:");
+	kg_hex(out + 7, id, 32);
 }
 
 int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err)
@@ -99,11 +104,9 @@ int kg_pki_pin(char out[80], const char *cert_pem, struct kg_error *err)
 	if (!rc)
 		rc = kg_pki_try(gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, id, &len),
 			"hash the public key", err);
-	if (rc)
-		return rc;
-	strcpy(out, "sha256:");
-	kg_hex(out + 7, id, sizeof(id));
-	return 0;
+	if (!rc)
+		kg_pki_write_pin(out, id);
+	return rc;
 }
 
 #define BEGIN "-----BEGIN CERTIFICATE-----"
