@@ -195,17 +195,35 @@ static bool names_a_server(const struct kg_resolver *r)
 		       strstr(kg_buf_str(&text), "\nnameserver"));
 }
 
+static int open_rest(struct source **out, struct kg_resolver *r, struct kg_error *err)
+{
+	struct source *s;
+	int rc = new_source(&s, r, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ub_ctx_resolvconf(s->ub, r->opts.resolv_conf);
+	if (rc != 0)
+		rc = kg_fail(
+			err, KG_E_IO, "libunbound: %s: %s", r->opts.resolv_conf, ub_strerror(rc));
+	if (rc == 0)
+		rc = watch_source(s, err);
+	if (rc < 0) {
+		free_source(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
 static void new_rest(struct kg_resolver *r)
 {
 	struct source *s = NULL;
 	struct kg_error err;
 
 	/* Without one libunbound would ask the root of the Internet. */
-	if (names_a_server(r) && new_source(&s, r, &err) == 0 &&
-		(ub_ctx_resolvconf(s->ub, r->opts.resolv_conf) != 0 || watch_source(s, &err) < 0)) {
-		free_source(s);
-		s = NULL;
-	}
+	if (names_a_server(r) && open_rest(&s, r, &err) < 0)
+		kg_error_log("dns: %s; external names are not looked up", err.msg);
 	replace(&r->rest, s);
 }
 
