@@ -46,6 +46,18 @@ const char *kg_rule_show(struct kg_arena *a, const struct kg_value *v)
 	return kg_arena_strdup(a, kg_buf_str(&b));
 }
 
+void kg_rule_sealed(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path, const char *const *fields)
+{
+	if (!kg_bool(kg_get(before, "immutable"), false))
+		return;
+	for (; *fields; fields++) {
+		if (!kg_equal(kg_get(before, *fields), kg_get(after, *fields)))
+			kg_rule(f, path, *fields,
+				"Forbidden: field is immutable when `immutable` is set");
+	}
+}
+
 void kg_rule_check(struct kg_fault_list *f, kg_check_fn *check, const struct kg_value *v,
 	const char *path, const char *sub)
 {

@@ -59,6 +59,10 @@ void kg_rule_invalid(struct kg_fault_list *f, const struct kg_value *v, const ch
 void kg_rule_immutable(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path, const char *field);
 
+/* Faults where `immutable` was true and one of these fields (NULL-terminated) changes. */
+void kg_rule_sealed(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path, const char *const *fields);
+
 /* Is this string one of a NULL-terminated list? */
 bool kg_rule_one_of(const char *s, const char *const *values);
 /* "\"A\", \"B\"" in the arena: for messages. */

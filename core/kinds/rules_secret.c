@@ -103,15 +103,9 @@ void kg_validate_secret(struct kg_fault_list *f, const struct kg_value *v, const
 void kg_update_secret(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path)
 {
-	static const char *const fields[] = {"immutable", "data"};
+	static const char *const fields[] = {"immutable", "data", NULL};
 
-	if (!kg_bool(kg_get(before, "immutable"), false))
-		return;
-	for (size_t i = 0; i < KG_ARRAY_LEN(fields); i++) {
-		if (!kg_equal(kg_get(before, fields[i]), kg_get(after, fields[i])))
-			kg_rule(f, path, fields[i],
-				"Forbidden: field is immutable when `immutable` is set");
-	}
+	kg_rule_sealed(f, before, after, path, fields);
 }
 
 /* ---- ServiceAccount ---- */
