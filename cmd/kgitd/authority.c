@@ -48,7 +48,7 @@ static int complete(struct kgd_authority *a, struct kg_error *err)
 
 /* ---- files ---- */
 
-static int read_pem(char **out, const char *dir, const char *name, struct kg_error *err)
+int kgd_pem_read(char **out, const char *dir, const char *name, struct kg_error *err)
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
 	struct kg_buf text = KG_BUF_INIT;
@@ -61,7 +61,7 @@ static int read_pem(char **out, const char *dir, const char *name, struct kg_err
 	return rc;
 }
 
-static int write_pem(
+int kgd_pem_write(
 	const char *dir, const char *name, const char *pem, mode_t mode, struct kg_error *err)
 {
 	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
@@ -75,16 +75,16 @@ static int write_bundle(const struct kgd_authority *a, const char *dir, struct k
 {
 	char *now KG_AUTOFREE = NULL;
 
-	if (read_pem(&now, dir, "ca.crt", NULL) == 0 && strcmp(now, a->bundle_pem) == 0)
+	if (kgd_pem_read(&now, dir, "ca.crt", NULL) == 0 && strcmp(now, a->bundle_pem) == 0)
 		return 0;
-	return write_pem(dir, "ca.crt", a->bundle_pem, 0644, err);
+	return kgd_pem_write(dir, "ca.crt", a->bundle_pem, 0644, err);
 }
 
 static int write_key(const struct kgd_authority *a, const char *dir, struct kg_error *err)
 {
 	char *text KG_AUTOFREE = kg_asprintf("%s%s%s%s", a->key_pem, a->cert_pem,
 		a->cross_pem ? a->cross_pem : "", a->old_pem ? a->old_pem : "");
-	int rc = write_pem(dir, "ca.key", text, 0600, err);
+	int rc = kgd_pem_write(dir, "ca.key", text, 0600, err);
 
 	explicit_bzero(text, strlen(text));
 	return rc;
@@ -93,7 +93,7 @@ static int write_key(const struct kgd_authority *a, const char *dir, struct kg_e
 /* The certificates behind the key; a CA that was never replaced has its own in ca.crt. */
 static int read_authority(struct kgd_authority *a, const char *dir, struct kg_error *err)
 {
-	int rc = read_pem(&a->key_pem, dir, "ca.key", err);
+	int rc = kgd_pem_read(&a->key_pem, dir, "ca.key", err);
 
 	if (rc < 0)
 		return rc;
@@ -101,7 +101,7 @@ static int read_authority(struct kgd_authority *a, const char *dir, struct kg_er
 	a->cross_pem = kg_pki_nth(a->key_pem, 1);
 	a->old_pem = kg_pki_nth(a->key_pem, 2);
 	if (!a->cert_pem)
-		rc = read_pem(&a->cert_pem, dir, "ca.crt", err);
+		rc = kgd_pem_read(&a->cert_pem, dir, "ca.crt", err);
 	else
 		*strstr(a->key_pem, "-----BEGIN CERTIFICATE") = '\0';
 	return rc;
@@ -113,8 +113,8 @@ static int make_authority(struct kgd_authority *a, const char *dir, struct kg_er
 	int rc = kg_pki_ca_new(&a->cert_pem, &a->key_pem, "kgit", kg_realtime_ms(), err);
 
 	if (rc == 0)
-		rc = write_pem(dir, "ca.key", a->key_pem, 0600, err);
-	return rc == 0 ? write_pem(dir, "ca.crt", a->cert_pem, 0644, err) : rc;
+		rc = kgd_pem_write(dir, "ca.key", a->key_pem, 0600, err);
+	return rc == 0 ? kgd_pem_write(dir, "ca.crt", a->cert_pem, 0644, err) : rc;
 }
 
 /* A first start that was cut short has left a key without a certificate, if anything. */
@@ -123,7 +123,7 @@ static bool is_there(const char *dir)
 	char *path KG_AUTOFREE = kg_asprintf("%s/ca.crt", dir), *key KG_AUTOFREE = NULL;
 	bool there = kg_path_exists(path);
 
-	if (!there && read_pem(&key, dir, "ca.key", NULL) == 0)
+	if (!there && kgd_pem_read(&key, dir, "ca.key", NULL) == 0)
 		there = strstr(key, "-----BEGIN CERTIFICATE") != NULL;
 	return there;
 }

@@ -11,6 +11,7 @@
 #include "base/time.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct kgd_authority { /* immutable, kept until kgd_authority_free: readers need hold nothing */
 	char *key_pem, *cert_pem; /* makes certificates */
@@ -35,5 +36,10 @@ int kgd_authority_retire(struct kgd_authority **out, struct kgd_authority *now, 
 	struct kg_error *err);
 /* Is a certificate of this issuer (NULL: none) to be taken? Cheap. */
 bool kgd_authority_made(const struct kgd_authority *a, const char *issuer);
+
+/* A file of PEM in dir: all of it, heap; and written durably. */
+int kgd_pem_read(char **out, const char *dir, const char *name, struct kg_error *err);
+int kgd_pem_write(
+	const char *dir, const char *name, const char *pem, mode_t mode, struct kg_error *err);
 
 #endif

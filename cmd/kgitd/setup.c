@@ -24,27 +24,6 @@ static char *in_dir(const struct kgd_master *m, const char *name)
 	return kg_asprintf("%s/%s", m->dir, name);
 }
 
-static int read_pem(char **out, const struct kgd_master *m, const char *name, struct kg_error *err)
-{
-	char *path KG_AUTOFREE = in_dir(m, name);
-	struct kg_buf text = KG_BUF_INIT;
-	int rc = kg_file_read(&text, path, MAX_PEM, err);
-
-	if (rc == 0)
-		*out = kg_buf_steal(&text);
-	else
-		kg_buf_release(&text);
-	return rc;
-}
-
-static int write_pem(const struct kgd_master *m, const char *name, const char *pem, mode_t mode,
-	struct kg_error *err)
-{
-	char *path KG_AUTOFREE = in_dir(m, name);
-
-	return kg_file_write(path, pem, strlen(pem), mode, err);
-}
-
 static bool present(const struct kgd_master *m, const char *name)
 {
 	char *path KG_AUTOFREE = in_dir(m, name);
@@ -144,9 +123,9 @@ int kgd_setup_pki(struct kgd_master *m, char **cert_pem, char **key_pem, struct 
 	if (rc == 0)
 		rc = issue_server(m, cert_pem, key_pem, err);
 	if (rc == 0) {
-		rc = write_pem(m, "pki/server.key", *key_pem, 0600, err);
+		rc = kgd_pem_write(m->dir, "pki/server.key", *key_pem, 0600, err);
 		if (rc == 0)
-			rc = write_pem(m, "pki/server.crt", *cert_pem, 0644, err);
+			rc = kgd_pem_write(m->dir, "pki/server.crt", *cert_pem, 0644, err);
 		rc = unless_full(rc, "pki/server.crt", err);
 	}
 	return rc < 0 ? kg_wrap(err, "certificates in %s", dir) : 0;
@@ -177,9 +156,9 @@ static int admin_cert(struct kgd_master *m, char **cert, char **key, struct kg_e
 	};
 
 	if (present(m, "pki/admin.crt") && present(m, "pki/admin.key")) {
-		int rc = read_pem(cert, m, "pki/admin.crt", err);
+		int rc = kgd_pem_read(cert, m->dir, "pki/admin.crt", err);
 		if (rc == 0)
-			rc = read_pem(key, m, "pki/admin.key", err);
+			rc = kgd_pem_read(key, m->dir, "pki/admin.key", err);
 		if (rc < 0 || still_good(m, *cert))
 			return rc;
 		free(kg_steal(cert));
@@ -190,9 +169,9 @@ static int admin_cert(struct kgd_master *m, char **cert, char **key, struct kg_e
 		rc = kg_pki_issue(
 			cert, kgd_authority(m)->cert_pem, kgd_authority(m)->key_pem, *key, &c, err);
 	if (rc == 0)
-		rc = write_pem(m, "pki/admin.key", *key, 0600, err);
+		rc = kgd_pem_write(m->dir, "pki/admin.key", *key, 0600, err);
 	if (rc == 0)
-		rc = write_pem(m, "pki/admin.crt", *cert, 0644, err);
+		rc = kgd_pem_write(m->dir, "pki/admin.crt", *cert, 0644, err);
 	return rc;
 }
 

@@ -51,8 +51,7 @@ struct kg_subscription *kg_hub_subscribe(struct kg_hub *hub, void (*fn)(void *ct
 /* When it returns, fn is not running and will not run again. Not to be called from fn. */
 void kg_hub_unsubscribe(struct kg_subscription *s);
 
-/* Waits until the revision is published or deadline_ms of monotonic time passed; true when it is.
- */
+/* Waits until the revision is published or timeout_ms passed; true when it is. */
 bool kg_hub_wait(struct kg_hub *hub, uint64_t revision, int timeout_ms);
 
 #endif
