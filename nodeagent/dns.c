@@ -13,10 +13,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define SETTLE_MS  20
-#define BYTES_A_MS 8192 /* longer where there is more to read: the server stands still for it */
-#define RESTART_MS 1000
-#define RETRY_MS   2000
+#define SETTLE_MS      20
+#define BYTES_A_MS     8192 /* longer where there is more to read: the server reads all of it anew */
+#define RESTART_MS     1000 /* doubling to the next, forgotten when it ran for so long */
+#define RESTART_MAX_MS 60000
+#define RAN_MS         10000
+#define RETRY_MS       2000
 
 struct records {
 	char *names, *pointers; /* dns_zone.h */
@@ -24,6 +26,7 @@ struct records {
 
 struct kg_dns {
 	struct kg_dns_options opts;
+	struct kg_dns_limits limits;
 	struct kg_loop *loop;
 	struct kg_cidr ranges[3];
 	bool configured, changed, failing;
@@ -34,6 +37,8 @@ struct kg_dns {
 	struct kg_timer *timer;
 	struct kg_child *child;
 	pid_t pid; /* the child's */
+	int64_t started_ms, wait_ms;
+	int64_t restart_ms; /* not before */
 };
 
 in_addr_t kg_dns_address(const struct kg_cidr *pods)
@@ -153,7 +158,8 @@ static int write_config(struct kg_dns *d, const struct kg_dns_zones *z, struct k
 		zones[i] = kg_v_obj(&a, "name", kg_v_lit(z->items[i].name), "file",
 			kg_v_lit(z->items[i].file), (char *)NULL);
 	struct kg_value config = kg_v_obj(&a, "ranges", kg_v_array(&a, ranges, 2), "zones",
-		kg_v_array(&a, zones, z->n), (char *)NULL);
+		kg_v_array(&a, zones, z->n), "limits", kg_dns_limits_value(&a, &d->limits),
+		(char *)NULL);
 	kg_json_write_pretty(&text, &config);
 	return write_file(d, KG_DNS_CONFIG, &text, err);
 }
@@ -195,14 +201,20 @@ static void on_end(void *ctx, int status)
 	struct kg_dns *d = ctx;
 	struct kg_error err;
 
+	bool ran = kg_monotonic_ms() - d->started_ms >= RAN_MS;
+
 	d->child = NULL;
-	kg_fail(&err, KG_E_UNAVAILABLE,
-		WIFSIGNALED(status) ? "the name server was ended by signal %d; it is started again"
-				    : "the name server ended with status %d; it is started again",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	d->wait_ms = ran || !d->wait_ms ? RESTART_MS : d->wait_ms * 2;
+	if (d->wait_ms > RESTART_MAX_MS)
+		d->wait_ms = RESTART_MAX_MS;
+	kg_fail(&err, KG_E_UNAVAILABLE, "the name server %s %d; it is started again in %d s",
+		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		(int)(d->wait_ms / 1000));
 	tell(d, &err);
+	d->restart_ms = kg_monotonic_ms() + d->wait_ms;
 	if (d->configured)
-		try_in(d, RESTART_MS);
+		try_in(d, d->wait_ms);
 }
 
 /* It takes over from the one that runs, be it this agent's or an earlier one's. */
@@ -224,6 +236,7 @@ static int start(struct kg_dns *d, struct kg_error *err)
 	d->child = kg_loop_child(d->loop, pid, on_end, d);
 	d->pid = pid;
 	d->moved = false;
+	d->started_ms = kg_monotonic_ms();
 	return 0;
 }
 
@@ -246,10 +259,13 @@ static void try(struct kg_dns *d)
 
 	if (rc == 0 && d->changed)
 		rc = write_all(d, &err);
-	if (rc == 0 && (d->moved || !d->child))
+	bool due = kg_monotonic_ms() >= d->restart_ms;
+	if (rc == 0 && (d->moved || (!d->child && due)))
 		rc = start(d, &err);
-	else if (rc < 0 && !d->child)
+	else if (rc < 0 && !d->child && due)
 		start(d, &ignored);
+	else if (!d->child)
+		try_in(d, d->restart_ms - kg_monotonic_ms());
 	if (rc < 0 && !d->failing)
 		tell(d, &err);
 	if (rc < 0)
@@ -297,6 +313,10 @@ struct kg_dns *kg_dns_new(struct kg_loop *loop, const struct kg_dns_options *opt
 	struct kg_dns *d = kg_alloc(sizeof(*d));
 
 	d->opts = *opts;
+	if (opts->limits)
+		d->limits = *opts->limits;
+	else
+		kg_dns_limits_default(&d->limits);
 	d->loop = loop;
 	d->timer = kg_timer_new(loop, on_timer, d);
 	if (opts->left && *opts->left > 0) {

@@ -7,6 +7,7 @@
 #define KG_NODEAGENT_DNS_H
 
 #include "base/err.h"
+#include "dns/limits.h"
 #include "nodeagent/netlink.h"
 #include "sys/loop.h"
 #include "value/value.h"
@@ -22,7 +23,9 @@ struct kg_dns_options {
 	/* The server that a kg_dns of this process left, 0: none. The next one has it for its own
 	 * child until it has started another, since somebody must reap it. Borrowed, or NULL. */
 	pid_t *left;
-	/* Told on the loop when the server ended, or could not be started: it is tried again. */
+	const struct kg_dns_limits *limits; /* copied; NULL: the default ones */
+	/* Told on the loop when the server ended, or could not be started: it is tried again, after
+	 * a second, then two, ... a minute. */
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;
 };

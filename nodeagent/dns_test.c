@@ -210,12 +210,15 @@ static void on_event(void *ctx, const struct kg_error *err)
 	ended++;
 }
 
+static struct kg_dns_limits limits;
+
 static void start_dns(void)
 {
 	struct kg_dns_options opts = {.dir = own_dir,
 		.domain = KG_CLUSTER_DOMAIN,
 		.program = program,
 		.left = &left,
+		.limits = &limits,
 		.on_event = on_event};
 	struct kg_cidr ranges[3];
 	struct kg_error err;
@@ -287,6 +290,7 @@ static int set_up(void **state)
 	assert_int_equal(mount(resolv_conf, "/etc", NULL, MS_BIND, NULL), 0);
 	write_text("/etc/resolv.conf", "nameserver " UPSTREAM "\n");
 	start_upstream();
+	kg_dns_limits_default(&limits);
 	loop = kg_loop_new();
 	poller = kg_timer_new(loop, look, NULL);
 	start_dns();
@@ -534,6 +538,99 @@ static bool is_reaped(void)
 	return kill(before, 0) < 0 && errno == ESRCH;
 }
 
+static bool is_told_to_end(void)
+{
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/status", (int)before);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_error err;
+
+	must(kg_file_read(&text, path, 1 << 16, &err), &err);
+	const char *pending = strstr(kg_buf_str(&text), "ShdPnd:");
+	assert_non_null(pending);
+	return strtoull(pending + 7, NULL, 16) & 1ULL << (SIGTERM - 1);
+}
+
+/* Those whom the old one has not taken in yet are answered, too. */
+static void resets_no_connection(void **state)
+{
+	uint8_t query[512 + 2];
+	int fds[16];
+	size_t n = make_query(query + 2, "ns.dns.cluster.local", ns_t_a);
+
+	(void)state;
+	query[0] = (uint8_t)(n >> 8);
+	query[1] = (uint8_t)n;
+	before = who();
+	assert_int_equal(kill(before, SIGSTOP), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++) {
+		assert_true((fds[i] = open_to(SOCK_STREAM, SERVER, SERVER)) >= 0);
+		if (i % 2) /* the others ask later */
+			assert_int_equal(send(fds[i], query, n + 2, 0), n + 2);
+	}
+	kg_dns_free(dns);
+	start_dns();
+	run_until(is_told_to_end, "a word to the old server");
+	/* What comes now is the new one's. */
+	KG_AUTOCLOSE int late = open_to(SOCK_STREAM, SERVER, SERVER);
+	assert_int_equal(send(late, query, n + 2, 0), n + 2);
+	assert_int_equal(kill(before, SIGCONT), 0);
+	run_until(another, "the next server");
+	assert_true(read_tcp(late) > 12);
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++) {
+		if (i % 2 == 0)
+			assert_int_equal(send(fds[i], query, n + 2, MSG_NOSIGNAL), n + 2);
+		assert_true(read_tcp(fds[i]) > 12);
+		close(fds[i]);
+	}
+}
+
+/* Its limits are the agent's options. */
+static void has_limits(void **state)
+{
+	int fds[4];
+
+	(void)state;
+	limits.of_pod = KG_ARRAY_LEN(fds);
+	before = who();
+	kg_dns_free(dns);
+	start_dns();
+	run_until(another, "the next server");
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
+		assert_true((fds[i] = open_to(SOCK_STREAM, "127.1.1.1", SERVER)) >= 0);
+	assert_true(is_refused("127.1.1.1"));
+	assert_int_equal(ask_by_tcp("127.1.1.2"), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	kg_dns_limits_default(&limits);
+}
+
+static bool failed_three_times(void)
+{
+	return ended >= 3;
+}
+
+/* One that cannot start is tried less and less often. */
+static void backs_off(void **state)
+{
+	static const char name[] = "/bin/false";
+	char good[sizeof(program)];
+	int64_t began = kg_monotonic_ms();
+
+	(void)state;
+	memcpy(good, program, sizeof(good));
+	memcpy(program, name, sizeof(name));
+	kg_dns_free(dns);
+	ended = 0;
+	start_dns();
+	run_until(failed_three_times, "the third failure");
+	assert_true(kg_monotonic_ms() - began >= 2900); /* one second, then two */
+	memcpy(program, good, sizeof(program));
+	kg_dns_free(dns);
+	left = who();
+	start_dns();
+	run_until(serves, "a server that can");
+}
+
 /* As an agent that is made anew with all its threads, in the same process. */
 static void is_reaped_by_the_next(void **state)
 {
@@ -640,14 +737,9 @@ static bool is_another(void)
 	return who() != 0 && who() != before && serves();
 }
 
-static bool last_is_known(void)
+static void put_many(bool there, int n)
 {
-	return is("s399.shop.svc.cluster.local", "10.96.1.1");
-}
-
-static void put_many(bool there)
-{
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < n; i++) {
 		KG_AUTOFREE char *key = kg_asprintf("shop/s%d", i);
 		KG_AUTOFREE char *json = kg_asprintf("{\"name\": \"s%d\", \"namespace\": \"shop\", "
 						     "\"clusterIP\": \"10.96.1.1\"}",
@@ -656,6 +748,35 @@ static void put_many(bool there)
 		put(key, there ? json : NULL);
 	}
 	kg_dns_commit(dns);
+}
+
+static int64_t longest;
+
+/* Is the last of many known? Whatever is read, the others are answered. */
+static bool knows_the_last(void)
+{
+	int64_t began = kg_monotonic_ms();
+
+	assert_true(serves());
+	int64_t took = kg_monotonic_ms() - began;
+	longest = took > longest ? took : longest;
+	return is("s4999.shop.svc.cluster.local", "10.96.1.1");
+}
+
+static void answers_while_it_reads(void **state)
+{
+	(void)state;
+	longest = 0;
+	put_many(true, 5000);
+	run_until(knows_the_last, "the last of 5,000 Services");
+	put_many(false, 5000);
+	fprintf(stderr, "the longest wait for an answer: %d ms\n", (int)longest);
+	assert_in_range(longest, 0, 1000);
+}
+
+static bool last_is_known(void)
+{
+	return is("s399.shop.svc.cluster.local", "10.96.1.1");
 }
 
 /* What was written last is served where nothing can be written. */
@@ -671,13 +792,13 @@ static void is_started_on_a_full_disk(void **state)
 	full.rlim_cur = 8192;
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
-	put_many(true);
+	put_many(true, 400);
 	assert_int_equal(kill(before, SIGKILL), 0);
 	run_until(is_another, "a server with what was known before");
 	assert_int_equal(ask("s399.shop.svc.cluster.local", ns_t_a), ns_r_nxdomain);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
 	run_until(last_is_known, "what could not be written");
-	put_many(false);
+	put_many(false, 400);
 }
 
 /* As many questions as somebody likes to ask whom nobody answers. */
@@ -714,6 +835,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(keeps_what_it_knew),
 		cmocka_unit_test(is_not_ended_by_one_name),
 		cmocka_unit_test(gives_way_to_the_next),
+		cmocka_unit_test(resets_no_connection),
+		cmocka_unit_test(has_limits),
+		cmocka_unit_test(backs_off),
+		cmocka_unit_test(answers_while_it_reads),
 		cmocka_unit_test(is_reaped_by_the_next),
 		cmocka_unit_test(stays_where_the_next_cannot_serve),
 		cmocka_unit_test(takes_all_questions_at_once),

@@ -46,6 +46,11 @@ static const char help[] =
 	"                     the name server of pods (default: one that runs on this node)\n"
 	"  --cluster-domain DOMAIN\n"
 	"                     where the names of Services are (default cluster.local)\n"
+	"  --dns-max-questions N, --dns-max-forwarded N   questions that the name server waits "
+	"for\n"
+	"                     at once (4096), and of these by others than the cluster's (2048)\n"
+	"  --dns-max-connections N, --dns-max-connections-of-pod N, --dns-idle-timeout TIME\n"
+	"                     its connections by TCP (256; 32 of one pod; 10s)\n"
 	"  --verbose          log more\n"
 	"  --help, --version\n"
 	"\n"
@@ -81,6 +86,8 @@ int kgn_lock(const char *state)
 	return fd;
 }
 
+#define DNS_LIMIT 256
+
 static const struct option flags[] = {
 	{"state", required_argument, NULL, 's'},
 	{"master", required_argument, NULL, 'm'},
@@ -94,19 +101,29 @@ static const struct option flags[] = {
 	{"minimum-image-ttl-duration", required_argument, NULL, 'T'},
 	{"cluster-dns", required_argument, NULL, 'd'},
 	{"cluster-domain", required_argument, NULL, 'D'},
+	{"dns-max-questions", required_argument, NULL, DNS_LIMIT},
+	{"dns-max-forwarded", required_argument, NULL, DNS_LIMIT},
+	{"dns-max-connections", required_argument, NULL, DNS_LIMIT},
+	{"dns-max-connections-of-pod", required_argument, NULL, DNS_LIMIT},
+	{"dns-idle-timeout", required_argument, NULL, DNS_LIMIT},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
 
-static bool parse_count(unsigned *out, const char *text)
+static bool parse_number(unsigned *out, const char *text)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
 	*out = (unsigned)n;
-	return *text && !*end && n > 0 && n <= 10000;
+	return *text && !*end && n <= 1000000;
+}
+
+static bool parse_count(unsigned *out, const char *text)
+{
+	return parse_number(out, text) && *out > 0 && *out <= 10000;
 }
 
 static bool parse_percent(unsigned *out, const char *text)
@@ -134,13 +151,40 @@ static const char *parse_domain(const char *text)
 	return NULL;
 }
 
+static bool parse_dns_limit(struct kg_dns_limits *limits, const char *name, const char *text)
+{
+	const struct kg_dns_limit *l = kg_dns_limit_table;
+	unsigned n;
+	int64_t value = -1;
+
+	while (strcmp(l->name, name) != 0) /* each flag of that kind is one */
+		l++;
+	if (l->is_time ? kg_duration_parse(&value, text) < 0 : !parse_number(&n, text))
+		value = -1;
+	else if (!l->is_time)
+		value = n;
+	if (kg_dns_limit_set(limits, l, value))
+		return true;
+	if (l->is_time)
+		kgn_fail("--%s: expected a time from %ums to %us, got \"%s\"", name, l->min,
+			l->max / 1000, text);
+	else
+		kgn_fail("--%s: expected a number from %u to %u, got \"%s\"", name, l->min, l->max,
+			text);
+	return false;
+}
+
 /* 0: go on; otherwise the exit code plus one. */
 static int parse(struct kgn_options *o, int argc, char **argv)
 {
-	int c;
+	int c, which;
 
-	while ((c = getopt_long(argc, argv, "", flags, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", flags, &which)) != -1) {
 		switch (c) {
+		case DNS_LIMIT:
+			if (!parse_dns_limit(&o->dns, flags[which].name, optarg))
+				return 2;
+			break;
 		case 's':
 			o->state = optarg;
 			break;
@@ -224,6 +268,7 @@ int main(int argc, char **argv)
 	struct kgn_options o = {
 		.cluster_domain = KG_CLUSTER_DOMAIN, .gc_high = 85, .gc_low = 80, .gc_ttl = 120000};
 
+	kg_dns_limits_default(&o.dns);
 	/* What the agent starts for itself (dns.h). */
 	if (argc == 4 && strcmp(argv[1], "dns") == 0)
 		return kg_dns_serve(argv[2], argv[3]);

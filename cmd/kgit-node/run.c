@@ -294,7 +294,8 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 	struct kg_dns_options dns = {.dir = dns_dir,
 		.domain = n->opts->cluster_domain,
 		.program = program,
-		.left = &dns_left};
+		.left = &dns_left,
+		.limits = &n->opts->dns};
 	struct kg_pods_options pods = {.dir = n->opts->state,
 		.node_name = n->name,
 		.node_ip = n->address,

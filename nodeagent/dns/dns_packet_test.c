@@ -1,3 +1,4 @@
+#include "dns/limits.h"
 #include "dns/packet.h"
 
 #include <setjmp.h>
@@ -171,9 +172,34 @@ static void makes_nonsense_a_failure(void **state)
 	assert_int_equal(answer[3] & 0xf, ns_r_refused);
 }
 
+static void test_limits(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_dns_limits l, m;
+
+	(void)state;
+	for (size_t i = 0; i < KG_DNS_LIMITS; i++) {
+		const struct kg_dns_limit *w = &kg_dns_limit_table[i];
+
+		kg_dns_limits_default(&l);
+		assert_int_equal(kg_dns_limit_get(&l, w), w->def);
+		assert_false(kg_dns_limit_set(&l, w, (int64_t)w->min - 1));
+		assert_false(kg_dns_limit_set(&l, w, (int64_t)w->max + 1));
+		assert_int_equal(kg_dns_limit_get(&l, w), w->def);
+		assert_true(kg_dns_limit_set(&l, w, w->max));
+		struct kg_value v = kg_dns_limits_value(&a, &l);
+		kg_dns_limits_read(&m, &v);
+		assert_memory_equal(&l, &m, sizeof(l));
+		v = kg_with_key(&a, &v, w->name, kg_v_int((int64_t)w->max + 1));
+		kg_dns_limits_read(&m, &v);
+		assert_int_equal(kg_dns_limit_get(&m, w), w->def);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(reads_queries),
 		cmocka_unit_test(refuses_queries),
 		cmocka_unit_test(fits_answers),

@@ -5,6 +5,7 @@
 #include "sys/file.h"
 
 #include <arpa/nameser.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -20,6 +21,9 @@
  * one of all the rest. Both are made anew when the host's resolv.conf changes: what an ExternalName
  * leads to is asked by the first. A context that was replaced goes when its last question is
  * answered.
+ *
+ * libunbound reads the zones at the first question, and whoever asks it waits for that: a new
+ * context is asked by a thread of its own, and takes the old one's place when it has answered.
  */
 
 #define LOOK_MS 1000 /* between two looks at resolv.conf */
@@ -38,6 +42,13 @@ struct question {
 	struct question *next, **prev;
 };
 
+/* Zones that are to be loaded, and who is told. */
+struct wanted {
+	struct kg_doc *zones; /* or NULL */
+	kg_resolver_loaded_fn *done;
+	void *ctx;
+};
+
 struct kg_resolver {
 	struct kg_loop *loop;
 	struct kg_resolver_options opts;
@@ -46,9 +57,23 @@ struct kg_resolver {
 	int64_t looked_ms;
 	char **zones; /* their names */
 	size_t nzones;
-	struct kg_buf conf;       /* libunbound's, of the zones */
+	struct kg_doc *loaded;    /* as they were given; NULL: none yet */
 	struct question *unasked; /* answered with NULL, from the loop */
 	struct kg_timer *fail;
+	struct loading *loading; /* or NULL */
+	struct wanted next;      /* then */
+};
+
+/* Zones on their way. The thread has all of it but `wanted`, until it is done. */
+struct loading {
+	struct kg_resolver *resolver;
+	struct wanted wanted;
+	struct kg_buf conf;
+	char *zone; /* the first one's name */
+	bool upstream;
+	pthread_t thread;
+	struct source *source; /* what came of it; NULL: err says why */
+	struct kg_error err;
 };
 
 /* ---- questions ---- */
@@ -292,38 +317,120 @@ static int configure(struct ub_ctx *ub, const struct kg_buf *text, struct kg_err
 }
 
 /* The context reads its files at the first question. */
-static int read_zones(
-	struct source *s, const struct kg_buf *conf, const char *zone, struct kg_error *err)
+static int read_zones(struct loading *l, struct source *s, struct kg_error *err)
 {
-	const struct kg_resolver *r = s->resolver;
-	int rc = configure(s->ub, conf, err);
+	int rc = configure(s->ub, &l->conf, err);
 
 	if (rc < 0)
 		return rc;
-	if (r->rest)
-		rc = ub_ctx_resolvconf(s->ub, r->opts.resolv_conf);
+	if (l->upstream)
+		rc = ub_ctx_resolvconf(s->ub, l->resolver->opts.resolv_conf);
 	if (rc == 0)
-		rc = ask(s, zone, ns_t_soa, on_probe, NULL);
+		rc = ask(s, l->zone, ns_t_soa, on_probe, NULL);
 	return rc ? kg_fail(err, KG_E_CORRUPT, "the zone files: %s", ub_strerror(rc)) : 0;
 }
 
-static int new_cluster(
-	struct kg_resolver *r, const struct kg_buf *conf, const char *zone, struct kg_error *err)
+static struct loading *loading_new(struct kg_resolver *r, struct wanted wanted)
+{
+	struct loading *l = kg_alloc(sizeof(*l));
+	const struct kg_value *zones = kg_doc_value(wanted.zones);
+
+	l->resolver = r;
+	l->wanted = wanted;
+	l->zone = kg_strdup(kg_string(kg_get(&zones->items[0], "name"), "."));
+	l->upstream = r->rest != NULL;
+	zones_conf(&l->conf, r->opts.dir, zones);
+	return l;
+}
+
+static void loading_free(struct loading *l)
+{
+	if (!l)
+		return;
+	free_source(l->source);
+	kg_doc_unref(l->wanted.zones);
+	kg_buf_release(&l->conf);
+	free(l->zone);
+	free(l);
+}
+
+/* Any thread. */
+static void load(struct loading *l)
 {
 	struct source *s;
-	int rc = new_source(&s, r, err);
 
-	if (rc < 0)
-		return rc;
-	rc = read_zones(s, conf, zone, err);
-	if (rc == 0)
-		rc = watch_source(s, err);
-	if (rc < 0) {
+	if (new_source(&s, l->resolver, &l->err) < 0)
+		return;
+	if (read_zones(l, s, &l->err) == 0)
+		l->source = s;
+	else
 		free_source(s);
-		return rc;
+}
+
+static int take_over(struct kg_resolver *r, struct loading *l, struct kg_error *err)
+{
+	if (!l->source || watch_source(l->source, &l->err) < 0) {
+		*err = l->err;
+		return -(int)err->code;
 	}
-	replace(&r->cluster, s);
+	replace(&r->cluster, kg_steal(&l->source));
+	set_zones(r, kg_doc_value(l->wanted.zones));
+	kg_doc_unref(r->loaded);
+	r->loaded = kg_doc_ref(l->wanted.zones);
 	return 0;
+}
+
+static void told(const struct wanted *w, const struct kg_error *err)
+{
+	if (w->done)
+		w->done(w->ctx, err);
+	else if (err)
+		kg_error_log("dns: %s; what was known before is served", err->msg);
+}
+
+static void finish(struct loading *l)
+{
+	struct kg_error err;
+	int rc = take_over(l->resolver, l, &err);
+
+	told(&l->wanted, rc < 0 ? &err : NULL);
+	loading_free(l);
+}
+
+static void begin_loading(struct kg_resolver *r, struct wanted wanted);
+
+static void on_loaded(void *ctx)
+{
+	struct kg_resolver *r = ctx;
+	struct loading *l = kg_steal(&r->loading);
+	struct wanted next = r->next;
+
+	r->next = (struct wanted){0};
+	pthread_join(l->thread, NULL);
+	finish(l);
+	if (next.zones)
+		begin_loading(r, next);
+}
+
+static void *run_loading(void *ctx)
+{
+	struct loading *l = ctx;
+
+	load(l);
+	kg_loop_post(l->resolver->loop, on_loaded, l->resolver);
+	return NULL;
+}
+
+static void begin_loading(struct kg_resolver *r, struct wanted wanted)
+{
+	struct loading *l = loading_new(r, wanted);
+
+	r->loading = l;
+	if (pthread_create(&l->thread, NULL, run_loading, l) == 0)
+		return;
+	r->loading = NULL;
+	load(l); /* no thread is to be had: it stands still for it */
+	finish(l);
 }
 
 /* ---- both ---- */
@@ -332,7 +439,6 @@ static void look_at_resolv_conf(struct kg_resolver *r)
 {
 	int64_t now = kg_monotonic_ms();
 	struct stat st = {0};
-	struct kg_error err;
 
 	if (r->looked_ms && now - r->looked_ms < LOOK_MS)
 		return;
@@ -347,26 +453,48 @@ static void look_at_resolv_conf(struct kg_resolver *r)
 	if (!changed)
 		return;
 	new_rest(r);
-	if (r->cluster && new_cluster(r, &r->conf, r->zones[0], &err) < 0)
-		kg_error_log("dns: %s; external names are looked up as before", err.msg);
+	if (r->loaded && !r->next.zones)
+		kg_resolver_reload(r,
+			kg_doc_value(r->loading ? r->loading->wanted.zones : r->loaded), NULL,
+			NULL);
 }
 
 int kg_resolver_load(struct kg_resolver *r, const struct kg_value *zones, struct kg_error *err)
 {
-	KG_AUTOBUF struct kg_buf conf = KG_BUF_INIT;
-
 	if (kg_len(zones) == 0)
 		return kg_fail(err, KG_E_INVALID, "no zones");
 	look_at_resolv_conf(r);
-	zones_conf(&conf, r->opts.dir, zones);
-	int rc = new_cluster(r, &conf, kg_string(kg_get(&zones->items[0], "name"), "."), err);
-	if (rc < 0)
-		return rc;
-	set_zones(r, zones);
-	kg_buf_release(&r->conf);
-	r->conf = conf;
-	conf = (struct kg_buf)KG_BUF_INIT;
-	return 0;
+	struct loading *l = loading_new(r, (struct wanted){.zones = kg_doc_new(zones, NULL, 0)});
+	load(l);
+	int rc = take_over(r, l, err);
+	loading_free(l);
+	return rc;
+}
+
+void kg_resolver_reload(
+	struct kg_resolver *r, const struct kg_value *zones, kg_resolver_loaded_fn *done, void *ctx)
+{
+	struct wanted w = {.zones = kg_doc_new(zones, NULL, 0), .done = done, .ctx = ctx};
+	struct wanted old = r->next;
+	struct kg_error err;
+
+	if (kg_len(zones) == 0) {
+		kg_fail(&err, KG_E_INVALID, "no zones");
+		told(&w, &err);
+		kg_doc_unref(w.zones);
+		return;
+	}
+	if (!r->loading) {
+		begin_loading(r, w);
+		return;
+	}
+	r->next = w;
+	if (!old.zones)
+		return;
+	kg_fail(&err, KG_E_CONFLICT, "newer ones came");
+	if (old.done)
+		old.done(old.ctx, &err);
+	kg_doc_unref(old.zones);
 }
 
 /* ---- asking ---- */
@@ -428,6 +556,11 @@ void kg_resolver_free(struct kg_resolver *r)
 {
 	if (!r)
 		return;
+	if (r->loading)
+		pthread_join(r->loading->thread, NULL);
+	loading_free(r->loading);
+	kg_doc_unref(r->next.zones);
+	kg_doc_unref(r->loaded);
 	free_source(r->cluster);
 	free_source(r->rest);
 	drop_questions(&r->unasked);
@@ -435,6 +568,5 @@ void kg_resolver_free(struct kg_resolver *r)
 	for (size_t i = 0; i < r->nzones; i++)
 		free(r->zones[i]);
 	free(r->zones);
-	kg_buf_release(&r->conf);
 	free(r);
 }

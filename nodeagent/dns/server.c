@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,15 +71,20 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 		len = kg_dns_refuse(s->buf, &a->query, ns_r_servfail);
 	}
 	finish(a, len);
-	if (s->ending && s->asked == 0)
+	kg_dns_look_done(s);
+}
+
+void kg_dns_look_done(struct kg_dns_server *s)
+{
+	if (s->ending && s->asked == 0 && s->nfresh == 0)
 		kg_loop_stop(s->loop, 0);
 }
 
 /* Resolvers elsewhere that do not answer leave room for the cluster's names, which never wait. */
 static bool has_room(const struct kg_dns_server *s, const struct kg_dns_query *q)
 {
-	return s->asked < KG_DNS_MAX_OUTER ||
-	       (s->asked < KG_DNS_MAX_ASKED && kg_resolver_has(s->resolver, q->name));
+	return s->asked < s->limits.forwarded ||
+	       (s->asked < s->limits.questions && kg_resolver_has(s->resolver, q->name));
 }
 
 void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
@@ -99,10 +106,26 @@ void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
 
 /* ---- what is served ---- */
 
-static int read_ranges(struct kg_dns_server *s, const struct kg_value *list, struct kg_error *err)
-{
-	struct kg_dns_range *ranges KG_AUTOFREE = kg_alloc((kg_len(list) + 1) * sizeof(*ranges));
+/* What a config says beside the zones: in force when they are. */
+struct terms {
+	struct terms *next;
+	struct kg_dns_server *server;
+	struct kg_dns_range *ranges;
+	size_t nranges;
+	struct kg_dns_limits limits;
+};
 
+static void free_terms(struct terms *t)
+{
+	if (!t)
+		return;
+	free(t->ranges);
+	free(t);
+}
+
+static int read_ranges(struct terms *t, const struct kg_value *list, struct kg_error *err)
+{
+	t->ranges = kg_alloc((kg_len(list) + 1) * sizeof(*t->ranges));
 	for (uint32_t i = 0; i < kg_len(list); i++) {
 		const char *text = kg_string(&list->items[i], "");
 		struct in_addr addr = {0};
@@ -110,36 +133,93 @@ static int read_ranges(struct kg_dns_server *s, const struct kg_value *list, str
 
 		if (bits < 0)
 			return kg_fail(err, KG_E_INVALID, "range \"%s\" is none", text);
-		ranges[i].mask = bits ? htonl(~0U << (32 - bits)) : 0;
-		ranges[i].addr = addr.s_addr & ranges[i].mask;
+		t->ranges[i].mask = bits ? htonl(~0U << (32 - bits)) : 0;
+		t->ranges[i].addr = addr.s_addr & t->ranges[i].mask;
 	}
-	free(s->ranges);
-	s->ranges = kg_steal(&ranges);
-	s->nranges = kg_len(list);
+	t->nranges = kg_len(list);
 	return 0;
 }
 
-static int load(struct kg_dns_server *s, struct kg_error *err)
+static void apply(struct kg_dns_server *s, struct terms *t)
 {
-	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	free(s->ranges);
+	s->ranges = kg_steal(&t->ranges);
+	s->nranges = t->nranges;
+	s->limits = t->limits;
+}
+
+static int read_config(
+	struct kg_value *out, struct kg_arena *arena, struct terms *t, struct kg_error *err)
+{
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	struct kg_value v;
 	int rc = kg_file_read(&text, KG_DNS_CONFIG, CONFIG_MAX, err);
 
 	if (rc == 0)
-		rc = kg_json_parse(&v, &arena, kg_buf_str(&text), text.len, err);
+		rc = kg_json_parse(out, arena, kg_buf_str(&text), text.len, err);
+	if (rc == 0)
+		rc = read_ranges(t, kg_get(out, "ranges"), err);
+	if (rc == 0)
+		kg_dns_limits_read(&t->limits, kg_get(out, "limits"));
+	return rc;
+}
+
+/* The first time: waits until the zones are there. */
+static int load(struct kg_dns_server *s, struct kg_error *err)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct terms *t = kg_alloc(sizeof(*t));
+	struct kg_value v;
+	int rc = read_config(&v, &arena, t, err);
+
 	if (rc == 0)
 		rc = kg_resolver_load(s->resolver, kg_get(&v, "zones"), err);
 	if (rc == 0)
-		rc = read_ranges(s, kg_get(&v, "ranges"), err);
+		apply(s, t);
+	free_terms(t);
 	return rc;
+}
+
+static void kept(const struct kg_error *err)
+{
+	kg_error_log("dns: %s; what was known before is served", err->msg);
+}
+
+static void on_loaded(void *ctx, const struct kg_error *err)
+{
+	struct terms *t = ctx, **p = &t->server->terms;
+
+	while (*p != t)
+		p = &(*p)->next;
+	*p = t->next;
+	if (!err)
+		apply(t->server, t);
+	else if (err->code != KG_E_CONFLICT)
+		kept(err);
+	free_terms(t);
+}
+
+static void reload(struct kg_dns_server *s)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct terms *t = kg_alloc(sizeof(*t));
+	struct kg_value v;
+	struct kg_error err;
+
+	if (read_config(&v, &arena, t, &err) < 0) {
+		kept(&err);
+		free_terms(t);
+		return;
+	}
+	t->server = s;
+	t->next = s->terms;
+	s->terms = t;
+	kg_resolver_reload(s->resolver, kg_get(&v, "zones"), on_loaded, t);
 }
 
 static void on_files(void *ctx, uint32_t events)
 {
 	_Alignas(struct inotify_event) char buf[4096];
 	struct kg_dns_server *s = ctx;
-	struct kg_error err;
 	bool moved = false;
 	ssize_t n;
 
@@ -153,8 +233,8 @@ static void on_files(void *ctx, uint32_t events)
 			p += sizeof(*e) + e->len;
 		}
 	}
-	if (moved && load(s, &err) < 0)
-		kg_error_log("dns: %s; what was known before is served", err.msg);
+	if (moved)
+		reload(s);
 }
 
 /* ---- sockets ---- */
@@ -195,6 +275,18 @@ static void close_watched(struct kg_dns_server *s, int i, int *fd)
 }
 
 /* ---- one server after the other ---- */
+
+/* From now on new connections are this server's, though it takes them in only when it serves: those
+ * that the old one has are few, and taken in before it closes its socket. Of the sockets of one
+ * address the kernel has the oldest first; where there is no second it does not heed this. Without
+ * it (a kernel that refuses) some that are not taken in yet are reset. */
+static void attract(struct kg_dns_server *s)
+{
+	struct sock_filter second[] = {{BPF_RET | BPF_K, 0, 0, 1}};
+	struct sock_fprog program = {.len = KG_ARRAY_LEN(second), .filter = second};
+
+	(void)!setsockopt(s->tcp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
 
 static int open_lock(struct kg_dns_server *s, struct kg_error *err)
 {
@@ -258,7 +350,7 @@ static void take_no_more(struct kg_dns_server *s)
 
 	if (getsockname(s->udp, (struct sockaddr *)&own, &size) == 0)
 		(void)!connect(s->udp, (struct sockaddr *)&own, size);
-	for (int i = 0; i < KG_DNS_MAX_ASKED / KG_DNS_AT_ONCE; i++)
+	for (unsigned i = 0; i <= s->limits.questions / KG_DNS_AT_ONCE; i++)
 		kg_dns_on_udp(s, 0);
 }
 
@@ -275,6 +367,7 @@ static void on_stop(void *ctx, int signo)
 	if (s->ending)
 		return;
 	take_no_more(s);
+	kg_dns_accept_all(s);
 	s->ending = true;
 	close_watched(s, 1, &s->tcp);
 	close_watched(s, 2, &s->inotify);
@@ -284,10 +377,8 @@ static void on_stop(void *ctx, int signo)
 	kg_closep(&s->lock);
 	s->lock = -1;
 	(void)!chdir("/"); /* the directory may go now */
-	if (s->asked == 0)
-		kg_loop_stop(s->loop, 0);
-	else
-		kg_timer_set(kg_timer_new(s->loop, on_drained, s->loop), DRAIN_MS);
+	kg_timer_set(kg_timer_new(s->loop, on_drained, s->loop), DRAIN_MS);
+	kg_dns_look_done(s);
 }
 
 /* ---- life ---- */
@@ -300,6 +391,17 @@ static int drop_privileges(struct kg_error *err)
 	return 0;
 }
 
+/* As many files as may be: a connection each. */
+static void raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)!setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int start(struct kg_dns_server *s, const char *address, struct kg_error *err)
 {
 	struct kg_resolver_options resolver = {.dir = ".", .resolv_conf = RESOLV_CONF};
@@ -307,6 +409,7 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 
 	if (chdir(s->dir) < 0)
 		return kg_fail_errno(err, "enter %s", s->dir);
+	raise_files();
 	rc = bind_to(&s->udp, SOCK_DGRAM, address, err);
 	if (rc == 0)
 		rc = bind_to(&s->tcp, SOCK_STREAM, address, err);
@@ -322,6 +425,8 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 	s->resolver = kg_resolver_new(s->loop, &resolver);
 	rc = load(s, err);
 	if (rc == 0)
+		attract(s);
+	if (rc == 0)
 		rc = take_over(s, err);
 	if (rc == 0)
 		rc = watch(s, 0, s->udp, kg_dns_on_udp, err);
@@ -334,8 +439,12 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 
 static void stop(struct kg_dns_server *s)
 {
-	kg_dns_close_idle(s);
+	kg_dns_close_all(s);
 	kg_resolver_free(s->resolver);
+	for (struct terms *t = s->terms, *next; t; t = next) {
+		next = t->next;
+		free_terms(t);
+	}
 	for (int i = 0; i < 3; i++)
 		kg_watch_free(s->watches[i]);
 	kg_closep(&s->udp);

@@ -2,22 +2,19 @@
 #ifndef KG_NODEAGENT_DNS_SERVER_PRIVATE_H
 #define KG_NODEAGENT_DNS_SERVER_PRIVATE_H
 
+#include "dns/limits.h"
 #include "dns/packet.h"
 #include "dns/resolver.h"
 #include "sys/loop.h"
 
 #include <netinet/in.h>
 
-#define KG_DNS_MAX_ASKED       4096 /* questions at once; what is more is refused */
-#define KG_DNS_MAX_OUTER       2048 /* at which others than the cluster's are */
-#define KG_DNS_AT_ONCE         64   /* datagrams, before others have their turn */
-#define KG_DNS_MAX_CONNECTIONS 256
-#define KG_DNS_MAX_OF_PEER     32    /* of these: one pod does not take them from all others */
-#define KG_DNS_IDLE_MS         10000 /* of a connection */
+#define KG_DNS_AT_ONCE 64 /* datagrams, before others have their turn */
 
 struct kg_dns_server {
 	struct kg_loop *loop;
 	struct kg_resolver *resolver;
+	struct kg_dns_limits limits;
 	const char *dir;
 	int lock, udp, tcp, inotify;
 	struct kg_watch *watches[3];
@@ -25,8 +22,10 @@ struct kg_dns_server {
 		in_addr_t addr, mask;
 	} * ranges; /* who may ask */
 	size_t nranges;
+	struct terms *terms; /* of configs whose zones are being read */
 	struct kg_dns_connection *connections;
 	unsigned nconnections, asked;
+	unsigned nfresh; /* connections that were not asked by yet */
 	bool ending;
 	uint8_t buf[KG_DNS_MAX_ANSWER + 1];
 };
@@ -47,6 +46,12 @@ void kg_dns_ask(struct kg_dns_asked *asked, const uint8_t *p, size_t len, bool u
 
 void kg_dns_on_udp(void *server, uint32_t events);
 void kg_dns_on_tcp(void *server, uint32_t events);
-void kg_dns_close_idle(struct kg_dns_server *s); /* all but those that wait for an answer */
+/* Takes in all that wait to be, before nobody does. */
+void kg_dns_accept_all(struct kg_dns_server *s);
+void kg_dns_close_idle(
+	struct kg_dns_server *s); /* but those that wait for an answer or are fresh */
+void kg_dns_close_all(struct kg_dns_server *s);
+/* Where the server ends: all that was asked is answered. */
+void kg_dns_look_done(struct kg_dns_server *s);
 
 #endif

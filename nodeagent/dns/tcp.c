@@ -13,6 +13,7 @@ struct kg_dns_connection {
 	struct kg_dns_connection *next, **prev;
 	int fd;
 	in_addr_t peer;
+	bool fresh; /* nothing was asked by it yet */
 	struct kg_watch *watch;
 	struct kg_timer *idle;
 	struct kg_dns_asked *asked; /* waited for */
@@ -22,8 +23,17 @@ struct kg_dns_connection {
 	size_t sent;
 };
 
+static void no_more_fresh(struct kg_dns_connection *c)
+{
+	c->server->nfresh -= c->fresh;
+	c->fresh = false;
+}
+
 static void close_connection(struct kg_dns_connection *c)
 {
+	struct kg_dns_server *s = c->server;
+
+	no_more_fresh(c);
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -35,6 +45,7 @@ static void close_connection(struct kg_dns_connection *c)
 	close(c->fd);
 	kg_buf_release(&c->out);
 	free(c);
+	kg_dns_look_done(s);
 }
 
 static void on_idle(void *ctx)
@@ -79,7 +90,7 @@ static void reply(struct kg_dns_asked *a, const uint8_t *answer, size_t len)
 	kg_buf_addc(&c->out, (char)(len >> 8));
 	kg_buf_addc(&c->out, (char)len);
 	kg_buf_add(&c->out, answer, len);
-	kg_timer_set(c->idle, KG_DNS_IDLE_MS);
+	kg_timer_set(c->idle, c->server->limits.idle_ms);
 	flush(c);
 }
 
@@ -89,6 +100,7 @@ static void ask(struct kg_dns_connection *c, size_t len)
 
 	*a = (struct kg_dns_asked){.server = c->server, .reply = reply, .connection = c};
 	c->asked = a;
+	no_more_fresh(c);
 	c->have = 0;
 	kg_watch_modify(c->watch, 0);
 	kg_dns_ask(a, c->in + 2, len, false); /* may close c */
@@ -136,27 +148,18 @@ static bool has_room(const struct kg_dns_server *s, in_addr_t peer)
 
 	for (const struct kg_dns_connection *c = s->connections; c; c = c->next)
 		n += c->peer == peer;
-	return s->nconnections < KG_DNS_MAX_CONNECTIONS && n < KG_DNS_MAX_OF_PEER;
+	return s->nconnections < s->limits.connections && n < s->limits.of_pod;
 }
 
-void kg_dns_on_tcp(void *ctx, uint32_t events)
+static void begin(struct kg_dns_server *s, int fd, in_addr_t peer)
 {
-	struct kg_dns_server *s = ctx;
-	struct sockaddr_in peer = {0};
-	socklen_t size = sizeof(peer);
-	int fd = accept4(s->tcp, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd < 0)
-		return;
-	if (!kg_dns_may_ask(s, &peer) || !has_room(s, peer.sin_addr.s_addr)) {
-		close(fd);
-		return;
-	}
 	struct kg_dns_connection *c = kg_alloc(sizeof(*c));
+
 	c->server = s;
 	c->fd = fd;
-	c->peer = peer.sin_addr.s_addr;
+	c->peer = peer;
+	c->fresh = true;
+	s->nfresh++;
 	c->idle = kg_timer_new(s->loop, on_idle, c);
 	c->next = s->connections;
 	c->prev = &s->connections;
@@ -169,7 +172,35 @@ void kg_dns_on_tcp(void *ctx, uint32_t events)
 		close_connection(c);
 		return;
 	}
-	kg_timer_set(c->idle, KG_DNS_IDLE_MS);
+	kg_timer_set(c->idle, s->limits.idle_ms);
+}
+
+/* False: none waits. */
+static bool take_one(struct kg_dns_server *s)
+{
+	struct sockaddr_in peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = accept4(s->tcp, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	if (kg_dns_may_ask(s, &peer) && has_room(s, peer.sin_addr.s_addr))
+		begin(s, fd, peer.sin_addr.s_addr);
+	else
+		close(fd);
+	return true;
+}
+
+void kg_dns_on_tcp(void *ctx, uint32_t events)
+{
+	(void)events;
+	take_one(ctx);
+}
+
+void kg_dns_accept_all(struct kg_dns_server *s)
+{
+	while (take_one(s))
+		;
 }
 
 void kg_dns_close_idle(struct kg_dns_server *s)
@@ -178,7 +209,13 @@ void kg_dns_close_idle(struct kg_dns_server *s)
 
 	for (struct kg_dns_connection *c = s->connections; c; c = next) {
 		next = c->next;
-		if (!c->asked)
+		if (!c->asked && !c->fresh && c->out.len == 0)
 			close_connection(c);
 	}
+}
+
+void kg_dns_close_all(struct kg_dns_server *s)
+{
+	while (s->connections)
+		close_connection(s->connections);
 }
