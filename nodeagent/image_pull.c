@@ -37,6 +37,23 @@ static int auth_file(const char *auth, struct kg_error *err)
 	return rc < 0 ? rc : fd;
 }
 
+/* What skopeo says of itself is a line of its log, with the time: the words alone are shown. */
+static int in_words(int rc, struct kg_error *err)
+{
+	static const char mark[] = "level=fatal msg=\"";
+	const char *from = rc < 0 ? strstr(err->msg, mark) : NULL;
+	KG_AUTOBUF struct kg_buf words = KG_BUF_INIT;
+
+	if (!from)
+		return rc;
+	for (from += sizeof(mark) - 1; *from && *from != '"'; from++) {
+		if (*from == '\\' && from[1])
+			from++;
+		kg_buf_addc(&words, *from);
+	}
+	return kg_fail(err, (enum kg_code) - rc, "skopeo: %s", kg_buf_str(&words));
+}
+
 static int run(struct kg_images *im, const char *const *argv, struct kg_buf *output, int timeout_ms,
 	struct kg_error *err)
 {
@@ -48,7 +65,7 @@ static int run(struct kg_images *im, const char *const *argv, struct kg_buf *out
 		.cancel = im->cancel,
 	};
 	r.spawn.argv = argv;
-	return kg_run(&r, NULL, err);
+	return in_words(kg_run(&r, NULL, err), err);
 }
 
 /* skopeo's command with the credentials, where there are some. */
@@ -79,7 +96,7 @@ static int run_with(struct kg_images *im, const char *const *argv, const char *a
 	int keep[] = {fd, -1};
 	r.spawn.argv = more;
 	r.spawn.keep = keep;
-	return kg_run(&r, NULL, err);
+	return in_words(kg_run(&r, NULL, err), err);
 }
 
 static int copy(struct kg_images *im, const char *source, const char *layout, bool plain_http,

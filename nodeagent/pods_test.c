@@ -337,6 +337,17 @@ static bool image_error(struct kg_podtest *t, const char *pod)
 	return !strncmp(waits_for(t, pod), "ErrImage", 8);
 }
 
+static bool pull_backs_off(struct kg_podtest *t, const char *pod)
+{
+	return !strcmp(waits_for(t, pod), "ImagePullBackOff");
+}
+
+static void assert_string_prefix(const char *s, const char *prefix)
+{
+	if (strncmp(s, prefix, strlen(prefix)) != 0)
+		fail_msg("\"%s\" does not begin with \"%s\"", s, prefix);
+}
+
 static void test_images(void **state)
 {
 	struct kg_podtest t;
@@ -350,6 +361,11 @@ static void test_images(void **state)
 	kg_podtest_wait(&t, image_error, "refused", 20000);
 	assert_string_equal(waits_for(&t, "never"), "ErrImageNeverPull");
 	assert_string_equal(waits_for(&t, "refused"), "ErrImagePull");
+	kg_podtest_wait(&t, pull_backs_off, "refused", 20000);
+	const char *said = kg_string(kg_at(container(&t, "refused"), "state.waiting.message"), "");
+	assert_string_prefix(said, "Back-off pulling image \"127.0.0.1:9/none:1\": ErrImagePull: "
+				   "skopeo: ");
+	assert_null(strstr(said, "level="));
 	kg_podtest_end(&t);
 }
 

@@ -50,12 +50,14 @@ static bool backing_off(const struct kg_pstate *pod, const struct kg_cstate *c, 
 	return c->phase == KG_C_EXITED && now < c->not_before_mono && kg_plan_will_restart(pod, c);
 }
 
-static struct kg_value wait_state(struct kg_arena *a, const struct kg_cstate *c, int64_t now)
+static struct kg_value wait_state(
+	struct kg_arena *a, const struct kg_pstate *pod, const struct kg_cstate *c, int64_t now)
 {
 	if (!strcmp(c->reason, "ErrImagePull") && now >= kg_plan_pull_shown(c))
 		return waiting(a, "ImagePullBackOff",
 			kg_arena_printf(a, "Back-off pulling image \"%s\": ErrImagePull: %s",
-				c->image ? c->image : "", c->message ? c->message : ""));
+				kg_string(kg_get(kg_cstate_spec(pod, c), "image"), ""),
+				c->message ? c->message : ""));
 	return waiting(a, c->reason, c->message);
 }
 
@@ -77,7 +79,7 @@ static struct kg_value state_of(struct kg_arena *a, const struct kg_pstate *pod,
 		*told = true;
 		return terminated(a, &c->term);
 	}
-	return wait_state(a, c, now);
+	return wait_state(a, pod, c, now);
 }
 
 static struct kg_value container_status(

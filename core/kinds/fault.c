@@ -126,6 +126,15 @@ bool kg_rule_written(const struct kg_fault_list *f, const char *path)
 	return node && node->type != KG_NULL;
 }
 
+uint32_t kg_rule_written_items(const struct kg_fault_list *f, const char *path)
+{
+	const struct kg_yaml_node *node = f->root;
+
+	while (node && *path)
+		node = step(node, &path);
+	return node && (node->type == KG_OBJECT || node->type == KG_ARRAY) ? node->len : 0;
+}
+
 static const char *join(struct kg_fault_list *f, const char *path, const char *sub)
 {
 	if (!*path || !*sub)

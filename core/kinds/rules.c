@@ -126,6 +126,44 @@ static bool has_odd_name(struct kg_fault_list *f, const char *path)
 	return kg_rule_written(f, kg_rule_path(f, meta, "name"));
 }
 
+/* Annotations of kgit's own that a manifest may set, and what to. */
+static const struct {
+	const char *key;
+	const char *values[4];
+} own_annotations[] = {
+	{"kgit/deletion", {"background", "foreground", "orphan"}},
+	{"kgit/roll-on-config-change", {"true", "false"}},
+};
+/* Those that the system sets: exports hold them. */
+static const char *const system_annotations[] = {"kgit/backoff", "kgit/config-digest",
+	"kgit/index-failures", "kgit/pods-created", "kgit/skipped", "kgit/slices", "kgit/time-zone",
+	NULL};
+
+/* A slip in one would be ignored silently. */
+static void check_own_annotation(
+	struct kg_fault_list *f, const char *path, const struct kg_member *note)
+{
+	const char *sub = kg_arena_printf(f->arena, "metadata.annotations[%s]", note->key);
+	struct kg_suggest near;
+
+	if (strncmp(note->key, "kgit/", 5) != 0 || kg_rule_one_of(note->key, system_annotations))
+		return;
+	kg_suggest_init(&near, note->key);
+	for (size_t i = 0; i < KG_ARRAY_LEN(own_annotations); i++) {
+		const char *const *values = own_annotations[i].values;
+
+		kg_suggest_offer(&near, own_annotations[i].key);
+		if (strcmp(note->key, own_annotations[i].key) != 0)
+			continue;
+		if (!kg_rule_one_of(kg_string(&note->value, ""), values))
+			kg_rule(f, path, sub, "Unsupported value: %s: supported values: %s",
+				kg_rule_show(f->arena, &note->value),
+				kg_rule_values(f->arena, values));
+		return;
+	}
+	kg_rule(f, path, sub, "kgit knows no such annotation%s", kg_suggest_text(f->arena, &near));
+}
+
 void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object, const char *path,
 	kg_check_fn *name_check)
 {
@@ -140,8 +178,10 @@ void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object,
 	else if (kg_is_null(name) && !has_odd_name(f, path))
 		kg_rule(f, path, "metadata.name", "Required value: the object's name");
 	kg_rule_check(f, name_check, name, path, "metadata.name");
-	for (uint32_t i = 0; i < kg_len(annotations); i++)
+	for (uint32_t i = 0; i < kg_len(annotations); i++) {
 		total += strlen(annotations->members[i].key) + annotations->members[i].value.len;
+		check_own_annotation(f, path, &annotations->members[i]);
+	}
 	if (total > ANNOTATIONS_MAX)
 		kg_rule(f, path, "metadata.annotations", "Too long: must have at most %d bytes",
 			ANNOTATIONS_MAX);
@@ -188,6 +228,14 @@ bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_v
 	return true;
 }
 
+/* Were labels written, and none of them is one, which is already reported? */
+static bool has_odd_labels(struct kg_fault_list *f, const char *path)
+{
+	const char *labels = kg_rule_path(f, kg_rule_path(f, path, "selector"), "matchLabels");
+
+	return kg_rule_written_items(f, labels) > 0;
+}
+
 void kg_rule_selects_template(
 	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind)
 {
@@ -197,10 +245,11 @@ void kg_rule_selects_template(
 	if (kg_is_null(selector))
 		return;
 	if (!kg_len(kg_get(selector, "matchLabels")) &&
-		!kg_len(kg_get(selector, "matchExpressions")))
-		kg_rule(f, path, "selector", "Invalid value: {}: empty selector is invalid for %s",
-			kind);
-	else if (!kg_rule_selector_matches(selector, labels))
+		!kg_len(kg_get(selector, "matchExpressions"))) {
+		if (!has_odd_labels(f, path))
+			kg_rule(f, path, "selector",
+				"Invalid value: {}: empty selector is invalid for %s", kind);
+	} else if (!kg_rule_selector_matches(selector, labels))
 		kg_rule(f, path, "template.metadata.labels",
 			"Invalid value: %s: `selector` does not match template `labels`; it asks "
 			"for %s",

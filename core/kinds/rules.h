@@ -21,6 +21,8 @@ const char *kg_rule_path(struct kg_fault_list *f, const char *path, const char *
 	__attribute__((format(printf, 3, 4)));
 /* Was something written at this path, usable or not? */
 bool kg_rule_written(const struct kg_fault_list *f, const char *path);
+/* How many items or members, whatever became of them. */
+uint32_t kg_rule_written_items(const struct kg_fault_list *f, const char *path);
 /* Runs a check on a string and adds "Invalid value" where it says something. */
 void kg_rule_check(struct kg_fault_list *f, kg_check_fn *check, const struct kg_value *v,
 	const char *path, const char *sub);
