@@ -205,7 +205,12 @@ static void check(struct kg_admitting *x, const struct kg_definition *d)
 	if (!namespace_defined(x, m->ns)) {
 		kg_admit_look_at(x, d);
 		kg_fault_add(x->faults, "metadata.namespace",
-			"namespace \"%s\" does not exist: add a Namespace manifest for it", m->ns);
+			kg_snapshot_get(x->s, KG_KIND_NAMESPACE, "", m->ns)
+				? "namespace \"%s\" is on its way out: add its Namespace manifest "
+				  "again"
+				: "namespace \"%s\" does not exist: add a Namespace manifest for "
+				  "it",
+			m->ns);
 		x->faults->root = NULL;
 	}
 	if (!old)

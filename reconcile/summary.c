@@ -264,6 +264,49 @@ static void summarize_quota(struct kg_summary *out, const struct kg_object *quot
 	snprintf(out->state, sizeof(out->state), "%zu of %u used up", full, kg_len(hard));
 }
 
+/* What is still in a namespace that goes. */
+static void content_reason(
+	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *ns)
+{
+	const struct kg_object *first = NULL, *obj;
+	size_t n = 0;
+
+	for (int k = 0; k < KG_KIND_COUNT; k++) {
+		if (!(kg_kinds[k].flags & KG_KF_NAMESPACED) || kg_kinds[k].flags & KG_KF_SYNTHETIC)
+			continue;
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+		kg_iter_kind(&it, s, (enum kg_kind_id)k, ns->name, NULL);
+		for (; (obj = kg_iter_next(&it)); n++)
+			first = first ? first : obj;
+	}
+	if (n > 1)
+		snprintf(out->reason, sizeof(out->reason), "waits for %s %s and %zu more",
+			first->kind->kind, first->name, n - 1);
+	else if (n)
+		snprintf(out->reason, sizeof(out->reason), "waits for %s %s", first->kind->kind,
+			first->name);
+}
+
+/* What main defines no more and is still there. */
+static void summarize_leaving(
+	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	const struct kg_value *held = kg_at(kg_obj(obj), "metadata.finalizers");
+	struct kg_buf names KG_AUTOBUF = KG_BUF_INIT;
+
+	snprintf(out->state, sizeof(out->state), "Terminating");
+	if (obj->kind->id == KG_KIND_NAMESPACE) {
+		content_reason(out, s, obj);
+		return;
+	}
+	for (uint32_t i = 0; i < kg_len(held); i++)
+		kg_buf_addf(&names, "%s%s", i ? ", " : "", kg_string(&held->items[i], ""));
+	if (names.len)
+		snprintf(out->reason, sizeof(out->reason),
+			"until its manifest is pushed without the finalizers %s",
+			kg_buf_str(&names));
+}
+
 void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	*out = (struct kg_summary){.ready = true};
@@ -311,6 +354,8 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 	default:
 		break;
 	}
+	if (!*out->state && kg_object_deleting(obj))
+		summarize_leaving(out, s, obj);
 	/* Pods that may not come to be. */
 	const struct kg_value *refused =
 		kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", "ReplicaFailure");

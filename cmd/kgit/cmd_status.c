@@ -56,7 +56,39 @@ static void print_owned(const struct kg_snapshot *s, const struct kg_object *own
 	}
 }
 
-static void print_namespace(const struct kg_snapshot *s, const char *ns)
+/* The kinds that are shown, and of all others what is on its way out. */
+static bool is_shown(const struct kg_snapshot *s, const struct kg_object *obj, bool listed)
+{
+	return !kg_is_owned(s, obj) && !kg_cluster_is(obj) && (listed || kg_object_deleting(obj));
+}
+
+static bool is_listed(const enum kg_kind_id *order, size_t n, int kind)
+{
+	while (n > 0 && (int)order[n - 1] != kind)
+		n--;
+	return n > 0;
+}
+
+/* *titled: whether the namespace's own line is there. */
+static void print_kind(const struct kg_snapshot *s, const char *ns, enum kg_kind_id kind,
+	bool listed, bool *titled)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	const struct kg_object *obj;
+
+	kg_iter_kind(&it, s, kind, ns, NULL);
+	while ((obj = kg_iter_next(&it))) {
+		if (!is_shown(s, obj, listed))
+			continue;
+		if (!*titled)
+			printf("\nnamespace %s\n", ns);
+		*titled = true;
+		print_object(s, obj, 1);
+		print_owned(s, obj, 2);
+	}
+}
+
+static void print_namespace(const struct kg_snapshot *s, const struct kg_object *ns)
 {
 	static const enum kg_kind_id order[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET,
 		KG_KIND_STATEFULSET, KG_KIND_DAEMONSET, KG_KIND_REPLICATIONCONTROLLER,
@@ -64,22 +96,20 @@ static void print_namespace(const struct kg_snapshot *s, const char *ns)
 		KG_KIND_PODDISRUPTIONBUDGET, KG_KIND_CONFIGMAP, KG_KIND_PERSISTENTVOLUMECLAIM,
 		KG_KIND_RESOURCEQUOTA};
 	bool titled = false;
-	const struct kg_object *obj;
+	struct kg_summary sum;
 
-	for (size_t i = 0; i < KG_ARRAY_LEN(order); i++) {
-		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
-
-		kg_iter_kind(&it, s, order[i], ns, NULL);
-		while ((obj = kg_iter_next(&it))) {
-			if (kg_is_owned(s, obj) || kg_cluster_is(obj))
-				continue;
-			if (!titled)
-				printf("\nnamespace %s\n", ns);
-			titled = true;
-			print_object(s, obj, 1);
-			print_owned(s, obj, 2);
-		}
+	kg_summarize(&sum, s, ns);
+	if (*sum.state) {
+		printf("\nnamespace %s: %s%s%s\n", ns->name, sum.state, *sum.reason ? ", " : "",
+			sum.reason);
+		titled = true;
 	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(order); i++)
+		print_kind(s, ns->name, order[i], true, &titled);
+	for (int k = 0; k < KG_KIND_COUNT; k++)
+		if (kg_kinds[k].flags & KG_KF_NAMESPACED &&
+			!is_listed(order, KG_ARRAY_LEN(order), k))
+			print_kind(s, ns->name, (enum kg_kind_id)k, false, &titled);
 }
 
 static void print_tree(const struct kg_snapshot *s, const char *url)
@@ -95,7 +125,7 @@ static void print_tree(const struct kg_snapshot *s, const char *url)
 	kg_iter_release(&it);
 	kg_iter_kind(&it, s, KG_KIND_NAMESPACE, NULL, NULL);
 	while ((obj = kg_iter_next(&it)))
-		print_namespace(s, obj->name);
+		print_namespace(s, obj);
 	kg_iter_release(&it);
 }
 
