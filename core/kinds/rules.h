@@ -60,6 +60,9 @@ void kg_rule_invalid(struct kg_fault_list *f, const struct kg_value *v, const ch
 /* A fault for each immutable field of two objects that differs, in the words of KG_FF_IMMUTABLE. */
 void kg_rule_immutable(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path, const char *field);
+/* The same of a large one: said of the part that alone differs. */
+void kg_rule_immutable_part(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path, const char *field);
 
 /* Faults where `immutable` was true and one of these fields (NULL-terminated) changes. */
 void kg_rule_sealed(struct kg_fault_list *f, const struct kg_value *before,

@@ -315,7 +315,20 @@ void kg_validate_job(struct kg_fault_list *f, const struct kg_value *v, const ch
 				"will not able to create pod with invalid DNS label: %s", host.s));
 }
 
-/* What the scheduler goes by may change while no pod has been made. */
+/* The containers of a list without what they ask for. */
+static struct kg_value without_resources(
+	struct kg_arena *a, const struct kg_value *template, const char *list)
+{
+	const struct kg_value *old = kg_at(template, list);
+	struct kg_value *items = kg_arena_alloc(a, (kg_len(old) + 1) * sizeof(*items));
+
+	for (uint32_t i = 0; i < kg_len(old); i++)
+		items[i] = kg_with_key(a, &old->items[i], "resources", kg_v_null());
+	return kg_len(old) ? kg_with(a, template, list, kg_v_array(a, items, kg_len(old)))
+			   : *template;
+}
+
+/* What the scheduler goes by, and what containers ask for, may change while there are no pods. */
 static struct kg_value without_directives(struct kg_arena *a, const struct kg_value *template)
 {
 	static const char *const open[] = {"metadata.labels", "metadata.annotations",
@@ -327,6 +340,8 @@ static struct kg_value without_directives(struct kg_arena *a, const struct kg_va
 		if (!kg_is_null(kg_at(&out, open[i])))
 			out = kg_with(a, &out, open[i], kg_v_null());
 	}
+	out = without_resources(a, &out, "spec.initContainers");
+	out = without_resources(a, &out, "spec.containers");
 	if (!kg_len(kg_at(&out, "spec.affinity")))
 		out = kg_with(a, &out, "spec.affinity", kg_v_null());
 	if (!kg_len(kg_get(&out, "metadata")))
@@ -351,11 +366,12 @@ void kg_update_job_spec(struct kg_fault_list *f, const struct kg_value *before,
 		kg_rule_invalid(f, after, path, "completions",
 			"can only be modified in tandem with spec.parallelism");
 	if (!kg_bool(kg_get(before, "suspend"), false)) {
-		kg_rule_immutable(f, before, after, path, "template");
+		kg_rule_immutable_part(f, before, after, path, "template");
 		return;
 	}
 	struct kg_value was = without_directives(f->arena, kg_get(before, "template"));
 	struct kg_value now = without_directives(f->arena, kg_get(after, "template"));
-	if (!kg_equal(&was, &now))
-		kg_rule_immutable(f, before, after, path, "template");
+	struct kg_value old = kg_v_obj(f->arena, "template", was, (char *)NULL);
+	struct kg_value new = kg_v_obj(f->arena, "template", now, (char *)NULL);
+	kg_rule_immutable_part(f, &old, &new, path, "template");
 }

@@ -192,6 +192,19 @@ void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v,
 			"Forbidden: must not be set when session affinity is None");
 }
 
+/* (Its address is admission's matter, which knows the one that was chosen.) */
+void kg_update_service_spec(struct kg_fault_list *f, const struct kg_value *before,
+	const struct kg_value *after, const char *path)
+{
+	static const char field[] = "loadBalancerClass";
+	const struct kg_value *old = kg_get(before, field), *new = kg_get(after, field);
+
+	if (is_type(before, "LoadBalancer") && is_type(after, "LoadBalancer") &&
+		!kg_equal(old, new))
+		kg_rule(f, path, field, "Invalid value: %s: may not change once set (it was %s)",
+			kg_rule_show(f->arena, new), kg_rule_show(f->arena, old));
+}
+
 void kg_validate_service(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *md = kg_get(v, "metadata");

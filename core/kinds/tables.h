@@ -134,7 +134,7 @@ kg_update_fn kg_update_volume_spec, kg_update_storageclass, kg_update_prioritycl
 kg_check_fn kg_check_no_backsteps, kg_check_provisioner, kg_check_quota_resource,
 	kg_check_limit_resource, kg_check_cidr, kg_check_ingress_host, kg_check_prefixed_path;
 kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_update_job_spec,
-	kg_update_claim_spec;
+	kg_update_claim_spec, kg_update_service_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,
 	kg_check_descending_path, kg_check_host_users, kg_check_cluster_ip, kg_check_http_header,
 	kg_check_resource_field;

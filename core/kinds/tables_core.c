@@ -150,6 +150,7 @@ static const struct kg_schema service_spec = {
 	.fields = service_spec_fields,
 	.defaults = kg_default_service_spec,
 	.validate = kg_validate_service_spec,
+	.update = kg_update_service_spec,
 };
 static const struct kg_field service_status_fields[] = {
 	F_ANY("loadBalancer", 0, "Addresses of a load balancer."),
