@@ -1,6 +1,7 @@
 #include "oidc.h"
 
 #include "base/log.h"
+#include "claims.h"
 #include "http/client.h"
 #include "internal.h"
 #include "pki/jwt.h"
@@ -16,7 +17,6 @@
 #define REFRESH_S   600
 #define RETRY_S     10
 #define SEEN_MS     (60LL * 1000)
-#define SKEW_MS     10000
 #define MAX_DOC     ((size_t)1 << 20)
 #define FETCH_MS    10000
 #define CONFIG_PATH "/.well-known/openid-configuration"
@@ -261,31 +261,14 @@ void kg_oidc_free(struct kg_oidc *o)
 
 /* ---- taking ---- */
 
-static int unauthorized(struct kg_error *err, const char *why)
-{
-	return kg_fail(err, KG_E_UNAUTHORIZED, "Unauthorized: the token %s", why);
-}
-
-static bool is_for_us(const struct kg_value *aud, const char *us)
-{
-	for (uint32_t i = 0; aud->type == KG_ARRAY && i < aud->len; i++)
-		if (strcmp(kg_string(&aud->items[i], ""), us) == 0)
-			return true;
-	return strcmp(kg_string(aud, ""), us) == 0;
-}
-
 static int check_claims(
 	const struct kg_oidc *o, const struct kg_value *claims, kg_time now, struct kg_error *err)
 {
-	if (!is_for_us(kg_get(claims, "aud"), o->client_id))
-		return unauthorized(err, "is for another client");
-	if (kg_int(kg_get(claims, "exp"), 0) <= now / 1000)
-		return unauthorized(err, "has expired");
-	if (kg_int(kg_get(claims, "nbf"), 0) > (now + SKEW_MS) / 1000)
-		return unauthorized(err, "is not valid yet");
+	if (!kg_claims_are_for(claims, o->client_id))
+		return kg_token_refused(err, "is for another client");
 	if (strcmp(o->name_claim, "email") == 0 && !kg_bool(kg_get(claims, "email_verified"), true))
-		return unauthorized(err, "has an email that is not verified");
-	return 0;
+		return kg_token_refused(err, "has an email that is not verified");
+	return kg_claims_check_times(claims, now, err);
 }
 
 /* Names that mean something here are not the issuer's to give. */
@@ -313,9 +296,9 @@ static int set_user(struct kg_user *u, const struct kg_oidc *o, const struct kg_
 		o->groups_claim ? kg_get(claims, o->groups_claim) : &kg_null;
 
 	if (!*said)
-		return unauthorized(err, "does not say who it is of");
+		return kg_token_refused(err, "does not say who it is of");
 	if (is_reserved(name))
-		return unauthorized(err, "names a user of the system's");
+		return kg_token_refused(err, "names a user of the system's");
 	int rc = kg_user_set(u, name, err);
 	if (groups->type == KG_STRING && rc == 0)
 		rc = add_group(u, o, groups, err);
@@ -343,8 +326,7 @@ static int verify(struct kg_oidc *o, struct kg_verdict *v, const char *token, kg
 		rc = set_user(&v->user, o, &claims, err);
 	if (rc < 0)
 		return rc;
-	kg_time end = kg_int(kg_get(&claims, "exp"), 0) * 1000;
-	v->until = end < now + SEEN_MS ? end : now + SEEN_MS;
+	v->until = kg_claims_until(&claims, now + SEEN_MS);
 	kg_seen_put(o->seen, token, v);
 	return 0;
 }

@@ -9,13 +9,13 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "internal.h"
+#include "pki/pki.h"
 #include "sys/file.h"
 #include "value/json.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define ID_BYTES     6
 #define SECRET_BYTES 32
@@ -211,23 +211,13 @@ size_t kg_tokens_count(struct kg_tokens *t, const char *user, kg_time now)
 	return n;
 }
 
-static void random_hex(char *out, size_t n)
-{
-	unsigned char b[SECRET_BYTES];
-
-	if (getrandom(b, n, 0) != (ssize_t)n)
-		abort(); /* nothing secret can be made */
-	kg_hex(out, b, n);
-	explicit_bzero(b, sizeof(b));
-}
-
 /* "<prefix><id>.<secret>" into out (at least 90 bytes), its id and hash into t. */
 static void make(struct token *t, char *out, size_t size, const char *prefix)
 {
 	char secret[2 * SECRET_BYTES + 1];
 
-	random_hex(t->id, ID_BYTES);
-	random_hex(secret, SECRET_BYTES);
+	kg_random_hex(t->id, ID_BYTES);
+	kg_random_hex(secret, SECRET_BYTES);
 	snprintf(out, size, "%s%s.%s", prefix, t->id, secret);
 	kg_sha256(t->sha256, out, strlen(out));
 	explicit_bzero(secret, sizeof(secret));

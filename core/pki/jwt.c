@@ -414,8 +414,10 @@ static bool verify(const struct key *k, const struct algorithm *alg, const gnutl
 		return false;
 	if (!k->ec)
 		return gnutls_pubkey_verify_data2(k->key, alg->sign, 0, text, signature) >= 0;
+	if (signature->size != 2 * half)
+		return false;
 	gnutls_datum_t r = {signature->data, half}, s = {signature->data + half, half};
-	if (signature->size != 2 * half || gnutls_encode_rs_value(&der, &r, &s) < 0)
+	if (gnutls_encode_rs_value(&der, &r, &s) < 0)
 		return false;
 	return gnutls_pubkey_verify_data2(k->key, alg->sign, 0, text, &der) >= 0;
 }
