@@ -10,6 +10,7 @@
 #include "sys/file.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
@@ -76,10 +77,18 @@ int kgn_fail(const char *fmt, ...)
 int kgn_lock(const char *state)
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/lock", state);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+	if (fd < 0) {
+		kgn_fail("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+		kgn_fail(errno == EAGAIN || errno == EACCES
+				 ? "another kgit-node works on %s: stop it first"
+				 : "%s: it cannot be locked",
+			state);
 		close(fd);
 		return -1;
 	}
@@ -217,7 +226,7 @@ static int parse(struct kgn_options *o, int argc, char **argv)
 						   c == 'H' ? "high" : "low", optarg);
 			break;
 		case 'T':
-			if (kg_duration_parse(&o->gc_ttl, optarg) < 0)
+			if (kg_duration_parse(&o->gc_ttl, optarg) < 0 || o->gc_ttl < 0)
 				return 1 + kgn_fail("--minimum-image-ttl-duration: expected a time "
 						    "like 2m or 90s, got \"%s\"",
 						   optarg);
@@ -260,7 +269,11 @@ static char *make_state(const char *state)
 		kgn_fail("%s", err.msg);
 		return NULL;
 	}
-	return realpath(state, whole) ? kg_strdup(whole) : NULL;
+	if (!realpath(state, whole)) {
+		kgn_fail("--state %s: %s", state, strerror(errno));
+		return NULL;
+	}
+	return kg_strdup(whole);
 }
 
 int main(int argc, char **argv)

@@ -18,8 +18,8 @@ int kgn_image(const struct kgn_options *o);
 int kgn_reset(const struct kgn_options *o);
 /* Prints "kgit-node: message" and returns 1. */
 int kgn_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The lock that says that an agent works on a state directory: a fd, or < 0 where another has it.
- * It lasts as long as the fd. */
+/* The lock that says that an agent works on a state directory: a fd, or < 0 (and it has said why)
+ * where another has it. It lasts as long as the fd. */
 int kgn_lock(const char *state);
 /* DIR/node holds the name under which the agent ran last: its cgroup is /kgit/NAME. */
 int kgn_remember_name(const char *state, const char *name);

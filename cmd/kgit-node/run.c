@@ -401,7 +401,7 @@ int kgn_run(const struct kgn_options *o)
 		return kgn_fail("containers and networks need root");
 	KG_AUTOCLOSE int lock = kgn_lock(o->state);
 	if (lock < 0)
-		return kgn_fail("another kgit-node works on %s", o->state);
+		return 1;
 	struct kg_error err;
 	if (kg_hostns_enter(o->state, &err) < 0 || kg_rundir_mount(o->state, &err) < 0)
 		return kgn_fail("%s", err.msg);
@@ -412,9 +412,10 @@ int kgn_run(const struct kgn_options *o)
 	kg_signals_block();
 	n.loop = kg_loop_new();
 	n.settled = kg_timer_new(n.loop, on_settled, &n);
-	kg_loop_signal(n.loop, SIGTERM, on_stop, &n);
-	kg_loop_signal(n.loop, SIGINT, on_stop, &n);
-	int rc = start(&n);
+	int rc = kg_loop_signal(n.loop, SIGTERM, on_stop, &n);
+	if (rc == 0)
+		rc = kg_loop_signal(n.loop, SIGINT, on_stop, &n);
+	rc = rc < 0 ? kgn_fail("signals cannot be waited for") : start(&n);
 	kg_timer_free(n.settled);
 	kg_loop_free(n.loop);
 	if (kgn_count_pods(o->state) == 0) {

@@ -355,6 +355,14 @@ static void renew(void *ctx)
 	kg_timer_set(r->timer, RENEW_MS);
 }
 
+static void say_ready(const struct kgd_master *m)
+{
+	malloc_trim(0);
+	printf("kgitd ready at https://%s, revision %llu; export KUBECONFIG=%s/admin.kubeconfig\n",
+		m->address, (unsigned long long)kg_hub_revision(m->hub), m->dir);
+	fflush(stdout);
+}
+
 static int run(struct kgd_master *m)
 {
 	struct ending e = {.m = m};
@@ -363,13 +371,16 @@ static int run(struct kgd_master *m)
 	e.timer = kg_timer_new(m->loop, end, &e);
 	r.timer = kg_timer_new(m->loop, renew, &r);
 	kg_timer_set(r.timer, RENEW_MS);
-	kg_loop_signal(m->loop, SIGTERM, on_signal, &e);
-	kg_loop_signal(m->loop, SIGINT, on_signal, &e);
-	malloc_trim(0);
-	printf("kgitd ready at https://%s, revision %llu; export KUBECONFIG=%s/admin.kubeconfig\n",
-		m->address, (unsigned long long)kg_hub_revision(m->hub), m->dir);
-	fflush(stdout);
-	int rc = kg_loop_run(m->loop);
+	int rc = kg_loop_signal(m->loop, SIGTERM, on_signal, &e);
+	if (rc == 0)
+		rc = kg_loop_signal(m->loop, SIGINT, on_signal, &e);
+	if (rc < 0) {
+		kg_error_log("signals cannot be waited for");
+		rc = 1;
+	} else {
+		say_ready(m);
+		rc = kg_loop_run(m->loop);
+	}
 	kg_timer_free(e.timer);
 	kg_timer_free(r.timer);
 	return rc;
