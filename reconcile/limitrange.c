@@ -223,26 +223,48 @@ static struct usage of_claim(const void *claim, const char *resource)
 		.request = milli_of(req)};
 }
 
-/* The containers' sum, or what one that starts the pod needs. */
+static int64_t plus(int64_t a, int64_t b)
+{
+	int64_t sum;
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static void add(struct usage *sum, const struct usage *u)
+{
+	sum->request = plus(sum->request, u->request);
+	sum->limit = plus(sum->limit, u->limit);
+}
+
+static void raise_to(struct usage *most, const struct usage *u)
+{
+	most->request = u->request > most->request ? u->request : most->request;
+	most->limit = u->limit > most->limit ? u->limit : most->limit;
+}
+
+/* The sum of the containers and of those that run on beside them, or what one that starts the pod
+ * needs together with the latter. */
 static struct usage of_pod(const void *spec, const char *resource)
 {
-	struct usage sum = {.type = "Pod"};
 	const struct kg_value *cs = kg_get(spec, "containers"),
 			      *init = kg_get(spec, "initContainers");
-	for (uint32_t i = 0; i < kg_len(cs) + kg_len(init); i++) {
-		bool main = i < kg_len(cs);
-		struct usage u =
-			of_container(main ? &cs->items[i] : &init->items[i - kg_len(cs)], resource);
+	struct usage sum = {.type = "Pod"}, most = {0};
+	for (uint32_t i = 0; i < kg_len(init); i++) {
+		struct usage u = of_container(&init->items[i], resource), now = sum;
+		const char *policy = kg_string(kg_get(&init->items[i], "restartPolicy"), "");
 		sum.has_request |= u.has_request;
 		sum.has_limit |= u.has_limit;
-		if (main) {
-			sum.request += u.request;
-			sum.limit += u.limit;
-			continue;
-		}
-		sum.request = u.request > sum.request ? u.request : sum.request;
-		sum.limit = u.limit > sum.limit ? u.limit : sum.limit;
+		add(&now, &u);
+		raise_to(&most, &now);
+		if (!strcmp(policy, "Always"))
+			add(&sum, &u);
 	}
+	for (uint32_t i = 0; i < kg_len(cs); i++) {
+		struct usage u = of_container(&cs->items[i], resource);
+		sum.has_request |= u.has_request;
+		sum.has_limit |= u.has_limit;
+		add(&sum, &u);
+	}
+	raise_to(&sum, &most);
 	return sum;
 }
 
