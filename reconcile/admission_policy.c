@@ -208,9 +208,14 @@ static void count_rest(
 			bool stays = obj->source ? kg_admit_untouched(x, obj) : true;
 			if (!stays || !kg_quota_includes(quota, obj->kind, kg_obj(obj)))
 				continue;
-			for (uint32_t i = 0; i < kg_len(hard); i++)
-				used[i] += kg_quota_amount(
-					obj->kind, kg_obj(obj), hard->members[i].key);
+			bool outlived = obj->kind->id == KG_KIND_POD &&
+					kg_quota_until(kg_obj(obj)) < x->s->time;
+			for (uint32_t i = 0; i < kg_len(hard); i++) {
+				const char *what = hard->members[i].key;
+				used[i] += outlived ? kg_quota_amount_over(
+							      obj->kind, kg_obj(obj), what)
+						    : kg_quota_amount(obj->kind, kg_obj(obj), what);
+			}
 		}
 		kg_iter_release(&it);
 	}

@@ -173,6 +173,7 @@ struct kg_reconcile_state {
 	struct kg_map quotas;       /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
 	struct kg_map quota_spaces; /* namespace -> its first struct kg_quota */
 	struct kg_map starved;      /* "C NS/NAME" of owners whose pods were refused */
+	struct kg_map outlived;     /* uids of pods that quotas count no more: quota.c */
 	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: keys by
 	 * namespace (adopt.c) */
 	struct kg_sets orphans[2];
@@ -455,6 +456,9 @@ void kg_quota_build(
 void kg_quota_clear(struct kg_reconcile_state *st);
 void kg_quota_run(struct kg_run *r, const char *key);
 /* Runs the owners again whose pods were refused, where the change may have made room. */
+/* A pod that is being deleted: a quota counts it until twice its grace has passed, as in
+ * Kubernetes, since a node that is lost never lets go of it. */
+void kg_quota_see_out(struct kg_run *r, const struct kg_object *pod);
 void kg_starved_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
 /* After a key was run: its owner says whether pods were refused. */

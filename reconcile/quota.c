@@ -20,19 +20,43 @@ static const struct kg_value *hard_of(const struct kg_object *quota)
 	return kg_at(kg_obj(quota), "spec.hard");
 }
 
-static void count(struct kg_quota *q, const struct kg_object *obj, int64_t sign)
+static void count(struct kg_quota *q, const struct kg_object *obj, bool outlived, int64_t sign)
 {
 	const struct kg_value *hard = hard_of(q->obj);
 	if (!kg_quota_includes(kg_obj(q->obj), obj->kind, kg_obj(obj)))
 		return;
-	for (uint32_t i = 0; i < kg_len(hard); i++)
+	for (uint32_t i = 0; i < kg_len(hard); i++) {
+		const char *what = hard->members[i].key;
 		q->used[i] += (kg_sum)sign *
-			      kg_quota_amount(obj->kind, kg_obj(obj), hard->members[i].key);
+			      (outlived ? kg_quota_amount_over(obj->kind, kg_obj(obj), what)
+					: kg_quota_amount(obj->kind, kg_obj(obj), what));
+	}
+}
+
+/* ---- pods that should be gone ---- */
+
+static bool is_outlived(const struct kg_reconcile_state *st, const struct kg_object *obj)
+{
+	return st->outlived.count && obj->kind->id == KG_KIND_POD &&
+	       kg_map_has(&st->outlived, kg_object_uid(obj));
+}
+
+/* One that a new quota finds: by the time of the state, and its own run sees to the rest. */
+static bool find_outlived(
+	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	if (obj->kind->id != KG_KIND_POD || !kg_object_deleting(obj))
+		return false;
+	if (kg_quota_until(kg_obj(obj)) < s->time)
+		kg_map_put(&st->outlived, kg_object_uid(obj), st);
+	else
+		kg_enqueue(st, KG_C_POD, obj->key);
+	return is_outlived(st, obj);
 }
 
 /* ---- the sums ---- */
 
-static void recount(struct kg_quota *q, const struct kg_snapshot *s)
+static void recount(struct kg_reconcile_state *st, struct kg_quota *q, const struct kg_snapshot *s)
 {
 	memset(q->used, 0, (kg_len(hard_of(q->obj)) + 1) * sizeof(*q->used));
 	for (int k = 0; k < KG_KIND_COUNT; k++) {
@@ -43,7 +67,7 @@ static void recount(struct kg_quota *q, const struct kg_snapshot *s)
 			continue;
 		kg_iter_kind(&it, s, k, q->obj->ns, NULL);
 		while ((obj = kg_iter_next(&it)))
-			count(q, obj, 1);
+			count(q, obj, find_outlived(st, s, obj), 1);
 		kg_iter_release(&it);
 	}
 }
@@ -110,7 +134,7 @@ static void quota_changed(struct kg_reconcile_state *st, const struct kg_snapsho
 	q->used = kg_alloc((kg_len(hard_of(after)) + 1) * sizeof(*q->used));
 	kg_map_put(&st->quotas, after->key, q);
 	link_quota(st, q);
-	recount(q, s);
+	recount(st, q, s);
 }
 
 void kg_quota_build(
@@ -126,12 +150,15 @@ void kg_quota_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	bool is_quota = obj->kind->id == KG_KIND_RESOURCEQUOTA;
 	for (struct kg_quota *q = first_of(st, obj->ns); q; q = q->next) {
 		if (before)
-			count(q, before, -1);
+			count(q, before, is_outlived(st, before), -1);
 		if (after)
-			count(q, after, 1);
+			count(q, after, is_outlived(st, after), 1);
 		if (!is_quota || q->obj != before)
 			kg_enqueue(st, KG_C_QUOTA, q->obj->key);
 	}
+	if (before && is_outlived(st, before) &&
+		(!after || strcmp(kg_object_uid(before), kg_object_uid(after)) != 0))
+		kg_map_remove(&st->outlived, kg_object_uid(before));
 	if (!is_quota)
 		return;
 	quota_changed(st, s, before, after);
@@ -146,6 +173,7 @@ void kg_quota_clear(struct kg_reconcile_state *st)
 	kg_map_release(&st->quotas);
 	kg_map_release(&st->quota_spaces);
 	kg_map_release(&st->starved);
+	kg_map_release(&st->outlived);
 }
 
 /* ---- status ---- */
@@ -256,12 +284,21 @@ static const struct {
 	{KG_C_STATEFULSET, KG_KIND_STATEFULSET, true}, {KG_C_CRONJOB, KG_KIND_CRONJOB, false},
 	{KG_C_DEPLOYMENT, KG_KIND_DEPLOYMENT, false}};
 
+/* ns NULL: of all namespaces. */
+static void enqueue_starved(struct kg_reconcile_state *st, const char *ns)
+{
+	size_t n = ns ? strlen(ns) : 0;
+	struct kg_map_entry *e;
+	for (size_t i = 0; (e = kg_map_next(&st->starved, &i));)
+		if (!ns || (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/'))
+			kg_enqueue(st, makers[e->key[0] - '0'].c, e->key + 2);
+}
+
 void kg_starved_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
 	const char *ns = obj->kind->id == KG_KIND_NAMESPACE ? obj->name : obj->ns;
-	struct kg_map_entry *e;
 	switch (obj->kind->id) {
 	case KG_KIND_POD: /* only one that ended makes room */
 		if (after && !(kg_pod_terminal(after) && !kg_pod_terminal(before ? before : after)))
@@ -284,10 +321,26 @@ void kg_starved_concerns(
 			return;
 		break;
 	}
-	size_t n = ns ? strlen(ns) : 0;
-	for (size_t i = 0; (e = kg_map_next(&r->st->starved, &i));)
-		if (!ns || (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/'))
-			kg_enqueue(r->st, makers[e->key[0] - '0'].c, e->key + 2);
+	enqueue_starved(r->st, ns);
+}
+
+void kg_quota_see_out(struct kg_run *r, const struct kg_object *pod)
+{
+	struct kg_quota *first = first_of(r->st, pod->ns);
+	kg_time until = kg_quota_until(kg_obj(pod));
+	if (!first || until == KG_TIME_NEVER || is_outlived(r->st, pod))
+		return;
+	if (until >= r->now) {
+		kg_wake(r, until + 1);
+		return;
+	}
+	kg_map_put(&r->st->outlived, kg_object_uid(pod), r->st);
+	for (struct kg_quota *q = first; q; q = q->next) {
+		count(q, pod, false, -1);
+		count(q, pod, true, 1);
+		kg_enqueue(r->st, KG_C_QUOTA, q->obj->key);
+	}
+	enqueue_starved(r->st, pod->ns);
 }
 
 /* The condition ReplicaFailure of the owner that was run, as Kubernetes' ReplicaSets have it. */

@@ -131,6 +131,21 @@ int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, 
 	}
 }
 
+int64_t kg_quota_amount_over(
+	const struct kg_kind *kind, const struct kg_value *obj, const char *what)
+{
+	return strncmp(what, "count/", 6) ? 0 : kg_quota_amount(kind, obj, what);
+}
+
+kg_time kg_quota_until(const struct kg_value *pod)
+{
+	const struct kg_value *meta = kg_get(pod, "metadata");
+	kg_time due = kg_time_of(kg_get(meta, "deletionTimestamp"), KG_TIME_NEVER);
+	return due == KG_TIME_NEVER
+		       ? due
+		       : due + kg_seconds(kg_get(meta, "deletionGracePeriodSeconds"), 0);
+}
+
 /* ---- scopes ---- */
 
 static bool crosses_namespaces(const struct kg_value *spec)

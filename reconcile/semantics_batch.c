@@ -117,7 +117,10 @@ const struct kg_semantics_case kg_semantics_jobs[] = {
 #define WEB(replicas)                                                                              \
 	"{apiVersion: apps/v1, kind: Deployment, metadata: {name: w}, spec: {replicas: " replicas  \
 	", selector: {matchLabels: {a: w}}, template: {metadata: {labels: {a: w}}, spec: "         \
-	"{containers: [{name: c, image: one}]}}}}"
+	"{containers: [{name: c, image: one, resources: {requests: {cpu: 100m}}}]}}}}"
+#define QUOTA(hard)                                                                                \
+	"\n---\n{apiVersion: v1, kind: ResourceQuota, metadata: {name: q}, spec: {hard: {" hard    \
+	"}}}"
 #define BUDGET(spec)                                                                               \
 	"\n---\n{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: b}, spec: "    \
 	"{" spec ", selector: {matchLabels: {a: w}}}}"
@@ -181,6 +184,27 @@ const struct kg_semantics_case kg_semantics_others[] = {
 	{"an eviction of a pod that does not run yet, or that ended, asks no budget",
 		KG_STEPS("push " WEB("2") BUDGET("maxUnavailable: 0"), "evict w-", "ready *",
 			"denied w-")},
+	{"a quota counts what a lost node never lets go of until twice its grace has passed",
+		KG_STEPS("push " WEB("3") QUOTA("pods: 3, requests.cpu: 1, count/pods: 9"),
+			"ready *", "lost node-1", "wait 310", "going * 1", "pods w- 2",
+			"is Deployment w status.conditions ReplicaFailure True FailedCreate",
+			"is ResourceQuota q status.used {count/pods: '3', pods: '3', "
+			"requests.cpu: 300m}",
+			"wait 30", "pods w- 2", "wait 30", "pods w- 3", "going * 1",
+			"is ResourceQuota q status.used {count/pods: '4', pods: '3', "
+			"requests.cpu: 300m}",
+			"push " WEB("3") QUOTA("pods: 3, requests.cpu: 2, count/pods: 9"),
+			"is ResourceQuota q status.used {count/pods: '4', pods: '3', "
+			"requests.cpu: 300m}",
+			"push " WEB("3"), "going * 1",
+			"push " WEB("3") QUOTA("pods: 3, requests.cpu: 2, count/pods: 9"),
+			"is ResourceQuota q status.used {count/pods: '4', pods: '3', "
+			"requests.cpu: 300m}",
+			"back node-1", "gone *",
+			"is ResourceQuota q status.used {count/pods: '3', pods: '3', "
+			"requests.cpu: 300m}",
+			"push " WEB("4") QUOTA("pods: 3, requests.cpu: 2, count/pods: 9"),
+			"pods w- 3")},
 	{"a node is lost, and its pods go when their tolerations end",
 		KG_STEPS("push " WEB("3"), "ready *", "lost node-1", "wait 100", "going * 0",
 			"wait 300", "going * 1", "pods w- 3")},
