@@ -310,9 +310,10 @@ static enum kg_code code_of(int status, const char *reason)
 	return found;
 }
 
-int kg_client_fail_status(int status, const struct kg_buf *body, struct kg_error *err)
+/* The error of an answer with status >= 400: a Status' message and reason, or the body's text. */
+static int fail_status(int status, const struct kg_buf *body, struct kg_error *err)
 {
-	struct kg_arena a __attribute__((cleanup(kg_arena_release))) = KG_ARENA_INIT;
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value v = kg_null;
 	const char *text = kg_buf_str(body);
 
@@ -336,7 +337,7 @@ int kg_http_call(struct kg_http_client *c, const char *method, const char *path,
 
 	int rc = kg_http_do(c, method, path, content_type, body, body_len, &status, reply, err);
 	if (!rc && status >= 400)
-		rc = kg_client_fail_status(status, reply, err);
+		rc = fail_status(status, reply, err);
 	return rc;
 }
 
@@ -358,7 +359,7 @@ int kg_http_get_stream(struct kg_http_client *c, const char *path, int idle_time
 	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, 0L);
 	int rc = run(&call, path, NULL, &status, err);
 	if (!rc && status >= 400)
-		rc = kg_client_fail_status(status, &error, err);
+		rc = fail_status(status, &error, err);
 	return rc;
 }
 
@@ -378,6 +379,6 @@ int kg_http_post_stream(struct kg_http_client *c, const char *path, const char *
 	/* Of unknown size: chunked. */
 	int rc = run(&call, path, content_type, &status, err);
 	if (!rc && status >= 400)
-		rc = kg_client_fail_status(status, &reply, err);
+		rc = fail_status(status, &reply, err);
 	return rc;
 }

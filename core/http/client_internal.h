@@ -21,7 +21,4 @@ int kg_client_tls_set(struct kg_client_tls *t, CURL *easy,
 	const struct kg_http_client_options *opts, struct kg_error *err);
 void kg_client_tls_release(struct kg_client_tls *t);
 
-/* The error of an answer with status >= 400: a Status' message and reason, or the body's text. */
-int kg_client_fail_status(int status, const struct kg_buf *body, struct kg_error *err);
-
 #endif

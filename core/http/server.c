@@ -240,41 +240,24 @@ int kg_http_server_port(const struct kg_http_server *s)
 	return s->port;
 }
 
-/* With the text of the CAs, which is moved. */
-static int set_creds(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
-	char *client_ca_pem, struct kg_error *err)
+int kg_http_server_set_certs(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
+	const char *client_ca_pem, struct kg_error *err)
 {
 	struct kg_creds *new = NULL;
 
 	int rc = kg_creds_new(&new, cert_pem, key_pem, client_ca_pem, err);
-	if (rc) {
-		free(client_ca_pem);
+	if (rc)
 		return rc;
-	}
+	char *ca = kg_strdup(client_ca_pem);
 	pthread_mutex_lock(&s->lock);
 	struct kg_creds *old = s->creds;
 	char *old_ca = s->client_ca_pem;
 	s->creds = new;
-	s->client_ca_pem = client_ca_pem;
+	s->client_ca_pem = ca;
 	pthread_mutex_unlock(&s->lock);
 	kg_creds_unref(old);
 	free(old_ca);
 	return 0;
-}
-
-int kg_http_server_set_cert(
-	struct kg_http_server *s, const char *cert_pem, const char *key_pem, struct kg_error *err)
-{
-	pthread_mutex_lock(&s->lock);
-	char *ca = kg_strdup(s->client_ca_pem);
-	pthread_mutex_unlock(&s->lock);
-	return set_creds(s, cert_pem, key_pem, ca, err);
-}
-
-int kg_http_server_set_certs(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
-	const char *client_ca_pem, struct kg_error *err)
-{
-	return set_creds(s, cert_pem, key_pem, kg_strdup(client_ca_pem), err);
 }
 
 void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)

@@ -66,10 +66,8 @@ struct kg_http_stats {
 };
 void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out);
 int kg_http_server_port(const struct kg_http_server *s);
-/* A new certificate for new connections. */
-int kg_http_server_set_cert(
-	struct kg_http_server *s, const char *cert_pem, const char *key_pem, struct kg_error *err);
-/* And other CAs for their clients (only where there was one from the start). */
+/* Another certificate for new connections, and other CAs for their clients (only where there was
+ * one from the start). On failure all is as it was. */
 int kg_http_server_set_certs(struct kg_http_server *s, const char *cert_pem, const char *key_pem,
 	const char *client_ca_pem, struct kg_error *err);
 /* Ends every exchange. Deferred ones get 5 s to be answered: stop what answers them afterwards. */

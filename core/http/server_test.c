@@ -276,9 +276,12 @@ static void certificates_are_replaced(void **state)
 	(void)state;
 	raw_open(&old, NULL, NULL);
 	assert_true(shows(&old, keys.server));
-	assert_true(kg_http_server_set_cert(fx.server, "x", "y", &err) < 0);
-	assert_true(kg_http_server_set_cert(fx.server, keys.client, keys.server_key, &err) < 0);
-	assert_int_equal(kg_http_server_set_cert(fx.server, keys.client, keys.client_key, &err), 0);
+	assert_true(kg_http_server_set_certs(fx.server, "x", "y", keys.ca, &err) < 0);
+	assert_true(kg_http_server_set_certs(
+			    fx.server, keys.client, keys.server_key, keys.ca, &err) < 0);
+	assert_int_equal(
+		kg_http_server_set_certs(fx.server, keys.client, keys.client_key, keys.ca, &err),
+		0);
 	raw_open(&new, keys.client, keys.client_key);
 	assert_true(shows(&new, keys.client));
 	expect(&old, GET("/echo"), "body=", " 200 ");
