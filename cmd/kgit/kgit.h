@@ -25,16 +25,9 @@ int kgit_call(struct kg_value *out, struct kg_arena *a, struct kg_http_client *h
  * is of that same revision, the first one's). The caller owns it. */
 int kgit_load(struct kg_snapshot **out, struct kg_http_client *http, uint64_t revision,
 	struct kg_error *err);
-/* The log's entry of the newest revision that is not above `revision` (0: of all), from the arena.
- */
-int kgit_log_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
-	uint64_t revision, struct kg_error *err);
-/* As kgit_log_entry, of that very revision. */
+/* The log's entry of a revision, from the arena. */
 int kgit_log_entry_of(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
 	uint64_t revision, struct kg_error *err);
-/* The newest revision that was made at or before a time (KG_E_NOT_FOUND: there is none). */
-int kgit_revision_at(
-	uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err);
 /* "42", or a time: RFC 3339, "2026-11-26 05:04:03" of here, "10m ago". */
 bool kgit_time_parse(kg_time *out, const char *text); /* such a time */
 int kgit_revision_parse(

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-int kgit_log_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
+/* The entry of the newest revision that is not above `revision` (0: of all). */
+static int newest_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
 	uint64_t revision, struct kg_error *err)
 {
 	struct kg_value reply;
@@ -27,7 +28,7 @@ int kgit_log_entry(struct kg_value *out, struct kg_arena *a, struct kg_http_clie
 int kgit_log_entry_of(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
 	uint64_t revision, struct kg_error *err)
 {
-	int rc = kgit_log_entry(out, a, http, revision, err);
+	int rc = newest_entry(out, a, http, revision, err);
 
 	if (rc == 0 && kg_int(kg_get(out, "revision"), -1) != (int64_t)revision)
 		return kg_fail(err, KG_E_NOT_FOUND, "there is no revision %llu yet",
@@ -41,7 +42,7 @@ static int entry_at(uint64_t *revision, kg_time *time, struct kg_http_client *ht
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value e;
-	int rc = kgit_log_entry(&e, &a, http, from, err);
+	int rc = newest_entry(&e, &a, http, from, err);
 
 	if (rc < 0)
 		return rc;
@@ -51,7 +52,9 @@ static int entry_at(uint64_t *revision, kg_time *time, struct kg_http_client *ht
 	return 0;
 }
 
-int kgit_revision_at(uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err)
+/* The newest revision that was made at or before a time (KG_E_NOT_FOUND: there is none). */
+static int revision_at(
+	uint64_t *out, struct kg_http_client *http, kg_time time, struct kg_error *err)
 {
 	uint64_t low = 0, high, revision, oldest = 0;
 	kg_time at;
@@ -135,5 +138,5 @@ int kgit_revision_parse(
 			"\"%s\" is neither a revision (42) nor a time (2026-11-26T05:04:03Z, "
 			"\"2026-11-26 05:04:03\", \"10m ago\")",
 			text);
-	return kgit_revision_at(out, http, time, err);
+	return revision_at(out, http, time, err);
 }

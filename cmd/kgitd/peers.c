@@ -40,7 +40,7 @@ static struct kgd_text *text_new(const char *data, size_t len)
 	return t;
 }
 
-struct kgd_text *kgd_text_ref(struct kgd_text *t)
+static struct kgd_text *text_ref(struct kgd_text *t)
 {
 	if (t)
 		atomic_fetch_add(&t->refs, 1);
@@ -321,5 +321,5 @@ struct kgd_text *kgd_peers_text(struct kgd_peers *p, const char *id)
 
 	if (set && !set->text)
 		make_text(set);
-	return set ? kgd_text_ref(set->text) : NULL;
+	return set ? text_ref(set->text) : NULL;
 }

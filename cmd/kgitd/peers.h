@@ -17,7 +17,6 @@ struct kgd_text {
 	size_t len;
 	char data[];
 };
-struct kgd_text *kgd_text_ref(struct kgd_text *text);
 void kgd_text_unref(struct kgd_text *text); /* NULL is fine */
 
 struct kgd_peers;

@@ -82,18 +82,6 @@ struct kg_rbac *kg_rbac_new(struct kg_hub *hub)
 	return r;
 }
 
-void kg_rbac_free(struct kg_rbac *r)
-{
-	if (!r)
-		return;
-	if (r->sub)
-		kg_hub_unsubscribe(r->sub);
-	kg_policy_unref(r->policy);
-	pthread_mutex_destroy(&r->publish);
-	pthread_mutex_destroy(&r->lock);
-	free(r);
-}
-
 struct kg_policy *kg_rbac_policy(struct kg_rbac *r)
 {
 	pthread_mutex_lock(&r->lock);
@@ -115,7 +103,14 @@ static int authorize(
 
 static void free_self(void *self)
 {
-	kg_rbac_free(self);
+	struct kg_rbac *r = self;
+
+	if (r->sub)
+		kg_hub_unsubscribe(r->sub);
+	kg_policy_unref(r->policy);
+	pthread_mutex_destroy(&r->publish);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
 }
 
 const struct kg_authorizer kg_rbac_authorizer = {.authorize = authorize, .free = free_self};

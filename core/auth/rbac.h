@@ -7,8 +7,8 @@
 
 struct kg_hub;
 struct kg_rbac;
-struct kg_rbac *kg_rbac_new(struct kg_hub *hub); /* borrowed; NULL: the system's own roles alone */
-void kg_rbac_free(struct kg_rbac *r);
+/* hub: borrowed; NULL: the system's own roles alone. Freed by the authoriser. */
+struct kg_rbac *kg_rbac_new(struct kg_hub *hub);
 struct kg_policy *kg_rbac_policy(struct kg_rbac *r); /* a reference */
 /* self is a struct kg_rbac, which it frees. */
 extern const struct kg_authorizer kg_rbac_authorizer;

@@ -38,10 +38,8 @@ void kg_rule_selects_template(
 /* Are all of a LabelSelector's matchLabels and matchExpressions true of these labels? */
 bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_value *labels);
 
-/* What every template of pods that are kept running must say; kind as in "StatefulSet". */
-void kg_rule_kept_running(
-	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind);
-/* Both; lower as in "statefulset". */
+/* And what the template of pods that are kept running must say; lower as in "statefulset", kind as
+ * in "StatefulSet". */
 void kg_rule_workload_template(struct kg_fault_list *f, const struct kg_value *spec,
 	const char *path, const char *lower, const char *kind);
 /* Do a pod's containers mount only volumes that it has, or that these claim templates make? */

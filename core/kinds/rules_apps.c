@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-void kg_rule_kept_running(
+static void kept_running(
 	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind)
 {
 	const struct kg_value *pod = kg_at(spec, "template.spec");
@@ -23,7 +23,7 @@ void kg_rule_workload_template(struct kg_fault_list *f, const struct kg_value *s
 	const char *path, const char *lower, const char *kind)
 {
 	kg_rule_selects_template(f, spec, path, lower);
-	kg_rule_kept_running(f, spec, path, kind);
+	kept_running(f, spec, path, kind);
 }
 
 int64_t kg_rule_amount(const struct kg_value *v, bool *percent)
@@ -117,7 +117,7 @@ void kg_validate_replicationcontroller_spec(
 	const struct kg_value *selector = kg_get(v, "selector");
 	struct kg_value all = kg_v_obj(f->arena, "matchLabels", *selector, (char *)NULL);
 
-	kg_rule_kept_running(f, v, path, "ReplicationController");
+	kept_running(f, v, path, "ReplicationController");
 	if (kg_is_null(selector) && !kg_len(labels))
 		kg_rule(f, path, "selector",
 			"Required value: or labels in the template, which it is made of");

@@ -207,24 +207,7 @@ static struct kg_value coordinate(struct kg_arena *a, const gnutls_datum_t *d)
 	return kg_v_str(a, kg_buf_str(&text));
 }
 
-int kg_jwt_public_key(
-	struct kg_value *out, struct kg_arena *a, const char *key_pem, struct kg_error *err)
-{
-	gnutls_pubkey_t key KG_CLEANUP(pubkey_free) = NULL;
-	gnutls_datum_t x KG_CLEANUP(free_datum) = {0}, y KG_CLEANUP(free_datum) = {0};
-	int rc = export_public(&key, &x, &y, key_pem, err);
-	char id[17];
-
-	if (rc == 0)
-		rc = kg_jwt_key_id(id, key_pem, err);
-	if (rc == 0)
-		*out = kg_v_obj(a, "kty", kg_v_lit("EC"), "crv", kg_v_lit("P-256"), "alg",
-			kg_v_lit("ES256"), "use", kg_v_lit("sig"), "kid", kg_v_str(a, id), "x",
-			coordinate(a, &x), "y", coordinate(a, &y), (char *)NULL);
-	return rc;
-}
-
-int kg_jwt_key_id(char out[17], const char *key_pem, struct kg_error *err)
+static int key_id_of(char out[17], const char *key_pem, struct kg_error *err)
 {
 	gnutls_x509_privkey_t key KG_AUTOKEY = NULL;
 	unsigned char id[32];
@@ -237,6 +220,23 @@ int kg_jwt_key_id(char out[17], const char *key_pem, struct kg_error *err)
 			"hash the public key", err);
 	if (!rc)
 		kg_hex(out, id, 8);
+	return rc;
+}
+
+int kg_jwt_public_key(
+	struct kg_value *out, struct kg_arena *a, const char *key_pem, struct kg_error *err)
+{
+	gnutls_pubkey_t key KG_CLEANUP(pubkey_free) = NULL;
+	gnutls_datum_t x KG_CLEANUP(free_datum) = {0}, y KG_CLEANUP(free_datum) = {0};
+	int rc = export_public(&key, &x, &y, key_pem, err);
+	char id[17];
+
+	if (rc == 0)
+		rc = key_id_of(id, key_pem, err);
+	if (rc == 0)
+		*out = kg_v_obj(a, "kty", kg_v_lit("EC"), "crv", kg_v_lit("P-256"), "alg",
+			kg_v_lit("ES256"), "use", kg_v_lit("sig"), "kid", kg_v_str(a, id), "x",
+			coordinate(a, &x), "y", coordinate(a, &y), (char *)NULL);
 	return rc;
 }
 
@@ -288,7 +288,7 @@ int kg_jwt_signer_new(struct kg_jwt_signer **out, const char *key_pem, struct kg
 		rc = kg_pki_try(gnutls_privkey_import_x509(s->key, key, GNUTLS_PRIVKEY_IMPORT_COPY),
 			"private key", err);
 	if (!rc)
-		rc = kg_jwt_key_id(s->id, key_pem, err);
+		rc = key_id_of(s->id, key_pem, err);
 	if (rc) {
 		kg_jwt_signer_free(s);
 		return rc;

@@ -15,13 +15,12 @@ void kg_jwks_free(struct kg_jwks *set);
 /* Adds the keys of a JWK set. Those of other uses or kinds are passed over; at most 64 in all, RSA
  * keys from 2048 to 8192 bits, EC keys on P-256 and P-384. */
 int kg_jwks_read(struct kg_jwks *set, const char *json, size_t len, struct kg_error *err);
-/* Adds the public half of a private key (PEM, EC P-256), under the id that kg_jwt_key_id gives. */
+/* Adds the public half of a private key (PEM, EC P-256), as kg_jwt_public_key
+ * has it. */
 int kg_jwks_add(struct kg_jwks *set, const char *key_pem, struct kg_error *err);
 size_t kg_jwks_count(const struct kg_jwks *set);
 
-/* "1f0c...": 16 digits, made of the public key. */
-int kg_jwt_key_id(char out[17], const char *key_pem, struct kg_error *err);
-/* The public half as a JWK, in the arena. */
+/* The public half as a JWK, in the arena. Its id, "1f0c...", is 16 digits made of the key. */
 int kg_jwt_public_key(
 	struct kg_value *out, struct kg_arena *a, const char *key_pem, struct kg_error *err);
 

@@ -120,7 +120,7 @@ static int mark_oldest_main(struct kg_compact_round *c, struct kg_error *err)
 	return kg_mark_any(&c->mark, id, err);
 }
 
-int kg_compact_mark(struct kg_compact_round *c, struct kg_error *err)
+static int mark_all(struct kg_compact_round *c, struct kg_error *err)
 {
 	int rc = mark_newest(c, &c->mark, err);
 
@@ -213,7 +213,7 @@ static int sweep(struct kg_compact_round *c, struct kg_error *err)
 		.ctx = c,
 		.sealed = c->drop ? 0 : KG_COMPACT_SEALED,
 		.cancel = c->o->cancel};
-	int rc = kg_compact_mark(c, err);
+	int rc = mark_all(c, err);
 	if (rc < 0)
 		return rc;
 	kg_compact_choose(c);

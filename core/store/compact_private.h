@@ -32,8 +32,6 @@ struct kg_compact_round {
 /* Now and then the maps of indexes and what libgit2 keeps of packs are let go: together they are as
  * large as the indexes, twice. For the callbacks of walks: ctx is the round. */
 void kg_compact_pause(void *ctx);
-/* Marks what is needed. */
-int kg_compact_mark(struct kg_compact_round *c, struct kg_error *err);
 /* From all that came since. */
 int kg_compact_mark_again(struct kg_compact_round *c, struct kg_error *err);
 void kg_compact_count(size_t *bytes, size_t *packs, const struct kg_livepacks *set);

@@ -303,13 +303,3 @@ int kg_store_load_at(
 		return rc;
 	return kg_store_read_failure(load_id(out, s, id, err), s, revision, err);
 }
-
-int kg_store_load_commit(
-	struct kg_snapshot **out, struct kg_store *s, const char *commit, struct kg_error *err)
-{
-	unsigned char id[20];
-
-	if (kg_unhex(id, 20, commit) < 0)
-		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
-	return load_id(out, s, id, err);
-}

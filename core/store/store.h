@@ -83,9 +83,6 @@ int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_er
  * head. Any thread. */
 int kg_store_load_at(
 	struct kg_snapshot **out, struct kg_store *store, uint64_t revision, struct kg_error *err);
-/* The snapshot of a state commit given by its id (the CLI's fetched one). */
-int kg_store_load_commit(
-	struct kg_snapshot **out, struct kg_store *store, const char *commit, struct kg_error *err);
 uint64_t kg_store_revision(const struct kg_store *store); /* the head's; any thread */
 uint64_t kg_store_oldest(const struct kg_store *store);   /* oldest retained; any thread */
 
@@ -138,7 +135,8 @@ int kg_store_log(struct kg_log_entry **out, size_t *n, struct kg_store *store, s
 /*
  * Manifests of commits (by hex id; "" is the empty tree), for admission. Symlinks that are neither
  * hidden by a dot nor ignored, submodules, and entries named "..", ".git" or twice are faults
- * (KG_E_INVALID naming the path); entries are bounded. `objects_dir` is a quarantine directory or NULL. Any thread.
+ * (KG_E_INVALID naming the path); entries are bounded. `objects_dir` is a quarantine directory or
+ * NULL. Any thread.
  */
 struct kg_tree_file {
 	const char *path;

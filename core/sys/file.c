@@ -10,16 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int kg_file_read_at(
-	struct kg_buf *out, int dirfd, const char *name, size_t max, struct kg_error *err)
+int kg_file_read(struct kg_buf *out, const char *path, size_t max, struct kg_error *err)
 {
-	KG_AUTOCLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0)
-		return kg_fail_errno(err, "open %s", name);
+		return kg_fail_errno(err, "open %s", path);
 	if (fstat(fd, &st) < 0)
-		return kg_fail_errno(err, "stat %s", name);
+		return kg_fail_errno(err, "stat %s", path);
 	kg_buf_clear(out);
 	if (st.st_size > 0 && (size_t)st.st_size <= max)
 		kg_buf_reserve(out, (size_t)st.st_size + 1);
@@ -30,19 +29,14 @@ int kg_file_read_at(
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return kg_fail_errno(err, "read %s", name);
+			return kg_fail_errno(err, "read %s", path);
 		if (n == 0)
 			return 0;
 		if (out->len + (size_t)n > max)
 			return kg_fail(
-				err, KG_E_TOO_LARGE, "%s has more than %zu bytes", name, max);
+				err, KG_E_TOO_LARGE, "%s has more than %zu bytes", path, max);
 		kg_buf_add(out, chunk, (size_t)n);
 	}
-}
-
-int kg_file_read(struct kg_buf *out, const char *path, size_t max, struct kg_error *err)
-{
-	return kg_file_read_at(out, AT_FDCWD, path, max, err);
 }
 
 int kg_write_all(int fd, const void *p, size_t n, struct kg_error *err)

@@ -8,9 +8,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* All of a file, in place of what out held; KG_E_TOO_LARGE where it has more than max bytes. */
 int kg_file_read(struct kg_buf *out, const char *path, size_t max, struct kg_error *err);
-int kg_file_read_at(
-	struct kg_buf *out, int dirfd, const char *name, size_t max, struct kg_error *err);
 /* Temporary file beside it, written, synced, renamed over path, directory synced. */
 int kg_file_write(const char *path, const void *p, size_t n, mode_t mode, struct kg_error *err);
 /* As kg_file_write without any sync: for what can be made again (runtime state on tmpfs, ...). */
