@@ -11,6 +11,7 @@ struct reader {
 	struct kg_manifest *items; /* heap */
 	size_t len, cap;
 	unsigned index;
+	bool admitted; /* before: rules do not matter */
 };
 
 bool kg_manifest_is_path(const char *path)
@@ -137,7 +138,8 @@ static void read_typed(
 	struct kg_value value = kg_schema_decode(kind->schema, node, r->a, r->faults);
 	const char *ns = place(r, kind, &value);
 	r->faults->root = NULL;
-	if (kg_faults_errors(r->faults) != errors)
+	if (kg_faults_errors(r->faults) != errors &&
+		(!r->admitted || kg_schema_shape(kind->schema, &value, &kg_null)))
 		return;
 	KG_GROW(r->items, r->cap, r->len + 1);
 	r->items[r->len++] = (struct kg_manifest){
@@ -247,28 +249,46 @@ static void sort_by_position(struct kg_fault *items, size_t n)
 	}
 }
 
-void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
-	const char *text, size_t len, const struct kg_yaml_limits *limits,
-	struct kg_fault_list *faults)
+static void read_file(struct reader *r, struct kg_manifest **out, size_t *n, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits)
 {
-	struct reader r = {.a = a, .faults = faults};
+	struct kg_fault_list *faults = r->faults;
 	struct kg_yaml_node *docs = NULL;
 	size_t ndocs = 0, first = faults->len;
 	struct kg_error err;
 	const char *file = faults->file;
 
 	faults->file = kg_arena_strdup(faults->arena, path);
-	if (kg_yaml_parse(&docs, &ndocs, a, text, len, limits, &err))
+	if (kg_yaml_parse(&docs, &ndocs, r->a, text, len, limits, &err))
 		syntax_fault(faults, err.msg, memmem(text, len, "Secret", 6));
 	else
 		for (size_t i = 0; i < ndocs; i++)
-			read_object(&r, &docs[i], 0);
+			read_object(r, &docs[i], 0);
 	faults->file = file;
 	if (faults->len > first)
 		sort_by_position(faults->items + first, faults->len - first);
-	*n = r.len;
-	*out = kg_arena_alloc(a, r.len * sizeof(**out));
-	if (r.len)
-		memcpy(*out, r.items, r.len * sizeof(**out));
-	free(r.items);
+	*n = r->len;
+	*out = kg_arena_alloc(r->a, r->len * sizeof(**out));
+	if (r->len)
+		memcpy(*out, r->items, r->len * sizeof(**out));
+	free(r->items);
+}
+
+void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits,
+	struct kg_fault_list *faults)
+{
+	struct reader r = {.a = a, .faults = faults};
+
+	read_file(&r, out, n, path, text, len, limits);
+}
+
+void kg_manifest_read_admitted(struct kg_manifest **out, size_t *n, struct kg_arena *a,
+	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits)
+{
+	struct kg_fault_list faults KG_CLEANUP(kg_faults_release) = {0};
+	struct reader r = {.a = a, .faults = &faults, .admitted = true};
+
+	kg_faults_init(&faults, a);
+	read_file(&r, out, n, path, text, len, limits);
 }

@@ -129,6 +129,37 @@ static void test_paths(void **state)
 	}
 }
 
+/* What an older kgit admitted is read whatever the rules of today are, as long as its types fit. */
+static void test_admitted(void **state)
+{
+	static const struct {
+		const char *spec;
+		size_t n;
+	} rows[] = {
+		{"  replicas: 3\n", 1},
+		{"  replicas: -1\n", 1}, /* a rule of a field */
+		{"  replicas: 3\n  paused: true\n  unknown: 1\n", 1},
+		{"  replicas: 3\n  minReadySeconds: 700\n", 1}, /* a rule of several */
+		{"  replicas: [3]\n  template: {spec: {containers: [1]}}\n", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(rows); i++) {
+		KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+		KG_AUTOFREE char *text = kg_asprintf(
+			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n%s"
+			"  selector: {matchLabels: {a: b}}\n",
+			rows[i].spec);
+		struct kg_manifest *m;
+		size_t n;
+
+		kg_manifest_read_admitted(&m, &n, &a, "m.yaml", text, strlen(text), NULL);
+		assert_int_equal(n, rows[i].n);
+		if (n)
+			assert_string_equal(m[0].name, "x");
+	}
+}
+
 static void test_kinds(void **state)
 {
 	(void)state;
@@ -169,6 +200,7 @@ int main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_kinds),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);

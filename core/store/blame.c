@@ -118,7 +118,6 @@ int kg_store_line(uint32_t *out, struct kg_store *store, const char *commit, con
 {
 	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(store);
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_fault_list faults KG_CLEANUP(kg_faults_release) = {0};
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
 	const struct kg_yaml_limits limits = {
 		.bytes = MANIFEST_MAX, .nodes = 50000000, .depth = 200};
@@ -134,8 +133,7 @@ int kg_store_line(uint32_t *out, struct kg_store *store, const char *commit, con
 		rc = kg_reader_blob(&text, &r, blob, MANIFEST_MAX, err);
 	if (rc < 0)
 		return rc == -KG_E_NOT_FOUND ? 0 : rc;
-	kg_faults_init(&faults, &a);
-	kg_manifest_read(&m, &n, &a, path, kg_buf_str(&text), text.len, &limits, &faults);
+	kg_manifest_read_admitted(&m, &n, &a, path, kg_buf_str(&text), text.len, &limits);
 	for (size_t i = 0; i < n && !*out; i++)
 		if (m[i].kind == kind && strcmp(m[i].ns, ns) == 0 && strcmp(m[i].name, name) == 0)
 			*out = m[i].line;

@@ -180,15 +180,11 @@ static int template_base(struct kg_doc **out, const struct kg_resolve *r,
 static struct manifest_file *parse_manifests(const char *path, const struct kg_buf *text)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_fault_list faults KG_CLEANUP(kg_faults_release) = {0};
 	struct manifest_file *f = kg_alloc(sizeof(*f));
 	struct kg_manifest *m = NULL;
 	size_t n = 0;
 
-	kg_faults_init(&faults, &a);
-	/* Faults are none of ours: a document that has one is not in the result, and an object
-	 * that needs it is then reported. */
-	kg_manifest_read(&m, &n, &a, path, kg_buf_str(text), text->len, &manifest_limits, &faults);
+	kg_manifest_read_admitted(&m, &n, &a, path, kg_buf_str(text), text->len, &manifest_limits);
 	f->docs = kg_alloc((n ? n : 1) * sizeof(*f->docs));
 	f->n = n;
 	for (size_t i = 0; i < n; i++)
