@@ -119,9 +119,8 @@ struct kg_manifest {
 void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	struct kg_fault_list *faults);
-/* The same of what was admitted once, by a kgit that may have had fewer rules: a document that
- * rules of today are against is in *out as well, unless what it holds is not of its fields' types.
- */
+/* The same of what was admitted once, by a kgit that may have had fewer rules: rules of today do
+ * not matter, and what a field cannot hold is left out (or null, in a list). */
 void kg_manifest_read_admitted(struct kg_manifest **out, size_t *n, struct kg_arena *a,
 	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits);
 /* Is this path (from the repository's root) a manifest: by its ending, itself no dotfile and below
