@@ -118,6 +118,19 @@ struct kg_budget_counts kg_pdb_count(struct kg_run *r, const struct kg_object *p
 	return c;
 }
 
+/* Where it cannot be said how many pods there shall be, none may be evicted; the counts stay as
+ * they were last, and so does the generation that they are of. */
+static struct kg_value failed_status(struct kg_arena *a, const struct kg_object *pdb)
+{
+	static const char *const counts[] = {
+		"currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"};
+	struct kg_value st = *kg_get(kg_obj(pdb), "status");
+	for (size_t i = 0; i < KG_ARRAY_LEN(counts); i++)
+		if (kg_is_null(kg_get(&st, counts[i])))
+			st = kg_with_key(a, &st, counts[i], kg_v_int(0));
+	return kg_with_key(a, &st, "disruptionsAllowed", kg_v_int(0));
+}
+
 void kg_pdb_run(struct kg_run *r, const char *key)
 {
 	const struct kg_object *pdb =
@@ -126,14 +139,16 @@ void kg_pdb_run(struct kg_run *r, const char *key)
 		return;
 	struct kg_arena *a = &r->a;
 	struct kg_budget_counts n = kg_pdb_count(r, pdb);
-	struct kg_value generation = kg_v_int(kg_generation(pdb));
 	struct kg_value c = n.fault         ? condition(r, pdb, "False", "SyncFailed", n.fault)
 			    : n.allowed > 0 ? condition(r, pdb, "True", "SufficientPods", "")
 					    : condition(r, pdb, "False", "InsufficientPods", "");
-	struct kg_value st = kg_v_obj(a, "conditions", kg_v_array(a, &c, 1), "currentHealthy",
-		kg_v_int(n.healthy), "desiredHealthy", kg_v_int(n.desired), "disruptionsAllowed",
-		kg_v_int(n.allowed), "expectedPods", kg_v_int(n.expected), "observedGeneration",
-		generation, (char *)NULL);
+	struct kg_value st =
+		n.fault ? failed_status(a, pdb)
+			: kg_v_obj(a, "currentHealthy", kg_v_int(n.healthy), "desiredHealthy",
+				  kg_v_int(n.desired), "disruptionsAllowed", kg_v_int(n.allowed),
+				  "expectedPods", kg_v_int(n.expected), "observedGeneration",
+				  kg_v_int(kg_generation(pdb)), (char *)NULL);
+	st = kg_with_key(a, &st, "conditions", kg_v_array(a, &c, 1));
 	struct kg_value v = kg_with_key(a, kg_obj(pdb), "status", st);
 	kg_put_value(r, pdb, &v);
 }
