@@ -7,14 +7,15 @@
  * No revision holds them: they would say the same of every namespace, in two files each. They are
  * made when they are read, of the Namespace and of what the revision says of the master
  * (kinds/cluster.h), so any retained revision is served with those that it had. A stored object of
- * that name takes the place of one. Their resourceVersion is the later one of what they are made
- * of; a change of the namespace that leaves it there is no change of theirs, and is not told.
+ * that name takes the place of one, and has another uid. Their resourceVersion is the later one of
+ * what they are made of, so whatever changes the namespace is told as a change of what it has: else
+ * a list would show a resourceVersion that no watch ever told.
  *
- * For watches a commit's changes are added to: a namespace that comes or goes, the master's CA or
- * address that is another, and a stored object that takes a place, or leaves it, which changes the
- * object instead of creating or deleting it. The last two need the snapshot after the commit. The
- * history on disk has none, so then (and seldom that is) it is loaded; where it cannot be, what is
- * told is of the newest, and comes true later in the stream.
+ * For watches a commit's changes are added to: a namespace that comes, changes or goes, the
+ * master's CA or address that is another, and a stored object that takes a place, or leaves it:
+ * then the one is told to be deleted, and the other one to be added. The last two need the snapshot
+ * after the commit. The history on disk has none, so then (and seldom that is) it is loaded; where
+ * it cannot be, what is told is of the newest, and comes true later in the stream.
  */
 #include "api/internal.h"
 #include "kinds/cluster.h"
@@ -445,6 +446,11 @@ static bool is_space_change(const struct kg_change *c)
 	       strcmp(kg_object_uid(c->before), kg_object_uid(c->after)) != 0;
 }
 
+static bool is_space(const struct kg_change *c)
+{
+	return (c->after ? c->after : c->before)->kind->id == KG_KIND_NAMESPACE;
+}
+
 static void tell_space(struct telling *t, const struct kg_change *c)
 {
 	KG_AUTOFREE char *key =
@@ -466,15 +472,14 @@ static void tell_spaces(struct telling *t)
 	for (size_t i = 0; i < t->changes->len; i++) {
 		const struct kg_change *c = &t->changes->items[i];
 
-		if ((c->after ? c->after : c->before)->kind->id != KG_KIND_NAMESPACE)
+		if (!is_space(c))
 			break;
-		if (is_space_change(c))
-			tell_space(t, c);
+		tell_space(t, c);
 	}
 }
 
 /* Every namespace's is another, where the place is not taken; those of namespaces that the commit
- * makes have been told. */
+ * makes or changes have been told. */
 static void tell_cluster(struct telling *t)
 {
 	size_t n;
@@ -488,7 +493,7 @@ static void tell_cluster(struct telling *t)
 			change_of(t->changes, KG_KIND_NAMESPACE, spaces[i]->key);
 
 		if (is_told(t, key) || is_taken(s, t->kind->id, spaces[i]->name) ||
-			(in_every_space(t->kind->id) && space && is_space_change(space)))
+			(in_every_space(t->kind->id) && space))
 			continue;
 		tell(t, was ? make(spaces[i], was, t->kind) : NULL,
 			is ? make(spaces[i], is, t->kind) : NULL);
@@ -504,27 +509,28 @@ static bool was_there(struct telling *t, const char *ns)
 	return !(space && is_space_change(space)) && (!needs_cluster(t) || cluster_before(t));
 }
 
-/* A stored object that takes the place changes what is there, and so does one that leaves it. */
-static void settle_place(struct telling *t, struct kg_change *c)
+/* A stored object that takes the place is another one than what was there, and so is what is there
+ * when it leaves. */
+static void settle_place(struct telling *t, const struct kg_change *c)
 {
 	const struct kg_object *obj = c->after ? c->after : c->before;
+	bool comes = c->after;
 
-	if ((c->before && c->after) || !is_place(t->kind->id, obj->ns, obj->name))
+	if ((c->before && c->after) || !is_place(t->kind->id, obj->ns, obj->name) ||
+		(comes && !was_there(t, obj->ns)))
 		return;
-	const struct kg_snapshot *s = snapshot_of(t);
-
-	if (!c->after)
-		c->after = kg_api_implicit_get(s, t->kind, obj->ns, obj->name);
-	else if (was_there(t, obj->ns))
-		c->before = kg_api_implicit_get(s, t->kind, obj->ns, obj->name);
+	struct kg_object *other = kg_api_implicit_get(snapshot_of(t), t->kind, obj->ns, obj->name);
+	tell(t, comes ? other : NULL, comes ? NULL : other);
 }
 
+/* By key; who goes before who comes. */
 static int cmp_change(const void *a, const void *b)
 {
 	const struct kg_change *x = a, *y = b;
-
-	return strcmp(
+	int d = strcmp(
 		(x->after ? x->after : x->before)->key, (y->after ? y->after : y->before)->key);
+
+	return d ? d : (x->after != NULL) - (y->after != NULL);
 }
 
 /* Takes over what is told of stored objects. */
@@ -585,9 +591,8 @@ bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct k
 
 	for (size_t i = 0; !loads && !at && i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
-		bool space = (c->after ? c->after : c->before)->kind->id == KG_KIND_NAMESPACE;
 
-		loads = any_place(c) || (space && told_since && is_space_change(c));
+		loads = any_place(c) || (is_space(c) && told_since);
 	}
 	loads = loads && !at;
 	kg_snapshot_unref(at);
@@ -614,8 +619,11 @@ struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kin
 		return e;
 	t.after = after ? kg_snapshot_ref(after) : NULL;
 	begin(&t, e);
-	for (size_t i = 0; i < t.nstored; i++)
-		settle_place(&t, &t.made[i]);
+	for (size_t i = 0; i < t.nstored; i++) {
+		struct kg_change c = t.made[i]; /* which may move */
+
+		settle_place(&t, &c);
+	}
 	if (spaces)
 		tell_spaces(&t);
 	if (t.cluster)

@@ -185,17 +185,20 @@ static char *story(const char *path, uint64_t base)
 	     " default/kube-root-ca.crt@8=" ca " " type " kube-system/kgit-cluster@8=" ca " " type \
 	     " kube-system/kube-root-ca.crt@8=" ca
 
+#define TAKEN "DELETED b/kube-root-ca.crt@5=one ADDED b/kube-root-ca.crt@5=own "
+
 static void tell_all(uint64_t base, bool live)
 {
 	static const struct {
 		const char *path, *story;
 	} cases[] = {
-		{SA, "ADDED b/default@1 MODIFIED b/default@3 MODIFIED b/default@4 "
-		     "MODIFIED a/default@6 DELETED b/default@7"},
-		{CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@5=own DELETED "
-		     "b/kube-root-ca.crt@7=own"},
-		{ALL_CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@5=own DELETED "
-			 "b/kube-root-ca.crt@7=own " EVERY_SPACE("MODIFIED", "two")},
+		{SA, "ADDED b/default@1 MODIFIED b/default@2 DELETED b/default@3 ADDED b/default@3 "
+		     "DELETED b/default@4 ADDED b/default@4 DELETED a/default@6 ADDED a/default@6 "
+		     "DELETED b/default@7"},
+		{CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@2=one " TAKEN
+		     "DELETED b/kube-root-ca.crt@7=own"},
+		{ALL_CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@2=one " TAKEN
+			 "DELETED b/kube-root-ca.crt@7=own " EVERY_SPACE("MODIFIED", "two")},
 		{SLICES, "MODIFIED default/kubernetes@8"},
 		{"/api/v1/services", "MODIFIED default/kubernetes@8"},
 		{ENDPOINTS, "DELETED default/kubernetes@8"}, /* which have no names */
@@ -216,7 +219,7 @@ static void test_watches(void **state)
 
 	(void)state;
 	commit(SPACE("b", "d3"));
-	/* A label of the namespace is no change of what it has. */
+	/* A label of the namespace is a change of what it has: of its resourceVersion. */
 	commit("apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {l: m}, uid: "
 	       "6ba7b810-9dad-11d1-80b4-00c04fd430d3}\n");
 	commit(ACCOUNT("b"));
