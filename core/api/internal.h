@@ -437,6 +437,10 @@ bool kg_api_has_status(const struct kg_kind *k); /* as a subresource */
 void kg_api_handle_roots(struct request *r);     /* "/": what paths there are */
 void kg_api_handle_openapi(struct request *r, const char *path);
 void kg_api_write_openapi_v2(struct kg_buf *out); /* as protobuf */
+/* The members of `paths`, and (each after a comma) the schemas that only they need, of a group
+ * version or of all (NULL): openapi_paths.c. */
+void kg_api_openapi_paths(struct kg_buf *out, const char *api_version, bool v2);
+void kg_api_openapi_lists(struct kg_buf *out, const char *api_version);
 void kg_api_handle_self_subject(struct request *r, const char *resource);
 /* The `spec` of the body; null where it is of no format that is known. */
 int kg_api_read_spec(

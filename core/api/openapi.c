@@ -236,52 +236,7 @@ static void write_schemas(struct kg_buf *out, const char *api_version)
 	kg_map_release(&seen);
 }
 
-/* ---- paths ---- */
-
-static void write_parameter(struct kg_buf *out, const char *name, bool more)
-{
-	kg_buf_addf(out,
-		"%s{\"name\":\"%s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
-		"\"string\","
-		"\"uniqueItems\":true}}",
-		more ? "," : "", name);
-}
-
-static void write_path(struct kg_buf *out, const struct kg_kind *k, bool ns, bool item, bool *more)
-{
-	const char *action = item ? "get" : "list", *api = *k->group ? "apis/" : "api/";
-
-	if (*more)
-		kg_buf_addc(out, ',');
-	*more = true;
-	kg_buf_addf(out, "\"/%s%s%s/%s%s\":{\"get\":{\"description\":\"%s %s\",", api,
-		kg_kind_api_version(k), ns ? "/namespaces/{namespace}" : "", k->plural,
-		item ? "/{name}" : "", item ? "read the specified" : "list objects of kind",
-		k->kind);
-	kg_buf_addf(out,
-		"\"operationId\":\"%s%s%s%s\",\"responses\":{\"200\":{\"description\":\"OK\","
-		"\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/"
-		"%s\"}}}"
-		"}},\"x-kubernetes-action\":\"%s\",\"x-kubernetes-group-version-kind\":",
-		action, k->version, ns ? "Namespaced" : "", k->kind, k->schema->name, action);
-	write_gvk_of(out, k);
-	kg_buf_adds(out, "},\"parameters\":[");
-	if (item)
-		write_parameter(out, "name", false);
-	if (ns)
-		write_parameter(out, "namespace", item);
-	kg_buf_adds(out, "]}");
-}
-
-static void write_paths(struct kg_buf *out, const struct kg_kind *k, bool *more)
-{
-	bool ns = k->flags & KG_KF_NAMESPACED;
-
-	write_path(out, k, false, false, more);
-	if (ns)
-		write_path(out, k, true, false, more);
-	write_path(out, k, ns, true, more);
-}
+/* ---- documents ---- */
 
 static bool in_version(const struct kg_kind *k, const char *api_version)
 {
@@ -297,17 +252,15 @@ static void write_document(struct kg_buf *out, const char *api_version)
 		more |= in_version(&kg_kinds[k], api_version);
 	if (!more)
 		return;
-	more = false;
 	kg_buf_adds(out,
 		"{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION
 		"\"},\"paths\":{");
-	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (in_version(&kg_kinds[k], api_version))
-			write_paths(out, &kg_kinds[k], &more);
+	kg_api_openapi_paths(out, api_version, false);
 	kg_buf_adds(out, "},\"components\":{\"schemas\":{");
 	write_scalars(out, false);
 	kg_buf_addc(out, ',');
 	write_schemas(out, api_version);
+	kg_api_openapi_lists(out, api_version);
 	kg_buf_adds(out, "}}}");
 }
 
@@ -358,15 +311,18 @@ static void write_index(struct kg_buf *out)
 static void write_v2_json(struct kg_buf *out)
 {
 	static const char from[] = "#/components/schemas/", to[] = "#/definitions/";
-	KG_AUTOBUF struct kg_buf schemas = KG_BUF_INIT;
+	KG_AUTOBUF struct kg_buf doc = KG_BUF_INIT;
 
-	write_scalars(&schemas, true);
-	kg_buf_addc(&schemas, ',');
-	write_schemas(&schemas, NULL);
-	kg_buf_adds(out,
+	kg_buf_adds(&doc,
 		"{\"swagger\":\"2.0\",\"info\":{\"title\":\"kgit\",\"version\":\"v" KGIT_VERSION
-		"\"},\"paths\":{},\"definitions\":{");
-	const char *p = kg_buf_str(&schemas), *next;
+		"\"},\"paths\":{");
+	kg_api_openapi_paths(&doc, NULL, true);
+	kg_buf_adds(&doc, "},\"definitions\":{");
+	write_scalars(&doc, true);
+	kg_buf_addc(&doc, ',');
+	write_schemas(&doc, NULL);
+	kg_api_openapi_lists(&doc, NULL);
+	const char *p = kg_buf_str(&doc), *next;
 
 	for (; (next = strstr(p, from)); p = next + strlen(from)) {
 		kg_buf_add(out, p, (size_t)(next - p));

@@ -2,6 +2,7 @@
  * are refused, URLs that may be kept. As kube-apiserver 1.32 answers. */
 #include "testclient.h"
 
+#include "base/map.h"
 #include "value/yaml.h"
 
 #include <setjmp.h>
@@ -260,6 +261,69 @@ static void test_openapi_scalars(void **state)
 	}
 }
 
+/* Every reference leads somewhere, in both versions, and no two operations have one name. */
+static void check_document(const struct answer *a, const char *schemas_at, const char *ref)
+{
+	const struct kg_value *schemas = kg_at(&a->v, schemas_at), *paths = kg_get(&a->v, "paths");
+	struct kg_map ids = KG_MAP_INIT;
+
+	for (const char *p = kg_buf_str(&a->body); (p = strstr(p, ref));) {
+		p += strlen(ref);
+		KG_AUTOFREE char *name = kg_strndup(p, strcspn(p, "\""));
+
+		if (kg_is_null(kg_get(schemas, name)))
+			fail_msg("%s is not there", name);
+	}
+	assert_true(paths->len > 30);
+	for (uint32_t i = 0; i < paths->len; i++) {
+		const char *id =
+			kg_string(kg_at(&paths->members[i].value, "get.operationId"), NULL);
+
+		if (id && kg_map_has(&ids, id))
+			fail_msg("%s is there twice", id);
+		if (id)
+			kg_map_put(&ids, id, NULL);
+	}
+	kg_map_release(&ids);
+}
+
+static const struct kg_value *operation(const struct answer *a, const char *path)
+{
+	return kg_get(kg_get(kg_get(&a->v, "paths"), path), "get");
+}
+
+static const char *id_of(const struct answer *a, const char *path)
+{
+	return kg_string(kg_get(operation(a, path), "operationId"), "(none)");
+}
+
+static void test_openapi_paths(void **state)
+{
+	static const char web[] = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}";
+	(void)state;
+	ANSWER v3 = get("/openapi/v3/apis/apps/v1");
+	ANSWER v2 = get("/openapi/v2");
+
+	check_document(&v3, "components.schemas", "#/components/schemas/");
+	check_document(&v2, "definitions", "#/definitions/");
+	assert_string_equal(id_of(&v3, web), "readAppsV1NamespacedDeployment");
+	assert_string_equal(id_of(&v2, web), "readAppsV1NamespacedDeployment");
+	assert_string_equal(id_of(&v2, "/api/v1/namespaces/{namespace}/pods/{name}/log"),
+		"readCoreV1NamespacedPodLog");
+	assert_string_equal(id_of(&v2, "/apis/rbac.authorization.k8s.io/v1/roles"),
+		"listRbacAuthorizationV1RoleForAllNamespaces");
+	assert_string_equal(id_of(&v2, "/api/v1/watch/nodes"), "watchCoreV1NodeList");
+	assert_string_equal(
+		kg_string(
+			kg_at(operation(&v2, "/apis/rbac.authorization.k8s.io/v1/roles"), "tags.0"),
+			""),
+		"rbacAuthorization_v1");
+	const struct kg_value *list =
+		kg_get(kg_get(operation(&v2, "/api/v1/pods"), "responses"), "200");
+	assert_string_equal(kg_string(kg_get(kg_get(list, "schema"), "$ref"), ""),
+		"#/definitions/io.k8s.api.core.v1.PodList");
+}
+
 /* Selectors that are no labels, and fields that are named otherwise than where they lie. */
 static void test_selectors(void **state)
 {
@@ -386,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_openapi_urls),
 		cmocka_unit_test(test_openapi_scalars),
+		cmocka_unit_test(test_openapi_paths),
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_yaml),
 	};
