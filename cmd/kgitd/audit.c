@@ -1,5 +1,6 @@
 #include "kgitd/audit.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "kgitd/master.h"
 #include "sys/file.h"
@@ -9,8 +10,10 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +24,8 @@ struct kgd_audit {
 	char *path;
 	size_t max_bytes, max_files;
 	struct kg_hub *hub;
+	uint64_t born; /* random */
+	_Atomic uint64_t named;
 	/* the thread's */
 	int fd;
 	size_t size;
@@ -164,6 +169,8 @@ int kgd_audit_open(
 	a->max_bytes = opts->max_bytes ? opts->max_bytes : (size_t)100 << 20;
 	a->max_files = opts->max_files;
 	a->hub = opts->hub;
+	if (getrandom(&a->born, sizeof(a->born), 0) < 0)
+		a->born = (uint64_t)kg_realtime_ms();
 	a->fd = -1;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->cond, NULL);
@@ -188,6 +195,41 @@ void kgd_audit_close(struct kgd_audit *a)
 	pthread_mutex_unlock(&a->lock);
 	pthread_join(a->thread, NULL);
 	destroy(a);
+}
+
+/* ---- names ---- */
+
+static bool is_name(const char *text)
+{
+	size_t n = text ? strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				       "0123456789-_.")
+			: 0;
+
+	return n && !text[n] && n < sizeof(((struct kgd_exchange *)NULL)->audit);
+}
+
+/* Never the same one twice, whatever the clock says of a restart. */
+static void new_name(struct kgd_audit *a, char out[37])
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%llx.%llx", (unsigned long long)a->born,
+		(unsigned long long)atomic_fetch_add(&a->named, 1));
+	kg_uuid5(out, "5a0f7a2e-7d0c-5f51-8d53-6b6769740002", text);
+}
+
+void kgd_audit_name(struct kgd_audit *a, struct kg_http_req *req)
+{
+	struct kgd_exchange *x = kgd_exchange(req);
+	const char *given = kg_http_header(req, "Audit-ID");
+
+	if (!a)
+		return;
+	if (is_name(given))
+		snprintf(x->audit, sizeof(x->audit), "%s", given);
+	else
+		new_name(a, x->audit);
+	kg_http_set_header(req, "Audit-Id", x->audit);
 }
 
 /* ---- lines ---- */
@@ -230,6 +272,8 @@ static void begin(struct kg_buf *line, const struct kg_user *u, const struct kg_
 
 	kg_time_format_micro(now, kg_realtime_ms());
 	kg_buf_addf(line, "{\"time\":\"%s\"", now);
+	if (req)
+		add_text(line, "id", kgd_exchange(req)->audit);
 	if (u) {
 		add_text(line, "user", by ? by->name : u->name);
 		add_groups(line, "groups", by ? by : u);

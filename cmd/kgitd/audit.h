@@ -2,7 +2,7 @@
  * The audit log: who asked for what, the verdict, and the revision as of which it was given (of a
  * push: that it made). One JSON object a line:
  *
- *   {"time":"...","user":"ann","groups":["dev"],"from":"192.0.2.7","verb":"list",
+ *   {"time":"...","id":"...","user":"ann","groups":["dev"],"from":"192.0.2.7","verb":"list",
  *    "resource":"pods","namespace":"default","verdict":"allowed","revision":12}
  *   {"time":"...","user":"ann",...,"verb":"push","ref":"refs/heads/main","old":"...","new":"...",
  *    "verdict":"refused","reason":"...","revision":12}
@@ -33,6 +33,10 @@ int kgd_audit_open(
 	struct kgd_audit **out, const struct kgd_audit_options *opts, struct kg_error *err);
 void kgd_audit_close(struct kgd_audit *a); /* what was handed over is written */
 
+/* A request gets the id that its lines have: that which the client gives it (the header Audit-ID,
+ * of up to 63 letters, digits, '-', '_' and '.'), or a new one. The answer names it, as Kubernetes'
+ * does. */
+void kgd_audit_name(struct kgd_audit *a, struct kg_http_req *req);
 /* A request's verdict: why is NULL where it is allowed. req may be NULL. */
 void kgd_audit_request(struct kgd_audit *a, const struct kg_http_req *req,
 	const struct kg_user *user, const struct kg_attributes *what, const struct kg_error *why);

@@ -213,6 +213,7 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 
 	x->master = ctx;
 	kg_http_set_user(req, x, exchange_free);
+	kgd_audit_name(x->master->audit, req);
 	bool known = authenticate(x, req, &err);
 	if (is_limited(x, req, known))
 		return true;
