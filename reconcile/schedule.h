@@ -1,7 +1,9 @@
 /*
  * When a schedule is due: a cron schedule in a time zone given by its rule (POSIX TZ, RFC 8536),
  * e.g. "CET-1CEST,M3.5.0,M10.5.0/3". A time that the clocks skip is not due; one that they pass
- * twice is due twice, as with Kubernetes' library.
+ * twice is due twice, as with Kubernetes' library. That one (robfig/cron) errs about
+ * days whose midnight the clocks skip (Beirut, Cairo, Havana) and misses times of one on which they
+ * move by half an hour (Lord Howe): here a time is due when the clocks show it on such a day.
  */
 #ifndef KG_RECONCILE_SCHEDULE_H
 #define KG_RECONCILE_SCHEDULE_H

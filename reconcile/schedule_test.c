@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
-#define BERLIN "CET-1CEST,M3.5.0,M10.5.0/3"
+#define BERLIN    "CET-1CEST,M3.5.0,M10.5.0/3"
+#define HAVANA    "CST5CDT,M3.2.0/0,M11.1.0/1"
+#define BEIRUT    "EET-2EEST,M3.5.0/0,M10.5.0/0"
+#define LORD_HOWE "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"
 
 static kg_time at(const char *s)
 {
@@ -80,6 +83,15 @@ static void test_next(void **state)
 		{"30 2 * * *", BERLIN, "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"},
 		{"30 2 * * *", BERLIN, "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
 		{"30 2 * * *", BERLIN, "2026-10-25T01:30:00Z", "2026-10-26T01:30:00Z"},
+		/* midnight is skipped on March 8th, and comes twice on November 1st */
+		{"0 0 * * *", HAVANA, "2026-03-07T12:00:00Z", "2026-03-09T04:00:00Z"},
+		{"0 0 * * *", HAVANA, "2026-11-01T03:59:00Z", "2026-11-01T04:00:00Z"},
+		{"0 0 * * *", HAVANA, "2026-11-01T04:00:00Z", "2026-11-01T05:00:00Z"},
+		{"0 0 * * *", HAVANA, "2026-11-01T05:00:00Z", "2026-11-02T05:00:00Z"},
+		/* a day without its midnight is a day, and one half an hour shorter, too */
+		{"0 12 * * sun", BEIRUT, "2026-03-28T12:00:00Z", "2026-03-29T09:00:00Z"},
+		{"5 5 * * *", LORD_HOWE, "2026-10-03T03:00:00Z", "2026-10-03T18:05:00Z"},
+		{"15 2 * * *", LORD_HOWE, "2026-10-03T03:00:00Z", "2026-10-04T15:15:00Z"},
 	};
 
 	(void)state;
