@@ -6,6 +6,7 @@
 #include "store/settings.h"
 #include "sys/loop.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -93,6 +94,8 @@ static void *work(void *arg)
 		}
 		c->said.msg[0] = 0;
 		say(&result);
+		if (result.bytes_after != result.bytes_before)
+			malloc_trim(0); /* its lists and objects were large, and nothing follows */
 	}
 	return NULL;
 }

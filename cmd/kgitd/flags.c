@@ -31,6 +31,9 @@ static const char usage[] =
 	"  --max-push-bytes N           of one push; default 1073741824\n"
 	"  --max-object-bytes N         of one file, whatever it is, or directory in it; default "
 	"33554432\n"
+	"  --max-delta-depth N          of a pushed pack: deltas one upon another; default 250\n"
+	"  --max-push-memory N          bytes that git may need to take a push in; default "
+	"1073741824\n"
 	"  --max-manifest-bytes N       of one file; default 4194304\n"
 	"  --max-manifests N            files in main; default 200000\n"
 	"  --max-text-bytes N           of all manifests that a push changes; default 536870912\n"
@@ -131,6 +134,8 @@ enum {
 	F_COMPACT_GRACE,
 	F_PUSH_BYTES,
 	F_OBJECT_BYTES,
+	F_DELTA_DEPTH,
+	F_PUSH_MEMORY,
 	F_FILE_BYTES,
 	F_FILES,
 	F_TEXT_BYTES,
@@ -177,6 +182,8 @@ static const struct option options[] = {
 	{"compact-grace", required_argument, NULL, F_COMPACT_GRACE},
 	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
 	{"max-object-bytes", required_argument, NULL, F_OBJECT_BYTES},
+	{"max-delta-depth", required_argument, NULL, F_DELTA_DEPTH},
+	{"max-push-memory", required_argument, NULL, F_PUSH_MEMORY},
 	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
 	{"max-manifests", required_argument, NULL, F_FILES},
 	{"max-text-bytes", required_argument, NULL, F_TEXT_BYTES},
@@ -232,9 +239,25 @@ static bool parse_identity_flag(struct kgd_identity_options *o, int c)
 	return true;
 }
 
-static size_t *http_limit(struct kgd_limits *l, int c)
+static size_t *limit_of(struct kgd_limits *l, int c)
 {
 	switch (c) {
+	case F_PUSH_BYTES:
+		return &l->push_bytes;
+	case F_OBJECT_BYTES:
+		return &l->object_bytes;
+	case F_DELTA_DEPTH:
+		return &l->delta_depth;
+	case F_PUSH_MEMORY:
+		return &l->push_memory;
+	case F_FILE_BYTES:
+		return &l->file_bytes;
+	case F_FILES:
+		return &l->push_files;
+	case F_TEXT_BYTES:
+		return &l->text_bytes;
+	case F_GIT:
+		return &l->git_processes;
 	case F_CONNECTIONS:
 		return &l->connections;
 	case F_WATCHES:
@@ -281,18 +304,6 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 		return time_flag(&f->compact_every_ms, name, optarg) ? 3 : 0;
 	case F_COMPACT_GRACE:
 		return time_flag(&f->compact_grace_ms, name, optarg) ? 3 : 0;
-	case F_PUSH_BYTES:
-		return count_flag(&f->limits.push_bytes, name, optarg) ? 3 : 0;
-	case F_OBJECT_BYTES:
-		return count_flag(&f->limits.object_bytes, name, optarg) ? 3 : 0;
-	case F_FILE_BYTES:
-		return count_flag(&f->limits.file_bytes, name, optarg) ? 3 : 0;
-	case F_FILES:
-		return count_flag(&f->limits.push_files, name, optarg) ? 3 : 0;
-	case F_TEXT_BYTES:
-		return count_flag(&f->limits.text_bytes, name, optarg) ? 3 : 0;
-	case F_GIT:
-		return count_flag(&f->limits.git_processes, name, optarg) ? 3 : 0;
 	case F_AUDIT:
 		f->audit.path = optarg;
 		return 0;
@@ -307,13 +318,21 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 		return 0;
 	case F_GZIP:
 		return gzip_flag(&f->gzip, name, optarg) ? 3 : 0;
+	case F_PUSH_BYTES:
+	case F_OBJECT_BYTES:
+	case F_DELTA_DEPTH:
+	case F_PUSH_MEMORY:
+	case F_FILE_BYTES:
+	case F_FILES:
+	case F_TEXT_BYTES:
+	case F_GIT:
 	case F_CONNECTIONS:
 	case F_WATCHES:
 	case F_LISTS:
 	case F_REQUESTS:
 	case F_HEADER_BYTES:
 	case F_BODY_BYTES:
-		return count_flag(http_limit(&f->limits, c), name, optarg) ? 3 : 0;
+		return count_flag(limit_of(&f->limits, c), name, optarg) ? 3 : 0;
 	case F_VERBOSE:
 		f->verbose = true;
 		return 0;
@@ -350,6 +369,8 @@ int kgd_flags_parse(struct kgd_flags *f, int argc, char **argv)
 		.identity = {.account_issuer = "https://kubernetes.default.svc.cluster.local"},
 		.limits = {.push_bytes = 1 << 30,
 			.object_bytes = 32 << 20,
+			.delta_depth = 250,
+			.push_memory = 1 << 30,
 			.push_files = 200000,
 			.file_bytes = 4 << 20,
 			.text_bytes = 512 << 20,

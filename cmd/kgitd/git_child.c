@@ -208,6 +208,9 @@ static int spawn_git(struct kgd_git *g, const struct kgd_git_options *o, struct 
 	opts.clean_env = true;
 	opts.in = o->feed ? in_r : o->in;
 	opts.out = out_w;
+	/* A delta of a few bytes may make gigabytes, which index-pack would. */
+	if (strcmp(o->service, "git-receive-pack") == 0)
+		opts.most_data = o->m->limits.push_memory;
 	int rc = kg_spawn(&g->pid, &opts, err);
 	if (rc < 0)
 		return rc;

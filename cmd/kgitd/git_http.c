@@ -6,6 +6,7 @@
 #include "kgitd/admit.h"
 #include "kgitd/git_child.h"
 #include "kgitd/gunzip.h"
+#include "kgitd/push_answer.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -19,18 +20,12 @@
 #define FEED_STEP     ((size_t)64 << 10)
 #define FLUSH_MS      2000
 
-/* Where in git's answer a stream of pkt-lines stands. */
-struct framing {
-	char length[5]; /* of the packet that begins: its digits as far as they came */
-	size_t digits, left;
-	bool flushed; /* the last packet was a flush */
-};
-
 struct rpc {
 	struct kgd_git *git;
+	size_t push_memory; /* that it may have */
 	struct kg_buf head; /* goes before git's output */
 	bool whole;         /* git's output must end with a flush */
-	struct framing framing;
+	struct kgd_push_answer said;
 
 	/* of a push */
 	bool gzip;
@@ -44,40 +39,24 @@ static const char *service_of(void *ctx)
 	return ctx;
 }
 
-static void follow(struct framing *f, const char *p, size_t n)
-{
-	while (n) {
-		size_t step = f->left < n ? f->left : n;
-
-		f->left -= step;
-		p += step;
-		n -= step;
-		if (f->left || !n)
-			continue;
-		f->flushed = false;
-		f->length[f->digits++] = *p++;
-		n--;
-		if (f->digits < 4)
-			continue;
-		size_t len = strtoul(f->length, NULL, 16);
-
-		f->digits = 0;
-		f->left = len > 4 ? len - 4 : 0;
-		f->flushed = len == 0;
-	}
-}
-
 /* A git that died leaves half an answer. It must not look like a whole one: a pusher's git would
  * wait for the rest forever, where a connection that breaks tells it. */
 static ssize_t read_git(struct rpc *r, char *buf, size_t max)
 {
 	ssize_t n = kgd_git_read(r->git, buf, max);
+	bool due;
 
-	if (n > 0 && r->whole)
-		follow(&r->framing, buf, (size_t)n);
-	if (n == -1 && r->whole && !r->framing.flushed)
+	if (n == -1 && r->whole && !r->said.flushed)
 		return -2;
-	return n;
+	if (n <= 0 || !r->whole)
+		return n;
+	size_t took = kgd_push_answer_follow(&r->said, buf, (size_t)n, &due);
+	if (due) {
+		kgd_push_answer_advice(&r->head, r->push_memory);
+		kg_buf_add(&r->head, buf + took, (size_t)n - took);
+		kgd_push_answer_follow(&r->said, buf + took, (size_t)n - took, &due);
+	}
+	return (ssize_t)took;
 }
 
 static ssize_t read_out(struct kg_http_req *req, char *buf, size_t max, void *ctx)
@@ -119,6 +98,7 @@ static struct rpc *start(
 		return NULL;
 	struct rpc *r = kg_alloc(sizeof(*r));
 	r->git = git;
+	r->push_memory = x->master->limits.push_memory;
 	r->whole = strcmp(opts->service, "git-receive-pack") == 0;
 	x->state = r;
 	return r;

@@ -75,7 +75,7 @@ stop_master
 
 # ---- limits
 master_flags=(--max-push-bytes 1000000 --max-manifest-bytes 100000 --max-manifests 10005 \
-	--max-text-bytes 300000)
+	--max-text-bytes 300000 --max-push-memory 40000000 --max-delta-depth 12)
 start_master
 head -c 100000000 /dev/urandom >blob.bin
 git add -A && git commit -qm '100 MB'
@@ -107,6 +107,24 @@ try git push origin main
 check "too much text is refused" [ $? -ne 0 ]
 check "too much text: why" said 'more than 300000 bytes'
 git reset -q --hard origin/main
+echo more >>files/data.bin
+git add -A && git commit -qm 'a few bytes, of which git makes 20 MB from 20 MB'
+try git push origin main
+check "what takes git too much memory is refused" [ $? -ne 0 ]
+check "it says why" said 'Out of memory'
+check "it says by which flag" said 'git may have 40000000 bytes of memory .*--max-push-memory'
+git reset -q --hard origin/main
+seq 1000 2000 >files/numbers.txt
+for i in $(seq 1 100); do # each version most like the one before
+	sed -i "$((i * 9))s/.*/changed in $i/" files/numbers.txt
+	git add -A && git commit -qm "$i"
+done
+try git -c pack.depth=50 push origin main
+check "deltas too deep are refused" [ $? -ne 0 ]
+check "deltas too deep: why" said 'more than 12 deltas.*--max-delta-depth'
+git repack -qadf --depth=10
+try git -c pack.depth=10 push origin main
+check "the same, not as deep" [ $? -eq 0 ]
 for i in $(seq 1 1500); do echo "create refs/heads/b$i HEAD"; done | git update-ref --stdin
 try git push origin 'refs/heads/b*:refs/heads/b*'
 check "1,500 refs in one push are refused" [ $? -ne 0 ]

@@ -27,6 +27,8 @@ struct kgd_pushes;
 struct kgd_limits {
 	size_t push_bytes;    /* of one push's pack; default 1 GiB */
 	size_t object_bytes;  /* of one object of it, inflated; default 32 MiB */
+	size_t delta_depth;   /* deltas that are made for one object; default 250 */
+	size_t push_memory;   /* of each process of git that takes a push in; default 1 GiB */
 	size_t push_files;    /* manifests in a tree; default 200,000 */
 	size_t file_bytes;    /* of one manifest; default 4 MiB */
 	size_t text_bytes;    /* of all manifests that one push changes; default 512 MiB */

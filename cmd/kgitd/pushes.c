@@ -135,12 +135,13 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
 {
 	const char **commits KG_AUTOFREE = kg_alloc((h->ncommands + 1) * sizeof(*commits));
+	const struct kg_object_limits max = {p->m->limits.object_bytes, p->m->limits.delta_depth};
 	struct kg_error err = {0};
 
 	for (size_t i = 0; i < h->ncommands; i++)
 		commits[i] = h->commands[i].new_commit;
-	if (kg_store_check_sizes(p->m->store, h->quarantine, commits, h->ncommands,
-		    p->m->limits.object_bytes, &err) == 0)
+	if (kg_store_check_objects(p->m->store, h->quarantine, commits, h->ncommands, &max, &err) ==
+		0)
 		return true;
 	kgd_hook_sayf(h, "%s", err.msg);
 	for (size_t i = 0; i < h->ncommands; i++) {

@@ -324,6 +324,18 @@ static void loaded_add(struct kg_api *api, struct kg_snapshot *s)
 	kg_snapshot_unref(old);
 }
 
+void kg_api_drop_loaded(struct kg_api *api)
+{
+	struct kg_snapshot *old[KG_ARRAY_LEN(api->loaded)];
+
+	pthread_mutex_lock(&api->load_lock);
+	memcpy(old, api->loaded, sizeof(old));
+	memset(api->loaded, 0, sizeof(api->loaded));
+	pthread_mutex_unlock(&api->load_lock);
+	for (size_t i = 0; i < KG_ARRAY_LEN(old); i++)
+		kg_snapshot_unref(old[i]);
+}
+
 int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err)
 {

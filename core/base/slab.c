@@ -41,8 +41,9 @@
 
 struct slab {
 	struct slab *prev, *next; /* those of the class that have room; of a full one NULL */
-	uint32_t class, used;     /* used: places that are not free */
-	uint64_t free[WORDS];     /* a bit a place */
+	uint16_t use, class;
+	uint32_t used;        /* places that are not free */
+	uint64_t free[WORDS]; /* a bit a place */
 	_Alignas(16) char places[];
 };
 struct class
@@ -51,7 +52,8 @@ struct class
 	struct slab *room, *last; /* the list of those that have room */
 	size_t used;              /* places */
 };
-static struct class classes[CLASSES] = {[0 ... CLASSES - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+static struct class classes[KG_SLAB_USES][CLASSES] = {
+	[0 ... KG_SLAB_USES - 1] = {[0 ... CLASSES - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}}};
 static struct {
 	pthread_mutex_t lock;
 	struct stack {
@@ -110,7 +112,7 @@ static uint32_t places_of(uint32_t class)
 	return (uint32_t)((SLAB - sizeof(struct slab)) / size_of(class));
 }
 
-static struct slab *take_slab(uint32_t class)
+static struct slab *take_slab(enum kg_slab_use use, uint32_t class)
 {
 	pthread_mutex_lock(&pool.lock);
 	if (!pool.warm.n && !pool.cold.n)
@@ -119,7 +121,7 @@ static struct slab *take_slab(uint32_t class)
 	struct slab *s = from->slabs[--from->n];
 	pool.out++;
 	pthread_mutex_unlock(&pool.lock);
-	*s = (struct slab){.class = class};
+	*s = (struct slab){.use = (uint16_t)use, .class = (uint16_t) class};
 	for (uint32_t i = 0; i < places_of(class); i++)
 		s->free[i / 64] |= UINT64_C(1) << i % 64;
 	return s;
@@ -185,16 +187,16 @@ static uint32_t first_free(const struct slab *s)
 	return i * 64 + (uint32_t)__builtin_ctzll(s->free[i]);
 }
 
-void *kg_slab_alloc(size_t size)
+void *kg_slab_alloc(enum kg_slab_use use, size_t size)
 {
 	if (is_mallocs(size))
 		return kg_realloc(NULL, size);
 	uint32_t number = class_of(size);
-	struct class *c = &classes[number];
+	struct class *c = &classes[use][number];
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->room)
-		link_first(c, take_slab(number));
+		link_first(c, take_slab(use, number));
 	struct slab *s = c->room;
 	uint32_t i = first_free(s);
 	s->free[i / 64] &= ~(UINT64_C(1) << i % 64);
@@ -213,7 +215,7 @@ void kg_slab_free(void *p, size_t size)
 		return;
 	}
 	struct slab *s = (struct slab *)((uintptr_t)p & ~(uintptr_t)(SLAB - 1)), *empty = NULL;
-	struct class *c = &classes[s->class];
+	struct class *c = &classes[s->use][s->class];
 	uint32_t i = (uint32_t)((char *)p - s->places) / (uint32_t)size_of(s->class);
 
 	pthread_mutex_lock(&c->lock);
@@ -235,15 +237,15 @@ void kg_slab_free(void *p, size_t size)
 		give_slab(empty);
 }
 
-void *kg_slab_resize(void *p, size_t old, size_t size)
+void *kg_slab_resize(enum kg_slab_use use, void *p, size_t old, size_t size)
 {
 	if (!p)
-		return kg_slab_alloc(size);
+		return kg_slab_alloc(use, size);
 	if (is_mallocs(old) && is_mallocs(size))
 		return kg_realloc(p, size);
 	if (!is_mallocs(old) && !is_mallocs(size) && class_of(old) == class_of(size))
 		return p;
-	void *q = kg_slab_alloc(size);
+	void *q = kg_slab_alloc(use, size);
 	memcpy(q, p, old < size ? old : size);
 	kg_slab_free(p, old);
 	return q;
@@ -275,21 +277,25 @@ static void trim_slab(struct slab *s)
 
 void kg_slab_trim(void)
 {
-	for (uint32_t i = 0; i < CLASSES; i++) {
-		pthread_mutex_lock(&classes[i].lock);
-		for (struct slab *s = classes[i].room; s; s = s->next)
+	for (uint32_t i = 0; i < KG_SLAB_USES * CLASSES; i++) {
+		struct class *c = &classes[i / CLASSES][i % CLASSES];
+
+		pthread_mutex_lock(&c->lock);
+		for (struct slab *s = c->room; s; s = s->next)
 			trim_slab(s);
-		pthread_mutex_unlock(&classes[i].lock);
+		pthread_mutex_unlock(&c->lock);
 	}
 }
 
 void kg_slab_stats(size_t *held, size_t *used)
 {
 	*used = 0;
-	for (uint32_t i = 0; i < CLASSES; i++) {
-		pthread_mutex_lock(&classes[i].lock);
-		*used += classes[i].used * size_of(i);
-		pthread_mutex_unlock(&classes[i].lock);
+	for (uint32_t i = 0; i < KG_SLAB_USES * CLASSES; i++) {
+		struct class *c = &classes[i / CLASSES][i % CLASSES];
+
+		pthread_mutex_lock(&c->lock);
+		*used += c->used * size_of(i % CLASSES);
+		pthread_mutex_unlock(&c->lock);
 	}
 	pthread_mutex_lock(&pool.lock);
 	*held = (pool.out + pool.warm.n) * SLAB;

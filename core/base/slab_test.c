@@ -22,7 +22,7 @@ struct block {
 
 static void fill(struct block *b, size_t size, unsigned char with)
 {
-	*b = (struct block){.p = kg_slab_alloc(size), .size = size, .fill = with};
+	*b = (struct block){.p = kg_slab_alloc(KG_SLAB_VALUES, size), .size = size, .fill = with};
 	memset(b->p, with, size);
 }
 
@@ -60,13 +60,13 @@ static void test_sizes(void **state)
 
 static void test_resize(void **state)
 {
-	unsigned char *p = kg_slab_alloc(1);
+	unsigned char *p = kg_slab_alloc(KG_SLAB_VALUES, 1);
 	size_t size = 1;
 
 	(void)state;
 	*p = 0;
 	for (size_t next = 2; next < 3 * KG_SLAB_MAX; next += next / 3 + 1) {
-		p = kg_slab_resize(p, size, next);
+		p = kg_slab_resize(KG_SLAB_VALUES, p, size, next);
 		for (size_t i = size; i < next; i++)
 			p[i] = (unsigned char)i;
 		size = next;
@@ -74,7 +74,7 @@ static void test_resize(void **state)
 	while (size > 1) {
 		size_t next = size - size / 4 - 1;
 
-		p = kg_slab_resize(p, size, next);
+		p = kg_slab_resize(KG_SLAB_VALUES, p, size, next);
 		size = next;
 		for (size_t i = 0; i < size; i++)
 			assert_int_equal(p[i], (unsigned char)i);
@@ -137,8 +137,9 @@ static void test_gathers(void **state)
 		fill(&all[i], SIZE, (unsigned char)i);
 	kg_slab_stats(&held, &used);
 	bool watched = used == used_before; /* the sanitizer's malloc has it all */
-	/* Of the first half one in ten stays, of the second nine in ten. */
-	for (size_t i = 0; i < N; i++)
+	/* Of the first half one in ten stays, of the second nine in ten; those few had room last.
+	 */
+	for (size_t i = N; i-- > 0;)
 		if ((i % 10 == 0) == (i >= N / 2))
 			drop(&all[i]);
 	/* And then each ends, and another comes: two rounds. */
@@ -156,6 +157,28 @@ static void test_gathers(void **state)
 	for (size_t i = 0; i < N; i++)
 		if (all[i].p)
 			drop(&all[i]);
+	free(all);
+}
+
+/* What goes is not held up by what stays and is for another use. */
+static void test_uses(void **state)
+{
+	enum { N = 60000, SIZE = 200 };
+	void **all = kg_alloc(N * sizeof(*all));
+	size_t before, used_before, held, used;
+
+	(void)state;
+	kg_slab_stats(&before, &used_before);
+	for (size_t i = 0; i < N; i++)
+		all[i] = kg_slab_alloc(i % 2 ? KG_SLAB_MAPS : KG_SLAB_TREES, SIZE);
+	for (size_t i = 1; i < N; i += 2)
+		kg_slab_free(all[i], SIZE);
+	kg_slab_stats(&held, &used);
+	assert_true(held - before < (size_t)N / 2 * SIZE * 11 / 10 + (2u << 20));
+	for (size_t i = 0; i < N; i += 2)
+		kg_slab_free(all[i], SIZE);
+	kg_slab_stats(&held, &used);
+	assert_int_equal(used, used_before);
 	free(all);
 }
 
@@ -218,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_gives_back),
 		cmocka_unit_test(test_gathers),
+		cmocka_unit_test(test_uses),
 		cmocka_unit_test(test_threads),
 	};
 

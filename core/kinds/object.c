@@ -93,7 +93,7 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 
 	size_t size = sizeof(struct kg_object) + ns_len + name_len + 2 + (within ? 0 : ns_len + 1) +
 		      source_len;
-	struct kg_object *obj = kg_slab_alloc(size);
+	struct kg_object *obj = kg_slab_alloc(KG_SLAB_VALUES, size);
 	char *at = (char *)(obj + 1);
 	memset(obj, 0, sizeof(*obj));
 	obj->size = (uint32_t)size;

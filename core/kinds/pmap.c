@@ -157,7 +157,7 @@ static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
 static struct kg_pnode *pack(const struct parts *p, unsigned from, unsigned to)
 {
 	unsigned n = to - from;
-	struct kg_pnode *node = kg_slab_alloc(size_of(n, p->height));
+	struct kg_pnode *node = kg_slab_alloc(KG_SLAB_MAPS, size_of(n, p->height));
 
 	atomic_init(&node->refs, 1);
 	node->n = (uint16_t)n;
@@ -231,7 +231,7 @@ static struct kg_pnode *put_below(struct kg_pmap *m, struct kg_pnode *n, const v
 
 static struct kg_pnode *insert_mine(struct kg_pnode *n, unsigned at, void *value)
 {
-	n = kg_slab_resize(n, size_of(n->n, 0), size_of(n->n + 1u, 0));
+	n = kg_slab_resize(KG_SLAB_MAPS, n, size_of(n->n, 0), size_of(n->n + 1u, 0));
 	memmove(n->slots + at + 1, n->slots + at, (n->n - at) * sizeof(void *));
 	n->slots[at] = value;
 	n->n++;
@@ -334,7 +334,7 @@ static struct kg_pnode *drop(const struct kg_pmap *m, struct kg_pnode *n, const 
 		n->n--;
 		memmove(n->slots + i, n->slots + i + 1, (n->n - i) * sizeof(void *));
 		value_unref(m->ops, value);
-		return kg_slab_resize(n, size_of(n->n + 1u, 0), size_of(n->n, 0));
+		return kg_slab_resize(KG_SLAB_MAPS, n, size_of(n->n + 1u, 0), size_of(n->n, 0));
 	}
 	unpack(m, &p, n);
 	if (p.height) {
@@ -515,4 +515,21 @@ void *kg_piter_next(struct kg_piter *it, const char **key)
 		return value;
 	}
 	return NULL;
+}
+
+void kg_pmap_rebuild(struct kg_pmap *m)
+{
+	void **values KG_AUTOFREE = kg_alloc((m->count ? m->count : 1) * sizeof(*values));
+	struct kg_pmap anew = {.ops = m->ops};
+	struct kg_piter it;
+	size_t n = 0;
+	void *value;
+
+	kg_piter_init(&it, m, NULL, NULL);
+	while ((value = kg_piter_next(&it, NULL)))
+		values[n++] = value;
+	assert(n == m->count);
+	kg_pmap_build(&anew, values, n);
+	kg_pmap_release(m);
+	*m = anew;
 }

@@ -39,6 +39,8 @@ void kg_pmap_put(struct kg_pmap *m, const void *key, void *value);
 bool kg_pmap_remove(struct kg_pmap *m, const void *key);
 /* n values in ascending order of their keys, into an empty map. */
 void kg_pmap_build(struct kg_pmap *m, void *const *values, size_t n);
+/* The same values in nodes as full as can be, of which no other version has any. */
+void kg_pmap_rebuild(struct kg_pmap *m);
 
 /* In key order; the map must not change meanwhile. */
 struct kg_piter {

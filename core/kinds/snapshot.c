@@ -102,6 +102,17 @@ static struct kg_snapshot *snapshot_copy(const struct kg_snapshot *from)
 	return s;
 }
 
+struct kg_snapshot *kg_snapshot_anew(const struct kg_snapshot *from)
+{
+	struct kg_snapshot *s = snapshot_copy(from);
+
+	for (int i = 0; i < KG_KIND_COUNT; i++)
+		kg_pmap_rebuild(&s->objects[i]);
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		kg_pmap_rebuild(&s->index[i]);
+	return s;
+}
+
 struct kg_snapshot *kg_snapshot_ref(const struct kg_snapshot *snapshot)
 {
 	struct kg_snapshot *s = (struct kg_snapshot *)(uintptr_t)snapshot;

@@ -26,6 +26,9 @@ extern const struct kg_pmap_ops kg_objects_ops;
 struct kg_snapshot *kg_snapshot_new(const char *cluster_id); /* empty, revision 0 */
 struct kg_snapshot *kg_snapshot_ref(const struct kg_snapshot *s);
 void kg_snapshot_unref(struct kg_snapshot *s);
+/* The same revision and objects in maps that are built anew: many changes leave maps half as full,
+ * scattered among what was between them. The caller owns it. */
+struct kg_snapshot *kg_snapshot_anew(const struct kg_snapshot *s);
 /* Fills an empty snapshot that nobody else has yet. References the objects and sorts the array. */
 void kg_snapshot_fill(struct kg_snapshot *s, struct kg_object **objects, size_t n);
 

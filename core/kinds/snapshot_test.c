@@ -166,6 +166,10 @@ static void pmap_keeps_versions(void **state)
 		if (step % 1500 == 0) {
 			check_map(&map, in);
 			check_map(&old, in_old);
+			if (step % 4500 == 0) {
+				kg_pmap_rebuild(&map);
+				check_map(&map, in);
+			}
 			kg_pmap_release(&old);
 			kg_pmap_copy(&old, &map);
 			memcpy(in_old, in, sizeof(in));

@@ -10,7 +10,7 @@
 
 struct kg_fan *kg_fan_node(unsigned level)
 {
-	struct kg_fan *f = kg_slab_alloc(sizeof(*f));
+	struct kg_fan *f = kg_slab_alloc(KG_SLAB_TREES, sizeof(*f));
 
 	*f = (struct kg_fan){.level = (uint8_t)level, .dirty = true};
 	return f;
@@ -18,7 +18,7 @@ struct kg_fan *kg_fan_node(unsigned level)
 
 struct kg_fan *kg_fan_new_root(bool flat, const unsigned char id[20])
 {
-	struct kg_fan_root *r = kg_slab_alloc(sizeof(*r));
+	struct kg_fan_root *r = kg_slab_alloc(KG_SLAB_TREES, sizeof(*r));
 
 	*r = (struct kg_fan_root){.fan = {.flat = flat, .dirty = true, .root = true}};
 	memcpy(r->id, id, 20);
@@ -165,7 +165,7 @@ static bool find(const struct kg_fan *f, const char *name, bool dir, struct spot
 
 struct kg_fan **kg_fan_new_dirs(unsigned n)
 {
-	struct kg_fan **dirs = kg_slab_alloc(n * KG_FAN_DIR_SIZE);
+	struct kg_fan **dirs = kg_slab_alloc(KG_SLAB_TREES, n * KG_FAN_DIR_SIZE);
 
 	memset(dirs, 0, n * KG_FAN_DIR_SIZE);
 	return dirs;
@@ -176,7 +176,7 @@ static void insert_dir(struct kg_fan *f, unsigned at, struct kg_fan *dir)
 	size_t size = f->n * KG_FAN_DIR_SIZE;
 
 	if (f->dirs)
-		f->dirs = kg_slab_resize(f->dirs, size, size + KG_FAN_DIR_SIZE);
+		f->dirs = kg_slab_resize(KG_SLAB_TREES, f->dirs, size, size + KG_FAN_DIR_SIZE);
 	else
 		f->dirs = kg_fan_new_dirs(f->n + 1u);
 	memmove(f->dirs + at + 1, f->dirs + at, (f->n - at) * KG_FAN_DIR_SIZE);
@@ -192,7 +192,7 @@ static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 	size_t mode_len = strlen(mode), name_len = strlen(name) + 1;
 	uint32_t grow = (uint32_t)(mode_len + name_len + 20);
 
-	f->raw = kg_slab_resize(f->raw, f->raw_len, f->raw_len + grow);
+	f->raw = kg_slab_resize(KG_SLAB_TREES, f->raw, f->raw_len, f->raw_len + grow);
 	char *p = f->raw + s->at;
 	memmove(p + grow, p, f->raw_len - s->at);
 	memcpy(p, mode, mode_len); /* NOLINT(bugprone-not-null-terminated-result) */
@@ -208,7 +208,7 @@ static void insert(struct kg_fan *f, const struct spot *s, const char *name,
 static void *shrink(void *p, size_t old, size_t size)
 {
 	if (size)
-		return kg_slab_resize(p, old, size);
+		return kg_slab_resize(KG_SLAB_TREES, p, old, size);
 	kg_slab_free(p, old);
 	return NULL;
 }

@@ -87,7 +87,7 @@ static int read_raw(struct kg_fan *f, const struct kg_reader *r, const unsigned 
 		f->raw_len = (uint32_t)git_odb_object_size(obj);
 	}
 	if (f->raw_len) {
-		f->raw = kg_slab_alloc(f->raw_len);
+		f->raw = kg_slab_alloc(KG_SLAB_TREES, f->raw_len);
 		memcpy(f->raw, data, f->raw_len);
 	}
 	return 0;

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <zlib.h>
 
-#define PACK_HEAD  12
-#define TRAILER    20
-#define INDEX_HEAD (8 + 1024)
+#define PACK_HEAD    12
+#define TRAILER      20
+#define INDEX_HEAD   (8 + 1024)
+#define LARGE_OFFSET 0x80000000u
 
 /* Types that others' packs have, too: the last is a delta of an id's object, the one before it of
  * what lies so many bytes before. */
@@ -25,10 +26,32 @@ static bool index_is_whole(const struct kg_packed *p)
 	       (p->index_len - INDEX_HEAD - 40) / 28 >= kg_be32(p->index + INDEX_HEAD - 4);
 }
 
-/* Small packs have no 64-bit offsets. */
+/* What lies far in a large pack has its place in another table. */
 static size_t offset_of(const struct kg_packed *p, size_t i, size_t n)
 {
-	return kg_be32(p->index + INDEX_HEAD + 24 * n + 4 * i);
+	uint32_t at = kg_be32(p->index + INDEX_HEAD + 24 * n + 4 * i);
+	size_t far = INDEX_HEAD + 28 * n + 8 * (size_t)(at & ~LARGE_OFFSET);
+
+	if (!(at & LARGE_OFFSET))
+		return at;
+	if (far + 8 + 40 > p->index_len)
+		return 0;
+	return (size_t)kg_be64(p->index + far);
+}
+
+uint32_t kg_packed_count(const struct kg_packed *p)
+{
+	return index_is_whole(p) ? kg_be32(p->index + INDEX_HEAD - 4) : 0;
+}
+
+const unsigned char *kg_packed_id(const struct kg_packed *p, uint32_t i)
+{
+	return p->index + INDEX_HEAD + 20 * (size_t)i;
+}
+
+size_t kg_packed_at(const struct kg_packed *p, uint32_t i)
+{
+	return offset_of(p, i, kg_packed_count(p));
 }
 
 size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
@@ -84,7 +107,53 @@ int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packe
 	return read_head(type, len, p, &at, err);
 }
 
-/* ---- sizes ---- */
+/* ---- sizes, and what deltas are of ---- */
+
+/* A delta's base; *at, behind the entry's head, moves to its zlib stream. */
+static int read_base(size_t *base, unsigned type, const struct kg_packed *p, size_t entry,
+	size_t *at, struct kg_error *err)
+{
+	size_t end = p->pack_len - TRAILER, i = *at, back = 0;
+
+	if (type == REF_DELTA) {
+		if (end - i <= 20)
+			return malformed(err);
+		*base = p->index ? kg_packed_find(p, p->pack + i) : 0;
+		*at = i + 20;
+		return 0;
+	}
+	if (type != OFS_DELTA)
+		return malformed(err);
+	/* Seven bits a byte; each but the last stands for one more. */
+	for (unsigned c = 0x80; c & 0x80;) {
+		if (i >= end || back >= entry)
+			return malformed(err);
+		c = p->pack[i++];
+		back = back << 7 | (c & 0x7f);
+		if (c & 0x80)
+			back++;
+	}
+	if (!back || back >= entry)
+		return malformed(err);
+	*base = entry - back;
+	*at = i;
+	return 0;
+}
+
+int kg_packed_base(size_t *base, const struct kg_packed *p, size_t at, struct kg_error *err)
+{
+	size_t entry = at, size;
+	unsigned type;
+	int rc = read_any_head(&type, &size, p, &at, err);
+
+	*base = 0;
+	if (rc < 0 || is_whole(type) || type == TAG)
+		return rc;
+	rc = read_base(base, type, p, entry, &at, err);
+	if (rc == 0 && !*base)
+		rc = kg_fail(err, KG_E_CORRUPT, "a delta of what its pack lacks");
+	return rc;
+}
 
 static bool read_number(size_t *out, const unsigned char **p, const unsigned char *end)
 {
@@ -123,20 +192,16 @@ static int made_by(size_t *size, const struct kg_packed *p, size_t at, struct kg
 
 int kg_packed_size(size_t *size, const struct kg_packed *p, size_t at, struct kg_error *err)
 {
-	size_t end = p->pack_len - TRAILER;
+	size_t entry = at, base;
 	unsigned type;
 	int rc = read_any_head(&type, size, p, &at, err);
 
 	if (rc < 0 || is_whole(type) || type == TAG)
 		return rc;
-	if (type == REF_DELTA)
-		at += 20;
-	else if (type == OFS_DELTA)
-		while (at < end && p->pack[at++] & 0x80)
-			;
-	else
-		return malformed(err);
-	return at < end ? made_by(size, p, at, err) : malformed(err);
+	rc = read_base(&base, type, p, entry, &at, err);
+	if (rc < 0)
+		return rc;
+	return at < p->pack_len - TRAILER ? made_by(size, p, at, err) : malformed(err);
 }
 
 /* ---- reading ---- */
@@ -217,7 +282,7 @@ static int add_deflated(struct kg_pack *to, const struct kg_packed *p,
 static int add_all(struct kg_pack *to, const struct kg_packed *p, add_fn *add, struct kg_error *err)
 {
 	struct kg_pack_entry *entries KG_AUTOFREE = NULL;
-	size_t n = index_is_whole(p) ? kg_be32(p->index + INDEX_HEAD - 4) : 0;
+	size_t n = kg_packed_count(p);
 
 	if (!n || p->pack_len < PACK_HEAD + TRAILER)
 		return malformed(err);

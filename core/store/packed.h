@@ -1,7 +1,7 @@
 /*
  * A finished pack in memory, with its index, as store/pack.h makes them (whole objects, no
- * deltas, but for kg_packed_size): its objects found, read and copied. Nothing is trusted: what is
- * malformed is KG_E_CORRUPT.
+ * deltas, but for kg_packed_size, _base and _depth): its objects found, read and copied. Nothing is
+ * trusted: what is malformed is KG_E_CORRUPT.
  */
 #ifndef KG_STORE_PACKED_H
 #define KG_STORE_PACKED_H
@@ -23,6 +23,17 @@ int kg_packed_header(enum kg_pack_type *type, size_t *len, const struct kg_packe
 	struct kg_error *err);
 /* How many bytes the object has, by the beginning of its entry alone, which may be a delta's. */
 int kg_packed_size(size_t *size, const struct kg_packed *p, size_t at, struct kg_error *err);
+/* Where the object lies that it is a delta of; 0: it is whole. */
+int kg_packed_base(size_t *base, const struct kg_packed *p, size_t at, struct kg_error *err);
+/* How many deltas one upon another there are at most from an object, *id, to a whole one; more than
+ * `max` as soon as that is found. */
+int kg_packed_depth(size_t *depth, unsigned char id[20], const struct kg_packed *p, size_t max,
+	struct kg_error *err);
+/* How many objects there are; 0: the index is malformed. And as the index has them, each's id, and
+ * where its entry lies (0: nowhere). */
+uint32_t kg_packed_count(const struct kg_packed *p);
+const unsigned char *kg_packed_id(const struct kg_packed *p, uint32_t i);
+size_t kg_packed_at(const struct kg_packed *p, uint32_t i);
 /* Its bytes, len of them as kg_packed_header says. */
 int kg_packed_read(
 	void *out, size_t len, const struct kg_packed *p, size_t at, struct kg_error *err);

@@ -210,6 +210,25 @@ int kg_packset_size(
 	return rc < 0 ? rc : 1;
 }
 
+int kg_packset_depth(size_t *depth, unsigned char id[20], const struct kg_packset *s, size_t max,
+	struct kg_error *err)
+{
+	*depth = 0;
+	for (size_t i = 0; i < s->len && *depth <= max; i++) {
+		unsigned char deepest[20];
+		size_t d = 0;
+		int rc = kg_packed_depth(&d, deepest, &s->packs[i], max, err);
+
+		if (rc < 0)
+			return rc;
+		if (d > *depth) {
+			*depth = d;
+			memcpy(id, deepest, 20);
+		}
+	}
+	return 0;
+}
+
 bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,
 	const unsigned char id[20], size_t max)
 {

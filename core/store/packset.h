@@ -16,6 +16,10 @@ struct kg_packset;
 struct kg_packset *kg_packset_new(const char *packs_dir);
 void kg_packset_free(struct kg_packset *s); /* NULL is fine */
 
+/* The longest chain of deltas in any of the packs: as kg_packed_depth. */
+int kg_packset_depth(size_t *depth, unsigned char id[20], const struct kg_packset *s, size_t max,
+	struct kg_error *err);
+
 /* Appends the object's bytes, whose id is checked. False: libgit2 has to be asked, since it is not
  * here, has more than `max` bytes, is of another type, or is damaged. */
 bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pack_type type,

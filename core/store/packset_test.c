@@ -182,7 +182,27 @@ static void write_chain(const char *dir, uint32_t n)
 	kg_zpack_release(&z);
 }
 
-/* Each object's size costs the same: were the chain followed, this would take minutes. */
+static void check_chain(const struct kg_packset *s, uint32_t deltas)
+{
+	unsigned char id[20], last[20];
+	char text[100] = {0};
+	struct kg_error err;
+	size_t depth;
+
+	for (size_t k = 0; k < 4; k++)
+		text[k] = (char)(deltas >> 8 * k);
+	kg_git_oid(last, "blob", text, sizeof(text));
+	assert_int_equal(kg_packset_depth(&depth, id, s, deltas, &err), 0);
+	assert_int_equal(depth, deltas);
+	assert_memory_equal(id, last, 20);
+	assert_int_equal(kg_packset_depth(&depth, id, s, deltas - 1, &err), 0);
+	assert_int_equal(depth, deltas);
+	assert_int_equal(kg_packset_depth(&depth, id, s, 250, &err), 0);
+	assert_int_equal(depth, 251);
+}
+
+/* Each object's size costs the same: were the chain followed, this would take minutes. So does how
+ * deep it lies. */
 static void test_sizes_of_a_chain(void **state)
 {
 	char *repo = test_dir(), *dir = test_dir();
@@ -208,11 +228,18 @@ static void test_sizes_of_a_chain(void **state)
 	assert_int_equal(size, 4);
 	kg_git_oid(id, "blob", "0001", 4);
 	assert_int_equal(kg_packset_size(&size, s, id, &err), 0);
+	check_chain(s, 99998);
 	kg_packset_free(s);
 
 	assert_int_equal(test_open(&c, repo, true, NULL, &err), 0);
-	assert_int_equal(kg_store_check_sizes(c.store, dir, &none, 1, 100, &err), 0);
-	assert_true(kg_store_check_sizes(c.store, dir, &none, 1, 99, &err) < 0);
+	struct kg_object_limits max = {100, 99998};
+	assert_int_equal(kg_store_check_objects(c.store, dir, &none, 1, &max, &err), 0);
+	max.delta_depth--;
+	assert_true(kg_store_check_objects(c.store, dir, &none, 1, &max, &err) < 0);
+	assert_int_equal(err.code, KG_E_TOO_LARGE);
+	assert_non_null(strstr(err.msg, "more than 99997 deltas"));
+	max = (struct kg_object_limits){99, 99998};
+	assert_true(kg_store_check_objects(c.store, dir, &none, 1, &max, &err) < 0);
 	assert_int_equal(err.code, KG_E_TOO_LARGE);
 	assert_non_null(strstr(err.msg, "the blob "));
 	assert_non_null(strstr(err.msg, " has 100 bytes, at most 99 are taken"));

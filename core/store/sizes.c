@@ -1,7 +1,7 @@
 /*
- * How large pushed objects are. A pack of some kilobytes may hold gigabytes: zeros deflate to a
+ * What pushed objects cost to read. A pack of some kilobytes may hold gigabytes: zeros deflate to a
  * thousandth of themselves, and a delta says "those bytes again" as often as it likes. But how much
- * it is stands at the beginning of each.
+ * it is stands at the beginning of each, and what it is a delta of behind that.
  */
 #include "store/commit_text.h"
 #include "store/manifests.h"
@@ -108,17 +108,35 @@ static int too_large(struct check *c, const char *const *commits, size_t ncommit
 		git_object_type2string(c->type), hex, c->size, c->max);
 }
 
-int kg_store_check_sizes(struct kg_store *s, const char *objects_dir, const char *const *commits,
-	size_t ncommits, size_t max, struct kg_error *err)
+static int check_depth(const struct kg_packset *packs, size_t max, struct kg_error *err)
 {
-	struct check c = {.reader = kg_store_reader(s), .max = max, .err = err};
+	unsigned char id[20];
+	size_t depth;
+	char hex[41];
+	int rc = kg_packset_depth(&depth, id, packs, max, err);
+
+	if (rc < 0 || depth <= max)
+		return rc;
+	kg_hex(hex, id, 20);
+	return kg_fail(err, KG_E_TOO_LARGE,
+		"the object %s is the last of more than %zu deltas, each of the one before (kgitd "
+		"--max-delta-depth): git repack -adf --depth=50, then push again",
+		hex, max);
+}
+
+int kg_store_check_objects(struct kg_store *s, const char *objects_dir, const char *const *commits,
+	size_t ncommits, const struct kg_object_limits *max, struct kg_error *err)
+{
+	struct check c = {.reader = kg_store_reader(s), .max = max->bytes, .err = err};
 	int rc = kg_reader_add(&c.reader, objects_dir, err);
 
 	if (rc == 0 && c.reader.extra) {
 		char *dir KG_AUTOFREE = kg_asprintf("%s/pack", objects_dir);
 
 		c.packs = kg_packset_new(dir);
-		rc = git_odb_foreach(c.reader.extra, look_at, &c);
+		rc = check_depth(c.packs, max->delta_depth, err);
+		if (rc == 0)
+			rc = git_odb_foreach(c.reader.extra, look_at, &c);
 		if (c.found)
 			rc = too_large(&c, commits, ncommits);
 		else if (rc < 0 && !err->code)

@@ -161,11 +161,17 @@ int kg_blobs_open(struct kg_blobs **out, struct kg_store *store, const char *obj
 int kg_blobs_read(
 	struct kg_buf *out, struct kg_blobs *b, const char *blob, size_t max, struct kg_error *err);
 void kg_blobs_close(struct kg_blobs *b);
-/* Whether each object of a quarantine has at most max bytes, inflated: else KG_E_TOO_LARGE, with
- * its path, where one of the commits (hex ids; "" is none) has it in its tree. None is inflated, so
- * before anything else is read of what somebody sends. Any thread. */
-int kg_store_check_sizes(struct kg_store *store, const char *objects_dir,
-	const char *const *commits, size_t ncommits, size_t max, struct kg_error *err);
+/* What reading an object may cost. */
+struct kg_object_limits {
+	size_t bytes;       /* inflated */
+	size_t delta_depth; /* deltas one upon another, which all are made to make the object */
+};
+/* Whether each object of a quarantine is within the limits: else KG_E_TOO_LARGE; what is too large
+ * with its path, where one of the commits (hex ids; "" is none) has it in its tree. None is
+ * inflated, so before anything else is read of what somebody sends. Any thread. */
+int kg_store_check_objects(struct kg_store *store, const char *objects_dir,
+	const char *const *commits, size_t ncommits, const struct kg_object_limits *max,
+	struct kg_error *err);
 /* Is `ancestor` reachable from `commit`. */
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err);

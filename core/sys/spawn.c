@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,19 @@ static int keep_fds(const struct kg_spawn *o)
 	return 0;
 }
 
+/* Never more than the parent may have itself. */
+static int bound_data(size_t most)
+{
+	struct rlimit data;
+
+	if (getrlimit(RLIMIT_DATA, &data) < 0)
+		return -1;
+	if (data.rlim_max == RLIM_INFINITY || data.rlim_max > most)
+		data.rlim_max = most;
+	data.rlim_cur = data.rlim_max;
+	return setrlimit(RLIMIT_DATA, &data);
+}
+
 KG_NO_TSAN static int child_main(void *arg)
 {
 	struct child *c = arg;
@@ -121,6 +135,8 @@ KG_NO_TSAN static int child_main(void *arg)
 		return give_up(c, "keep fds");
 	if (o->cwd && chdir(o->cwd) < 0)
 		return give_up(c, "chdir");
+	if (o->most_data && bound_data(o->most_data) < 0)
+		return give_up(c, "bound its memory");
 	execve(c->path, c->argv, c->env);
 	return give_up(c, "execute");
 }

@@ -16,6 +16,8 @@ struct kg_spawn {
 	int in, out, err; /* fds for 0, 1, 2; -1: /dev/null (err: the parent's stderr) */
 	int netns;        /* enter this network namespace first; -1: none */
 	const int *keep;  /* further fds kept at their numbers, ends with -1; or NULL */
+	size_t most_data; /* bytes of memory that it, and each that it starts, may have of its own
+			   * (RLIMIT_DATA: not what it only reads of files); 0: as the parent */
 	bool new_session; /* setsid, so that a whole group can be signalled */
 };
 #define KG_SPAWN_INIT                                                                              \

@@ -35,6 +35,27 @@ static const struct {
 	{"head -c 2000000 /dev/zero", NULL, NULL, "wrote more than", -KG_E_TOO_LARGE, 0},
 };
 
+/* What it may have of its own is bounded, also for what it starts; what it reads of files is not.
+ */
+static void test_most_data(void **state)
+{
+	const char *argv[] = {
+		"sh", "-c", "sh -c 'ulimit -d'; dd if=/dev/zero of=/dev/null bs=64M count=1", NULL};
+	KG_AUTOBUF struct kg_buf out = KG_BUF_INIT;
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .output = &out};
+	struct kg_error err = {0};
+	int status;
+
+	(void)state;
+	run.spawn.argv = argv;
+	assert_int_equal(kg_run(&run, &status, &err), 0);
+	kg_buf_clear(&out);
+	run.spawn.most_data = 32 << 20;
+	assert_int_equal(kg_run(&run, &status, &err), -KG_E_IO);
+	assert_string_equal(kg_buf_str(&out), "32768\n");
+	assert_non_null(strstr(err.msg, "memory exhausted"));
+}
+
 static void test_run(void **state)
 {
 	/* Neither inherited, though not close-on-exec. */
@@ -181,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_run),
+		cmocka_unit_test(test_most_data),
 		cmocka_unit_test(test_large_input),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_fds),

@@ -325,7 +325,7 @@ struct kg_doc *kg_doc_new_from(const struct kg_value *v, struct kg_doc *const *s
 	size_t nheld = lenders_hold(&lenders, NULL);
 	size_t head = sizeof(struct kg_doc) + nheld * sizeof(struct kg_doc *);
 	size_t size = head + measure.nodes + measure.text;
-	struct kg_doc *doc = kg_slab_alloc(size);
+	struct kg_doc *doc = kg_slab_alloc(KG_SLAB_VALUES, size);
 	assert(size <= UINT32_MAX);
 	*doc = (struct kg_doc){.size = (uint32_t)size};
 	atomic_init(&doc->refs, 1);

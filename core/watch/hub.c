@@ -174,6 +174,30 @@ void kg_hub_forget(struct kg_hub *hub, size_t bytes)
 	} while (old);
 }
 
+bool kg_hub_settle(struct kg_hub *hub, struct kg_snapshot *anew)
+{
+	struct kg_commit_event **old KG_AUTOFREE = NULL;
+	struct kg_snapshot *before = NULL;
+	size_t n = 0;
+
+	pthread_mutex_lock(&hub->lock);
+	bool same = hub->snapshot->revision == anew->revision;
+	if (same) {
+		before = hub->snapshot;
+		hub->snapshot = kg_snapshot_ref(anew);
+		n = hub->len;
+		old = kg_alloc((n ? n : 1) * sizeof(*old));
+		for (size_t i = 0; i < n; i++)
+			old[i] = hub->ring[(hub->first + i) % hub->cap];
+		hub->len = hub->weight = hub->bytes = 0;
+	}
+	pthread_mutex_unlock(&hub->lock);
+	for (size_t i = 0; i < n; i++)
+		kg_commit_event_unref(old[i]);
+	kg_snapshot_unref(before);
+	return same;
+}
+
 void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event)
 {
 	struct kg_snapshot *before;

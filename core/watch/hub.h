@@ -38,6 +38,11 @@ void kg_hub_publish(struct kg_hub *hub, struct kg_commit_event *event);
  * always at least one: for when nothing happens. */
 void kg_hub_forget(struct kg_hub *hub, size_t bytes);
 
+/* `anew` has the same content as the current snapshot (kg_snapshot_anew) and is that from now on;
+ * it is referenced. All events go, since theirs are made of the old one. False, and nothing
+ * happens, where the next revision came meanwhile. */
+bool kg_hub_settle(struct kg_hub *hub, struct kg_snapshot *anew);
+
 /* The event of revision `after`+1 (a new reference), NULL where it is not published yet;
  * *gone is set where it is no longer in memory: read kg_store_changes up to
  * kg_hub_oldest(hub), then go on here. */

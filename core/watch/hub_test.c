@@ -135,6 +135,40 @@ static void test_keeps_few_bytes(void **state)
 	kg_hub_free(hub);
 }
 
+/* Another snapshot of the same content takes the current one's place, unless it came too late. */
+static void test_settles(void **state)
+{
+	struct kg_hub *hub = new_hub(0);
+	bool gone;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		publish(hub, 2);
+	struct kg_snapshot *was = kg_hub_snapshot(hub), *anew = kg_snapshot_anew(was), *now;
+	assert_ptr_not_equal(anew, was);
+	assert_true(kg_hub_settle(hub, anew));
+	now = kg_hub_snapshot(hub);
+	assert_ptr_equal(now, anew);
+	kg_snapshot_unref(now);
+	assert_int_equal(kg_hub_oldest(hub), 3);
+	assert_null(kg_hub_next(hub, 2, &gone));
+	assert_true(gone);
+	assert_null(kg_hub_next(hub, 3, &gone));
+	assert_false(gone);
+
+	publish(hub, 2);
+	assert_false(kg_hub_settle(hub, anew));
+	now = kg_hub_snapshot(hub);
+	assert_int_equal(now->revision, 4);
+	kg_snapshot_unref(now);
+	struct kg_commit_event *e = kg_hub_next(hub, 3, &gone);
+	assert_int_equal(e->revision, 4);
+	kg_commit_event_unref(e);
+	kg_snapshot_unref(was);
+	kg_snapshot_unref(anew);
+	kg_hub_free(hub);
+}
+
 static void count(void *ctx)
 {
 	++*(int *)ctx;
@@ -276,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keeps_what_fits),
 		cmocka_unit_test(test_keeps_few_bytes),
+		cmocka_unit_test(test_settles),
 		cmocka_unit_test(test_subscribers_are_called),
 		cmocka_unit_test(test_readers_see_every_revision_once),
 		cmocka_unit_test(test_nobody_is_called_after_unsubscribe),
