@@ -177,6 +177,23 @@ static void validate_limit(struct kg_fault_list *f, const struct kg_value *reque
 			request->s, limit->key, limit->value.s);
 }
 
+/* Of pages that are whole. */
+static void validate_pages(
+	struct kg_fault_list *f, const struct kg_member *m, const char *path, const char *sub)
+{
+	static const char prefix[] = "hugepages-";
+	int64_t page, all;
+
+	if (strncmp(m->key, prefix, sizeof(prefix) - 1) != 0)
+		return;
+	if (kg_quantity_value(&page, m->key + sizeof(prefix) - 1) || page <= 0)
+		kg_rule(f, path, sub, "Invalid value: \"%s\": must name a size of pages", m->key);
+	else if (kg_quantity_value(&all, kg_string(&m->value, "")) || all % page)
+		kg_rule(f, path, sub,
+			"Invalid value: \"%s\": %s is not positive integer multiple of %s",
+			m->value.s, m->value.s, m->key);
+}
+
 static void validate_extended(struct kg_fault_list *f, const struct kg_value *list,
 	const char *what, bool needs_limit, const struct kg_value *limits, const char *path)
 {
@@ -190,6 +207,8 @@ static void validate_extended(struct kg_fault_list *f, const struct kg_value *li
 		if (milli % 1000)
 			kg_rule(f, path, sub, "Invalid value: \"%s\": must be an integer",
 				m->value.s);
+		if (!needs_limit || !kg_equal(kg_get(limits, m->key), &m->value))
+			validate_pages(f, m, path, sub); /* once, where the request is the limit */
 		if (needs_limit && kg_is_null(kg_get(limits, m->key)))
 			kg_rule(f, path, kg_arena_printf(f->arena, "limits[%s]", m->key),
 				"Required value: limit must be set for non overcommitable "

@@ -38,6 +38,10 @@ void kg_validate_volume_spec(struct kg_fault_list *f, const struct kg_value *v, 
 		kg_rule(f, path, "capacity.storage", "Required value: how much it holds");
 	else if (!kg_quantity_milli(&milli, kg_string(size, "")) && !milli)
 		kg_rule_invalid(f, v, path, "capacity.storage", "must be greater than zero");
+	if (kg_len(kg_get(v, "capacity")) > 1 && !kg_is_null(size))
+		kg_rule(f, path, "capacity",
+			"Unsupported value: %s: supported values: \"storage\" alone",
+			kg_rule_show(f->arena, kg_get(v, "capacity")));
 	if (host && local)
 		kg_rule(f, path, "local", "Forbidden: may not specify more than 1 volume type");
 	else if (!host && !local)
