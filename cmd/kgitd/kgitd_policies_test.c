@@ -355,6 +355,22 @@ static double us_since(const struct timespec *t)
 	return (double)(now.tv_sec - t->tv_sec) * 1e6 + (double)(now.tv_nsec - t->tv_nsec) / 1e3;
 }
 
+/* A namespace that changes, but not in its labels, concerns nobody. */
+static void test_namespace_stays(void **state)
+{
+	(void)state;
+	policy("p", FROM_WEB);
+	*marked = '\0';
+	for (int i = 0; i < 8; i++) {
+		KG_AUTOFREE char *yaml =
+			kg_asprintf("metadata: {labels: {team: b}, annotations: {a: \"%d\"}}\n", i);
+
+		change(KG_KIND_NAMESPACE, "", "other", yaml);
+	}
+	assert_false(kgd_policies_pending(policies));
+	assert_string_equal(marked, "");
+}
+
 /* A thousand policies in one namespace, each of its own pods and peers: one pod's change. */
 static void test_cost(void **state)
 {
@@ -398,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cases, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_peers_move, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_namespace_stays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cost, set_up, tear_down),
 	};
 	kg_kinds_init();

@@ -150,8 +150,8 @@ static void note_pod(struct kgd_peers *p, const struct kg_snapshot *s,
 static void note_namespace(
 	struct kgd_peers *p, const struct kg_snapshot *s, const struct kg_change *c)
 {
-	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *ns = c->after ? c->after : c->before, *pod;
+	struct kg_object_iter it;
 
 	if (c->before && c->after &&
 		kg_equal(kg_at(kg_obj(c->before), "metadata.labels"),
@@ -160,6 +160,7 @@ static void note_namespace(
 	kg_iter_kind(&it, s, KG_KIND_POD, ns->name, NULL);
 	while ((pod = kg_iter_next(&it)))
 		note_pod(p, s, NULL, pod);
+	kg_iter_release(&it);
 }
 
 void kgd_peers_note(struct kgd_peers *p, const struct kg_snapshot *s, const struct kg_change *c)
