@@ -90,8 +90,8 @@ static bool leaves(const struct kg_object *pod, const char *node)
 
 static int drain_once(struct drain *d, struct kg_error *err)
 {
-	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *pod;
+	struct kg_object_iter it;
 	struct kg_snapshot *s;
 	int rc = kgit_load(&s, d->http, 0, err);
 
@@ -116,6 +116,7 @@ static int drain_once(struct drain *d, struct kg_error *err)
 			rc = said;
 		}
 	}
+	kg_iter_release(&it);
 	kg_snapshot_unref(s);
 	return rc;
 }

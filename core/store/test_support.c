@@ -310,7 +310,7 @@ bool test_same_snapshot(const struct kg_snapshot *a, const struct kg_snapshot *b
 		return false;
 	}
 	for (int kind = 0; kind < KG_KIND_COUNT; kind++) {
-		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+		struct kg_object_iter it KG_CLEANUP(kg_iter_release) = {0};
 		const struct kg_object *obj;
 
 		if (a->objects[kind].count != b->objects[kind].count) {
