@@ -1,4 +1,4 @@
-/* The socket under netlink.c, link.c and route.c; nobody else includes it. */
+/* The socket under netlink.c, netlink_link.c and netlink_route.c; nobody else includes it. */
 #ifndef KG_NODEAGENT_NETLINK_PRIVATE_H
 #define KG_NODEAGENT_NETLINK_PRIVATE_H
 

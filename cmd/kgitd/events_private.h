@@ -43,7 +43,7 @@ struct kgd_who kgd_maker(struct kgd_teller *t, const struct kg_object *pod, cons
 /* Did the condition come to be true with the change. */
 bool kgd_came_true(const struct kg_object *before, const struct kg_object *after, const char *type);
 
-/* events_pods.c */
+/* events_pod.c */
 void kgd_tell_pod(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after);
 /* events_storage.c */

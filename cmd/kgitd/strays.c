@@ -183,6 +183,11 @@ int kgd_strays_new(struct kgd_strays **out, struct kgd_master *m, struct kg_erro
 	s->fd = fd;
 	s->timer = kg_timer_new(m->loop, look, s);
 	s->watch = kg_loop_watch(m->loop, fd, EPOLLIN, moved, s);
+	if (!s->watch) {
+		int rc = kg_fail_errno(err, "watch %s", heads);
+		kgd_strays_free(s);
+		return rc;
+	}
 	*out = s;
 	return 0;
 }

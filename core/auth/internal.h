@@ -1,3 +1,4 @@
+/* What authenticators and the judge share; nobody else includes it. */
 #ifndef KG_AUTH_INTERNAL_H
 #define KG_AUTH_INTERNAL_H
 

@@ -42,7 +42,7 @@ void kg_closep(int *fd); /* closes a fd >= 0, keeps errno */
 
 /*
  * An arena: what one request or one reconcile makes is freed at once. Memory is zeroed, aligned
- * to 8. Not thread-safe. kg_arena_init gives an empty one that has allocated nothing.
+ * to 8. Not thread-safe. KG_ARENA_INIT is an empty one that has allocated nothing.
  */
 struct kg_arena_block;
 struct kg_arena {

@@ -1,3 +1,4 @@
+/* What client.c and client_tls.c share. */
 #ifndef KG_HTTP_CLIENT_INTERNAL_H
 #define KG_HTTP_CLIENT_INTERNAL_H
 
