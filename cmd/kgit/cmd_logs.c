@@ -54,8 +54,16 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		return kgit_bad_usage(&kgit_logs_verb, "expected one pod");
 	const char *pod = argv[optind];
 	const char *slash = strchr(pod, '/');
+	const struct kg_kind *kind = NULL;
+	if (slash) {
+		char *word KG_AUTOFREE = kg_strndup(pod, (size_t)(slash - pod));
+		kind = kg_kind_by_name(word);
+	}
+	if (kind && kind->id != KG_KIND_POD)
+		return kgit_bad_usage(&kgit_logs_verb,
+			"expected a pod, got a %s; kgit status lists its pods", kind->kind);
 	/* NAMESPACE/POD as `kgit status` prints it, or pod/NAME as kubectl does. */
-	if (slash && strncmp(pod, "pod/", 4) != 0 && strncmp(pod, "pods/", 5) != 0)
+	if (slash && !kind)
 		kg_buf_addf(&path, "/api/v1/namespaces/%.*s/pods/%s/log", (int)(slash - pod), pod,
 			slash + 1);
 	else

@@ -138,8 +138,8 @@ static int restore(struct restore *r, struct kg_error *err)
 		rc = read_bundles(r, err);
 	if (rc == 0)
 		rc = settle(r, err);
-	if (rc == 0)
-		rc = restore_pki(r, err);
+	if (rc == 0 && (rc = restore_pki(r, err)) < 0)
+		return kg_wrap(err, "--pki %s", r->pki);
 	return rc < 0 ? rc : put_in_place(r, to, err);
 }
 

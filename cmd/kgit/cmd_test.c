@@ -160,7 +160,6 @@ static void push(struct golden *g, const char *dir)
 	kg_admit(&ad, g->h.s, files, n, false, read_other, &to, &a, &faults);
 	compare_all(g, &ad, &to, kg_faults_errors(&faults));
 	for (size_t i = 0; i < faults.len; i++) {
-		kg_buf_adds(&g->faults, faults.items[i].warning ? "warning: " : "");
 		kg_fault_format(&g->faults, &faults.items[i]);
 		kg_buf_adds(&g->faults, "\n");
 	}

@@ -2,6 +2,7 @@
  * The proof that the cluster's history is what its reconciler makes of what came in. It is made on
  * the commits themselves: fetched from the cluster, or those of any repository that has them.
  */
+#include "kgit/bundle.h"
 #include "kgit/kgit.h"
 #include "kgit/verify_show.h"
 #include "store/replay.h"
@@ -352,6 +353,11 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	if (rc == 0)
 		rc = verify(store, &args, &err);
 	kg_store_close(store);
+	if (rc == -KG_E_NOT_FOUND && strstr(err.msg, "has no " KGIT_STATE_REF))
+		kg_fail(&err, KG_E_NOT_FOUND,
+			"%s has no history of a cluster; in a clone of it, git fetch "
+			"origin " KGIT_STATE_REF ":" KGIT_STATE_REF " brings that",
+			repo);
 	if (rc < 0)
 		kgit_fail(&err);
 	return rc == -KG_E_CORRUPT ? 1 : rc < 0 ? 2 : rc;
