@@ -63,7 +63,8 @@ static void list_fit(struct kg_explain *out, struct kg_arena *a, struct kg_placi
 	size_t n = 0;
 	kg_rank_buckets(p);
 	for (uint32_t i = 0; i < p->nbuckets; i++) {
-		const struct kg_bucket *b = p->buckets[i];
+		struct kg_bucket *b = p->buckets[i];
+		kg_bucket_draw(p, b);
 		for (uint32_t k = 0; b->verdict == KG_FIT && k < b->n; k++) {
 			v[n] = (struct fit){b->v[k], b};
 			v[n++].cand.local += (int32_t)b->total;

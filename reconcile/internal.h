@@ -294,7 +294,10 @@ void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 int kg_ip_parse(uint32_t *out, const char *s);
 void kg_ip_format(char out[16], uint32_t ip);
 int kg_ip_range_parse(struct kg_ip_range *out, const char *cidr);
-bool kg_bit(const uint64_t *map, uint32_t i);
+static inline bool kg_bit(const uint64_t *map, uint32_t i)
+{
+	return map[i / 64] >> (i % 64) & 1;
+}
 void kg_bit_set(uint64_t *map, uint32_t i, bool on);
 uint64_t *kg_bits_new(uint32_t n);
 /* The first clear bit at or after start in [lo, hi), going round; UINT32_MAX: none. */

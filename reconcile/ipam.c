@@ -48,11 +48,6 @@ int kg_ip_range_parse(struct kg_ip_range *out, const char *cidr)
 	return 0;
 }
 
-bool kg_bit(const uint64_t *map, uint32_t i)
-{
-	return map[i / 64] >> (i % 64) & 1;
-}
-
 void kg_bit_set(uint64_t *map, uint32_t i, bool on)
 {
 	if (on)

@@ -2,7 +2,7 @@
 #ifndef KG_RECONCILE_PREEMPT_H
 #define KG_RECONCILE_PREEMPT_H
 
-#include "reconcile/scheduler.h"
+#include "reconcile/placing.h"
 
 struct kg_plan_node {
 	struct kg_node_info *n;

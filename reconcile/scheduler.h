@@ -4,12 +4,14 @@
  * What is remembered (struct kg_sched, in kg_reconcile_state, derived from the snapshot alone):
  * every node has a slot; topologies give the domain of a slot; tallies count, by slot, the pods
  * that some selector matches or that carry some affinity term; shapes keep what nodes are to pods
- * that ask for the same. All of it follows every change of nodes and pods (sched_track), so that
- * placing a pod never reads the other pods.
+ * that ask for the same, and have them in order. All of it follows every change of nodes and pods
+ * (sched_track), so that placing a pod reads neither the other pods nor the other nodes.
  *
  * What is made for a moment: a class (pods alike in every respect) is compiled, and placed by a
- * kg_placing, which puts the nodes that have room into buckets. In a bucket all nodes are alike
- * but for what they have left, so a pod costs one look at every bucket.
+ * kg_placing, which has the nodes that have room in buckets: those of a shape's cell, and by
+ * themselves those on which something is counted by host. In a bucket all nodes are alike but for
+ * what they have left, so a pod costs one look at every bucket, and at the nodes that are the best
+ * of the best ones.
  */
 #ifndef KG_RECONCILE_SCHEDULER_H
 #define KG_RECONCILE_SCHEDULER_H
@@ -275,130 +277,9 @@ void kg_images_track(struct kg_sched *sc, const struct kg_object *node, bool on)
 void kg_images_free(struct kg_sched *sc);
 bool kg_images_known(const struct kg_sched *sc, const struct kg_pod_class *c);
 
-/* ---- scheduler_shape.c ---- */
-struct kg_shape_node {
-	uint64_t hash;       /* of the node's name */
-	uint64_t seen_fixed; /* the node's version that the verdict and scores below are of */
-	uint32_t pods;
-	int32_t preference, soft;
-	uint8_t fixed, room;            /* enum kg_misfit */
-	bool affinity, taints, volumes; /* that these alone would do */
-	uint8_t balance, left, images;
-};
-struct kg_shape {
-	struct kg_shape_node *nodes; /* by slot */
-	uint32_t cap;
-	bool images; /* some node has an image of the pod's */
-	uint64_t seen, images_seen, used;
-};
-/* Up to date; valid until the next call. */
-struct kg_shape *kg_shape_get(struct kg_sched *sc, const struct kg_pod_class *c);
-void kg_shape_update(
-	struct kg_shape *sh, struct kg_sched *sc, const struct kg_pod_class *c, uint32_t slot);
 void kg_shapes_free(struct kg_sched *sc);
 
-/* ---- scheduler_place.c ---- */
-
-/* One topology as a class sees it. Counts by domain; of the host's topology by slot. */
-struct kg_axis {
-	struct kg_topology *topology;
-	unsigned at; /* in the buckets' keys: the domain; by host KG_HOST_KEYS entries */
-	int32_t *anti, *existing, *affinity; /* NULL: not asked */
-	int64_t *score;
-};
-enum {
-	KG_HOST_PRESENT,
-	KG_HOST_ANTI,
-	KG_HOST_EXISTING,
-	KG_HOST_AFFINITY,
-	KG_HOST_SCORE,
-	KG_HOST_KEYS
-};
-struct kg_spreading {
-	const struct kg_spread *c;
-	const struct kg_axis *axis;
-	unsigned at;         /* by host: the count in the buckets' keys */
-	int32_t *count;      /* by domain or slot */
-	uint8_t *eligible;   /* hard: whether the domain has a node that counts */
-	int64_t domains;     /* how many have */
-	uint32_t *histogram; /* hard, by host: how many eligible nodes have so many pods */
-	int32_t histogram_n;
-	int64_t least, weight; /* as of the last look */
-};
-struct kg_candidate {
-	uint64_t tie;
-	uint32_t slot;
-	int32_t local; /* room, balance and images */
-};
-struct kg_bucket {
-	const int32_t *key;
-	struct kg_candidate *v;
-	uint32_t n, cap, best;
-	bool heap; /* v is one; else best is known, or UINT32_MAX */
-	uint64_t hash;
-	uint32_t place; /* in the list of those that are not empty */
-	/* As of the last look. */
-	enum kg_misfit verdict;
-	bool ignored; /* by soft spreading: a label lacks */
-	int64_t spread, affinity, total;
-};
-/* What scores are normalised by, over the nodes that fit. */
-struct kg_rank {
-	uint32_t fit; /* how many do */
-	int64_t preference, soft, spread_min, spread_max, affinity_min, affinity_max;
-};
-struct kg_placing {
-	struct kg_reconcile_state *st;
-	const struct kg_snapshot *s;
-	struct kg_arena *a;
-	const struct kg_pod_class *c;
-	struct kg_shape *shape;
-	struct kg_axis *axes;
-	unsigned naxes;
-	struct kg_spreading *spread;
-	bool scored;    /* pod affinity counts at all */
-	int64_t affine; /* how often pods that required affinity asks for were counted */
-	unsigned nkeys, preference_at, soft_at;
-	int32_t *key;               /* scratch */
-	struct kg_bucket **buckets; /* not empty */
-	uint32_t nbuckets, buckets_cap;
-	struct kg_bucket **table, *last;
-	uint32_t table_n, table_cap;
-	uint32_t *stamp, stamp_now; /* by domain: for counting distinct ones */
-	int32_t weight[KG_SCORE_COUNT];
-	struct kg_rank rank;
-};
-/* Everything lies in the arena but for what release frees. */
-void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
-	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_pod_class *c);
-void kg_placing_release(struct kg_placing *p);
-/* The best node, which is no candidate until kg_placing_bound; NULL: none fits. */
-struct kg_node_info *kg_placing_take(struct kg_placing *p);
-/* That very node, where it fits. */
-struct kg_node_info *kg_placing_take_node(struct kg_placing *p, struct kg_node_info *n);
-/* A pod of the class was bound to the node that was taken, and the state has followed. */
-void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n);
-/* Why a node does not fit, as of now. */
-enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_info *n);
-void kg_placing_key(struct kg_placing *p, int32_t *key, uint32_t slot);
-
-/* ---- scheduler_count.c: pods of other classes, by the domains of this one ---- */
-void kg_placing_count(struct kg_placing *p);
-/* A pod on the slot's node is thought away (-1), or back (1): for verdicts, not for scores. */
-void kg_placing_adjust(
-	struct kg_placing *p, uint32_t slot, const struct kg_object *pod, int32_t sign);
-/* One more pod of the class itself. */
-void kg_placing_count_own(struct kg_placing *p, uint32_t slot);
-
-/* ---- scheduler_rank.c ---- */
-enum kg_misfit kg_rank_verdict(const struct kg_placing *p, const int32_t *key);
-/* After counts changed: the least that hard spreading compares with. */
-void kg_rank_refresh(struct kg_placing *p);
-/* Judges every bucket that is not empty. */
-void kg_rank_buckets(struct kg_placing *p);
-/* Normalised scores of a node of this bucket. */
-void kg_rank_scores(int64_t out[KG_SCORE_COUNT], const struct kg_placing *p,
-	const struct kg_bucket *b, const struct kg_node_info *n);
+struct kg_placing; /* placing.h: pods of a class, being placed */
 
 /* ---- scheduler_message.c ---- */
 /* The reasons of one node, in Kubernetes' words, in the arena. */

@@ -1,5 +1,5 @@
 /* Why a pod waits, in the words of Kubernetes' scheduler. */
-#include "reconcile/scheduler.h"
+#include "reconcile/placing.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,299 +1,209 @@
 /*
  * Pods of one class, one after the other, each to the best node of that moment.
  *
- * Nodes that have room lie in buckets. A bucket's key holds all that ranking looks at beyond the
- * node itself: its domains, what it counts as its own domain, and the raw scores that are
- * normalised. So the nodes of a bucket differ only by what they have left, the best of each is
- * known, and a pod costs a look at every bucket. A binding changes counts by domain, which are
- * read through the key, and moves one node to another bucket.
- *
- * Nodes that are equal in their totals: the one with fewer pods (where pods are to be packed, with
- * more), then by a hash of owner and node.
+ * Nodes that have room lie in buckets. In a bucket is alike all that ranking looks at beyond the
+ * node itself: its cell, and what counts on it as a domain of its own. So the nodes of a bucket
+ * differ only by what they have left, the best of each is known, and a pod costs a look at every
+ * bucket. A binding changes counts by domain, which are read through the bucket, and moves one
+ * node to another bucket.
  */
-#include "reconcile/scheduler.h"
+#include "reconcile/placing.h"
 
 #include <string.h>
 
-/* ---- candidates in their order ---- */
+/* ---- buckets ---- */
 
-/* Equal ties are of two names with one hash: the slot decides, which nobody will ever see. */
-static bool better(const struct kg_candidate *a, const struct kg_candidate *b)
+/* In the list are those that have candidates. */
+static void settle(struct kg_placing *p, struct kg_bucket *b)
 {
-	if (a->local != b->local)
-		return a->local > b->local;
-	return a->tie != b->tie ? a->tie > b->tie : a->slot < b->slot;
-}
-
-static void sift_down(struct kg_bucket *b, uint32_t i)
-{
-	for (;;) {
-		uint32_t best = i;
-		for (uint32_t c = 2 * i + 1; c <= 2 * i + 2 && c < b->n; c++)
-			if (better(&b->v[c], &b->v[best]))
-				best = c;
-		if (best == i)
-			return;
-		struct kg_candidate t = b->v[i];
-		b->v[i] = b->v[best];
-		b->v[best] = t;
-		i = best;
+	bool has = kg_bucket_size(b) > 0;
+	if (has == (b->place != 0))
+		return;
+	if (!has) {
+		p->buckets[b->place - 1] = p->buckets[--p->nbuckets];
+		p->buckets[b->place - 1]->place = b->place;
+		b->place = 0;
+		return;
 	}
+	size_t cap = p->buckets_cap;
+	KG_GROW(p->buckets, cap, p->nbuckets + 1);
+	p->buckets_cap = (uint32_t)cap;
+	p->buckets[p->nbuckets++] = b;
+	b->place = p->nbuckets;
 }
 
-static void sift_up(struct kg_bucket *b, uint32_t i)
+/* By the key that kg_placing_spot left. */
+static struct kg_bucket *bucket_of(struct kg_placing *p)
 {
-	while (i && better(&b->v[i], &b->v[(i - 1) / 2])) {
-		struct kg_candidate t = b->v[i];
-		b->v[i] = b->v[(i - 1) / 2];
-		b->v[(i - 1) / 2] = t;
-		i = (i - 1) / 2;
-	}
+	struct kg_bucket *b = (struct kg_bucket *)kg_table_get(&p->buckets_by_key, p->key);
+	if (b)
+		return b;
+	int32_t *key = kg_arena_alloc(p->a, p->buckets_by_key.nkeys * sizeof(*key));
+	memcpy(key, p->key, p->buckets_by_key.nkeys * sizeof(*key));
+	b = kg_arena_alloc(p->a, sizeof(*b));
+	b->keyed.key = key;
+	b->spot = (struct kg_spot){p->shape->cells[key[0]], key + 1};
+	kg_table_add(&p->buckets_by_key, &b->keyed);
+	return b;
 }
-
-/* Only a bucket that gives away a second node becomes a heap. */
-static const struct kg_candidate *top(struct kg_bucket *b)
-{
-	if (!b->heap && b->best == UINT32_MAX) {
-		for (uint32_t i = b->n / 2; i-- > 0;)
-			sift_down(b, i);
-		b->heap = true;
-	}
-	return &b->v[b->heap ? 0 : b->best];
-}
-
-static void push(struct kg_bucket *b, const struct kg_candidate *x)
-{
-	if (b->n == b->cap) {
-		b->cap = b->cap ? 2 * b->cap : 16;
-		b->v = kg_realloc(b->v, b->cap * sizeof(*b->v));
-	}
-	b->v[b->n] = *x;
-	if (b->heap)
-		sift_up(b, b->n);
-	else if (b->n == 0 || (b->best != UINT32_MAX && better(x, &b->v[b->best])))
-		b->best = b->n;
-	b->n++;
-}
-
-static struct kg_candidate pop(struct kg_bucket *b)
-{
-	uint32_t i = b->heap ? 0 : b->best;
-	struct kg_candidate x = b->v[i];
-	b->v[i] = b->v[--b->n];
-	if (b->heap)
-		sift_down(b, 0);
-	else
-		b->best = UINT32_MAX;
-	return x;
-}
-
-/* ---- buckets by key ---- */
-
-static uint64_t hash_key(const struct kg_placing *p, const int32_t *key)
-{
-	uint64_t h = UINT64_C(0x9e3779b97f4a7c15);
-	for (unsigned i = 0; i < p->nkeys; i++)
-		h = (h ^ (uint32_t)key[i]) * UINT64_C(0xd6e8feb86659fd93) + (h >> 32);
-	return h ^ h >> 29;
-}
-
-static void table_put(struct kg_placing *p, struct kg_bucket *b)
-{
-	uint32_t mask = p->table_cap - 1, i = (uint32_t)b->hash & mask;
-	while (p->table[i])
-		i = (i + 1) & mask;
-	p->table[i] = b;
-}
-
-static void table_grow(struct kg_placing *p)
-{
-	struct kg_bucket **old = p->table;
-	uint32_t n = p->table_cap;
-	p->table_cap = n ? 4 * n : 64;
-	p->table = kg_alloc(p->table_cap * sizeof(struct kg_bucket *));
-	for (uint32_t i = 0; i < n; i++)
-		if (old[i])
-			table_put(p, old[i]);
-	free(old);
-}
-
-/* A few numbers, the first of which mostly differ: less than a call of memcmp. */
-static inline bool same_key(const int32_t *a, const int32_t *b, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (a[i] != b[i])
-			return false;
-	return true;
-}
-
-static struct kg_bucket *bucket_of(struct kg_placing *p, const int32_t *key)
-{
-	size_t size = p->nkeys * sizeof(*key);
-	if (p->last && same_key(p->last->key, key, p->nkeys))
-		return p->last;
-	uint64_t h = hash_key(p, key);
-	uint32_t mask = p->table_cap - 1;
-	for (uint32_t i = (uint32_t)h & mask; p->table_cap && p->table[i]; i = (i + 1) & mask)
-		if (p->table[i]->hash == h && same_key(p->table[i]->key, key, p->nkeys))
-			return p->last = p->table[i];
-	if (2 * (p->table_n + 1) > p->table_cap)
-		table_grow(p);
-	struct kg_bucket *b = kg_arena_alloc(p->a, sizeof(*b));
-	int32_t *k = kg_arena_alloc(p->a, size);
-	memcpy(k, key, size);
-	b->key = k;
-	b->hash = h;
-	table_put(p, b);
-	p->table_n++;
-	return p->last = b;
-}
-
-static void insert(struct kg_placing *p, const struct kg_candidate *x)
-{
-	kg_placing_key(p, p->key, x->slot);
-	struct kg_bucket *b = bucket_of(p, p->key);
-	if (b->n == 0) {
-		b->heap = false;
-		b->place = p->nbuckets;
-		size_t cap = p->buckets_cap;
-		KG_GROW(p->buckets, cap, p->nbuckets + 1);
-		p->buckets_cap = (uint32_t)cap;
-		p->buckets[p->nbuckets++] = b;
-	}
-	push(b, x);
-}
-
-/* ---- keys ---- */
 
 static int32_t narrow(int64_t v)
 {
 	return v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
 }
 
-static void host_key(const struct kg_axis *x, int32_t *key, uint32_t slot)
+/* Of no node of the cell anything counts. */
+static struct kg_spot spot_in(struct kg_placing *p, const struct kg_cell *cell)
 {
-	bool here = x->topology->domain[slot] != KG_NO_DOMAIN;
-	key[KG_HOST_PRESENT] = here;
-	key[KG_HOST_ANTI] = here && x->anti && x->anti[slot] > 0;
-	key[KG_HOST_EXISTING] = here && x->existing && x->existing[slot] > 0;
-	key[KG_HOST_AFFINITY] = here && x->affinity && x->affinity[slot] > 0;
-	key[KG_HOST_SCORE] = here && x->score ? narrow(x->score[slot]) : 0;
+	memset(p->key, 0, p->buckets_by_key.nkeys * sizeof(*p->key));
+	p->key[0] = (int32_t)cell->place;
+	return (struct kg_spot){cell, p->key + 1};
 }
 
-void kg_placing_key(struct kg_placing *p, int32_t *key, uint32_t slot)
+struct kg_spot kg_placing_spot(struct kg_placing *p, uint32_t slot)
 {
-	const struct kg_shape_node *x = &p->shape->nodes[slot];
-	for (unsigned i = 0; i < p->naxes; i++) {
-		const struct kg_axis *axis = &p->axes[i];
-		uint32_t d = axis->topology->domain[slot];
-		if (axis->topology->host)
-			host_key(axis, key + axis->at, slot);
-		else
-			key[axis->at] = d == KG_NO_DOMAIN ? -1 : (int32_t)d;
+	int32_t id = (int32_t)slot;
+	struct kg_spot spot = spot_in(p, p->shape->filed[slot].cell);
+	const struct kg_here *h = (struct kg_here *)kg_table_get(&p->here, &id);
+	for (unsigned i = 0; h && i < p->ncounters; i++) {
+		const struct kg_counter *x = &p->counters[i];
+		if (!x->topology->host)
+			continue;
+		int64_t n = h->count[x->at];
+		bool exact = x->role == KG_ROLE_SCORE || x->role == KG_ROLE_SPREAD;
+		p->key[1 + x->at] = exact ? narrow(n) : n > 0;
 	}
-	for (size_t i = 0; i < p->c->nspread; i++)
-		if (p->spread[i].axis->topology->host)
-			key[p->spread[i].at] = p->spread[i].count[slot];
-	key[p->preference_at] = x->preference;
-	key[p->soft_at] = x->soft;
-}
-
-static void lay_out_keys(struct kg_placing *p)
-{
-	uint32_t most = 0;
-	for (unsigned i = 0; i < p->naxes; i++) {
-		struct kg_axis *x = &p->axes[i];
-		x->at = p->nkeys;
-		p->nkeys += x->topology->host ? KG_HOST_KEYS : 1;
-		if (!x->topology->host && x->topology->ndomains > most)
-			most = x->topology->ndomains;
-	}
-	for (size_t i = 0; i < p->c->nspread; i++)
-		if (p->spread[i].axis->topology->host)
-			p->spread[i].at = p->nkeys++;
-	p->preference_at = p->nkeys++;
-	p->soft_at = p->nkeys++;
-	p->key = kg_arena_alloc(p->a, p->nkeys * sizeof(*p->key));
-	p->stamp = kg_arena_alloc(p->a, (most + 1) * sizeof(*p->stamp));
+	return spot;
 }
 
 /* ---- placing ---- */
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	uint64_t x = a ^ (b * UINT64_C(0x9e3779b97f4a7c15));
-	x ^= x >> 32;
-	x *= UINT64_C(0xd6e8feb86659fd93);
-	return x ^ x >> 32;
-}
-
 static void consider(struct kg_placing *p, uint32_t slot)
 {
 	const struct kg_shape_node *x = &p->shape->nodes[slot];
-	if (x->fixed != KG_FIT || x->room != KG_FIT || !x->volumes || p->c->unclaimed)
+	if (!kg_shape_fits(x))
 		return;
-	uint64_t pods = x->pods & 0xffff;
-	if (!p->c->profile->most_allocated)
-		pods = 0xffff - pods;
-	struct kg_candidate cand = {.slot = slot,
-		.local = x->left * p->weight[KG_SCORE_RESOURCES] +
-			 x->balance * p->weight[KG_SCORE_BALANCE] +
-			 x->images * p->weight[KG_SCORE_IMAGES],
-		.tie = pods << 48 | mix(x->hash, p->c->seed) >> 16};
-	insert(p, &cand);
+	struct kg_candidate cand = {
+		.tie = kg_candidate_tie(p, x->hash, x->order), .slot = slot, .local = x->local};
+	kg_placing_spot(p, slot);
+	struct kg_bucket *b = bucket_of(p);
+	kg_bucket_push(b, &cand);
+	settle(p, b);
+}
+
+/* Something counts of the node: it is no candidate of its cell's rungs. */
+static void set_apart(struct kg_placing *p, uint32_t slot)
+{
+	const struct kg_filed *f = &p->shape->filed[slot];
+	if (!f->cell || f->local < 0)
+		return;
+	spot_in(p, f->cell);
+	struct kg_bucket *b = bucket_of(p);
+	kg_bit_set(p->taken, slot, true);
+	b->rest--;
+	settle(p, b);
+	consider(p, slot);
+}
+
+static void fill_buckets(struct kg_placing *p)
+{
+	for (uint32_t i = 0; i < p->shape->ncells; i++) {
+		const struct kg_cell *cell = p->shape->cells[i];
+		if (!cell->fit)
+			continue;
+		spot_in(p, cell);
+		struct kg_bucket *b = bucket_of(p);
+		b->rung = cell->nrungs;
+		b->rest = cell->fit;
+		settle(p, b);
+	}
+	for (uint32_t i = 0; i < p->here.cap; i++)
+		if (p->here.v[i])
+			set_apart(p, (uint32_t)((struct kg_here *)p->here.v[i])->slot);
+}
+
+static void make_scratch(struct kg_placing *p)
+{
+	uint32_t most = 0;
+	for (unsigned i = 0; i < p->naxes; i++)
+		if (p->axes[i]->ndomains > most)
+			most = p->axes[i]->ndomains;
+	p->buckets_by_key.nkeys = 1 + p->nhere;
+	p->here.nkeys = 1;
+	p->key = kg_arena_alloc(p->a, p->buckets_by_key.nkeys * sizeof(*p->key));
+	p->stamp = kg_arena_alloc(p->a, (most + 1) * sizeof(*p->stamp));
+	p->taken = kg_arena_alloc(p->a, (p->st->sched->nslots / 64 + 1) * sizeof(*p->taken));
 }
 
 void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
 	const struct kg_snapshot *s, struct kg_arena *a, const struct kg_pod_class *c)
 {
-	struct kg_sched *sc = st->sched;
-	*p = (struct kg_placing){.st = st, .s = s, .a = a, .c = c, .shape = kg_shape_get(sc, c)};
+	*p = (struct kg_placing){
+		.st = st, .s = s, .a = a, .c = c, .salt = c->seed * UINT64_C(0x9e3779b97f4a7c15)};
 	for (int k = 0; k < KG_SCORE_COUNT; k++)
 		p->weight[k] = kg_score_weight(k);
+	kg_placing_declare(p);
+	p->shape = kg_shape_get(st->sched, c, p->axes, p->naxes);
+	make_scratch(p);
 	kg_placing_count(p);
-	lay_out_keys(p);
-	for (uint32_t i = 0; i < sc->nslots; i++)
-		consider(p, i);
+	if (!c->unclaimed)
+		fill_buckets(p);
 	kg_rank_refresh(p);
 }
 
 void kg_placing_release(struct kg_placing *p)
 {
-	for (uint32_t i = 0; i < p->table_cap; i++)
-		if (p->table[i])
-			free(p->table[i]->v);
-	free(p->table);
+	for (uint32_t i = 0; i < p->buckets_by_key.cap; i++)
+		if (p->buckets_by_key.v[i])
+			free(((struct kg_bucket *)p->buckets_by_key.v[i])->v);
+	kg_table_release(&p->buckets_by_key);
+	kg_table_release(&p->here);
 	free(p->buckets);
 }
 
-/* The bucket is empty. */
-static void retire(struct kg_placing *p, struct kg_bucket *b)
+/* What any of its candidates comes to at most. */
+static int64_t promise_of(const struct kg_bucket *b)
 {
-	p->buckets[b->place] = p->buckets[--p->nbuckets];
-	p->buckets[b->place]->place = b->place;
+	return b->total + kg_bucket_promise(b);
+}
+
+static struct kg_candidate candidate_of(const struct kg_placing *p, struct kg_bucket *b)
+{
+	struct kg_candidate x = *kg_bucket_best(p, b);
+	x.local += (int32_t)b->total;
+	return x;
+}
+
+static struct kg_bucket *most_promising(const struct kg_placing *p)
+{
+	struct kg_bucket *most = NULL;
+	for (uint32_t i = 0; i < p->nbuckets; i++) {
+		struct kg_bucket *b = p->buckets[i];
+		if (b->verdict == KG_FIT && (!most || promise_of(b) > promise_of(most)))
+			most = b;
+	}
+	return most;
 }
 
 struct kg_node_info *kg_placing_take(struct kg_placing *p)
 {
-	struct kg_bucket *best = NULL;
-	struct kg_candidate of_best = {0};
 	kg_rank_buckets(p);
+	struct kg_bucket *best = most_promising(p);
+	if (!best)
+		return NULL;
+	struct kg_candidate of_best = candidate_of(p, best);
 	for (uint32_t i = 0; i < p->nbuckets; i++) {
 		struct kg_bucket *b = p->buckets[i];
-		if (b->verdict != KG_FIT)
+		if (b->verdict != KG_FIT || promise_of(b) < of_best.local)
 			continue;
-		struct kg_candidate x = *top(b);
-		x.local += (int32_t)b->total;
-		if (!best || better(&x, &of_best)) {
+		struct kg_candidate x = candidate_of(p, b);
+		if (kg_candidate_better(&x, &of_best)) {
 			best = b;
 			of_best = x;
 		}
 	}
-	if (!best)
-		return NULL;
-	struct kg_node_info *n = p->st->sched->nodes[pop(best).slot];
-	if (best->n == 0)
-		retire(p, best);
+	struct kg_node_info *n = p->st->sched->nodes[kg_bucket_pop(p, best)];
+	settle(p, best);
 	return n;
 }
 
@@ -301,18 +211,10 @@ struct kg_node_info *kg_placing_take_node(struct kg_placing *p, struct kg_node_i
 {
 	if (kg_placing_verdict(p, n) != KG_FIT)
 		return NULL;
-	struct kg_bucket *b = bucket_of(p, p->key);
-	uint32_t i = 0;
-	while (i < b->n && b->v[i].slot != n->slot)
-		i++;
-	if (i == b->n)
-		return NULL;
-	b->v[i] = b->v[--b->n];
-	b->heap = false;
-	b->best = UINT32_MAX;
-	if (b->n == 0)
-		retire(p, b);
-	return n;
+	struct kg_bucket *b = bucket_of(p);
+	bool taken = kg_bucket_pick(p, b, n->slot);
+	settle(p, b);
+	return taken ? n : NULL;
 }
 
 void kg_placing_bound(struct kg_placing *p, struct kg_node_info *n)
@@ -331,6 +233,6 @@ enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_inf
 		return x->fixed != KG_FIT ? x->fixed : x->room;
 	if (!x->volumes)
 		return KG_MISFIT_VOLUME;
-	kg_placing_key(p, p->key, n->slot);
-	return kg_rank_verdict(p, p->key);
+	struct kg_spot spot = kg_placing_spot(p, n->slot);
+	return kg_rank_verdict(p, &spot);
 }

@@ -3,7 +3,7 @@
  * depends on other nodes. Kubernetes normalises over the nodes that fit at the moment, and so do
  * we: one pass finds those and the extremes, another makes the totals.
  */
-#include "reconcile/scheduler.h"
+#include "reconcile/placing.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,73 +12,66 @@
 
 /* ---- verdicts ---- */
 
-static bool has_domain(const struct kg_axis *x, const int32_t *key)
+/* Has the spot a domain there, and how much is counted of it? */
+static bool has_domain(const struct kg_counter *x, const struct kg_spot *spot)
 {
-	return x->topology->host ? key[x->at + KG_HOST_PRESENT] != 0 : key[x->at] >= 0;
+	return spot->cell->domain[x->axis] >= 0;
 }
 
-static int64_t spread_count(const struct kg_spreading *sp, const int32_t *key)
+static int64_t count_of(const struct kg_counter *x, const struct kg_spot *spot)
 {
-	return sp->axis->topology->host ? key[sp->at] : sp->count[key[sp->axis->at]];
+	return x->count ? x->count[spot->cell->domain[x->axis]] : spot->here[x->at];
 }
 
-static enum kg_misfit spread_verdict(const struct kg_placing *p, const int32_t *key)
+static enum kg_misfit spread_verdict(const struct kg_placing *p, const struct kg_spot *spot)
 {
 	for (size_t i = 0; i < p->c->nspread; i++) {
 		const struct kg_spreading *sp = &p->spread[i];
 		if (!sp->c->hard)
 			continue;
-		if (!has_domain(sp->axis, key))
+		if (!has_domain(sp->x, spot))
 			return KG_MISFIT_SPREAD_LABEL;
-		if (spread_count(sp, key) + sp->c->self - sp->least > sp->c->max_skew)
+		if (count_of(sp->x, spot) + sp->c->self - sp->least > sp->c->max_skew)
 			return KG_MISFIT_SPREAD;
 	}
 	return KG_FIT;
 }
 
-static bool affinity_holds(const struct kg_placing *p, const int32_t *key)
+static bool affinity_holds(const struct kg_placing *p, const struct kg_spot *spot)
 {
 	bool near_all = true;
-	for (unsigned i = 0; i < p->naxes; i++) {
-		const struct kg_axis *x = &p->axes[i];
-		if (!x->affinity)
+	for (unsigned i = 0; i < p->ncounters; i++) {
+		const struct kg_counter *x = &p->counters[i];
+		if (x->role != KG_ROLE_AFFINITY)
 			continue;
-		if (!has_domain(x, key))
+		if (!has_domain(x, spot))
 			return false;
-		near_all &= x->topology->host ? key[x->at + KG_HOST_AFFINITY] != 0
-					      : x->affinity[key[x->at]] > 0;
+		near_all &= count_of(x, spot) > 0;
 	}
 	/* The first of a group that seeks itself may go anywhere. */
 	return near_all || (p->affine == 0 && p->c->affine_self);
 }
 
-static bool keeps_away(const struct kg_placing *p, const int32_t *key, bool existing)
+static bool keeps_away(const struct kg_placing *p, const struct kg_spot *spot, enum kg_role role)
 {
-	for (unsigned i = 0; i < p->naxes; i++) {
-		const struct kg_axis *x = &p->axes[i];
-		const int32_t *counts = existing ? x->existing : x->anti;
-		if (!counts || !has_domain(x, key))
-			continue;
-		bool there =
-			x->topology->host
-				? key[x->at + (existing ? KG_HOST_EXISTING : KG_HOST_ANTI)] != 0
-				: counts[key[x->at]] > 0;
-		if (there)
+	for (unsigned i = 0; i < p->ncounters; i++) {
+		const struct kg_counter *x = &p->counters[i];
+		if (x->role == role && has_domain(x, spot) && count_of(x, spot) > 0)
 			return true;
 	}
 	return false;
 }
 
-enum kg_misfit kg_rank_verdict(const struct kg_placing *p, const int32_t *key)
+enum kg_misfit kg_rank_verdict(const struct kg_placing *p, const struct kg_spot *spot)
 {
-	enum kg_misfit m = spread_verdict(p, key);
+	enum kg_misfit m = spread_verdict(p, spot);
 	if (m != KG_FIT)
 		return m;
-	if (p->c->naffinity && !affinity_holds(p, key))
+	if (p->c->naffinity && !affinity_holds(p, spot))
 		return KG_MISFIT_POD_AFFINITY;
-	if (keeps_away(p, key, false))
+	if (keeps_away(p, spot, KG_ROLE_ANTI))
 		return KG_MISFIT_POD_ANTI;
-	return keeps_away(p, key, true) ? KG_MISFIT_EXISTING_ANTI : KG_FIT;
+	return keeps_away(p, spot, KG_ROLE_EXISTING) ? KG_MISFIT_EXISTING_ANTI : KG_FIT;
 }
 
 /* ---- the global minimum of hard spreading ---- */
@@ -90,13 +83,13 @@ static void find_least(struct kg_spreading *sp)
 		sp->least = 0;
 		return;
 	}
-	if (sp->axis->topology->host) {
+	if (sp->x->topology->host) {
 		for (least = 0; !sp->histogram[least];)
 			least++;
 	} else {
-		for (uint32_t d = 0; d < sp->axis->topology->ndomains; d++)
-			if (sp->eligible[d] && sp->count[d] < least)
-				least = sp->count[d];
+		for (uint32_t d = 0; d < sp->x->topology->ndomains; d++)
+			if (sp->eligible[d] && sp->x->count[d] < least)
+				least = sp->x->count[d];
 	}
 	sp->least = least;
 }
@@ -110,12 +103,12 @@ void kg_rank_refresh(struct kg_placing *p)
 
 /* ---- raw scores ---- */
 
-static bool ignores(const struct kg_placing *p, const int32_t *key)
+static bool ignores(const struct kg_placing *p, const struct kg_spot *spot)
 {
 	if (p->c->spread_default)
 		return false;
 	for (size_t i = 0; i < p->c->nspread; i++)
-		if (!p->spread[i].c->hard && !has_domain(p->spread[i].axis, key))
+		if (!p->spread[i].c->hard && !has_domain(p->spread[i].x, spot))
 			return true;
 	return false;
 }
@@ -130,9 +123,9 @@ static int64_t distinct(struct kg_placing *p, const struct kg_spreading *sp)
 		const struct kg_bucket *b = p->buckets[i];
 		if (b->verdict != KG_FIT || b->ignored)
 			continue;
-		int32_t d = sp->axis->topology->host ? 0 : b->key[sp->axis->at];
-		if (sp->axis->topology->host)
-			n += b->n;
+		int32_t d = b->spot.cell->domain[sp->x->axis];
+		if (sp->x->topology->host)
+			n += kg_bucket_size(b);
 		else if (d < 0)
 			none = true;
 		else if (p->stamp[d] != p->stamp_now) {
@@ -143,25 +136,24 @@ static int64_t distinct(struct kg_placing *p, const struct kg_spreading *sp)
 	return n + none;
 }
 
-static int64_t raw_spread(const struct kg_placing *p, const int32_t *key)
+static int64_t raw_spread(const struct kg_placing *p, const struct kg_spot *spot)
 {
 	int64_t sum = 0;
 	for (size_t i = 0; i < p->c->nspread; i++) {
 		const struct kg_spreading *sp = &p->spread[i];
-		if (!sp->c->hard && has_domain(sp->axis, key))
-			sum += spread_count(sp, key) * sp->weight + (sp->c->max_skew - 1) * UNIT;
+		if (!sp->c->hard && has_domain(sp->x, spot))
+			sum += count_of(sp->x, spot) * sp->weight + (sp->c->max_skew - 1) * UNIT;
 	}
 	return (sum + UNIT / 2) / UNIT;
 }
 
-static int64_t raw_affinity(const struct kg_placing *p, const int32_t *key)
+static int64_t raw_affinity(const struct kg_placing *p, const struct kg_spot *spot)
 {
 	int64_t sum = 0;
-	for (unsigned i = 0; i < p->naxes; i++) {
-		const struct kg_axis *x = &p->axes[i];
-		if (x->score && has_domain(x, key))
-			sum += x->topology->host ? key[x->at + KG_HOST_SCORE]
-						 : x->score[key[x->at]];
+	for (unsigned i = 0; i < p->ncounters; i++) {
+		const struct kg_counter *x = &p->counters[i];
+		if (x->role == KG_ROLE_SCORE && has_domain(x, spot))
+			sum += count_of(x, spot);
 	}
 	return sum;
 }
@@ -176,8 +168,8 @@ static void judge(struct kg_placing *p)
 {
 	for (uint32_t i = 0; i < p->nbuckets; i++) {
 		struct kg_bucket *b = p->buckets[i];
-		b->verdict = kg_rank_verdict(p, b->key);
-		b->ignored = ignores(p, b->key);
+		b->verdict = kg_rank_verdict(p, &b->spot);
+		b->ignored = ignores(p, &b->spot);
 	}
 	for (size_t i = 0; i < p->c->nspread; i++)
 		if (!p->spread[i].c->hard)
@@ -194,13 +186,13 @@ static void measure(struct kg_placing *p)
 		struct kg_bucket *b = p->buckets[i];
 		if (b->verdict != KG_FIT)
 			continue;
-		r->fit += b->n;
-		b->spread = raw_spread(p, b->key);
-		b->affinity = p->scored ? raw_affinity(p, b->key) : 0;
+		r->fit += kg_bucket_size(b);
+		b->spread = raw_spread(p, &b->spot);
+		b->affinity = raw_affinity(p, &b->spot);
 		if (!b->ignored)
 			widen(&r->spread_min, &r->spread_max, b->spread);
 		widen(&r->affinity_min, &r->affinity_max, b->affinity);
-		int64_t pref = b->key[p->preference_at], soft = b->key[p->soft_at];
+		int64_t pref = b->spot.cell->preference, soft = b->spot.cell->soft;
 		r->preference = pref > r->preference ? pref : r->preference;
 		r->soft = soft > r->soft ? soft : r->soft;
 	}
@@ -225,13 +217,13 @@ static void bucket_scores(
 	int64_t out[KG_SCORE_COUNT], const struct kg_placing *p, const struct kg_bucket *b)
 {
 	const struct kg_rank *r = &p->rank;
-	int64_t pref = b->key[p->preference_at], soft = b->key[p->soft_at];
+	int64_t pref = b->spot.cell->preference, soft = b->spot.cell->soft;
 	int64_t width = r->affinity_max - r->affinity_min;
 	memset(out, 0, KG_SCORE_COUNT * sizeof(*out));
 	out[KG_SCORE_TAINTS] = r->soft ? 100 - 100 * soft / r->soft : 100;
 	out[KG_SCORE_AFFINITY] = r->preference ? 100 * pref / r->preference : 0;
 	out[KG_SCORE_SPREAD] = spread_score(p, b);
-	if (p->scored && width > 0)
+	if (width > 0)
 		out[KG_SCORE_POD_AFFINITY] =
 			(int64_t)(100 * ((double)(b->affinity - r->affinity_min) / (double)width));
 }

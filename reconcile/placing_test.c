@@ -1,0 +1,570 @@
+/*
+ * Where pods go is held against a plain walk: every node is looked at, every pod is read for every
+ * count, nothing is remembered. Only what one node is by itself (fit.c, scheduler_score.c) and what
+ * a pod asks for (scheduler_class.c) is shared with the scheduler.
+ */
+#include "reconcile/harness.h"
+#include "reconcile/scheduler.h"
+#include "reconcile/simulate.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { NODES = 24, APPS = 12, STEPS = 60 };
+#define UNIT INT64_C(1000000)
+
+static uint64_t seeds = 6; /* placing_test N: more of them */
+
+/* ---- the walk ---- */
+
+struct seen { /* a node as the pod sees it */
+	const struct kg_node_info *n;
+	bool fits, ignored;
+	int64_t spread, affinity, total;
+};
+struct walk {
+	const struct kg_snapshot *s;
+	struct kg_reconcile_state *st;
+	struct kg_pod_class c;
+	const struct kg_value *labels; /* of the pod */
+	struct kg_arena a;
+	struct kg_list pods; /* that count on a node */
+	struct seen nodes[NODES];
+	size_t nnodes;
+};
+
+static const struct kg_node_info *node_of(const struct walk *w, const struct kg_object *pod)
+{
+	return kg_node_info(w->st, kg_pod_node(pod));
+}
+
+static const char *domain(const struct kg_node_info *n, const char *topology)
+{
+	return kg_string(kg_get(n->labels, topology), NULL);
+}
+
+static bool near_by(
+	const struct kg_node_info *a, const struct kg_node_info *b, const char *topology)
+{
+	const char *x = domain(a, topology), *y = domain(b, topology);
+	return x && y && strcmp(x, y) == 0;
+}
+
+static bool is_peer(const struct walk *w, const struct kg_peers *peers, const struct kg_object *pod)
+{
+	struct kg_group g = {
+		.ns = (char *)pod->ns, .labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels")};
+	return kg_peers_want(peers, w->s, &g) && !(peers->alive && kg_object_deleting(pod));
+}
+
+static int64_t peers_near(const struct walk *w, const struct kg_peers *peers,
+	const struct kg_node_info *n, const char *topology)
+{
+	int64_t count = 0;
+	for (size_t i = 0; i < w->pods.n; i++)
+		count += is_peer(w, peers, w->pods.v[i]) &&
+			 near_by(node_of(w, w->pods.v[i]), n, topology);
+	return count;
+}
+
+/* Of others' terms, in a list of theirs, those that speak of the pod, near the node. */
+static int64_t met(
+	struct walk *w, const struct kg_node_info *n, const char *list, bool soft, int64_t weight)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < w->pods.n; i++) {
+		const struct kg_object *other = w->pods.v[i];
+		const struct kg_value *terms = kg_at(kg_obj(other), list);
+		for (uint32_t k = 0; k < kg_len(terms); k++) {
+			const struct kg_value *t = &terms->items[k];
+			int64_t by = soft ? weight * kg_int(kg_get(t, "weight"), 0) : weight;
+			t = soft ? kg_get(t, "podAffinityTerm") : t;
+			struct kg_value peers = kg_peers_of_term(&w->a, other, t);
+			if (near_by(node_of(w, other), n,
+				    kg_string(kg_get(t, "topologyKey"), "")) &&
+				kg_peers_match(&peers, w->s, w->c.pod->ns, w->labels))
+				sum += by;
+		}
+	}
+	return sum;
+}
+
+#define HARD_LIST "requiredDuringSchedulingIgnoredDuringExecution"
+#define SOFT_LIST "preferredDuringSchedulingIgnoredDuringExecution"
+
+static bool affinity_holds(struct walk *w, const struct kg_node_info *n)
+{
+	bool all = true, any = false;
+	for (size_t i = 0; i < w->c.naffinity; i++) {
+		const char *topology = w->c.affinity[i].topology->key;
+		if (!domain(n, topology))
+			return false;
+		all &= peers_near(w, w->c.affine, n, topology) > 0;
+		for (size_t k = 0; k < w->pods.n; k++)
+			any |= is_peer(w, w->c.affine, w->pods.v[k]) &&
+			       domain(node_of(w, w->pods.v[k]), topology);
+	}
+	return all || (!any && w->c.affine_self);
+}
+
+static bool kept_away(struct walk *w, const struct kg_node_info *n)
+{
+	for (size_t i = 0; i < w->c.nanti; i++)
+		if (peers_near(w, w->c.anti[i].peers, n, w->c.anti[i].topology->key))
+			return true;
+	return met(w, n, "spec.affinity.podAntiAffinity." HARD_LIST, false, 1) > 0;
+}
+
+/* Does the node count for the constraint? */
+static bool takes(const struct walk *w, const struct kg_spread *c, const struct kg_node_info *n)
+{
+	if ((c->honor_affinity && !kg_fit_affinity(&w->c, n)) ||
+		(!c->ignore_taints && !kg_fit_taints(&w->c, n)))
+		return false;
+	for (size_t i = 0; i < w->c.nspread; i++)
+		if (w->c.spread[i].hard == c->hard && !(w->c.spread_default && !c->hard) &&
+			!domain(n, w->c.spread[i].topology->key))
+			return false;
+	return true;
+}
+
+static int64_t spread_count(
+	const struct walk *w, const struct kg_spread *c, const struct kg_node_info *n)
+{
+	int64_t count = 0;
+	for (size_t i = 0; i < w->pods.n; i++) {
+		const struct kg_node_info *at = node_of(w, w->pods.v[i]);
+		count += is_peer(w, c->peers, w->pods.v[i]) && near_by(at, n, c->topology->key) &&
+			 ((!c->hard && c->topology->host) || takes(w, c, at));
+	}
+	return count;
+}
+
+static bool is_first_of_domain(const struct walk *w, size_t i, const struct kg_spread *c)
+{
+	for (size_t k = 0; k < i; k++)
+		if (takes(w, c, w->nodes[k].n) &&
+			near_by(w->nodes[k].n, w->nodes[i].n, c->topology->key))
+			return false;
+	return true;
+}
+
+static bool spread_holds(const struct walk *w, const struct kg_node_info *n)
+{
+	for (size_t i = 0; i < w->c.nspread; i++) {
+		const struct kg_spread *c = &w->c.spread[i];
+		int64_t least = INT64_MAX, domains = 0;
+		if (!c->hard)
+			continue;
+		if (!domain(n, c->topology->key))
+			return false;
+		for (size_t k = 0; k < w->nnodes; k++) {
+			const struct kg_node_info *other = w->nodes[k].n;
+			if (!takes(w, c, other))
+				continue;
+			int64_t count = spread_count(w, c, other);
+			domains += is_first_of_domain(w, k, c);
+			least = count < least ? count : least;
+		}
+		if (domains == 0 || domains < c->min_domains)
+			least = 0;
+		if (spread_count(w, c, n) + c->self - least > c->max_skew)
+			return false;
+	}
+	return true;
+}
+
+static bool fits(struct walk *w, const struct kg_node_info *n)
+{
+	return kg_fit_static(&w->c, n) == KG_FIT && kg_fit_room(&w->c, n) == KG_FIT &&
+	       kg_fit_volumes(&w->c, n) && spread_holds(w, n) &&
+	       (!w->c.naffinity || affinity_holds(w, n)) && !kept_away(w, n);
+}
+
+/* ---- scores ---- */
+
+static bool lacks_label(const struct walk *w, const struct kg_node_info *n)
+{
+	bool lacks = false;
+	for (size_t i = 0; i < w->c.nspread && !w->c.spread_default; i++)
+		lacks |= !w->c.spread[i].hard && !domain(n, w->c.spread[i].topology->key);
+	return lacks;
+}
+
+/* By how many domains the nodes that fit differ; those without are one. */
+static int64_t spread_weight(const struct walk *w, const char *topology)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < w->nnodes; i++) {
+		const struct seen *x = &w->nodes[i];
+		bool first = x->fits && !x->ignored;
+		for (size_t k = 0; k < i && first; k++) {
+			const struct seen *y = &w->nodes[k];
+			bool same = near_by(x->n, y->n, topology) ||
+				    (!domain(x->n, topology) && !domain(y->n, topology));
+			first = !(y->fits && !y->ignored && same);
+		}
+		n += first;
+	}
+	return (int64_t)(log((double)n + 2) * UNIT + 0.5);
+}
+
+static void measure(struct walk *w, struct seen *x)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < w->c.nspread; i++) {
+		const struct kg_spread *c = &w->c.spread[i];
+		if (!c->hard && domain(x->n, c->topology->key))
+			sum += spread_count(w, c, x->n) * spread_weight(w, c->topology->key) +
+			       (c->max_skew - 1) * UNIT;
+	}
+	x->spread = (sum + UNIT / 2) / UNIT;
+	for (size_t i = 0; i < w->c.nscored; i++)
+		x->affinity += w->c.scored[i].weight * peers_near(w, w->c.scored[i].peers, x->n,
+							       w->c.scored[i].topology->key);
+	x->affinity += met(w, x->n, "spec.affinity.podAffinity." HARD_LIST, false, 1) +
+		       met(w, x->n, "spec.affinity.podAffinity." SOFT_LIST, true, 1) +
+		       met(w, x->n, "spec.affinity.podAntiAffinity." SOFT_LIST, true, -1);
+}
+
+struct extremes {
+	int64_t preference, soft, spread_min, spread_max, affinity_min, affinity_max;
+};
+
+static void widen(int64_t *min, int64_t *max, int64_t v)
+{
+	*min = v < *min ? v : *min;
+	*max = v > *max ? v : *max;
+}
+
+static struct extremes extremes_of(const struct walk *w)
+{
+	struct extremes e = {0, 0, INT64_MAX, 0, INT64_MAX, INT64_MIN};
+	int64_t none = 0;
+	for (size_t i = 0; i < w->nnodes; i++) {
+		const struct seen *x = &w->nodes[i];
+		if (!x->fits)
+			continue;
+		if (!x->ignored)
+			widen(&e.spread_min, &e.spread_max, x->spread);
+		widen(&e.affinity_min, &e.affinity_max, x->affinity);
+		widen(&none, &e.preference, kg_fit_preference(&w->c, x->n));
+		widen(&none, &e.soft, kg_fit_soft_taints(&w->c, x->n));
+	}
+	return e;
+}
+
+static int64_t total_of(const struct walk *w, const struct extremes *e, const struct seen *x)
+{
+	int64_t s[KG_SCORE_COUNT] = {0}, total = 0, width = e->affinity_max - e->affinity_min;
+	bool soft = false;
+	for (size_t i = 0; i < w->c.nspread; i++)
+		soft |= !w->c.spread[i].hard;
+	s[KG_SCORE_TAINTS] = e->soft ? 100 - 100 * kg_fit_soft_taints(&w->c, x->n) / e->soft : 100;
+	s[KG_SCORE_AFFINITY] =
+		e->preference ? 100 * kg_fit_preference(&w->c, x->n) / e->preference : 0;
+	if (soft && !x->ignored)
+		s[KG_SCORE_SPREAD] =
+			e->spread_max
+				? 100 * (e->spread_max + e->spread_min - x->spread) / e->spread_max
+				: 100;
+	if (width)
+		s[KG_SCORE_POD_AFFINITY] =
+			(int64_t)(100 * ((double)(x->affinity - e->affinity_min) / (double)width));
+	s[KG_SCORE_RESOURCES] = kg_score_room(&w->c, x->n);
+	s[KG_SCORE_BALANCE] = kg_score_balance(&w->c, x->n);
+	s[KG_SCORE_IMAGES] = kg_score_images(w->st->sched, &w->c, x->n);
+	for (int k = 0; k < KG_SCORE_COUNT; k++)
+		total += s[k] * kg_score_weight(k);
+	return total;
+}
+
+static uint64_t tie(const struct walk *w, const struct kg_node_info *n)
+{
+	uint64_t x = n->hash ^ w->c.seed * UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	uint64_t pods = (uint64_t)n->pods;
+	return (w->c.profile->most_allocated ? pods : 0xffff - pods) << 48 | (x ^ x >> 32) >> 16;
+}
+
+static const char *best(struct walk *w)
+{
+	const struct seen *best = NULL;
+	for (size_t i = 0; i < w->nnodes; i++) {
+		w->nodes[i].fits = fits(w, w->nodes[i].n);
+		w->nodes[i].ignored = lacks_label(w, w->nodes[i].n);
+	}
+	for (size_t i = 0; i < w->nnodes; i++)
+		measure(w, &w->nodes[i]);
+	struct extremes e = extremes_of(w);
+	for (size_t i = 0; i < w->nnodes; i++) {
+		struct seen *x = &w->nodes[i];
+		if (!x->fits)
+			continue;
+		x->total = total_of(w, &e, x);
+		if (!best || x->total > best->total ||
+			(x->total == best->total && tie(w, x->n) > tie(w, best->n)))
+			best = x;
+	}
+	return best ? best->n->name : "";
+}
+
+static void collect(struct walk *w)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_map_entry *e;
+	kg_iter_kind(&it, w->s, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)))
+		if (*kg_pod_node(pod) && !kg_pod_terminal(pod))
+			kg_list_add(&w->pods, pod);
+	kg_iter_release(&it);
+	for (size_t i = 0; (e = kg_map_next(&w->st->nodes, &i));)
+		w->nodes[w->nnodes++].n = e->value;
+}
+
+/* Where the pod goes in the cluster s, by looking at everything; "": nowhere. */
+static void check_pod(
+	const struct kg_harness *h, const struct kg_snapshot *s, const struct kg_object *pod)
+{
+	struct walk w = {.s = s, .a = KG_ARENA_INIT};
+	w.st = kg_reconcile_state_new(s, &h->opts);
+	w.labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	kg_class_init(&w.c, w.st, s, &w.a, pod);
+	collect(&w);
+	const char *node = best(&w);
+	if (strcmp(node, kg_pod_node(pod)) != 0)
+		fail_msg("%s is on '%s', not on '%s'", pod->key, kg_pod_node(pod), node);
+	kg_list_release(&w.pods);
+	kg_reconcile_state_free(w.st);
+	kg_arena_release(&w.a);
+}
+
+/* ---- what a commit placed ---- */
+
+static bool is_new_pod(const struct kg_change *c)
+{
+	return !c->before && c->after->kind->id == KG_KIND_POD;
+}
+
+/* The cluster when the pod's turn came. */
+static struct kg_txn *as_seen(const struct kg_harness *h, const struct kg_object *pod)
+{
+	struct kg_txn *txn = kg_txn_new(h->s);
+	for (size_t i = 0; i < h->last.len; i++) {
+		const struct kg_object *other = h->last.items[i].after;
+		if (is_new_pod(&h->last.items[i]) && kg_queue_cmp(other, pod) >= 0)
+			kg_txn_delete(txn, KG_KIND_POD, other->ns, other->name);
+	}
+	return txn;
+}
+
+/* Pods that left, waited or were bound late: there may have been several rounds. */
+static bool one_round(const struct kg_changes *c)
+{
+	for (size_t i = 0; i < c->len; i++) {
+		const struct kg_object *before = c->items[i].before, *after = c->items[i].after;
+		if (before && before->kind->id == KG_KIND_POD &&
+			(!after || kg_object_deleting(after) ||
+				*kg_pod_node(before) != *kg_pod_node(after)))
+			return false;
+	}
+	return true;
+}
+
+static size_t check_commit(const struct kg_harness *h)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->last.len && one_round(&h->last); i++) {
+		if (!is_new_pod(&h->last.items[i]))
+			continue;
+		struct kg_txn *txn = as_seen(h, h->last.items[i].after);
+		check_pod(h, kg_txn_snapshot(txn), h->last.items[i].after);
+		kg_txn_free(txn);
+		n++;
+	}
+	return n;
+}
+
+/* ---- what happens ---- */
+
+static const char *one_of(uint64_t *seed, const char *const *texts, size_t n)
+{
+	return texts[kg_harness_chance(seed, n)];
+}
+#define ONE_OF(seed, texts) one_of(seed, texts, KG_ARRAY_LEN(texts))
+
+static const char *const topologies[] = {KG_HOSTNAME, KG_ZONE, KG_ZONE, "rack"};
+
+static void add_node(struct kg_harness *h, uint64_t *seed, size_t i)
+{
+	static const char *const zones[] = {"a", "b", "c"};
+	static const char *const disks[] = {"ssd", "hdd"};
+	static const char *const cpus[] = {"2", "4", "4", "8"};
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value labels = kg_v_object(&a, NULL, 0);
+	if (kg_harness_chance(seed, 8))
+		labels = kg_with_key(&a, &labels, KG_ZONE, kg_v_lit(ONE_OF(seed, zones)));
+	if (kg_harness_chance(seed, 4))
+		labels = kg_with_key(&a, &labels, "disk", kg_v_lit(ONE_OF(seed, disks)));
+	if (kg_harness_chance(seed, 4))
+		labels = kg_with_key(&a, &labels, "rack",
+			kg_v_strf(&a, "r%u", (unsigned)kg_harness_chance(seed, 6)));
+	struct kg_value name = kg_v_lit("app:1"), names = kg_v_array(&a, &name, 1);
+	struct kg_value image = kg_v_obj(
+		&a, "names", names, "sizeBytes", kg_v_int(700 * 1024 * 1024), (char *)NULL);
+	struct kg_value status = kg_v_obj(&a, "allocatable",
+		kg_v_obj(&a, "cpu", kg_v_lit(ONE_OF(seed, cpus)), "memory", kg_v_lit("8Gi"), "pods",
+			kg_v_lit(kg_harness_chance(seed, 5) ? "110" : "3"), (char *)NULL),
+		"images", kg_v_array(&a, &image, kg_harness_chance(seed, 2)), (char *)NULL);
+	kg_harness_node(h, kg_arena_printf(&a, "n%zu", i), &labels, &status, true);
+	kg_arena_release(&a);
+}
+
+static void taint_node(struct kg_harness *h, uint64_t *seed)
+{
+	static const char *const specs[] = {"{}", "{unschedulable: true}",
+		"{taints: [{key: t, effect: NoSchedule}]}",
+		"{taints: [{key: t, effect: PreferNoSchedule}]}",
+		"{taints: [{key: u, effect: PreferNoSchedule}, {key: t, effect: "
+		"PreferNoSchedule}]}"};
+	char path[32], text[256];
+	unsigned i = (unsigned)kg_harness_chance(seed, NODES);
+	snprintf(path, sizeof(path), "n%u.yaml", i);
+	snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: Node\nmetadata: {name: n%u}\nspec: %s\n", i,
+		ONE_OF(seed, specs));
+	kg_harness_push(h, path, text);
+}
+
+static void term(struct kg_buf *b, uint64_t *seed)
+{
+	kg_buf_addf(b, "{labelSelector: {matchLabels: {app: a%u}}, topologyKey: %s}",
+		(unsigned)kg_harness_chance(seed, APPS), ONE_OF(seed, topologies));
+}
+
+static void near_and_away(struct kg_buf *b, uint64_t *seed, const char *what)
+{
+	if (!kg_harness_chance(seed, 3))
+		return;
+	kg_buf_addf(b, "%s: {", what);
+	if (!kg_harness_chance(seed, 3)) {
+		kg_buf_adds(b, HARD_LIST ": [");
+		term(b, seed);
+		kg_buf_adds(b, "], ");
+	}
+	kg_buf_addf(b, SOFT_LIST ": [{weight: %u, podAffinityTerm: ",
+		1 + (unsigned)kg_harness_chance(seed, 100));
+	term(b, seed);
+	kg_buf_adds(b, "}]}, ");
+}
+
+static void spec(struct kg_buf *b, uint64_t *seed, unsigned app)
+{
+	static const char *const when[] = {"DoNotSchedule", "ScheduleAnyway"};
+	static const char *const nodes[] = {"", "", "nodeSelector: {disk: ssd}, ",
+		"tolerations: [{key: t, operator: Exists}], "};
+	static const char *const schedulers[] = {
+		"", "", "schedulerName: most-allocated-scheduler, "};
+	static const char *const room[] = {
+		"cpu: 1m, memory: 1Ki", "cpu: 50m, memory: 128Mi", "cpu: 1, memory: 1Gi"};
+	static const char *const ports[] = {
+		"", "", "", ", ports: [{containerPort: 1, hostPort: 80}]"};
+	kg_buf_addf(b, "{%s%s", ONE_OF(seed, nodes), ONE_OF(seed, schedulers));
+	if (!kg_harness_chance(seed, 3)) {
+		kg_buf_adds(b, "affinity: {nodeAffinity: {" SOFT_LIST
+			       ": [{weight: 7, preference: {matchExpressions: [{key: disk, "
+			       "operator: Exists}]}}]}, ");
+		near_and_away(b, seed, "podAffinity");
+		near_and_away(b, seed, "podAntiAffinity");
+		kg_buf_adds(b, "}, ");
+	}
+	if (kg_harness_chance(seed, 2)) {
+		kg_buf_adds(b, "topologySpreadConstraints: [");
+		const char *skip = ONE_OF(seed, topologies);
+		for (size_t i = 0; i < 4; i += 1 + (i == 1)) {
+			if (strcmp(topologies[i], skip) == 0)
+				continue;
+			kg_buf_addf(b,
+				"{maxSkew: %u, topologyKey: %s, whenUnsatisfiable: %s, "
+				"labelSelector: {matchLabels: {app: a%u}}, nodeTaintsPolicy: %s}, ",
+				1 + (unsigned)kg_harness_chance(seed, 3), topologies[i],
+				ONE_OF(seed, when), app,
+				kg_harness_chance(seed, 2) ? "Honor" : "Ignore");
+		}
+		kg_buf_adds(b, "], ");
+	}
+	kg_buf_addf(b, "containers: [{name: c, image: '%s', resources: {requests: {%s}}%s}]}",
+		kg_harness_chance(seed, 2) ? "app:1" : "other", ONE_OF(seed, room),
+		ONE_OF(seed, ports));
+}
+
+static void push_app(struct kg_harness *h, uint64_t *seed)
+{
+	char path[32];
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	unsigned app = (unsigned)kg_harness_chance(seed, APPS);
+	uint64_t course = 1 + app + kg_harness_chance(seed, 2) * APPS; /* two specs an app */
+	snprintf(path, sizeof(path), "a%u.yaml", app);
+	kg_buf_addf(&b,
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a%u}\nspec:\n"
+		"  replicas: %u\n  selector: {matchLabels: {app: a%u}}\n"
+		"  template: {metadata: {labels: {app: a%u}}, spec: ",
+		app, (unsigned)kg_harness_chance(seed, 16), app, app);
+	course = course * UINT64_C(0x9e3779b97f4a7c15) + *seed % 3;
+	spec(&b, &course, app);
+	kg_buf_adds(&b, "}\n");
+	kg_harness_push(h, path, b.data);
+}
+
+/* How many placings were held against the walk. */
+static size_t step(struct kg_harness *h, uint64_t *seed)
+{
+	h->now += 1000;
+	switch (kg_harness_chance(seed, 10)) {
+	case 0:
+		add_node(h, seed, kg_harness_chance(seed, NODES));
+		break;
+	case 1:
+		taint_node(h, seed);
+		break;
+	case 2:
+		kg_harness_let_go(h);
+		break;
+	default:
+		push_app(h, seed);
+		break;
+	}
+	return check_commit(h);
+}
+
+static void test_walk(void **state)
+{
+	(void)state;
+	size_t n = 0;
+	for (uint64_t k = 1; k <= seeds; k++) {
+		uint64_t seed = k * UINT64_C(0x9e3779b97f4a7c15) + 7;
+		struct kg_harness h;
+		kg_harness_init(&h, NULL);
+		for (size_t i = 0; i < 3 + 7 * k % (NODES - 4); i++)
+			add_node(&h, &seed, i);
+		for (int i = 0; i < STEPS; i++)
+			n += step(&h, &seed);
+		kg_harness_release(&h);
+	}
+	print_message("%zu pods placed as the walk places them\n", n);
+	assert_true(n > 20 * seeds);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		seeds = strtoull(argv[1], NULL, 10);
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_walk)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
