@@ -441,6 +441,7 @@ int kg_network_remove(struct kg_error *err)
 	struct kg_error why;
 	int rc = kg_routes_sync(&kg_null, "", NULL, err);
 	int more = kg_nft_run("table ip kgit\ndelete table ip kgit\n"
+			      "table ip kgit_next\ndelete table ip kgit_next\n"
 			      "table ip kgit_policies\ndelete table ip kgit_policies\n"
 			      "table bridge kgit_policies\ndelete table bridge kgit_policies\n",
 		&why);

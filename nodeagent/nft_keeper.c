@@ -21,6 +21,7 @@ struct kg_nft_keeper {
 	struct kg_timer *timer; /* to sync */
 	int64_t retry_ms;
 	bool begun, resync;   /* resync: the kernel's state is to be read and corrected */
+	bool stands_in;       /* the other table may be there; at first an earlier run's */
 	bool corrected;       /* the last sync found something to correct */
 	uint64_t fingerprint; /* of the rules as we made them */
 };
@@ -32,7 +33,7 @@ static void remembered(struct kg_buf *out, struct kg_nft_keeper *k, uint64_t fin
 	unsigned char sum[20];
 	char hex[41];
 
-	k->opts.rules(k->opts.ctx, &text, false);
+	k->opts.rules(k->opts.ctx, &text, k->opts.table->name, false);
 	kg_sha1(sum, text.data, text.len);
 	kg_hex(hex, sum, sizeof(sum));
 	kg_buf_addf(out, "%s %016llx\n", hex, (unsigned long long)fingerprint);
@@ -60,7 +61,66 @@ static int remember(struct kg_nft_keeper *k, struct kg_error *err)
 	return kg_file_replace(k->opts.memory, line.data, line.len, 0600, err);
 }
 
-static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
+/* In pieces, so that ten thousand services do not need one message of many megabytes. */
+static int change_in_pieces(struct kg_nft_keeper *k, struct kg_nft *nft, struct kg_nft_elems *del,
+	struct kg_nft_elems *add, struct kg_error *err)
+{
+	struct kg_nft_elems none = {0};
+	int rc = 0;
+
+	if (!k->opts.in_pieces || del->n + add->n <= CHUNK)
+		return kg_nft_change(nft, del, add, err);
+	for (size_t i = 0; i < del->n && rc == 0; i += CHUNK) {
+		struct kg_nft_elems part = {
+			del->items + i, del->n - i < CHUNK ? del->n - i : CHUNK, 0};
+		rc = kg_nft_change(nft, &part, &none, err);
+	}
+	for (size_t i = 0; i < add->n && rc == 0; i += CHUNK) {
+		struct kg_nft_elems part = {
+			add->items + i, add->n - i < CHUNK ? add->n - i : CHUNK, 0};
+		rc = kg_nft_change(nft, &none, &part, err);
+	}
+	return rc;
+}
+
+/* ---- the table that stands in ---- */
+
+static int remove_stand_in(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	const char *name = k->opts.stand_in->name;
+	KG_AUTOFREE char *text = kg_asprintf("table ip %s\ndelete table ip %s\n", name, name);
+
+	return kg_nft_run(text, err);
+}
+
+static int fill_stand_in(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	struct kg_nft_elems want = {0}, none = {0};
+	struct kg_nft *nft;
+	int rc = kg_nft_open(&nft, k->opts.stand_in, err);
+
+	if (rc < 0)
+		return rc;
+	k->opts.desired(k->opts.ctx, &want);
+	kg_nft_elems_sort(&want);
+	rc = change_in_pieces(k, nft, &none, &want, err);
+	kg_nft_elems_release(&want);
+	kg_nft_close(nft);
+	return rc;
+}
+
+static int make_stand_in(struct kg_nft_keeper *k, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+
+	k->opts.rules(k->opts.ctx, &text, k->opts.stand_in->name, true);
+	k->stands_in = true;
+	int rc = kg_nft_run(text.data, err);
+	return rc == 0 ? fill_stand_in(k, err) : rc;
+}
+
+/* present: there is a table, and what it translates is to go on. */
+static int install_rules(struct kg_nft_keeper *k, bool present, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	int rc = -1;
@@ -68,12 +128,15 @@ static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
 	/* The first time what is there is an earlier run's, and its elements stay; later it is
 	 * somebody's whose additions must not. */
 	if (!k->fingerprint) {
-		k->opts.rules(k->opts.ctx, &text, false);
+		k->opts.rules(k->opts.ctx, &text, k->opts.table->name, false);
 		rc = kg_nft_run(text.data, err);
 	}
 	if (rc < 0) {
+		rc = present && k->opts.stand_in ? make_stand_in(k, err) : 0;
+		if (rc < 0)
+			return rc;
 		kg_buf_clear(&text);
-		k->opts.rules(k->opts.ctx, &text, true);
+		k->opts.rules(k->opts.ctx, &text, k->opts.table->name, true);
 		rc = kg_nft_run(text.data, err);
 	}
 	kg_nft_monitor_read(k->monitor); /* that was us */
@@ -81,28 +144,6 @@ static int install_rules(struct kg_nft_keeper *k, struct kg_error *err)
 	if (rc == 0)
 		rc = kg_nft_fingerprint(&k->fingerprint, k->nft, err);
 	return rc == 0 ? remember(k, err) : rc;
-}
-
-/* In pieces, so that ten thousand services do not need one message of many megabytes. */
-static int change_in_pieces(struct kg_nft_keeper *k, struct kg_nft_elems *del,
-	struct kg_nft_elems *add, struct kg_error *err)
-{
-	struct kg_nft_elems none = {0};
-	int rc = 0;
-
-	if (!k->opts.in_pieces || del->n + add->n <= CHUNK)
-		return kg_nft_change(k->nft, del, add, err);
-	for (size_t i = 0; i < del->n && rc == 0; i += CHUNK) {
-		struct kg_nft_elems part = {
-			del->items + i, del->n - i < CHUNK ? del->n - i : CHUNK, 0};
-		rc = kg_nft_change(k->nft, &part, &none, err);
-	}
-	for (size_t i = 0; i < add->n && rc == 0; i += CHUNK) {
-		struct kg_nft_elems part = {
-			add->items + i, add->n - i < CHUNK ? add->n - i : CHUNK, 0};
-		rc = kg_nft_change(k->nft, &none, &part, err);
-	}
-	return rc;
 }
 
 static int correct(struct kg_nft_keeper *k, struct kg_error *err)
@@ -116,7 +157,7 @@ static int correct(struct kg_nft_keeper *k, struct kg_error *err)
 		kg_nft_elems_sort(&want);
 		kg_nft_elems_diff(&del, &add, &have, &want);
 		k->corrected = k->corrected || del.n || add.n;
-		rc = change_in_pieces(k, &del, &add, err);
+		rc = change_in_pieces(k, k->nft, &del, &add, err);
 	}
 	bool large = want.n > CHUNK;
 	kg_nft_elems_release(&have);
@@ -137,9 +178,12 @@ int kg_nft_keeper_sync(struct kg_nft_keeper *k, struct kg_error *err)
 	if (rc == 0 && !k->fingerprint && is_remembered(k, now))
 		k->fingerprint = now;
 	if (rc == 0 && (now != k->fingerprint || !now))
-		rc = install_rules(k, err);
+		rc = install_rules(k, now != 0, err);
 	if (rc == 0)
 		rc = correct(k, err);
+	if (rc == 0 && k->stands_in && k->opts.stand_in)
+		rc = remove_stand_in(k, err);
+	k->stands_in = k->stands_in && rc < 0;
 	k->resync = rc < 0;
 	if (rc < 0) {
 		kg_timer_set(k->timer, k->retry_ms);
@@ -203,7 +247,7 @@ int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,
 
 	k->opts = *opts;
 	k->retry_ms = RETRY_MS;
-	k->resync = true;
+	k->resync = k->stands_in = true;
 	if (rc == 0)
 		rc = kg_nft_monitor_open(&k->monitor, k->nft, err);
 	if (rc == 0) {

@@ -15,19 +15,24 @@
 struct kg_nft_keeper;
 struct kg_nft_keeper_options {
 	const struct kg_nft_table *table;
-	/* The table's rules as nft text, one transaction: replaces the rules and keeps the
-	 * elements, or, with fresh, replaces the whole table. */
-	void (*rules)(void *ctx, struct kg_buf *out, bool fresh);
+	/* Of the same sets under another name, or NULL. A table that has to be made anew begins
+	 * without elements: this one stands in for it until it has them, so that what the rules
+	 * translate is translated at every moment. Its hooks are beside the table's own: that must
+	 * be fine. */
+	const struct kg_nft_table *stand_in;
+	/* The rules of the table of that name as nft text, one transaction: replaces the rules and
+	 * keeps the elements, or, with fresh, replaces the whole table. */
+	void (*rules)(void *ctx, struct kg_buf *out, const char *table, bool fresh);
 	/* Appends all elements that are wanted, in any order. */
 	void (*desired)(void *ctx, struct kg_nft_elems *out);
 	/* Told on the loop what went wrong or was mended in the background; err NULL: mended. */
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;
-	/* Corrections of many elements may be made in several transactions: memory is worth more
-	 * than atomicity. */
 	/* A file that dies with the machine, where it is remembered which rules were made: a next
 	 * run that would make the same ones leaves them alone. NULL: none. Borrowed. */
 	const char *memory;
+	/* Corrections of many elements may be made in several transactions: memory is worth more
+	 * than atomicity. */
 	bool in_pieces;
 };
 int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,

@@ -30,10 +30,11 @@ static void on_event(void *ctx, const struct kg_error *err)
 		p->opts.on_event(p->opts.ctx, err);
 }
 
-static void rules(void *ctx, struct kg_buf *out, bool fresh)
+static void rules(void *ctx, struct kg_buf *out, const char *table, bool fresh)
 {
 	struct kg_policies *p = ctx;
 
+	(void)table;
 	kg_policies_rules(out, &p->link, fresh);
 }
 

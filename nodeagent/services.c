@@ -57,11 +57,11 @@ static void desired(void *ctx, struct kg_nft_elems *out)
 	kg_services_node_elements(out, &s->config);
 }
 
-static void rules(void *ctx, struct kg_buf *out, bool fresh)
+static void rules(void *ctx, struct kg_buf *out, const char *table, bool fresh)
 {
 	struct kg_services *s = ctx;
 
-	kg_services_rules(out, &s->config, fresh);
+	kg_services_rules(out, &s->config, table, fresh);
 }
 
 /* ---- life ---- */
@@ -76,6 +76,7 @@ int kg_services_new(struct kg_services **out, struct kg_loop *loop,
 		.on_event = on_event,
 		.ctx = s,
 		.in_pieces = true,
+		.stand_in = &kg_services_stand_in,
 		.memory = opts->memory};
 
 	s->opts = *opts;

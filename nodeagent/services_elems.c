@@ -14,6 +14,7 @@ static const struct kg_nft_set_info sets[KG_SET_COUNT] = {
 	[KG_SET_HOSTADDRS] = {"hostaddrs", 12, 8, false, false},
 };
 const struct kg_nft_table kg_services_table = {"kgit", sets, KG_SET_COUNT};
+const struct kg_nft_table kg_services_stand_in = {"kgit_next", sets, KG_SET_COUNT};
 
 static void print_addr(struct kg_buf *out, const uint8_t *p)
 {

@@ -34,6 +34,8 @@ enum kg_nft_set {
 	KG_SET_COUNT,
 };
 extern const struct kg_nft_table kg_services_table; /* its sets by enum kg_nft_set */
+/* The same under another name, for a table that stands in for that one (nft_keeper.h). */
+extern const struct kg_nft_table kg_services_stand_in;
 void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e); /* a line, for people */
 
 struct kg_endpoint {
@@ -77,6 +79,7 @@ void kg_services_node_elements(struct kg_nft_elems *out, const struct kg_service
 
 /* The table's rules as nft text, one transaction: replaces the rules and keeps the elements, or,
  * with fresh, replaces the whole table. */
-void kg_services_rules(struct kg_buf *out, const struct kg_services_config *config, bool fresh);
+void kg_services_rules(
+	struct kg_buf *out, const struct kg_services_config *config, const char *table, bool fresh);
 
 #endif

@@ -264,8 +264,8 @@ static void test_rules(void **state)
 	};
 
 	(void)state;
-	kg_services_rules(&keep, &config, false);
-	kg_services_rules(&fresh, &config, true);
+	kg_services_rules(&keep, &config, "kgit", false);
+	kg_services_rules(&fresh, &config, "kgit", true);
 	assert_non_null(strstr(keep.data, "flush table ip kgit\n"));
 	assert_null(strstr(keep.data, "delete table"));
 	assert_non_null(strstr(fresh.data, "delete table ip kgit\n"));

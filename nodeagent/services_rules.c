@@ -115,11 +115,11 @@ static const char base_chains[] =
 	"		ip daddr @S reject\n"
 	"	}\n";
 
-void kg_services_rules(struct kg_buf *out, const struct kg_services_config *config, bool fresh)
+void kg_services_rules(
+	struct kg_buf *out, const struct kg_services_config *config, const char *table, bool fresh)
 {
-	kg_buf_adds(out, "table ip kgit\n");
-	kg_buf_adds(out, fresh ? "delete table ip kgit\n" : "flush table ip kgit\n");
-	kg_buf_adds(out, "table ip kgit {\n");
+	kg_buf_addf(out, "table ip %s\n%s table ip %s\ntable ip %s {\n", table,
+		fresh ? "delete" : "flush", table, table);
 	kg_buf_adds(out, sets);
 	for (size_t size = KG_MAGLEV_MIN; size <= KG_MAGLEV_MAX; size *= 2) {
 		for (int kind = 0; kind < 4; kind++)
