@@ -184,6 +184,21 @@ bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path)
 	return killed;
 }
 
+bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path)
+{
+	bool found = false;
+	for (unsigned i = 0; i < c->nmounts && !found; i++) {
+		char file[4300];
+		int pid;
+		snprintf(file, sizeof(file), "%s%s/cgroup.procs", c->mounts[i], path);
+		FILE *f = fopen(file, "re");
+		found = f && fscanf(f, "%d", &pid) == 1;
+		if (f)
+			fclose(f);
+	}
+	return found;
+}
+
 static unsigned kill_procs(const char *dir)
 {
 	char path[4300];

@@ -29,6 +29,8 @@ int kg_cgroup_make(const struct kg_cgroups *c, const char *path,
 	const struct kg_cgroup_limits *limits, struct kg_error *err);
 /* Has the kernel killed one of the group's processes for want of memory? */
 bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path);
+/* Is a process in it, itself? */
+bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path);
 /* SIGKILL to every process in it and below. Returns how many there were. */
 unsigned kg_cgroup_kill(const struct kg_cgroups *c, const char *path);
 /* Kills what is left and removes the group in every hierarchy; waits for dying processes, two

@@ -54,8 +54,9 @@ static int in_words(int rc, struct kg_error *err)
 	return kg_fail(err, (enum kg_code) - rc, "skopeo: %s", kg_buf_str(&words));
 }
 
-static int run(struct kg_images *im, const char *const *argv, struct kg_buf *output, int timeout_ms,
-	struct kg_error *err)
+/* skopeo's command, with the credentials where there are some. */
+static int run(struct kg_images *im, const char *const *argv, const char *auth,
+	struct kg_buf *output, int timeout_ms, struct kg_error *err)
 {
 	struct kg_run r = {
 		.spawn = KG_SPAWN_INIT,
@@ -64,20 +65,14 @@ static int run(struct kg_images *im, const char *const *argv, struct kg_buf *out
 		.timeout_ms = timeout_ms,
 		.cancel = im->cancel,
 	};
-	r.spawn.argv = argv;
-	return in_words(kg_run(&r, NULL, err), err);
-}
-
-/* skopeo's command with the credentials, where there are some. */
-static int run_with(struct kg_images *im, const char *const *argv, const char *auth,
-	struct kg_buf *output, int timeout_ms, struct kg_error *err)
-{
 	const char *more[MAX_ARGS];
 	char path[32];
 	size_t n = 0;
+	KG_AUTOCLOSE int fd = auth ? auth_file(auth, err) : -1;
+	int keep[] = {fd, -1};
+	r.spawn.argv = argv;
 	if (!auth)
-		return run(im, argv, output, timeout_ms, err);
-	KG_AUTOCLOSE int fd = auth_file(auth, err);
+		return in_words(kg_run(&r, NULL, err), err);
 	if (fd < 0)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -86,14 +81,6 @@ static int run_with(struct kg_images *im, const char *const *argv, const char *a
 	more[n++] = "--authfile";
 	more[n++] = path;
 	more[n] = NULL;
-	struct kg_run r = {
-		.spawn = KG_SPAWN_INIT,
-		.output = output,
-		.max_output = MAX_MANIFEST,
-		.timeout_ms = timeout_ms,
-		.cancel = im->cancel,
-	};
-	int keep[] = {fd, -1};
 	r.spawn.argv = more;
 	r.spawn.keep = keep;
 	return in_words(kg_run(&r, NULL, err), err);
@@ -107,7 +94,7 @@ static int copy(struct kg_images *im, const char *source, const char *layout, bo
 	const char *argv[] = {"skopeo", "--insecure-policy", "--override-os", "linux", "copy", "-q",
 		"--dest-shared-blob-dir", blobs, source, dest,
 		plain_http ? "--src-tls-verify=false" : NULL, NULL};
-	return run_with(im, argv, auth, NULL, COPY_MS, err);
+	return run(im, argv, auth, NULL, COPY_MS, err);
 }
 
 static int index_entry(
@@ -162,7 +149,7 @@ static int remote_digest(char out[80], struct kg_images *im, const char *ref, bo
 	const char *argv[] = {"skopeo", "inspect", "--raw", source,
 		plain_http ? "--tls-verify=false" : NULL, NULL};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	int rc = run_with(im, argv, auth, &b, INSPECT_MS, err);
+	int rc = run(im, argv, auth, &b, INSPECT_MS, err);
 	if (rc < 0)
 		return rc;
 	unsigned char d[32];
@@ -322,7 +309,7 @@ static char *source_of(struct kg_images *im, const char *path, struct kg_error *
 		return kg_asprintf("oci:%s", path);
 	const char *argv[] = {"tar", "-tf", path, NULL};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	if (run(im, argv, &b, COPY_MS, err) < 0)
+	if (run(im, argv, NULL, &b, COPY_MS, err) < 0)
 		return NULL;
 	bool oci = strstr(kg_buf_str(&b), "oci-layout") != NULL;
 	return kg_asprintf("%s:%s", oci ? "oci-archive" : "docker-archive", path);
@@ -334,7 +321,7 @@ static int archived_json(struct kg_value *out, struct kg_arena *a, struct kg_ima
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	const char *argv[] = {"tar", "--wildcards", "--no-anchored", "-xOf", archive, file, NULL};
-	int rc = run(im, argv, &b, COPY_MS, err);
+	int rc = run(im, argv, NULL, &b, COPY_MS, err);
 	return rc < 0 ? rc : kg_json_parse(out, a, kg_buf_str(&b), b.len, err);
 }
 

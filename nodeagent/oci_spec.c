@@ -73,6 +73,11 @@ bool kg_pod_host_ipc(const struct kg_value *pod)
 	return kg_bool(kg_at(pod, "spec.hostIPC"), false);
 }
 
+bool kg_pod_shares_pid(const struct kg_value *pod)
+{
+	return kg_bool(kg_at(pod, "spec.shareProcessNamespace"), false);
+}
+
 const char *kg_pod_hostname(struct kg_arena *a, const struct kg_value *pod)
 {
 	const char *name = kg_string(kg_at(pod, "spec.hostname"), "");
@@ -437,7 +442,7 @@ static struct kg_value make_namespaces(struct build *b)
 {
 	struct list l = {.len = 0};
 	if (!kg_bool(kg_at(b->in->pod, "spec.hostPID"), false))
-		push(&l, namespace_of(b->a, "pid", NULL));
+		push(&l, namespace_of(b->a, "pid", b->in->pidns));
 	push(&l, namespace_of(b->a, "mount", NULL));
 	if (!kg_pod_host_ipc(b->in->pod))
 		push(&l, namespace_of(b->a, "ipc", b->in->ipcns));

@@ -36,6 +36,7 @@ struct kg_spec_in {
 	const char *cgroup;       /* "/kgit/NODE/podUID/ID" */
 	const char *netns;        /* path; NULL: the host's */
 	const char *ipcns;        /* path; NULL: one of its own */
+	const char *pidns;        /* path; NULL: one of its own, or the host's */
 	const char *shm;          /* the pod's shared /dev/shm; NULL: one of its own */
 };
 /* A volume's mount of a path within it: `path` (of `volume`, a directory) has to be at `target`
@@ -59,5 +60,6 @@ void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *p
 const char *kg_pod_hostname(struct kg_arena *a, const struct kg_value *pod);
 bool kg_pod_host_network(const struct kg_value *pod);
 bool kg_pod_host_ipc(const struct kg_value *pod);
+bool kg_pod_shares_pid(const struct kg_value *pod);
 
 #endif

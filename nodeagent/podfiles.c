@@ -23,6 +23,7 @@ void kg_podpaths_init(
 	p->ns_dir = kg_asprintf("%s/run/ns/%s", dir, uid);
 	p->netns = kg_asprintf("%s/net", p->ns_dir);
 	p->ipcns = kg_asprintf("%s/ipc", p->ns_dir);
+	p->pidns = kg_asprintf("%s/pid", p->ns_dir);
 	p->shm = kg_asprintf("%s/run/shm/%s", dir, uid);
 	p->cgroup = kg_asprintf("%s/pod%s", cgroup_parent, uid);
 }
@@ -35,6 +36,7 @@ void kg_podpaths_release(struct kg_podpaths *p)
 	free(p->ns_dir);
 	free(p->netns);
 	free(p->ipcns);
+	free(p->pidns);
 	free(p->shm);
 	free(p->cgroup);
 	*p = (struct kg_podpaths){0};

@@ -9,7 +9,7 @@
  *   DIR/run/pods/UID/kube-api-access.kgit   see apiaccess.h
  *   DIR/run/files/UID              hosts, hostname, resolv.conf, NAME.term: a tmpfs of its own,
  *                                  since containers write there
- *   DIR/run/ns/UID/{net,ipc}       pinned namespaces
+ *   DIR/run/ns/UID/{net,ipc,pid}   pinned namespaces
  *   DIR/run/shm/UID                /dev/shm of a pod with several containers
  *
  * DIR/run dies with the machine and is a tmpfs (rundir.h): a pod's start makes some thirty small
@@ -21,7 +21,7 @@
 #include "value/value.h"
 
 struct kg_podpaths {
-	char *dir, *run, *files, *ns_dir, *netns, *ipcns, *shm, *cgroup;
+	char *dir, *run, *files, *ns_dir, *netns, *ipcns, *pidns, *shm, *cgroup;
 };
 void kg_podpaths_init(
 	struct kg_podpaths *p, const char *dir, const char *cgroup_parent, const char *uid);

@@ -4,6 +4,7 @@
 #include "nodeagent/hostports.h"
 #include "nodeagent/logs.h"
 #include "nodeagent/netns.h"
+#include "nodeagent/pidns.h"
 #include "nodeagent/subpath.h"
 #include "nodeagent/user.h"
 #include "nodeagent/volumes.h"
@@ -178,6 +179,8 @@ static int teardown(const struct kg_podjob *j, struct kg_error *err)
 		rc = kg_ns_unpin(j->paths.netns, err);
 	if (rc == 0)
 		rc = kg_ns_unpin(j->paths.ipcns, err);
+	if (rc == 0)
+		rc = kg_ns_unpin(j->paths.pidns, err);
 	if (rc == 0 && rmdir(j->paths.ns_dir) < 0 && errno != ENOENT)
 		rc = kg_fail_errno(err, "remove %s", j->paths.ns_dir);
 	if (rc == 0)
@@ -332,6 +335,7 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 		.cgroup = m->cgroup,
 		.netns = kg_pod_host_network(pod) ? NULL : j->paths.netns,
 		.ipcns = shares_ipc(pod) ? j->paths.ipcns : NULL,
+		.pidns = kg_pod_shares_pid(pod) ? j->paths.pidns : NULL,
 		.shm = shares_ipc(pod) ? j->paths.shm : NULL,
 	};
 	struct kg_spec_subpath subs[KG_SPEC_MOUNTS];
@@ -357,6 +361,18 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 	return kg_file_replace(path, json.data, json.len, 0600, err);
 }
 
+/* For each container that starts: whoever ended the first process ended all, and they come again.
+ */
+static int make_pidns(const struct kg_podjob *j, struct kg_error *err)
+{
+	if (!kg_pod_shares_pid(kg_doc_value(j->pod)))
+		return 0;
+	int rc = kg_pidns_make(j->paths.pidns, &j->env->cgroups, j->paths.cgroup, err);
+	if (rc < 0)
+		err->code = KG_E_UNAVAILABLE; /* tried again */
+	return rc;
+}
+
 static int create(const struct kg_podjob *j, const struct kg_job_container *c,
 	const struct making *m, struct kg_pod_event *e, struct kg_error *err)
 {
@@ -365,7 +381,9 @@ static int create(const struct kg_podjob *j, const struct kg_job_container *c,
 	if (!image)
 		return kg_fail(err, KG_E_UNAVAILABLE, "image \"%s\" is not there any more", ref);
 	e->image_id = kg_strdup(image->id);
-	int rc = make_bundle(j, c, m, image, &e->config, err);
+	int rc = make_pidns(j, err);
+	if (rc == 0)
+		rc = make_bundle(j, c, m, image, &e->config, err);
 	kg_image_unref(image);
 	if (rc == 0)
 		rc = j->env->runtime->create(j->env->runtime_self, &m->rc, &e->pid, err);

@@ -6,10 +6,12 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "nodeagent/cgroup.h"
 #include "nodeagent/image_remove.h"
 #include "nodeagent/image_store.h"
 #include "nodeagent/logs.h"
+#include "nodeagent/pidns.h"
 #include "nodeagent/rundir.h"
 #include "nodeagent/runtime.h"
 #include "sys/file.h"
@@ -166,6 +168,81 @@ static void test_admission(void **state)
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_ready, "new", 10000);
 	kg_podtest_wait(&t, kg_podtest_gone, "a-clash", 10000);
+	kg_podtest_end(&t);
+}
+
+static bool all_running(struct kg_podtest *t, const char *pod)
+{
+	const struct kg_value *list = kg_get(kg_podtest_status(t, pod), "containerStatuses");
+	bool all = kg_len(list) == 2;
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		all = all && !kg_is_null(kg_at(&list->items[i], "state.running"));
+	return all;
+}
+
+static bool first_again(struct kg_podtest *t, const char *pod)
+{
+	const struct kg_value *c = container(t, pod);
+	return all_running(t, pod) && kg_int(kg_get(c, "restartCount"), 0) > 0;
+}
+
+static bool both_again(struct kg_podtest *t, const char *pod)
+{
+	const struct kg_value *other = kg_at(kg_podtest_status(t, pod), "containerStatuses.1");
+	return first_again(t, pod) && kg_int(kg_get(other, "restartCount"), 0) > 0;
+}
+
+/* The pids in a group of the pod's, of whatever hierarchy. */
+static pid_t first_process(struct kg_podtest *t, const char *pod, const char *group)
+{
+	struct kg_cgroups groups KG_CLEANUP(kg_cgroups_release) = {0};
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_error err;
+	char uid[37];
+	kg_uuid5(uid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", pod);
+	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
+	for (unsigned i = 0; i < groups.nmounts && !b.len; i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s%s/pod%s/%s/cgroup.procs", groups.mounts[i],
+			t->dir + strlen("/tmp"), uid, group);
+		if (kg_file_read(&b, path, 4096, &err) < 0)
+			kg_buf_clear(&b);
+	}
+	return (pid_t)atoi(kg_buf_str(&b));
+}
+
+/* Containers that see each other; the first process is nobody, and none of theirs. */
+static void test_shared_processes(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "shared",
+		"{\"shareProcessNamespace\":true,\"terminationGracePeriodSeconds\":1,"
+		"\"containers\":["
+		"{\"name\":\"a\"," SHELL
+		"\"sleep 1000 & until grep -qsx tail /proc/[0-9]*/comm; do sleep 0.05; "
+		"done; cat /proc/1/comm; cat /proc/1/root/etc/passwd; kill -9 1; "
+		"echo sees; touch /up; exec sleep 2000\"],"
+		"\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}},"
+		"{\"name\":\"b\"," IMAGE ",\"command\":[\"tail\",\"-f\",\"/dev/null\"]}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "shared", 20000);
+	pid_t first = first_process(&t, "shared", "pause");
+	assert_true(first > 0);
+	KG_AUTOFREE char *log = kg_podtest_log_of(&t, "shared", "a");
+	assert_memory_equal(log, "pause\n", 6);
+	assert_null(strstr(log, "root:"));
+	assert_non_null(strstr(log, "sees\n"));
+	/* The agent goes and comes: they are still there, with the same first process. */
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, all_running, "shared", 10000);
+	assert_int_equal(first_process(&t, "shared", "pause"), first);
+	/* With the first process all end, and begin anew with another. */
+	assert_int_equal(kill(first, SIGKILL), 0);
+	kg_podtest_wait(&t, both_again, "shared", 40000);
+	assert_true(first_process(&t, "shared", "pause") > 0);
+	assert_int_not_equal(first_process(&t, "shared", "pause"), first);
 	kg_podtest_end(&t);
 }
 
@@ -798,12 +875,16 @@ static void test_volume_is_reclaimed(void **state)
 	kg_podtest_end(&t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 2 && !strcmp(argv[1], KG_PIDNS_COMMAND))
+		return kg_pidns_main(argc, argv);
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs_and_stops),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_admission),
+		cmocka_unit_test(test_shared_processes),
 		cmocka_unit_test(test_crash_loop),
 		cmocka_unit_test(test_init_containers),
 		cmocka_unit_test(test_what_it_sees),

@@ -252,8 +252,10 @@ static void sweep(struct kg_pods *pods)
 		KG_AUTOFREE char *dir = kg_asprintf("%s/%s", ns, e->d_name);
 		KG_AUTOFREE char *net = kg_asprintf("%s/net", dir);
 		KG_AUTOFREE char *ipc = kg_asprintf("%s/ipc", dir);
+		KG_AUTOFREE char *pid = kg_asprintf("%s/pid", dir);
 		struct kg_error err;
-		if (kg_ns_unpin(net, &err) < 0 || kg_ns_unpin(ipc, &err) < 0)
+		if (kg_ns_unpin(net, &err) < 0 || kg_ns_unpin(ipc, &err) < 0 ||
+			kg_ns_unpin(pid, &err) < 0)
 			kg_warn("%s", err.msg);
 		else if (rmdir(dir) < 0)
 			kg_warn("remove %s: %s", dir, strerror(errno));

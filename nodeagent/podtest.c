@@ -237,20 +237,31 @@ bool kg_podtest_failed(struct kg_podtest *t, const char *name)
 	return phase_is(t, name, "Failed");
 }
 
-char *kg_podtest_log(struct kg_podtest *t, const char *name, bool previous)
+static char *read_log(struct kg_podtest *t, const char *name, const char *container, bool previous)
 {
 	char uid[37], buf[4096];
 	struct kg_error err;
 	struct kg_log_reader *r;
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	kg_uuid5(uid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", name);
-	struct kg_log_request req = {.uid = uid, .previous = previous, .tail = -1};
+	struct kg_log_request req = {
+		.uid = uid, .container = container, .previous = previous, .tail = -1};
 	if (kg_log_open(&r, t->pods, &req, &err) < 0)
 		fail_msg("%s", err.msg);
 	for (ssize_t n; (n = kg_log_read(r, buf, sizeof(buf), 0)) > 0;)
 		kg_buf_add(&b, buf, (size_t)n);
 	kg_log_close(r);
 	return kg_buf_steal(&b);
+}
+
+char *kg_podtest_log(struct kg_podtest *t, const char *name, bool previous)
+{
+	return read_log(t, name, NULL, previous);
+}
+
+char *kg_podtest_log_of(struct kg_podtest *t, const char *name, const char *container)
+{
+	return read_log(t, name, container, false);
 }
 
 static unsigned count_lines(const char *path, const char *text)

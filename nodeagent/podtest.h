@@ -44,6 +44,7 @@ bool kg_podtest_succeeded(struct kg_podtest *t, const char *name);
 bool kg_podtest_failed(struct kg_podtest *t, const char *name);
 /* The whole log of the pod's only container; heap. */
 char *kg_podtest_log(struct kg_podtest *t, const char *name, bool previous);
+char *kg_podtest_log_of(struct kg_podtest *t, const char *name, const char *container);
 /* What a leak would add to: mounts, cgroups of ours, processes whose command line names the dir. */
 unsigned kg_podtest_traces(const char *dir);
 

@@ -7,6 +7,7 @@
 #include "node.h"
 #include "nodeagent/dns.h"
 #include "nodeagent/dns_zone.h"
+#include "nodeagent/pidns.h"
 #include "sys/file.h"
 
 #include <arpa/inet.h>
@@ -282,6 +283,9 @@ int main(int argc, char **argv)
 		.cluster_domain = KG_CLUSTER_DOMAIN, .gc_high = 85, .gc_low = 80, .gc_ttl = 120000};
 
 	kg_dns_limits_default(&o.dns);
+	/* What the agent starts for pods (pidns.h). */
+	if (argc > 2 && strcmp(argv[1], KG_PIDNS_COMMAND) == 0)
+		return kg_pidns_main(argc, argv);
 	/* What the agent starts for itself (dns.h). */
 	if (argc == 4 && strcmp(argv[1], "dns") == 0)
 		return kg_dns_serve(argv[2], argv[3]);

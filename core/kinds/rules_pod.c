@@ -244,6 +244,11 @@ void kg_validate_claiming_pod_spec(
 			validate_pre_stop(f, &list->items[i], grace, at);
 		}
 	}
+	if (kg_bool(kg_get(v, "hostPID"), false) &&
+		kg_bool(kg_get(v, "shareProcessNamespace"), false))
+		kg_rule(f, path, "shareProcessNamespace",
+			"Invalid value: true: ShareProcessNamespace and HostPID cannot both be "
+			"enabled");
 	if (kg_len(kg_get(v, "schedulingGates")) && !kg_is_null(kg_get(v, "nodeName")))
 		kg_rule(f, path, "nodeName",
 			"Forbidden: cannot be set until all schedulingGates have been cleared");

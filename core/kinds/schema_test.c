@@ -66,8 +66,11 @@ static const struct {
 	{META("Pod"), "m.yaml:1:1: spec: Required value: What runs in the pod and how.\n"},
 	{POD("  restartPolicy: Never\n"),
 		"m.yaml:5:3: spec.containers: Required value: The programs that run in the pod.\n"},
-	{POD(C("") "  shareProcessNamespace: true\n"),
-		"m.yaml:7:3: spec.shareProcessNamespace: " NOT_YET},
+	{POD(C("") "  setHostnameAsFQDN: true\n"), "m.yaml:7:3: spec.setHostnameAsFQDN: " NOT_YET},
+	{POD(C("") "  shareProcessNamespace: true\n"), ""},
+	{POD(C("") "  hostPID: true\n  shareProcessNamespace: true\n"),
+		"m.yaml:8:26: spec.shareProcessNamespace: Invalid value: true: "
+		"ShareProcessNamespace and HostPID cannot both be enabled\n"},
 	{POD(C("") "  shareProcessNamespace: false\n  hostAliases: []\n  priority: 0\n"), ""},
 	{POD(C("") "  restartPolicy: always\n"),
 		"m.yaml:7:18: spec.restartPolicy: Unsupported value: \"always\": supported values: "

@@ -127,7 +127,7 @@ static const struct kg_field pod_spec_fields[] = {
 		.schema = &gate, .merge_key = "name"),
 	F_BOOL("hostPID", 0, "Whether it sees the node's processes."),
 	F_BOOL("hostIPC", 0, "Whether it uses the node's IPC namespace."),
-	F_NOBOOL("shareProcessNamespace", "Whether its containers see each other's processes."),
+	F_BOOL("shareProcessNamespace", 0, "Whether its containers see each other's processes."),
 	F_NOBOOL("setHostnameAsFQDN", "Whether its host name is the full one."),
 	F_NOWHY("ephemeralContainers", KG_F_ANY, KG_FF_LIST, "Containers added for debugging.",
 		"cannot be set on create: ephemeral containers are added to pods that run"),

@@ -1,0 +1,161 @@
+#include "nodeagent/pidns.h"
+
+#include "base/mem.h"
+#include "nodeagent/netns.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Overview. A helper makes the namespace, whose first process is its child, pins it and ends, so
+ * that the child is nobody's of ours: it stays when the agent does not.
+ */
+
+#define NOBODY     65534
+#define TIMEOUT_MS (10 * 1000)
+
+/* ---- the process itself ---- */
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+/* Each hierarchy's list of processes, as far as the group is in it. */
+static int enter_groups(char **lists)
+{
+	int entered = 0;
+
+	for (; *lists; lists++) {
+		KG_AUTOCLOSE int fd = open(*lists, O_WRONLY | O_CLOEXEC);
+
+		entered += fd >= 0 && write(fd, "0\n", 2) == 2;
+	}
+	return entered ? 0 : -1;
+}
+
+/* Whoever shares the namespace sees this process: there is nothing to be had of it. Its root is a
+ * directory of the helper's that is empty, and gone, once that has ended. */
+static int let_go(pid_t helper)
+{
+	char root[64];
+	KG_AUTOCLOSE int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (oom >= 0)
+		(void)!write(oom, "-998", 4); /* kubelet's; where it may not be it is the agent's */
+	snprintf(root, sizeof(root), "/proc/%d/fdinfo", (int)helper);
+	if (chroot(root) < 0 || chdir("/") < 0 || setgroups(0, NULL) < 0 ||
+		setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -1;
+	return 0;
+}
+
+static _Noreturn void be_first(char **lists, pid_t helper, int ready)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	prctl(PR_SET_NAME, KG_PIDNS_COMMAND);
+	signal(SIGCHLD, SIG_IGN); /* orphans are buried */
+	if (null < 0 || setsid() < 0 || enter_groups(lists) < 0)
+		_exit(fail("the first process does not get into its group"));
+	if (let_go(helper) < 0 || write(ready, "", 1) != 1)
+		_exit(fail("the first process does not let go of its rights"));
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	close(null);
+	close(ready);
+	/* What somebody in the namespace sends it the kernel drops: nothing is handled. */
+	for (;;)
+		pause();
+}
+
+static int pin(const char *path, pid_t first, int ready)
+{
+	char source[64], byte;
+
+	snprintf(source, sizeof(source), "/proc/%d/ns/pid", (int)first);
+	if (mount(source, path, NULL, MS_BIND, NULL) < 0)
+		return fail(path);
+	if (read(ready, &byte, 1) == 1)
+		return 0;
+	umount2(path, MNT_DETACH);
+	return 1; /* it has said why */
+}
+
+int kg_pidns_main(int argc, char **argv)
+{
+	int ready[2];
+	pid_t self = getpid();
+
+	if (argc < 4)
+		return fail("usage");
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return fail("pipe");
+	if (unshare(CLONE_NEWPID) < 0)
+		return fail("unshare");
+	pid_t first = fork();
+	if (first < 0)
+		return fail("fork");
+	if (first == 0)
+		be_first(argv + 3, self, ready[1]);
+	close(ready[1]);
+	int rc = pin(argv[2], first, ready[0]);
+	if (rc != 0) {
+		kill(first, SIGKILL);
+		waitpid(first, NULL, 0);
+	}
+	return rc;
+}
+
+/* ---- the agent's side ---- */
+
+static int start(
+	const char *path, const struct kg_cgroups *groups, const char *cgroup, struct kg_error *err)
+{
+	const char *argv[4 + KG_ARRAY_LEN(groups->mounts)] = {
+		"/proc/self/exe", KG_PIDNS_COMMAND, path};
+	struct kg_run run = {.spawn = KG_SPAWN_INIT, .timeout_ms = TIMEOUT_MS};
+	char *lists[KG_ARRAY_LEN(groups->mounts)];
+
+	for (unsigned i = 0; i < groups->nmounts; i++)
+		argv[3 + i] = lists[i] =
+			kg_asprintf("%s%s/cgroup.procs", groups->mounts[i], cgroup);
+	run.spawn.argv = argv;
+	int rc = kg_run(&run, NULL, err);
+	for (unsigned i = 0; i < groups->nmounts; i++)
+		free(lists[i]);
+	return rc;
+}
+
+int kg_pidns_make(
+	const char *path, const struct kg_cgroups *groups, const char *cgroup, struct kg_error *err)
+{
+	static const struct kg_cgroup_limits least = {.cpu_shares = 2};
+	KG_AUTOFREE char *own = kg_asprintf("%s/" KG_PIDNS_COMMAND, cgroup);
+
+	if (kg_ns_is_pinned(path) && kg_cgroup_populated(groups, own))
+		return 0;
+	/* One without its first process takes no other in. */
+	int rc = kg_ns_unpin(path, err);
+	if (rc < 0)
+		return rc;
+	KG_AUTOCLOSE int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return kg_fail_errno(err, "make %s", path);
+	rc = kg_cgroup_make(groups, own, &least, err);
+	if (rc == 0)
+		rc = start(path, groups, own, err);
+	return rc < 0 ? kg_wrap(err, "shared process namespace") : 0;
+}
