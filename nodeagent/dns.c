@@ -8,6 +8,7 @@
 #include "value/json.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -207,9 +208,13 @@ static void on_end(void *ctx, int status)
 	d->wait_ms = ran || !d->wait_ms ? RESTART_MS : d->wait_ms * 2;
 	if (d->wait_ms > RESTART_MAX_MS)
 		d->wait_ms = RESTART_MAX_MS;
-	kg_fail(&err, KG_E_UNAVAILABLE, "the name server %s %d; it is started again in %d s",
+	bool refused = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+	kg_fail(&err, KG_E_UNAVAILABLE, "the name server %s %d%s; it is started again in %d s",
 		WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		refused ? " (a system call that its filter refuses: the kernel's log has its "
+			  "number, --no-dns-seccomp goes without)"
+			: "",
 		(int)(d->wait_ms / 1000));
 	tell(d, &err);
 	d->restart_ms = kg_monotonic_ms() + d->wait_ms;
@@ -222,7 +227,8 @@ static int start(struct kg_dns *d, struct kg_error *err)
 {
 	char address[INET_ADDRSTRLEN];
 	in_addr_t addr = kg_dns_address(&d->ranges[0]);
-	const char *argv[] = {d->opts.program, "dns", d->opts.dir, address, NULL};
+	const char *argv[] = {d->opts.program, "dns", d->opts.dir, address,
+		d->opts.unconfined ? KG_DNS_UNCONFINED : NULL, NULL};
 	struct kg_spawn spawn = KG_SPAWN_INIT;
 	pid_t pid;
 

@@ -23,6 +23,7 @@ struct kg_dns_options {
 	/* The server that a kg_dns of this process left, 0: none. The next one has it for its own
 	 * child until it has started another, since somebody must reap it. Borrowed, or NULL. */
 	pid_t *left;
+	bool unconfined;                    /* without a filter of system calls */
 	const struct kg_dns_limits *limits; /* copied; NULL: the default ones */
 	/* Told on the loop when the server ended, or could not be started: it is tried again, after
 	 * a second, then two, ... a minute. */

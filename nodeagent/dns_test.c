@@ -1,6 +1,7 @@
 /* The node's name server, a process of its own, as the agent keeps it. This program is the server,
  * too, as kgit-node is. */
 #include "base/mem.h"
+#include "dns/confine.h"
 #include "dns/server.h"
 #include "nettest.h"
 #include "nodeagent/dns.h"
@@ -23,6 +24,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -604,6 +607,35 @@ static void has_limits(void **state)
 	kg_dns_limits_default(&limits);
 }
 
+/* It runs under its filter; what that does not allow is refused by name. */
+static void is_confined(void **state)
+{
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/status", (int)who());
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	char said[200] = "";
+	struct kg_error err;
+	int out[2], status;
+
+	(void)state;
+	must(kg_file_read(&text, path, 1 << 16, &err), &err);
+	assert_non_null(strstr(kg_buf_str(&text), "\nSeccomp:\t2\n"));
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(out[1], 2);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || kg_dns_confine(&err) < 0)
+			_exit(2);
+		bool refused = ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 && errno == EPERM;
+		_exit(refused && getpid() > 0 ? 0 : 1);
+	}
+	close(out[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(read(out[0], said, sizeof(said) - 1) > 0);
+	close(out[0]);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_string_equal(said, "dns: seccomp: the system call ptrace is refused\n");
+}
+
 static bool failed_three_times(void)
 {
 	return ended >= 3;
@@ -837,6 +869,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(gives_way_to_the_next),
 		cmocka_unit_test(resets_no_connection),
 		cmocka_unit_test(has_limits),
+		cmocka_unit_test(is_confined),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(answers_while_it_reads),
 		cmocka_unit_test(is_reaped_by_the_next),
@@ -848,7 +881,7 @@ int main(int argc, char **argv)
 	};
 
 	if (argc == 4 && strcmp(argv[1], "dns") == 0)
-		return kg_dns_serve(argv[2], argv[3]);
+		return kg_dns_serve(argv[2], argv[3], true);
 	nt_start();
 	int rc = cmocka_run_group_tests(tests, set_up, tear_down);
 	nt_end();

@@ -53,6 +53,7 @@ static const char help[] =
 	"                     at once (4096), and of these by others than the cluster's (2048)\n"
 	"  --dns-max-connections N, --dns-max-connections-of-pod N, --dns-idle-timeout TIME\n"
 	"                     its connections by TCP (256; 32 of one pod; 10s)\n"
+	"  --no-dns-seccomp   the name server without its filter of system calls\n"
 	"  --verbose          log more\n"
 	"  --help, --version\n"
 	"\n"
@@ -116,6 +117,7 @@ static const struct option flags[] = {
 	{"dns-max-connections", required_argument, NULL, DNS_LIMIT},
 	{"dns-max-connections-of-pod", required_argument, NULL, DNS_LIMIT},
 	{"dns-idle-timeout", required_argument, NULL, DNS_LIMIT},
+	{"no-dns-seccomp", no_argument, NULL, 'S'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -240,6 +242,9 @@ static int parse(struct kgn_options *o, int argc, char **argv)
 			if (!(o->cluster_domain = parse_domain(optarg)))
 				return 2;
 			break;
+		case 'S':
+			o->dns_unconfined = true;
+			break;
 		case 'v':
 			kg_log_set_level(KG_LOG_DEBUG);
 			break;
@@ -287,8 +292,9 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], KG_PIDNS_COMMAND) == 0)
 		return kg_pidns_main(argc, argv);
 	/* What the agent starts for itself (dns.h). */
-	if (argc == 4 && strcmp(argv[1], "dns") == 0)
-		return kg_dns_serve(argv[2], argv[3]);
+	if ((argc == 4 || argc == 5) && strcmp(argv[1], "dns") == 0)
+		return kg_dns_serve(
+			argv[2], argv[3], !argv[4] || strcmp(argv[4], KG_DNS_UNCONFINED) != 0);
 	int rc = parse(&o, argc, argv);
 
 	/* Little memory is worth more here than threads that never wait for each other. */

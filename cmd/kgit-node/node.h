@@ -8,6 +8,7 @@ struct kgn_options {
 	const char *state, *master, *join, *name, *node_ip, *labels;
 	const char *cluster_dns, *cluster_domain; /* NULL: the node's own, cluster.local */
 	struct kg_dns_limits dns;
+	bool dns_unconfined;
 	unsigned max_pods, gc_high, gc_low;
 	int64_t gc_ttl; /* milliseconds */
 	char **args;    /* what is no flag, NULL-terminated */

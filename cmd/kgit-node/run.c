@@ -295,6 +295,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.domain = n->opts->cluster_domain,
 		.program = program,
 		.left = &dns_left,
+		.unconfined = n->opts->dns_unconfined,
 		.limits = &n->opts->dns};
 	struct kg_pods_options pods = {.dir = n->opts->state,
 		.node_name = n->name,

@@ -1,6 +1,7 @@
 #include "dns/server.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dns/confine.h"
 #include "dns/server_private.h"
 #include "sys/file.h"
 #include "value/json.h"
@@ -402,7 +403,7 @@ static void raise_files(void)
 	(void)!setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static int start(struct kg_dns_server *s, const char *address, struct kg_error *err)
+static int start(struct kg_dns_server *s, const char *address, bool confined, struct kg_error *err)
 {
 	struct kg_resolver_options resolver = {.dir = ".", .resolv_conf = RESOLV_CONF};
 	int rc;
@@ -417,6 +418,8 @@ static int start(struct kg_dns_server *s, const char *address, struct kg_error *
 		rc = open_lock(s, err);
 	if (rc == 0)
 		rc = drop_privileges(err);
+	if (rc == 0 && confined)
+		rc = kg_dns_confine(err);
 	if (rc < 0)
 		return rc;
 	s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -456,7 +459,7 @@ static void stop(struct kg_dns_server *s)
 	free(s);
 }
 
-int kg_dns_serve(const char *dir, const char *address)
+int kg_dns_serve(const char *dir, const char *address, bool confined)
 {
 	struct kg_dns_server *s = kg_alloc(sizeof(*s));
 	struct kg_error err = {0};
@@ -467,7 +470,7 @@ int kg_dns_serve(const char *dir, const char *address)
 		.loop = kg_loop_new(), .dir = dir, .lock = -1, .udp = -1, .tcp = -1, .inotify = -1};
 	if (kg_loop_signal(s->loop, SIGTERM, on_stop, s) < 0)
 		kg_fail_errno(&err, "signals");
-	if (err.code == KG_OK && start(s, address, &err) == 0)
+	if (err.code == KG_OK && start(s, address, confined, &err) == 0)
 		rc = kg_loop_run(s->loop);
 	else
 		kg_error_log("dns: %s", err.msg);

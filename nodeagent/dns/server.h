@@ -14,12 +14,17 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
+
 #define KG_DNS_CONFIG "config.json"
 #define KG_DNS_PID    "pid"
 
+/* A third argument of the server: without its filter of system calls (confine.h). */
+#define KG_DNS_UNCONFINED "unconfined"
+
 /* Serves until SIGTERM: what was asked is still answered, for two seconds at most. Returns the exit
  * status; what goes wrong is logged. */
-int kg_dns_serve(const char *dir, const char *address);
+int kg_dns_serve(const char *dir, const char *address, bool confined);
 
 /* Ends the process that serves from dir, and waits until it is gone, 5 s at most. None is fine. */
 int kg_dns_end(const char *dir, struct kg_error *err);
