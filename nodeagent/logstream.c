@@ -44,19 +44,6 @@ static ssize_t read_log(void *ctx, char *buf, size_t max)
 	}
 }
 
-static void add_escaped(struct kg_buf *out, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			strchr("-._~", c))
-			kg_buf_addc(out, *text);
-		else
-			kg_buf_addf(out, "%%%02X", c);
-	}
-}
-
 /* Whoever reads may be gone by now, so that failing to tell is no failure of the node's. */
 static void send_stream(struct stream *s)
 {
@@ -71,7 +58,7 @@ static void send_stream(struct stream *s)
 	kg_buf_addf(&path, "/kgit/v1/nodes/%s/streams/%s", l->opts.node, s->id);
 	if (rc < 0) {
 		kg_buf_addf(&path, "?code=%d&error=", kg_code_http(err.code));
-		add_escaped(&path, err.msg);
+		kg_buf_add_uri(&path, err.msg);
 		kg_http_call(client, "POST", path.data, "text/plain", "", 0, &reply, &err);
 	} else {
 		kg_http_post_stream(client, path.data, "text/plain", read_log, s, &err);

@@ -394,7 +394,8 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 	const struct kg_value *volumes = kg_at(b->in->pod, "spec.volumes");
 	if (kg_len(mounts) > KG_SPEC_MOUNTS)
 		return kg_fail(err, KG_E_INVALID, "more than %d volume mounts", KG_SPEC_MOUNTS);
-	for (int d = 0; d < 64; d++) {
+	uint32_t placed = 0;
+	for (int d = 0; placed < kg_len(mounts); d++) {
 		for (uint32_t i = 0; i < kg_len(mounts); i++) {
 			const struct kg_value *m = &mounts->items[i];
 			const char *name = kg_string(kg_get(m, "name"), "");
@@ -413,6 +414,7 @@ static int volume_mounts(struct build *b, struct list *l, struct kg_error *err)
 			if (is_sub(m))
 				from = sub_target(b->in, b->a, i);
 			bind(b, l, from, to, ro);
+			placed++;
 		}
 	}
 	return 0;

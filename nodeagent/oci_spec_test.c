@@ -99,6 +99,9 @@ static void test_goldens(void **state)
 		golden(names[i]);
 }
 
+#define DEEP8 "/a/b/c/d/e/f/g/h"
+#define DEEP  DEEP8 DEEP8 DEEP8 DEEP8 DEEP8 DEEP8 DEEP8 DEEP8 DEEP8
+
 /* A volume is taken away while the pod is there: its claim's path is nobody's, and above all not
  * the directory that holds all of them. */
 static void test_unbound_claim(void **state)
@@ -106,7 +109,8 @@ static void test_unbound_claim(void **state)
 	static const char text[] =
 		"{\"pod\":{\"metadata\":{\"namespace\":\"default\"},\"spec\":{"
 		"\"containers\":[{\"name\":\"web\",\"image\":\"i\",\"command\":[\"/a\"],"
-		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]}],"
+		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"},"
+		"{\"name\":\"v\",\"mountPath\":\"" DEEP "\"}]}],"
 		"\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":"
 		"{\"claimName\":\"c\"}}]}},"
 		"\"objects\":[{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pv\"},"
@@ -136,6 +140,7 @@ static void test_unbound_claim(void **state)
 		fail_msg("%s", err.msg);
 	const struct kg_value *mount = kg_find(kg_get(&spec, "mounts"), "destination", "/v");
 	assert_string_equal(kg_string(kg_get(mount, "source"), ""), "/state/volumes/pv");
+	assert_false(kg_is_null(kg_find(kg_get(&spec, "mounts"), "destination", DEEP)));
 	si.configmaps = &kg_null;
 	assert_int_equal(kg_oci_spec(&spec, &a, &si, &err), -KG_E_NOT_FOUND);
 	assert_string_equal(err.msg, "persistentvolumeclaim \"c\" is not bound to a volume");

@@ -26,7 +26,8 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	while ((c = getopt_long(argc, argv, "c:fn:p", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
-			kg_buf_addf(&query, "&container=%s", optarg);
+			kg_buf_adds(&query, "&container=");
+			kg_buf_add_uri(&query, optarg);
 			break;
 		case 'f':
 			kg_buf_adds(&query, "&follow=true");

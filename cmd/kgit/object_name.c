@@ -38,15 +38,10 @@ char *kgit_object_words(const struct kgit_object_name *o)
 	return kg_asprintf("%s %s%s%s", o->kind->kind, o->ns, *o->ns ? "/" : "", o->name);
 }
 
-static void add_escaped(struct kg_buf *out, const char *key, const char *value)
+static void add_parameter(struct kg_buf *out, const char *key, const char *value)
 {
 	kg_buf_addf(out, "&%s=", key);
-	for (const char *p = value; *p; p++) {
-		if (strchr("&=+%# ", *p) || (unsigned char)*p <= ' ' || (unsigned char)*p >= 127)
-			kg_buf_addf(out, "%%%02x", (unsigned char)*p);
-		else
-			kg_buf_addc(out, *p);
-	}
+	kg_buf_add_uri(out, value);
 }
 
 int kgit_history(struct kg_value *out, struct kg_arena *a, struct kg_http_client *http,
@@ -57,10 +52,10 @@ int kgit_history(struct kg_value *out, struct kg_arena *a, struct kg_http_client
 
 	kg_buf_addf(&path, "/kgit/v1/history?limit=%u&from=%llu&namesakes=%s", limit,
 		(unsigned long long)from, namesakes ? "true" : "false");
-	add_escaped(&path, "kind", kg_kind_resource(o->kind));
+	add_parameter(&path, "kind", kg_kind_resource(o->kind));
 	if (*o->ns)
-		add_escaped(&path, "namespace", o->ns);
-	add_escaped(&path, "name", o->name);
+		add_parameter(&path, "namespace", o->ns);
+	add_parameter(&path, "name", o->name);
 	return kgit_call(out, a, http, "GET", path.data, NULL, err);
 }
 

@@ -258,12 +258,23 @@ static void test_log(void **state)
 	assert_string_equal(second + strlen("2026-11-26T04:28:06.000000Z"), " error bad\n");
 }
 
+static void test_uri(void **state)
+{
+	struct kg_buf b KG_AUTOBUF = KG_BUF_INIT;
+
+	(void)state;
+	kg_buf_add_uri(&b, "aZ0-._~");
+	kg_buf_add_uri(&b, "/?a=b&c d%+\xC3\xA9\n");
+	assert_string_equal(b.data, "aZ0-._~%2F%3Fa%3Db%26c%20d%25%2B%C3%A9%0A");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fail),
 		cmocka_unit_test(test_fail_errno),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_uri),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_memory),

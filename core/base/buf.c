@@ -91,6 +91,19 @@ void kg_buf_addf(struct kg_buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
+void kg_buf_add_uri(struct kg_buf *b, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			strchr("-._~", c))
+			kg_buf_addc(b, *s);
+		else
+			kg_buf_addf(b, "%%%02X", c);
+	}
+}
+
 void kg_buf_remove(struct kg_buf *b, size_t pos, size_t n)
 {
 	assert(pos <= b->len && n <= b->len - pos);

@@ -26,6 +26,8 @@ void kg_buf_adds(struct kg_buf *b, const char *s);
 void kg_buf_addf(struct kg_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void kg_buf_addv(struct kg_buf *b, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
+/* As a part of a URI: percent-encoded but for RFC 3986's unreserved characters. */
+void kg_buf_add_uri(struct kg_buf *b, const char *s);
 void kg_buf_remove(struct kg_buf *b, size_t pos, size_t n); /* drops n bytes at pos */
 const char *kg_buf_str(const struct kg_buf *b);             /* "" while empty */
 #define KG_AUTOBUF KG_CLEANUP(kg_buf_release)
