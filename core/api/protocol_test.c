@@ -44,6 +44,8 @@ static void test_media_types(void **state)
 			200, "Table"},
 		{MAPS, "application/vnd.kubernetes.protobuf,application/json", 200,
 			"ConfigMapList"},
+		{MAPS, "application/json;q=0", 406, "Status"},
+		{MAPS, "application/yaml;q=0, application/json;q=0.001", 200, "ConfigMapList"},
 		{MAPS "?watch=1", "text/html", 406, "Status"},
 	};
 	(void)state;

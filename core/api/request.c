@@ -148,7 +148,7 @@ static int weight_of(const char *type, size_t n)
 static int accept_best(const char *accept, struct accepted *out,
 	bool (*take)(const char *type, size_t n, struct accepted *out))
 {
-	int best = -1;
+	int best = 0; /* with a weight of 0 it is not wanted */
 
 	for (const char *p = accept; *p;) {
 		struct accepted one;
@@ -156,14 +156,14 @@ static int accept_best(const char *accept, struct accepted *out,
 
 		p += strspn(p, ", ");
 		n = strcspn(p, ",");
-		int weight = n ? weight_of(p, n) : -1;
+		int weight = n ? weight_of(p, n) : 0;
 		if (weight > best && take(p, n, &one)) {
 			*out = one;
 			best = weight;
 		}
 		p += n;
 	}
-	return best < 0 ? -1 : 0;
+	return best ? 0 : -1;
 }
 
 int kg_api_accept(const char *accept, struct accepted *out)

@@ -107,7 +107,9 @@ void kg_api_watch_published(struct kg_api *api, enum kg_kind_id kind, const stru
 		const struct watcher_slot *s = &list->slots[i];
 
 		if (i + FETCH_AHEAD < list->len) {
+			/* Two lines: it need not begin with one. */
 			__builtin_prefetch(s[FETCH_AHEAD].http, 1);
+			__builtin_prefetch((const char *)s[FETCH_AHEAD].http + 63, 1);
 			if (!s[FETCH_AHEAD].all)
 				__builtin_prefetch(s[FETCH_AHEAD].w);
 		}

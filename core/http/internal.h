@@ -69,11 +69,14 @@ struct kg_http_server {
 
 struct kg_http_conn {
 	gnutls_session_t tls;
+	/* Of who has the stream: where TLS puts what it would send (else the socket), and what the
+	 * socket did not take, which goes before all else. */
+	struct kg_outbox *outbox;
+	struct kg_buf rest;
 	int fd;
 	bool gathering; /* an answer's header and body, for one record; see answer.c */
 	uint16_t ahead_at, ahead_len;
-	uint16_t record_max; /* as its requests' */
-	size_t gather_max;   /* so much of that fits; 0: not known yet */
+	size_t gather_max; /* so much of that fits; 0: not known yet */
 	struct kg_http_server *server;
 	struct MHD_Connection *mhd;
 	struct kg_creds *creds;
@@ -88,6 +91,29 @@ struct kg_http_conn {
 
 /* ---- transport.c: the connection's socket and TLS session are there ---- */
 void kg_transport_set(struct kg_http_conn *conn);
+
+/* ---- outbox.c: bytes for many sockets, sent at once; of one thread ---- */
+#define KG_OUTBOX_MAX 64
+struct kg_outbox;
+struct kg_parcel {
+	int fd;
+	size_t at, len;
+	ssize_t sent; /* how much of it the socket took, or a negative errno */
+};
+/* By io_uring where it is wanted and there. Never fails. */
+struct kg_outbox *kg_outbox_new(bool io_uring);
+void kg_outbox_free(struct kg_outbox *o);
+/* No more parcels, please, before what is there was sent. */
+bool kg_outbox_is_full(const struct kg_outbox *o);
+/* Another parcel: what is added, of any size, belongs to the last one. */
+void kg_outbox_begin(struct kg_outbox *o, int fd);
+void kg_outbox_add(struct kg_outbox *o, const void *p, size_t n);
+void kg_outbox_empty(struct kg_outbox *o); /* the last one */
+/* Tries to send each once, without waiting; what became of them, in their order (of an empty one
+ * nothing was sent). They stay until they are cleared. */
+const struct kg_parcel *kg_outbox_send(struct kg_outbox *o);
+const char *kg_outbox_bytes(const struct kg_outbox *o, const struct kg_parcel *p);
+void kg_outbox_clear(struct kg_outbox *o);
 
 /* ---- target.c: the request target, decoded ---- */
 struct kg_param {
@@ -135,9 +161,7 @@ struct kg_http_req {
 	struct kg_http_conn *conn;
 	gnutls_session_t tls; /* the connection's */
 	/* Of who has the stream. */
-	size_t unsent;       /* bytes of a record that is not out yet */
-	uint16_t record_max; /* what its peer takes at once; 0: not known to be less than all */
-	bool dry;            /* see kg_http_stream_dry */
+	bool dry; /* see kg_http_stream_dry */
 	struct kg_http_server *server;
 
 	/* Under the lock, too. */
@@ -179,7 +203,7 @@ bool kg_req_suspend(struct kg_http_req *req, enum kg_wait what);
 
 /* ---- sender.c: threads that send what sleeping streams have to say ---- */
 struct kg_sender;
-int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err);
+int kg_sender_new(struct kg_sender **out, unsigned threads, bool io_uring, struct kg_error *err);
 /* Every stream was given back, or is by the time it returns; what is added later is not sent. */
 void kg_sender_stop(struct kg_sender *s);
 void kg_sender_free(struct kg_sender *s);

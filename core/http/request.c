@@ -15,7 +15,6 @@ struct kg_http_req *kg_req_new(struct kg_http_conn *conn, const char *method)
 	req->server = s;
 	req->conn = conn;
 	req->tls = conn->tls;
-	req->record_max = conn->record_max;
 	req->method = method;
 	atomic_init(&req->refs, 1);
 	pthread_mutex_init(&req->lock, NULL);

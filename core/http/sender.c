@@ -9,14 +9,16 @@
  *   STREAM (asleep) -> SENDING (a sender has it) -> STREAM, or back to libmicrohttpd
  *
  * It gets the connection back at the stream's end, and where the exchange is broken. Who wakes or
- * breaks a connection that is SENDING only says so, and the sender sees to it. A record that
- * the socket did not take whole stays in the TLS session and must go out before any other: then
- * the stream sleeps until the guard sees room in the socket. A client of HTTP/1.0 knows no chunks
- * and is left to libmicrohttpd.
+ * breaks a connection that is SENDING only says so, and the sender sees to it. A thread takes many
+ * streams, has each write one chunk into its outbox, and sends them all at once. Of a record that
+ * the socket did not take whole the rest must go out before any other: then the stream sleeps until
+ * the guard sees room in the socket. A client of HTTP/1.0 knows no chunks and is left to
+ * libmicrohttpd.
  */
 #include "base/mem.h"
 #include "internal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -27,61 +29,32 @@
 #define FRAME    (HEAD + 2)
 #define DATA_MAX (RECORD - FRAME)
 /* So many are taken at once: others are for the other threads. */
-#define BATCH 32
+#define BATCH KG_OUTBOX_MAX
+
+#define CACHE_LINE 64
+#define FETCH_REQ  6   /* so many turns ahead */
+#define FETCH_REST 3   /* and what it needs then */
+#define READ_FETCH 192 /* of what a stream's read is given; a guess of what it looks at first */
 
 struct kg_sender {
 	pthread_mutex_t lock;
 	pthread_cond_t ready;
 	struct kg_http_req **ring;
 	size_t cap, first, len; /* cap: a power of two */
-	bool stop;
+	bool stop, io_uring;
 	unsigned asleep; /* threads that wait and were not roused yet */
 	unsigned nthreads;
 	_Atomic uint64_t blocked;
 	pthread_t threads[];
 };
 
-enum sent { SENT, BLOCKED, FAILED };
-
-/* In one record, or in several where the peer has negotiated smaller ones. What follows is made to
- * fit them, because of what is blocked TLS keeps one record and nobody the rest. */
-static enum sent write_records(struct kg_http_req *req, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t rc = gnutls_record_send(req->tls, p, n);
-
-		if (rc == GNUTLS_E_INTERRUPTED)
-			continue;
-		if (rc == GNUTLS_E_AGAIN) {
-			req->unsent = n;
-			return BLOCKED;
-		}
-		if (rc < 0 || ((size_t)rc < n && rc <= FRAME))
-			return FAILED;
-		if ((size_t)rc < n)
-			req->record_max = req->conn->record_max = (uint16_t)rc;
-		p += rc;
-		n -= (size_t)rc;
-	}
-	return SENT;
-}
-
-/* The record that TLS still has. */
-static enum sent write_unsent(struct kg_http_req *req)
-{
-	ssize_t rc;
-
-	do
-		rc = gnutls_record_send(req->tls, NULL, 0);
-	while (rc == GNUTLS_E_INTERRUPTED);
-	if (rc == GNUTLS_E_AGAIN)
-		return BLOCKED;
-	/* More than one record's worth was blocked, before the peer's limit was known. */
-	if (rc < 0 || (size_t)rc != req->unsent)
-		return FAILED;
-	req->unsent = 0;
-	return SENT;
-}
+/* A stream that a thread has. */
+struct turn {
+	struct kg_http_req *req;
+	bool entered; /* it is SENDING: nobody else has it, nor took it back */
+	bool failed, more;
+	ssize_t end; /* what read returned at the end */
+};
 
 /* The size line, before the n bytes at `data`: where it begins. */
 static char *put_head(char *data, size_t n)
@@ -95,61 +68,114 @@ static char *put_head(char *data, size_t n)
 	return p;
 }
 
-/* Sends until there is nothing now (SENT), no room, or an end: then *end is read's. */
-static enum sent send_all(struct kg_http_req *req, char *buf, ssize_t *end)
+/* Into the outbox: in one record, or in several where the peer has negotiated smaller ones. */
+static bool write_records(gnutls_session_t tls, const char *p, size_t n)
 {
-	enum sent sent = req->unsent ? write_unsent(req) : SENT;
+	while (n) {
+		ssize_t rc = gnutls_record_send(tls, p, n);
 
-	*end = 0;
-	req->dry = false;
-	while (sent == SENT && !req->dry) {
-		size_t most = req->record_max ? req->record_max - FRAME : DATA_MAX;
-		ssize_t n = req->read(req, buf + HEAD, most, req->read_ctx);
-
-		if (n <= 0) {
-			*end = n;
-			break;
-		}
-		char *at = put_head(buf + HEAD, (size_t)n), *tail = buf + HEAD + n;
-
-		memcpy(tail, "\r\n", 2);
-		sent = write_records(req, at, (size_t)(tail + 2 - at));
+		if (rc <= 0)
+			return false;
+		p += rc;
+		n -= (size_t)rc;
 	}
-	return sent;
+	return true;
 }
 
-/* True where it is to be done once more. */
-static bool send_once(struct kg_sender *s, struct kg_http_req *req, char *buf)
+/* The next chunk of what the stream has. */
+static void write_chunk(struct turn *t, char *buf)
 {
-	bool again = false;
-	ssize_t end;
+	struct kg_http_req *req = t->req;
 
-	pthread_mutex_lock(&req->lock);
-	req->queued = false;
-	if (req->wait != KG_WAIT_STREAM) {
-		pthread_mutex_unlock(&req->lock);
-		return false;
+	req->dry = false;
+	ssize_t n = req->read(req, buf + HEAD, DATA_MAX, req->read_ctx);
+
+	if (n <= 0) {
+		t->end = n;
+		return;
 	}
-	req->wait = KG_WAIT_SENDING;
-	req->wake = false;
+	char *at = put_head(buf + HEAD, (size_t)n), *tail = buf + HEAD + n;
+
+	memcpy(tail, "\r\n", 2);
+	t->failed = !write_records(req->tls, at, (size_t)(tail + 2 - at));
+	t->more = !req->dry;
+}
+
+static bool enter(struct kg_http_req *req)
+{
+	pthread_mutex_lock(&req->lock);
+	bool mine = req->wait == KG_WAIT_STREAM;
+
+	req->queued = false;
+	if (mine) {
+		req->wait = KG_WAIT_SENDING;
+		req->wake = false;
+	}
 	pthread_mutex_unlock(&req->lock);
+	return mine;
+}
 
+/* Writes the turn's parcel, which may be empty. */
+static void write_parcel(struct kg_outbox *outbox, struct turn *t, char *buf)
+{
+	struct kg_http_req *req = t->req;
+	struct kg_http_conn *conn = req->conn;
+
+	*t = (struct turn){.req = req, .entered = enter(req)};
+	kg_outbox_begin(outbox, t->entered ? conn->fd : -1);
+	if (!t->entered)
+		return;
 	if (!req->uncorked)
-		kg_uncork(req->conn);
+		kg_uncork(conn);
 	req->uncorked = true;
-	enum sent sent = send_all(req, buf, &end);
+	if (conn->rest.len) {
+		kg_outbox_add(outbox, conn->rest.data, conn->rest.len);
+		t->more = true;
+		return;
+	}
+	conn->outbox = outbox;
+	write_chunk(t, buf);
+	conn->outbox = NULL;
+	if (t->failed)
+		kg_outbox_empty(outbox);
+}
 
+/* Keeps what the socket did not take; true where there is some. */
+static bool keep_rest(
+	struct kg_http_conn *conn, const struct kg_outbox *outbox, const struct kg_parcel *p)
+{
+	size_t sent = p->sent > 0 ? (size_t)p->sent : 0;
+
+	if (conn->rest.len)
+		kg_buf_remove(&conn->rest, 0, sent);
+	else if (sent < p->len)
+		kg_buf_add(&conn->rest, kg_outbox_bytes(outbox, p) + sent, p->len - sent);
+	if (!conn->rest.len)
+		kg_buf_release(&conn->rest);
+	return conn->rest.len > 0;
+}
+
+/* Its parcel was sent, or not. True where the stream is to have another turn. */
+static bool leave(struct kg_sender *s, struct turn *t, const struct kg_outbox *outbox,
+	const struct kg_parcel *p)
+{
+	struct kg_http_req *req = t->req;
+	bool failed = t->failed || (p->sent < 0 && p->sent != -EAGAIN);
+	bool blocked = !failed && keep_rest(req->conn, outbox, p), again = false;
+
+	s->blocked += blocked; /* the guard wakes it, and may have done so by now */
 	pthread_mutex_lock(&req->lock);
 	req->wait = KG_WAIT_STREAM;
-	if (sent == FAILED)
+	if (failed)
 		req->broken = true;
-	if (end)
-		req->end = end;
-	s->blocked += sent == BLOCKED; /* the guard wakes it, and may have done so by now */
+	if (t->end)
+		req->end = t->end;
 	if (req->broken || req->end)
 		kg_req_give_back_locked(req);
 	else
-		again = req->wake;
+		again = req->wake || (t->more && !blocked);
+	if (again)
+		req->queued = true;
 	pthread_mutex_unlock(&req->lock);
 	return again;
 }
@@ -163,18 +189,16 @@ static void rouse_locked(struct kg_sender *s)
 	pthread_cond_signal(&s->ready);
 }
 
-/* 0: it is the end. */
-static size_t take(struct kg_sender *s, struct kg_http_req *reqs[BATCH])
+/* Adds to the n that the thread has; how many those are then. 0: it is the end. */
+static size_t take(struct kg_sender *s, struct turn turns[BATCH], size_t n)
 {
-	size_t n = 0;
-
 	pthread_mutex_lock(&s->lock);
-	while (!s->len && !s->stop) {
+	while (!n && !s->len && !s->stop) {
 		s->asleep++;
 		pthread_cond_wait(&s->ready, &s->lock);
 	}
 	for (; s->len && n < BATCH; s->len--) {
-		reqs[n++] = s->ring[s->first];
+		turns[n++].req = s->ring[s->first];
 		s->first = (s->first + 1) & (s->cap - 1);
 	}
 	rouse_locked(s);
@@ -182,35 +206,72 @@ static size_t take(struct kg_sender *s, struct kg_http_req *reqs[BATCH])
 	return n;
 }
 
-/* What the next ones but one or two need comes from memory meanwhile. */
-static void fetch_ahead(struct kg_http_req *const *reqs, size_t n)
+/* The n bytes at p come from memory meanwhile. Inline: gcc finds that a function which does only
+ * this does nothing, and drops what calls it. */
+__attribute__((always_inline)) static inline void fetch(const void *p, size_t n)
 {
-	if (n > 2)
-		for (size_t at = 0; at <= offsetof(struct kg_http_req, kind); at += 56)
-			__builtin_prefetch((const char *)reqs[2] + at);
-	if (n > 1) {
-		__builtin_prefetch(reqs[1]->tls);
-		__builtin_prefetch(reqs[1]->conn);
-		__builtin_prefetch(reqs[1]->read_ctx);
-		__builtin_prefetch((const char *)reqs[1]->read_ctx + 64);
+	const char *at = p;
+
+	for (size_t i = 0; i < n; i += CACHE_LINE)
+		__builtin_prefetch(at + i, 1);
+	__builtin_prefetch(at + n - 1, 1); /* it need not begin with a line */
+}
+
+/* What the next turns need: to know what a request needs, it must be there itself. */
+__attribute__((always_inline)) static inline void fetch_ahead(const struct turn *turns, size_t n)
+{
+	if (n > FETCH_REQ)
+		fetch(turns[FETCH_REQ].req, offsetof(struct kg_http_req, kind));
+	if (n > FETCH_REST) {
+		const struct kg_http_req *req = turns[FETCH_REST].req;
+
+		fetch(req->tls, CACHE_LINE);
+		fetch(req->conn, offsetof(struct kg_http_conn, gathering));
+		fetch(req->read_ctx, READ_FETCH);
 	}
+}
+
+/* One turn for each of the first, as many as fit into the outbox; the others come next, and then
+ * those that are to have another. How many those are. */
+static size_t give_turns(struct kg_sender *s, struct kg_outbox *outbox, struct turn turns[BATCH],
+	size_t n, char *buf)
+{
+	struct turn again[BATCH];
+	size_t had = 0, nagain = 0;
+
+	for (size_t i = 0; i < n && i < FETCH_REQ; i++)
+		fetch(turns[i].req, offsetof(struct kg_http_req, kind));
+	for (; had < n && !kg_outbox_is_full(outbox); had++) {
+		fetch_ahead(turns + had, n - had);
+		write_parcel(outbox, &turns[had], buf);
+	}
+	const struct kg_parcel *parcels = kg_outbox_send(outbox);
+
+	for (size_t i = 0; i < had; i++) {
+		if (i + FETCH_REST < had)
+			fetch(turns[i + FETCH_REST].req, CACHE_LINE);
+		if (turns[i].entered && leave(s, &turns[i], outbox, &parcels[i]))
+			again[nagain++] = turns[i];
+		else
+			kg_req_unref(turns[i].req);
+	}
+	kg_outbox_clear(outbox);
+	memmove(turns, turns + had, (n - had) * sizeof(turns[0]));
+	memcpy(turns + n - had, again, nagain * sizeof(again[0]));
+	return n - had + nagain;
 }
 
 static void *run(void *arg)
 {
 	struct kg_sender *s = arg;
-	struct kg_http_req *reqs[BATCH];
+	struct turn turns[BATCH];
 	char *buf = kg_alloc(RECORD);
-	size_t n;
+	struct kg_outbox *outbox = kg_outbox_new(s->io_uring);
+	size_t n = 0;
 
-	while ((n = take(s, reqs))) {
-		for (size_t i = 0; i < n; i++) {
-			fetch_ahead(reqs + i, n - i);
-			while (send_once(s, reqs[i], buf))
-				;
-			kg_req_unref(reqs[i]);
-		}
-	}
+	while ((n = take(s, turns, n)))
+		n = give_turns(s, outbox, turns, n, buf);
+	kg_outbox_free(outbox);
 	free(buf);
 	return NULL;
 }
@@ -247,13 +308,14 @@ uint64_t kg_sender_blocked(const struct kg_sender *s)
 	return s->blocked;
 }
 
-int kg_sender_new(struct kg_sender **out, unsigned threads, struct kg_error *err)
+int kg_sender_new(struct kg_sender **out, unsigned threads, bool io_uring, struct kg_error *err)
 {
 	struct kg_sender *s = kg_alloc(sizeof(*s) + threads * sizeof(s->threads[0]));
 	sigset_t all, old;
 	pthread_attr_t attr;
 	int e = 0;
 
+	s->io_uring = io_uring;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->ready, NULL);
 	sigfillset(&all);

@@ -90,6 +90,7 @@ static void connection_close(struct kg_http_conn *conn)
 	kg_creds_unref(conn->creds); /* the session is gone already */
 	kg_peer_release(&conn->peer);
 	kg_buf_release(&conn->target);
+	kg_buf_release(&conn->rest);
 	free(conn);
 }
 
@@ -204,7 +205,7 @@ static int start(struct kg_http_server *s, struct kg_error *err)
 	rc = kg_guard_new(
 		&s->guard, HEADER_MS, (int64_t)o->idle_timeout_s * 1000 + HEADER_MS, BODY_MS, err);
 	if (!rc)
-		rc = kg_sender_new(&s->sender, o->threads, err);
+		rc = kg_sender_new(&s->sender, o->threads, !o->no_io_uring, err);
 	if (!rc)
 		rc = kg_listen(&fd, &s->port, o->listen, err);
 	if (!rc)

@@ -52,6 +52,7 @@ struct kg_http_server_options {
 	unsigned idle_timeout_s;   /* default 75; not for streams */
 	size_t max_header;         /* default 32 KiB; request line included, more is 431 */
 	size_t max_body;           /* where a route does not say; default 1 MiB; more is 413 */
+	bool no_io_uring;          /* as where the kernel has none: streams cost a call a piece */
 	kg_http_router *router;
 	void *ctx;
 };

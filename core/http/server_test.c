@@ -1,6 +1,7 @@
 #include "pki/pki.h"
 #include "testing.h"
 
+#include <gnutls/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,16 @@ static int start(void **state)
 {
 	(void)state;
 	fixture_start(NULL);
+	return 0;
+}
+
+/* As on a host without io_uring. */
+static int start_plain(void **state)
+{
+	struct kg_http_server_options opts = {.no_io_uring = true};
+
+	(void)state;
+	fixture_start(&opts);
 	return 0;
 }
 
@@ -207,6 +218,78 @@ static void many_requests_at_once(void **state)
 	for (const char *p = got; (p = strstr(p, "HTTP/1.1 200 OK")); p++)
 		answers++;
 	assert_int_equal(answers, N);
+}
+
+static gnutls_datum_t pem(const char *text)
+{
+	return (gnutls_datum_t){(unsigned char *)text, (unsigned)strlen(text)};
+}
+
+/* A certificate of our CA for the client's key, with such a name in its subject; heap. */
+static char *cert_named(const char *oid, const char *name, unsigned len)
+{
+	gnutls_x509_crt_t crt, ca;
+	gnutls_x509_privkey_t key, ca_key;
+	gnutls_datum_t out, client_pem = pem(keys.client_key), ca_pem = pem(keys.ca),
+			    ca_key_pem = pem(keys.ca_key);
+	int rc = gnutls_x509_crt_init(&crt);
+
+	rc |= gnutls_x509_crt_init(&ca) | gnutls_x509_privkey_init(&key);
+	rc |= gnutls_x509_privkey_init(&ca_key);
+	rc |= gnutls_x509_crt_import(ca, &ca_pem, GNUTLS_X509_FMT_PEM);
+	rc |= gnutls_x509_privkey_import(key, &client_pem, GNUTLS_X509_FMT_PEM);
+	rc |= gnutls_x509_privkey_import(ca_key, &ca_key_pem, GNUTLS_X509_FMT_PEM);
+	rc |= gnutls_x509_crt_set_key(crt, key) | gnutls_x509_crt_set_version(crt, 3);
+	rc |= gnutls_x509_crt_set_serial(crt, "\1", 1);
+	rc |= gnutls_x509_crt_set_activation_time(crt, time(NULL) - 60);
+	rc |= gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 3600);
+	rc |= gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_CLIENT, 0);
+	rc |= gnutls_x509_crt_set_dn_by_oid(crt, oid, 0, name, len);
+	if (strcmp(oid, GNUTLS_OID_X520_COMMON_NAME) != 0)
+		rc |= gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, "zoe", 3);
+	rc |= gnutls_x509_crt_sign2(crt, ca, ca_key, GNUTLS_DIG_SHA256, 0);
+	rc |= gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &out);
+	assert_int_equal(rc, 0);
+	char *text = kg_strndup((const char *)out.data, out.size);
+
+	gnutls_free(out.data);
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_crt_deinit(ca);
+	gnutls_x509_privkey_deinit(key);
+	gnutls_x509_privkey_deinit(ca_key);
+	return text;
+}
+
+/* Names that would be read as others, or not at all. */
+static void names_that_are_no_text_are_refused(void **state)
+{
+	static char long_name[400];
+	static const struct {
+		const char *oid, *name;
+		unsigned len;
+	} cases[] = {
+		{GNUTLS_OID_X520_COMMON_NAME, "admin\0.example", 14},
+		{GNUTLS_OID_X520_ORGANIZATION_NAME, "system:masters\0.example", 23},
+		{GNUTLS_OID_X520_ORGANIZATION_NAME, long_name, sizeof(long_name)},
+	};
+
+	(void)state;
+	memset(long_name, 'x', sizeof(long_name));
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *cert = cert_named(cases[i].oid, cases[i].name, cases[i].len);
+		struct raw r;
+
+		raw_open(&r, cert, keys.client_key);
+		expect(&r, GET("/echo"), "\"code\":401}\n", "is not text, or too long");
+		raw_close(&r);
+	}
+	/* A '#' that is text is no hexadecimal. */
+	KG_AUTOFREE char *cert = cert_named(GNUTLS_OID_X520_ORGANIZATION_NAME, "#blue", 5);
+	struct raw r;
+
+	raw_open(&r, cert, keys.client_key);
+	expect(&r, GET("/echo"), "body=", "#blue");
+	raw_close(&r);
 }
 
 static void certificates_are_verified(void **state)
@@ -442,6 +525,52 @@ static void small_records_lose_nothing(void **state)
 	read_more_than_fits(&r);
 }
 
+/* Peers that read on and on, of streams that never end; and one with a line now and then. */
+#define GREEDY 16
+
+struct greedy {
+	struct raw raw;
+	pthread_t thread;
+};
+
+static void *read_on(void *arg)
+{
+	struct greedy *g = arg;
+	char piece[16384];
+
+	while (gnutls_record_recv(g->raw.session, piece, sizeof(piece)) > 0)
+		;
+	return NULL;
+}
+
+static void who_takes_much_leaves_others_their_turn(void **state)
+{
+	struct kg_http_server_options opts = {.threads = 1};
+	struct greedy greedy[GREEDY];
+	struct raw modest;
+
+	(void)state;
+	fixture_start(&opts);
+	for (unsigned i = 0; i < GREEDY; i++) {
+		raw_open(&greedy[i].raw, NULL, NULL);
+		expect(&greedy[i].raw, GET("/stream?endless=later"), "\r\n\r\n", " 200 ");
+		assert_int_equal(pthread_create(&greedy[i].thread, NULL, read_on, &greedy[i]), 0);
+	}
+	raw_open(&modest, NULL, NULL);
+	expect(&modest, GET("/stream"), "\r\n\r\n", " 200 ");
+	fixture_await_opened(GREEDY + 1);
+	for (unsigned i = 0; i < 20; i++) {
+		fixture_feed(1, false);
+		expect(&modest, "", "line 1\n", "line 1\n");
+	}
+	fixture_stop();
+	for (unsigned i = 0; i < GREEDY; i++) {
+		pthread_join(greedy[i].thread, NULL);
+		raw_close(&greedy[i].raw);
+	}
+	raw_close(&modest);
+}
+
 static void a_peer_that_goes_is_noticed(void **state)
 {
 	struct raw r;
@@ -616,6 +745,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_small_answer_is_one_record, start, stop),
 		cmocka_unit_test_setup_teardown(many_requests_at_once, start, stop),
 		cmocka_unit_test_setup_teardown(certificates_are_verified, start, stop),
+		cmocka_unit_test_setup_teardown(names_that_are_no_text_are_refused, start, stop),
 		cmocka_unit_test_setup_teardown(sessions_are_resumed, start, stop),
 		cmocka_unit_test_setup_teardown(certificates_are_replaced, start, stop),
 		cmocka_unit_test_setup_teardown(streams_are_woken, start, stop),
@@ -624,6 +754,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slow_peer_gets_all, start, stop),
 		cmocka_unit_test_setup_teardown(small_records_lose_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(a_peer_that_goes_is_noticed, start, stop),
+		cmocka_unit_test_setup_teardown(streams_are_woken, start_plain, stop),
+		cmocka_unit_test_setup_teardown(a_thousand_sleep_and_wake, start_plain, stop),
+		cmocka_unit_test_setup_teardown(no_wake_is_lost, start_plain, stop),
+		cmocka_unit_test_setup_teardown(a_slow_peer_gets_all, start_plain, stop),
+		cmocka_unit_test_setup_teardown(small_records_lose_nothing, start_plain, stop),
+		cmocka_unit_test(who_takes_much_leaves_others_their_turn),
 		cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
 		cmocka_unit_test(an_idle_connection_is_closed),
 		cmocka_unit_test_setup_teardown(uploads_stop_and_go, start, stop),

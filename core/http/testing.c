@@ -144,7 +144,9 @@ static void stream_open(struct kg_http_req *req, void *ctx)
 	(void)ctx;
 	s->f = &fx;
 	s->req = req;
-	s->endless = kg_http_query_bool(req, "endless");
+	const char *endless = kg_http_query(req, "endless");
+	s->later = endless && strcmp(endless, "later") == 0;
+	s->endless = endless && !s->later;
 	kg_http_set_user(req, s, free);
 	pthread_mutex_lock(&fx.lock);
 	s->next = fx.streams;
@@ -358,6 +360,7 @@ void fixture_feed(unsigned long lines, bool end)
 	for (struct stream *s = fx.streams; s; s = s->next) {
 		s->pending += lines;
 		s->end |= end;
+		s->endless |= s->later;
 		kg_http_stream_wake(s->req);
 	}
 	pthread_mutex_unlock(&fx.lock);

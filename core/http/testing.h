@@ -47,6 +47,7 @@ struct stream {
 	struct kg_http_req *req;
 	unsigned long pending; /* lines to send */
 	bool end, endless, entered;
+	bool later; /* "endless=later": from the first feeding on */
 };
 extern struct fixture fx;
 void fixture_start(const struct kg_http_server_options *opts); /* NULL: defaults */

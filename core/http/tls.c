@@ -78,16 +78,22 @@ static void bad(struct kg_peer *p, const char *why)
 	snprintf(p->why, sizeof(p->why), "%s", why);
 }
 
-/* The n-th attribute of the subject as heap text, or NULL. */
-static char *subject(gnutls_x509_crt_t crt, const char *oid, unsigned n)
+/* The n-th attribute of the subject as heap text; NULL where there is none. False where it is not
+ * to be read: what is no text, as a NUL would make "admin\0.example" admin, GnuTLS gives in
+ * hexadecimal after a '#', while a '#' that is text comes after a backslash. */
+static bool subject(char **out, gnutls_x509_crt_t crt, const char *oid, unsigned n)
 {
 	char buf[256];
 	size_t len = sizeof(buf);
+	int rc = gnutls_x509_crt_get_dn_by_oid(crt, oid, n, 0, buf, &len);
 
-	if (gnutls_x509_crt_get_dn_by_oid(crt, oid, n, 0, buf, &len) < 0)
-		return NULL;
-	/* A NUL inside would make "admin\0.example" admin. */
-	return memchr(buf, '\0', len) ? NULL : kg_strndup(buf, len);
+	*out = NULL;
+	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		return true;
+	if (rc < 0 || (len && buf[0] == '#') || memchr(buf, '\0', len))
+		return false;
+	*out = kg_strndup(buf, len);
+	return true;
 }
 
 static char *issuer(gnutls_x509_crt_t crt)
@@ -123,14 +129,19 @@ static void read_subject(struct kg_peer *p, const gnutls_datum_t *der)
 	if (gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) < 0) {
 		bad(p, "the certificate cannot be read");
 	} else {
-		p->cn = subject(crt, GNUTLS_OID_X520_COMMON_NAME, 0);
-		for (unsigned i = 0; i < KG_ARRAY_LEN(p->orgs) - 1; i++)
-			if (!(p->orgs[i] = subject(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i)))
+		bool read = subject(&p->cn, crt, GNUTLS_OID_X520_COMMON_NAME, 0);
+
+		for (unsigned i = 0; read && i < KG_ARRAY_LEN(p->orgs) - 1; i++) {
+			read = subject(&p->orgs[i], crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i);
+			if (!p->orgs[i])
 				break;
+		}
 		read_key(p, crt);
 		p->issuer = issuer(crt);
 		p->expires = gnutls_x509_crt_get_expiration_time(crt);
-		if (p->cn && p->cn[0])
+		if (!read)
+			bad(p, "a name in the certificate's subject is not text, or too long");
+		else if (p->cn && p->cn[0])
 			p->state = KG_PEER_VERIFIED;
 		else
 			bad(p, "the certificate's subject has no common name");
