@@ -142,5 +142,7 @@ int kgd_check_settings(struct kg_fault_list *faults, struct kg_store *store, con
 
 	if (rc == 0)
 		kg_settings_parse(&s, faults->arena, kg_buf_str(&text), text.len, faults);
-	return rc == -KG_E_NOT_FOUND ? 0 : rc;
+	if (rc == 0 || rc == -KG_E_NOT_FOUND)
+		rc = kg_store_settings_strays(faults, store, commit, quarantine, err);
+	return rc;
 }

@@ -200,6 +200,44 @@ int kg_store_settings_text(struct kg_buf *out, struct kg_store *s, const char *c
 	return rc < 0 ? kg_fail(err, why.code, KG_SETTINGS_PATH ": %s", why.msg) : 0;
 }
 
+static void warn_stray(struct kg_fault_list *faults, const char *name)
+{
+	const char *file = faults->file;
+	size_t before = faults->len;
+
+	faults->file = kg_arena_printf(faults->arena, ".kgit/%s", name);
+	kg_fault_add_at(faults, 1, 1, "", "is not read: kgit's settings are " KG_SETTINGS_PATH);
+	if (faults->len > before)
+		faults->items[before].warning = true;
+	faults->file = file;
+}
+
+int kg_store_settings_strays(struct kg_fault_list *faults, struct kg_store *s, const char *commit,
+	const char *objects_dir, struct kg_error *err)
+{
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);
+	git_odb_object *obj KG_AUTOOBJ = NULL;
+	struct kg_tree_entry e;
+	struct kg_subtree tree;
+	unsigned char id[20];
+	size_t pos = 0;
+	int rc = kg_reader_add(&r, objects_dir, err);
+
+	if (rc == 0)
+		rc = kg_subtree_of_commit(&tree, &r, commit, err);
+	if (rc < 0 || !tree.there)
+		return rc;
+	rc = kg_view_find_path(id, &r, &tree, ".kgit/", err);
+	if (rc < 0)
+		return rc == -KG_E_NOT_FOUND ? 0 : rc;
+	rc = kg_reader_get(&obj, &r, id, GIT_OBJECT_TREE, err);
+	while (rc >= 0 && (rc = kg_tree_next(&e, git_odb_object_data(obj), git_odb_object_size(obj),
+				   &pos, err)) > 0)
+		if (strcmp(e.name, "settings.yaml") != 0)
+			warn_stray(faults, e.name);
+	return rc;
+}
+
 int kg_store_settings(struct kg_settings *out, struct kg_store *s, struct kg_error *err)
 {
 	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(s);

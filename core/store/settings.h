@@ -37,6 +37,9 @@ void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *
  * has no such file. `objects_dir` is a quarantine or NULL. Any thread. */
 int kg_store_settings_text(struct kg_buf *out, struct kg_store *store, const char *commit,
 	const char *objects_dir, struct kg_error *err);
+/* Warns of what else lies in .kgit: a misspelt name would leave settings unsaid. Any thread. */
+int kg_store_settings_strays(struct kg_fault_list *faults, struct kg_store *store,
+	const char *commit, const char *objects_dir, struct kg_error *err);
 /* Those of main as the head has it; a file that was not admitted counts as none. Any thread. */
 int kg_store_settings(struct kg_settings *out, struct kg_store *store, struct kg_error *err);
 

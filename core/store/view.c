@@ -221,7 +221,9 @@ int kg_view_find(unsigned char id[20], const struct kg_reader *r, const struct k
 int kg_view_find_path(unsigned char id[20], const struct kg_reader *r, const struct kg_subtree *dir,
 	const char *path, struct kg_error *err)
 {
-	char *copy KG_AUTOFREE = kg_strdup(path);
+	size_t n = strlen(path);
+	bool want_dir = n && path[n - 1] == '/';
+	char *copy KG_AUTOFREE = kg_strndup(path, n - want_dir);
 	unsigned char at[20];
 
 	if (!dir->there)
@@ -231,7 +233,7 @@ int kg_view_find_path(unsigned char id[20], const struct kg_reader *r, const str
 		slash = strchr(part, '/');
 		if (slash)
 			*slash++ = '\0';
-		int rc = find_entry(at, r, at, part, slash != NULL, err);
+		int rc = find_entry(at, r, at, part, slash || want_dir, err);
 		if (rc < 0)
 			return rc;
 	}

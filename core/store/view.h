@@ -39,7 +39,7 @@ int kg_subtree_of_commit(struct kg_subtree *out, const struct kg_reader *r, cons
  * where there is none. */
 int kg_view_find(unsigned char id[20], const struct kg_reader *r, const struct kg_subtree *dir,
 	const char *const *path, size_t n, struct kg_error *err);
-/* The blob at a path of plain directories, "a/b/c.yaml". */
+/* The blob at a path of plain directories, "a/b/c.yaml"; or the directory, "a/b/". */
 int kg_view_find_path(unsigned char id[20], const struct kg_reader *r, const struct kg_subtree *dir,
 	const char *path, struct kg_error *err);
 
