@@ -64,9 +64,8 @@ static const struct {
 	{NOTE("container.apparmor.security.beta.kubernetes.io/a", "localhost/x"), BASELINE, LATEST,
 		""},
 	/* capabilities */
-	{
-		POD("", C("a", SC("\"capabilities\":{\"add\":[\"SYS_TIME\",\"CHOWN\",\"NET_RAW\"]"
-				  "}")) "," C("b", SC("\"capabilities\":{\"add\":[\"NET_RAW\"]}"))),
+	{POD("", C("a", SC("\"capabilities\":{\"add\":[\"SYS_TIME\",\"CHOWN\",\"NET_RAW\"]"
+			   "}")) "," C("b", SC("\"capabilities\":{\"add\":[\"NET_RAW\"]}"))),
 		BASELINE, LATEST,
 		"non-default capabilities (containers \"a\", \"b\" must not include \"NET_RAW\", "
 		"\"SYS_TIME\" in securityContext.capabilities.add)"},

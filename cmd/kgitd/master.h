@@ -84,10 +84,10 @@ struct kgd_exchange {
 	struct kgd_master *master;
 	struct kg_user user; /* who acts */
 	struct kg_user *by;  /* who acts as that one (impersonate.c), heap; NULL: nobody */
-	char audit[64]; /* what the audit log calls it; "": there is no log */
-	char node[254]; /* /kgit/v1/nodes/NAME */
-	char id[64];    /* .../streams/ID */
-	void *state;    /* the handler's own, freed in its done */
+	char audit[64];      /* what the audit log calls it; "": there is no log */
+	char node[254];      /* /kgit/v1/nodes/NAME */
+	char id[64];         /* .../streams/ID */
+	void *state;         /* the handler's own, freed in its done */
 };
 static inline struct kgd_exchange *kgd_exchange(const struct kg_http_req *req)
 {

@@ -1,8 +1,8 @@
 /*
  * OpenAPI v2, from the same schema tables: `kubectl explain` up to 1.26 and client-side checking
  * read it. They take only protobuf, of gnostic's openapi.v2.Document; what is written of it here
- * are the definitions, for who takes protobuf looks at no paths. Field numbers are those of gnostic's
- * OpenAPIv2.proto.
+ * are the definitions, for who takes protobuf looks at no paths. Field numbers are those of
+ * gnostic's OpenAPIv2.proto.
  */
 #include "api/internal.h"
 

@@ -20,7 +20,7 @@
 	"apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec:\n"                            \
 	"  template: {metadata: {labels: {a: b}}, spec: {restartPolicy: Never, containers: "       \
 	"[{name: a, image: i}]}}\n" spec
-#define SERVICE(spec) META("Service") "spec:\n" spec
+#define SERVICE(spec) META("Service") "spec:\n" spec "  selector: {a: b}\n"
 #define NOT_YET                                                                                    \
 	"Forbidden: kgit does not support this field yet; ignoring it would not do what it asks "  \
 	"for\n"
@@ -195,9 +195,8 @@ static const struct {
 		"m.yaml:6:64: spec.template.spec.restartPolicy: Unsupported value: \"Never\": "
 		"supported values: \"Always\"\n"},
 	/* services */
-	{SERVICE("  selector: {a: b}\n"),
-		"m.yaml:5:3: spec.ports: Required value: a Service needs a port, unless its "
-		"clusterIP is None\n"},
+	{SERVICE(""), "m.yaml:5:3: spec.ports: Required value: a Service needs a port, unless its "
+		      "clusterIP is None\n"},
 	{SERVICE("  clusterIP: None\n"), ""},
 	{SERVICE("  ports: [{port: 1}, {port: 2, name: b}]\n"),
 		"m.yaml:5:11: spec.ports[0].name: Required value: a Service of several ports needs "
@@ -216,7 +215,8 @@ static const struct {
 	{SERVICE("  type: NodePort\n  clusterIP: None\n  ports: [{port: 1}]\n"),
 		"m.yaml:6:14: spec.clusterIP: Invalid value: \"None\": may not be set to 'None' "
 		"for NodePort services\n"},
-	{"apiVersion: v1\nkind: Service\nmetadata: {name: 1x}\nspec: {ports: [{port: 1}]}\n",
+	{"apiVersion: v1\nkind: Service\nmetadata: {name: 1x}\nspec: {ports: [{port: 1}], "
+	 "selector: {a: b}}\n",
 		"m.yaml:3:18: metadata.name: Invalid value: \"1x\": a DNS-1035 label must consist "
 		"of lower case alphanumeric characters or '-', start with an alphabetic character, "
 		"and end with an alphanumeric character (e.g. 'my-name', or 'abc-123')\n"},
@@ -278,7 +278,8 @@ static const struct {
 	{SERVICE("  ports: [{port: 80}]\n"), "spec",
 		"{\"internalTrafficPolicy\":\"Cluster\",\"ipFamilies\":[\"IPv4\"],"
 		"\"ipFamilyPolicy\":\"SingleStack\",\"ports\":[{\"port\":80,\"protocol\":\"TCP\","
-		"\"targetPort\":80}],\"sessionAffinity\":\"None\",\"type\":\"ClusterIP\"}"},
+		"\"targetPort\":80}],\"selector\":{\"a\":\"b\"},\"sessionAffinity\":\"None\","
+		"\"type\":\"ClusterIP\"}"},
 	{SERVICE("  clusterIP: None\n"), "spec.clusterIPs", "[\"None\"]"},
 	{SERVICE("  type: NodePort\n  ports: [{port: 80, nodePort: 0}]\n"),
 		"spec.externalTrafficPolicy", "\"Cluster\""},
