@@ -51,8 +51,11 @@ static void pod_account(struct kg_reconcile_state *st, const struct kg_snapshot 
 	if (n->has_cidr && *text && kg_ip_parse(&ip, text) == 0 &&
 		ip - n->cidr < UINT32_C(1) << (32 - n->prefix))
 		kg_ipam_pod(n, ip - n->cidr, on);
-	if (kg_pod_terminal(pod))
+	if (kg_pod_terminal(pod)) {
+		if (!on) /* its address is free for another */
+			kg_sched_touch(st->sched, n->slot);
 		return;
+	}
 	kg_track_count(st, s, n, pod, on);
 }
 

@@ -186,10 +186,15 @@ static int spawn_git(struct kgd_git *g, const struct kgd_git_options *o, struct 
 {
 	int in_r KG_AUTOCLOSE = -1, out_w KG_AUTOCLOSE = -1;
 	char push[64], proto[300];
-	const char *argv[6], *env[8];
+	bool takes = strcmp(o->service, "git-receive-pack") == 0;
+	const char *argv[8], *env[8];
 	size_t n = 0;
 
 	argv[n++] = "git";
+	if (takes) { /* its threads share --max-push-memory, however many cores there are */
+		argv[n++] = "-c";
+		argv[n++] = "pack.threads=2";
+	}
 	argv[n++] = o->service + strlen("git-");
 	argv[n++] = "--stateless-rpc";
 	if (o->advertise)
@@ -209,7 +214,7 @@ static int spawn_git(struct kgd_git *g, const struct kgd_git_options *o, struct 
 	opts.in = o->feed ? in_r : o->in;
 	opts.out = out_w;
 	/* A delta of a few bytes may make gigabytes, which index-pack would. */
-	if (strcmp(o->service, "git-receive-pack") == 0)
+	if (takes)
 		opts.most_data = o->m->limits.push_memory;
 	int rc = kg_spawn(&g->pid, &opts, err);
 	if (rc < 0)

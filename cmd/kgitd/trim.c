@@ -28,6 +28,7 @@ struct kgd_trim {
 	struct kg_timer *timer;
 	uint64_t seen; /* a sum of counters that only grow */
 	unsigned quiet, busy;
+	uint64_t settled; /* the revision of the silence: long known to all */
 	pthread_t thread; /* settles */
 	bool started;     /* and is to be joined */
 	atomic_bool done;
@@ -59,11 +60,15 @@ static void *settle(void *arg)
 {
 	struct kgd_trim *t = arg;
 	struct kg_snapshot *now = kg_hub_snapshot(t->m->hub);
-	struct kg_snapshot *anew = kg_snapshot_anew(now);
 
+	/* Of a revision that has come since, subscribers may not have been told yet. */
+	if (now->revision == t->settled) {
+		struct kg_snapshot *anew = kg_snapshot_anew(now);
+
+		kg_hub_settle(t->m->hub, anew);
+		kg_snapshot_unref(anew);
+	}
 	kg_snapshot_unref(now);
-	kg_hub_settle(t->m->hub, anew);
-	kg_snapshot_unref(anew);
 	malloc_trim(0);
 	kg_slab_trim();
 	atomic_store(&t->done, true);
@@ -94,6 +99,7 @@ static void on_timer(void *ctx)
 	} else if (t->busy && ++t->quiet == QUIET) {
 		trim(t, true);
 		t->seen = happened(t->m);
+		t->settled = kg_hub_revision(t->m->hub);
 	} else if (t->busy && t->quiet == QUIET + LONG) {
 		t->busy = 0;
 		kg_hub_forget(t->m->hub, LEFT_BYTES);

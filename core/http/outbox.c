@@ -31,7 +31,14 @@ static int open_ring(struct io_uring *ring)
 	int rc = io_uring_queue_init(
 		KG_OUTBOX_MAX, ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 
-	return rc == -EINVAL ? io_uring_queue_init(KG_OUTBOX_MAX, ring, 0) : rc;
+	if (rc == -EINVAL)
+		rc = io_uring_queue_init(KG_OUTBOX_MAX, ring, 0);
+	/* Sends came with Linux 5.6, and so did this feature. */
+	if (rc == 0 && !(ring->features & IORING_FEAT_RW_CUR_POS)) {
+		io_uring_queue_exit(ring);
+		rc = -ENOSYS;
+	}
+	return rc;
 }
 
 struct kg_outbox *kg_outbox_new(bool io_uring)

@@ -40,7 +40,8 @@ void kg_hub_forget(struct kg_hub *hub, size_t bytes);
 
 /* `anew` has the same content as the current snapshot (kg_snapshot_anew) and is that from now on;
  * it is referenced. All events go, since theirs are made of the old one. False, and nothing
- * happens, where the next revision came meanwhile. */
+ * happens, where the next revision came meanwhile. Only of a revision that every subscriber has
+ * been told of: they would find its event gone. */
 bool kg_hub_settle(struct kg_hub *hub, struct kg_snapshot *anew);
 
 /* The event of revision `after`+1 (a new reference), NULL where it is not published yet;
