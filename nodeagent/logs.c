@@ -327,10 +327,12 @@ static bool next_file(struct kg_log_reader *r)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	for (int i = 0; i < r->nfds; i++)
+	/* The old one first, to its end: it may have grown since it was looked at last. */
+	for (int i = 0; i < r->nfds - 1; i++)
 		kg_closep(&r->fds[i]);
-	r->fds[0] = fd;
-	r->nfds = 1;
+	r->fds[0] = r->fds[r->nfds - 1];
+	r->fds[1] = fd;
+	r->nfds = 2;
 	r->at = 0;
 	return true;
 }

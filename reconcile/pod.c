@@ -202,12 +202,6 @@ static void follow_node(struct kg_run *r, const struct kg_object *pod, bool node
 	kg_put_value(r, pod, &v);
 }
 
-static void end_on_node(struct kg_run *r, const struct kg_object *pod, bool node_ready)
-{
-	kg_quota_see_out(r, pod);
-	follow_node(r, pod, node_ready);
-}
-
 /* When a pod must leave a node that has NoExecute taints; KG_TIME_NEVER: it may stay. */
 static kg_time eviction_time(
 	struct kg_run *r, const struct kg_object *pod, const struct kg_object *node)
@@ -266,10 +260,11 @@ void kg_pod_run(struct kg_run *r, const char *key)
 	const struct kg_object *node =
 		*name ? kg_snapshot_get(kg_now(r), KG_KIND_NODE, "", name) : NULL;
 	if (kg_object_deleting(pod)) {
+		kg_quota_see_out(r, pod);
 		if (!node || is_out_of_service(pod, node) || kg_job_let_go(pod))
 			vanish(r, pod);
 		else
-			end_on_node(r, pod,
+			follow_node(r, pod,
 				kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"));
 		return;
 	}

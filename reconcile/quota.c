@@ -41,15 +41,10 @@ static bool is_outlived(const struct kg_reconcile_state *st, const struct kg_obj
 	       kg_map_has(&st->outlived, kg_object_uid(obj));
 }
 
-/* One that a new quota finds: by the time of the state, and its own run sees to the rest. */
-static bool find_outlived(
-	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *obj)
+/* One that a new quota finds is looked at by its own run, for all quotas alike. */
+static bool find_outlived(struct kg_reconcile_state *st, const struct kg_object *obj)
 {
-	if (obj->kind->id != KG_KIND_POD || !kg_object_deleting(obj))
-		return false;
-	if (kg_quota_until(kg_obj(obj)) < s->time)
-		kg_map_put(&st->outlived, kg_object_uid(obj), st);
-	else
+	if (obj->kind->id == KG_KIND_POD && kg_object_deleting(obj))
 		kg_enqueue(st, KG_C_POD, obj->key);
 	return is_outlived(st, obj);
 }
@@ -67,7 +62,7 @@ static void recount(struct kg_reconcile_state *st, struct kg_quota *q, const str
 			continue;
 		kg_iter_kind(&it, s, k, q->obj->ns, NULL);
 		while ((obj = kg_iter_next(&it)))
-			count(q, obj, find_outlived(st, s, obj), 1);
+			count(q, obj, find_outlived(st, obj), 1);
 		kg_iter_release(&it);
 	}
 }

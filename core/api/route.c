@@ -216,7 +216,7 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 			r, 501, "NotImplemented", NULL, "pods/%s is not served yet", r->sub);
 	else if (!is_read(r))
 		kg_api_handle_write(r);
-	else if (r->sub && !sub_known(r))
+	else if (r->sub && (r->watch || !sub_known(r)))
 		kg_api_reply_unknown_path(r);
 	else if (r->watch)
 		kg_api_handle_watch(r);
