@@ -376,10 +376,12 @@ ssize_t kg_log_read(struct kg_log_reader *r, char *buf, size_t max, int wait_ms)
 			return 0;
 		if (r->out.len > 0 || fill(r))
 			return give(r, buf, max);
-		if (!r->follow || r->over)
+		if (!r->follow)
 			return 0;
 		if (next_file(r))
 			continue;
+		if (r->over)
+			return 0;
 		/* What it wrote before it ended is there by now: one more look. */
 		if (!still_runs(r)) {
 			r->over = true;

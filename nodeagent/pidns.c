@@ -1,6 +1,7 @@
 #include "nodeagent/pidns.h"
 
 #include "base/mem.h"
+#include "dns/confine.h"
 #include "nodeagent/netns.h"
 #include "sys/spawn.h"
 
@@ -8,11 +9,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,24 +48,40 @@ static int enter_groups(char **lists)
 	return entered ? 0 : -1;
 }
 
-/* Whoever shares the namespace sees this process: there is nothing to be had of it. Its root is a
- * directory of the helper's that is empty, and gone, once that has ended. */
-static int let_go(pid_t helper)
+/* Namespaces of its own, and a root that is empty and cannot be written. Who shares its processes
+ * may trace it, with CAP_SYS_PTRACE: what it is in must not be the host's. */
+static int leave_host(void)
 {
-	char root[64];
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount(KG_PIDNS_COMMAND, "/proc", "tmpfs",
+			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=1") < 0 ||
+		chdir("/proc") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+		umount2(".", MNT_DETACH) < 0)
+		return -1;
+	return chdir("/");
+}
+
+static int let_go(void)
+{
+	/* To end what goes before, and then to do nothing: nor may who traces it have it do more.
+	 */
+	static const char *const calls[] = {"write", "close", "dup2", "dup3", "pause", "ppoll",
+		"rt_sigreturn", "restart_syscall", "exit_group"};
 	KG_AUTOCLOSE int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (oom >= 0)
 		(void)!write(oom, "-998", 4); /* kubelet's; where it may not be it is the agent's */
-	snprintf(root, sizeof(root), "/proc/%d/fdinfo", (int)helper);
-	if (chroot(root) < 0 || chdir("/") < 0 || setgroups(0, NULL) < 0 ||
-		setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+	if (leave_host() < 0 || setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -1;
-	return 0;
+	int rc = kg_allow_calls(calls, KG_ARRAY_LEN(calls), SCMP_ACT_ERRNO(EPERM), false);
+	errno = -rc;
+	return rc;
 }
 
-static _Noreturn void be_first(char **lists, pid_t helper, int ready)
+static _Noreturn void be_first(char **lists, int ready)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -70,7 +89,7 @@ static _Noreturn void be_first(char **lists, pid_t helper, int ready)
 	signal(SIGCHLD, SIG_IGN); /* orphans are buried */
 	if (null < 0 || setsid() < 0 || enter_groups(lists) < 0)
 		_exit(fail("the first process does not get into its group"));
-	if (let_go(helper) < 0 || write(ready, "", 1) != 1)
+	if (let_go() < 0 || write(ready, "", 1) != 1)
 		_exit(fail("the first process does not let go of its rights"));
 	for (int fd = 0; fd < 3; fd++)
 		dup2(null, fd);
@@ -97,7 +116,6 @@ static int pin(const char *path, pid_t first, int ready)
 int kg_pidns_main(int argc, char **argv)
 {
 	int ready[2];
-	pid_t self = getpid();
 
 	if (argc < 4)
 		return fail("usage");
@@ -109,7 +127,7 @@ int kg_pidns_main(int argc, char **argv)
 	if (first < 0)
 		return fail("fork");
 	if (first == 0)
-		be_first(argv + 3, self, ready[1]);
+		be_first(argv + 3, ready[1]);
 	close(ready[1]);
 	int rc = pin(argv[2], first, ready[0]);
 	if (rc != 0) {

@@ -1,7 +1,8 @@
 /*
  * The process namespace that a pod's containers share (shareProcessNamespace). Such a namespace
  * lasts as long as its first process, so there is one that does nothing but bury orphans: nobody,
- * without rights or files, whose root is empty. It lies in a group of its own below the pod's, goes
+ * without rights or files, in other namespaces than the host's, whose root is empty, and whom a
+ * seccomp filter leaves no system call of use. It lies in a group of its own below the pod's, goes
  * with that, and takes whatever runs in the namespace with it.
  */
 #ifndef KG_NODEAGENT_PIDNS_H

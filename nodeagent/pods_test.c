@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -210,6 +211,27 @@ static pid_t first_process(struct kg_podtest *t, const char *pod, const char *gr
 	return (pid_t)atoi(kg_buf_str(&b));
 }
 
+/* Nothing of the host is to be had by who traces it. */
+static void check_confined(pid_t pid)
+{
+	static const char *const kinds[] = {"mnt", "net", "ipc", "uts", "pid"};
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/status", (int)pid);
+	KG_AUTOBUF struct kg_buf status = KG_BUF_INIT;
+	struct kg_error err;
+	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++) {
+		KG_AUTOFREE char *its = kg_asprintf("/proc/%d/ns/%s", (int)pid, kinds[i]);
+		KG_AUTOFREE char *ours = kg_asprintf("/proc/self/ns/%s", kinds[i]);
+		struct stat a, b;
+		assert_int_equal(stat(its, &a), 0);
+		assert_int_equal(stat(ours, &b), 0);
+		assert_true(a.st_ino != b.st_ino);
+	}
+	assert_int_equal(kg_file_read(&status, path, 1 << 16, &err), 0);
+	assert_non_null(strstr(kg_buf_str(&status), "\nSeccomp:\t2\n"));
+	assert_non_null(strstr(kg_buf_str(&status), "\nUid:\t65534\t65534\t65534\t65534\n"));
+	assert_non_null(strstr(kg_buf_str(&status), "\nCapEff:\t0000000000000000\n"));
+}
+
 /* Containers that see each other; the first process is nobody, and none of theirs. */
 static void test_shared_processes(void **state)
 {
@@ -229,6 +251,7 @@ static void test_shared_processes(void **state)
 	kg_podtest_wait(&t, kg_podtest_ready, "shared", 20000);
 	pid_t first = first_process(&t, "shared", "pause");
 	assert_true(first > 0);
+	check_confined(first);
 	KG_AUTOFREE char *log = kg_podtest_log_of(&t, "shared", "a");
 	assert_memory_equal(log, "pause\n", 6);
 	assert_null(strstr(log, "root:"));

@@ -83,28 +83,32 @@ static int catch (struct kg_error *err)
 	return sigaction(SIGSYS, &act, NULL) < 0 ? kg_fail_errno(err, "seccomp: SIGSYS") : 0;
 }
 
-int kg_dns_confine(struct kg_error *err)
+int kg_allow_calls(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	scmp_filter_ctx filter = seccomp_init(otherwise);
 	int rc = filter ? 0 : -ENOMEM;
 
-	if (rc == 0)
+	if (rc == 0 && all_threads)
 		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(allowed); i++) {
-		int nr = seccomp_syscall_resolve_name(allowed[i]);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		int nr = seccomp_syscall_resolve_name(calls[i]);
 
 		/* One that this machine or libseccomp does not have is none. */
 		if (nr >= 0)
 			rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 0);
 	}
-	if (rc == 0 && catch (err) < 0) {
-		seccomp_release(filter);
-		return -(int)err->code;
-	}
 	if (rc == 0)
 		rc = seccomp_load(filter);
 	if (filter)
 		seccomp_release(filter);
+	return rc;
+}
+
+int kg_dns_confine(struct kg_error *err)
+{
+	if (catch (err) < 0)
+		return -(int)err->code;
+	int rc = kg_allow_calls(allowed, KG_ARRAY_LEN(allowed), SCMP_ACT_TRAP, true);
 	return rc < 0 ? kg_fail(err, KG_E_IO,
 				"seccomp: load the filter: %s (--no-dns-seccomp goes without)",
 				strerror(-rc))

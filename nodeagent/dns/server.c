@@ -251,8 +251,7 @@ static int bind_to(int *out, int type, const char *address, struct kg_error *err
 	/* The bridge may come later, or anew. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
 		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 ||
-		bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 ||
-		(type == SOCK_STREAM && listen(fd, 128) < 0))
+		bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0)
 		return kg_fail_errno(err, "%s %s:%d", type == SOCK_STREAM ? "TCP" : "UDP", address,
 			NS_DEFAULTPORT);
 	*out = fd;
@@ -279,14 +278,18 @@ static void close_watched(struct kg_dns_server *s, int i, int *fd)
 
 /* From now on new connections are this server's, though it takes them in only when it serves: those
  * that the old one has are few, and taken in before it closes its socket. Of the sockets of one
- * address the kernel has the oldest first; where there is no second it does not heed this. Without
- * it (a kernel that refuses) some that are not taken in yet are reset. */
-static void attract(struct kg_dns_server *s)
+ * address the kernel has the oldest first, and where the group has a program, what that says: the
+ * second, where there is one. Without it (a kernel that refuses) some that are not taken in yet
+ * are reset. */
+static int attract(struct kg_dns_server *s, struct kg_error *err)
 {
 	struct sock_filter second[] = {{BPF_RET | BPF_K, 0, 0, 1}};
 	struct sock_fprog program = {.len = KG_ARRAY_LEN(second), .filter = second};
 
+	if (listen(s->tcp, 128) < 0)
+		return kg_fail_errno(err, "listen on TCP port %d", NS_DEFAULTPORT);
 	(void)!setsockopt(s->tcp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+	return 0;
 }
 
 static int open_lock(struct kg_dns_server *s, struct kg_error *err)
@@ -428,7 +431,7 @@ static int start(struct kg_dns_server *s, const char *address, bool confined, st
 	s->resolver = kg_resolver_new(s->loop, &resolver);
 	rc = load(s, err);
 	if (rc == 0)
-		attract(s);
+		rc = attract(s, err);
 	if (rc == 0)
 		rc = take_over(s, err);
 	if (rc == 0)
