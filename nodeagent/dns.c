@@ -265,13 +265,14 @@ static void try(struct kg_dns *d)
 
 	if (rc == 0 && d->changed)
 		rc = write_all(d, &err);
-	bool due = kg_monotonic_ms() >= d->restart_ms;
+	int64_t left = d->restart_ms - kg_monotonic_ms();
+	bool due = left <= 0;
 	if (rc == 0 && (d->moved || (!d->child && due)))
 		rc = start(d, &err);
 	else if (rc < 0 && !d->child && due)
 		start(d, &ignored);
 	else if (!d->child)
-		try_in(d, d->restart_ms - kg_monotonic_ms());
+		try_in(d, left);
 	if (rc < 0 && !d->failing)
 		tell(d, &err);
 	if (rc < 0)

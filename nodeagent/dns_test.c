@@ -803,10 +803,12 @@ static void answers_while_it_reads(void **state)
 	(void)state;
 	longest = 0;
 	put_many(true, 5000);
+	int64_t took = -kg_monotonic_ms();
 	run_until(knows_the_last, "the last of 5,000 Services");
+	took += kg_monotonic_ms();
 	put_many(false, 5000);
-	fprintf(stderr, "the longest wait for an answer: %d ms\n", (int)longest);
-	assert_in_range(longest, 0, 1000);
+	fprintf(stderr, "the longest wait for an answer: %d of %d ms\n", (int)longest, (int)took);
+	assert_true(longest * 2 < took);
 }
 
 static bool last_is_known(void)

@@ -47,14 +47,18 @@ static int in_words(int rc, struct kg_error *err)
 	if (!from)
 		return rc;
 	for (from += sizeof(mark) - 1; *from && *from != '"'; from++) {
-		if (*from == '\\' && from[1])
-			from++;
-		kg_buf_addc(&words, *from);
+		char c = *from;
+
+		if (c == '\\' && from[1]) {
+			c = *++from;
+			c = c == 'n' || c == 't' ? ' ' : c;
+		}
+		kg_buf_addc(&words, c);
 	}
 	return kg_fail(err, (enum kg_code) - rc, "skopeo: %s", kg_buf_str(&words));
 }
 
-/* skopeo's command, with the credentials where there are some. */
+/* A command; skopeo's with the credentials, where there are some. */
 static int run(struct kg_images *im, const char *const *argv, const char *auth,
 	struct kg_buf *output, int timeout_ms, struct kg_error *err)
 {

@@ -11,6 +11,7 @@
 #include "sys/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -227,6 +228,48 @@ static void test_follow(void **state)
 	kg_log_close(r);
 }
 
+/* Writes, rotates and writes while the reader waits for the record, which then says that the
+ * container has ended. */
+static void *late_writer(void *arg)
+{
+	static const char record[] =
+		"{\"state\":{\"containers\":[{\"name\":\"web\",\"phase\":3,\"restarts\":0}]}}";
+	KG_AUTOFREE char *log = path_of("web.0.log");
+	struct kg_error err;
+	int fd = open(arg, O_WRONLY | O_CLOEXEC); /* when the reader opens it, too */
+	append("web.0.log", T("2.0") "F more\n");
+	kg_log_rotate(log, 1, 3, &err);
+	put("web.0.log", T("3.0") "F rotated\n");
+	unlink(arg);
+	put("../../run/pods/aa/record.json", record);
+	(void)!write(fd, record, strlen(record));
+	close(fd);
+	return NULL;
+}
+
+static void test_follow_to_the_end(void **state)
+{
+	struct kg_log_request q = {.uid = "aa", .tail = -1, .follow = true};
+	KG_AUTOFREE char *record = path_of("../../run/pods/aa/record.json");
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	struct kg_log_reader *r;
+	struct kg_error err;
+	char buf[100];
+	pthread_t t;
+	(void)state;
+	say_phase(2);
+	put("web.0.log", T("1.0") "F first\n");
+	assert_int_equal(kg_log_open_in(&r, base, &q, &err), 0);
+	assert_int_equal(kg_log_read(r, buf, sizeof(buf), 1000), 6);
+	assert_int_equal(unlink(record), 0);
+	assert_int_equal(mkfifo(record, 0600), 0);
+	assert_int_equal(pthread_create(&t, NULL, late_writer, record), 0);
+	read_all(&b, r, 1000);
+	pthread_join(t, NULL);
+	kg_log_close(r);
+	assert_string_equal(kg_buf_str(&b), "more\nrotated\n");
+}
+
 static void test_messages(void **state)
 {
 	KG_AUTOFREE char *term = path_of("web.term"), *log = path_of("web.0.log");
@@ -249,6 +292,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rotation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgetting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_follow, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_follow_to_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

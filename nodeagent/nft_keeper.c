@@ -1,5 +1,6 @@
 #include "nodeagent/nft_keeper.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "nodeagent/nft.h"
 #include "sys/file.h"
@@ -51,14 +52,16 @@ static bool is_remembered(struct kg_nft_keeper *k, uint64_t fingerprint)
 	return strcmp(kg_buf_str(&had), kg_buf_str(&line)) == 0;
 }
 
-static int remember(struct kg_nft_keeper *k, struct kg_error *err)
+static void remember(struct kg_nft_keeper *k)
 {
 	KG_AUTOBUF struct kg_buf line = KG_BUF_INIT;
+	struct kg_error err;
 
 	if (!k->opts.memory)
-		return 0;
+		return;
 	remembered(&line, k, k->fingerprint);
-	return kg_file_replace(k->opts.memory, line.data, line.len, 0600, err);
+	if (kg_file_replace(k->opts.memory, line.data, line.len, 0600, &err) < 0)
+		kg_warn("%s; the agent's next start makes the rules anew", err.msg);
 }
 
 /* In pieces, so that ten thousand services do not need one message of many megabytes. */
@@ -143,7 +146,9 @@ static int install_rules(struct kg_nft_keeper *k, bool present, struct kg_error 
 	k->corrected = true;
 	if (rc == 0)
 		rc = kg_nft_fingerprint(&k->fingerprint, k->nft, err);
-	return rc == 0 ? remember(k, err) : rc;
+	if (rc == 0)
+		remember(k);
+	return rc;
 }
 
 static int correct(struct kg_nft_keeper *k, struct kg_error *err)

@@ -35,6 +35,12 @@ static int fail(const char *what)
 	return 1;
 }
 
+static int fail_usage(void)
+{
+	fprintf(stderr, "usage: " KG_PIDNS_COMMAND " PATH CGROUP.PROCS...\n");
+	return 2;
+}
+
 /* Each hierarchy's list of processes, as far as the group is in it. */
 static int enter_groups(char **lists)
 {
@@ -76,9 +82,12 @@ static int let_go(void)
 		setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -1;
-	int rc = kg_allow_calls(calls, KG_ARRAY_LEN(calls), SCMP_ACT_ERRNO(EPERM), false);
-	errno = -rc;
-	return rc;
+	struct kg_error err;
+
+	if (kg_seccomp_allow(calls, KG_ARRAY_LEN(calls), SCMP_ACT_ERRNO(EPERM), false, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", err.msg);
+	return -1;
 }
 
 static _Noreturn void be_first(char **lists, int ready)
@@ -118,7 +127,7 @@ int kg_pidns_main(int argc, char **argv)
 	int ready[2];
 
 	if (argc < 4)
-		return fail("usage");
+		return fail_usage();
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return fail("pipe");
 	if (unshare(CLONE_NEWPID) < 0)
@@ -126,8 +135,10 @@ int kg_pidns_main(int argc, char **argv)
 	pid_t first = fork();
 	if (first < 0)
 		return fail("fork");
-	if (first == 0)
+	if (first == 0) {
+		close(ready[0]); /* where the helper is gone, to be told of fails */
 		be_first(argv + 3, ready[1]);
+	}
 	close(ready[1]);
 	int rc = pin(argv[2], first, ready[0]);
 	if (rc != 0) {

@@ -240,7 +240,8 @@ static void objects_changed(struct pod *p)
 			p->st.c[i].not_before_mono = 0;
 }
 
-/* Written to the disk at once: what failed must not run after a reboot. */
+/* Written now, not when others are: what failed is not to run after a reboot. (Not synced: after a
+ * power cut it may be judged again.) */
 static void reject(struct pod *p, const struct kg_admit_refusal *why)
 {
 	kg_info("pod %s/%s is not taken in: %s: %s", p->st.ns, p->st.name, why->reason,

@@ -211,6 +211,18 @@ static pid_t first_process(struct kg_podtest *t, const char *pod, const char *gr
 	return (pid_t)atoi(kg_buf_str(&b));
 }
 
+static int files_of(pid_t pid)
+{
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/fd", (int)pid);
+	DIR *d = opendir(path);
+	int n = 0;
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
 /* Nothing of the host is to be had by who traces it. */
 static void check_confined(pid_t pid)
 {
@@ -226,6 +238,7 @@ static void check_confined(pid_t pid)
 		assert_int_equal(stat(ours, &b), 0);
 		assert_true(a.st_ino != b.st_ino);
 	}
+	assert_int_equal(files_of(pid), 3);
 	assert_int_equal(kg_file_read(&status, path, 1 << 16, &err), 0);
 	assert_non_null(strstr(kg_buf_str(&status), "\nSeccomp:\t2\n"));
 	assert_non_null(strstr(kg_buf_str(&status), "\nUid:\t65534\t65534\t65534\t65534\n"));

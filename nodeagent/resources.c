@@ -41,6 +41,11 @@ static int64_t amount(const struct kg_value *container, const char *list, const 
 						  : v;
 }
 
+static int64_t plus(int64_t a, int64_t b)
+{
+	return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
+}
+
 /* The sum over the containers and sidecars, or, where that is more, what an init container needs
  * with the sidecars before it; -1 where want_all and one has none. */
 static int64_t pod_sum(
@@ -54,15 +59,15 @@ static int64_t pod_sum(
 		if (v <= 0 && want_all)
 			return -1;
 		v = v > 0 ? v : 0;
-		most = sum + v > most ? sum + v : most;
+		most = plus(sum, v) > most ? plus(sum, v) : most;
 		if (!strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always"))
-			sum += v;
+			sum = plus(sum, v);
 	}
 	for (uint32_t i = 0; i < kg_len(main); i++) {
 		int64_t v = amount(&main->items[i], list, name);
 		if (v <= 0 && want_all)
 			return -1;
-		sum += v > 0 ? v : 0;
+		sum = plus(sum, v > 0 ? v : 0);
 	}
 	return sum > most ? sum : most;
 }
@@ -75,7 +80,7 @@ int64_t kg_pod_request(const struct kg_value *pod, const char *name)
 	if (overhead->type != KG_OBJECT ||
 		kg_quantity_milli(&more, kg_string(kg_get(overhead, name), "0")) < 0)
 		more = 0;
-	return __builtin_add_overflow(sum, more, &sum) ? INT64_MAX : sum;
+	return plus(sum, more);
 }
 
 void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *pod)

@@ -83,7 +83,8 @@ static int catch (struct kg_error *err)
 	return sigaction(SIGSYS, &act, NULL) < 0 ? kg_fail_errno(err, "seccomp: SIGSYS") : 0;
 }
 
-int kg_allow_calls(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads)
+int kg_seccomp_allow(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads,
+	struct kg_error *err)
 {
 	scmp_filter_ctx filter = seccomp_init(otherwise);
 	int rc = filter ? 0 : -ENOMEM;
@@ -101,16 +102,13 @@ int kg_allow_calls(const char *const *calls, size_t n, uint32_t otherwise, bool 
 		rc = seccomp_load(filter);
 	if (filter)
 		seccomp_release(filter);
-	return rc;
+	return rc < 0 ? kg_fail(err, KG_E_IO, "seccomp: load the filter: %s", strerror(-rc)) : 0;
 }
 
 int kg_dns_confine(struct kg_error *err)
 {
 	if (catch (err) < 0)
 		return -(int)err->code;
-	int rc = kg_allow_calls(allowed, KG_ARRAY_LEN(allowed), SCMP_ACT_TRAP, true);
-	return rc < 0 ? kg_fail(err, KG_E_IO,
-				"seccomp: load the filter: %s (--no-dns-seccomp goes without)",
-				strerror(-rc))
-		      : 0;
+	int rc = kg_seccomp_allow(allowed, KG_ARRAY_LEN(allowed), SCMP_ACT_TRAP, true, err);
+	return rc < 0 ? kg_wrap(err, "--no-dns-seccomp goes without") : 0;
 }

@@ -1,5 +1,5 @@
-/* The name server asks the kernel for what a name server needs, and for nothing else: a seccomp
- * filter of few calls. */
+/* Processes that ask the kernel for what they need, and for nothing else: seccomp filters of few
+ * calls, the name server's among them. */
 #ifndef KG_NODEAGENT_DNS_CONFINE_H
 #define KG_NODEAGENT_DNS_CONFINE_H
 
@@ -14,8 +14,9 @@
  * SIGSYS (libunbound's) it ends the process, and the kernel's log has its number. */
 int kg_dns_confine(struct kg_error *err);
 
-/* The same for any process: the n calls of these names and no others, for good; `otherwise` is
- * seccomp_init(3)'s action for those. Of the calling thread, or of all. Negative errno. */
-int kg_allow_calls(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads);
+/* For any process: from now on these n calls, by their names, and no others, for good; `otherwise`
+ * is seccomp_init(3)'s action for those. Of the calling thread, or of all. */
+int kg_seccomp_allow(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads,
+	struct kg_error *err);
 
 #endif

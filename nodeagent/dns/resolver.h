@@ -19,7 +19,7 @@ struct kg_resolver_options {
 	const char *resolv_conf; /* borrowed; looked at again when it changed */
 };
 struct kg_resolver *kg_resolver_new(struct kg_loop *loop, const struct kg_resolver_options *opts);
-void kg_resolver_free(struct kg_resolver *r); /* nobody is told any more */
+void kg_resolver_free(struct kg_resolver *r); /* the loop must not run after it */
 
 /* Reads the zones, [{name: "cluster.local.", file: NAME}]: questions from now on are answered by
  * them. Blocks for as long as they are read (10,000 services: a tenth of a second or three). On

@@ -77,15 +77,15 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 
 void kg_dns_look_done(struct kg_dns_server *s)
 {
-	if (s->ending && s->asked == 0 && s->nfresh == 0)
+	if (s->ending && s->asked == 0 && !s->connections)
 		kg_loop_stop(s->loop, 0);
 }
 
 /* Resolvers elsewhere that do not answer leave room for the cluster's names, which never wait. */
 static bool has_room(const struct kg_dns_server *s, const struct kg_dns_query *q)
 {
-	return s->asked < s->limits.forwarded ||
-	       (s->asked < s->limits.questions && kg_resolver_has(s->resolver, q->name));
+	return s->asked < s->limits.questions &&
+	       (s->asked < s->limits.forwarded || kg_resolver_has(s->resolver, q->name));
 }
 
 void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
@@ -286,7 +286,7 @@ static int attract(struct kg_dns_server *s, struct kg_error *err)
 	struct sock_filter second[] = {{BPF_RET | BPF_K, 0, 0, 1}};
 	struct sock_fprog program = {.len = KG_ARRAY_LEN(second), .filter = second};
 
-	if (listen(s->tcp, 128) < 0)
+	if (listen(s->tcp, KG_DNS_BACKLOG) < 0)
 		return kg_fail_errno(err, "listen on TCP port %d", NS_DEFAULTPORT);
 	(void)!setsockopt(s->tcp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
 	return 0;

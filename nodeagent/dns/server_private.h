@@ -9,7 +9,8 @@
 
 #include <netinet/in.h>
 
-#define KG_DNS_AT_ONCE 64 /* datagrams, before others have their turn */
+#define KG_DNS_BACKLOG 128 /* connections that nobody has taken in */
+#define KG_DNS_AT_ONCE 64  /* datagrams, before others have their turn */
 
 struct kg_dns_server {
 	struct kg_loop *loop;
@@ -25,7 +26,6 @@ struct kg_dns_server {
 	struct terms *terms; /* of configs whose zones are being read */
 	struct kg_dns_connection *connections;
 	unsigned nconnections, asked;
-	unsigned nfresh; /* connections that were not asked by yet */
 	bool ending;
 	uint8_t buf[KG_DNS_MAX_ANSWER + 1];
 };
@@ -51,7 +51,7 @@ void kg_dns_accept_all(struct kg_dns_server *s);
 void kg_dns_close_idle(
 	struct kg_dns_server *s); /* but those that wait for an answer or are fresh */
 void kg_dns_close_all(struct kg_dns_server *s);
-/* Where the server ends: all that was asked is answered. */
+/* Where the server ends: all that was asked is answered, and no connection is left. */
 void kg_dns_look_done(struct kg_dns_server *s);
 
 #endif

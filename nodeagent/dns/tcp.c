@@ -23,17 +23,10 @@ struct kg_dns_connection {
 	size_t sent;
 };
 
-static void no_more_fresh(struct kg_dns_connection *c)
-{
-	c->server->nfresh -= c->fresh;
-	c->fresh = false;
-}
-
 static void close_connection(struct kg_dns_connection *c)
 {
 	struct kg_dns_server *s = c->server;
 
-	no_more_fresh(c);
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -72,6 +65,10 @@ static bool flush(struct kg_dns_connection *c)
 	}
 	kg_buf_clear(&c->out);
 	c->sent = 0;
+	if (c->server->ending && !c->asked) { /* the next question is the other server's */
+		close_connection(c);
+		return false;
+	}
 	kg_watch_modify(c->watch, c->asked ? 0 : EPOLLIN);
 	return true;
 }
@@ -100,7 +97,7 @@ static void ask(struct kg_dns_connection *c, size_t len)
 
 	*a = (struct kg_dns_asked){.server = c->server, .reply = reply, .connection = c};
 	c->asked = a;
-	no_more_fresh(c);
+	c->fresh = false;
 	c->have = 0;
 	kg_watch_modify(c->watch, 0);
 	kg_dns_ask(a, c->in + 2, len, false); /* may close c */
@@ -159,7 +156,6 @@ static void begin(struct kg_dns_server *s, int fd, in_addr_t peer)
 	c->fd = fd;
 	c->peer = peer;
 	c->fresh = true;
-	s->nfresh++;
 	c->idle = kg_timer_new(s->loop, on_idle, c);
 	c->next = s->connections;
 	c->prev = &s->connections;
@@ -199,7 +195,7 @@ void kg_dns_on_tcp(void *ctx, uint32_t events)
 
 void kg_dns_accept_all(struct kg_dns_server *s)
 {
-	while (take_one(s))
+	for (int i = 0; i <= KG_DNS_BACKLOG && take_one(s); i++)
 		;
 }
 

@@ -1,7 +1,7 @@
 /*
- * What no server that speaks TLS by GnuTLS can go far below: that and the kernel alone, handed many
- * records at once, as kgitd does. testdata/bench/api runs it beside kgitd, with the same client and
- * records of the same size.
+ * What no server that speaks TLS by GnuTLS can go far below: that and the kernel, handed many
+ * records at once by kgitd's own outbox and nothing else of it. testdata/bench/api runs it beside
+ * kgitd, with the same client and records of the same size.
  *
  *   tls_floor CERT KEY PRIORITIES CONNECTIONS BYTES
  *
