@@ -13,9 +13,10 @@
  *
  * For watches a commit's changes are added to: a namespace that comes, changes or goes, the
  * master's CA or address that is another, and a stored object that takes a place, or leaves it:
- * then the one is told to be deleted, and the other one to be added. The last two need the snapshot
- * after the commit. The history on disk has none, so then (and seldom that is) it is loaded; where
- * it cannot be, what is told is of the newest, and comes true later in the stream.
+ * then the one is told to be deleted, and the other one to be added. All but namespaces that come
+ * or go need the snapshot after the commit. The history on disk has none, so then (and seldom that
+ * is) it is loaded; where it cannot be, what is told is of the newest, and comes true later in the
+ * stream.
  */
 #include "api/internal.h"
 #include "kinds/cluster.h"
@@ -459,6 +460,9 @@ static void tell_space(struct telling *t, const struct kg_change *c)
 
 	if (is_told(t, key))
 		return;
+	/* Nothing becomes of what a stored object hides. */
+	if (c->before && c->after && is_taken(snapshot_of(t), t->kind->id, c->after->name))
+		return;
 	struct kg_object *before =
 		c->before ? make(c->before, cluster ? cluster_before(t) : NULL, t->kind) : NULL;
 	struct kg_object *after =
@@ -592,7 +596,7 @@ bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct k
 	for (size_t i = 0; !loads && !at && i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
 
-		loads = any_place(c) || (is_space(c) && told_since);
+		loads = any_place(c) || (is_space(c) && (told_since || (c->before && c->after)));
 	}
 	loads = loads && !at;
 	kg_snapshot_unref(at);

@@ -19,6 +19,9 @@
 	"apiVersion: v1\nkind: Namespace\nmetadata: {name: " name                                  \
 	", uid: 6ba7b810-9dad-11d1-80b4-00c04fd430" n ", creationTimestamp: "                      \
 	"\"2026-01-01T00:00:00Z\"}\n"
+#define LABELLED_SPACE(label)                                                                      \
+	"apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {l: " label "}, uid: "       \
+	"6ba7b810-9dad-11d1-80b4-00c04fd430d3}\n"
 #define ACCOUNT(ns)                                                                                \
 	"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: " ns           \
 	", uid: mine}\n"
@@ -181,11 +184,12 @@ static char *story(const char *path, uint64_t base)
 #define SLICES    "/apis/discovery.k8s.io/v1/endpointslices"
 #define ENDPOINTS "/api/v1/endpoints"
 #define EVERY_SPACE(type, ca)                                                                      \
-	type " a-b/kube-root-ca.crt@8=" ca " " type " a/kube-root-ca.crt@8=" ca " " type           \
-	     " default/kube-root-ca.crt@8=" ca " " type " kube-system/kgit-cluster@8=" ca " " type \
-	     " kube-system/kube-root-ca.crt@8=" ca
+	type " a-b/kube-root-ca.crt@9=" ca " " type " a/kube-root-ca.crt@9=" ca " " type           \
+	     " default/kube-root-ca.crt@9=" ca " " type " kube-system/kgit-cluster@9=" ca " " type \
+	     " kube-system/kube-root-ca.crt@9=" ca
 
-#define TAKEN "DELETED b/kube-root-ca.crt@5=one ADDED b/kube-root-ca.crt@5=own "
+#define LABELLED "MODIFIED b/kube-root-ca.crt@2=one MODIFIED b/kube-root-ca.crt@4=one "
+#define TAKEN    "DELETED b/kube-root-ca.crt@6=one ADDED b/kube-root-ca.crt@6=own "
 
 static void tell_all(uint64_t base, bool live)
 {
@@ -193,15 +197,15 @@ static void tell_all(uint64_t base, bool live)
 		const char *path, *story;
 	} cases[] = {
 		{SA, "ADDED b/default@1 MODIFIED b/default@2 DELETED b/default@3 ADDED b/default@3 "
-		     "DELETED b/default@4 ADDED b/default@4 DELETED a/default@6 ADDED a/default@6 "
-		     "DELETED b/default@7"},
-		{CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@2=one " TAKEN
-		     "DELETED b/kube-root-ca.crt@7=own"},
-		{ALL_CM, "ADDED b/kube-root-ca.crt@1=one MODIFIED b/kube-root-ca.crt@2=one " TAKEN
-			 "DELETED b/kube-root-ca.crt@7=own " EVERY_SPACE("MODIFIED", "two")},
-		{SLICES, "MODIFIED default/kubernetes@8"},
-		{"/api/v1/services", "MODIFIED default/kubernetes@8"},
-		{ENDPOINTS, "DELETED default/kubernetes@8"}, /* which have no names */
+		     "DELETED b/default@5 ADDED b/default@5 DELETED a/default@7 ADDED a/default@7 "
+		     "DELETED b/default@8"},
+		{CM, "ADDED b/kube-root-ca.crt@1=one " LABELLED TAKEN
+		     "DELETED b/kube-root-ca.crt@8=own"},
+		{ALL_CM, "ADDED b/kube-root-ca.crt@1=one " LABELLED TAKEN
+			 "DELETED b/kube-root-ca.crt@8=own " EVERY_SPACE("MODIFIED", "two")},
+		{SLICES, "MODIFIED default/kubernetes@9"},
+		{"/api/v1/services", "MODIFIED default/kubernetes@9"},
+		{ENDPOINTS, "DELETED default/kubernetes@9"}, /* which have no names */
 	};
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases) - !live; i++) {
@@ -220,9 +224,10 @@ static void test_watches(void **state)
 	(void)state;
 	commit(SPACE("b", "d3"));
 	/* A label of the namespace is a change of what it has: of its resourceVersion. */
-	commit("apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {l: m}, uid: "
-	       "6ba7b810-9dad-11d1-80b4-00c04fd430d3}\n");
+	commit(LABELLED_SPACE("m"));
 	commit(ACCOUNT("b"));
+	/* Of the account, whose place is taken, it is none. */
+	commit(LABELLED_SPACE("n"));
 	test_delete(&server, KG_KIND_SERVICEACCOUNT, "b", "default");
 	test_commit(&server);
 	commit("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca.crt, namespace: "
@@ -244,7 +249,7 @@ static void test_watches(void **state)
 		commit(yaml);
 		commit_configmap("churn", i, "x");
 	}
-	told_until = 8;
+	told_until = 9;
 	tell_all(base, false);
 }
 

@@ -330,8 +330,9 @@ size_t kg_api_implicit_count(const struct kg_snapshot *s, const struct kg_kind *
 struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kind *kind,
 	uint64_t revision, const struct kg_changes *changes, const struct kg_snapshot *after,
 	struct feed_entry *e);
-/* Would that, of a commit that is not the newest, load a snapshot: of a commit that makes or
- * removes namespaces before the master was told what it is, or takes the place of an object. */
+/* Would that, of a commit that is not the newest, load a snapshot: of a commit that changes
+ * namespaces, that makes or removes some before the master was told what it is, that tells the
+ * latter, or in which an object takes a place or leaves it. */
 bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct kg_changes *changes);
 
 /* endpoints.c: of a Service, a reference; NULL: it has no slice. */
