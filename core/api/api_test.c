@@ -231,8 +231,24 @@ static void test_metrics(void **state)
 #define A_POD                                                                                      \
 	"Pod default/web-5d6f7c8b9-bcdfg is made from Deployment default/web: edit web.yaml in "   \
 	"the repository and git push (object 1 of that file)"
+#define A_SET                                                                                      \
+	"ReplicaSet default/web-5d6f7c8b9 is made from Deployment default/web: edit web.yaml in "  \
+	"the repository and git push (object 1 of that file)"
+#define LONE                                                                                       \
+	"Pod kube-system/lone is desired state: edit web.yaml in the repository and git push "     \
+	"(object 1 of that file)"
+#define ODD                                                                                        \
+	"ReplicaSet default/odd is made from ConfigMap default/page: edit web.yaml in the "        \
+	"repository and git push (object 1 of that file)"
+#define PATHS_SET "/apis/apps/v1/namespaces/default/replicasets/web-5d6f7c8b9"
 #define PATHS_WEB "/apis/apps/v1/namespaces/default/deployments/web"
 #define PATHS_POD "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg"
+
+#define PATHS_LONE "/api/v1/namespaces/kube-system/pods/lone"
+#define RESTART                                                                                    \
+	"{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"                                 \
+	"\"kubectl.kubernetes.io/restartedAt\":\"2026-01-01T00:00:00Z\"}}}}}"
+#define SET_IMAGE "{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"b\"}]}}"
 
 static void test_writes_name_the_file(void **state)
 {
@@ -242,13 +258,9 @@ static void test_writes_name_the_file(void **state)
 		{"PATCH", PATHS_WEB, "{\"spec\":{\"paused\":true}}", WEB},
 		{"PATCH", PATHS_WEB "/scale", "{}",
 			WEB "; or in a clone of it: kgit scale deployment/web --replicas N"},
-		{"PATCH", PATHS_WEB,
-			"{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
-			"\"kubectl.kubernetes.io/restartedAt\":\"2026-01-01T00:00:00Z\"}}}}}",
+		{"PATCH", PATHS_WEB, RESTART,
 			WEB "; or in a clone of it: kgit restart deployment/web"},
-		{"PATCH", PATHS_WEB,
-			"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\","
-			"\"image\":\"b\"}]}}}}",
+		{"PATCH", PATHS_WEB, "{\"spec\":{\"template\":" SET_IMAGE "}}",
 			WEB "; or in a clone of it: kgit set image deployment/web CONTAINER=IMAGE"},
 		{"DELETE", PATHS_WEB, "{}",
 			"Deployment default/web is desired state: delete it from web.yaml in the "
@@ -258,6 +270,22 @@ static void test_writes_name_the_file(void **state)
 			A_POD "; to have it begin anew: kgit evict web-5d6f7c8b9-bcdfg"},
 		{"POST", PATHS_POD "/eviction", "{}",
 			A_POD "; to have it begin anew: kgit evict web-5d6f7c8b9-bcdfg"},
+		/* What no manifest says is changed where one does. */
+		{"PATCH", PATHS_POD, SET_IMAGE,
+			A_POD "; or in a clone of it: kgit set image deployment/web CONTAINER="
+			      "IMAGE"},
+		{"PATCH", PATHS_SET "/scale", "{}",
+			A_SET "; or in a clone of it: kgit scale deployment/web --replicas N"},
+		{"PUT", "/apis/apps/v1/namespaces/default/replicasets/odd/scale", "{}", ODD},
+		{"PATCH", "/apis/apps/v1/namespaces/default/replicasets/odd", RESTART, ODD},
+		{"PATCH", "/apis/apps/v1/namespaces/default/replicasets/odd",
+			"{\"spec\":{\"template\":" SET_IMAGE "}}", ODD},
+		{"PATCH", PATHS_LONE, SET_IMAGE,
+			LONE "; or in a clone of it: kgit set image pod/lone CONTAINER=IMAGE -n "
+			     "kube-system"},
+		{"PATCH", PATHS_LONE, RESTART, LONE},
+		{"POST", PATHS_LONE "/eviction", "{}",
+			LONE "; to have it begin anew: kgit evict lone -n kube-system"},
 		{"PUT", "/api/v1/nodes/n1", "{}", NODE},
 		{"PATCH", "/api/v1/nodes/n1", "{\"spec\":{\"unschedulable\":true}}",
 			NODE "; or in a clone of it: kgit cordon n1"},
@@ -266,12 +294,21 @@ static void test_writes_name_the_file(void **state)
 	};
 	(void)state;
 
+	test_put_yaml(&server,
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: lone, namespace: kube-system}\n---\n"
+		"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: odd, namespace: default, "
+		"ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: page, controller: "
+		"true}]}\n");
+	test_commit(&server);
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		ANSWER a = ask(cases[i].method, cases[i].path, NULL, NULL, cases[i].body);
 
 		assert_int_equal(a.status, 405);
 		assert_string_equal(at(&a, "message"), cases[i].message);
 	}
+	test_delete(&server, KG_KIND_POD, "kube-system", "lone");
+	test_delete(&server, KG_KIND_REPLICASET, "default", "odd");
+	test_commit(&server);
 	ANSWER made = ask("POST", "/api/v1/namespaces/default/configmaps", NULL, NULL,
 		"{\"metadata\":{\"name\":\"new\"}}");
 	assert_string_equal(at(&made, "message"), "ConfigMap default/new: desired state is not "

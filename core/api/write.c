@@ -54,46 +54,63 @@ static bool body_has(const struct request *r, const char *text)
 	return body->len && memmem(body->data, body->len, text, strlen(text));
 }
 
-/* kgit's own way to do what kubectl just tried; in `what` what follows "kgit ". False: it has none.
- */
-static bool kgit_way(struct kg_buf *what, const struct request *r, const struct kg_object *obj)
+/* Of whose pods: a Pod's own containers, or those of a template. */
+static bool has_template(const struct kg_object *root)
 {
-	enum kg_kind_id kind = obj->kind->id;
-	const char *singular = obj->kind->singular;
-	bool patch = !strcmp(r->verb, "patch"), remove = !strncmp(r->verb, "delete", 6);
+	return root && (!kg_is_null(kg_at(kg_obj(root), "spec.template")) ||
+			       !kg_is_null(kg_at(kg_obj(root), "spec.jobTemplate")));
+}
 
-	if (kind == KG_KIND_NODE && !remove && body_has(r, "\"unschedulable\"")) {
-		bool no = body_has(r, "\"unschedulable\":null") ||
-			  body_has(r, "\"unschedulable\":false");
+/* What kgit's own commands edit is a manifest: of the root, which NULL is none of. In `what` what
+ * follows "kgit ", but for the namespace. False: there is no such command. */
+static bool edit_words(struct kg_buf *what, const struct request *r, const struct kg_object *root)
+{
+	bool patch = !strcmp(r->verb, "patch");
 
-		kg_buf_addf(what, "%s %s", no ? "uncordon" : "cordon", obj->name);
-		return true;
-	}
-	if (kind == KG_KIND_POD && (remove || is_sub(r, "eviction")))
-		kg_buf_addf(what, "evict %s", obj->name);
-	else if (is_sub(r, "scale") && !remove)
-		kg_buf_addf(what, "scale %s/%s --replicas N", singular, obj->name);
-	else if (patch && body_has(r, "kubectl.kubernetes.io/restartedAt"))
-		kg_buf_addf(what, "restart %s/%s", singular, obj->name);
-	else if (patch && body_has(r, "\"image\":") && body_has(r, "\"containers\":"))
-		kg_buf_addf(what, "set image %s/%s CONTAINER=IMAGE", singular, obj->name);
-	else
+	if (!root)
 		return false;
-	if (*obj->ns && strcmp(obj->ns, "default") != 0)
-		kg_buf_addf(what, " -n %s", obj->ns);
+	if (is_sub(r, "scale") && strncmp(r->verb, "delete", 6) != 0) {
+		if (!(root->kind->flags & KG_KF_SCALE))
+			return false;
+		kg_buf_addf(what, "scale %s/%s --replicas N", root->kind->singular, root->name);
+	} else if (patch && body_has(r, "kubectl.kubernetes.io/restartedAt")) {
+		if (!has_template(root))
+			return false;
+		kg_buf_addf(what, "restart %s/%s", root->kind->singular, root->name);
+	} else if (patch && body_has(r, "\"image\":") && body_has(r, "\"containers\":")) {
+		if (!has_template(root) && root->kind->id != KG_KIND_POD)
+			return false;
+		kg_buf_addf(
+			what, "set image %s/%s CONTAINER=IMAGE", root->kind->singular, root->name);
+	} else {
+		return false;
+	}
 	return true;
 }
 
-static void add_kgit_way(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
+/* kgit's own way to do what kubectl just tried with obj, if it has one. */
+static void add_kgit_way(struct kg_buf *out, const struct request *r, const struct kg_object *obj,
+	const struct kg_object *root)
 {
 	KG_AUTOBUF struct kg_buf what = KG_BUF_INIT;
+	bool remove = !strncmp(r->verb, "delete", 6);
+	const char *in_clone = "; or in a clone of it: kgit";
 
-	if (!kgit_way(&what, r, obj))
+	if (obj->kind->id == KG_KIND_NODE && !remove && body_has(r, "\"unschedulable\"")) {
+		bool no = body_has(r, "\"unschedulable\":null") ||
+			  body_has(r, "\"unschedulable\":false");
+
+		kg_buf_addf(out, "%s %s %s", in_clone, no ? "uncordon" : "cordon", obj->name);
 		return;
-	if (obj->kind->id == KG_KIND_POD)
-		kg_buf_addf(out, "; to have it begin anew: kgit %s", what.data);
+	}
+	if (obj->kind->id == KG_KIND_POD && (remove || is_sub(r, "eviction")))
+		kg_buf_addf(out, "; to have it begin anew: kgit evict %s", obj->name);
+	else if (edit_words(&what, r, root))
+		kg_buf_addf(out, "%s %s", in_clone, kg_buf_str(&what));
 	else
-		kg_buf_addf(out, "; or in a clone of it: kgit %s", what.data);
+		return;
+	if (*obj->ns && strcmp(obj->ns, "default") != 0)
+		kg_buf_addf(out, " -n %s", obj->ns);
 }
 
 static void explain(struct kg_buf *out, const struct request *r, const struct kg_snapshot *s,
@@ -111,7 +128,7 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 			"or to cordon it, write a Node manifest to a .yaml file in the repository "
 			"and %s",
 			r->api->opt.write_hint);
-		add_kgit_way(out, r, obj);
+		add_kgit_way(out, r, obj, root);
 		return;
 	}
 	if (!root && (own = kg_cluster_made_name(obj->kind->id, &everywhere)) &&
@@ -140,7 +157,7 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 		kg_buf_addf(out, "edit %s in the repository and %s", root->source,
 			r->api->opt.write_hint);
 	kg_buf_addf(out, " (object %u of that file)", root->source_index + 1);
-	add_kgit_way(out, r, obj);
+	add_kgit_way(out, r, obj, root);
 }
 
 /* The name in the body of a create; NULL where it cannot be read. */
