@@ -9,12 +9,6 @@
 
 #include <string.h>
 
-static void warn_at(struct kg_admitting *x, size_t before)
-{
-	if (x->faults->len > before)
-		x->faults->items[before].warning = true;
-}
-
 /* ---- ownerReferences ---- */
 
 enum presence { THERE, ABSENT, OTHER };
@@ -49,7 +43,7 @@ static void fault_at(struct kg_admitting *x, const struct kg_definition *d, uint
 		"%s", msg);
 	x->faults->root = NULL;
 	if (warning)
-		warn_at(x, before);
+		kg_fault_warn_at(x->faults, before);
 }
 
 static const struct kg_kind *owner_kind(const struct kg_value *ref)
@@ -132,7 +126,7 @@ static void check_dependent(
 		owner_words(x, first, owner_kind(first)),
 		kg_admit_words(x->a, obj->kind, obj->ns, obj->name));
 	if (gone < kg_len(refs))
-		warn_at(x, before);
+		kg_fault_warn_at(x->faults, before);
 }
 
 static void hold_removed(struct kg_admitting *x, const struct kg_input_desired *d)
@@ -153,7 +147,7 @@ static void hold_removed(struct kg_admitting *x, const struct kg_input_desired *
 		"%s stays, on its way out, until its manifest is pushed without these finalizers: "
 		"%s",
 		kg_admit_words(x->a, old->kind, old->ns, old->name), names.data);
-	warn_at(x, before);
+	kg_fault_warn_at(x->faults, before);
 }
 
 void kg_admit_removals(struct kg_admitting *x)
@@ -292,7 +286,7 @@ static void check_bare_pods(struct kg_admitting *x, struct kg_definition **ds, s
 			"adopted: it runs beside that one's pods",
 			s->kind->kind, s->name);
 		x->faults->root = NULL;
-		warn_at(x, before);
+		kg_fault_warn_at(x->faults, before);
 	}
 }
 

@@ -12,8 +12,7 @@ void kg_admit_warn(
 	kg_admit_look_at(x, d);
 	kg_fault_add(x->faults, path, "%s", why);
 	x->faults->root = NULL;
-	if (x->faults->len > before)
-		x->faults->items[before].warning = true;
+	kg_fault_warn_at(x->faults, before);
 }
 
 /* ---- pods that are there when their namespace asks for more ---- */

@@ -102,6 +102,14 @@ void kg_fault_add_at(struct kg_fault_list *f, uint32_t line, uint32_t col, const
 	va_end(ap);
 }
 
+void kg_fault_warn_at(struct kg_fault_list *f, size_t at)
+{
+	if (f->len > at)
+		f->items[at].warning = true;
+	else
+		f->dropped--;
+}
+
 void kg_fault_format(struct kg_buf *out, const struct kg_fault *fault)
 {
 	if (*fault->file)
@@ -174,8 +182,5 @@ void kg_rule_warn(struct kg_fault_list *f, const char *path, const char *sub, co
 	kg_buf_addv(&msg, fmt, ap);
 	va_end(ap);
 	kg_fault_add(f, join(f, path, sub), "%s", kg_buf_str(&msg));
-	if (f->len > before)
-		f->items[before].warning = true;
-	else
-		f->dropped--;
+	kg_fault_warn_at(f, before);
 }

@@ -103,6 +103,9 @@ void kg_fault_add(struct kg_fault_list *f, const char *path, const char *fmt, ..
 	__attribute__((format(printf, 3, 4)));
 void kg_fault_add_at(struct kg_fault_list *f, uint32_t line, uint32_t col, const char *path,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The fault that was just added, when there were `at` of them, only warns. One that was but
+ * counted, since the list is full, is forgotten. */
+void kg_fault_warn_at(struct kg_fault_list *f, size_t at);
 size_t kg_faults_errors(const struct kg_fault_list *f); /* how many refuse */
 /* "web.yaml:12:7: spec.replicas: expected an integer, got the string "three"". */
 void kg_fault_format(struct kg_buf *out, const struct kg_fault *fault);

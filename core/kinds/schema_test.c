@@ -555,6 +555,10 @@ static void test_fault_limit(void **state)
 	assert_int_equal(t.faults.len, 1000);
 	assert_int_equal(t.faults.dropped, 500);
 	assert_int_equal(kg_faults_errors(&t.faults), 1500);
+	/* A warning that finds no place is none. */
+	kg_fault_add_at(&t.faults, 1, 1, "", "w");
+	kg_fault_warn_at(&t.faults, 1000);
+	assert_int_equal(kg_faults_errors(&t.faults), 1500);
 	kg_test_read_release(&t);
 }
 

@@ -207,8 +207,7 @@ static void warn_stray(struct kg_fault_list *faults, const char *name)
 
 	faults->file = kg_arena_printf(faults->arena, ".kgit/%s", name);
 	kg_fault_add_at(faults, 1, 1, "", "is not read: kgit's settings are " KG_SETTINGS_PATH);
-	if (faults->len > before)
-		faults->items[before].warning = true;
+	kg_fault_warn_at(faults, before);
 	faults->file = file;
 }
 

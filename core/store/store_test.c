@@ -1,6 +1,7 @@
 #include "store/test_support.h"
 
 #include "base/hash.h"
+#include "store/settings.h"
 #include "sys/file.h"
 
 #include <setjmp.h>
@@ -513,6 +514,36 @@ static void put_desired(struct test_cluster *c, const char *text, const char *ui
 	kg_faults_release(&faults);
 }
 
+/* Very many files that are none of kgit's are warned of, and refuse nothing. */
+static void test_strays(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char *dir = *state, *strays KG_AUTOFREE = kg_asprintf("%s/work/.kgit", dir), id[41];
+	struct kg_buf said KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_fault_list faults;
+	struct test_cluster c;
+
+	OK(test_open(&c, dir, true, NULL, &err));
+	OK(kg_mkdir_p(strays, 0755, &err));
+	for (int i = 1000; i < 2005; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", i);
+		write_file(strays, name, "");
+	}
+	write_file(strays, "settings.yaml", "{}\n");
+	make_main(dir, "# nothing\n", id, NULL);
+	kg_faults_init(&faults, &a);
+	OK(kg_store_settings_strays(&faults, c.store, id, NULL, &err));
+	assert_int_equal(faults.len, 1000);
+	assert_int_equal(kg_faults_errors(&faults), 0);
+	kg_fault_format(&said, &faults.items[7]);
+	assert_string_equal(kg_buf_str(&said), ".kgit/1007:1:1: warning: is not read: kgit's "
+					       "settings are .kgit/settings.yaml");
+	kg_faults_release(&faults);
+	test_close(&c);
+}
+
 static void test_desired(void **state)
 {
 	struct kg_buf notes KG_AUTOBUF = KG_BUF_INIT, out KG_AUTOBUF = KG_BUF_INIT;
@@ -723,6 +754,7 @@ int main(void)
 		CASE(test_packed_refs),
 		CASE(test_lost_ref),
 		CASE(test_stale_files),
+		CASE(test_strays),
 		CASE(test_desired),
 		CASE(test_bad_names),
 		CASE(test_no_space),
