@@ -88,6 +88,11 @@ static void test_paths(void **state)
 		{"GET", "/api/v1/namespaces/default/nodes/n1", 404, "kind", "Status"},
 		{"GET", "/api/v1/namespaces/default/pods/web-5d6f7c8b9-bcdfg/log", 501, "kind",
 			"Status"},
+		/* What is no object is not watched. */
+		{"GET", "/api/v1/watch/namespaces/default/pods/web-5d6f7c8b9-bcdfg/log", 404,
+			"message", "the server could not find the requested resource"},
+		{"GET", "/api/v1/watch/namespaces/default/pods/web-5d6f7c8b9-bcdfg/status", 404,
+			"message", "the server could not find the requested resource"},
 		{"GET", "/api/v1/namespaces/default/pods/nope/log", 404, "kind", "Status"},
 		{"GET", "/api/v1/pods?fieldSelector=spec.color%3Dred", 400, "reason", "BadRequest"},
 		{"GET", "/api/v1/pods?labelSelector=a%20b", 400, "reason", "BadRequest"},

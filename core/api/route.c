@@ -101,7 +101,7 @@ static const char *verb_of(const struct request *r, const char *method)
 		return "patch";
 	if (!strcmp(method, "DELETE"))
 		return r->name ? "delete" : "deletecollection";
-	return ""; /* which no rule allows */
+	return ""; /* which only a rule of every verb allows: then it is refused as a write is */
 }
 
 /* What comes after the version. False: not the path of a resource. */
