@@ -189,6 +189,41 @@ static void rouse_locked(struct kg_sender *s)
 	pthread_cond_signal(&s->ready);
 }
 
+static void grow_locked(struct kg_sender *s, size_t n)
+{
+	size_t cap = s->cap ? s->cap : 64;
+
+	while (cap < n)
+		cap *= 2;
+	struct kg_http_req **ring = kg_alloc(cap * sizeof(struct kg_http_req *));
+
+	for (size_t i = 0; i < s->len; i++)
+		ring[i] = s->ring[(s->first + i) & (s->cap - 1)];
+	free(s->ring);
+	s->ring = ring;
+	s->cap = cap;
+	s->first = 0;
+}
+
+static void add_locked(struct kg_sender *s, struct kg_http_req *req)
+{
+	s->ring[(s->first + s->len++) & (s->cap - 1)] = req;
+}
+
+/* Those that had a turn last make room for who waits, up to half of them: else streams that always
+ * have more would keep a thread to themselves. How many of the n it still has. */
+static size_t make_room_locked(struct kg_sender *s, const struct turn *turns, size_t n)
+{
+	size_t over = n + s->len > BATCH ? n + s->len - BATCH : 0;
+	size_t most = n > BATCH / 2 ? n - BATCH / 2 : 0, kept = n - (over < most ? over : most);
+
+	if (s->len + n - kept > s->cap)
+		grow_locked(s, s->len + n - kept);
+	for (size_t i = kept; i < n; i++)
+		add_locked(s, turns[i].req);
+	return kept;
+}
+
 /* Adds to the n that the thread has; how many those are then. 0: it is the end. */
 static size_t take(struct kg_sender *s, struct turn turns[BATCH], size_t n)
 {
@@ -197,6 +232,7 @@ static size_t take(struct kg_sender *s, struct turn turns[BATCH], size_t n)
 		s->asleep++;
 		pthread_cond_wait(&s->ready, &s->lock);
 	}
+	n = make_room_locked(s, turns, n);
 	for (; s->len && n < BATCH; s->len--) {
 		turns[n++].req = s->ring[s->first];
 		s->first = (s->first + 1) & (s->cap - 1);
@@ -276,29 +312,13 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void grow_locked(struct kg_sender *s, size_t n)
-{
-	size_t cap = s->cap ? s->cap : 64;
-
-	while (cap < n)
-		cap *= 2;
-	struct kg_http_req **ring = kg_alloc(cap * sizeof(struct kg_http_req *));
-
-	for (size_t i = 0; i < s->len; i++)
-		ring[i] = s->ring[(s->first + i) & (s->cap - 1)];
-	free(s->ring);
-	s->ring = ring;
-	s->cap = cap;
-	s->first = 0;
-}
-
 void kg_sender_add(struct kg_sender *s, struct kg_http_req *const *reqs, size_t n)
 {
 	pthread_mutex_lock(&s->lock);
 	if (s->len + n > s->cap)
 		grow_locked(s, s->len + n);
 	for (size_t i = 0; i < n; i++)
-		s->ring[(s->first + s->len++) & (s->cap - 1)] = reqs[i];
+		add_locked(s, reqs[i]);
 	rouse_locked(s);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -525,8 +525,9 @@ static void small_records_lose_nothing(void **state)
 	read_more_than_fits(&r);
 }
 
-/* Peers that read on and on, of streams that never end; and one with a line now and then. */
-#define GREEDY 16
+/* Peers that read on and on, of streams that never end, and more of them than a thread takes at
+ * once; and one with a line now and then. */
+#define GREEDY 80
 
 struct greedy {
 	struct raw raw;
