@@ -20,9 +20,9 @@ static int malformed(struct kg_error *err)
 	return kg_fail(err, KG_E_CORRUPT, "malformed pack");
 }
 
-static bool index_is_whole(const struct kg_packed *p)
+bool kg_packed_has_index(const struct kg_packed *p)
 {
-	return p->index_len >= INDEX_HEAD + 40 &&
+	return p->index_len >= INDEX_HEAD + 40 && memcmp(p->index, "\377tOc\0\0\0\2", 8) == 0 &&
 	       (p->index_len - INDEX_HEAD - 40) / 28 >= kg_be32(p->index + INDEX_HEAD - 4);
 }
 
@@ -41,7 +41,7 @@ static size_t offset_of(const struct kg_packed *p, size_t i, size_t n)
 
 uint32_t kg_packed_count(const struct kg_packed *p)
 {
-	return index_is_whole(p) ? kg_be32(p->index + INDEX_HEAD - 4) : 0;
+	return kg_packed_has_index(p) ? kg_be32(p->index + INDEX_HEAD - 4) : 0;
 }
 
 const unsigned char *kg_packed_id(const struct kg_packed *p, uint32_t i)
@@ -56,7 +56,7 @@ size_t kg_packed_at(const struct kg_packed *p, uint32_t i)
 
 size_t kg_packed_find(const struct kg_packed *p, const unsigned char id[20])
 {
-	if (!index_is_whole(p))
+	if (!kg_packed_has_index(p))
 		return 0;
 	uint32_t n = kg_be32(p->index + INDEX_HEAD - 4);
 	int64_t i = kg_pack_index_find(p->index, n, id);

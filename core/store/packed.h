@@ -29,6 +29,8 @@ int kg_packed_base(size_t *base, const struct kg_packed *p, size_t at, struct kg
  * `max` as soon as that is found. */
 int kg_packed_depth(size_t *depth, unsigned char id[20], const struct kg_packed *p, size_t max,
 	struct kg_error *err);
+/* Is there an index of version 2, which is as long as its objects make it? */
+bool kg_packed_has_index(const struct kg_packed *p);
 /* How many objects there are; 0: the index is malformed. And as the index has them, each's id, and
  * where its entry lies (0: nowhere). */
 uint32_t kg_packed_count(const struct kg_packed *p);

@@ -4,21 +4,19 @@
  */
 #include "store/packset.h"
 
-#include "base/endian.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/packed.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LARGE      100000 /* objects */
-#define INDEX_HEAD (8 + 1024)
-#define FAR        0x80000000u /* the offset is in the index's table of large ones */
+#define LARGE 100000 /* objects */
 
 /* An object of a small pack. */
 struct slot {
@@ -29,6 +27,7 @@ struct kg_packset {
 	struct kg_packed *packs; /* those that are searched first */
 	size_t len, cap;
 	size_t nlarge;
+	bool partial; /* a pack is there that could not be mapped */
 	struct slot *slots;
 	size_t nslots; /* a power of two, or 0 */
 };
@@ -59,17 +58,6 @@ static void unmap(struct kg_packed *p)
 	*p = (struct kg_packed){0};
 }
 
-static size_t count_of(const struct kg_packed *p)
-{
-	return kg_be32(p->index + INDEX_HEAD - 4);
-}
-
-static bool is_index(const struct kg_packed *p)
-{
-	return p->index_len >= INDEX_HEAD + 40 && memcmp(p->index, "\377tOc\0\0\0\2", 8) == 0 &&
-	       (p->index_len - INDEX_HEAD - 40) / 28 >= count_of(p);
-}
-
 /* The pack whose index has that name. */
 static void add_pack(struct kg_packset *s, const char *dir, const char *index)
 {
@@ -77,9 +65,10 @@ static void add_pack(struct kg_packset *s, const char *dir, const char *index)
 	char *pack KG_AUTOFREE = kg_asprintf("%.*s.pack", (int)(strlen(idx) - 4), idx);
 	struct kg_packed p = {0};
 
-	if (!map_file(&p.index, &p.index_len, idx) || !is_index(&p) ||
+	if (!map_file(&p.index, &p.index_len, idx) || !kg_packed_has_index(&p) ||
 		!map_file(&p.pack, &p.pack_len, pack)) {
 		unmap(&p);
+		s->partial = true;
 		return;
 	}
 	KG_GROW(s->packs, s->cap, s->len + 1);
@@ -88,7 +77,7 @@ static void add_pack(struct kg_packset *s, const char *dir, const char *index)
 
 static int larger_first(const void *a, const void *b)
 {
-	size_t x = count_of(a), y = count_of(b);
+	size_t x = kg_packed_count(a), y = kg_packed_count(b);
 
 	return (x < y) - (x > y);
 }
@@ -98,6 +87,7 @@ static void map_packs(struct kg_packset *s, const char *dir)
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
+	s->partial = !d && errno != ENOENT;
 	while (d && (e = readdir(d))) {
 		size_t n = strlen(e->d_name);
 
@@ -109,16 +99,11 @@ static void map_packs(struct kg_packset *s, const char *dir)
 		closedir(d);
 	if (s->len)
 		qsort(s->packs, s->len, sizeof(*s->packs), larger_first);
-	while (s->nlarge < s->len && count_of(&s->packs[s->nlarge]) >= LARGE)
+	while (s->nlarge < s->len && kg_packed_count(&s->packs[s->nlarge]) >= LARGE)
 		s->nlarge++;
 }
 
 /* ---- the table ---- */
-
-static const unsigned char *id_at(const struct kg_packed *p, size_t i)
-{
-	return p->index + INDEX_HEAD + 20 * i;
-}
 
 static size_t first_slot(const struct kg_packset *s, const unsigned char id[20])
 {
@@ -135,21 +120,21 @@ static void fill_table(struct kg_packset *s)
 	size_t total = 0;
 
 	for (size_t i = s->nlarge; i < s->len; i++)
-		total += count_of(&s->packs[i]);
+		total += kg_packed_count(&s->packs[i]);
 	if (!total)
 		return;
 	for (s->nslots = 64; s->nslots < 2 * total;)
 		s->nslots *= 2;
 	s->slots = kg_alloc(s->nslots * sizeof(*s->slots));
 	for (size_t i = s->nlarge; i < s->len; i++) {
-		size_t n = count_of(&s->packs[i]);
+		uint32_t n = kg_packed_count(&s->packs[i]);
 
-		for (size_t k = 0; k < n; k++) {
-			size_t at = first_slot(s, id_at(&s->packs[i], k));
+		for (uint32_t k = 0; k < n; k++) {
+			size_t at = first_slot(s, kg_packed_id(&s->packs[i], k));
 
 			while (s->slots[at].pack)
 				at = (at + 1) & (s->nslots - 1);
-			s->slots[at] = (struct slot){(uint32_t)i + 1, (uint32_t)k};
+			s->slots[at] = (struct slot){(uint32_t)i + 1, k};
 		}
 	}
 }
@@ -183,10 +168,10 @@ static size_t find(const struct kg_packed **in, const struct kg_packset *s, cons
 		at = (at + 1) & (s->nslots - 1)) {
 		const struct kg_packed *p = &s->packs[s->slots[at].pack - 1];
 
-		if (memcmp(id_at(p, s->slots[at].at), id, 20) != 0)
+		if (memcmp(kg_packed_id(p, s->slots[at].at), id, 20) != 0)
 			continue;
 		*in = p;
-		return kg_be32(p->index + INDEX_HEAD + 24 * count_of(p) + 4 * s->slots[at].at);
+		return kg_packed_at(p, s->slots[at].at);
 	}
 	for (size_t i = 0; i < s->nlarge; i++) {
 		size_t at = kg_packed_find(&s->packs[i], id);
@@ -204,7 +189,7 @@ int kg_packset_size(
 	const struct kg_packed *in;
 	size_t at = find(&in, s, id);
 
-	if (!at || at >= FAR)
+	if (!at)
 		return 0;
 	int rc = kg_packed_size(size, in, at, err);
 	return rc < 0 ? rc : 1;
@@ -214,6 +199,9 @@ int kg_packset_depth(size_t *depth, unsigned char id[20], const struct kg_packse
 	struct kg_error *err)
 {
 	*depth = 0;
+	if (s->partial)
+		return kg_fail(err, KG_E_IO,
+			"a pack cannot be mapped, so the depth of its deltas is not known");
 	for (size_t i = 0; i < s->len && *depth <= max; i++) {
 		unsigned char deepest[20];
 		size_t d = 0;
@@ -237,8 +225,7 @@ bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pac
 	struct kg_error err;
 	size_t len, at = find(&in, s, id);
 
-	if (!at || at >= FAR || kg_packed_header(&is, &len, in, at, &err) < 0 || is != type ||
-		len > max)
+	if (!at || kg_packed_header(&is, &len, in, at, &err) < 0 || is != type || len > max)
 		return false;
 	kg_buf_reserve(out, len + 1);
 	char *to = out->data + out->len;

@@ -16,7 +16,8 @@ struct kg_packset;
 struct kg_packset *kg_packset_new(const char *packs_dir);
 void kg_packset_free(struct kg_packset *s); /* NULL is fine */
 
-/* The longest chain of deltas in any of the packs: as kg_packed_depth. */
+/* The longest chain of deltas in any of the packs: as kg_packed_depth. KG_E_IO: one of them could
+ * not be mapped. */
 int kg_packset_depth(size_t *depth, unsigned char id[20], const struct kg_packset *s, size_t max,
 	struct kg_error *err);
 
@@ -26,7 +27,7 @@ bool kg_packset_read(struct kg_buf *out, const struct kg_packset *s, enum kg_pac
 	const unsigned char id[20], size_t max);
 /* How many bytes the object has, also one that lies there as a delta: 1. In constant time, where
  * libgit2 follows a delta's bases, of which a hostile pack has as many as objects. 0: it is not
- * here, or beyond 2 GiB of its pack. KG_E_CORRUPT: its entry is malformed. */
+ * here. KG_E_CORRUPT: its entry is malformed. */
 int kg_packset_size(
 	size_t *size, const struct kg_packset *s, const unsigned char id[20], struct kg_error *err);
 

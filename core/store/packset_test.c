@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* An object whose content and id are told by its number. */
 static void object(struct kg_buf *text, unsigned char id[20], unsigned i)
@@ -122,6 +123,37 @@ static void test_what_is_left_to_libgit2(void **state)
 		}
 		write_file(dir, which ? "pack-a.idx" : "pack-a.pack", &good);
 	}
+	test_dir_remove(dir);
+}
+
+/* What lies beyond 2 GiB has its place in the index's table of large offsets. */
+static void test_large_offset(void **state)
+{
+	char *dir = test_dir();
+	char *idx KG_AUTOFREE = kg_asprintf("%s/pack-a.idx", dir);
+	struct kg_buf index KG_AUTOBUF = KG_BUF_INIT;
+	size_t offsets = 8 + 1024 + 24 * 3;
+	char large[8] = {0}, first[4] = {(char)0x80};
+	unsigned char id[20];
+	struct kg_error err;
+	size_t size;
+
+	(void)state;
+	write_pack(dir, "a", 0, 3);
+	assert_int_equal(kg_file_read(&index, idx, 1 << 20, &err), 0);
+	memcpy(large + 4, index.data + offsets + 4, 4); /* of the second by id */
+	memcpy(id, index.data + 8 + 1024 + 20, 20);
+	memcpy(index.data + offsets + 4, first, 4);
+	size_t at = offsets + 12, behind = index.len - at;
+	kg_buf_add(&index, large, 8);
+	memmove(index.data + at + 8, index.data + at, behind);
+	memcpy(index.data + at, large, 8);
+	write_file(dir, "pack-a.idx", &index);
+	struct kg_packset *s = kg_packset_new(dir);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(reads(s, i));
+	assert_int_equal(kg_packset_size(&size, s, id, &err), 1);
+	kg_packset_free(s);
 	test_dir_remove(dir);
 }
 
@@ -248,6 +280,47 @@ static void test_sizes_of_a_chain(void **state)
 	test_dir_remove(dir);
 }
 
+static void check_depth_is(const char *dir, int rc)
+{
+	struct kg_packset *s = kg_packset_new(dir);
+	struct kg_error err = {0};
+	unsigned char id[20];
+	size_t depth = 7;
+
+	assert_int_equal(kg_packset_depth(&depth, id, s, 50, &err), rc);
+	if (rc)
+		assert_non_null(strstr(err.msg, "a pack cannot be mapped"));
+	else
+		assert_int_equal(depth, 0);
+	kg_packset_free(s);
+}
+
+/* Of a pack that is left out nothing is said to be right. */
+static void test_depth_is_not_known(void **state)
+{
+	char *dir = test_dir();
+	char *idx KG_AUTOFREE = kg_asprintf("%s/pack-b.idx", dir);
+	char *pack KG_AUTOFREE = kg_asprintf("%s/pack-b.pack", dir);
+	struct kg_buf junk KG_AUTOBUF = KG_BUF_INIT;
+
+	(void)state;
+	check_depth_is("/nonexistent", 0);
+	write_pack(dir, "a", 0, 3);
+	check_depth_is(dir, 0);
+	write_pack(dir, "b", 3, 5);
+	check_depth_is(dir, 0);
+	assert_int_equal(unlink(pack), 0);
+	check_depth_is(dir, -KG_E_IO);
+	assert_int_equal(unlink(idx), 0);
+	check_depth_is(dir, 0);
+	kg_buf_adds(&junk, "junk");
+	write_file(dir, "pack-b.idx", &junk);
+	check_depth_is(dir, -KG_E_IO);
+	check_depth_is(pack, 0); /* there is no such directory */
+	check_depth_is(idx, -KG_E_IO);
+	test_dir_remove(dir);
+}
+
 static void test_nothing_there(void **state)
 {
 	char *dir = test_dir();
@@ -277,6 +350,8 @@ int main(void)
 		cmocka_unit_test(test_small_and_large),
 		cmocka_unit_test(test_what_is_left_to_libgit2),
 		cmocka_unit_test(test_sizes_of_a_chain),
+		cmocka_unit_test(test_large_offset),
+		cmocka_unit_test(test_depth_is_not_known),
 		cmocka_unit_test(test_nothing_there),
 	};
 
