@@ -112,6 +112,7 @@ void kg_outbox_empty(struct kg_outbox *o); /* the last one */
 /* Tries to send each once, without waiting; what became of them, in their order (of an empty one
  * nothing was sent). They stay until they are cleared. */
 const struct kg_parcel *kg_outbox_send(struct kg_outbox *o);
+/* What the parcel had to send: borrowed until anything is added, or all are cleared. */
 const char *kg_outbox_bytes(const struct kg_outbox *o, const struct kg_parcel *p);
 void kg_outbox_clear(struct kg_outbox *o);
 
