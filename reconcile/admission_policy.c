@@ -212,9 +212,7 @@ static void count_rest(
 					kg_quota_until(kg_obj(obj)) < x->s->time;
 			for (uint32_t i = 0; i < kg_len(hard); i++) {
 				const char *what = hard->members[i].key;
-				used[i] += outlived ? kg_quota_amount_over(
-							      obj->kind, kg_obj(obj), what)
-						    : kg_quota_amount(obj->kind, kg_obj(obj), what);
+				used[i] += kg_quota_amount(obj->kind, kg_obj(obj), what, outlived);
 			}
 		}
 		kg_iter_release(&it);
@@ -254,7 +252,7 @@ static void judge_one(
 	if (why)
 		forbid(c->x, d, "", why);
 	for (uint32_t k = 0; k < kg_len(hard); k++)
-		c->used[k] += kg_quota_amount(kind, &v, hard->members[k].key);
+		c->used[k] += kg_quota_amount(kind, &v, hard->members[k].key, false);
 }
 
 /* One after the other: those that were there before are counted first, and only what is new, or

@@ -458,10 +458,10 @@ void kg_quota_build(
 	struct kg_reconcile_state *st, const struct kg_snapshot *s, const struct kg_object *quota);
 void kg_quota_clear(struct kg_reconcile_state *st);
 void kg_quota_run(struct kg_run *r, const char *key);
-/* Runs the owners again whose pods were refused, where the change may have made room. */
 /* A pod that is being deleted: a quota counts it until twice its grace has passed, as in
  * Kubernetes, since a node that is lost never lets go of it. */
 void kg_quota_see_out(struct kg_run *r, const struct kg_object *pod);
+/* Runs the owners again whose pods were refused, where the change may have made room. */
 void kg_starved_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
 /* After a key was run: its owner says whether pods were refused. */

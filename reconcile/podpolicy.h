@@ -85,11 +85,10 @@ struct kg_texts kg_security_faults(struct kg_arena *a, int level, int version,
 __extension__ typedef __int128 kg_sum __attribute__((aligned(8)));
 
 /* How much an object counts for one resource of a quota, in thousandths; scopes are not looked
- * at. Terminated pods count for count/pods alone. */
-int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, const char *what);
-/* The same of a pod that should be gone: it counts no more than one that ended. */
-int64_t kg_quota_amount_over(
-	const struct kg_kind *kind, const struct kg_value *obj, const char *what);
+ * at. Terminated pods count for count/pods alone, and so does, with `over`, a pod that should be
+ * gone. */
+int64_t kg_quota_amount(
+	const struct kg_kind *kind, const struct kg_value *obj, const char *what, bool over);
 /* From when on a pod that is being deleted should be gone; KG_TIME_NEVER: it is not. */
 kg_time kg_quota_until(const struct kg_value *pod);
 /* Whether the quota's scopes include the object. */

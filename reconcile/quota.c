@@ -27,9 +27,8 @@ static void count(struct kg_quota *q, const struct kg_object *obj, bool outlived
 		return;
 	for (uint32_t i = 0; i < kg_len(hard); i++) {
 		const char *what = hard->members[i].key;
-		q->used[i] += (kg_sum)sign *
-			      (outlived ? kg_quota_amount_over(obj->kind, kg_obj(obj), what)
-					: kg_quota_amount(obj->kind, kg_obj(obj), what));
+		q->used[i] +=
+			(kg_sum)sign * kg_quota_amount(obj->kind, kg_obj(obj), what, outlived);
 	}
 }
 
@@ -225,8 +224,8 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 	const struct kg_value *hard = kg_at(quota, "spec.hard");
 	for (uint32_t i = 0; i < kg_len(hard); i++) {
 		const struct kg_member *m = &hard->members[i];
-		int64_t had = was ? kg_quota_amount(kind, was, m->key) : 0;
-		int64_t more = kg_quota_amount(kind, obj, m->key);
+		int64_t had = was ? kg_quota_amount(kind, was, m->key, false) : 0;
+		int64_t more = kg_quota_amount(kind, obj, m->key, false);
 		if (more <= had || used[i] + more <= milli_of(&m->value))
 			continue;
 		add_pair(&asked, a, m->key, more - had, NULL);

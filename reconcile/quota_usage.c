@@ -109,13 +109,16 @@ static int64_t claim_amount(const struct kg_value *claim, const char *what)
 	return 0;
 }
 
-int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, const char *what)
+int64_t kg_quota_amount(
+	const struct kg_kind *kind, const struct kg_value *obj, const char *what, bool over)
 {
 	static const enum kg_kind_id counted[] = {KG_KIND_SERVICE, KG_KIND_SECRET,
 		KG_KIND_CONFIGMAP, KG_KIND_REPLICATIONCONTROLLER, KG_KIND_RESOURCEQUOTA,
 		KG_KIND_PERSISTENTVOLUMECLAIM};
 	if (!strncmp(what, "count/", 6))
 		return strcmp(what + 6, kg_kind_resource(kind)) == 0 ? 1000 : 0;
+	if (over)
+		return 0;
 	for (size_t i = 0; i < KG_ARRAY_LEN(counted); i++)
 		if (kind->id == counted[i] && !strcmp(what, kind->plural))
 			return 1000;
@@ -129,12 +132,6 @@ int64_t kg_quota_amount(const struct kg_kind *kind, const struct kg_value *obj, 
 	default:
 		return 0;
 	}
-}
-
-int64_t kg_quota_amount_over(
-	const struct kg_kind *kind, const struct kg_value *obj, const char *what)
-{
-	return strncmp(what, "count/", 6) ? 0 : kg_quota_amount(kind, obj, what);
 }
 
 kg_time kg_quota_until(const struct kg_value *pod)
