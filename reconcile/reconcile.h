@@ -115,4 +115,8 @@ void kg_reconcile_state_free(struct kg_reconcile_state *state);
 int kg_reconcile(struct kg_reconcile_state *state, struct kg_txn *txn, const struct kg_inputs *in,
 	kg_time *wake_at, struct kg_error *err);
 
+/* The pod, SET-ORDINAL, that a claim of this name is for, TEMPLATE-SET-ORDINAL of one of the
+ * StatefulSet's templates: within `claim`. NULL: it is none of the set's. */
+const char *kg_stateful_claim_pod(const struct kg_object *set, const char *claim);
+
 #endif

@@ -70,22 +70,24 @@ bool kg_stateful_claims(struct kg_stateful_sync *x, struct kg_value *pod, const 
 
 /* ---- those that are there ---- */
 
-/* The ordinal of the pod that a claim of the set's is for; -1: it is none of them. */
-static int64_t ordinal_of(const struct kg_object *set, const struct kg_object *claim)
+const char *kg_stateful_claim_pod(const struct kg_object *set, const char *claim)
 {
 	const struct kg_value *templates = kg_at(kg_obj(set), "spec.volumeClaimTemplates");
-	if (claim->source)
-		return -1;
 	for (uint32_t i = 0; i < kg_len(templates); i++) {
 		const char *t = kg_string(kg_at(&templates->items[i], "metadata.name"), "");
 		size_t n = strlen(t);
-		if (strncmp(claim->name, t, n) == 0 && claim->name[n] == '-') {
-			int64_t k = kg_stateful_ordinal(set, claim->name + n + 1);
-			if (k >= 0)
-				return k;
-		}
+		if (strncmp(claim, t, n) == 0 && claim[n] == '-' &&
+			kg_stateful_ordinal(set, claim + n + 1) >= 0)
+			return claim + n + 1;
 	}
-	return -1;
+	return NULL;
+}
+
+/* The ordinal of the pod that a claim of the set's is for; -1: it is none of them. */
+static int64_t ordinal_of(const struct kg_object *set, const struct kg_object *claim)
+{
+	const char *pod = claim->source ? NULL : kg_stateful_claim_pod(set, claim->name);
+	return pod ? kg_stateful_ordinal(set, pod) : -1;
 }
 
 static bool deletes(const struct kg_object *set, const char *when)

@@ -1,9 +1,11 @@
 /* What is told of PersistentVolumeClaims. */
 #include "kgitd/events_private.h"
 
+#include "reconcile/reconcile.h"
+
 #include <string.h>
 
-/* The StatefulSet that made a claim, TEMPLATE-SET-ORDINAL, and its pod's name; NULL: none. */
+/* The StatefulSet that made a claim, and its pod's name; NULL: none. */
 static const struct kg_object *set_of(
 	const struct kg_snapshot *s, const struct kg_object *claim, const char **pod)
 {
@@ -12,23 +14,8 @@ static const struct kg_object *set_of(
 
 	kg_iter_kind(&it, s, KG_KIND_STATEFULSET, claim->ns, NULL);
 	while (!found && (set = kg_iter_next(&it))) {
-		const struct kg_value *templates = kgd_at(set, "spec.volumeClaimTemplates");
-		size_t len = strlen(set->name);
-
-		for (uint32_t i = 0; i < kg_len(templates) && !found; i++) {
-			const char *name =
-				kg_string(kg_at(&templates->items[i], "metadata.name"), "");
-			size_t n = strlen(name);
-
-			if (strncmp(claim->name, name, n) != 0 || claim->name[n] != '-' ||
-				strncmp(claim->name + n + 1, set->name, len) != 0)
-				continue;
-			const char *end = claim->name + n + 1 + len;
-			if (*end != '-' || !end[1] || end[1 + strspn(end + 1, "0123456789")])
-				continue;
-			*pod = claim->name + n + 1;
-			found = set;
-		}
+		*pod = kg_stateful_claim_pod(set, claim->name);
+		found = *pod ? set : NULL;
 	}
 	kg_iter_release(&it);
 	return found;

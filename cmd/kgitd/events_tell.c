@@ -1,6 +1,8 @@
 /* What is told of a change: the common words, and those of the smaller controllers. */
 #include "kgitd/events_private.h"
 
+#include "reconcile/reconcile.h"
+
 #include <string.h>
 
 static struct kgd_who who_of(const struct kg_object *obj)
@@ -185,7 +187,7 @@ static const char *refused_words(
 		return kg_arena_printf(&t->a, "create Pod %s in StatefulSet %s failed error: %s",
 			pod, owner->name, message);
 	if (owner->kind->id == KG_KIND_STATEFULSET && claim) {
-		const char *of = strstr(claim, owner->name);
+		const char *of = kg_stateful_claim_pod(owner, claim);
 		return kg_arena_printf(&t->a,
 			"create Claim %s for Pod %s in StatefulSet %s failed error: %s", claim,
 			of ? of : "", owner->name, message);

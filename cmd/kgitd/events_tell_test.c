@@ -24,8 +24,10 @@
 #define QUOTA(what)                                                                                \
 	"\n---\n{apiVersion: v1, kind: ResourceQuota, metadata: {name: q}, spec: {hard: {" what    \
 	"}}}"
-#define SET                                                                                        \
-	"push {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {selector: "    \
+#define SET SET_NAMED("db")
+#define SET_NAMED(name)                                                                            \
+	"push {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: " name                     \
+	"}, spec: {selector: "                                                                     \
 	"{matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: "        \
 	"[{name: c, image: one}]}}, volumeClaimTemplates: [{metadata: {name: data}, spec: "        \
 	"{accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: "  \
@@ -138,6 +140,11 @@ static const struct {
 			"data-db-0 for Pod db-0 in StatefulSet db failed error: "
 			"persistentvolumeclaims \"data-db-0\" is forbidden: exceeded quota: "
 			"q,\n"}}},
+	{"a claim over the quota, of a set whose name is in its template's",
+		{{SET_NAMED("a") CLASS("kgit.dev/local-path", "WaitForFirstConsumer")
+				QUOTA("requests.storage: 1Mi"),
+			"Warning FailedCreate StatefulSet/a statefulset-controller: create Claim "
+			"data-a-0 for Pod a-0 in StatefulSet a failed error: \n"}}},
 	{"a ReplicaSet over the quota",
 		{{WEB QUOTA("count/replicasets.apps: 0"),
 			"Warning ReplicaSetCreateError Deployment/w deployment-controller: Failed "
