@@ -79,7 +79,7 @@ static bool may_grow(struct kg_admitting *x, const char *class)
 	const struct kg_definition *d = kg_map_get(&x->by_key, kg_admit_key(x->a, kind, "", class));
 	const struct kg_object *obj = kg_snapshot_get(x->s, kind->id, "", class);
 	const struct kg_value *v = d ? &d->m->value : obj ? kg_obj(obj) : &kg_null;
-	return kg_bool(kg_get(v, "allowVolumeExpansion"), false);
+	return will_be(x, kind, class) && kg_bool(kg_get(v, "allowVolumeExpansion"), false);
 }
 
 static void check_growth(struct kg_admitting *x, const struct kg_definition *d)
