@@ -5,9 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As git and zlib word it ("Out of memory, malloc failed", "inflateInit: out of memory"); its first
- * letter comes once, so that a match that fails begins anew. */
-static const char words[] = "ut of memory";
+/* As git and zlib word it ("Out of memory, malloc failed", "inflateInit: out of memory"), in a line
+ * that git dies with: what kgitd says of a manifest may quote the words. Their first letter comes
+ * once, so that a match that fails begins anew. */
+static const char dying[] = "fatal: ", words[] = "ut of memory";
+
+static void look_at_line(struct kgd_push_answer *a, char c)
+{
+	if (c == '\n' || c == '\r') {
+		a->dies = a->matched = 0;
+		a->other = false;
+	} else if (a->other) {
+		return;
+	} else if (dying[a->dies]) {
+		a->other = c != dying[a->dies++];
+	} else {
+		a->matched = c == words[a->matched] ? a->matched + 1 : c == words[0];
+		a->out = !words[a->matched];
+	}
+}
 
 static void look(struct kgd_push_answer *a, char c)
 {
@@ -17,11 +33,8 @@ static void look(struct kgd_push_answer *a, char c)
 		return;
 	}
 	a->last = c;
-	if (a->band != 2 || a->out)
-		return;
-	a->matched = c == words[a->matched] ? a->matched + 1 : c == words[0];
-	if (!words[a->matched])
-		a->out = true;
+	if (a->band == 2 && !a->out)
+		look_at_line(a, c);
 }
 
 static void begin_packet(struct kgd_push_answer *a)

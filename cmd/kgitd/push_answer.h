@@ -17,7 +17,10 @@ struct kgd_push_answer {
 	bool flushed;    /* the last packet was a flush: an answer that ends so is whole */
 	char band, last; /* the packet's first and latest byte */
 	bool begun;      /* it has a first byte */
-	unsigned matched;
+	/* Of band 2's line, which may go on in the next packet: how much is there of the words that
+	 * git dies with, and then of those that memory is out; it is no such line. */
+	unsigned dies, matched;
+	bool other;
 	bool out, told; /* of memory */
 };
 

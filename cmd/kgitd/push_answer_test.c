@@ -100,7 +100,13 @@ static void test_others_say_it(void **state)
 	(void)state;
 	packet(&in, "\1out of memory\n");
 	packet(&in, "\2out of mem\n");
-	packet(&in, "\2out of uut of memor\n");
+	packet(&in, "\2fatal: out of uut of memor\n");
+	packet(&in, "\2y\n");
+	packet(&in, "\2a.yaml:1:1: no such kind \"fatal: out of memory\"\n");
+	packet(&in, "\2out of memory\n");
+	packet(&in, "\2fata");
+	packet(&in, "\2x fatal: out of memory\n");
+	packet(&in, "\2fatal: no\rout of memory\n");
 	kg_buf_adds(&in, "0000");
 	pass(&out, &a, &in, in.len);
 	assert_false(a.out);
