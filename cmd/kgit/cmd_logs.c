@@ -10,6 +10,23 @@ static bool print_piece(void *ctx, const char *p, size_t n)
 	return fwrite(p, 1, n, stdout) == n && fflush(stdout) == 0;
 }
 
+/* Of NAMESPACE/POD as `kgit status` prints it, or pod/NAME as kubectl does. The kind, where what
+ * stands for a namespace names one, too; or NULL. */
+static const struct kg_kind *add_path(struct kg_buf *path, const char *pod, const char *ns)
+{
+	const char *slash = strchr(pod, '/');
+	char *word KG_AUTOFREE = slash ? kg_strndup(pod, (size_t)(slash - pod)) : NULL;
+	const struct kg_kind *kind = word ? kg_kind_by_name(word) : NULL;
+	bool is_pod = kind && kind->id == KG_KIND_POD;
+
+	kg_buf_adds(path, "/api/v1/namespaces/");
+	kg_buf_add_uri(path, word && !is_pod ? word : ns);
+	kg_buf_adds(path, "/pods/");
+	kg_buf_add_uri(path, slash ? slash + 1 : pod);
+	kg_buf_adds(path, "/log");
+	return is_pod ? NULL : kind;
+}
+
 static int run(int argc, char **argv, const char *kubeconfig)
 {
 	static const struct option options[] = {{"container", required_argument, NULL, 'c'},
@@ -53,23 +70,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	}
 	if (argc - optind != 1)
 		return kgit_bad_usage(&kgit_logs_verb, "expected one pod");
-	const char *pod = argv[optind];
-	const char *slash = strchr(pod, '/');
-	const struct kg_kind *kind = NULL;
-	if (slash) {
-		char *word KG_AUTOFREE = kg_strndup(pod, (size_t)(slash - pod));
-		kind = kg_kind_by_name(word);
-	}
-	if (kind && kind->id != KG_KIND_POD)
-		return kgit_bad_usage(&kgit_logs_verb,
-			"expected a pod, got a %s; kgit status lists its pods", kind->kind);
-	/* NAMESPACE/POD as `kgit status` prints it, or pod/NAME as kubectl does. */
-	if (slash && !kind)
-		kg_buf_addf(&path, "/api/v1/namespaces/%.*s/pods/%s/log", (int)(slash - pod), pod,
-			slash + 1);
-	else
-		kg_buf_addf(
-			&path, "/api/v1/namespaces/%s/pods/%s/log", ns, slash ? slash + 1 : pod);
+	const struct kg_kind *kind = add_path(&path, argv[optind], ns);
 	if (query.len)
 		kg_buf_addf(&path, "?%s", query.data + 1);
 	if (kgit_cluster_find(&cluster, kubeconfig, &err) < 0)
@@ -77,6 +78,9 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	struct kg_http_client *http = kgit_connect(&cluster, 0);
 	int rc = kg_http_get_stream(http, path.data, 0, print_piece, NULL, &err);
 	kg_http_client_free(http);
+	if (rc == -KG_E_NOT_FOUND && kind)
+		return kgit_bad_usage(&kgit_logs_verb,
+			"expected a pod, got a %s; kgit status lists its pods", kind->kind);
 	return rc < 0 ? kgit_fail(&err) : 0;
 }
 
