@@ -1,6 +1,7 @@
 #include "kgitd/impersonate.h"
 
 #include "auth/impersonate.h"
+#include "base/hash.h"
 #include "kgitd/audit.h"
 
 #include <ctype.h>
@@ -14,21 +15,14 @@ struct headers {
 	bool too_many;
 };
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* In lower case; what is no percent-encoding is taken as it is. */
 static const char *extra_key(struct kg_arena *a, const char *text)
 {
 	char *key = kg_arena_strdup(a, text), *to = key;
 
 	for (const char *p = text; *p; p++) {
-		int hi = *p == '%' ? hex_digit(p[1]) : -1, lo = hi >= 0 ? hex_digit(p[2]) : -1;
+		int hi = *p == '%' ? kg_hex_digit(p[1]) : -1;
+		int lo = hi >= 0 ? kg_hex_digit(p[2]) : -1;
 
 		*to++ = lo >= 0 && (hi || lo) ? (char)(hi << 4 | lo)
 					      : (char)tolower((unsigned char)*p);
