@@ -170,11 +170,28 @@ static void test_want(void **state)
 	hold("a\n", false, 1, "", " is not there: kgit test --update makes it\n");
 }
 
+/* None is none; what cannot be read is no such answer. */
+static void test_want_unread(void **state)
+{
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	KG_AUTOFREE char *nowhere = kg_asprintf("%s/nowhere", dir);
+	KG_AUTOFREE char *odd = kg_asprintf("%s/odd", dir);
+	struct kg_error err;
+
+	(void)state;
+	assert_int_equal(kg_mkdir_p(odd, 0700, &err), 0);
+	put("odd/want", "no directory\n");
+	assert_int_equal(kgit_want_stale(&out, nowhere, NULL, 0, false, &err), 0);
+	assert_true(kgit_want_stale(&out, odd, NULL, 0, false, &err) < 0);
+	assert_non_null(strstr(err.msg, "odd/want"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_want),
+		cmocka_unit_test(test_want_unread),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -4,6 +4,7 @@
 #include "sys/file.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,6 +75,8 @@ int kgit_want_stale(struct kg_buf *out, const char *dir, char *const *names, siz
 	struct dirent **found;
 	int stale = 0, count = scandir(below, &found, any_want, alphasort);
 
+	if (count < 0)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "read %s", below);
 	for (int i = 0; i < count; i++) {
 		KG_AUTOFREE char *path = kg_asprintf("%s/%s", below, found[i]->d_name);
 
@@ -87,7 +90,6 @@ int kgit_want_stale(struct kg_buf *out, const char *dir, char *const *names, siz
 		}
 		free(found[i]);
 	}
-	if (count >= 0)
-		free(found);
+	free(found);
 	return stale;
 }
