@@ -87,10 +87,10 @@ int kgn_lock(const char *state)
 		return -1;
 	}
 	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
-		kgn_fail(errno == EAGAIN || errno == EACCES
-				 ? "another kgit-node works on %s: stop it first"
-				 : "%s: it cannot be locked",
-			state);
+		if (errno == EAGAIN || errno == EACCES)
+			kgn_fail("another kgit-node works on %s: stop it first", state);
+		else
+			kgn_fail("%s: it cannot be locked: %s", path, strerror(errno));
 		close(fd);
 		return -1;
 	}

@@ -14,6 +14,7 @@
 #include "sys/file.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -379,7 +380,8 @@ static int set_names(struct node *n)
 	if (n->opts->name)
 		snprintf(n->name, sizeof(n->name), "%s", n->opts->name);
 	else if (gethostname(n->name, sizeof(n->name) - 1) < 0)
-		return kgn_fail("--name NAME is needed: the host has none");
+		return kgn_fail("--name NAME is needed: the host does not say its own: %s",
+			strerror(errno));
 	if (n->opts->node_ip && (inet_pton(AF_INET, n->opts->node_ip, &ignored) != 1 ||
 					strlen(n->opts->node_ip) >= sizeof(n->address)))
 		return kgn_fail("--node-ip: \"%s\" is no IPv4 address", n->opts->node_ip);
@@ -416,7 +418,7 @@ int kgn_run(const struct kgn_options *o)
 	int rc = kg_loop_signal(n.loop, SIGTERM, on_stop, &n);
 	if (rc == 0)
 		rc = kg_loop_signal(n.loop, SIGINT, on_stop, &n);
-	rc = rc < 0 ? kgn_fail("signals cannot be waited for") : start(&n);
+	rc = rc < 0 ? kgn_fail("signals cannot be waited for: %s", strerror(errno)) : start(&n);
 	kg_timer_free(n.settled);
 	kg_loop_free(n.loop);
 	if (kgn_count_pods(o->state) == 0) {

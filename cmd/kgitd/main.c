@@ -11,6 +11,7 @@
 #include "sys/file.h"
 #include "sys/zone.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -375,7 +376,7 @@ static int run(struct kgd_master *m)
 	if (rc == 0)
 		rc = kg_loop_signal(m->loop, SIGINT, on_signal, &e);
 	if (rc < 0) {
-		kg_error_log("signals cannot be waited for");
+		kg_error_log("signals cannot be waited for: %s", strerror(errno));
 		rc = 1;
 	} else {
 		say_ready(m);
