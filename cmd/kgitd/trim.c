@@ -28,9 +28,10 @@ struct kgd_trim {
 	struct kg_timer *timer;
 	uint64_t seen; /* a sum of counters that only grow */
 	unsigned quiet, busy;
-	uint64_t settled; /* the revision of the silence: long known to all */
-	pthread_t thread; /* settles */
-	bool started;     /* and is to be joined */
+	uint64_t settled;  /* the revision of the silence: long known to all */
+	uint64_t settling; /* the same, as the thread was given it: written while there is none */
+	pthread_t thread;  /* settles */
+	bool started;      /* and is to be joined */
 	atomic_bool done;
 };
 
@@ -62,7 +63,7 @@ static void *settle(void *arg)
 	struct kg_snapshot *now = kg_hub_snapshot(t->m->hub);
 
 	/* Of a revision that has come since, subscribers may not have been told yet. */
-	if (now->revision == t->settled) {
+	if (now->revision == t->settling) {
 		struct kg_snapshot *anew = kg_snapshot_anew(now);
 
 		kg_hub_settle(t->m->hub, anew);
@@ -83,6 +84,7 @@ static void start_settling(struct kgd_trim *t)
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	atomic_store(&t->done, false);
+	t->settling = t->settled;
 	t->started = pthread_create(&t->thread, NULL, settle, t) == 0;
 }
 
