@@ -1,5 +1,6 @@
 #include "nodeagent/status.h"
 
+#include "kinds/placement.h"
 #include "nodeagent/oci_spec.h"
 #include "nodeagent/plan.h"
 
@@ -210,7 +211,7 @@ static struct kg_value ips(struct kg_arena *a, const char *ip)
 static struct kg_value rejected(struct kg_arena *a, const struct kg_pstate *pod)
 {
 	return kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason", kg_v_str(a, pod->rejected),
-		"message", kg_v_strf(a, "Pod was rejected: %s", pod->rejected_why), "startTime",
+		"message", kg_v_strf(a, KG_POD_REJECTED "%s", pod->rejected_why), "startTime",
 		time_value(a, pod->start_time), "qosClass",
 		kg_v_lit(kg_pod_qos(kg_doc_value(pod->pod))), (char *)NULL);
 }

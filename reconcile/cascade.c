@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-#define ANNOTATION "kgit/deletion"
-#define FINALIZER  "foregroundDeletion"
+#define FINALIZER "foregroundDeletion"
 
 static const struct {
 	enum kg_kind_id kind;
@@ -71,7 +70,8 @@ static void orphan(struct kg_run *r, const struct kg_object *owner)
 
 void kg_cascade_undefine(struct kg_run *r, const struct kg_object *obj)
 {
-	const char *how = is_owner(obj->kind->id) ? kg_annotation(obj, ANNOTATION, "") : "";
+	const char *how =
+		is_owner(obj->kind->id) ? kg_annotation(obj, KG_DELETION_ANNOTATION, "") : "";
 	if (is_owner(obj->kind->id) && kg_finalizer_has(obj, "orphan"))
 		how = "orphan";
 	else if (is_owner(obj->kind->id) && kg_finalizer_has(obj, FINALIZER))

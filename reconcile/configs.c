@@ -9,11 +9,9 @@
 
 #include <string.h>
 
-#define DIGEST_ANNOTATION "kgit/config-digest"
-
 bool kg_rolls_on_config(const struct kg_object *owner)
 {
-	return strcmp(kg_annotation(owner, "kgit/roll-on-config-change", ""), "true") == 0;
+	return strcmp(kg_annotation(owner, KG_ROLL_ANNOTATION, ""), "true") == 0;
 }
 
 struct digest {
@@ -92,5 +90,5 @@ struct kg_value kg_owner_template(struct kg_run *r, const struct kg_object *owne
 	char hex[24];
 	kg_sha1(sum, kg_buf_str(&text), text.len);
 	kg_hex(hex, sum, 10);
-	return kg_with_annotation(&r->a, template, DIGEST_ANNOTATION, hex);
+	return kg_with_annotation(&r->a, template, KG_DIGEST_ANNOTATION, hex);
 }

@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* On a Service's first slice, where it has several: how many they are. So the newest of their
- * revisions is that of what they say together (Endpoints), also where one went. */
-#define SLICES_ANNOTATION "kgit/slices"
-
 /* ---- who answers ---- */
 
 /* The endpoints that there are, by their pods' uids: pointers to the values. */
@@ -261,8 +257,8 @@ static void put_slice(
 		v = kg_with(a, &v, "metadata.generateName", kg_v_strf(a, "%s-", c->svc->name));
 	}
 	v = kg_with(a, &v, "metadata.labels", slice_labels(a, c->svc));
-	if (count || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), SLICES_ANNOTATION)))
-		v = kg_with_annotation(a, &v, SLICES_ANNOTATION, count);
+	if (count || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), KG_SLICES_ANNOTATION)))
+		v = kg_with_annotation(a, &v, KG_SLICES_ANNOTATION, count);
 	if (!kg_len(kg_at(&v, "metadata.annotations")))
 		v = kg_with(a, &v, "metadata.annotations", kg_v_null());
 	v = kg_with_key(a, &v, "ports", s->ports);

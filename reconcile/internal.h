@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/quantity.h"
+#include "kinds/annotations.h"
 #include "kinds/placement.h"
 #include "kinds/record.h"
 #include "reconcile/reconcile.h"
@@ -46,16 +47,6 @@ enum kg_controller {
 #define KG_HISTORY_ANNOTATION  "deployment.kubernetes.io/revision-history"
 #define KG_DESIRED_ANNOTATION  "deployment.kubernetes.io/desired-replicas"
 #define KG_MAX_ANNOTATION      "deployment.kubernetes.io/max-replicas"
-/* How many pods an owner ever made: the counter that pod names are hashed from. */
-#define KG_CREATED_ANNOTATION "kgit/pods-created"
-
-/* A Job's failures in a row and the time of the last; and those of indexes that wait to be tried
- * again. */
-#define KG_BACKOFF_ANNOTATION        "kgit/backoff"
-#define KG_INDEX_FAILURES_ANNOTATION "kgit/index-failures"
-/* The last time of a CronJob's schedule at which no Job was made, and why: "TIME REASON MESSAGE",
- * as the event says it. */
-#define KG_SKIPPED_ANNOTATION "kgit/skipped"
 
 /* ---- resources ---- */
 enum { KG_RES_CPU, KG_RES_MEMORY, KG_RES_STORAGE, KG_RES_FIXED, KG_RES_MAX = 16 };

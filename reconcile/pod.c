@@ -10,16 +10,13 @@ struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spe
 		(char *)NULL);
 }
 
-/* kubelet's words for each pod that it does not take in; the agent's, too. */
-#define REJECTED "Pod was rejected: "
-
 bool kg_pod_waits_failed(struct kg_run *r, const struct kg_object *pod)
 {
 	const struct kg_value *status = kg_get(kg_obj(pod), "status");
 	kg_time due = kg_object_created(pod) + KG_FAILED_PAUSE;
 	if (strcmp(kg_string(kg_get(status, "phase"), ""), "Failed") != 0 ||
-		strncmp(kg_string(kg_get(status, "message"), ""), REJECTED, strlen(REJECTED)) !=
-			0 ||
+		strncmp(kg_string(kg_get(status, "message"), ""), KG_POD_REJECTED,
+			strlen(KG_POD_REJECTED)) != 0 ||
 		due <= r->now)
 		return false;
 	kg_wake(r, due);

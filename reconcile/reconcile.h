@@ -76,8 +76,6 @@ struct kg_inputs {
 };
 
 #define KG_ZONE_RULE_SIZE 128
-/* The rule of a CronJob's time zone, as it was when the CronJob was last defined. */
-#define KG_ZONE_ANNOTATION "kgit/time-zone"
 
 /* The number of what is decided from the same inputs: one more whenever any of it changes, since
  * it says who made a revision. */

@@ -1,6 +1,7 @@
 #include "common/verify.h"
 
 #include "common/pushed.h"
+#include "kinds/annotations.h"
 #include "reconcile/inputs.h"
 #include "reconcile/step.h"
 #include "store/replay.h"

@@ -1,12 +1,11 @@
 /* What is told of Jobs and CronJobs. */
 #include "kgitd/events_private.h"
 
+#include "kinds/annotations.h"
 #include "reconcile/reconcile.h"
 #include "reconcile/schedule.h"
 
 #include <string.h>
-
-#define SKIPPED "kgit/skipped" /* reconcile: "TIME REASON MESSAGE" */
 
 static const char cron_controller[] = "cronjob-controller";
 
@@ -118,8 +117,10 @@ static void made_up_for(
 static void skipped(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	const char *now = kg_string(kg_get(kgd_at(after, "metadata.annotations"), SKIPPED), "");
-	const char *was = kg_string(kg_get(kgd_at(before, "metadata.annotations"), SKIPPED), "");
+	const char *now =
+		kg_string(kg_get(kgd_at(after, "metadata.annotations"), KG_SKIPPED_ANNOTATION), "");
+	const char *was = kg_string(
+		kg_get(kgd_at(before, "metadata.annotations"), KG_SKIPPED_ANNOTATION), "");
 	const char *reason = strchr(now, ' ');
 	const char *message = reason ? strchr(reason + 1, ' ') : NULL;
 

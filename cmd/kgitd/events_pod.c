@@ -1,6 +1,8 @@
 /* What is told of pods, and of pods by their owners. */
 #include "kgitd/events_private.h"
 
+#include "kinds/placement.h"
+
 #include <string.h>
 
 /* ---- containers ---- */
@@ -279,7 +281,7 @@ static void lost_node(
 static void rejected(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
-	static const char prefix[] = "Pod was rejected: ";
+	static const char prefix[] = KG_POD_REJECTED;
 	const char *message = kgd_text_at(after, "status.message");
 	struct kgd_what w = {.type = "Warning",
 		.reason = kgd_text_at(after, "status.reason"),

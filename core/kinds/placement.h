@@ -7,6 +7,9 @@
 
 #include "value/value.h"
 
+/* How a pod's status.message begins that its node did not take in: kubelet's words. */
+#define KG_POD_REJECTED "Pod was rejected: "
+
 bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
 /* Does one of them? */
 bool kg_is_tolerated(const struct kg_value *taint, const struct kg_value *tolerations);

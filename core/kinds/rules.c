@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/utf8.h"
+#include "kinds/annotations.h"
 #include "value/json.h"
 
 enum { SHOWN = 60, ANNOTATIONS_MAX = 256 * 1024 };
@@ -126,18 +127,19 @@ static bool has_odd_name(struct kg_fault_list *f, const char *path)
 	return kg_rule_written(f, kg_rule_path(f, meta, "name"));
 }
 
-/* Annotations of kgit's own that a manifest may set, and what to. */
 static const struct {
 	const char *key;
-	const char *values[4];
+	const char *values[4]; /* NULL-terminated */
 } own_annotations[] = {
-	{"kgit/deletion", {"background", "foreground", "orphan"}},
-	{"kgit/roll-on-config-change", {"true", "false"}},
+#define ROW(id, key, ...) {id, {__VA_ARGS__}},
+	KG_MANIFEST_ANNOTATIONS(ROW)
+#undef ROW
 };
-/* Those that the system sets: exports hold them. */
-static const char *const system_annotations[] = {"kgit/backoff", "kgit/config-digest",
-	"kgit/index-failures", "kgit/pods-created", "kgit/skipped", "kgit/slices", "kgit/time-zone",
-	NULL};
+static const char *const system_annotations[] = {
+#define ROW(id, key) id,
+	KG_SYSTEM_ANNOTATIONS(ROW) NULL
+#undef ROW
+};
 
 /* A slip in one would be ignored silently. */
 static void check_own_annotation(
