@@ -202,6 +202,35 @@ static void test_small_range(void **state)
 	kg_harness_release(&h);
 }
 
+static bool ends(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	(void)ctx;
+	st->status = kg_sim_succeeded(a, pod, KG_HARNESS_START);
+	return true;
+}
+
+/* Pods that are over keep their addresses: with one that goes, the pod that waits gets its own. */
+static void test_range_of_ended_pods(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct kg_reconcile_options opts = {.pod_cidr = "10.1.0.0/29"};
+	kg_harness_init(&h, &opts);
+	h.check = true;
+	add_node(&h, "one");
+	for (int i = 0; i < 5; i++)
+		push_pod(&h, i);
+	kg_harness_report(&h, ends, NULL);
+	push_pod(&h, 5);
+	assert_int_equal(count_bound(h.s), 5);
+	kg_harness_push(&h, "p0.yaml", NULL);
+	kg_harness_let_go(&h);
+	assert_null(kg_snapshot_get(h.s, KG_KIND_POD, "default", "p0"));
+	assert_string_equal(kg_pod_node(kg_snapshot_get(h.s, KG_KIND_POD, "default", "p5")), "one");
+	kg_harness_release(&h);
+}
+
 /* A txn that is thrown away, and a run that fails, leave the state as good as new. */
 static void test_state_heals(void **state)
 {
@@ -445,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_qos),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_small_range),
+		cmocka_unit_test(test_range_of_ended_pods),
 		cmocka_unit_test(test_state_heals),
 		cmocka_unit_test(test_successor_runs),
 		cmocka_unit_test(test_owner_let_go),
