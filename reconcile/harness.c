@@ -330,6 +330,19 @@ void kg_harness_let_go(struct kg_harness *h)
 	kg_harness_report(h, says_gone, NULL);
 }
 
+bool kg_harness_one_round(const struct kg_harness *h)
+{
+	for (size_t i = 0; i < h->last.len; i++) {
+		const struct kg_object *before = h->last.items[i].before,
+				       *after = h->last.items[i].after;
+		if (before && before->kind->id == KG_KIND_POD &&
+			(!after || kg_object_deleting(after) ||
+				*kg_pod_node(before) != *kg_pod_node(after)))
+			return false;
+	}
+	return true;
+}
+
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text)
 {
 	struct kg_arena a = KG_ARENA_INIT;

@@ -38,6 +38,9 @@ typedef bool kg_harness_word(
 void kg_harness_report(struct kg_harness *h, kg_harness_word *word, void *ctx);
 /* The nodes let go of the pods that are being deleted. */
 void kg_harness_let_go(struct kg_harness *h);
+/* Was there but one round of scheduling in the last run? Pods that left, that had waited or were
+ * bound late may have made for several. */
+bool kg_harness_one_round(const struct kg_harness *h);
 /* One manifest text pushed as the file `path`; aborts where it is refused. */
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
 /* Aborts, saying where, unless two snapshots hold the same objects. */

@@ -364,23 +364,10 @@ static struct kg_txn *as_seen(const struct kg_harness *h, const struct kg_object
 	return txn;
 }
 
-/* Pods that left, waited or were bound late: there may have been several rounds. */
-static bool one_round(const struct kg_changes *c)
-{
-	for (size_t i = 0; i < c->len; i++) {
-		const struct kg_object *before = c->items[i].before, *after = c->items[i].after;
-		if (before && before->kind->id == KG_KIND_POD &&
-			(!after || kg_object_deleting(after) ||
-				*kg_pod_node(before) != *kg_pod_node(after)))
-			return false;
-	}
-	return true;
-}
-
 static size_t check_commit(const struct kg_harness *h)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < h->last.len && one_round(&h->last); i++) {
+	for (size_t i = 0; i < h->last.len && kg_harness_one_round(h); i++) {
 		if (!is_new_pod(&h->last.items[i]))
 			continue;
 		struct kg_txn *txn = as_seen(h, h->last.items[i].after);

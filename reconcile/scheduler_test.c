@@ -349,19 +349,6 @@ static bool is_bound_in(const struct kg_snapshot *s, const struct kg_object *p)
 	return old && *kg_pod_node(old) && strcmp(kg_object_uid(old), kg_object_uid(p)) == 0;
 }
 
-/* Pods that left, or that had waited, may have made for several rounds of scheduling. */
-static bool one_round(const struct kg_changes *c)
-{
-	for (size_t i = 0; i < c->len; i++) {
-		const struct kg_object *before = c->items[i].before, *after = c->items[i].after;
-		if (before && before->kind->id == KG_KIND_POD &&
-			(!after || kg_object_deleting(after) ||
-				*kg_pod_node(before) != *kg_pod_node(after)))
-			return false;
-	}
-	return true;
-}
-
 /* What was bound is what explaining says: the node fits, and is the best there was. */
 static void check_bindings(const struct kg_harness *h, const struct kg_snapshot *before)
 {
@@ -393,7 +380,7 @@ static void test_chance(void **state)
 			struct kg_snapshot *before = kg_snapshot_ref(h.s);
 			step(&h, &seed);
 			check_nodes(h.s);
-			if (one_round(&h.last))
+			if (kg_harness_one_round(&h))
 				check_bindings(&h, before);
 			kg_snapshot_unref(before);
 		}
