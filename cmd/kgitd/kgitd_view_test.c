@@ -149,15 +149,36 @@ static void release_seen(struct seen *seen)
 	kg_map_release(&seen->texts);
 }
 
+/* The cluster, and n1's view of it. */
+struct began {
+	struct kg_snapshot *s;
+	struct kgd_shared *shared;
+	struct kgd_view *first;
+};
+
+static struct began begin(void)
+{
+	struct began b = {.s = cluster()};
+
+	b.shared = kgd_shared_new(b.s, &ranges);
+	b.first = kgd_view_new(b.s, "n1", b.shared, NULL, NULL);
+	return b;
+}
+
+static void end(struct began *b)
+{
+	kgd_view_unref(b->first);
+	kgd_shared_unref(b->shared);
+	kg_snapshot_unref(b->s);
+}
+
 static void holds_what_concerns_the_node(void **state)
 {
-	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct began b = begin();
 	struct seen seen;
 
 	(void)state;
-	objects(&seen, view, NULL);
+	objects(&seen, b.first, NULL);
 	/* node.yaml, nodes/n1, pods/default/web, configmaps/default/page,
 	 * secrets/default/{env,page,pull}, services/default/{headless,out,web} */
 	assert_int_equal(seen.blobs, 10);
@@ -178,20 +199,16 @@ static void holds_what_concerns_the_node(void **state)
 	assert_false(has_text(&seen, "db-1"));
 	assert_true(has_text(&seen, "externalName: db.example"));
 	release_seen(&seen);
-	kgd_view_unref(view);
-	kgd_shared_unref(shared);
-	kg_snapshot_unref(s);
+	end(&b);
 }
 
 static void status_does_not_move_it(void **state)
 {
-	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *view = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct began b = begin();
 	struct kg_change change;
 
 	(void)state;
-	s = put(s, KG_KIND_POD, "default", "web",
+	b.s = put(b.s, KG_KIND_POD, "default", "web",
 		"metadata: {name: web}\n"
 		"spec: {nodeName: n1, imagePullSecrets: [{name: pull}, {name: no}],"
 		" containers: [{name: c, env: [{name: A, valueFrom:"
@@ -203,31 +220,27 @@ static void status_does_not_move_it(void **state)
 		&change);
 	assert_null(kgd_view_node_of(&change, true));
 	assert_null(kgd_view_node_of(&change, false));
-	struct kgd_view *same = kgd_view_new(s, "n1", shared, NULL, view);
-	assert_ptr_equal(same, view);
+	struct kgd_view *same = kgd_view_new(b.s, "n1", b.shared, NULL, b.first);
+	assert_ptr_equal(same, b.first);
 	release_change(&change);
 	kgd_view_unref(same);
-	kgd_view_unref(view);
-	kgd_shared_unref(shared);
-	kg_snapshot_unref(s);
+	end(&b);
 }
 
 static void a_pull_holds_the_difference(void **state)
 {
-	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct began b = begin();
 	struct kg_change change;
 	struct seen seen;
 
 	(void)state;
-	s = put(s, KG_KIND_POD, "default", "second", "spec: {nodeName: n1}\n", &change);
+	b.s = put(b.s, KG_KIND_POD, "default", "second", "spec: {nodeName: n1}\n", &change);
 	assert_string_equal(kgd_view_node_of(&change, false), "n1");
 	assert_false(kgd_view_is_shared(&change));
-	struct kgd_view *next = kgd_view_new(s, "n1", shared, NULL, first);
-	assert_ptr_not_equal(next, first);
-	assert_string_not_equal(next->commit, first->commit);
-	objects(&seen, next, first);
+	struct kgd_view *next = kgd_view_new(b.s, "n1", b.shared, NULL, b.first);
+	assert_ptr_not_equal(next, b.first);
+	assert_string_not_equal(next->commit, b.first->commit);
+	objects(&seen, next, b.first);
 	/* One pod, its two trees and the root. */
 	assert_int_equal(seen.blobs, 1);
 	assert_int_equal(seen.trees, 3);
@@ -235,33 +248,29 @@ static void a_pull_holds_the_difference(void **state)
 	release_seen(&seen);
 	release_change(&change);
 	kgd_view_unref(next);
-	kgd_view_unref(first);
-	kgd_shared_unref(shared);
-	kg_snapshot_unref(s);
+	end(&b);
 }
 
 /* By what it judges pods: its labels and taints, and nothing else of it. */
 static void a_node_knows_its_labels(void **state)
 {
-	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct began b = begin();
 	struct kg_change change;
 	struct seen seen;
 
 	(void)state;
-	s = put(s, KG_KIND_NODE, "", "n1",
+	b.s = put(b.s, KG_KIND_NODE, "", "n1",
 		"metadata: {labels: {disk: ssd}}\n"
 		"spec: {podCIDR: 10.244.0.0/24, taints: [{key: k, effect: NoExecute}]}\n",
 		&change);
 	assert_string_equal(kgd_view_node_of(&change, false), "n1");
 	release_change(&change);
-	struct kgd_view *next = kgd_view_new(s, "n1", shared, NULL, first);
-	objects(&seen, next, first);
+	struct kgd_view *next = kgd_view_new(b.s, "n1", b.shared, NULL, b.first);
+	objects(&seen, next, b.first);
 	assert_true(has_text(&seen, "labels:\n  disk: ssd\n"));
 	assert_true(has_text(&seen, "effect: NoExecute"));
 	release_seen(&seen);
-	s = put(s, KG_KIND_NODE, "", "n1",
+	b.s = put(b.s, KG_KIND_NODE, "", "n1",
 		"metadata: {labels: {disk: ssd}}\n"
 		"spec: {podCIDR: 10.244.0.0/24, taints: [{key: k, effect: NoExecute}]}\n"
 		"status: {capacity: {cpu: '2'}}\n",
@@ -269,36 +278,30 @@ static void a_node_knows_its_labels(void **state)
 	assert_null(kgd_view_node_of(&change, false));
 	release_change(&change);
 	kgd_view_unref(next);
-	kgd_view_unref(first);
-	kgd_shared_unref(shared);
-	kg_snapshot_unref(s);
+	end(&b);
 }
 
 static void services_are_shared(void **state)
 {
-	struct kg_snapshot *s = cluster();
-	struct kgd_shared *shared = kgd_shared_new(s, &ranges);
-	struct kgd_view *first = kgd_view_new(s, "n1", shared, NULL, NULL);
+	struct began b = begin();
 	struct kg_change change;
 	struct seen seen;
 
 	(void)state;
-	s = put(s, KG_KIND_SERVICE, "default", "api",
+	b.s = put(b.s, KG_KIND_SERVICE, "default", "api",
 		"spec: {clusterIP: 10.96.0.10, ports: [{port: 1, protocol: TCP}]}\n", &change);
 	assert_true(kgd_view_is_shared(&change));
-	struct kgd_shared *later = kgd_shared_new(s, &ranges);
-	assert_false(kgd_shared_equal(shared, later));
-	struct kgd_view *next = kgd_view_new(s, "n1", later, NULL, first);
-	objects(&seen, next, first);
+	struct kgd_shared *later = kgd_shared_new(b.s, &ranges);
+	assert_false(kgd_shared_equal(b.shared, later));
+	struct kgd_view *next = kgd_view_new(b.s, "n1", later, NULL, b.first);
+	objects(&seen, next, b.first);
 	assert_int_equal(seen.blobs, 1);
 	assert_true(has_text(&seen, "10.96.0.10"));
 	release_seen(&seen);
 	release_change(&change);
 	kgd_view_unref(next);
-	kgd_view_unref(first);
 	kgd_shared_unref(later);
-	kgd_shared_unref(shared);
-	kg_snapshot_unref(s);
+	end(&b);
 }
 
 int main(void)
