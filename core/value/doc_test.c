@@ -118,6 +118,38 @@ static void test_share_text(void **state)
 	kg_doc_unref(pod);
 }
 
+/* Does a pod that says its template's image after n texts of its own lie on the template's? */
+static bool lends_after(int n)
+{
+	static const char image[] = "registry.example.com/team/service:17";
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value texts[100], v = kg_v_null();
+
+	v = kg_with(&a, &v, "spec.image", kg_v_str(&a, image));
+	struct kg_doc *template = kg_doc_new(&v, NULL, 0);
+	for (int i = 0; i < n; i++)
+		texts[i] = kg_v_strf(&a, "a text that is its own, number %d", i);
+	texts[n] = kg_v_str(&a, image);
+	v = kg_v_array(&a, texts, (uint32_t)n + 1);
+	struct kg_doc *pod = kg_doc_new(&v, &template, 1);
+	const char *last = kg_doc_value(pod)->items[n].s;
+	bool lent = lies_in(template, last);
+
+	assert_string_equal(last, image);
+	assert_true(lent || lies_in(pod, last));
+	kg_doc_unref(template);
+	kg_doc_unref(pod);
+	kg_arena_release(&a);
+	return lent;
+}
+
+static void test_few_texts_are_sought(void **state)
+{
+	(void)state;
+	assert_true(lends_after(63));
+	assert_false(lends_after(64));
+}
+
 /* More lenders than a call keeps on its stack, found through the doc that holds them. */
 static void test_many_lenders(void **state)
 {
@@ -383,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_outlives_arena),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_share_text),
+		cmocka_unit_test(test_few_texts_are_sought),
 		cmocka_unit_test(test_many_lenders),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_registered_keys),
