@@ -72,15 +72,15 @@ struct kg_api_options {
 	const char *server_address; /* "127.0.0.1:6443", named in /api; copied; may be NULL */
 	const char *
 		write_hint; /* ends "edit FILE in the repository and"; default "git push"; copied */
-	int64_t bookmark_ms; /* between a watch's bookmarks; default 60,000 */
-	int64_t wait_ms;     /* for a revision ahead of now; default 3,000 */
-	size_t max_feed;     /* changes kept a kind for watches; default 8,192 */
-	size_t max_events;   /* Events kept; default 10,000 */
-	size_t max_lists;    /* long ones that are being sent; of one user half; default 64 */
-	int64_t list_ms;     /* within which a long one must be taken; default 60,000 */
-	size_t max_watches;  /* default 11,000 */
-	enum kg_api_gzip gzip;
-	size_t cache_bytes; /* of objects as JSON, kept for who asks next; default 28 MiB */
+	int64_t bookmark_ms;   /* between a watch's bookmarks; default 60,000 */
+	int64_t wait_ms;       /* for a revision ahead of now; default 3,000 */
+	size_t max_feed;       /* changes kept a kind for watches; default 8,192 */
+	size_t max_events;     /* Events kept; default 10,000 */
+	size_t max_lists;      /* long ones that are being sent; of one user half; default 64 */
+	int64_t list_ms;       /* within which a long one must be taken; default 60,000 */
+	size_t max_watches;    /* default 11,000 */
+	enum kg_api_gzip gzip; /* default KG_API_GZIP_REMOTE */
+	size_t cache_bytes;    /* of objects as JSON, kept for who asks next; default 28 MiB */
 };
 
 struct kg_api;

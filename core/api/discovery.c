@@ -358,12 +358,11 @@ static void reply_document(struct request *r, struct kg_buf *out)
 {
 	struct kg_buf yaml = KG_BUF_INIT;
 	struct accepted accepted;
+	struct kg_error err;
 
-	if (kg_api_accept(kg_http_header(r->http, "Accept"), &accepted)) {
+	if (kg_api_request_accept(&accepted, r, &err) < 0) {
 		kg_buf_release(out);
-		kg_api_reply_status(r, 406, "NotAcceptable", NULL,
-			"only the following media types are accepted: application/json, "
-			"application/yaml");
+		kg_api_reply_error(r, &err);
 		return;
 	}
 	if (!accepted.yaml) {

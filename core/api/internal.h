@@ -84,13 +84,14 @@ struct request *kg_api_request_ref(struct request *r);
 void kg_api_request_unref(struct request *r);
 /* Reads the query and Accept of a get, list or watch. */
 int kg_api_request_parse(struct request *r, struct kg_error *err);
-/* The kind of answer that an Accept header likes best: -1 where none of ours. */
+/* The kind of answer that an Accept header likes best. */
 struct accepted {
 	enum form form;
 	const char *version; /* "v1", "v1beta1" of meta.k8s.io */
 	bool yaml;
 };
-int kg_api_accept(const char *accept, struct accepted *out);
+/* KG_E_UNSUPPORTED where it likes none of ours. */
+int kg_api_request_accept(struct accepted *out, const struct request *r, struct kg_error *err);
 bool kg_api_accepts_yaml(const struct request *r);
 /* Discovery's aggregated form where the Accept header names it, wherever in its order: "v2",
  * "v2beta1"; else NULL. */
@@ -438,6 +439,8 @@ bool kg_api_has_status(const struct kg_kind *k); /* as a subresource */
 void kg_api_handle_roots(struct request *r);     /* "/": what paths there are */
 void kg_api_handle_openapi(struct request *r, const char *path);
 void kg_api_write_openapi_v2(struct kg_buf *out); /* as protobuf */
+/* Is there a schema of the kind, and is that of the group version; NULL: of any. */
+bool kg_api_openapi_has(const struct kg_kind *k, const char *api_version);
 /* The members of `paths`, and (each after a comma) the schemas that only they need, of a group
  * version or of all (NULL): openapi_paths.c. */
 void kg_api_openapi_paths(struct kg_buf *out, const char *api_version, bool v2);

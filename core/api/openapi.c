@@ -224,8 +224,7 @@ static void write_schemas(struct kg_buf *out, const char *api_version)
 		for (int k = 0; k < KG_KIND_COUNT; k++) {
 			const struct kg_kind *kind = &kg_kinds[k];
 
-			if (!kind->schema ||
-				(api_version && strcmp(kg_kind_api_version(kind), api_version)))
+			if (!kg_api_openapi_has(kind, api_version))
 				continue;
 			if (pass)
 				write_reached(out, kind->schema, &seen);
@@ -238,18 +237,13 @@ static void write_schemas(struct kg_buf *out, const char *api_version)
 
 /* ---- documents ---- */
 
-static bool in_version(const struct kg_kind *k, const char *api_version)
-{
-	return k->schema && !strcmp(kg_kind_api_version(k), api_version);
-}
-
 /* The document of "v1" or "apps/v1"; empty where nothing is of that version. */
 static void write_document(struct kg_buf *out, const char *api_version)
 {
 	bool more = false;
 
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		more |= in_version(&kg_kinds[k], api_version);
+		more |= kg_api_openapi_has(&kg_kinds[k], api_version);
 	if (!more)
 		return;
 	kg_buf_adds(out,

@@ -52,7 +52,7 @@ static void write_shared_schemas(struct kg_buf *b)
 		"\"kind\":\"Scale\",\"version\":\"v1\"}]}");
 }
 
-static bool is_of(const struct kg_kind *k, const char *api_version)
+bool kg_api_openapi_has(const struct kg_kind *k, const char *api_version)
 {
 	return k->schema && (!api_version || !strcmp(kg_kind_api_version(k), api_version));
 }
@@ -60,7 +60,7 @@ static bool is_of(const struct kg_kind *k, const char *api_version)
 void kg_api_openapi_lists(struct kg_buf *out, const char *api_version)
 {
 	for (int k = 0; k < KG_KIND_COUNT; k++)
-		if (is_of(&kg_kinds[k], api_version))
+		if (kg_api_openapi_has(&kg_kinds[k], api_version))
 			write_list_schema(out, &kg_kinds[k]);
 	write_shared_schemas(out);
 }
@@ -294,7 +294,7 @@ void kg_api_openapi_paths(struct kg_buf *out, const char *api_version, bool v2)
 			write_plain_path(&o, roots[i]);
 	}
 	for (int i = 0; i < KG_KIND_COUNT; i++) {
-		if (is_of(&kg_kinds[i], api_version))
+		if (kg_api_openapi_has(&kg_kinds[i], api_version))
 			write_kind(&o, &kg_kinds[i]);
 	}
 }

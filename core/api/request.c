@@ -166,8 +166,10 @@ static int accept_best(const char *accept, struct accepted *out,
 	return best ? 0 : -1;
 }
 
-int kg_api_accept(const char *accept, struct accepted *out)
+static int accept_of(struct accepted *out, const struct request *r)
 {
+	const char *accept = kg_http_header(r->http, "Accept");
+
 	*out = (struct accepted){.version = "v1"};
 	return accept && *accept ? accept_best(accept, out, accept_one) : 0;
 }
@@ -184,7 +186,17 @@ bool kg_api_accepts_yaml(const struct request *r)
 {
 	struct accepted a;
 
-	return !kg_api_accept(kg_http_header(r->http, "Accept"), &a) && a.yaml;
+	return !accept_of(&a, r) && a.yaml;
+}
+
+int kg_api_request_accept(struct accepted *out, const struct request *r, struct kg_error *err)
+{
+	if (accept_of(out, r) || (r->watch && out->yaml)) /* events have no end in YAML */
+		return kg_fail(err, KG_E_UNSUPPORTED,
+			"only the following media types are accepted: %s",
+			r->watch ? "application/json;stream=watch"
+				 : "application/json, application/yaml");
+	return 0;
 }
 
 /* ---- the query ---- */
@@ -237,12 +249,9 @@ int kg_api_request_parse(struct request *r, struct kg_error *err)
 	struct accepted accepted;
 	int rc;
 
-	rc = kg_api_accept(kg_http_header(r->http, "Accept"), &accepted);
-	if (rc || (r->watch && accepted.yaml)) /* events have no end in YAML */
-		return kg_fail(err, KG_E_UNSUPPORTED,
-			"only the following media types are accepted: %s",
-			r->watch ? "application/json;stream=watch"
-				 : "application/json, application/yaml");
+	rc = kg_api_request_accept(&accepted, r, err);
+	if (rc)
+		return rc;
 	r->form = accepted.form;
 	r->form_version = accepted.version;
 	r->yaml = accepted.yaml;
