@@ -301,11 +301,10 @@ static bool value_among(const struct kg_value *values, const char *s)
 	return false;
 }
 
-static bool expression_matches(const struct kg_value *e, const struct kg_value *labels)
+bool kg_requirement_matches(const struct kg_value *requirement, const char *have)
 {
-	const char *op = kg_string(kg_get(e, "operator"), "");
-	const char *have = kg_string(kg_get(labels, kg_string(kg_get(e, "key"), "")), NULL);
-	const struct kg_value *values = kg_get(e, "values");
+	const char *op = kg_string(kg_get(requirement, "operator"), "");
+	const struct kg_value *values = kg_get(requirement, "values");
 
 	if (strcmp(op, "In") == 0)
 		return have && value_among(values, have);
@@ -313,9 +312,7 @@ static bool expression_matches(const struct kg_value *e, const struct kg_value *
 		return !have || !value_among(values, have);
 	if (strcmp(op, "Exists") == 0)
 		return have != NULL;
-	if (strcmp(op, "DoesNotExist") == 0)
-		return have == NULL;
-	return false;
+	return strcmp(op, "DoesNotExist") == 0 && !have;
 }
 
 bool kg_selector_matches(const struct kg_value *selector, const struct kg_value *labels)
@@ -325,9 +322,13 @@ bool kg_selector_matches(const struct kg_value *selector, const struct kg_value 
 	if (!kg_labels_match_map(kg_get(selector, "matchLabels"), labels))
 		return false;
 	const struct kg_value *exprs = kg_get(selector, "matchExpressions");
-	for (uint32_t i = 0; i < kg_len(exprs); i++)
-		if (!expression_matches(&exprs->items[i], labels))
+	for (uint32_t i = 0; i < kg_len(exprs); i++) {
+		const struct kg_value *e = &exprs->items[i];
+		const char *key = kg_string(kg_get(e, "key"), "");
+
+		if (!kg_requirement_matches(e, kg_string(kg_get(labels, key), NULL)))
 			return false;
+	}
 	return true;
 }
 

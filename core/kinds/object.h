@@ -104,6 +104,9 @@ struct kg_value kg_object_shown(struct kg_arena *a, const struct kg_object *obj)
 
 /* Label selectors (metav1.LabelSelector, or a plain map as in Services) against labels. */
 bool kg_selector_matches(const struct kg_value *label_selector, const struct kg_value *labels);
+/* Is one of a selector's matchExpressions (In, NotIn, Exists, DoesNotExist; another is true of
+ * nothing) true of its label's value; NULL: there is no such label. */
+bool kg_requirement_matches(const struct kg_value *requirement, const char *value);
 bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels);
 
 /* The number of a pod's container port of this name and protocol; 0: it has none. */

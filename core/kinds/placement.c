@@ -1,6 +1,7 @@
 #include "kinds/placement.h"
 
 #include "base/hash.h"
+#include "kinds/object.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,31 +60,15 @@ const struct kg_value *kg_untolerated(
 
 /* ---- node selectors ---- */
 
-static bool has_value(const struct kg_value *values, const char *v)
-{
-	for (uint32_t i = 0; i < kg_len(values); i++)
-		if (strcmp(kg_string(&values->items[i], ""), v) == 0)
-			return true;
-	return false;
-}
-
 /* v NULL: the node has no such label. */
 static bool expression_matches(const struct kg_value *e, const char *v)
 {
 	const char *op = kg_string(kg_get(e, "operator"), "");
 	const struct kg_value *values = kg_get(e, "values");
-	if (strcmp(op, "In") == 0)
-		return v && has_value(values, v);
-	if (strcmp(op, "NotIn") == 0)
-		return !v || !has_value(values, v);
-	if (strcmp(op, "Exists") == 0)
-		return v != NULL;
-	if (strcmp(op, "DoesNotExist") == 0)
-		return v == NULL;
 	if (strcmp(op, "Gt") == 0 || strcmp(op, "Lt") == 0)
 		return v && kg_len(values) == 1 &&
 		       numeric_compare(v, kg_string(&values->items[0], ""), op[0] == 'G');
-	return false;
+	return kg_requirement_matches(e, v);
 }
 
 bool kg_node_term_matches(

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "base/utf8.h"
 #include "kinds/annotations.h"
+#include "kinds/object.h"
 #include "value/json.h"
 
 enum { SHOWN = 60, ANNOTATIONS_MAX = 256 * 1024 };
@@ -189,47 +190,6 @@ void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object,
 			ANNOTATIONS_MAX);
 }
 
-static bool in_values(const struct kg_value *values, const char *s)
-{
-	for (uint32_t i = 0; i < kg_len(values); i++) {
-		if (!strcmp(kg_string(&values->items[i], ""), s))
-			return true;
-	}
-	return false;
-}
-
-static bool expression_matches(const struct kg_value *e, const struct kg_value *labels)
-{
-	const struct kg_value *label = kg_get(labels, kg_string(kg_get(e, "key"), ""));
-	const struct kg_value *values = kg_get(e, "values");
-	const char *op = kg_string(kg_get(e, "operator"), "");
-	bool present = !kg_is_null(label);
-
-	if (!strcmp(op, "In"))
-		return present && in_values(values, kg_string(label, ""));
-	if (!strcmp(op, "NotIn"))
-		return !present || !in_values(values, kg_string(label, ""));
-	if (!strcmp(op, "Exists"))
-		return present;
-	return !strcmp(op, "DoesNotExist") && !present;
-}
-
-bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_value *labels)
-{
-	const struct kg_value *map = kg_get(selector, "matchLabels");
-	const struct kg_value *expressions = kg_get(selector, "matchExpressions");
-
-	for (uint32_t i = 0; i < kg_len(map); i++) {
-		if (!kg_equal(kg_get(labels, map->members[i].key), &map->members[i].value))
-			return false;
-	}
-	for (uint32_t i = 0; i < kg_len(expressions); i++) {
-		if (!expression_matches(&expressions->items[i], labels))
-			return false;
-	}
-	return true;
-}
-
 /* Were labels written, and none of them is one, which is already reported? */
 static bool has_odd_labels(struct kg_fault_list *f, const char *path)
 {
@@ -251,7 +211,7 @@ void kg_rule_selects_template(
 		if (!has_odd_labels(f, path))
 			kg_rule(f, path, "selector",
 				"Invalid value: {}: empty selector is invalid for %s", kind);
-	} else if (!kg_rule_selector_matches(selector, labels))
+	} else if (!kg_selector_matches(selector, labels))
 		kg_rule(f, path, "template.metadata.labels",
 			"Invalid value: %s: `selector` does not match template `labels`; it asks "
 			"for %s",

@@ -35,8 +35,6 @@ void kg_rule_object_meta(struct kg_fault_list *f, const struct kg_value *object,
 /* A selector against the labels of the template that it must select. */
 void kg_rule_selects_template(
 	struct kg_fault_list *f, const struct kg_value *spec, const char *path, const char *kind);
-/* Are all of a LabelSelector's matchLabels and matchExpressions true of these labels? */
-bool kg_rule_selector_matches(const struct kg_value *selector, const struct kg_value *labels);
 
 /* And what the template of pods that are kept running must say; lower as in "statefulset", kind as
  * in "StatefulSet". */

@@ -1,4 +1,5 @@
 /* Rules of Deployment, ReplicaSet and ReplicationController, and what workloads share. */
+#include "kinds/object.h"
 #include "kinds/tables.h"
 
 #include <stdlib.h>
@@ -115,13 +116,12 @@ void kg_validate_replicationcontroller_spec(
 {
 	const struct kg_value *labels = kg_at(v, "template.metadata.labels");
 	const struct kg_value *selector = kg_get(v, "selector");
-	struct kg_value all = kg_v_obj(f->arena, "matchLabels", *selector, (char *)NULL);
 
 	kept_running(f, v, path, "ReplicationController");
 	if (kg_is_null(selector) && !kg_len(labels))
 		kg_rule(f, path, "selector",
 			"Required value: or labels in the template, which it is made of");
-	else if (!kg_rule_selector_matches(&all, labels))
+	else if (!kg_labels_match_map(selector, labels))
 		kg_rule(f, path, "template.metadata.labels",
 			"Invalid value: %s: `selector` does not match template `labels`; it asks "
 			"for %s",

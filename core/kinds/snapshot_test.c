@@ -364,6 +364,9 @@ static void selectors(void **state)
 		{"{matchExpressions: [{key: a, operator: NotIn, values: [b]}]}", "{}", true},
 		{"{matchExpressions: [{key: a, operator: Exists}]}", "{}", false},
 		{"{matchExpressions: [{key: a, operator: DoesNotExist}]}", "{}", true},
+		{"{matchExpressions: [{key: a, operator: NotIn, values: [b]}]}", "{a: b}", false},
+		/* Of nodes alone. */
+		{"{matchExpressions: [{key: a, operator: Gt, values: ['1']}]}", "{a: '2'}", false},
 		{"{matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}",
 			"{a: b}", false},
 	};
