@@ -116,7 +116,8 @@ struct kg_api_stats {
 void kg_api_stats(struct kg_api *api, struct kg_api_stats *out);
 /* Keeps no JSON any more: nobody has asked for it for a while. */
 void kg_api_drop_encoded(struct kg_api *api);
-/* Nor snapshots of old revisions that were read, each a cluster more in memory. */
+/* Nor snapshots of old revisions that were read, each a cluster more in memory. Any thread, but not
+ * one that others wait for: the caller frees what nobody reads any more. */
 void kg_api_drop_loaded(struct kg_api *api);
 /* Keeps about so many changes of a kind, the newest, until more come: for when nothing happens. Who
  * resumes a watch further back is told what the history on disk has, or 410 of a kind that has none
