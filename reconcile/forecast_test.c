@@ -97,6 +97,42 @@ static void test_status_is_no_plan(void **state)
 	kg_harness_release(&h);
 }
 
+static bool says_ready(
+	void *ctx, struct kg_arena *a, const struct kg_object *pod, struct kg_input_pod_status *st)
+{
+	const struct kg_harness *h = ctx;
+
+	if (kg_object_deleting(pod) ||
+		strcmp(kg_string(kg_at(kg_obj(pod), "status.phase"), ""), "Running") == 0)
+		return false;
+	st->status = kg_sim_running(a, pod, true, h->now);
+	return true;
+}
+
+/* Which pods go does not hang on how long the push was thought over: only on what was there. */
+static void test_ids_do_not_age(void **state)
+{
+	static const kg_time waits[] = {0, 100, 600, 3000, 200000, 100000000};
+	char ids[KG_ARRAY_LEN(waits)][KG_PLAN_ID_LEN + 1];
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(waits); i++) {
+		struct kg_harness h;
+
+		begin(&h);
+		kg_harness_push(&h, "web.yaml", DEPLOYMENT("3", "a:1"));
+		kg_harness_report(&h, says_ready, &h);
+		h.now += 1500;
+		kg_harness_push(&h, "web.yaml", DEPLOYMENT("6", "a:1"));
+		kg_harness_report(&h, says_ready, &h);
+		h.now += waits[i];
+		kg_harness_push(&h, "web.yaml", DEPLOYMENT("3", "a:1"));
+		kg_plan_id(ids[i], &h.last);
+		assert_string_equal(ids[i], ids[0]);
+		kg_harness_release(&h);
+	}
+}
+
 static void test_value(void **state)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -178,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_ids_do_not_age),
 		cmocka_unit_test(test_status_is_no_plan),
 		cmocka_unit_test(test_value),
 		cmocka_unit_test(test_plays_forward),

@@ -79,7 +79,7 @@ struct kg_inputs {
 
 /* The number of what is decided from the same inputs: one more whenever any of it changes, since
  * it says who made a revision. */
-#define KG_RECONCILER 3
+#define KG_RECONCILER 4
 
 struct kg_reconcile_options {
 	const char *pod_cidr;             /* default "10.244.0.0/16"; each node gets a /24 of it */

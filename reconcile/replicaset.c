@@ -54,17 +54,20 @@ static int64_t max_sidecar_restarts(const struct kg_object *pod)
 	return max;
 }
 
-/* Ages count by their order of magnitude alone, so that pods of the same burst are equals: the
- * greatest power of two in it, -1 for none. */
-static int age_of(kg_time since, kg_time now)
+/*
+ * Ages count by their order of magnitude alone, so that pods of the same burst are equals: the
+ * greatest power of two in it, -1 for none. They are those at the revision before, not at this
+ * moment: what a diff says would else be something else whenever an age passes a power of two.
+ */
+static int age_of(kg_time since, kg_time at)
 {
 	int n = -1;
-	for (kg_time age = now - since; age > 0; age >>= 1)
+	for (kg_time age = at - since; age > 0; age >>= 1)
 		n++;
 	return n;
 }
 
-static void rank(struct ranked *x, struct kg_object *pod, kg_time now)
+static void rank(struct ranked *x, struct kg_object *pod, kg_time at)
 {
 	const struct kg_value *status = kg_get(kg_obj(pod), "status");
 	x->pod = pod;
@@ -77,8 +80,8 @@ static void rank(struct ranked *x, struct kg_object *pod, kg_time now)
 	x->sidecar_restarts = max_sidecar_restarts(pod);
 	x->ready_since = kg_time_of(kg_get(kg_condition(status, "Ready"), "lastTransitionTime"), 0);
 	x->created = kg_object_created(pod);
-	x->ready_age = age_of(x->ready_since, now);
-	x->age = age_of(x->created, now);
+	x->ready_age = age_of(x->ready_since, at);
+	x->age = age_of(x->created, at);
 }
 
 static int cmp_uid(const struct ranked *x, const struct ranked *y)
@@ -144,7 +147,7 @@ static void remove_pods(
 	KG_CLEANUP(kg_map_release) struct kg_map counts = KG_MAP_INIT;
 	count_related(&counts, r, rs);
 	for (size_t i = 0; i < active->n; i++) {
-		rank(&v[i], active->v[i], r->now);
+		rank(&v[i], active->v[i], kg_txn_previous(r->txn)->time);
 		v[i].doubled = (size_t)(intptr_t)kg_map_get(&counts, v[i].node);
 	}
 	qsort(v, active->n, sizeof(*v), cmp_ranked);

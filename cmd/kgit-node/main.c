@@ -166,7 +166,7 @@ static const char *parse_domain(const char *text)
 static bool parse_dns_limit(struct kg_dns_limits *limits, const char *name, const char *text)
 {
 	const struct kg_dns_limit *l = kg_dns_limit_table;
-	unsigned n;
+	unsigned n = 0;
 	int64_t value = -1;
 
 	while (strcmp(l->name, name) != 0) /* each flag of that kind is one */
