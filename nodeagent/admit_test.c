@@ -1,14 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-/* cmocka wants those first */
-#include <cmocka.h>
-
-#include "base/mem.h"
 #include "nodeagent/admit.h"
-#include "value/yaml.h"
-
-#include <string.h>
+#include "value/testing.h"
 
 #define C(more) "{containers: [{name: c, " more "}]}"
 #define ASKS(r) C("resources: {requests: {" r "}}")
@@ -86,19 +77,9 @@ static const struct row {
 		NULL},
 };
 
-static struct kg_value yaml(struct kg_arena *a, const char *text)
-{
-	struct kg_value v;
-	struct kg_error err;
-
-	if (kg_yaml_load(&v, a, text, strlen(text), &err) < 0)
-		fail_msg("%s: %s", text, err.msg);
-	return v;
-}
-
 static struct kg_value pod(struct kg_arena *a, const char *spec)
 {
-	return kg_v_obj(a, "spec", yaml(a, spec), (char *)NULL);
+	return kg_v_obj(a, "spec", kg_test_yaml(a, spec), (char *)NULL);
 }
 
 static void test_judgement(void **state)
@@ -109,7 +90,7 @@ static void test_judgement(void **state)
 		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 		struct kg_admit n KG_CLEANUP(kg_admit_release);
 		struct kg_admit_refusal why = {"", ""};
-		struct kg_value node = yaml(&a, r->node), capacity = yaml(&a, room);
+		struct kg_value node = kg_test_yaml(&a, r->node), capacity = kg_test_yaml(&a, room);
 
 		kg_admit_init(
 			&n, "n1", kg_get(&node, "labels"), kg_get(&node, "taints"), &capacity);
@@ -132,7 +113,7 @@ static void test_pods(void **state)
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_admit n KG_CLEANUP(kg_admit_release);
 	struct kg_admit_refusal why;
-	struct kg_value capacity = yaml(&a, room), p = pod(&a, C(""));
+	struct kg_value capacity = kg_test_yaml(&a, room), p = pod(&a, C(""));
 
 	(void)state;
 	kg_admit_init(&n, "n1", &kg_null, &kg_null, &capacity);

@@ -1,26 +1,6 @@
 /* What the node adds to a pod, and makes of what the view says of the API. */
-#include "base/buf.h"
-#include "base/mem.h"
 #include "nodeagent/apiaccess.h"
-#include "value/yaml.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <string.h>
-
-static struct kg_value load(struct kg_arena *a, const char *yaml)
-{
-	struct kg_value v;
-	struct kg_error err;
-
-	if (kg_yaml_load(&v, a, yaml, strlen(yaml), &err) < 0)
-		fail_msg("%s", err.msg);
-	return v;
-}
+#include "value/testing.h"
 
 static void same(const struct kg_value *got, const char *want)
 {
@@ -33,7 +13,7 @@ static void same(const struct kg_value *got, const char *want)
 static void a_pod_is_given_access(void **state)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value pod = load(&a,
+	struct kg_value pod = kg_test_yaml(&a,
 		"metadata: {name: p}\n"
 		"spec:\n"
 		"  containers:\n"
@@ -99,7 +79,7 @@ static void a_pod_is_given_access(void **state)
 static void a_pod_without_volumes(void **state)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value pod = load(&a, "spec: {containers: [{name: a}]}\n");
+	struct kg_value pod = kg_test_yaml(&a, "spec: {containers: [{name: a}]}\n");
 
 	(void)state;
 	struct kg_value got = kg_api_access_add(&a, &pod);
@@ -125,7 +105,7 @@ static void where_the_api_is(void **state)
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-		struct kg_value node = load(&a, cases[i].node);
+		struct kg_value node = kg_test_yaml(&a, cases[i].node);
 		struct kg_value service = kg_api_service(&a, &node);
 		struct kg_value list = kg_v_array(&a, &service, 1);
 		struct kg_value map;
@@ -151,7 +131,7 @@ static void a_master_without_an_address(void **state)
 				  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 				  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.invalid:6443";
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_value node = load(&a, "serviceCIDR: 10.96.0.0/16"), map;
+	struct kg_value node = kg_test_yaml(&a, "serviceCIDR: 10.96.0.0/16"), map;
 	struct kg_error err;
 
 	(void)state;

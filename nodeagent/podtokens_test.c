@@ -5,18 +5,11 @@
 #include "nodeagent/podtokens.h"
 #include "sys/file.h"
 #include "sys/loop.h"
-#include "value/json.h"
+#include "value/testing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 static struct {
@@ -83,14 +76,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct kg_value parse(const char *json)
-{
-	struct kg_value v;
-
-	assert_int_equal(kg_json_parse(&v, &t.a, json, strlen(json), NULL), 0);
-	return v;
-}
-
 static struct kg_podtoken of_pod(const char *name)
 {
 	return (struct kg_podtoken){
@@ -127,7 +112,7 @@ static void pods_ask_together(void **state)
 			"\"projected\":{\"sources\":[{\"secret\":{\"name\":\"s\"}},"
 			"{\"serviceAccountToken\":{\"path\":\"t\"}}]}}]}}",
 			i, i);
-		struct kg_value pod = parse(json);
+		struct kg_value pod = kg_test_json(&t.a, json);
 		kg_podtokens_want(t.tokens, &pod);
 	}
 	start();
@@ -187,7 +172,7 @@ static void an_answer_that_is_too_short(void **state)
 			"\"spec\":{\"volumes\":[{\"name\":\"y\",\"projected\":{\"sources\":["
 			"{\"serviceAccountToken\":{\"path\":\"t\"}}]}}]}}",
 			i, i);
-		struct kg_value pod = parse(json);
+		struct kg_value pod = kg_test_json(&t.a, json);
 
 		kg_podtokens_want(t.tokens, &pod);
 	}

@@ -1,34 +1,15 @@
 #include "kgit/fields.h"
 #include "kgit/kgit.h"
-
-#include "value/yaml.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct kg_value parse(struct kg_arena *a, const char *text)
-{
-	struct kg_value v = kg_v_null();
-	struct kg_error err;
-
-	if (*text && kg_yaml_load(&v, a, text, strlen(text), &err) < 0)
-		fail_msg("%s: %s", text, err.msg);
-	return v;
-}
+#include "value/testing.h"
 
 static void test_lines(void **state)
 {
 	static const struct {
 		const char *before, *after, *line;
 	} cases[] = {
-		{"", "a: 1\n", "created"},
-		{"a: 1\n", "", "deleted"},
-		{"", "spec: {nodeName: n1}\n", "created, bound to node n1"},
+		{"null", "a: 1\n", "created"},
+		{"a: 1\n", "null", "deleted"},
+		{"null", "spec: {nodeName: n1}\n", "created, bound to node n1"},
 		{"spec: {replicas: 3}\n", "spec: {replicas: 10}\n", "spec.replicas 3 -> 10"},
 		{"metadata: {resourceVersion: '1'}\n", "metadata: {resourceVersion: '2'}\n",
 			"nothing"},
@@ -65,8 +46,8 @@ static void test_lines(void **state)
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 		struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
-		struct kg_value before = parse(&a, cases[i].before);
-		struct kg_value after = parse(&a, cases[i].after);
+		struct kg_value before = kg_test_yaml(&a, cases[i].before);
+		struct kg_value after = kg_test_yaml(&a, cases[i].after);
 
 		kgit_fields_write(&out, &before, &after);
 		assert_string_equal(kg_buf_str(&out), cases[i].line);
@@ -77,14 +58,14 @@ static void test_long_text(void **state)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
-	struct kg_value before = parse(&a, "data: {t: a}\n");
+	struct kg_value before = kg_test_yaml(&a, "data: {t: a}\n");
 	char text[1000] = "data: {t: '";
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		strcat(text, "\xc3\xa4");
 	strcat(text, "'}\n");
-	struct kg_value after = parse(&a, text);
+	struct kg_value after = kg_test_yaml(&a, text);
 	kgit_fields_write(&out, &before, &after);
 	assert_true(out.len < 100);
 	/* Not cut within a character: '"' and whole ones. */

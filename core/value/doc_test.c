@@ -1,33 +1,8 @@
-#include "value/json.h"
 #include "value/random_value.h"
+#include "value/testing.h"
 
 #include <pthread.h>
 #include <stdio.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-static struct kg_value parsed(struct kg_arena *a, const char *json)
-{
-	struct kg_value v;
-	struct kg_error err;
-
-	if (kg_json_parse(&v, a, json, strlen(json), &err) < 0)
-		fail_msg("%s: %s", json, err.msg);
-	return v;
-}
-
-static void assert_json(const struct kg_doc *doc, const char *want)
-{
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-
-	kg_json_write(&b, kg_doc_value(doc));
-	assert_string_equal(kg_buf_str(&b), want);
-}
 
 static bool lies_in(const struct kg_doc *doc, const void *p)
 {
@@ -49,7 +24,7 @@ static void test_outlives_arena(void **state)
 		struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
 		assert_true(kg_equal(kg_doc_value(doc), &v));
 		kg_arena_release(&a);
-		assert_json(doc, kg_buf_str(&want));
+		kg_assert_json(kg_doc_value(doc), kg_buf_str(&want));
 		kg_doc_unref(doc);
 	}
 	kg_doc_unref(NULL);
@@ -61,7 +36,7 @@ static void test_share(void **state)
 	struct kg_arena a = KG_ARENA_INIT;
 
 	(void)state;
-	struct kg_value v = parsed(&a, "{\"spec\":{\"containers\":[{\"name\":\"web\"}]}}");
+	struct kg_value v = kg_test_json(&a, "{\"spec\":{\"containers\":[{\"name\":\"web\"}]}}");
 	struct kg_doc *template = kg_doc_new(&v, NULL, 0);
 
 	v = kg_with(&a, kg_doc_value(template), "metadata.name", kg_v_lit("web-1"));
@@ -81,8 +56,8 @@ static void test_share(void **state)
 		kg_get(kg_doc_value(pod), "spec")->members);
 	kg_arena_release(&a);
 	kg_doc_unref(pod);
-	assert_json(next, "{\"spec\":{\"containers\":[{\"name\":\"web\"}]},"
-			  "\"status\":{\"phase\":\"Running\"}}");
+	kg_assert_json(kg_doc_value(next), "{\"spec\":{\"containers\":[{\"name\":\"web\"}]},"
+					   "\"status\":{\"phase\":\"Running\"}}");
 	kg_doc_unref(next);
 }
 
@@ -111,7 +86,7 @@ static void test_share_text(void **state)
 	kg_doc_unref(template);
 	kg_doc_unref(content);
 	kg_arena_release(&a);
-	assert_json(pod,
+	kg_assert_json(kg_doc_value(pod),
 		"{\"kind\":\"Pod\",\"spec\":{\"image\":\"registry.example.com/team/service:17\"},"
 		"\"status\":{\"image\":\"registry.example.com/team/service:17\","
 		"\"other\":\"registry.example.com/team/service:1\",\"short\":\"service:17\"}}");
@@ -155,7 +130,7 @@ static void test_many_lenders(void **state)
 {
 	enum { N = 40 };
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value v = parsed(&a, "{\"a\":\"text\"}"), items[N];
+	struct kg_value v = kg_test_json(&a, "{\"a\":\"text\"}"), items[N];
 	struct kg_doc *docs[N];
 
 	(void)state;
@@ -171,7 +146,7 @@ static void test_many_lenders(void **state)
 	struct kg_doc *two = kg_doc_new(&v, &all, 1);
 	kg_doc_unref(all);
 	kg_arena_release(&a);
-	assert_json(two, "[{\"a\":\"text\"},{\"a\":\"text\"}]");
+	kg_assert_json(kg_doc_value(two), "[{\"a\":\"text\"},{\"a\":\"text\"}]");
 	kg_doc_unref(two);
 }
 
@@ -180,7 +155,7 @@ static void test_chain(void **state)
 {
 	enum { LENGTH = 2000 };
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value v = parsed(&a, "[1,2]");
+	struct kg_value v = kg_test_json(&a, "[1,2]");
 	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
 
 	(void)state;
@@ -214,7 +189,7 @@ static void test_registered_keys(void **state)
 	struct kg_value v = kg_v_object(&a, members, KG_ARRAY_LEN(members));
 	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
 	kg_arena_release(&a);
-	assert_json(doc, "{\"kind\":1,\"other\":3,\"registered\":2}");
+	kg_assert_json(kg_doc_value(doc), "{\"kind\":1,\"other\":3,\"registered\":2}");
 	assert_ptr_equal(kg_doc_value(doc)->members[0].key, names[1]);
 	assert_true(lies_in(doc, kg_doc_value(doc)->members[1].key));
 	assert_ptr_equal(kg_doc_value(doc)->members[2].key, names[4]);
@@ -249,7 +224,7 @@ static void test_many_registered_keys(void **state)
 static void test_repeated_keys(void **state)
 {
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value v = parsed(&a, "[{\"unregistered-key\":1},{\"unregistered-key\":2}]");
+	struct kg_value v = kg_test_json(&a, "[{\"unregistered-key\":1},{\"unregistered-key\":2}]");
 	struct kg_doc *doc = kg_doc_new(&v, NULL, 0);
 
 	(void)state;
@@ -279,7 +254,7 @@ static void test_threads(void **state)
 			pthread_create(&threads[i], NULL, ref_and_unref, kg_doc_ref(doc)), 0);
 	for (size_t i = 0; i < KG_ARRAY_LEN(threads); i++)
 		pthread_join(threads[i], NULL);
-	assert_json(doc, "\"shared\"");
+	kg_assert_json(kg_doc_value(doc), "\"shared\"");
 	kg_doc_unref(doc);
 }
 
@@ -292,7 +267,7 @@ static void test_threads(void **state)
 static struct kg_doc *owned(int i)
 {
 	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value v = parsed(
+	struct kg_value v = kg_test_json(
 		&a, kg_arena_printf(&a, "{\"name\":\"web-%d\",\"ownerReferences\":" OWNER "}", i));
 
 	return kg_doc_new_common(&v, NULL, 0, NULL);
@@ -321,7 +296,7 @@ static void test_common(void **state)
 				KG_AUTOFREE char *want = kg_asprintf(
 					"{\"name\":\"web-%d\",\"ownerReferences\":" OWNER "}", k);
 				if (docs[k])
-					assert_json(docs[k], want);
+					kg_assert_json(kg_doc_value(docs[k]), want);
 			}
 		}
 	}
@@ -341,7 +316,7 @@ static void test_common_change(void **state)
 	assert_ptr_equal(kg_get(kg_doc_value(third), "ownerReferences")->items, owner->items);
 	kg_doc_unref(first);
 	kg_doc_unref(second);
-	assert_json(third, "{\"name\":\"web-x\",\"ownerReferences\":" OWNER "}");
+	kg_assert_json(kg_doc_value(third), "{\"name\":\"web-x\",\"ownerReferences\":" OWNER "}");
 	kg_doc_unref(third);
 }
 
@@ -372,12 +347,12 @@ static void test_common_random(void **state)
 		docs[k] = doc;
 		kg_buf_clear(&want[k]);
 		kg_json_write(&want[k], kg_doc_value(doc));
-		assert_json(docs[from] ? docs[from] : doc,
+		kg_assert_json(kg_doc_value(docs[from] ? docs[from] : doc),
 			kg_buf_str(docs[from] ? &want[from] : &want[k]));
 	}
 	for (int i = 0; i < N; i++) {
 		if (docs[i])
-			assert_json(docs[i], kg_buf_str(&want[i]));
+			kg_assert_json(kg_doc_value(docs[i]), kg_buf_str(&want[i]));
 		kg_doc_unref(docs[i]);
 		kg_buf_release(&want[i]);
 	}

@@ -1,30 +1,5 @@
-#include "value/json.h"
 #include "value/random_value.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-static void assert_json(const struct kg_value *v, const char *want)
-{
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-
-	kg_json_write(&b, v);
-	assert_string_equal(kg_buf_str(&b), want);
-}
-
-static struct kg_value parsed(struct kg_arena *a, const char *json)
-{
-	struct kg_value v;
-	struct kg_error err;
-
-	if (kg_json_parse(&v, a, json, strlen(json), &err) < 0)
-		fail_msg("%s: %s", json, err.msg);
-	return v;
-}
+#include "value/testing.h"
 
 static void test_make(void **state)
 {
@@ -50,12 +25,13 @@ static void test_make(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		struct kg_value from = parsed(&a, cases[i].from), to = parsed(&a, cases[i].to);
+		struct kg_value from = kg_test_json(&a, cases[i].from),
+				to = kg_test_json(&a, cases[i].to);
 		struct kg_value patch = kg_patch_make(&a, &from, &to);
 		struct kg_value applied = kg_patch_apply(&a, &from, &patch);
 
-		assert_json(&patch, cases[i].patch);
-		assert_json(&applied, cases[i].to);
+		kg_assert_json(&patch, cases[i].patch);
+		kg_assert_json(&applied, cases[i].to);
 	}
 }
 
@@ -87,10 +63,10 @@ static void test_apply(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		struct kg_value base = parsed(&a, cases[i].base);
+		struct kg_value base = kg_test_json(&a, cases[i].base);
 		struct kg_value got = kg_patch_apply(&a, &base, cases[i].patch);
 
-		assert_json(&got, cases[i].want);
+		kg_assert_json(&got, cases[i].want);
 	}
 }
 
@@ -98,8 +74,8 @@ static void test_apply(void **state)
 static void test_sharing(void **state)
 {
 	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value base = parsed(&a, "{\"spec\":{\"x\":[1]},\"status\":{\"n\":1}}");
-	struct kg_value patch = parsed(&a, "{\"status\":{\"n\":2}}");
+	struct kg_value base = kg_test_json(&a, "{\"spec\":{\"x\":[1]},\"status\":{\"n\":1}}");
+	struct kg_value patch = kg_test_json(&a, "{\"status\":{\"n\":2}}");
 
 	(void)state;
 	struct kg_value got = kg_patch_apply(&a, &base, &patch);

@@ -1,13 +1,5 @@
-#include "value/json.h"
 #include "value/random_value.h"
-#include "value/value.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "value/testing.h"
 
 static int arena_setup(void **state)
 {
@@ -22,24 +14,6 @@ static int arena_teardown(void **state)
 	return 0;
 }
 
-static struct kg_value parsed(struct kg_arena *a, const char *json)
-{
-	struct kg_value v;
-	struct kg_error err;
-
-	if (kg_json_parse(&v, a, json, strlen(json), &err) < 0)
-		fail_msg("%s: %s", json, err.msg);
-	return v;
-}
-
-static void assert_json(const struct kg_value *v, const char *want)
-{
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-
-	kg_json_write(&b, v);
-	assert_string_equal(kg_buf_str(&b), want);
-}
-
 static void test_node_is_16_bytes(void **state)
 {
 	(void)state;
@@ -50,9 +24,10 @@ static void test_node_is_16_bytes(void **state)
 static void test_reading(void **state)
 {
 	struct kg_arena *a = *state;
-	struct kg_value v = parsed(a, "{\"spec\":{\"n\":3,\"on\":true,\"f\":1.5,\"containers\":["
-				      "{\"name\":\"a\"},{\"name\":\"b\",\"x.y\":1},7]},"
-				      "\"a.b\":\"dotted\",\"spe\":1,\"specs\":2}");
+	struct kg_value v =
+		kg_test_json(a, "{\"spec\":{\"n\":3,\"on\":true,\"f\":1.5,\"containers\":["
+				"{\"name\":\"a\"},{\"name\":\"b\",\"x.y\":1},7]},"
+				"\"a.b\":\"dotted\",\"spe\":1,\"specs\":2}");
 
 	assert_int_equal(kg_int(kg_at(&v, "spec.n"), -1), 3);
 	assert_int_equal(kg_int(kg_at(&v, "spec.on"), -1), -1);
@@ -86,14 +61,14 @@ static void test_making(void **state)
 		{"b", kg_v_int(2)}, {"ab", kg_v_bool(true)}, {"d", kg_v_int(1)}, {"d", kg_null}};
 
 	struct kg_value v = kg_v_object(a, members, KG_ARRAY_LEN(members));
-	assert_json(&v, "{\"a\":\"x\",\"ab\":true,\"b\":2}");
+	kg_assert_json(&v, "{\"a\":\"x\",\"ab\":true,\"b\":2}");
 	v = kg_v_obj(a, "z", kg_v_strf(a, "%s-%d", "web", 1), "e", kg_v_array(a, NULL, 0), "n",
 		kg_null, "f", kg_v_float(2), "s", kg_v_str(a, NULL), (char *)NULL);
-	assert_json(&v, "{\"e\":[],\"f\":2.0,\"z\":\"web-1\"}");
+	kg_assert_json(&v, "{\"e\":[],\"f\":2.0,\"z\":\"web-1\"}");
 	v = kg_v_obj(a, (char *)NULL);
-	assert_json(&v, "{}");
+	kg_assert_json(&v, "{}");
 	v = kg_v_strn(a, "abc", 2);
-	assert_json(&v, "\"ab\"");
+	kg_assert_json(&v, "\"ab\"");
 	assert_int_equal(v.s[2], '\0');
 }
 
@@ -140,21 +115,21 @@ static void test_with(void **state)
 	struct kg_arena *a = *state;
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		struct kg_value before = parsed(a, cases[i].before);
-		struct kg_value value = parsed(a, cases[i].value);
+		struct kg_value before = kg_test_json(a, cases[i].before);
+		struct kg_value value = kg_test_json(a, cases[i].value);
 		struct kg_value after = kg_with(a, &before, cases[i].path, value);
 
-		assert_json(&after, cases[i].after);
-		assert_json(&before, cases[i].before);
+		kg_assert_json(&after, cases[i].after);
+		kg_assert_json(&before, cases[i].before);
 	}
-	struct kg_value v = parsed(a, "{\"a.b\":1,\"c\":[1]}");
+	struct kg_value v = kg_test_json(a, "{\"a.b\":1,\"c\":[1]}");
 	v = kg_with_key(a, &v, "a.b", kg_v_int(2));
 	v = kg_with_key(a, &v, "d.e", kg_v_int(3));
 	struct kg_value items = kg_with_item(a, kg_get(&v, "c"), kg_v_int(2));
 	v = kg_with(a, &v, "c", items);
-	assert_json(&v, "{\"a.b\":2,\"c\":[1,2],\"d.e\":3}");
+	kg_assert_json(&v, "{\"a.b\":2,\"c\":[1,2],\"d.e\":3}");
 	v = kg_with_item(a, &kg_null, kg_v_int(1));
-	assert_json(&v, "[1]");
+	kg_assert_json(&v, "[1]");
 }
 
 static void test_equal_and_order(void **state)
@@ -168,7 +143,8 @@ static void test_equal_and_order(void **state)
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(sorted); i++) {
 		for (size_t k = 0; k < KG_ARRAY_LEN(sorted); k++) {
-			struct kg_value x = parsed(a, sorted[i]), y = parsed(a, sorted[k]);
+			struct kg_value x = kg_test_json(a, sorted[i]),
+					y = kg_test_json(a, sorted[k]);
 			int d = kg_value_cmp(&x, &y);
 
 			if (kg_equal(&x, &y) != (i == k) || (i < k) != (d < 0) ||
@@ -191,7 +167,7 @@ static void test_deep_copy(void **state)
 		assert_true(kg_equal(&v, &copy));
 		kg_json_write(&before, &v);
 		kg_arena_release(&inner);
-		assert_json(&copy, kg_buf_str(&before));
+		kg_assert_json(&copy, kg_buf_str(&before));
 	}
 }
 
