@@ -1,9 +1,8 @@
 #include "nodeagent/admit.h"
 
 #include "base/mem.h"
-#include "base/quantity.h"
+#include "kinds/amount.h"
 #include "kinds/object.h"
-#include "nodeagent/resources.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,28 +12,23 @@ static const char *const names[KG_ADMIT_RESOURCES] = {[KG_ADMIT_CPU] = "cpu",
 	[KG_ADMIT_MEMORY] = "memory",
 	[KG_ADMIT_DISK] = "ephemeral-storage"};
 
-static int64_t amount(const struct kg_value *allocatable, int resource)
+/* What a node does not name has no bound. */
+static int64_t room_for(const struct kg_value *allocatable, const char *name)
 {
-	const struct kg_value *v = kg_get(allocatable, names[resource]);
-	int64_t n;
+	const struct kg_value *v = kg_get(allocatable, name);
 
-	if (v->type == KG_INT)
-		return resource == KG_ADMIT_CPU ? v->i * 1000 : v->i;
-	int rc = resource == KG_ADMIT_CPU ? kg_quantity_milli(&n, kg_string(v, ""))
-					  : kg_quantity_value(&n, kg_string(v, ""));
-	return rc < 0 ? INT64_MAX : n;
+	if (kg_is_null(v))
+		return INT64_MAX;
+	return strcmp(name, "cpu") == 0 ? kg_amount_milli(v) : kg_amount_whole(v);
 }
 
 void kg_admit_init(struct kg_admit *a, const char *node, const struct kg_value *labels,
 	const struct kg_value *taints, const struct kg_value *allocatable)
 {
-	int64_t pods;
-
 	*a = (struct kg_admit){.node = node, .labels = labels, .taints = taints};
 	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
-		a->room[i] = amount(allocatable, i);
-	bool given = kg_quantity_value(&pods, kg_string(kg_get(allocatable, "pods"), "")) == 0;
-	a->max_pods = given ? pods : INT64_MAX;
+		a->room[i] = room_for(allocatable, names[i]);
+	a->max_pods = room_for(allocatable, "pods");
 }
 
 void kg_admit_release(struct kg_admit *a)
@@ -45,9 +39,9 @@ void kg_admit_release(struct kg_admit *a)
 
 static int64_t asks_for(const struct kg_value *pod, int resource)
 {
-	int64_t milli = kg_pod_request(pod, names[resource]);
+	int64_t milli = kg_pod_request(kg_get(pod, "spec"), names[resource], 0);
 
-	return resource == KG_ADMIT_CPU ? milli : milli / 1000 + (milli % 1000 != 0);
+	return resource == KG_ADMIT_CPU ? milli : kg_amount_of_milli(milli);
 }
 
 void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
@@ -57,8 +51,7 @@ void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
 
 	a->pods++;
 	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
-		if (__builtin_add_overflow(a->used[i], asks_for(pod, i), &a->used[i]))
-			a->used[i] = INT64_MAX;
+		a->used[i] = kg_amount_add(a->used[i], asks_for(pod, i));
 	KG_GROW(a->ports, a->ports_cap, a->nports + n + 1);
 	kg_host_ports(a->ports + a->nports, n, spec);
 	a->nports += n;

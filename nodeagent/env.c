@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/quantity.h"
+#include "kinds/amount.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,17 +85,6 @@ const struct kg_value *kg_named_object(
 			return obj;
 	}
 	return &kg_null;
-}
-
-int64_t kg_resource_milli(const struct kg_value *container, const char *list, const char *name)
-{
-	const struct kg_value *v = kg_get(kg_get(kg_get(container, "resources"), list), name);
-	int64_t milli;
-	if (v->type == KG_INT)
-		return v->i * 1000;
-	if (kg_is_null(v) || kg_quantity_milli(&milli, kg_string(v, "")) < 0)
-		return -1;
-	return milli;
 }
 
 static const char *pod_namespace(const struct kg_env_source *src)
@@ -225,7 +215,7 @@ int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_so
 	if (!dot || (!limit && strncmp(resource, "requests.", 9)))
 		return kg_fail(
 			err, KG_E_INVALID, "resourceFieldRef: %s is not supported", resource);
-	int64_t milli = kg_resource_milli(c, limit ? "limits" : "requests", dot + 1);
+	int64_t milli = kg_container_milli(c, limit ? "limits" : "requests", dot + 1);
 	if (milli < 0)
 		milli = limit ? whole_node(dot + 1) : 0;
 	int64_t divisor = 0;

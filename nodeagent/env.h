@@ -47,7 +47,5 @@ int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_so
  * the namespace "" is in each of them); kg_null. */
 const struct kg_value *kg_named_object(
 	const struct kg_value *objects, const char *kind, const char *ns, const char *name);
-/* Of a container: the quantity's milli-units, -1 where it is not given. */
-int64_t kg_resource_milli(const struct kg_value *container, const char *list, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 #include "nodeagent/oci_spec.h"
 
-#include "base/quantity.h"
+#include "kinds/amount.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/caps.h"
 #include "nodeagent/cgroup.h"
@@ -461,9 +461,9 @@ static struct kg_value make_resources(struct build *b)
 {
 	struct kg_arena *a = b->a;
 	const struct kg_value *c = b->in->container;
-	int64_t request = kg_resource_milli(c, "requests", "cpu");
-	int64_t cpu = kg_resource_milli(c, "limits", "cpu");
-	int64_t memory = kg_resource_milli(c, "limits", "memory");
+	int64_t request = kg_container_milli(c, "requests", "cpu");
+	int64_t cpu = kg_container_milli(c, "limits", "cpu");
+	int64_t memory = kg_container_milli(c, "limits", "memory");
 	if (request < 0)
 		request = cpu > 0 ? cpu : 0;
 	struct kg_value cpus = kg_v_obj(a, "shares", kg_v_int((int64_t)kg_cgroup_shares(request)),

@@ -51,8 +51,6 @@ int kg_oci_subpaths(struct kg_spec_subpath *out, size_t *n, struct kg_arena *a,
 /* KG_E_NOT_FOUND and KG_E_INVALID: the specification is wrong (CreateContainerConfigError). */
 int kg_oci_spec(struct kg_value *out, struct kg_arena *a, const struct kg_spec_in *in,
 	struct kg_error *err);
-/* "Guaranteed", "Burstable" or "BestEffort". */
-const char *kg_pod_qos(const struct kg_value *pod);
 /* The pod's own control group's limits. */
 struct kg_cgroup_limits;
 void kg_pod_cgroup_limits(struct kg_cgroup_limits *out, const struct kg_value *pod);

@@ -1,5 +1,7 @@
 #include "nodeagent/podstate.h"
 
+#include "kinds/object.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,9 +12,7 @@ static void add_containers(
 		struct kg_cstate *c = &p->c[p->nc++];
 		c->name = kg_strdup(kg_string(kg_get(&list->items[i], "name"), ""));
 		c->init = init;
-		c->sidecar =
-			init &&
-			!strcmp(kg_string(kg_get(&list->items[i], "restartPolicy"), ""), "Always");
+		c->sidecar = init && kg_container_is_sidecar(&list->items[i]);
 		kg_cstate_wait(c, reason, NULL);
 	}
 }

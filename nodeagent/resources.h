@@ -7,7 +7,4 @@
 /* kubelet's oom_score_adj of a container on a machine with so many bytes. */
 int kg_oom_score(const struct kg_value *pod, const struct kg_value *container, int64_t machine);
 
-/* What the pod asks for altogether, its overhead included, in thousandths. */
-int64_t kg_pod_request(const struct kg_value *pod, const char *name);
-
 #endif

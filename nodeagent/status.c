@@ -1,5 +1,6 @@
 #include "nodeagent/status.h"
 
+#include "kinds/amount.h"
 #include "kinds/placement.h"
 #include "nodeagent/oci_spec.h"
 #include "nodeagent/plan.h"
@@ -213,7 +214,7 @@ static struct kg_value rejected(struct kg_arena *a, const struct kg_pstate *pod)
 	return kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason", kg_v_str(a, pod->rejected),
 		"message", kg_v_strf(a, KG_POD_REJECTED "%s", pod->rejected_why), "startTime",
 		time_value(a, pod->start_time), "qosClass",
-		kg_v_lit(kg_pod_qos(kg_doc_value(pod->pod))), (char *)NULL);
+		kg_v_lit(kg_pod_qos(kg_get(kg_doc_value(pod->pod), "spec"))), (char *)NULL);
 }
 
 struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
@@ -231,7 +232,7 @@ struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
 		conditions_of(a, pod, phase, before, now), "hostIP",
 		*host ? kg_v_str(a, host) : kg_v_null(), "hostIPs", ips(a, host), "podIP",
 		*ip ? kg_v_str(a, ip) : kg_v_null(), "podIPs", ips(a, ip), "startTime",
-		time_value(a, pod->start_time), "qosClass", kg_v_lit(kg_pod_qos(v)),
+		time_value(a, pod->start_time), "qosClass", kg_v_lit(kg_pod_qos(kg_get(v, "spec"))),
 		"initContainerStatuses", statuses(a, pod, true, now_mono), "containerStatuses",
 		statuses(a, pod, false, now_mono), "reason",
 		late ? kg_v_lit("DeadlineExceeded") : kg_v_null(), "message",

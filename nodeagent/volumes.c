@@ -1,6 +1,6 @@
 #include "nodeagent/volumes.h"
 
-#include "base/quantity.h"
+#include "kinds/amount.h"
 #include "nodeagent/apiaccess.h"
 #include "nodeagent/tmpfs.h"
 #include "sys/file.h"
@@ -27,21 +27,12 @@ static int mount_memory(const char *path, const char *mode, int64_t size, struct
 	return kg_tmpfs_mount(path, "tmpfs", 0, options, err);
 }
 
-static int64_t size_limit(const struct kg_value *source)
-{
-	const struct kg_value *limit = kg_get(source, "sizeLimit");
-	int64_t size = 0;
-	if (limit->type == KG_INT)
-		return limit->i;
-	return kg_is_null(limit) || kg_quantity_value(&size, kg_string(limit, "")) < 0 ? 0 : size;
-}
-
 static int make_empty_dir(
 	const char *path, const struct kg_value *source, int64_t group, struct kg_error *err)
 {
 	int rc = kg_mkdir_p(path, 0777, err);
 	if (rc == 0 && !strcmp(kg_string(kg_get(source, "medium"), ""), "Memory"))
-		rc = mount_memory(path, "0777", size_limit(source), err);
+		rc = mount_memory(path, "0777", kg_amount_whole(kg_get(source, "sizeLimit")), err);
 	if (rc < 0)
 		return rc;
 	mode_t mode = group >= 0 ? 02777 : 0777;

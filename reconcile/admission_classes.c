@@ -1,6 +1,5 @@
 /* What objects ask of their classes: the PriorityClass that pods name must be there, and only one
  * is the default; the StorageClass of a claim that grows must allow it. */
-#include "base/quantity.h"
 #include "reconcile/admitting.h"
 
 #include <string.h>
@@ -68,9 +67,7 @@ static void check_default(
 
 static int64_t size_of(const struct kg_value *claim)
 {
-	const char *text = kg_string(kg_at(claim, "spec.resources.requests.storage"), "0");
-	int64_t n = 0;
-	return kg_quantity_value(&n, text) < 0 ? 0 : n;
+	return kg_amount_whole(kg_at(claim, "spec.resources.requests.storage"));
 }
 
 static bool may_grow(struct kg_admitting *x, const char *class)

@@ -237,12 +237,6 @@ static void find_one(struct kg_run *r, struct kg_object *claim)
 	}
 }
 
-static int64_t bytes_of(const struct kg_value *v)
-{
-	int64_t n = 0;
-	return kg_quantity_value(&n, kg_string(v, "0")) < 0 ? 0 : n;
-}
-
 /* A directory holds as much as it is said to: it grows with its claim, where the class lets it. */
 static const struct kg_object *grown(
 	struct kg_run *r, const struct kg_object *claim, const struct kg_object *pv)
@@ -253,7 +247,8 @@ static const struct kg_object *grown(
 	const char *name = kg_arena_strdup(&r->a, pv->name);
 	if (!kg_volume_is_ours(pv) || !class ||
 		!kg_bool(kg_get(kg_obj(class), "allowVolumeExpansion"), false) ||
-		bytes_of(want) <= bytes_of(kg_at(kg_obj(pv), "spec.capacity.storage")))
+		kg_amount_whole(want) <=
+			kg_amount_whole(kg_at(kg_obj(pv), "spec.capacity.storage")))
 		return pv;
 	struct kg_value v = kg_with(&r->a, kg_obj(pv), "spec.capacity.storage", *want);
 	kg_put_value(r, pv, &v);

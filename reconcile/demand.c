@@ -1,5 +1,4 @@
-/* What pods ask of nodes, by Kubernetes' rules: the larger of the containers' sum and what
- * starting up needs, sidecars counted in both, and the overhead on top. */
+/* What pods ask of nodes, counted per resource, and remembered by their templates. */
 #include "reconcile/internal.h"
 
 #include <string.h>
@@ -10,119 +9,77 @@
 
 #define CACHE_MAX 20000 /* templates */
 
-int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add)
+const char *kg_resource_name(const struct kg_reconcile_state *st, int i)
 {
 	static const char *const fixed[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
-	int i;
-	for (i = 0; i < KG_RES_MAX; i++) {
-		const char *have = i < KG_RES_FIXED ? fixed[i] : st->res_name[i];
-		if (!have)
-			break;
-		if (strcmp(have, name) == 0)
-			return i;
-	}
-	if (!add || i == KG_RES_MAX)
-		return -1;
-	st->res_name[i] = kg_strdup(name);
-	return i;
+	return i < KG_RES_FIXED ? fixed[i] : i < KG_RES_MAX ? st->res_name[i] : NULL;
 }
 
-static int64_t amount(const struct kg_value *v, bool milli)
+static int resource_index(const struct kg_reconcile_state *st, const char *name)
 {
-	int64_t n = 0;
-	if (v->type == KG_INT)
-		return milli ? v->i * 1000 : v->i;
-	const char *s = kg_string(v, "0");
-	if ((milli ? kg_quantity_milli(&n, s) : kg_quantity_value(&n, s)) < 0 || n < 0)
-		return 0;
+	const char *have;
+	for (int i = 0; (have = kg_resource_name(st, i)); i++)
+		if (strcmp(have, name) == 0)
+			return i;
+	return -1;
+}
+
+static int resource_add(struct kg_reconcile_state *st, const char *name)
+{
+	int i = resource_index(st, name), n = KG_RES_FIXED;
+	if (i >= 0)
+		return i;
+	while (n < KG_RES_MAX && st->res_name[n])
+		n++;
+	if (n == KG_RES_MAX)
+		return -1;
+	st->res_name[n] = kg_strdup(name);
 	return n;
 }
 
-static int64_t add(int64_t a, int64_t b)
+static int64_t in_units_of(int resource, int64_t milli)
 {
-	int64_t sum;
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+	return resource == KG_RES_CPU ? milli : kg_amount_of_milli(milli);
 }
 
-static void add_resources(
-	struct kg_reconcile_state *st, struct kg_demand *d, const struct kg_value *requests)
+static const char *unknown_in(const struct kg_reconcile_state *st, const struct kg_value *spec,
+	const struct kg_value *amounts)
 {
-	if (requests->type != KG_OBJECT)
-		return;
-	for (uint32_t k = 0; k < requests->len; k++) {
-		const struct kg_member *m = &requests->members[k];
-		int i = kg_resource_index(st, m->key, false);
-		int64_t n = amount(&m->value, i == KG_RES_CPU);
-		if (i >= 0)
-			d->req[i] = add(d->req[i], n);
-		else if (n > 0)
-			d->unknown = m->key;
+	for (uint32_t k = 0; k < kg_len(amounts); k++) {
+		const char *name = amounts->members[k].key;
+		if (resource_index(st, name) < 0 && kg_pod_request(spec, name, 0) > 0)
+			return name;
 	}
+	return NULL;
 }
 
-/* Requests; where a resource has a limit alone, the limit (as defaulting would have it). */
-static void add_container(
-	struct kg_reconcile_state *st, struct kg_demand *d, const struct kg_value *container)
+/* A resource that the pod asks for and no node has. */
+static const char *unknown_of(const struct kg_reconcile_state *st, const struct kg_value *spec)
 {
-	const struct kg_value *res = kg_get(container, "resources");
-	const struct kg_value *req = kg_get(res, "requests"), *lim = kg_get(res, "limits");
-	int64_t cpu = d->req[KG_RES_CPU], mem = d->req[KG_RES_MEMORY];
-	add_resources(st, d, req);
-	for (uint32_t k = 0; k < (lim->type == KG_OBJECT ? lim->len : 0); k++) {
-		struct kg_value one = *lim;
-		one.members = &lim->members[k];
-		one.len = 1;
-		if (kg_is_null(kg_get(req, lim->members[k].key)))
-			add_resources(st, d, &one);
+	const char *found = unknown_in(st, spec, kg_get(spec, "overhead"));
+	for (size_t l = 0; l < 2; l++) {
+		const struct kg_value *cs = kg_get(spec, l ? "containers" : "initContainers");
+		for (uint32_t i = 0; i < kg_len(cs) && !found; i++) {
+			const struct kg_value *res = kg_get(&cs->items[i], "resources");
+			found = unknown_in(st, spec, kg_get(res, "requests"));
+			if (!found)
+				found = unknown_in(st, spec, kg_get(res, "limits"));
+		}
 	}
-	cpu = d->req[KG_RES_CPU] - cpu;
-	mem = d->req[KG_RES_MEMORY] - mem;
-	d->score_cpu = add(d->score_cpu, cpu ? cpu : SCORE_CPU);
-	d->score_mem = add(d->score_mem, mem ? mem : SCORE_MEM);
+	return found;
 }
 
-static void raise_to(struct kg_demand *d, const struct kg_demand *to)
+static void compute(
+	const struct kg_reconcile_state *st, struct kg_demand *d, const struct kg_value *spec)
 {
-	for (int i = 0; i < KG_RES_MAX; i++)
-		if (to->req[i] > d->req[i])
-			d->req[i] = to->req[i];
-	if (to->score_cpu > d->score_cpu)
-		d->score_cpu = to->score_cpu;
-	if (to->score_mem > d->score_mem)
-		d->score_mem = to->score_mem;
-	if (to->unknown)
-		d->unknown = to->unknown;
-}
-
-static void add_overhead(
-	struct kg_reconcile_state *st, struct kg_demand *d, const struct kg_value *overhead)
-{
-	int64_t cpu = d->req[KG_RES_CPU], mem = d->req[KG_RES_MEMORY];
-	add_resources(st, d, overhead);
-	d->score_cpu = add(d->score_cpu, d->req[KG_RES_CPU] - cpu);
-	d->score_mem = add(d->score_mem, d->req[KG_RES_MEMORY] - mem);
-}
-
-static void compute(struct kg_reconcile_state *st, struct kg_demand *d, const struct kg_value *spec)
-{
-	struct kg_demand sum = {0}, sidecars = {0}, start = {0};
-	const struct kg_value *init = kg_get(spec, "initContainers");
-	for (uint32_t i = 0; i < kg_len(init); i++) {
-		const struct kg_value *c = &init->items[i];
-		struct kg_demand now = sidecars;
-		add_container(st, &now, c);
-		raise_to(&start, &now);
-		if (strcmp(kg_string(kg_get(c, "restartPolicy"), ""), "Always") == 0)
-			sidecars = now;
-	}
-	sum = sidecars;
-	const struct kg_value *containers = kg_get(spec, "containers");
-	for (uint32_t i = 0; i < kg_len(containers); i++)
-		add_container(st, &sum, &containers->items[i]);
-	raise_to(&sum, &start);
-	add_overhead(st, &sum, kg_get(spec, "overhead"));
-	sum.host_ports = kg_host_ports(NULL, 0, spec) > 0;
-	*d = sum;
+	const char *name;
+	*d = (struct kg_demand){.unknown = unknown_of(st, spec),
+		.host_ports = kg_host_ports(NULL, 0, spec) > 0,
+		.score_cpu = kg_pod_request(spec, "cpu", SCORE_CPU),
+		.score_mem = in_units_of(
+			KG_RES_MEMORY, kg_pod_request(spec, "memory", 1000 * SCORE_MEM))};
+	for (int i = 0; (name = kg_resource_name(st, i)); i++)
+		d->req[i] = in_units_of(i, kg_pod_request(spec, name, 0));
 }
 
 /* ---- a pod's demand, by its template where it has one ---- */
@@ -167,40 +124,12 @@ void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n)
 	for (uint32_t k = 0; k < (alloc->type == KG_OBJECT ? alloc->len : 0); k++) {
 		const struct kg_member *m = &alloc->members[k];
 		if (strcmp(m->key, "pods") == 0) {
-			n->max_pods = amount(&m->value, false);
+			n->max_pods = kg_amount_whole(&m->value);
 			continue;
 		}
-		int i = kg_resource_index(st, m->key, true);
+		int i = resource_add(st, m->key);
+		int64_t milli = kg_amount_milli(&m->value);
 		if (i >= 0)
-			n->alloc[i] = amount(&m->value, i == KG_RES_CPU);
+			n->alloc[i] = milli > 0 ? in_units_of(i, milli) : 0;
 	}
-}
-
-/* ---- quality of service ---- */
-
-static bool same_amount(const struct kg_value *a, const struct kg_value *b)
-{
-	return amount(a, true) == amount(b, true);
-}
-
-const char *kg_qos_class(const struct kg_value *spec)
-{
-	static const char *const lists[] = {"containers", "initContainers"};
-	static const char *const names[] = {"cpu", "memory"};
-	bool any = false, guaranteed = true;
-	for (size_t l = 0; l < KG_ARRAY_LEN(lists); l++) {
-		const struct kg_value *cs = kg_get(spec, lists[l]);
-		for (uint32_t i = 0; i < kg_len(cs); i++) {
-			const struct kg_value *res = kg_get(&cs->items[i], "resources");
-			for (size_t k = 0; k < KG_ARRAY_LEN(names); k++) {
-				const struct kg_value *q =
-					kg_get(kg_get(res, "requests"), names[k]);
-				const struct kg_value *m = kg_get(kg_get(res, "limits"), names[k]);
-				any |= amount(q, true) > 0 || amount(m, true) > 0;
-				guaranteed &=
-					amount(m, true) > 0 && (kg_is_null(q) || same_amount(q, m));
-			}
-		}
-	}
-	return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/quantity.h"
+#include "kinds/amount.h"
 #include "kinds/annotations.h"
 #include "kinds/placement.h"
 #include "kinds/record.h"
@@ -313,9 +314,8 @@ int kg_ipam_check(struct kg_reconcile_state *st, const char *ns, const char *nam
 void kg_demand_of(
 	struct kg_reconcile_state *st, struct kg_demand *out, const struct kg_object *pod);
 void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n);
-/* Index of a resource name; -1 where there is none (or, with add, no room). */
-int kg_resource_index(struct kg_reconcile_state *st, const char *name, bool add);
-const char *kg_qos_class(const struct kg_value *spec);
+/* That of KG_RES_CPU and so on; NULL: no more are known. */
+const char *kg_resource_name(const struct kg_reconcile_state *st, int resource);
 
 /* ---- pod.c ---- */
 static inline bool kg_pod_terminal(const struct kg_object *pod)

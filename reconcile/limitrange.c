@@ -115,14 +115,6 @@ struct usage {
 	int64_t request, limit; /* thousandths */
 };
 
-static int64_t milli_of(const struct kg_value *v)
-{
-	int64_t n = 0;
-	if (v->type == KG_INT)
-		return v->i * 1000;
-	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
-}
-
 static const char *text_of(const struct kg_value *v)
 {
 	return kg_string(v, "0");
@@ -130,7 +122,7 @@ static const char *text_of(const struct kg_value *v)
 
 static void check_min(struct kg_texts *out, const struct usage *u, const struct kg_member *m)
 {
-	int64_t bound = milli_of(&m->value);
+	int64_t bound = kg_amount_milli(&m->value);
 	bool binary = kg_resource_is_binary(m->key);
 	const char *low = text_of(&m->value);
 	if (!u->has_request)
@@ -147,7 +139,7 @@ static void check_min(struct kg_texts *out, const struct usage *u, const struct 
 /* A claim has a request alone, and that is bounded. */
 static void check_max(struct kg_texts *out, const struct usage *u, const struct kg_member *m)
 {
-	int64_t bound = milli_of(&m->value);
+	int64_t bound = kg_amount_milli(&m->value);
 	bool binary = kg_resource_is_binary(m->key);
 	const char *high = text_of(&m->value);
 	bool claim = !strcmp(u->type, "PersistentVolumeClaim");
@@ -164,7 +156,7 @@ static void check_max(struct kg_texts *out, const struct usage *u, const struct 
 
 static void check_ratio(struct kg_texts *out, const struct usage *u, const struct kg_member *m)
 {
-	double most = (double)milli_of(&m->value) / 1000;
+	double most = (double)kg_amount_milli(&m->value) / 1000;
 	if (!u->has_request || !u->request)
 		kg_texts_add(out,
 			"%s max limit to request ratio per %s is %s, but no request is specified "
@@ -201,71 +193,33 @@ static void check_item(
 	}
 }
 
+/* Amounts below zero: not named. */
+static struct usage usage_of(const char *type, int64_t request, int64_t limit)
+{
+	return (struct usage){.type = type,
+		.has_request = request >= 0,
+		.has_limit = limit >= 0,
+		.request = request > 0 ? request : 0,
+		.limit = limit > 0 ? limit : 0};
+}
+
 static struct usage of_container(const void *container, const char *resource)
 {
-	const struct kg_value *res = kg_get(container, "resources");
-	const struct kg_value *req = kg_get(kg_get(res, "requests"), resource);
-	const struct kg_value *lim = kg_get(kg_get(res, "limits"), resource);
-	if (kg_is_null(req))
-		req = lim;
-	return (struct usage){.type = "Container",
-		.has_request = !kg_is_null(req),
-		.has_limit = !kg_is_null(lim),
-		.request = milli_of(req),
-		.limit = milli_of(lim)};
+	int64_t request = kg_container_milli(container, "requests", resource);
+	int64_t limit = kg_container_milli(container, "limits", resource);
+	return usage_of("Container", request < 0 ? limit : request, limit);
 }
 
 static struct usage of_claim(const void *claim, const char *resource)
 {
 	const struct kg_value *req = kg_get(kg_at(claim, "spec.resources.requests"), resource);
-	return (struct usage){.type = "PersistentVolumeClaim",
-		.has_request = !kg_is_null(req),
-		.request = milli_of(req)};
+	return usage_of("PersistentVolumeClaim", kg_is_null(req) ? -1 : kg_amount_milli(req), -1);
 }
 
-static int64_t plus(int64_t a, int64_t b)
-{
-	int64_t sum;
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
-static void add(struct usage *sum, const struct usage *u)
-{
-	sum->request = plus(sum->request, u->request);
-	sum->limit = plus(sum->limit, u->limit);
-}
-
-static void raise_to(struct usage *most, const struct usage *u)
-{
-	most->request = u->request > most->request ? u->request : most->request;
-	most->limit = u->limit > most->limit ? u->limit : most->limit;
-}
-
-/* The sum of the containers and of those that run on beside them, or what one that starts the pod
- * needs together with the latter. */
 static struct usage of_pod(const void *spec, const char *resource)
 {
-	const struct kg_value *cs = kg_get(spec, "containers"),
-			      *init = kg_get(spec, "initContainers");
-	struct usage sum = {.type = "Pod"}, most = {0};
-	for (uint32_t i = 0; i < kg_len(init); i++) {
-		struct usage u = of_container(&init->items[i], resource), now = sum;
-		const char *policy = kg_string(kg_get(&init->items[i], "restartPolicy"), "");
-		sum.has_request |= u.has_request;
-		sum.has_limit |= u.has_limit;
-		add(&now, &u);
-		raise_to(&most, &now);
-		if (!strcmp(policy, "Always"))
-			add(&sum, &u);
-	}
-	for (uint32_t i = 0; i < kg_len(cs); i++) {
-		struct usage u = of_container(&cs->items[i], resource);
-		sum.has_request |= u.has_request;
-		sum.has_limit |= u.has_limit;
-		add(&sum, &u);
-	}
-	raise_to(&sum, &most);
-	return sum;
+	return usage_of("Pod", kg_pod_milli(spec, "requests", resource),
+		kg_pod_milli(spec, "limits", resource));
 }
 
 static void check_containers(

@@ -6,7 +6,7 @@
 
 struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec)
 {
-	return kg_v_obj(a, "phase", kg_v_lit("Pending"), "qosClass", kg_v_lit(kg_qos_class(spec)),
+	return kg_v_obj(a, "phase", kg_v_lit("Pending"), "qosClass", kg_v_lit(kg_pod_qos(spec)),
 		(char *)NULL);
 }
 

@@ -200,14 +200,6 @@ void kg_quota_run(struct kg_run *r, const char *key)
 
 /* ---- one more ---- */
 
-static int64_t milli_of(const struct kg_value *v)
-{
-	int64_t n = 0;
-	if (v->type == KG_INT)
-		return __builtin_mul_overflow(v->i, 1000, &n) ? INT64_MAX : n;
-	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
-}
-
 static void add_pair(
 	struct kg_buf *b, struct kg_arena *a, const char *what, int64_t milli, const char *text)
 {
@@ -226,7 +218,7 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 		const struct kg_member *m = &hard->members[i];
 		int64_t had = was ? kg_quota_amount(kind, was, m->key, false) : 0;
 		int64_t more = kg_quota_amount(kind, obj, m->key, false);
-		if (more <= had || used[i] + more <= milli_of(&m->value))
+		if (more <= had || used[i] + more <= kg_amount_milli(&m->value))
 			continue;
 		add_pair(&asked, a, m->key, more - had, NULL);
 		add_pair(&have, a, m->key, capped(used[i] + had), NULL);

@@ -3,49 +3,14 @@
 
 #include <string.h>
 
-static int64_t milli_of(const struct kg_value *v)
-{
-	int64_t n = 0;
-	if (v->type == KG_INT)
-		return __builtin_mul_overflow(v->i, 1000, &n) ? INT64_MAX : n;
-	return kg_quantity_milli(&n, kg_string(v, "0")) < 0 ? 0 : n;
-}
-
-static int64_t plus(int64_t a, int64_t b)
-{
-	int64_t sum;
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
 /* ---- pods ---- */
-
-static int64_t of_container(const struct kg_value *c, const char *list, const char *resource)
-{
-	const struct kg_value *res = kg_get(c, "resources");
-	const struct kg_value *v = kg_get(kg_get(res, list), resource);
-	if (kg_is_null(v) && !strcmp(list, "requests"))
-		v = kg_get(kg_get(res, "limits"), resource);
-	return milli_of(v);
-}
 
 static int64_t of_pod(const struct kg_value *spec, const char *list, const char *resource)
 {
-	const struct kg_value *cs = kg_get(spec, "containers"),
-			      *init = kg_get(spec, "initContainers");
-	int64_t sum = 0, sidecars = 0, start = 0;
-	for (uint32_t i = 0; i < kg_len(init); i++) {
-		int64_t now = plus(sidecars, of_container(&init->items[i], list, resource));
-		start = now > start ? now : start;
-		if (!strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always"))
-			sidecars = now;
-	}
-	sum = sidecars;
-	for (uint32_t i = 0; i < kg_len(cs); i++)
-		sum = plus(sum, of_container(&cs->items[i], list, resource));
-	sum = start > sum ? start : sum;
-	if (!sum && !strcmp(list, "limits")) /* without a limit it has none */
-		return 0;
-	return plus(sum, milli_of(kg_get(kg_get(spec, "overhead"), resource)));
+	if (!strcmp(list, "requests"))
+		return kg_pod_request(spec, resource, 0);
+	int64_t limit = kg_pod_milli(spec, list, resource);
+	return limit > 0 ? kg_amount_add(limit, kg_pod_overhead(spec, resource)) : 0;
 }
 
 static bool is_over(const struct kg_value *pod)
@@ -105,7 +70,7 @@ static int64_t claim_amount(const struct kg_value *claim, const char *what)
 			return 1000;
 	}
 	if (!strcmp(what, "requests.storage"))
-		return milli_of(kg_at(claim, "spec.resources.requests.storage"));
+		return kg_amount_milli(kg_at(claim, "spec.resources.requests.storage"));
 	return 0;
 }
 
@@ -187,7 +152,7 @@ static bool in_scope(const struct kg_value *pod, const char *scope, const char *
 {
 	const struct kg_value *spec = kg_get(pod, "spec");
 	bool ends = !kg_is_null(kg_get(spec, "activeDeadlineSeconds"));
-	bool best = !strcmp(kg_qos_class(spec), "BestEffort");
+	bool best = !strcmp(kg_pod_qos(spec), "BestEffort");
 	if (!strcmp(scope, "Terminating"))
 		return ends;
 	if (!strcmp(scope, "NotTerminating"))

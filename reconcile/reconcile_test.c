@@ -4,22 +4,9 @@
 #include "reconcile/internal.h"
 #include "reconcile/plan.h"
 #include "reconcile/simulate.h"
+#include "value/testing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct kg_value parse(struct kg_arena *a, const char *yaml)
-{
-	struct kg_value v = {0};
-	struct kg_error err;
-	if (kg_yaml_load(&v, a, yaml, strlen(yaml), &err) < 0)
-		fail_msg("%s: %s", yaml, err.msg);
-	return v;
-}
 
 static void test_bounds(void **state)
 {
@@ -44,7 +31,7 @@ static void test_bounds(void **state)
 	};
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		struct kg_arena a = KG_ARENA_INIT;
-		struct kg_value spec = parse(&a, cases[i].spec);
+		struct kg_value spec = kg_test_yaml(&a, cases[i].spec);
 		int64_t surge, unavailable;
 		kg_deployment_bounds(&spec, &surge, &unavailable);
 		if (surge != cases[i].surge || unavailable != cases[i].unavailable)
@@ -72,35 +59,10 @@ static void test_tolerations(void **state)
 	};
 	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
 		struct kg_arena a = KG_ARENA_INIT;
-		struct kg_value t = parse(&a, cases[i].toleration), n = parse(&a, cases[i].taint);
+		struct kg_value t = kg_test_yaml(&a, cases[i].toleration),
+				n = kg_test_yaml(&a, cases[i].taint);
 		if (kg_tolerates(&t, &n) != cases[i].want)
 			fail_msg("%s of %s", cases[i].toleration, cases[i].taint);
-		kg_arena_release(&a);
-	}
-}
-
-static void test_qos(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *spec, *want;
-	} cases[] = {
-		{"{containers: [{name: a}]}", "BestEffort"},
-		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}}}]}", "Guaranteed"},
-		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1000m, "
-		 "memory: 1024Mi}}}]}",
-			"Guaranteed"},
-		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: "
-		 "500m}}}]}",
-			"Burstable"},
-		{"{containers: [{resources: {limits: {cpu: 1, memory: 1Gi}}}, {name: b}]}",
-			"Burstable"},
-		{"{containers: [{resources: {requests: {memory: 1Gi}}}]}", "Burstable"},
-	};
-	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		struct kg_arena a = KG_ARENA_INIT;
-		struct kg_value spec = parse(&a, cases[i].spec);
-		assert_string_equal(kg_qos_class(&spec), cases[i].want);
 		kg_arena_release(&a);
 	}
 }
@@ -146,7 +108,7 @@ static void push_pod(struct kg_harness *h, int i)
 static void add_node(struct kg_harness *h, const char *name)
 {
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_value status = parse(&a, "{allocatable: {cpu: '4', memory: 8Gi}}");
+	struct kg_value status = kg_test_yaml(&a, "{allocatable: {cpu: '4', memory: 8Gi}}");
 	kg_harness_node(h, name, &kg_null, &status, true);
 	kg_arena_release(&a);
 }
@@ -241,12 +203,12 @@ static void test_state_heals(void **state)
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_error err;
 	struct kg_value pod =
-		parse(&a, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: "
-			  "default}, spec: {containers: [{name: c, image: i}]}}");
+		kg_test_yaml(&a, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: "
+				 "default}, spec: {containers: [{name: c, image: i}]}}");
 	struct kg_value svc =
-		parse(&a, "{apiVersion: v1, kind: Service, metadata: {name: s, "
-			  "namespace: default}, spec: {clusterIP: 1.2.3.4, ports: [{port: "
-			  "1}]}}");
+		kg_test_yaml(&a, "{apiVersion: v1, kind: Service, metadata: {name: s, "
+				 "namespace: default}, spec: {clusterIP: 1.2.3.4, ports: [{port: "
+				 "1}]}}");
 	struct kg_input_desired good = {.kind = &kg_kinds[KG_KIND_POD],
 		.ns = "default",
 		.name = "p",
@@ -410,7 +372,7 @@ static void test_reports(void **state)
 	assert_string_equal(kg_string(kg_at(kg_obj(pod), "status.podIP"), ""),
 		kg_string(kg_at(kg_obj(held), "status.podIP"), "?"));
 	/* Finished is finished. */
-	r.status = parse(&a, "{phase: Failed}");
+	r.status = kg_test_yaml(&a, "{phase: Failed}");
 	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
 	r.status = running;
 	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
@@ -471,7 +433,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_tolerations),
-		cmocka_unit_test(test_qos),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_small_range),
 		cmocka_unit_test(test_range_of_ended_pods),

@@ -48,7 +48,7 @@ static int64_t max_sidecar_restarts(const struct kg_object *pod)
 	for (uint32_t i = 0; i < kg_len(init); i++) {
 		const char *name = kg_string(kg_get(&init->items[i], "name"), "");
 		int64_t n = kg_int(kg_get(kg_find(statuses, "name", name), "restartCount"), 0);
-		if (strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always") == 0)
+		if (kg_container_is_sidecar(&init->items[i]))
 			max = n > max ? n : max;
 	}
 	return max;

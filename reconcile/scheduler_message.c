@@ -6,9 +6,7 @@
 
 static const char *insufficient(struct kg_arena *a, const struct kg_placing *p, int i)
 {
-	static const char *const names[KG_RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
-	return kg_arena_printf(
-		a, "Insufficient %s", i < KG_RES_FIXED ? names[i] : p->st->res_name[i]);
+	return kg_arena_printf(a, "Insufficient %s", kg_resource_name(p->st, i));
 }
 
 static size_t resource_reasons(const char **out, size_t max, struct kg_arena *a,

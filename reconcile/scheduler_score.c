@@ -39,12 +39,6 @@ static int64_t percent(int64_t x, int64_t y)
 	return (int64_t)((__int128)x * 100 / y);
 }
 
-static int64_t sum(int64_t a, int64_t b)
-{
-	int64_t n;
-	return __builtin_add_overflow(a, b, &n) ? INT64_MAX : n;
-}
-
 static int64_t room_of(int64_t alloc, int64_t used, bool most)
 {
 	if (used > alloc)
@@ -57,12 +51,14 @@ int64_t kg_score_room(const struct kg_pod_class *c, const struct kg_node_info *n
 {
 	int64_t total = 0, weights = 0;
 	if (n->alloc[KG_RES_CPU] > 0) {
-		total += room_of(n->alloc[KG_RES_CPU], sum(n->score_cpu, c->demand.score_cpu),
+		total += room_of(n->alloc[KG_RES_CPU],
+			kg_amount_add(n->score_cpu, c->demand.score_cpu),
 			c->profile->most_allocated);
 		weights++;
 	}
 	if (n->alloc[KG_RES_MEMORY] > 0) {
-		total += room_of(n->alloc[KG_RES_MEMORY], sum(n->score_mem, c->demand.score_mem),
+		total += room_of(n->alloc[KG_RES_MEMORY],
+			kg_amount_add(n->score_mem, c->demand.score_mem),
 			c->profile->most_allocated);
 		weights++;
 	}
@@ -82,10 +78,10 @@ int64_t kg_score_balance(const struct kg_pod_class *c, const struct kg_node_info
 		return 0;
 	if (n->alloc[KG_RES_CPU] <= 0 || n->alloc[KG_RES_MEMORY] <= 0)
 		return 100;
-	double x =
-		fraction(n->alloc[KG_RES_CPU], sum(n->used[KG_RES_CPU], c->demand.req[KG_RES_CPU]));
-	double y = fraction(
-		n->alloc[KG_RES_MEMORY], sum(n->used[KG_RES_MEMORY], c->demand.req[KG_RES_MEMORY]));
+	double x = fraction(n->alloc[KG_RES_CPU],
+		kg_amount_add(n->used[KG_RES_CPU], c->demand.req[KG_RES_CPU]));
+	double y = fraction(n->alloc[KG_RES_MEMORY],
+		kg_amount_add(n->used[KG_RES_MEMORY], c->demand.req[KG_RES_MEMORY]));
 	double deviation = x > y ? (x - y) / 2 : (y - x) / 2;
 	return (int64_t)((1 - deviation) * 100);
 }

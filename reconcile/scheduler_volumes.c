@@ -62,8 +62,7 @@ static void spots_add(struct spots *l, const struct kg_object *pv)
 
 static int64_t size_at(const struct kg_object *obj, const char *path)
 {
-	int64_t n = 0;
-	return kg_quantity_value(&n, kg_string(kg_at(kg_obj(obj), path), "0")) < 0 ? 0 : n;
+	return kg_amount_whole(kg_at(kg_obj(obj), path));
 }
 
 /* The smallest of the volumes that fits the claim and is not taken, which it then is. */

@@ -1,6 +1,6 @@
 #include "reconcile/summary.h"
 
-#include "base/quantity.h"
+#include "kinds/amount.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -255,11 +255,8 @@ static void summarize_quota(struct kg_summary *out, const struct kg_object *quot
 	const struct kg_value *hard = kg_at(kg_obj(quota), "spec.hard");
 	size_t full = 0;
 	for (uint32_t i = 0; i < kg_len(hard); i++) {
-		int64_t have, most;
 		const struct kg_member *m = &hard->members[i];
-		if (kg_quantity_milli(&have, kg_string(kg_get(used, m->key), "0")) == 0 &&
-			kg_quantity_milli(&most, kg_string(&m->value, "0")) == 0)
-			full += have >= most;
+		full += kg_amount_milli(kg_get(used, m->key)) >= kg_amount_milli(&m->value);
 	}
 	snprintf(out->state, sizeof(out->state), "%zu of %u used up", full, kg_len(hard));
 }

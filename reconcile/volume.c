@@ -32,14 +32,6 @@ bool kg_volume_is_for(const struct kg_object *pv, const struct kg_object *claim)
 
 /* ---- matching ---- */
 
-static int64_t size_of(const struct kg_value *v)
-{
-	int64_t n = 0;
-	if (v->type == KG_INT)
-		return v->i;
-	return kg_quantity_value(&n, kg_string(v, "0")) < 0 ? 0 : n;
-}
-
 static bool has_modes(const struct kg_value *have, const struct kg_value *want)
 {
 	for (uint32_t i = 0; i < kg_len(want); i++) {
@@ -77,8 +69,8 @@ bool kg_volume_fits(const struct kg_object *pv, const struct kg_object *claim)
 	       strcmp(kg_string(kg_get(v, "volumeMode"), "Filesystem"),
 		       kg_string(kg_get(c, "volumeMode"), "Filesystem")) == 0 &&
 	       has_modes(kg_get(v, "accessModes"), kg_get(c, "accessModes")) &&
-	       size_of(kg_at(v, "capacity.storage")) >=
-		       size_of(kg_at(c, "resources.requests.storage")) &&
+	       kg_amount_whole(kg_at(v, "capacity.storage")) >=
+		       kg_amount_whole(kg_at(c, "resources.requests.storage")) &&
 	       (kg_is_null(selector) ||
 		       kg_selector_matches(selector, kg_at(kg_obj(pv), "metadata.labels")));
 }
@@ -128,7 +120,7 @@ static size_t places_of(char out[2][SHELF_SIZE], const struct kg_object *pv)
 {
 	const struct kg_value *ref = kg_at(kg_obj(pv), "spec.claimRef");
 	const char *class = text_at(pv, "spec.storageClassName"), *host = host_of(pv);
-	int64_t size = size_of(kg_at(kg_obj(pv), "spec.capacity.storage"));
+	int64_t size = kg_amount_whole(kg_at(kg_obj(pv), "spec.capacity.storage"));
 	char shelf[600];
 	if (!kg_is_null(ref)) {
 		snprintf(shelf, sizeof(shelf), "k %s/%s", kg_string(kg_get(ref, "namespace"), ""),
@@ -175,7 +167,8 @@ static const struct kg_object *smallest(struct kg_run *r, const char *shelf,
 	if (!r->st->volumes.count)
 		return NULL;
 	snprintf(prefix, sizeof(prefix), "%s\x01", shelf);
-	place_at(from, shelf, size_of(kg_at(kg_obj(claim), "spec.resources.requests.storage")), "");
+	place_at(from, shelf,
+		kg_amount_whole(kg_at(kg_obj(claim), "spec.resources.requests.storage")), "");
 	kg_piter_init(&it, &r->st->volumes, prefix, from);
 	while (!found && (place = kg_piter_next(&it, NULL))) {
 		const struct kg_object *pv = kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME,
@@ -191,8 +184,8 @@ static const struct kg_object *smaller(const struct kg_object *x, const struct k
 {
 	if (!x || !y)
 		return x ? x : y;
-	int64_t p = size_of(kg_at(kg_obj(x), "spec.capacity.storage"));
-	int64_t q = size_of(kg_at(kg_obj(y), "spec.capacity.storage"));
+	int64_t p = kg_amount_whole(kg_at(kg_obj(x), "spec.capacity.storage"));
+	int64_t q = kg_amount_whole(kg_at(kg_obj(y), "spec.capacity.storage"));
 	if (p != q)
 		return p < q ? x : y;
 	return strcmp(x->key, y->key) < 0 ? x : y;

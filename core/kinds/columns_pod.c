@@ -4,6 +4,7 @@
  * once initialised, the last container in the list that has something to say; last, deletion.
  */
 #include "kinds/columns.h"
+#include "kinds/object.h"
 
 #include <stdio.h>
 
@@ -53,7 +54,7 @@ static bool is_sidecar(const struct kg_value *pod, const struct kg_value *status
 	const struct kg_value *spec = kg_find(
 		kg_at(pod, "spec.initContainers"), "name", kg_string(kg_get(status, "name"), ""));
 
-	return !strcmp(kg_string(kg_get(spec, "restartPolicy"), ""), "Always");
+	return kg_container_is_sidecar(spec);
 }
 
 /* Sidecars count as containers, and of an initialized pod's init containers only their restarts. */
@@ -134,8 +135,7 @@ static void summarise(struct summary *s, struct kg_arena *a, const struct kg_obj
 	*s = (struct summary){.reason = *reason ? reason : phase};
 	s->total = (int)kg_len(kg_at(pod, "spec.containers"));
 	for (uint32_t i = 0; i < kg_len(init); i++)
-		s->total +=
-			!strcmp(kg_string(kg_get(&init->items[i], "restartPolicy"), ""), "Always");
+		s->total += kg_container_is_sidecar(&init->items[i]);
 	if (!strcmp(scheduled, "SchedulingGated"))
 		s->reason = scheduled;
 	if (!sum_init(s, a, pod) || condition_true(status, "Initialized")) {

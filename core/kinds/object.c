@@ -332,6 +332,11 @@ bool kg_selector_matches(const struct kg_value *selector, const struct kg_value 
 	return true;
 }
 
+bool kg_container_is_sidecar(const struct kg_value *init_container)
+{
+	return !strcmp(kg_string(kg_get(init_container, "restartPolicy"), ""), "Always");
+}
+
 int64_t kg_pod_named_port(const struct kg_value *pod, const char *name, const char *protocol)
 {
 	static const char *const lists[] = {"containers", "initContainers"};

@@ -109,6 +109,8 @@ bool kg_selector_matches(const struct kg_value *label_selector, const struct kg_
 bool kg_requirement_matches(const struct kg_value *requirement, const char *value);
 bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labels);
 
+/* An init container that runs on beside the others. */
+bool kg_container_is_sidecar(const struct kg_value *init_container);
 /* The number of a pod's container port of this name and protocol; 0: it has none. */
 int64_t kg_pod_named_port(const struct kg_value *pod, const char *name, const char *protocol);
 

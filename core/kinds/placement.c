@@ -124,7 +124,7 @@ size_t kg_host_ports(struct kg_host_port *out, size_t max, const struct kg_value
 	for (uint32_t i = 0; i < kg_len(cs); i++)
 		n = container_ports(out, max, n, &cs->items[i]);
 	for (uint32_t i = 0; i < kg_len(is); i++)
-		if (strcmp(kg_string(kg_get(&is->items[i], "restartPolicy"), ""), "Always") == 0)
+		if (kg_container_is_sidecar(&is->items[i]))
 			n = container_ports(out, max, n, &is->items[i]);
 	return n;
 }

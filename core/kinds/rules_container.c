@@ -1,5 +1,6 @@
 /* Rules of containers and what lies in them. */
 #include "base/quantity.h"
+#include "kinds/object.h"
 #include "kinds/tables.h"
 
 #include <stdio.h>
@@ -291,7 +292,7 @@ void kg_validate_init_container(struct kg_fault_list *f, const struct kg_value *
 		"livenessProbe", "readinessProbe", "startupProbe", "lifecycle"};
 
 	validate_any(f, v, path);
-	if (!strcmp(kg_string(kg_get(v, "restartPolicy"), ""), "Always"))
+	if (kg_container_is_sidecar(v))
 		return;
 	for (size_t i = 0; i < KG_ARRAY_LEN(running); i++) {
 		if (!kg_is_null(kg_get(v, running[i])))
