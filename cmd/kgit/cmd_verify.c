@@ -336,11 +336,26 @@ static int find_repo(
 	return rc < 0 ? rc : kgit_fetch_history(repo, &c, err);
 }
 
-static int run(int argc, char **argv, const char *kubeconfig)
+static int verify_repo(const char *repo, const struct args *args, struct kg_error *err)
 {
 	struct kg_store_options opts = {.read_only = true};
-	char *repo KG_AUTOFREE = NULL;
 	struct kg_store *store = NULL;
+	int rc = kg_store_open(&store, repo, &opts, NULL, err);
+
+	if (rc == 0 && !kg_store_has_state(store))
+		rc = kg_fail(err, KG_E_NOT_FOUND,
+			"%s has no history of a cluster; in a clone of it, git fetch "
+			"origin " KGIT_STATE_REF ":" KGIT_STATE_REF " brings that",
+			repo);
+	if (rc == 0)
+		rc = verify(store, args, err);
+	kg_store_close(store);
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *kubeconfig)
+{
+	char *repo KG_AUTOFREE = NULL;
 	struct args args = {0};
 	struct kg_error err;
 	int rc = parse(&args, argc, argv);
@@ -349,15 +364,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		return rc;
 	rc = find_repo(&repo, &args, kubeconfig, &err);
 	if (rc == 0)
-		rc = kg_store_open(&store, repo, &opts, NULL, &err);
-	if (rc == 0)
-		rc = verify(store, &args, &err);
-	kg_store_close(store);
-	if (rc == -KG_E_NOT_FOUND && strstr(err.msg, "has no " KGIT_STATE_REF))
-		kg_fail(&err, KG_E_NOT_FOUND,
-			"%s has no history of a cluster; in a clone of it, git fetch "
-			"origin " KGIT_STATE_REF ":" KGIT_STATE_REF " brings that",
-			repo);
+		rc = verify_repo(repo, &args, &err);
 	if (rc < 0)
 		kgit_fail(&err);
 	return rc == -KG_E_CORRUPT ? 1 : rc < 0 ? 2 : rc;

@@ -272,6 +272,13 @@ int kg_store_head(struct kg_view *out, struct kg_store *s, struct kg_error *err)
 	return has ? 0 : kg_fail(err, KG_E_NOT_FOUND, "%s has no %s", s->dir, s->ref);
 }
 
+bool kg_store_has_state(const struct kg_store *store)
+{
+	struct kg_view head;
+
+	return kg_store_head(&head, (struct kg_store *)(uintptr_t)store, NULL) == 0;
+}
+
 uint64_t kg_store_revision(const struct kg_store *store)
 {
 	struct kg_view head;

@@ -83,6 +83,8 @@ int kg_store_load(struct kg_snapshot **out, struct kg_store *store, struct kg_er
  * head. Any thread. */
 int kg_store_load_at(
 	struct kg_snapshot **out, struct kg_store *store, uint64_t revision, struct kg_error *err);
+/* Is there a state branch? A repository without may be opened read-only alone. Any thread. */
+bool kg_store_has_state(const struct kg_store *store);
 uint64_t kg_store_revision(const struct kg_store *store); /* the head's; any thread */
 uint64_t kg_store_oldest(const struct kg_store *store);   /* oldest retained; any thread */
 
