@@ -1,0 +1,295 @@
+#include "kgit/test_play.h"
+
+#include "reconcile/plan.h"
+#include "reconcile/simulate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kgit_play_fail(struct kgit_play *p, const char *what, const char *detail)
+{
+	fprintf(stderr, "%s: %s: %s\n", p->dir, what, detail);
+	p->failures++;
+}
+
+void kgit_play_run(struct kgit_play *p, struct kg_inputs *in)
+{
+	struct kg_error err;
+	if (kg_harness_run(&p->h, in, &err) < 0)
+		kgit_play_fail(p, "reconcile", err.msg);
+}
+
+/* What was put beside every run becomes the state. */
+static void adopt(struct kgit_play *p, struct kg_txn *txn)
+{
+	struct kg_snapshot *next;
+	struct kg_changes changes;
+	kg_txn_finish(txn, &next, &changes);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(p->h.s);
+	p->h.s = next;
+	kg_reconcile_state_free(p->h.state);
+	p->h.state = kg_reconcile_state_new(next, &p->h.opts);
+}
+
+static void nodes_register(struct kgit_play *p, struct kg_arena *a, const struct kg_value *nodes)
+{
+	const struct kg_value list = *nodes;
+	if (kg_is_null(nodes))
+		return;
+	for (uint32_t i = 0; i < kg_len(&list); i++) {
+		const struct kg_value *n = &list.items[i];
+		kg_harness_node(&p->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"),
+			kg_get(n, "status"), kg_bool(kg_get(n, "ready"), true));
+	}
+	/* Taints and cordons have no input of their own yet: they are put there. */
+	struct kg_txn *txn = kg_txn_new(p->h.s);
+	for (uint32_t i = 0; i < kg_len(&list); i++) {
+		const struct kg_value *n = &list.items[i];
+		const struct kg_object *obj = kg_snapshot_get(
+			kg_txn_snapshot(txn), KG_KIND_NODE, "", kg_string(kg_get(n, "name"), ""));
+		struct kg_value v = *kg_obj(obj);
+		if (!kg_is_null(kg_get(n, "taints")))
+			v = kg_with(a, &v, "spec.taints", *kg_get(n, "taints"));
+		if (kg_bool(kg_get(n, "unschedulable"), false))
+			v = kg_with(a, &v, "spec.unschedulable", kg_v_bool(true));
+		kg_txn_put(txn, kg_object_with(obj, &v));
+	}
+	adopt(p, txn);
+}
+
+enum act { ACT_READY, ACT_UNREADY, ACT_FAILED, ACT_GONE, ACT_SETTLE, ACT_EXITED };
+
+static struct kg_value exited(struct kg_arena *a, const struct kg_object *pod, int64_t code)
+{
+	const struct kg_value *cs = kg_at(kg_obj(pod), "spec.containers");
+	struct kg_value *st = kg_arena_alloc(a, (kg_len(cs) + 1) * sizeof(*st));
+	for (uint32_t i = 0; i < kg_len(cs); i++) {
+		struct kg_value end = kg_v_obj(a, "exitCode", kg_v_int(code), (char *)NULL);
+		st[i] = kg_v_obj(a, "name", *kg_get(&cs->items[i], "name"), "state",
+			kg_v_obj(a, "terminated", end, (char *)NULL), (char *)NULL);
+	}
+	return kg_v_obj(a, "phase", kg_v_lit(code ? "Failed" : "Succeeded"), "containerStatuses",
+		kg_v_array(a, st, kg_len(cs)), (char *)NULL);
+}
+
+static bool chosen(const struct kg_value *names, const char *name)
+{
+	if (!names)
+		return true;
+	for (uint32_t i = 0; i < kg_len(names); i++) {
+		const char *s = kg_string(&names->items[i], "");
+		if (strcmp(s, "*") == 0 || strncmp(name, s, strlen(s)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A prefix that no pod's name begins with is a slip, or the name has changed. */
+static void must_match(struct kgit_play *p, const struct kg_value *names)
+{
+	for (uint32_t i = 0; i < kg_len(names); i++) {
+		const char *s = kg_string(&names->items[i], "");
+		struct kg_object_iter it;
+		const struct kg_object *pod;
+		bool found = strcmp(s, "*") == 0;
+		kg_iter_kind(&it, p->h.s, KG_KIND_POD, NULL, NULL);
+		while (!found && (pod = kg_iter_next(&it)))
+			found = strncmp(pod->name, s, strlen(s)) == 0;
+		kg_iter_release(&it);
+		if (!found)
+			kgit_play_fail(p, "no pod's name begins so", s);
+	}
+}
+
+static bool node_is_ready(struct kgit_play *p, const char *name)
+{
+	const struct kg_object *n = kg_snapshot_get(p->h.s, KG_KIND_NODE, "", name);
+	return n && strcmp(kg_string(kg_get(kg_find(kg_at(kg_obj(n), "status.conditions"), "type",
+						    "Ready"),
+					     "status"),
+				   ""),
+			    "True") == 0;
+}
+
+static bool report(struct kgit_play *p, struct kg_arena *a, const struct kg_object *pod,
+	enum act act, struct kg_input_pod_status *out)
+{
+	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
+	const struct kg_value *ready =
+		kg_find(kg_at(kg_obj(pod), "status.conditions"), "type", "Ready");
+	bool is_ready = strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0;
+	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "");
+	bool ended = strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0;
+	if (!*node || !node_is_ready(p, node))
+		return false;
+	if (act == ACT_SETTLE)
+		act = kg_object_deleting(pod) ? ACT_GONE : ACT_READY;
+	if (ended && act != ACT_GONE)
+		return false;
+	if ((act == ACT_READY && is_ready) || (act == ACT_GONE && !kg_object_deleting(pod)))
+		return false;
+	*out = (struct kg_input_pod_status){.node = node,
+		.ns = pod->ns,
+		.name = pod->name,
+		.uid = kg_object_uid(pod),
+		.gone = act == ACT_GONE};
+	if (act == ACT_FAILED)
+		out->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason",
+			kg_v_lit("Evicted"), (char *)NULL);
+	else if (act == ACT_EXITED)
+		out->status = exited(a, pod, p->code);
+	else if (act != ACT_GONE)
+		out->status = kg_sim_running(a, pod, act == ACT_READY, p->h.now);
+	return true;
+}
+
+static size_t act_on_pods(struct kgit_play *p, enum act act, const struct kg_value *names)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_input_pod_status *v = NULL;
+	size_t n = 0, cap = 0;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_snapshot *held = kg_snapshot_ref(p->h.s);
+	must_match(p, names ? names : &kg_null);
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		KG_GROW(v, cap, n + 1);
+		if (chosen(names, pod->name) && report(p, &a, pod, act, &v[n]))
+			n++;
+	}
+	kg_iter_release(&it);
+	struct kg_inputs in = {.pods = v, .npods = n};
+	if (n)
+		kgit_play_run(p, &in);
+	free(v);
+	kg_snapshot_unref(held);
+	kg_arena_release(&a);
+	return n;
+}
+
+static void advance(struct kgit_play *p, int64_t seconds)
+{
+	kg_time end = p->h.now + seconds * 1000;
+	while (p->h.wake_at <= end) {
+		struct kg_inputs in = {0};
+		p->h.now = p->h.wake_at > p->h.now ? p->h.wake_at : p->h.now + 1;
+		kgit_play_run(p, &in);
+	}
+	p->h.now = end;
+}
+
+static void settle(struct kgit_play *p)
+{
+	for (int i = 0; i < 100; i++) {
+		advance(p, 1);
+		if (act_on_pods(p, ACT_SETTLE, NULL) == 0)
+			return;
+	}
+	kgit_play_fail(p, "settle", "nodes still have something to do after 100 rounds");
+}
+
+static void liveness(struct kgit_play *p, const struct kg_value *names, bool ready)
+{
+	for (uint32_t i = 0; i < kg_len(names); i++)
+		kg_harness_liveness(&p->h, kg_string(&names->items[i], ""), ready);
+}
+
+static void exit_pods(struct kgit_play *p, const struct kg_value *arg)
+{
+	p->code = kg_int(kg_get(arg, "code"), 1);
+	act_on_pods(p, ACT_EXITED, kg_get(arg, "pods"));
+	p->code = 0;
+}
+
+/* As if the state had been so when kgitd started. */
+static void taint(struct kgit_play *p, const struct kg_value *arg)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_inputs in = {0};
+	struct kg_txn *txn = kg_txn_new(p->h.s);
+	const struct kg_object *obj = kg_snapshot_get(
+		kg_txn_snapshot(txn), KG_KIND_NODE, "", kg_string(kg_get(arg, "node"), ""));
+	struct kg_value v = kg_with(&a, kg_obj(obj), "spec.taints", *kg_get(arg, "taints"));
+	kg_txn_put(txn, kg_object_with(obj, &v));
+	adopt(p, txn);
+	kgit_play_run(p, &in);
+	kg_arena_release(&a);
+}
+
+/* Nodes make every pod ready after so many seconds, until nothing moves: the timeline of it. */
+static void play(struct kgit_play *p, int64_t ready_s)
+{
+	struct kg_sim_options opts = {.reconcile = p->h.opts, .ready_ms = ready_s * 1000};
+	struct kg_sim *sim = kg_sim_new(p->h.s, p->h.now, &opts);
+	kg_time from = kg_sim_now(sim);
+	struct kg_error err;
+	int rc;
+	while ((rc = kg_sim_next(sim, &err)) > 0) {
+		char prefix[40];
+		struct kg_plan_options words = {.prefix = prefix};
+		snprintf(prefix, sizeof(prefix), "# %+.3fs ",
+			(double)(kg_sim_now(sim) - from) / 1000);
+		kg_plan_write(&p->timeline, kg_sim_changes(sim), &words);
+	}
+	if (rc < 0)
+		kgit_play_fail(p, "play", err.msg);
+	kg_snapshot_unref(p->h.s);
+	p->h.s = kg_snapshot_ref(kg_sim_snapshot(sim));
+	p->h.now = kg_sim_now(sim);
+	kg_sim_free(sim);
+	kg_reconcile_state_free(p->h.state);
+	p->h.state = kg_reconcile_state_new(p->h.s, &p->h.opts);
+	p->h.wake_at = KG_TIME_NEVER;
+	struct kg_inputs nothing = {.full = true}; /* finds out when it is due next */
+	kgit_play_run(p, &nothing);
+}
+
+void kgit_play_step(struct kgit_play *p, const char *what, const struct kg_value *arg)
+{
+	if (strcmp(what, "push") == 0)
+		kgit_play_push(p, kg_string(arg, "manifests"));
+	else if (strcmp(what, "advance") == 0)
+		advance(p, kg_int(arg, 0));
+	else if (strcmp(what, "settle") == 0)
+		settle(p);
+	else if (strcmp(what, "ready") == 0)
+		act_on_pods(p, ACT_READY, arg);
+	else if (strcmp(what, "unready") == 0)
+		act_on_pods(p, ACT_UNREADY, arg);
+	else if (strcmp(what, "failed") == 0)
+		act_on_pods(p, ACT_FAILED, arg);
+	else if (strcmp(what, "succeeded") == 0)
+		act_on_pods(p, ACT_EXITED, arg);
+	else if (strcmp(what, "exited") == 0)
+		exit_pods(p, arg);
+	else if (strcmp(what, "gone") == 0)
+		act_on_pods(p, ACT_GONE, arg);
+	else if (strcmp(what, "lost") == 0)
+		liveness(p, arg, false);
+	else if (strcmp(what, "back") == 0)
+		liveness(p, arg, true);
+	else if (strcmp(what, "taint") == 0)
+		taint(p, arg);
+	else
+		play(p, kg_int(arg, 1));
+}
+
+void kgit_play_begin(struct kgit_play *p, const char *dir, const struct kg_value *nodes)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+	*p = (struct kgit_play){.dir = dir};
+	kg_harness_init(&p->h, NULL);
+	p->h.check = true;
+	nodes_register(p, &a, nodes);
+	kg_arena_release(&a);
+}
+
+void kgit_play_end(struct kgit_play *p)
+{
+	kg_buf_release(&p->faults);
+	kg_buf_release(&p->timeline);
+	kgit_play_tree_release(&p->main);
+	kg_harness_release(&p->h);
+}
