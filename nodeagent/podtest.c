@@ -1,17 +1,10 @@
 #include "nodeagent/podtest.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-/* cmocka wants those first */
-#include <cmocka.h>
-
 #include "base/hash.h"
 #include "nodeagent/image.h"
 #include "nodeagent/rundir.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
-#include "value/json.h"
+#include "value/testing.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -141,16 +134,13 @@ void kg_podtest_end(struct kg_podtest *t)
 void kg_podtest_add(struct kg_podtest *t, const char *name, const char *spec)
 {
 	char uid[37], text[8192];
-	struct kg_error err;
 	kg_uuid5(uid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", name);
 	snprintf(text, sizeof(text),
 		"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"podIP\":\"127.0.0.1\","
 		"\"hostIP\":\"127.0.0.1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\","
 		"\"uid\":\"%s\",\"labels\":{\"app\":\"test\"}},\"spec\":%s}",
 		name, uid, spec);
-	if (kg_json_parse(&t->objects[t->n], &t->arena, text, strlen(text), &err) < 0)
-		fail_msg("%s: %s", err.msg, text);
-	t->n++;
+	t->objects[t->n++] = kg_test_json(&t->arena, text);
 }
 
 void kg_podtest_remove(struct kg_podtest *t, const char *name)
@@ -158,6 +148,12 @@ void kg_podtest_remove(struct kg_podtest *t, const char *name)
 	for (size_t i = 0; i < t->n; i++)
 		if (!strcmp(kg_string(kg_at(&t->objects[i], "metadata.name"), ""), name))
 			t->objects[i--] = t->objects[--t->n];
+}
+
+void kg_podtest_configmap(struct kg_podtest *t, const char *json)
+{
+	struct kg_value v = kg_test_json(&t->arena, json);
+	t->configmaps = kg_v_array(&t->arena, &v, 1);
 }
 
 void kg_podtest_apply(struct kg_podtest *t)
@@ -197,6 +193,16 @@ const struct kg_value *kg_podtest_status(struct kg_podtest *t, const char *name)
 {
 	struct kg_doc *d = kg_map_get(&t->statuses, name);
 	return d ? kg_doc_value(d) : &kg_null;
+}
+
+const struct kg_value *kg_podtest_container(struct kg_podtest *t, const char *name)
+{
+	return kg_at(kg_podtest_status(t, name), "containerStatuses.0");
+}
+
+const char *kg_podtest_waits_for(struct kg_podtest *t, const char *name)
+{
+	return kg_string(kg_at(kg_podtest_container(t, name), "state.waiting.reason"), "");
 }
 
 static bool phase_is(struct kg_podtest *t, const char *name, const char *phase)

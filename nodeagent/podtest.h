@@ -23,6 +23,21 @@ struct kg_podtest {
 	const char *arg;
 	struct kg_timer *timer;
 };
+
+/* Specs as JSON: what a container is made of ... */
+#define KG_PT_IMAGE "\"image\":\"kgit.local/busybox:1\""
+#define KG_PT_SHELL KG_PT_IMAGE ",\"command\":[\"sh\",\"-c\","
+/* Ready once it would hear a TERM, which process 1 of a namespace ignores before that. */
+#define KG_PT_SLEEPER                                                                              \
+	KG_PT_SHELL "\"trap 'exit 0' TERM; echo up; touch /up; while :; do sleep 0.05; done\"],"   \
+		    "\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}"
+#define KG_PT_MOUNTED "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]"
+/* ... and pods of one container. */
+#define KG_PT_ONE(c) "{\"containers\":[{\"name\":\"c\"," c "}]}"
+#define KG_PT_NEVER(c)                                                                             \
+	"{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"       \
+	"\"name\":\"c\"," c "}]}"
+
 /* Skips (exit 77) where the machine cannot: not root, no runc, conmon, skopeo or busybox. */
 void kg_podtest_require(void);
 void kg_podtest_image(const char *dir); /* imports kgit.local/busybox:1; kept for all tests */
@@ -32,11 +47,16 @@ void kg_podtest_restart(struct kg_podtest *t, const struct kg_podnet *net, void 
 /* Adds a pod given as a JSON spec; uid is made of the name. */
 void kg_podtest_add(struct kg_podtest *t, const char *name, const char *spec);
 void kg_podtest_remove(struct kg_podtest *t, const char *name);
+/* The one ConfigMap (or Secret) that there is. */
+void kg_podtest_configmap(struct kg_podtest *t, const char *json);
 void kg_podtest_apply(struct kg_podtest *t);
 /* Runs the loop until want is true; fails the test after ms. */
 void kg_podtest_wait(struct kg_podtest *t, bool (*want)(struct kg_podtest *t, const char *arg),
 	const char *arg, int ms);
 const struct kg_value *kg_podtest_status(struct kg_podtest *t, const char *name);
+/* The status of its first container; why that waits, "" where it does not. */
+const struct kg_value *kg_podtest_container(struct kg_podtest *t, const char *name);
+const char *kg_podtest_waits_for(struct kg_podtest *t, const char *name);
 bool kg_podtest_running(struct kg_podtest *t, const char *name);
 bool kg_podtest_ready(struct kg_podtest *t, const char *name);
 bool kg_podtest_gone(struct kg_podtest *t, const char *name);
