@@ -68,6 +68,10 @@ static const char usage[] =
 	"  --gzip remote|always|never   packs large answers of the API for who takes that; remote, "
 	"the\n"
 	"                               default, leaves those over the loopback as they are\n"
+	"  --allow-origin ORIGIN        pages of this origin, such as http://localhost:8001, may "
+	"use "
+	"a\n"
+	"                               browser's certificate for kgitd; may be given 16 times\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -120,6 +124,21 @@ static int gzip_flag(enum kg_api_gzip *out, const char *name, const char *value)
 	return bad_flag(name, value, "remote, always or never");
 }
 
+static int origin_flag(struct kgd_flags *f, const char *name, const char *value)
+{
+	const char *host = strstr(value, "://");
+	size_t n = 0;
+
+	while (f->origins[n])
+		n++;
+	if (n == KGD_MAX_ORIGINS)
+		return bad_flag(name, value, "at most 16 of them");
+	if (!host || host == value || !host[3] || strpbrk(host + 3, "/?#@ "))
+		return bad_flag(name, value, "SCHEME://HOST or SCHEME://HOST:PORT");
+	f->origins[n] = value;
+	return 0;
+}
+
 enum {
 	F_STATE = 256,
 	F_LISTEN,
@@ -163,6 +182,7 @@ enum {
 	F_NODE_CERT,
 	F_UNSIGNED,
 	F_GZIP,
+	F_ORIGIN,
 	F_VERBOSE,
 	F_VERSION,
 	F_HELP
@@ -211,6 +231,7 @@ static const struct option options[] = {
 	{"max-requests", required_argument, NULL, F_REQUESTS},
 	{"max-header-bytes", required_argument, NULL, F_HEADER_BYTES},
 	{"max-body-bytes", required_argument, NULL, F_BODY_BYTES},
+	{"allow-origin", required_argument, NULL, F_ORIGIN},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
 	{"help", no_argument, NULL, F_HELP},
@@ -318,6 +339,8 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 		return 0;
 	case F_GZIP:
 		return gzip_flag(&f->gzip, name, optarg) ? 3 : 0;
+	case F_ORIGIN:
+		return origin_flag(f, name, optarg) ? 3 : 0;
 	case F_PUSH_BYTES:
 	case F_OBJECT_BYTES:
 	case F_DELTA_DEPTH:

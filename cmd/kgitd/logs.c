@@ -6,6 +6,7 @@
  * Locking: one lock for all sessions, taken before the requests' own and the nodes'. An end that is
  * set in a session is alive: its `done` takes the lock to clear it.
  */
+#include "auth/subprotocol.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "kgitd/log_query.h"
@@ -168,6 +169,43 @@ static ssize_t reader_read(struct kg_http_req *req, char *buf, size_t max, void 
 	return got;
 }
 
+/* How a WebSocket's messages are, by the first of its subprotocols that is known here: as
+ * k8s.io/apimachinery's wsstream has it. */
+static int choose_messages(
+	struct kg_http_websocket_options *out, const struct kg_http_req *req, struct kg_error *err)
+{
+	const char *const *offer = kg_http_websocket_offers(req);
+	bool any = kg_subprotocol_plain(offer);
+
+	*out = (struct kg_http_websocket_options){.messages = KG_HTTP_BINARY, .hello = true};
+	for (; *offer; offer++) {
+		bool base64 = strcmp(*offer, "base64.binary.k8s.io") == 0;
+
+		if (!base64 && strcmp(*offer, "binary.k8s.io") != 0)
+			continue;
+		out->protocol = *offer;
+		out->messages = base64 ? KG_HTTP_BASE64 : KG_HTTP_BINARY;
+		return 0;
+	}
+	return any ? kg_fail(err, KG_E_BAD_REQUEST,
+			     "the subprotocols of a log are binary.k8s.io and "
+			     "base64.binary.k8s.io, "
+			     "or none")
+		   : 0;
+}
+
+static void stream_to(struct kg_http_req *req, struct session *s)
+{
+	struct kg_http_websocket_options o;
+	struct kg_error err;
+
+	/* What it offers was looked at before the node was asked. */
+	if (kg_http_is_websocket(req) && choose_messages(&o, req, &err) == 0)
+		kg_http_websocket(req, &o, reader_read, s);
+	else
+		kg_http_stream(req, 200, "text/plain", reader_read, s);
+}
+
 static void refuse(struct kg_http_req *req, void *ctx)
 {
 	kgd_reply_error(req, ctx);
@@ -239,9 +277,12 @@ void kgd_logs_route(void *ctx, struct kg_http_req *req, const struct kg_user *us
 	struct kgd_logs *l = ((struct kgd_master *)ctx)->logs;
 	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
 	struct kg_error err;
+	struct kg_http_websocket_options o;
 	int rc = kgd_log_check(req, pod, &err);
 
 	(void)user;
+	if (rc == 0)
+		rc = choose_messages(&o, req, &err);
 	pthread_mutex_lock(&l->lock);
 	if (rc == 0 && l->sessions.count >= MAX_SESSIONS)
 		rc = kg_fail(&err, KG_E_TOO_MANY, "%d logs are being read already", MAX_SESSIONS);
@@ -285,7 +326,7 @@ static void upload_open(struct kg_http_req *req, void *ctx)
 	s->node_end = req;
 	if (is_waiting(s) && (!code || strcmp(code, "200") == 0)) {
 		s->answered = true;
-		kg_http_stream(s->reader, 200, "text/plain", reader_read, s);
+		stream_to(s->reader, s);
 	} else if (is_waiting(s)) {
 		fail_reader(s, code_of(atoi(code)), why && *why ? why : "no such log");
 	}

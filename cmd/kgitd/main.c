@@ -238,6 +238,7 @@ static int start(struct kgd_master *m, const struct kgd_flags *f, struct kgd_str
 	m->named = f->advertise ? f->advertise : f->listen;
 	m->service_cidr = f->service_cidr;
 	m->limits = f->limits;
+	m->origins = f->origins;
 	m->node_cert_ms = f->node_cert_ms;
 	m->accept_unsigned = f->accept_unsigned;
 	m->loop = kg_loop_new();

@@ -50,6 +50,7 @@ struct kgd_master {
 	struct kgd_limits limits;
 	int64_t node_cert_ms;                  /* lifetime of nodes' certificates */
 	bool accept_unsigned;                  /* whatever the settings say of signers */
+	const char *const *origins;            /* allowed (authenticate.c); NULL-terminated */
 	struct kg_reconcile_options reconcile; /* texts are the flags' */
 	_Atomic bool stopping;                 /* no new git is started */
 	struct kg_loop *loop;

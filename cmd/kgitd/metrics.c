@@ -136,6 +136,11 @@ static void write_http(struct kg_buf *out, struct kgd_master *m)
 		"How often a stream had to wait for its peer to read.", (double)s.blocked);
 	kg_metric_one(out, "kgit_http_body_too_large_total", "counter",
 		"Requests refused for the size of their body.", (double)s.too_large);
+	kg_metric_one(out, "kgit_http_websockets_total", "counter",
+		"Streams that went over a WebSocket.", (double)s.websockets);
+	kg_metric_one(out, "kgit_http_websocket_faults_total", "counter",
+		"Of those, closed because their peer broke the protocol, or said too much.",
+		(double)s.websocket_faults);
 }
 
 void kgd_metrics(void *ctx, struct kg_buf *out)

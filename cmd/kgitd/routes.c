@@ -1,9 +1,9 @@
 /* Every request comes through here: who asks, may they, and whose path it is. */
 #include "http/limiter.h"
 #include "kgitd/audit.h"
+#include "kgitd/authenticate.h"
 #include "kgitd/identity.h"
 #include "kgitd/impersonate.h"
-#include "kgitd/join.h"
 #include "kgitd/master.h"
 #include "value/json.h"
 
@@ -48,33 +48,6 @@ static void reply_unauthorized(struct kg_http_req *req, const struct kg_error *e
 		return;
 	}
 	kgd_reply_error(req, err);
-}
-
-static bool authenticate(struct kgd_exchange *x, struct kg_http_req *req, struct kg_error *err)
-{
-	struct kg_credentials c = {
-		.cert_cn = kg_http_peer_cn(req),
-		.cert_orgs = kg_http_peer_orgs(req),
-		.authorization = kg_http_header(req, "Authorization"),
-	};
-
-	/* A connection may be older than the end of the CA that it was taken by. */
-	if (c.cert_cn && !kgd_authority_made(kgd_authority(x->master), kg_http_peer_issuer(req))) {
-		kg_fail(err, KG_E_UNAUTHORIZED,
-			"Unauthorized: the certificate's CA was replaced and is not trusted any "
-			"more");
-		return false;
-	}
-	if (kg_auth_authenticate(x->master->auth, &x->user, &c, kg_realtime_ms(), err) < 0)
-		return false;
-	/* The certificate of a machine whose name went to another. */
-	if (c.cert_cn && *x->user.node &&
-		!kgd_node_key_ok(x->master, x->user.node, kg_http_peer_key(req))) {
-		kg_fail(err, KG_E_UNAUTHORIZED, "the node \"%s\" has another key now",
-			x->user.node);
-		return false;
-	}
-	return true;
 }
 
 static bool authorize_path(
@@ -214,7 +187,7 @@ bool kgd_route(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 	x->master = ctx;
 	kg_http_set_user(req, x, exchange_free);
 	kgd_audit_name(x->master->audit, req);
-	bool known = authenticate(x, req, &err);
+	bool known = kgd_authenticate(x, req, &err) == 0;
 	if (is_limited(x, req, known))
 		return true;
 	if (!known) {

@@ -455,7 +455,7 @@ void kg_api_handle_health(struct request *r, const char *path);
 
 /* ---- what is counted (metrics.c) ---- */
 
-enum { METRIC_VERBS = 9, METRIC_CODES = 21 };
+enum { METRIC_VERBS = 9, METRIC_CODES = 22 };
 struct request_series {
 	_Atomic uint64_t codes[METRIC_CODES];
 	struct kg_histogram duration;

@@ -103,39 +103,21 @@ static void list_free(void *state)
 
 /* ---- continue tokens: base64url of "kg1\nREVISION\nWRITTEN\nKEY" ---- */
 
-static void swap_alphabet(char *s, const char *from, const char *to)
-{
-	for (; *s; s++) {
-		const char *at = strchr(from, *s);
-
-		if (at)
-			*s = to[at - from];
-	}
-}
-
 static char *token_make(uint64_t revision, uint64_t written, const char *key)
 {
 	KG_AUTOFREE char *plain =
 		kg_asprintf("kg1\n%" PRIu64 "\n%" PRIu64 "\n%s", revision, written, key);
-	char *token = kg_base64_encode(plain, strlen(plain));
 
-	swap_alphabet(token, "+/", "-_");
-	token[strcspn(token, "=")] = '\0';
-	return token;
+	return kg_base64url_encode(plain, strlen(plain));
 }
 
 /* key: arena. */
 static int token_parse(struct request *r, const char *token, uint64_t *revision, uint64_t *written,
 	const char **key, struct kg_error *err)
 {
-	size_t len = strlen(token), n, pad = (4 - len % 4) % 4;
-	char *text = kg_arena_alloc(&r->arena, len + pad + 1);
+	size_t n;
 	int at = 0;
-
-	memcpy(text, token, len);
-	memset(text + len, '=', pad);
-	swap_alphabet(text, "-_", "+/");
-	KG_AUTOFREE unsigned char *plain = kg_base64_decode(text, len + pad, &n);
+	KG_AUTOFREE unsigned char *plain = kg_base64url_decode(token, strlen(token), &n);
 
 	if (!plain || strlen((char *)plain) != n ||
 		sscanf((char *)plain, "kg1\n%" SCNu64 "\n%" SCNu64 "%n", revision, written, &at) !=

@@ -14,8 +14,9 @@ static const char *const verbs[METRIC_VERBS] = {
 	"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE", "DELETECOLLECTION", "other"};
 static const char *const names[METRIC_VERBS] = {
 	"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", ""};
-static const int codes[METRIC_CODES] = {200, 201, 202, 304, 400, 401, 403, 404, 405, 406, 409, 410,
-	413, 415, 422, 429, 500, 501, 503, 504, 0 /* any other, or none: the peer went away */};
+static const int codes[METRIC_CODES] = {101, 200, 201, 202, 304, 400, 401, 403, 404, 405, 406, 409,
+	410, 413, 415, 422, 429, 500, 501, 503, 504,
+	0 /* any other, or none: the peer went away */};
 
 static struct request_series *series_of(struct kg_api *api, size_t verb, size_t kind)
 {

@@ -4,7 +4,8 @@
  * behind what memory holds reads on from the history on disk, a piece at a time on a worker; one
  * that falls behind the history is told 410 Expired and lists again.
  *
- * A stream that its server ends, ends between two commits.
+ * A stream that its server ends, ends between two commits. To who asks for a WebSocket each event
+ * is a message, as text, whatever subprotocol he offers.
  *
  *   first (synthetic ADDED of one snapshot) -> live <-> behind (history) -> over
  *
@@ -12,6 +13,7 @@
  * request's lock, and publishers merely wake it.
  */
 #include "api/watcher.h"
+#include "auth/subprotocol.h"
 
 /* Watchers whose requests come from memory while one is woken. */
 enum { FETCH_AHEAD = 8 };
@@ -290,8 +292,10 @@ static ssize_t watch_read(struct kg_http_req *http, char *buf, size_t max, void 
 	size_t n = 0;
 	bool more = true;
 
-	while (n < max && (more = w->out.len || w->blob || produce(w, now)))
+	while (n < max && (!w->messages || !n) && (more = w->out.len || w->blob || produce(w, now)))
 		n += kg_api_watch_drain(w, buf + n, max - n);
+	if (w->messages && (w->out.len || w->blob))
+		kg_http_message_goes_on(http);
 	watcher_due(w);
 	if (!more && w->phase != OVER)
 		kg_http_stream_dry(http);
@@ -352,7 +356,15 @@ static void watch_begin(struct request *r)
 		return;
 	}
 	watcher_due(w);
-	kg_http_stream(r->http, 200, "application/json", watch_read, w);
+	w->messages = kg_http_is_websocket(r->http);
+	if (w->messages)
+		kg_http_websocket(r->http,
+			&(struct kg_http_websocket_options){
+				.protocol =
+					kg_subprotocol_plain(kg_http_websocket_offers(r->http))},
+			watch_read, w);
+	else
+		kg_http_stream(r->http, 200, "application/json", watch_read, w);
 }
 
 void kg_api_handle_watch(struct request *r)

@@ -29,6 +29,7 @@ struct watcher {
 	int64_t end, bookmark; /* monotonic ms */
 	enum form form;
 	bool bookmarks, initial_bookmark, headers_sent;
+	bool messages; /* over a WebSocket, one an event */
 	bool listed;
 	uint64_t again; /* of this revision the client may have a part; see resume.c */
 	uint64_t told;  /* the last revision that was named to it */

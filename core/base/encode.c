@@ -102,3 +102,27 @@ unsigned char *kg_base64_decode(const char *s, size_t n, size_t *out_len)
 	*out_len = len;
 	return kg_steal(&bytes);
 }
+
+char *kg_base64url_encode(const void *bytes, size_t n)
+{
+	char *text = kg_base64_encode(bytes, n);
+
+	text[strcspn(text, "=")] = '\0';
+	for (char *c = text; *c; c++)
+		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	return text;
+}
+
+unsigned char *kg_base64url_decode(const char *s, size_t n, size_t *out_len)
+{
+	size_t padded = (n + 3) / 4 * 4;
+	KG_AUTOFREE char *text = kg_alloc(padded + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '+' || s[i] == '/' || s[i] == '=')
+			return NULL;
+		text[i] = s[i] == '-' ? '+' : s[i] == '_' ? '/' : s[i];
+	}
+	memset(text + n, '=', padded - n);
+	return kg_base64_decode(text, padded, out_len);
+}

@@ -71,6 +71,27 @@ static void test_base64_malformed(void **state)
 	}
 }
 
+static void test_base64url(void **state)
+{
+	static const char *const cases[][2] = {
+		{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xFB\xFF", "-_8"}};
+	static const char *const malformed[] = {
+		"Z", "Zg==", "Zm9vZ", "+_8", "-/8", "Zh", "Zm9v\n", "Zm 9"};
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *text = kg_base64url_encode(cases[i][0], strlen(cases[i][0]));
+		assert_string_equal(text, cases[i][1]);
+		KG_AUTOFREE unsigned char *back = kg_base64url_decode(text, strlen(text), &n);
+		assert_non_null(back);
+		assert_string_equal((char *)back, cases[i][0]);
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(malformed); i++)
+		if (kg_base64url_decode(malformed[i], strlen(malformed[i]), &n))
+			fail_msg("%s was taken", malformed[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -78,6 +99,7 @@ int main(void)
 		cmocka_unit_test(test_uuid5),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_base64_malformed),
+		cmocka_unit_test(test_base64url),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,5 +23,8 @@ void kg_git_oid(unsigned char out[20], const char *type, const void *p, size_t n
  * malformed input: white space, and bits that padding cuts off, are. */
 char *kg_base64_encode(const void *p, size_t n);
 unsigned char *kg_base64_decode(const char *s, size_t n, size_t *out_len);
+/* The same in the alphabet of URLs, without padding. */
+char *kg_base64url_encode(const void *p, size_t n);
+unsigned char *kg_base64url_decode(const char *s, size_t n, size_t *out_len);
 
 #endif

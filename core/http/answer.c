@@ -293,12 +293,15 @@ void kg_answer_flush(struct kg_http_conn *conn)
 enum MHD_Result kg_answer_queue(struct kg_http_req *req)
 {
 	struct MHD_Response *r;
+
+	if (req->messages)
+		return kg_websocket_queue(req);
 	bool gather = may_gather(req);
 
 	if (req->kind == KG_ANSWER_STREAM) {
 		/* The block is what HTTP/1.0 is served from; chunks use the connection's pool. */
 		r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, pull, req, NULL);
-		kg_guard_watch(req->server->guard, &req->conn->guard, req);
+		kg_guard_watch(req->server->guard, &req->conn->guard, req, false);
 	} else {
 		size_t len = req->reply.len;
 		char *data = kg_buf_steal(&req->reply);

@@ -54,7 +54,9 @@ static int check(struct kg_http_req *req, struct kg_error *err)
 {
 	int rc = kg_target_parse(&req->target, kg_buf_str(&req->conn->target), err);
 
-	return rc ? rc : check_peer(req->conn, err);
+	if (!rc)
+		rc = check_peer(req->conn, err);
+	return rc ? rc : kg_websocket_ask(req, err);
 }
 
 static void route(struct kg_http_req *req)

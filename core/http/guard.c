@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -100,7 +101,8 @@ static uint32_t slot_take(struct kg_guard *g)
 	return s;
 }
 
-void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req)
+void kg_guard_watch(
+	struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req, bool input)
 {
 	pthread_mutex_lock(&g->lock);
 	assert(!e->slot);
@@ -110,7 +112,7 @@ void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http
 	s->entry = e;
 	s->generation++;
 	struct epoll_event ev = {
-		.events = EPOLLRDHUP | EPOLLOUT | EPOLLET,
+		.events = EPOLLRDHUP | EPOLLOUT | EPOLLET | (input ? (uint32_t)EPOLLIN : 0),
 		.data.u64 = (uint64_t)s->generation << 32 | (e->slot - 1),
 	};
 	/* Without it (out of memory in the kernel) the peer's end is seen at the next write. */
@@ -222,14 +224,11 @@ static void destroy(struct kg_guard *g)
 	free(g);
 }
 
-int kg_guard_new(struct kg_guard **out, int64_t header_ms, int64_t idle_ms, int64_t body_ms,
-	struct kg_error *err)
+int kg_guard_new(struct kg_guard **out, const int64_t limit_ms[KG_NPHASES], struct kg_error *err)
 {
 	struct kg_guard *g = kg_alloc(sizeof(*g));
 
-	g->limit_ms[KG_PHASE_HEADER] = header_ms;
-	g->limit_ms[KG_PHASE_IDLE] = idle_ms;
-	g->limit_ms[KG_PHASE_BODY] = body_ms;
+	memcpy(g->limit_ms, limit_ms, sizeof(g->limit_ms));
 	g->sleeping_until = INT64_MAX;
 	pthread_mutex_init(&g->lock, NULL);
 	g->epfd = epoll_create1(EPOLL_CLOEXEC);

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kg_guard;
@@ -23,6 +24,7 @@ enum kg_phase {
 	KG_PHASE_HEADER, /* handshake and header: 20 s */
 	KG_PHASE_IDLE, /* between requests, and the next one's header: the idle timeout and 20 s */
 	KG_PHASE_BODY, /* a body that is collected: 120 s */
+	KG_PHASE_CLOSING, /* a WebSocket's peer is to close: 10 s */
 	KG_NPHASES,
 };
 
@@ -35,13 +37,13 @@ struct kg_guard_entry {
 	struct kg_http_req *req;
 };
 
-int kg_guard_new(struct kg_guard **out, int64_t header_ms, int64_t idle_ms, int64_t body_ms,
-	struct kg_error *err);
+int kg_guard_new(struct kg_guard **out, const int64_t limit_ms[KG_NPHASES], struct kg_error *err);
 void kg_guard_free(struct kg_guard *g); /* no entry is left by then */
 void kg_guard_phase(struct kg_guard *g, struct kg_guard_entry *e, enum kg_phase phase);
-/* Breaks req when the peer of e->fd goes, and wakes it when its socket takes bytes again; until
- * kg_guard_unwatch. */
-void kg_guard_watch(struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req);
+/* Breaks req when the peer of e->fd goes, and wakes it when its socket takes bytes again (input: or
+ * has some); until kg_guard_unwatch. */
+void kg_guard_watch(
+	struct kg_guard *g, struct kg_guard_entry *e, struct kg_http_req *req, bool input);
 void kg_guard_unwatch(struct kg_guard *g, struct kg_guard_entry *e);
 
 /* Shuts down the connection that has been idle for longest, between two requests. */

@@ -14,6 +14,16 @@
 #define SHORT_MS 60
 #define LONG_MS  60000
 
+static int guard_new(struct kg_guard **g, int64_t header_ms, int64_t idle_ms, int64_t body_ms)
+{
+	const int64_t limits[KG_NPHASES] = {[KG_PHASE_HEADER] = header_ms,
+		[KG_PHASE_IDLE] = idle_ms,
+		[KG_PHASE_BODY] = body_ms,
+		[KG_PHASE_CLOSING] = header_ms};
+
+	return kg_guard_new(g, limits, NULL);
+}
+
 struct pair {
 	int ours, peers;
 	struct kg_guard_entry entry;
@@ -49,7 +59,7 @@ static void phases_that_last_too_long_end(void **state)
 	struct pair p[6];
 
 	(void)state;
-	assert_int_equal(kg_guard_new(&g, SHORT_MS, LONG_MS, SHORT_MS, NULL), 0);
+	assert_int_equal(guard_new(&g, SHORT_MS, LONG_MS, SHORT_MS), 0);
 	for (size_t i = 0; i < KG_ARRAY_LEN(p); i++)
 		p[i] = pair_new();
 	kg_guard_phase(g, &p[0].entry, KG_PHASE_IDLE); /* the thread sleeps long now */
@@ -89,12 +99,12 @@ static void peers_that_go_break_their_request(void **state)
 	struct pair p[3];
 
 	(void)state;
-	assert_int_equal(kg_guard_new(&g, LONG_MS, LONG_MS, LONG_MS, NULL), 0);
+	assert_int_equal(guard_new(&g, LONG_MS, LONG_MS, LONG_MS), 0);
 	for (size_t i = 0; i < KG_ARRAY_LEN(p); i++) {
 		req[i] = (struct kg_http_req){.refs = 1};
 		pthread_mutex_init(&req[i].lock, NULL);
 		p[i] = pair_new();
-		kg_guard_watch(g, &p[i].entry, &req[i]);
+		kg_guard_watch(g, &p[i].entry, &req[i], false);
 	}
 	/* Data is no reason. */
 	assert_int_equal(write(p[0].peers, "x", 1), 1);
@@ -107,7 +117,7 @@ static void peers_that_go_break_their_request(void **state)
 	assert_false(is_broken(&req[0]));
 	assert_false(is_broken(&req[1]));
 	/* One that is gone before it is watched. */
-	kg_guard_watch(g, &p[1].entry, &req[1]);
+	kg_guard_watch(g, &p[1].entry, &req[1], false);
 	for (int i = 0; i < 10000 && !is_broken(&req[1]); i++)
 		usleep(1000);
 	assert_true(is_broken(&req[1]));

@@ -9,6 +9,7 @@
 #define KG_HTTP_INTERNAL_H
 
 #include "base/buf.h"
+#include "frame.h"
 #include "guard.h"
 #include "server.h"
 
@@ -64,7 +65,7 @@ struct kg_http_server {
 	unsigned nrequests, deferred;
 	bool stopping; /* new requests are born broken */
 	_Atomic unsigned connections;
-	_Atomic uint64_t accepted, served, ambiguous, too_large;
+	_Atomic uint64_t accepted, served, ambiguous, too_large, websockets, websocket_faults;
 };
 
 struct kg_http_conn {
@@ -148,12 +149,14 @@ struct kg_http_req {
 	 * and then this is not in the cache. */
 	atomic_uint refs; /* the exchange, a deferral, calls under way */
 	bool chunks;      /* its client knows them: HTTP/1.1 */
+	bool messages;    /* over a WebSocket, in place of chunks */
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	enum kg_wait wait; /* not NONE: suspended by us; who sets it back resumes */
 	bool deferred;     /* an answer is owed by another thread, which holds a reference */
 	bool wake;         /* stream_wake or upload_resume since the callback was last entered */
 	bool broken;       /* the peer is gone or the server stops: end it */
+	bool leaving;      /* a WebSocket, and the server stops: after another turn it is broken */
 	bool ended;        /* done was called */
 	bool queued;       /* for the senders */
 	bool uncorked;     /* by the sender, since it was libmicrohttpd's */
@@ -182,7 +185,8 @@ struct kg_http_req {
 	struct kg_http_route route;
 	bool routed, handled;
 	struct kg_buf body;
-	uint64_t drained; /* bytes of a body that nobody wants */
+	uint64_t drained;               /* bytes of a body that nobody wants */
+	struct kg_websocket *websocket; /* it asks for one; NULL: it does not */
 	void *user;
 	void (*user_free)(void *);
 };
@@ -219,6 +223,19 @@ enum MHD_Result kg_answer_queue(struct kg_http_req *req);
 void kg_answer_flush(struct kg_http_conn *conn);
 /* Small records are not to wait for more: libmicrohttpd may have corked the socket. */
 void kg_uncork(const struct kg_http_conn *conn);
+
+/* ---- websocket.c ---- */
+struct kg_websocket;
+/* The header is there: does it ask for a WebSocket? KG_E_BAD_REQUEST where it cannot be. */
+int kg_websocket_ask(struct kg_http_req *req, struct kg_error *err);
+void kg_websocket_free(struct kg_websocket *ws);
+/* As kg_answer_queue, of a request with `messages`. */
+enum MHD_Result kg_websocket_queue(struct kg_http_req *req);
+/* A sender's turn: reads what the peer said, and writes what it is told; buf has `size` bytes, a
+ * record. leaving: it is the last one, in which the peer is told so. *more: it wants another turn
+ * at once. *end: it is over. False: the peer is gone. */
+bool kg_websocket_turn(struct kg_http_req *req, bool leaving, char *buf, size_t size,
+	bool (*write)(gnutls_session_t tls, const char *p, size_t n), bool *more, ssize_t *end);
 
 /* ---- exchange.c: libmicrohttpd's callbacks ---- */
 enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,

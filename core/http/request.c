@@ -39,6 +39,7 @@ void kg_req_unref(struct kg_http_req *req)
 {
 	if (atomic_fetch_sub(&req->refs, 1) != 1)
 		return;
+	kg_websocket_free(req->websocket);
 	kg_target_release(&req->target);
 	kg_buf_release(&req->body);
 	kg_buf_release(&req->headers);

@@ -52,7 +52,7 @@ struct kg_sender {
 struct turn {
 	struct kg_http_req *req;
 	bool entered; /* it is SENDING: nobody else has it, nor took it back */
-	bool failed, more;
+	bool failed, more, leaving;
 	ssize_t end; /* what read returned at the end */
 };
 
@@ -101,18 +101,18 @@ static void write_chunk(struct turn *t, char *buf)
 	t->more = !req->dry;
 }
 
-static bool enter(struct kg_http_req *req)
+static void enter(struct turn *t, struct kg_http_req *req)
 {
+	*t = (struct turn){.req = req};
 	pthread_mutex_lock(&req->lock);
-	bool mine = req->wait == KG_WAIT_STREAM;
-
+	t->entered = req->wait == KG_WAIT_STREAM;
+	t->leaving = req->leaving;
 	req->queued = false;
-	if (mine) {
+	if (t->entered) {
 		req->wait = KG_WAIT_SENDING;
 		req->wake = false;
 	}
 	pthread_mutex_unlock(&req->lock);
-	return mine;
 }
 
 /* Writes the turn's parcel, which may be empty. */
@@ -121,7 +121,7 @@ static void write_parcel(struct kg_outbox *outbox, struct turn *t, char *buf)
 	struct kg_http_req *req = t->req;
 	struct kg_http_conn *conn = req->conn;
 
-	*t = (struct turn){.req = req, .entered = enter(req)};
+	enter(t, req);
 	kg_outbox_begin(outbox, t->entered ? conn->fd : -1);
 	if (!t->entered)
 		return;
@@ -134,7 +134,11 @@ static void write_parcel(struct kg_outbox *outbox, struct turn *t, char *buf)
 		return;
 	}
 	conn->outbox = outbox;
-	write_chunk(t, buf);
+	if (req->messages)
+		t->failed = !kg_websocket_turn(
+			req, t->leaving, buf, RECORD, write_records, &t->more, &t->end);
+	else
+		write_chunk(t, buf);
 	conn->outbox = NULL;
 	if (t->failed)
 		kg_outbox_empty(outbox);
@@ -166,7 +170,7 @@ static bool leave(struct kg_sender *s, struct turn *t, const struct kg_outbox *o
 	s->blocked += blocked; /* the guard wakes it, and may have done so by now */
 	pthread_mutex_lock(&req->lock);
 	req->wait = KG_WAIT_STREAM;
-	if (failed)
+	if (failed || t->leaving)
 		req->broken = true;
 	if (t->end)
 		req->end = t->end;

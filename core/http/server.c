@@ -14,6 +14,7 @@
 
 #define HEADER_MS     20000
 #define BODY_MS       120000
+#define CLOSING_MS    10000
 #define ANSWER_WAIT_S 5
 /* Beside the header. It also brings the pool above 32 KiB, from where on libmicrohttpd maps it:
  * what a closed connection had goes back to the system, and what is not touched costs nothing. */
@@ -202,8 +203,11 @@ static int start(struct kg_http_server *s, struct kg_error *err)
 		return rc;
 	if (gnutls_session_ticket_key_generate(&s->ticket_key) < 0)
 		return kg_fail(err, KG_E_IO, "no random bytes for the session ticket key");
-	rc = kg_guard_new(
-		&s->guard, HEADER_MS, (int64_t)o->idle_timeout_s * 1000 + HEADER_MS, BODY_MS, err);
+	const int64_t limits[KG_NPHASES] = {[KG_PHASE_HEADER] = HEADER_MS,
+		[KG_PHASE_IDLE] = (int64_t)o->idle_timeout_s * 1000 + HEADER_MS,
+		[KG_PHASE_BODY] = BODY_MS,
+		[KG_PHASE_CLOSING] = CLOSING_MS};
+	rc = kg_guard_new(&s->guard, limits, err);
 	if (!rc)
 		rc = kg_sender_new(&s->sender, o->threads, !o->no_io_uring, err);
 	if (!rc)
@@ -269,10 +273,25 @@ void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)
 		.requests = s->served,
 		.ambiguous = s->ambiguous,
 		.too_large = s->too_large,
+		.websockets = s->websockets,
+		.websocket_faults = s->websocket_faults,
 		.blocked = kg_sender_blocked(s->sender),
 		.evicted = kg_guard_evicted(s->guard),
 		.timeouts = kg_guard_expired(s->guard),
 	};
+}
+
+/* True where the peer is to be told first: a sender does so, and then breaks it. */
+static bool leaves_locked(struct kg_http_req *req)
+{
+	if (req->leaving)
+		return true;
+	if (!req->messages || req->broken ||
+		(req->wait != KG_WAIT_STREAM && req->wait != KG_WAIT_SENDING))
+		return false;
+	req->leaving = req->wake = true;
+	kg_req_resume_locked(req);
+	return true;
 }
 
 /* Breaks every exchange, those that owe an answer only where `all`. */
@@ -287,7 +306,7 @@ static void break_all(struct kg_http_server *s, bool all)
 	/* A request's lock comes before the server's. */
 	for (unsigned i = 0; i < n; i++) {
 		pthread_mutex_lock(&reqs[i]->lock);
-		if (!reqs[i]->ended && (all || !reqs[i]->deferred)) {
+		if (!reqs[i]->ended && (all || !reqs[i]->deferred) && !leaves_locked(reqs[i])) {
 			reqs[i]->broken = true;
 			kg_req_resume_locked(reqs[i]);
 		}

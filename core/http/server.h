@@ -64,6 +64,8 @@ struct kg_http_stats {
 	uint64_t ambiguous, timeouts, too_large; /* refused for framing; closed; refused for size */
 	uint64_t evicted; /* connections closed because there were nearly too many */
 	uint64_t blocked; /* how often a stream had to wait for its peer */
+	/* WebSockets; those whose peer broke the protocol, or said too much */
+	uint64_t websockets, websocket_faults;
 };
 void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out);
 int kg_http_server_port(const struct kg_http_server *s);
@@ -132,6 +134,35 @@ struct kg_http_wakes {
 void kg_http_wakes_add(struct kg_http_wakes *w, struct kg_http_req *req);
 void kg_http_wakes_flush(struct kg_http_wakes *w);
 void kg_http_upload_resume(struct kg_http_req *req);
+
+/*
+ * A WebSocket (RFC 6455), where a GET asks for one: a stream each of whose reads gives a message.
+ * Waking, being dry, an end (closed with 1000; -2: with 1011) and a slow peer are as for a stream.
+ * What the peer sends is dropped: frames of at most 64 KiB; 1 MiB in all, and 4 KiB more a second.
+ */
+bool kg_http_is_websocket(const struct kg_http_req *req);
+/* The subprotocols that it offers, NULL-terminated. */
+const char *const *kg_http_websocket_offers(const struct kg_http_req *req);
+enum kg_http_messages {
+	KG_HTTP_TEXT, /* read gives UTF-8, whole messages of it */
+	KG_HTTP_BINARY,
+	KG_HTTP_BASE64 /* as text */
+};
+struct kg_http_websocket_options {
+	const char *protocol; /* one of the offers, or NULL; copied */
+	enum kg_http_messages messages;
+	bool hello; /* an empty message comes first */
+};
+/* Of a request that asks for one: an answer, as kg_http_stream. */
+void kg_http_websocket(struct kg_http_req *req, const struct kg_http_websocket_options *o,
+	ssize_t (*read)(struct kg_http_req *req, char *buf, size_t max, void *ctx), void *ctx);
+/* Inside read, of any stream: what it returns now is a piece of a message, whose rest comes next.
+ */
+void kg_http_message_goes_on(struct kg_http_req *req);
+/* Does the request come from a page of another origin than this server's? Browsers let those open
+ * WebSockets, with whatever certificate or password they have for this server. */
+bool kg_http_is_foreign(const struct kg_http_req *req);
+
 /* Breaks the exchange's connection, soon: `done` follows. Any thread, before `done` has returned.
  */
 void kg_http_abort(struct kg_http_req *req);

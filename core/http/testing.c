@@ -106,6 +106,8 @@ static void echo(struct kg_http_req *req, void *ctx)
 		kg_buf_addf(&b, "q=%s %d\n", kg_http_query(req, "q"), kg_http_query_bool(req, "q"));
 	if (kg_http_header(req, "content-encoding"))
 		kg_buf_addf(&b, "coding=%s\n", kg_http_header(req, "content-encoding"));
+	if (kg_http_query(req, "foreign"))
+		kg_buf_addf(&b, "foreign=%d\n", kg_http_is_foreign(req));
 	kg_buf_addf(&b, "body=%s", kg_buf_str(kg_http_body(req)));
 	kg_http_set_header(req, "X-Test", "yes");
 	kg_http_set_header(req, "X-Bad", "no\r\nX-Injected: yes");
@@ -117,7 +119,6 @@ static ssize_t stream_read(struct kg_http_req *req, char *buf, size_t max, void 
 	struct stream *s = ctx;
 	ssize_t n = 0;
 
-	(void)req;
 	pthread_mutex_lock(&s->f->lock);
 	if (!s->entered) {
 		s->entered = true;
@@ -128,13 +129,30 @@ static ssize_t stream_read(struct kg_http_req *req, char *buf, size_t max, void 
 		memset(buf, 'x', max);
 		n = (ssize_t)max;
 	} else {
-		while (s->pending && max - (size_t)n > 32)
+		while (s->pending && max - (size_t)n > 32 && !(s->pieces && n))
 			n += snprintf(buf + n, max - (size_t)n, "line %lu\n", s->pending--);
 		if (!n && s->end)
-			n = -1;
+			n = s->broken ? -2 : -1;
+		if (s->pieces && n > 0 && s->pending)
+			kg_http_message_goes_on(req);
 	}
 	pthread_mutex_unlock(&s->f->lock);
 	return n;
+}
+
+static void answer_stream(struct kg_http_req *req, struct stream *s)
+{
+	const char *as = kg_http_query(req, "as");
+	struct kg_http_websocket_options o = {.protocol = kg_http_websocket_offers(req)[0],
+		.messages = !as                    ? KG_HTTP_TEXT
+			    : strcmp(as, "base64") ? KG_HTTP_BINARY
+						   : KG_HTTP_BASE64,
+		.hello = kg_http_query(req, "hello")};
+
+	if (kg_http_is_websocket(req))
+		kg_http_websocket(req, &o, stream_read, s);
+	else
+		kg_http_stream(req, 200, "application/json", stream_read, s);
 }
 
 static void stream_open(struct kg_http_req *req, void *ctx)
@@ -147,13 +165,15 @@ static void stream_open(struct kg_http_req *req, void *ctx)
 	const char *endless = kg_http_query(req, "endless");
 	s->later = endless && strcmp(endless, "later") == 0;
 	s->endless = endless && !s->later;
+	s->pieces = kg_http_query(req, "pieces");
+	s->broken = kg_http_query(req, "broken");
 	kg_http_set_user(req, s, free);
 	pthread_mutex_lock(&fx.lock);
 	s->next = fx.streams;
 	fx.streams = s;
 	fx.nstreams++;
 	pthread_mutex_unlock(&fx.lock);
-	kg_http_stream(req, 200, "application/json", stream_read, s);
+	answer_stream(req, s);
 }
 
 static void stream_done(struct kg_http_req *req, void *ctx)

@@ -47,7 +47,9 @@ struct stream {
 	struct kg_http_req *req;
 	unsigned long pending; /* lines to send */
 	bool end, endless, entered;
-	bool later; /* "endless=later": from the first feeding on */
+	bool later;  /* "endless=later": from the first feeding on */
+	bool pieces; /* a line is a piece, and all that is fed a message */
+	bool broken; /* its end is none */
 };
 extern struct fixture fx;
 void fixture_start(const struct kg_http_server_options *opts); /* NULL: defaults */

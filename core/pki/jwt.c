@@ -42,31 +42,11 @@ size_t kg_jwks_count(const struct kg_jwks *set)
 	return set->n;
 }
 
-/* ---- base64url, without padding ---- */
-
 static void encode(struct kg_buf *out, const void *p, size_t n)
 {
-	KG_AUTOFREE char *text = kg_base64_encode(p, n);
+	KG_AUTOFREE char *text = kg_base64url_encode(p, n);
 
-	for (char *c = text; *c && *c != '='; c++)
-		kg_buf_addc(out, *c == '+' ? '-' : *c == '/' ? '_' : *c);
-}
-
-/* Heap; NULL where it is none. */
-static unsigned char *decode(const char *text, size_t n, size_t *len)
-{
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-
-	for (size_t i = 0; i < n; i++) {
-		char c = text[i];
-
-		if (c == '+' || c == '/' || c == '=')
-			return NULL;
-		kg_buf_addc(&b, c == '-' ? '+' : c == '_' ? '/' : c);
-	}
-	while (b.len % 4)
-		kg_buf_addc(&b, '=');
-	return kg_base64_decode(kg_buf_str(&b), b.len, len);
+	kg_buf_adds(out, text);
 }
 
 /* ---- keys ---- */
@@ -81,8 +61,9 @@ static gnutls_datum_t member_bytes(const struct kg_value *jwk, const char *name)
 	const struct kg_value *v = kg_get(jwk, name);
 	gnutls_datum_t d = {0};
 	size_t len = 0;
-	KG_AUTOFREE unsigned char *bytes =
-		v->type == KG_STRING && v->len < MAX_TOKEN ? decode(v->s, v->len, &len) : NULL;
+	KG_AUTOFREE unsigned char *bytes = v->type == KG_STRING && v->len < MAX_TOKEN
+						   ? kg_base64url_decode(v->s, v->len, &len)
+						   : NULL;
 
 	if (!bytes || !len)
 		return d;
@@ -365,7 +346,7 @@ static int read_part(
 {
 	struct kg_error why;
 	size_t len;
-	KG_AUTOFREE unsigned char *json = decode(text, n, &len);
+	KG_AUTOFREE unsigned char *json = kg_base64url_decode(text, n, &len);
 
 	if (!json || kg_json_parse(out, a, (char *)json, len, &why) < 0 || out->type != KG_OBJECT)
 		return refused(err, "is malformed");
@@ -455,7 +436,7 @@ int kg_jwt_verify(struct kg_value *claims, struct kg_arena *a, const struct kg_j
 	if (!alg || !kg_is_null(kg_get(&head, "crit")))
 		return refused(err, "is signed in a way that is not taken");
 	size_t len = 0;
-	KG_AUTOFREE unsigned char *bytes = decode(last + 1, strlen(last + 1), &len);
+	KG_AUTOFREE unsigned char *bytes = kg_base64url_decode(last + 1, strlen(last + 1), &len);
 	if (!bytes)
 		return refused(err, "is malformed");
 	gnutls_datum_t text = {(unsigned char *)token, (unsigned)(last - token)};
