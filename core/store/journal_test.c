@@ -34,12 +34,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	test_dir_remove(*state);
-	return 0;
-}
-
 /* ---- the file ---- */
 
 /* What a replay gave: revisions from `first` on, each whole. */
@@ -573,7 +567,7 @@ static void test_no_space(void **state)
 	assert_int_equal(umount(dir), 0);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, test_end)
 
 int main(void)
 {

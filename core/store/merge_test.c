@@ -24,12 +24,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	test_dir_remove(*state);
-	return 0;
-}
-
 /* How many packs; the path of one (without ending) goes to *one where wanted. */
 static size_t packs(const char *dir, char **one)
 {
@@ -279,7 +273,7 @@ static void test_readers(void **state)
 	test_close(&c);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, test_end)
 
 int main(void)
 {

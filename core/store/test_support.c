@@ -36,6 +36,45 @@ void test_dir_remove(char *dir)
 	free(dir);
 }
 
+int test_begin(void **state)
+{
+	*state = test_dir();
+	return 0;
+}
+
+int test_end(void **state)
+{
+	test_dir_remove(*state);
+	return 0;
+}
+
+char *test_read(const char *dir, const char *name)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
+	struct kg_buf b = KG_BUF_INIT;
+	struct kg_error err;
+
+	if (kg_file_read(&b, path, 1 << 20, &err) < 0)
+		die(path, &err);
+	return kg_buf_steal(&b);
+}
+
+void test_write(const char *dir, const char *name, const char *text)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
+	struct kg_error err;
+
+	if (kg_file_replace(path, text, strlen(text), 0644, &err) < 0)
+		die(path, &err);
+}
+
+bool test_exists(const char *dir, const char *name)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
+
+	return kg_path_exists(path);
+}
+
 size_t test_pack_limit, test_journal_size = 1 << 20;
 int test_linger_ms;
 
@@ -65,6 +104,20 @@ void test_close(struct test_cluster *c)
 	kg_store_close(c->store);
 	free(c->dir);
 	*c = (struct test_cluster){0};
+}
+
+bool test_reopen(struct test_cluster *c)
+{
+	struct kg_snapshot *was = kg_snapshot_ref(c->now);
+	char *dir KG_AUTOFREE = kg_strdup(c->dir);
+	struct kg_error err;
+
+	test_close(c);
+	if (test_open(c, dir, false, NULL, &err) < 0)
+		die("open again", &err);
+	bool same = test_same_snapshot(was, c->now);
+	kg_snapshot_unref(was);
+	return same;
 }
 
 struct kg_txn *test_txn(struct test_cluster *c)
@@ -246,6 +299,39 @@ void test_put_configmap(struct test_cluster *c, const char *ns, const char *name
 	put(c, &spec);
 }
 
+static void must_commit(struct test_cluster *c)
+{
+	struct kg_error err;
+
+	if (test_commit(c, &err) < 0)
+		die("commit", &err);
+}
+
+void test_live(struct test_cluster *c, const struct test_template *t)
+{
+	test_put_node(c, "node-1", 0);
+	test_put_node(c, "node-2", 0);
+	must_commit(c);
+	for (int i = 0; i < 40; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "web-%d", i);
+		test_put_pod(c, t, "default", name, i % 3 ? (i % 2 ? "node-1" : "node-2") : NULL);
+	}
+	test_put_configmap(c, "default", "page", "hello\nworld\n");
+	must_commit(c);
+	test_set_status(c, "default", "web-1", 0);
+	test_set_status(c, "default", "web-2", 0);
+	test_put_node(c, "node-1", 1);
+	must_commit(c);
+	test_put_pod(c, t, "default", "web-0", "node-1");
+	kg_txn_delete(test_txn(c), KG_KIND_POD, "default", "web-1");
+	test_put_configmap(c, "kube-system", "other", "x");
+	must_commit(c);
+	test_set_status(c, "default", "web-2", 1);
+	must_commit(c);
+}
+
 /* ---- git ---- */
 
 int test_git(struct kg_buf *out, const char *dir, const char *const *args)
@@ -324,4 +410,76 @@ bool test_same_snapshot(const struct kg_snapshot *a, const struct kg_snapshot *b
 				return false;
 	}
 	return true;
+}
+
+/* ---- replaying ---- */
+
+struct replay {
+	struct kg_store *store;
+	uint64_t revision;
+	size_t changes;
+};
+
+static void must(bool what, uint64_t revision, const char *key)
+{
+	if (what)
+		return;
+	fprintf(stderr, "revision %llu: the change of %s is not that of the snapshots\n",
+		(unsigned long long)revision, key);
+	abort();
+}
+
+static bool same_side(const struct kg_object *in_snapshot, const struct kg_object *in_change)
+{
+	if (!in_snapshot || !in_change)
+		return in_snapshot == in_change;
+	return kg_equal(kg_obj(in_snapshot), kg_obj(in_change));
+}
+
+static const struct kg_object *object_of(const struct kg_change *ch)
+{
+	return ch->after ? ch->after : ch->before;
+}
+
+static bool in_order(const struct kg_object *a, const struct kg_object *b)
+{
+	return a->kind->id < b->kind->id || (a->kind == b->kind && strcmp(a->key, b->key) < 0);
+}
+
+static int replay(void *ctx, uint64_t revision, kg_time time, const struct kg_changes *changes)
+{
+	struct replay *r = ctx;
+	struct kg_snapshot *before = NULL, *after = NULL;
+	struct kg_error err;
+
+	if (kg_store_load_at(&before, r->store, revision - 1, &err) < 0 ||
+		kg_store_load_at(&after, r->store, revision, &err) < 0)
+		die("load", &err);
+	must(revision == r->revision + 1 && time == after->time, revision, "its clock");
+	r->revision = revision;
+	r->changes += changes->len;
+	for (size_t i = 0; i < changes->len; i++) {
+		const struct kg_change *ch = &changes->items[i];
+		const struct kg_object *obj = object_of(ch);
+		const struct kg_object *b = kg_snapshot_get_key(before, obj->kind->id, obj->key);
+		const struct kg_object *a = kg_snapshot_get_key(after, obj->kind->id, obj->key);
+
+		must(same_side(b, ch->before) && same_side(a, ch->after), revision, obj->key);
+		must(!a || a->revision == ch->after->revision, revision, obj->key);
+		must(!i || in_order(object_of(ch - 1), obj), revision, obj->key);
+	}
+	kg_snapshot_unref(before);
+	kg_snapshot_unref(after);
+	return 0;
+}
+
+size_t test_changes_hold(struct test_cluster *c, uint64_t to)
+{
+	struct replay r = {.store = c->store};
+	struct kg_error err;
+
+	if (kg_store_changes(c->store, 0, to, 0, replay, &r, &err) < 0)
+		die("changes", &err);
+	must(r.revision == to, to, "nothing");
+	return r.changes;
 }

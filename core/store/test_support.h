@@ -19,6 +19,14 @@
 /* A new directory under $TMPDIR, or /tmp; heap. Ends the process where it cannot be made. */
 char *test_dir(void);
 void test_dir_remove(char *dir); /* and frees */
+/* For cmocka: a test whose *state is a new directory. */
+int test_begin(void **state);
+int test_end(void **state);
+#define TEST_CASE(f) cmocka_unit_test_setup_teardown(f, test_begin, test_end)
+/* Files of a directory, by their names in it; the text is heap. */
+char *test_read(const char *dir, const char *name);
+void test_write(const char *dir, const char *name, const char *text);
+bool test_exists(const char *dir, const char *name);
 
 /* A store and its newest snapshot. */
 struct test_cluster {
@@ -34,6 +42,8 @@ extern int test_linger_ms;
 int test_open(struct test_cluster *c, const char *dir, bool create, struct kg_buf *notes,
 	struct kg_error *err);
 void test_close(struct test_cluster *c);
+/* Closed and opened again: is what is loaded what was committed? Else the difference is printed. */
+bool test_reopen(struct test_cluster *c);
 struct kg_txn *test_txn(struct test_cluster *c);
 int test_commit(struct test_cluster *c, struct kg_error *err);
 int test_commit_push(struct test_cluster *c, const char *main_commit, struct kg_error *err);
@@ -54,6 +64,9 @@ void test_put_pod(struct test_cluster *c, const struct test_template *t, const c
 void test_set_status(struct test_cluster *c, const char *ns, const char *name, int restarts);
 void test_put_configmap(struct test_cluster *c, const char *ns, const char *name, const char *text);
 
+/* A small life in five commits: nodes, pods, statuses, deletions. */
+void test_live(struct test_cluster *c, const struct test_template *t);
+
 /* Runs git in a repository; its output is added to out (may be NULL). Its exit status. */
 int test_git(struct kg_buf *out, const char *dir, const char *const *args);
 #define TEST_GIT(out, dir, ...) test_git(out, dir, (const char *const[]){__VA_ARGS__, NULL})
@@ -61,5 +74,8 @@ int test_git(struct kg_buf *out, const char *dir, const char *const *args);
 bool test_fsck(const char *dir);
 /* Every object of both has the same revision and value; else the first difference is printed. */
 bool test_same_snapshot(const struct kg_snapshot *a, const struct kg_snapshot *b);
+/* How many changes the revisions up to `to` are, each of them held against the snapshots before and
+ * after it; the process ends where one is not what they differ in. */
+size_t test_changes_hold(struct test_cluster *c, uint64_t to);
 
 #endif

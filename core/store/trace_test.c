@@ -13,18 +13,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-	*state = test_dir();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	test_dir_remove(*state);
-	return 0;
-}
-
 /* ---- against every snapshot that there was ---- */
 
 #define REVISIONS 150
@@ -342,16 +330,14 @@ static void test_blame_dates(void **state)
 	test_close(&c);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CASE(test_against_snapshots),
-		CASE(test_horizon),
-		CASE(test_one_life),
-		CASE(test_blame),
-		CASE(test_blame_dates),
+		TEST_CASE(test_against_snapshots),
+		TEST_CASE(test_horizon),
+		TEST_CASE(test_one_life),
+		TEST_CASE(test_blame),
+		TEST_CASE(test_blame_dates),
 	};
 
 	kg_kinds_init();

@@ -1,0 +1,152 @@
+/* Several openers, somebody else's hands in the repository, and what a crash leaves in it. */
+#include "store/test_support.h"
+
+#include "sys/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void test_lock(void **state)
+{
+	struct kg_store_options read_only = {.read_only = true};
+	struct kg_snapshot *s = NULL;
+	struct test_cluster c, other;
+	struct kg_store *r;
+	struct kg_error e = {0};
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	assert_int_equal(test_open(&other, *state, false, NULL, &e), -KG_E_CONFLICT);
+	OK(kg_store_open(&r, *state, &read_only, NULL, &err));
+	OK(kg_store_load(&s, r, &err));
+	assert_true(test_same_snapshot(c.now, s));
+	assert_int_equal(kg_store_oldest(r), 0);
+	kg_snapshot_unref(s);
+	kg_store_close(r);
+	test_close(&c);
+}
+
+static void test_foreign_commit(void **state)
+{
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_error e = {0};
+	struct test_cluster c;
+	char was[41];
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	test_put_node(&c, "n", 0);
+	OK(test_commit(&c, &err));
+	test_flush(&c);
+	memcpy(was, c.now->commit, sizeof(was));
+	/* Somebody moves the branch: the writer notices and changes nothing. */
+	assert_int_equal(
+		TEST_GIT(&out, *state, "update-ref", "refs/kgit/state", "refs/kgit/state~1"), 0);
+	test_put_node(&c, "n", 1);
+	assert_int_equal(test_commit(&c, &e), -KG_E_CONFLICT);
+	assert_int_equal(TEST_GIT(&out, *state, "update-ref", "refs/kgit/state", was), 0);
+	/* A failed commit left the trees as they were. */
+	test_put_node(&c, "n", 2);
+	OK(test_commit(&c, &err));
+	assert_int_equal(c.now->revision, 2);
+	assert_true(test_reopen(&c));
+	assert_true(test_fsck(*state));
+	test_close(&c);
+}
+
+static void test_packed_refs(void **state)
+{
+	struct test_cluster c;
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	test_put_node(&c, "n", 0);
+	OK(test_commit(&c, &err));
+	test_flush(&c);
+	assert_int_equal(TEST_GIT(NULL, *state, "pack-refs", "--all"), 0);
+	assert_false(test_exists(*state, "refs/kgit/state"));
+	test_put_node(&c, "n", 1);
+	OK(test_commit(&c, &err));
+	assert_true(test_reopen(&c));
+	/* And repacked by hand, while it is open. */
+	assert_int_equal(TEST_GIT(NULL, *state, "repack", "-a", "-d", "-q"), 0);
+	test_put_node(&c, "n", 2);
+	OK(test_commit(&c, &err));
+	struct kg_snapshot *s = NULL;
+	OK(kg_store_load_at(&s, c.store, 1, &err));
+	kg_snapshot_unref(s);
+	assert_true(test_reopen(&c));
+	assert_true(test_fsck(*state));
+	test_close(&c);
+}
+
+static void test_lost_ref(void **state)
+{
+	struct kg_error e = {0};
+	struct test_cluster c;
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	test_put_node(&c, "n", 0);
+	OK(test_commit(&c, &err));
+	char *dir KG_AUTOFREE = kg_strdup(c.dir);
+	test_close(&c);
+	char *ref KG_AUTOFREE = kg_asprintf("%s/refs/kgit/state", dir);
+	unlink(ref);
+	/* Not a new cluster over the old one. */
+	assert_int_equal(test_open(&c, dir, true, NULL, &e), -KG_E_CORRUPT);
+	test_write(dir, "refs/kgit/state", "");
+	assert_int_equal(test_open(&c, dir, true, NULL, &e), -KG_E_CORRUPT);
+}
+
+static void test_stale_files(void **state)
+{
+	struct kg_buf notes KG_AUTOBUF = KG_BUF_INIT;
+	static const char empty_blob[] = "objects/e6/9de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+	char *dir = *state;
+	struct test_cluster c;
+
+	OK(test_open(&c, dir, true, NULL, &err));
+	test_put_node(&c, "n", 0);
+	OK(test_commit(&c, &err));
+	test_close(&c);
+	char *sub KG_AUTOFREE = kg_asprintf("%s/objects/e6", dir);
+	OK(kg_mkdir_p(sub, 0755, &err));
+	test_write(dir, empty_blob, "");
+	test_write(dir, "refs/kgit/state.lock", "");
+	test_write(dir, "refs/heads/main.lock", "x");
+	test_write(dir, "refs/heads/other.lock", "of a git that is running");
+	test_write(dir, "objects/pack/tmp_kgit_12.pack", "PACK");
+	test_write(dir, "objects/pack/pack-0000000000000000000000000000000000000000.idx", "");
+	OK(test_open(&c, dir, false, &notes, &err));
+	assert_false(test_exists(dir, empty_blob));
+	assert_false(test_exists(dir, "refs/kgit/state.lock"));
+	assert_false(test_exists(dir, "refs/heads/main.lock"));
+	assert_true(test_exists(dir, "refs/heads/other.lock"));
+	assert_false(test_exists(dir, "objects/pack/tmp_kgit_12.pack"));
+	assert_false(
+		test_exists(dir, "objects/pack/pack-0000000000000000000000000000000000000000.idx"));
+	assert_non_null(strstr(kg_buf_str(&notes), "removed stale lock"));
+	assert_non_null(strstr(kg_buf_str(&notes), "removed empty object"));
+	test_put_node(&c, "n", 1);
+	OK(test_commit(&c, &err));
+	assert_true(test_reopen(&c));
+	test_close(&c);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST_CASE(test_lock),
+		TEST_CASE(test_foreign_commit),
+		TEST_CASE(test_packed_refs),
+		TEST_CASE(test_lost_ref),
+		TEST_CASE(test_stale_files),
+	};
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
