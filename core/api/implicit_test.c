@@ -281,6 +281,5 @@ int main(void)
 		cmocka_unit_test(test_exactly),
 	};
 
-	kg_kinds_init();
 	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

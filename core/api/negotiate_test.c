@@ -237,6 +237,5 @@ int main(void)
 		cmocka_unit_test(what_is_a_watch),
 	};
 
-	kg_kinds_init();
 	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

@@ -457,6 +457,5 @@ int main(void)
 		cmocka_unit_test(test_yaml),
 	};
 
-	kg_kinds_init();
 	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

@@ -381,6 +381,5 @@ int main(void)
 		cmocka_unit_test(test_leases),
 	};
 
-	kg_kinds_init();
 	return cmocka_run_group_tests(tests, setup, server_teardown);
 }

@@ -13,6 +13,7 @@ int server_setup(struct kg_api_options opts)
 {
 	KG_AUTOFREE char *text = test_read_file(KGIT_SOURCE_DIR "/core/api/testdata/cluster.yaml");
 
+	kg_kinds_init();
 	test_server_start(&server, opts, 20);
 	test_put_yaml(&server, text);
 	test_commit(&server);

@@ -1,0 +1,281 @@
+/* Lists: selectors, pages, revisions, tables. */
+#include "testclient.h"
+
+#include "value/testing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define TABLE "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+static int setup(void **state)
+{
+	(void)state;
+	return server_setup((struct kg_api_options){.wait_ms = 300, .max_feed = 20});
+}
+
+static void test_selectors(void **state)
+{
+	static const struct {
+		const char *query;
+		unsigned n;
+	} cases[] = {
+		{"", 5},
+		{"labelSelector=l%3Da", 2},
+		{"labelSelector=l%21%3Da", 3},
+		{"labelSelector=l%20in%20(a,b)", 4},
+		{"labelSelector=l%20notin%20(a,b)", 1},
+		{"labelSelector=l", 4},
+		{"labelSelector=%21l", 1},
+		{"labelSelector=l%3Da,l%3Db", 0},
+		{"fieldSelector=metadata.name%3Ds1", 1},
+		{"fieldSelector=metadata.name%21%3Ds1", 4},
+		{"fieldSelector=metadata.name%3Ds1&labelSelector=l%3Db", 0},
+		{"fieldSelector=metadata.name%3Dnope", 0},
+		{"fieldSelector=metadata.namespace%3Ddefault", 5},
+	};
+	(void)state;
+
+	for (int i = 1; i <= 4; i++) {
+		char name[4];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		test_put_configmap(&server, "default", name, i, i <= 2 ? "a" : "b");
+	}
+	test_commit(&server);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *path =
+			kg_asprintf("/api/v1/namespaces/default/configmaps?%s", cases[i].query);
+		ANSWER a = get(path);
+
+		print_message("%s\n", path);
+		assert_int_equal(a.status, 200);
+		assert_string_equal(at(&a, "kind"), "ConfigMapList");
+		assert_int_equal(kg_len(kg_at(&a.v, "items")), cases[i].n);
+	}
+	ANSWER pods = get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1,status.phase%3DRunning");
+	assert_int_equal(kg_len(kg_at(&pods.v, "items")), 1);
+	ANSWER other = get("/api/v1/namespaces/kube-system/pods");
+	assert_int_equal(kg_len(kg_at(&other.v, "items")), 0);
+	for (int i = 1; i <= 4; i++) {
+		char name[4];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		test_delete(&server, KG_KIND_CONFIGMAP, "default", name);
+	}
+	test_commit(&server);
+}
+
+/* Reads all pages of configmaps with label p; every page must be of one revision. */
+static unsigned read_pages(const char *query, unsigned limit, uint64_t *revision, int churn)
+{
+	KG_AUTOFREE char *token = kg_strdup("");
+	unsigned n = 0;
+
+	*revision = 0;
+	for (;;) {
+		KG_AUTOFREE char *path = kg_asprintf(
+			"/api/v1/configmaps?labelSelector=l%%3Dp&limit=%u%s&continue=%s", limit,
+			*token ? "" : query, token);
+		ANSWER a = get(path);
+
+		assert_int_equal(a.status, 200);
+		assert_true(!*revision || *revision == revision_of(&a));
+		*revision = revision_of(&a);
+		n += kg_len(kg_at(&a.v, "items"));
+		free(kg_steal(&token));
+		token = kg_strdup(kg_string(kg_at(&a.v, "metadata.continue"), ""));
+		if (!*token)
+			return n;
+		/* The world goes on between pages, beyond what memory keeps. */
+		for (int i = 0; i < churn; i++) {
+			commit_configmap("churn", i, "x");
+			commit_configmap("p05x", i, "p");
+			test_delete(&server, KG_KIND_CONFIGMAP, "default", "p05x");
+			test_commit(&server);
+		}
+	}
+}
+
+static void test_pages_are_of_one_revision(void **state)
+{
+	uint64_t revision, at_first;
+	(void)state;
+
+	for (int i = 0; i < 20; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%02d", i);
+		test_put_configmap(&server, "default", name, i, "p");
+	}
+	at_first = test_commit(&server);
+	assert_int_equal(read_pages("", 7, &revision, 0), 20);
+	assert_int_equal(revision, at_first);
+	assert_int_equal(read_pages("", 20, &revision, 0), 20);
+	assert_int_equal(read_pages("", 100, &revision, 0), 20);
+	/* while things change: from memory, then from history */
+	assert_int_equal(read_pages("", 7, &revision, 1), 20);
+	assert_int_equal(read_pages("", 7, &revision, 30), 20);
+	/* the oldest page's revision is compacted away */
+	ANSWER a = get("/api/v1/configmaps?labelSelector=l%3Dp&limit=7");
+	for (int i = 0; i < 30; i++)
+		commit_configmap("churn", 100 + i, "x");
+	server.oldest = server.ncommits - 1;
+	KG_AUTOFREE char *path = kg_asprintf(
+		"/api/v1/configmaps?labelSelector=l%%3Dp&continue=%s", at(&a, "metadata.continue"));
+	ANSWER gone = get(path);
+	assert_int_equal(gone.status, 410);
+	assert_string_equal(at(&gone, "reason"), "Expired");
+	server.oldest = 0;
+}
+
+static void test_revisions(void **state)
+{
+	uint64_t first = commit_configmap("r", 1, "r"), second = commit_configmap("r", 2, "r");
+	static const struct {
+		const char *match;
+		int which; /* which revision's value is expected: 1, 2 */
+	} cases[] = {
+		{"", 2},
+		{"&resourceVersionMatch=NotOlderThan", 2},
+		{"&resourceVersionMatch=Exact", 1},
+		{"&limit=500", 1},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		KG_AUTOFREE char *path = kg_asprintf(
+			"/api/v1/configmaps?labelSelector=l%%3Dr&resourceVersion=%" PRIu64 "%s",
+			first, cases[i].match);
+		ANSWER a = get(path);
+
+		assert_int_equal(revision_of(&a), cases[i].which == 1 ? first : second);
+		assert_string_equal(at(&a, "items.0.data.n"), cases[i].which == 1 ? "1" : "2");
+	}
+	ANSWER a = get("/api/v1/configmaps?resourceVersion=0&labelSelector=l%3Dr");
+	assert_string_equal(at(&a, "items.0.data.n"), "2");
+}
+
+static void *commit_soon(void *arg)
+{
+	struct timespec pause = {.tv_nsec = 50 * 1000000};
+	(void)arg;
+
+	nanosleep(&pause, NULL);
+	commit_configmap("late", 1, "late");
+	return NULL;
+}
+
+static void test_waits_for_a_revision(void **state)
+{
+	pthread_t thread;
+	uint64_t next = kg_hub_revision(server.hub) + 1;
+	KG_AUTOFREE char *path = kg_asprintf(
+		"/api/v1/namespaces/default/configmaps/late?resourceVersion=%" PRIu64, next);
+	(void)state;
+
+	pthread_create(&thread, NULL, commit_soon, NULL);
+	ANSWER a = get(path);
+	pthread_join(thread, NULL);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(revision_of(&a), next);
+}
+
+static void test_a_long_list_is_streamed(void **state)
+{
+	enum { N = 3000 };
+	(void)state;
+
+	for (int i = 0; i < N; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "long%05d", i);
+		test_put_configmap(&server, "kube-system", name, i, "long");
+	}
+	test_commit(&server);
+	ANSWER a = get("/api/v1/namespaces/kube-system/configmaps");
+	assert_int_equal(kg_len(kg_at(&a.v, "items")), N);
+	assert_int_equal(revision_of(&a), kg_hub_revision(server.hub));
+	ANSWER t = ask("GET", "/api/v1/namespaces/kube-system/configmaps", TABLE, NULL, NULL);
+	assert_string_equal(at(&t, "kind"), "Table");
+	assert_int_equal(kg_len(kg_at(&t.v, "rows")), N);
+	for (int i = 0; i < N; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "long%05d", i);
+		test_delete(&server, KG_KIND_CONFIGMAP, "kube-system", name);
+	}
+	test_commit(&server);
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	ANSWER a = ask("GET", "/api/v1/namespaces/default/pods", TABLE, NULL, NULL);
+
+	assert_string_equal(at(&a, "kind"), "Table");
+	assert_string_equal(at(&a, "apiVersion"), "meta.k8s.io/v1");
+	assert_string_equal(at(&a, "columnDefinitions.0.name"), "Name");
+	assert_string_equal(at(&a, "rows.0.cells.0"), "web-5d6f7c8b9-bcdfg");
+	assert_string_equal(at(&a, "rows.0.cells.1"), "1/1");
+	assert_string_equal(at(&a, "rows.0.cells.2"), "Running");
+	assert_string_equal(at(&a, "rows.0.object.kind"), "PartialObjectMetadata");
+	assert_string_equal(at(&a, "rows.0.object.metadata.name"), "web-5d6f7c8b9-bcdfg");
+	ANSWER o = ask(
+		"GET", "/api/v1/namespaces/default/pods?includeObject=Object", TABLE, NULL, NULL);
+	assert_string_equal(at(&o, "rows.0.object.kind"), "Pod");
+	ANSWER n =
+		ask("GET", "/api/v1/namespaces/default/pods?includeObject=None", TABLE, NULL, NULL);
+	assert_string_equal(at(&n, "rows.0.object.kind"), "(absent)");
+	ANSWER one =
+		ask("GET", "/apis/apps/v1/namespaces/default/deployments/web", TABLE, NULL, NULL);
+	assert_int_equal(kg_len(kg_at(&one.v, "rows")), 1);
+	ANSWER p = ask("GET", "/api/v1/namespaces/default/pods",
+		"application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", NULL, NULL);
+	assert_string_equal(at(&p, "kind"), "PartialObjectMetadataList");
+	assert_string_equal(at(&p, "items.0.kind"), "PartialObjectMetadata");
+}
+
+/* The system's own roles are listed, by pages too, among those of main. */
+static void test_builtin_roles(void **state)
+{
+#define ROLES "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+	(void)state;
+
+	ANSWER all = get(ROLES);
+	uint32_t n = kg_len(kg_at(&all.v, "items"));
+	assert_true(n > 10);
+	KG_AUTOFREE char *next = kg_strdup("");
+	for (uint32_t i = 0; i < n; i++) {
+		KG_AUTOFREE char *path = kg_asprintf(ROLES "?limit=1&continue=%s", next);
+		ANSWER one = get(path);
+
+		assert_int_equal(one.status, 200);
+		assert_string_equal(at(&one, "items.0.metadata.name"),
+			kg_string(kg_at(&kg_at(&all.v, "items")->items[i], "metadata.name"), ""));
+		free(next);
+		next = kg_strdup(kg_string(kg_at(&one.v, "metadata.continue"), ""));
+		assert_int_equal(
+			kg_int(kg_at(&one.v, "metadata.remainingItemCount"), 0), n - i - 1);
+	}
+	assert_string_equal(next, "");
+	ANSWER view = get(ROLES "/view");
+	assert_string_equal(at(&view, "metadata.resourceVersion"), "1");
+	ANSWER none = get(ROLES "/views");
+	assert_int_equal(none.status, 404);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_pages_are_of_one_revision),
+		cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_waits_for_a_revision),
+		cmocka_unit_test(test_a_long_list_is_streamed),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_builtin_roles),
+	};
+
+	return cmocka_run_group_tests(tests, setup, server_teardown);
+}
