@@ -15,7 +15,7 @@ void kg_plan_release(struct kg_plan *plan)
 	*plan = (struct kg_plan){0};
 }
 
-void kg_plan_clear(struct kg_plan *plan)
+static void plan_clear(struct kg_plan *plan)
 {
 	plan->len = 0;
 	plan->wake_mono = INT64_MAX;
@@ -298,7 +298,7 @@ int64_t kg_plan_deadline(const struct kg_pstate *pod)
 
 void kg_plan_make(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now)
 {
-	kg_plan_clear(plan);
+	plan_clear(plan);
 	if (pod->gone)
 		return;
 	if (kg_plan_ending(pod)) {

@@ -35,7 +35,6 @@ struct kg_plan {
 	int64_t wake_mono; /* look again then; INT64_MAX: only when something happens */
 };
 void kg_plan_release(struct kg_plan *plan);
-void kg_plan_clear(struct kg_plan *plan);
 /* PULL, TERM and KILL may come at any time; the others only while !pod->busy, and belong to one
  * job, in the order given. */
 void kg_plan_make(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now);

@@ -42,8 +42,10 @@ static bool hides(const char *layer, const char *path)
 	return !S_ISDIR(st.st_mode) || kg_layer_is_opaque(full);
 }
 
-int kg_image_read(struct kg_buf *out, const struct kg_image *image, const char *path, size_t max,
-	struct kg_error *err)
+/* A file of the image as its layers merge; KG_E_NOT_FOUND. path is relative, two components at
+ * most ("etc/passwd"). */
+static int image_read(struct kg_buf *out, const struct kg_image *image, const char *path,
+	size_t max, struct kg_error *err)
 {
 	for (size_t i = 0; i < image->nlayers; i++) {
 		KG_AUTOCLOSE int fd = open_plain(image->dirs[i], path, O_RDONLY | O_NONBLOCK);
@@ -158,8 +160,8 @@ int kg_user_lookup(
 		*colon++ = '\0';
 	*out = (struct kg_user){.home = "/"};
 	out->numeric = number(&out->uid, user);
-	kg_image_read(&passwd, image, "etc/passwd", MAX_FILE, &ignored);
-	kg_image_read(&group, image, "etc/group", MAX_FILE, &ignored);
+	image_read(&passwd, image, "etc/passwd", MAX_FILE, &ignored);
+	image_read(&group, image, "etc/group", MAX_FILE, &ignored);
 	bool found = find_user(out, kg_buf_str(&passwd), user, login, sizeof(login));
 	if (!found && !out->numeric)
 		return kg_fail(err, KG_E_INVALID, "the image has no user \"%s\"", user);

@@ -18,9 +18,5 @@ struct kg_user {
 int kg_user_lookup(
 	struct kg_user *out, const struct kg_image *image, const char *spec, struct kg_error *err);
 void kg_user_add_group(struct kg_user *user, uint32_t gid);
-/* A file of the image as its layers merge; KG_E_NOT_FOUND. path is relative, two components at
- * most ("etc/passwd"). */
-int kg_image_read(struct kg_buf *out, const struct kg_image *image, const char *path, size_t max,
-	struct kg_error *err);
 
 #endif

@@ -125,7 +125,8 @@ static const struct kg_kind *kind_of(const struct kg_value *ref)
 		kg_string(kg_get(ref, "apiVersion"), ""), kg_string(kg_get(ref, "kind"), ""));
 }
 
-const struct kg_object *kg_belong_owner(
+/* The object that a reference names, by kind and name; NULL: not there. */
+static const struct kg_object *owner_named(
 	const struct kg_snapshot *s, const struct kg_object *obj, const struct kg_value *ref)
 {
 	const struct kg_kind *kind = kind_of(ref);
@@ -198,9 +199,8 @@ static void let_go(struct kg_run *r, const struct kg_object *before, const struc
 		return;
 	for (uint32_t i = 0; i < kg_len(refs); i++) {
 		const struct kg_object *owner =
-			is_named(&refs->items[i])
-				? kg_belong_owner(kg_now(r), before, &refs->items[i])
-				: NULL;
+			is_named(&refs->items[i]) ? owner_named(kg_now(r), before, &refs->items[i])
+						  : NULL;
 		if (owner && kg_object_deleting(owner))
 			kg_cascade_enqueue(r, owner);
 	}
@@ -250,7 +250,7 @@ bool kg_belong_blocks(struct kg_run *r, const struct kg_object *owner)
 static const struct kg_object *live_owner(
 	struct kg_run *r, const struct kg_object *obj, const struct kg_value *ref)
 {
-	const struct kg_object *owner = kg_belong_owner(kg_now(r), obj, ref);
+	const struct kg_object *owner = owner_named(kg_now(r), obj, ref);
 	const char *uid = kg_string(kg_get(ref, "uid"), "");
 	return owner && (!*uid || strcmp(uid, kg_object_uid(owner)) == 0) ? owner : NULL;
 }

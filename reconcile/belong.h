@@ -28,9 +28,6 @@ void kg_end_object(struct kg_run *r, const struct kg_object *obj);
 
 /* ---- owners that manifests name ---- */
 
-/* The object that a reference names, by kind and name; NULL: not there. */
-const struct kg_object *kg_belong_owner(
-	const struct kg_snapshot *s, const struct kg_object *obj, const struct kg_value *ref);
 void kg_belong_track(struct kg_reconcile_state *st, const struct kg_object *before,
 	const struct kg_object *after);
 void kg_belong_concerns(

@@ -272,7 +272,8 @@ static void note_revision(struct kg_rollout *x, int64_t revision)
 	x->spec = kg_get(kg_obj(next), "spec");
 }
 
-void kg_rollout_find(struct kg_rollout *x, bool make)
+/* The ReplicaSet of the current template: found, or made where `make` says so. */
+static void rollout_find(struct kg_rollout *x, bool make)
 {
 	for (size_t i = 0; i < x->all.n && !x->newest; i++)
 		if (has_template(x, x->all.v[i]))
@@ -349,7 +350,7 @@ static bool shrink_old(struct kg_rollout *x)
 
 static void roll(struct kg_rollout *x)
 {
-	kg_rollout_find(x, true);
+	rollout_find(x, true);
 	if (x->newest && !size_new(x))
 		shrink_old(x);
 }
@@ -370,14 +371,14 @@ static bool old_pods_left(struct kg_rollout *x)
 
 static void recreate(struct kg_rollout *x)
 {
-	kg_rollout_find(x, false);
+	rollout_find(x, false);
 	bool scaled = false;
 	for (size_t i = 0; i < x->all.n; i++)
 		if (x->all.v[i] != x->newest && kg_rs_replicas(x->all.v[i]) > 0)
 			scaled |= kg_rollout_scale(x, x->all.v[i], 0);
 	if (scaled || old_pods_left(x))
 		return;
-	kg_rollout_find(x, true);
+	rollout_find(x, true);
 	if (x->newest && kg_rs_replicas(x->newest) != x->replicas)
 		kg_rollout_scale(x, x->newest, x->replicas);
 }
@@ -444,7 +445,7 @@ void kg_deployment_run(struct kg_run *r, const char *key)
 	bool paused = kg_bool(kg_get(x.spec, "paused"), false);
 	kg_rollout_pause_condition(&x);
 	if (paused || kg_rollout_is_scaling(&x)) {
-		kg_rollout_find(&x, false);
+		rollout_find(&x, false);
 		kg_rollout_rescale(&x);
 		if (paused)
 			forget_old(&x);

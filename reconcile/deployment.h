@@ -21,8 +21,6 @@ int64_t kg_rs_replicas(const struct kg_object *rs); /* spec.replicas */
 int64_t kg_rs_status(const struct kg_object *rs, const char *field);
 /* Sets spec.replicas and what the Deployment notes beside it. True where the size changed. */
 bool kg_rollout_scale(struct kg_rollout *x, const struct kg_object *rs, int64_t replicas);
-/* The ReplicaSet of the current template: found, or made with `create`. */
-void kg_rollout_find(struct kg_rollout *x, bool create);
 
 /* deployment_scale.c: the size of a Deployment changed, or it is paused. */
 bool kg_rollout_is_scaling(const struct kg_rollout *x);

@@ -95,7 +95,7 @@ int64_t kg_fit_soft_taints(const struct kg_pod_class *c, const struct kg_node_in
 
 /* ---- room ---- */
 
-bool kg_fit_ports(const struct kg_pod_class *c, const struct kg_node_info *n)
+static bool ports_are_free(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
 	for (size_t i = 0; i < c->nports; i++)
 		for (size_t k = 0; k < n->nports; k++)
@@ -106,7 +106,7 @@ bool kg_fit_ports(const struct kg_pod_class *c, const struct kg_node_info *n)
 
 enum kg_misfit kg_fit_room(const struct kg_pod_class *c, const struct kg_node_info *n)
 {
-	if (c->nports && !kg_fit_ports(c, n))
+	if (c->nports && !ports_are_free(c, n))
 		return KG_MISFIT_PORTS;
 	if (n->pods >= n->max_pods || c->demand.unknown)
 		return KG_MISFIT_RESOURCES;

@@ -69,7 +69,8 @@ static void same_kind(
 	kg_iter_release(&k);
 }
 
-void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what)
+/* Aborts, saying where, unless two snapshots hold the same objects. */
+static void must_be_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what)
 {
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		same_kind(a, b, k, what);
@@ -115,7 +116,7 @@ static void check_full(struct kg_harness *h, const struct kg_inputs *in,
 	struct kg_reconcile_state *st = kg_reconcile_state_new(h->s, &h->opts);
 	if (run(h->s, st, &turned, &full, &changes, &wake, &err) < 0)
 		die("full run", err.msg);
-	kg_harness_same(next, full, "incremental and full");
+	must_be_same(next, full, "incremental and full");
 	if (wake != wake_at)
 		die("incremental and full", "wake-ups differ");
 	kg_changes_release(&changes);
@@ -210,7 +211,7 @@ static void check_inputs(
 	struct kg_reconcile_state *st = kg_reconcile_state_new(h->s, &h->opts);
 	if (run(h->s, st, &read, &made, &changes, &wake, &err) < 0)
 		die("recorded inputs", err.msg);
-	kg_harness_same(next, made, kg_buf_str(&text));
+	must_be_same(next, made, kg_buf_str(&text));
 	kg_inputs_write(&again, st, h->s, &changes);
 	if (strcmp(kg_buf_str(&text), kg_buf_str(&again)) != 0) {
 		fprintf(stderr, "%s\n%s\n", kg_buf_str(&text), kg_buf_str(&again));

@@ -43,8 +43,6 @@ void kg_harness_let_go(struct kg_harness *h);
 bool kg_harness_one_round(const struct kg_harness *h);
 /* One manifest text pushed as the file `path`; aborts where it is refused. */
 void kg_harness_push(struct kg_harness *h, const char *path, const char *text);
-/* Aborts, saying where, unless two snapshots hold the same objects. */
-void kg_harness_same(const struct kg_snapshot *a, const struct kg_snapshot *b, const char *what);
 
 /* The next number of a seeded course (the seed is not 0), below n. */
 uint64_t kg_harness_chance(uint64_t *seed, uint64_t n);

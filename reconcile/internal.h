@@ -200,8 +200,6 @@ struct kg_run {
 	struct kg_error *err;
 };
 
-void kg_effects_clear(struct kg_effects *e); /* reconcile.c */
-
 /* ---- run.c: what controllers do ---- */
 static inline const struct kg_snapshot *kg_now(const struct kg_run *r)
 {
@@ -226,7 +224,6 @@ int64_t kg_seconds(const struct kg_value *v, int64_t dflt);
 /* uid, creationTimestamp and, where the kind has one, generation 1 put into metadata. */
 struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *v);
-bool kg_has_generation(const struct kg_kind *kind);
 /* v, a new version of old: its generation is one more where that counts what changed: the spec; of
  * Deployments annotations too, as their ReplicaSets carry them; of EndpointSlices all but
  * annotations. (The rules of Kubernetes' registry strategies.) */

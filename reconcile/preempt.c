@@ -323,7 +323,8 @@ const char *kg_preempting_refuses(struct kg_preempting *pr, const char *nominate
 	return NULL;
 }
 
-bool kg_preempting_lower_exist(const struct kg_sched *sc, int64_t priority)
+/* Does any pod have a lower priority? */
+static bool lower_exist(const struct kg_sched *sc, int64_t priority)
 {
 	for (size_t i = 0; i < sc->nlevels; i++)
 		if (sc->levels[i].pods && sc->levels[i].priority < priority)
@@ -333,7 +334,7 @@ bool kg_preempting_lower_exist(const struct kg_sched *sc, int64_t priority)
 
 struct kg_plan_node *kg_preempting_best(struct kg_preempting *pr)
 {
-	if (!pr->planned && kg_preempting_lower_exist(pr->st->sched, pr->p->c->priority))
+	if (!pr->planned && lower_exist(pr->st->sched, pr->p->c->priority))
 		plan_all(pr, NULL);
 	pr->planned = true;
 	struct kg_plan_node *best = NULL;

@@ -26,8 +26,6 @@ void kg_preempting_init(struct kg_preempting *pr, struct kg_reconcile_state *st,
 void kg_preempting_release(struct kg_preempting *pr);
 /* Why the class must not preempt (now); NULL: it may. */
 const char *kg_preempting_refuses(struct kg_preempting *pr, const char *nominated);
-/* Does any pod have a lower priority? */
-bool kg_preempting_lower_exist(const struct kg_sched *sc, int64_t priority);
 /* The best plan; NULL: none. */
 struct kg_plan_node *kg_preempting_best(struct kg_preempting *pr);
 /* The plan's node changed. */

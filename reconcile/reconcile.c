@@ -60,12 +60,19 @@ struct kg_reconcile_state *kg_reconcile_state_new(
 	return st;
 }
 
+static void effects_clear(struct kg_effects *e)
+{
+	for (size_t i = 0; i < e->len; i++)
+		kg_object_unref(e->items[i].after);
+	e->len = 0;
+}
+
 void kg_reconcile_state_free(struct kg_reconcile_state *st)
 {
 	if (!st)
 		return;
 	kg_track_clear(st);
-	kg_effects_clear(&st->effects);
+	effects_clear(&st->effects);
 	free(st->effects.items);
 	free(st);
 }
@@ -161,13 +168,6 @@ static const void **sorted(
 
 /* ---- what they did ---- */
 
-void kg_effects_clear(struct kg_effects *e)
-{
-	for (size_t i = 0; i < e->len; i++)
-		kg_object_unref(e->items[i].after);
-	e->len = 0;
-}
-
 /* The input has been applied: it is kept where there were `before` changes and there are more. */
 static void note_effect(struct kg_run *r, enum kg_effect_type type, const void *input,
 	const struct kg_object *after, size_t before)
@@ -228,7 +228,7 @@ static void changed(void *run, const struct kg_object *before, const struct kg_o
 static int apply(struct kg_run *r)
 {
 	const struct kg_inputs *in = r->in;
-	kg_effects_clear(&r->st->effects);
+	effects_clear(&r->st->effects);
 	kg_namespace_system(r);
 	KG_AUTOFREE const void **nodes =
 		sorted(in->nodes, in->nnodes, sizeof(*in->nodes), cmp_node);

@@ -56,7 +56,7 @@ int64_t kg_seconds(const struct kg_value *v, int64_t dflt)
 	return (s < 0 ? 0 : s > century ? century : s) * 1000;
 }
 
-bool kg_has_generation(const struct kg_kind *kind)
+static bool has_generation(const struct kg_kind *kind)
 {
 	switch (kind->id) {
 	case KG_KIND_DEPLOYMENT:
@@ -99,7 +99,7 @@ static bool counts(
 struct kg_value kg_with_generation(
 	struct kg_arena *a, const struct kg_object *old, const struct kg_value *v)
 {
-	if (!kg_has_generation(old->kind) || !counts(old->kind, kg_obj(old), v))
+	if (!has_generation(old->kind) || !counts(old->kind, kg_obj(old), v))
 		return *v;
 	return kg_with(a, v, "metadata.generation",
 		kg_v_int(kg_int(kg_at(kg_obj(old), "metadata.generation"), 0) + 1));
@@ -126,7 +126,7 @@ struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const cha
 		meta = kg_with_key(&r->a, &meta, "namespace", kg_v_str(&r->a, ns));
 	meta = kg_with_key(&r->a, &meta, "uid", kg_v_str(&r->a, uid));
 	meta = kg_with_key(&r->a, &meta, "creationTimestamp", kg_now_value(r));
-	if (kg_has_generation(kind))
+	if (has_generation(kind))
 		meta = kg_with_key(&r->a, &meta, "generation", kg_v_int(1));
 	return kg_with_key(&r->a, v, "metadata", meta);
 }

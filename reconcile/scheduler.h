@@ -31,7 +31,6 @@ struct kg_tally {
 	int64_t total;
 };
 void kg_tally_add(struct kg_tally *t, uint32_t slot, int32_t n);
-int32_t kg_tally_get(const struct kg_tally *t, uint32_t slot);
 void kg_tally_clear(struct kg_tally *t, uint32_t slot);
 void kg_tally_release(struct kg_tally *t);
 /* Those that are not zero: `for (uint32_t i = 0; kg_tally_next(t, &i, &slot, &n);)`. */
@@ -262,7 +261,6 @@ bool kg_fit_volumes(const struct kg_pod_class *c, const struct kg_node_info *n);
 bool kg_fit_taints(const struct kg_pod_class *c, const struct kg_node_info *n);
 /* What does: room. */
 enum kg_misfit kg_fit_room(const struct kg_pod_class *c, const struct kg_node_info *n);
-bool kg_fit_ports(const struct kg_pod_class *c, const struct kg_node_info *n);
 bool kg_node_selector_matches(const struct kg_value *term, const struct kg_node_info *n);
 /* Preferred affinity's weights, and how many PreferNoSchedule taints are not tolerated. */
 int64_t kg_fit_preference(const struct kg_pod_class *c, const struct kg_node_info *n);

@@ -46,14 +46,14 @@ void kg_tally_add(struct kg_tally *t, uint32_t slot, int32_t n)
 	t->total += n;
 }
 
-int32_t kg_tally_get(const struct kg_tally *t, uint32_t slot)
+static int32_t get(const struct kg_tally *t, uint32_t slot)
 {
 	return t->cap ? t->count[find(t, slot)] : 0;
 }
 
 void kg_tally_clear(struct kg_tally *t, uint32_t slot)
 {
-	int32_t n = kg_tally_get(t, slot);
+	int32_t n = get(t, slot);
 	if (n)
 		kg_tally_add(t, slot, -n);
 }

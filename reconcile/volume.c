@@ -14,7 +14,8 @@ static const char *text_at(const struct kg_object *obj, const char *path)
 	return kg_string(kg_at(kg_obj(obj), path), "");
 }
 
-const struct kg_object *kg_volume_claim(const struct kg_snapshot *s, const struct kg_object *pv)
+/* The claim that the volume is bound to, where it is there with the uid that the volume names. */
+static const struct kg_object *claim_of(const struct kg_snapshot *s, const struct kg_object *pv)
 {
 	const struct kg_object *claim = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM,
 		text_at(pv, "spec.claimRef.namespace"), text_at(pv, "spec.claimRef.name"));
@@ -260,7 +261,7 @@ void kg_volume_run(struct kg_run *r, const char *key)
 	if (!pv)
 		return;
 	bool bound = *text_at(pv, "spec.claimRef.uid");
-	const struct kg_object *claim = bound ? kg_volume_claim(kg_now(r), pv) : NULL;
+	const struct kg_object *claim = bound ? claim_of(kg_now(r), pv) : NULL;
 	if (!claim && kg_object_deleting(pv) && !kg_volume_is_ours(pv))
 		kg_end_object(r, pv); /* its manifest is gone, and now its claim */
 	else if (claim)
@@ -273,7 +274,7 @@ void kg_volume_run(struct kg_run *r, const char *key)
 
 void kg_volume_undefine(struct kg_run *r, const struct kg_object *pv)
 {
-	if (!kg_volume_claim(kg_now(r), pv)) {
+	if (!claim_of(kg_now(r), pv)) {
 		kg_delete_object(r, pv);
 		return;
 	}

@@ -14,8 +14,6 @@ static inline bool kg_volume_is_ours(const struct kg_object *pv)
 {
 	return strcmp(kg_annotation(pv, KG_PROVISIONED_BY, ""), KG_LOCAL_PATH) == 0;
 }
-/* The claim that the volume is bound to, where it is there with the uid that the volume names. */
-const struct kg_object *kg_volume_claim(const struct kg_snapshot *s, const struct kg_object *pv);
 /* Kept for the claim, or bound to it already. */
 bool kg_volume_is_for(const struct kg_object *pv, const struct kg_object *claim);
 /* The best volume for a claim that has none, on that node (NULL: on any); NULL: none. */

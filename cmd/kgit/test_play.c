@@ -12,7 +12,7 @@ void kgit_play_fail(struct kgit_play *p, const char *what, const char *detail)
 	p->failures++;
 }
 
-void kgit_play_run(struct kgit_play *p, struct kg_inputs *in)
+static void must_run(struct kgit_play *p, struct kg_inputs *in)
 {
 	struct kg_error err;
 	if (kg_harness_run(&p->h, in, &err) < 0)
@@ -162,7 +162,7 @@ static size_t act_on_pods(struct kgit_play *p, enum act act, const struct kg_val
 	kg_iter_release(&it);
 	struct kg_inputs in = {.pods = v, .npods = n};
 	if (n)
-		kgit_play_run(p, &in);
+		must_run(p, &in);
 	free(v);
 	kg_snapshot_unref(held);
 	kg_arena_release(&a);
@@ -175,7 +175,7 @@ static void advance(struct kgit_play *p, int64_t seconds)
 	while (p->h.wake_at <= end) {
 		struct kg_inputs in = {0};
 		p->h.now = p->h.wake_at > p->h.now ? p->h.wake_at : p->h.now + 1;
-		kgit_play_run(p, &in);
+		must_run(p, &in);
 	}
 	p->h.now = end;
 }
@@ -214,7 +214,7 @@ static void taint(struct kgit_play *p, const struct kg_value *arg)
 	struct kg_value v = kg_with(&a, kg_obj(obj), "spec.taints", *kg_get(arg, "taints"));
 	kg_txn_put(txn, kg_object_with(obj, &v));
 	adopt(p, txn);
-	kgit_play_run(p, &in);
+	must_run(p, &in);
 	kg_arena_release(&a);
 }
 
@@ -243,7 +243,7 @@ static void play(struct kgit_play *p, int64_t ready_s)
 	p->h.state = kg_reconcile_state_new(p->h.s, &p->h.opts);
 	p->h.wake_at = KG_TIME_NEVER;
 	struct kg_inputs nothing = {.full = true}; /* finds out when it is due next */
-	kgit_play_run(p, &nothing);
+	must_run(p, &nothing);
 }
 
 void kgit_play_step(struct kgit_play *p, const char *what, const struct kg_value *arg)

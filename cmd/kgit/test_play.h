@@ -29,7 +29,6 @@ void kgit_play_step(struct kgit_play *p, const char *what, const struct kg_value
 
 /* Pushes the manifests of a directory, given from the case's. */
 void kgit_play_push(struct kgit_play *p, const char *dir);
-void kgit_play_run(struct kgit_play *p, struct kg_inputs *in); /* a failure is counted */
 void kgit_play_fail(struct kgit_play *p, const char *what, const char *detail);
 void kgit_play_tree_release(struct kgit_play_tree *t);
 

@@ -547,6 +547,5 @@ static inline struct versions *kg_api_versions(struct kg_api *api, enum kg_kind_
 	return kind == KG_KIND_LEASE ? &api->leases.v : &api->events.v;
 }
 kg_time kg_api_now(struct kg_api *api);
-int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err);
 
 #endif

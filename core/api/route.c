@@ -3,18 +3,18 @@
 
 /* ---- authorisation ---- */
 
-int kg_api_authorize(struct request *r, const struct kg_attributes *attr, struct kg_error *err)
+static int authorize_as(struct request *r, const struct kg_attributes *attr, struct kg_error *err)
 {
 	struct kg_auth *auth = r->api->opt.auth;
 
 	return auth ? kg_auth_authorize(auth, r->user, attr, err) : 0;
 }
 
-/* As kg_api_authorize, of the request itself. */
+/* As authorize_as, of the request itself. */
 static int judge(struct request *r, const struct kg_attributes *a, struct kg_error *err)
 {
 	const struct kg_api_options *o = &r->api->opt;
-	int rc = kg_api_authorize(r, a, err);
+	int rc = authorize_as(r, a, err);
 
 	if (o->judged)
 		o->judged(o->ctx, r->http, r->user, a, rc ? err : NULL);

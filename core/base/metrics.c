@@ -74,7 +74,7 @@ void kg_metric_count(struct kg_buf *out, const char *name, const char *labels, u
 	kg_buf_addf(out, " %" PRIu64 "\n", value);
 }
 
-void kg_metric_number(struct kg_buf *out, const char *name, const char *labels, double value)
+static void number(struct kg_buf *out, const char *name, const char *labels, double value)
 {
 	add_name(out, name, labels);
 	kg_buf_addf(out, " %.15g\n", value);
@@ -104,5 +104,5 @@ void kg_metric_one(
 	struct kg_buf *out, const char *name, const char *type, const char *help, double value)
 {
 	kg_metric_head(out, name, type, help);
-	kg_metric_number(out, name, "", value);
+	number(out, name, "", value);
 }

@@ -24,7 +24,6 @@ int64_t kg_monotonic_ns(void);
 void kg_metric_head(struct kg_buf *out, const char *name, const char *type, const char *help);
 /* labels: `verb="GET",code="200"`, or "" for none. */
 void kg_metric_count(struct kg_buf *out, const char *name, const char *labels, uint64_t value);
-void kg_metric_number(struct kg_buf *out, const char *name, const char *labels, double value);
 void kg_metric_histogram(
 	struct kg_buf *out, const char *name, const char *labels, const struct kg_histogram *h);
 /* Head and value of one without labels. */

@@ -65,7 +65,7 @@ struct kg_value kg_default_probe(struct kg_arena *a, const struct kg_value *v)
 
 /* ---- probes ---- */
 
-void kg_validate_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+static void validate_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	static const char *const handlers[] = {"exec", "httpGet", "tcpSocket", "grpc"};
 	int n = 0;
@@ -86,7 +86,7 @@ void kg_validate_liveness_probe(struct kg_fault_list *f, const struct kg_value *
 {
 	const struct kg_value *successes = kg_get(v, "successThreshold");
 
-	kg_validate_probe(f, v, path);
+	validate_probe(f, v, path);
 	if (kg_int(successes, 1) > 1)
 		kg_rule(f, path, "successThreshold", "Invalid value: %lld: must be 1",
 			(long long)successes->i);
@@ -97,7 +97,7 @@ void kg_validate_readiness_probe(
 {
 	const struct kg_value *grace = kg_get(v, "terminationGracePeriodSeconds");
 
-	kg_validate_probe(f, v, path);
+	validate_probe(f, v, path);
 	if (!kg_is_null(grace))
 		kg_rule(f, path, "terminationGracePeriodSeconds",
 			"Invalid value: %s: must not be set for readinessProbes",

@@ -51,11 +51,10 @@
 extern const struct kg_schema kg_schema_object_meta, kg_schema_template_meta,
 	kg_schema_label_selector, kg_schema_condition;
 /* core/v1: pods */
-extern const struct kg_schema kg_schema_pod, kg_schema_pod_spec, kg_schema_pod_template,
-	kg_schema_pod_status, kg_schema_container, kg_schema_init_container,
-	kg_schema_pod_security_context, kg_schema_container_security_context, kg_schema_probe,
-	kg_schema_readiness_probe, kg_schema_liveness_probe, kg_schema_env_var, kg_schema_env_from,
-	kg_schema_volume, kg_schema_affinity, kg_schema_toleration, kg_schema_dns_config,
+extern const struct kg_schema kg_schema_pod, kg_schema_pod_template, kg_schema_pod_status,
+	kg_schema_container, kg_schema_init_container, kg_schema_pod_security_context,
+	kg_schema_container_security_context, kg_schema_probe, kg_schema_readiness_probe,
+	kg_schema_liveness_probe, kg_schema_volume, kg_schema_affinity, kg_schema_toleration,
 	kg_schema_resources, kg_schema_object_reference;
 /* A pod template whose mounts may name volumes that its owner adds (claim templates). */
 extern const struct kg_schema kg_schema_claiming_pod_template;
@@ -96,13 +95,13 @@ extern const struct kg_column kg_columns_persistentvolume[], kg_columns_persiste
 kg_default_fn kg_default_container, kg_default_resources, kg_default_probe, kg_default_volume,
 	kg_default_pod_spec, kg_default_service_port, kg_default_service_spec, kg_default_namespace;
 kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_resources,
-	kg_validate_probe, kg_validate_liveness_probe, kg_validate_readiness_probe,
-	kg_validate_volume, kg_validate_pod_spec, kg_validate_pod, kg_validate_pod_template,
-	kg_validate_env_var, kg_validate_mount, kg_validate_env_from, kg_validate_env_source,
-	kg_validate_field_ref, kg_validate_security_context, kg_validate_toleration,
-	kg_validate_node_expression, kg_validate_node_field, kg_validate_service,
-	kg_validate_service_spec, kg_validate_deployment_spec, kg_validate_deployment_strategy,
-	kg_validate_replicaset_spec, kg_validate_configmap, kg_validate_namespace;
+	kg_validate_liveness_probe, kg_validate_readiness_probe, kg_validate_volume,
+	kg_validate_pod_spec, kg_validate_pod, kg_validate_pod_template, kg_validate_env_var,
+	kg_validate_mount, kg_validate_env_from, kg_validate_env_source, kg_validate_field_ref,
+	kg_validate_security_context, kg_validate_toleration, kg_validate_node_expression,
+	kg_validate_node_field, kg_validate_service, kg_validate_service_spec,
+	kg_validate_deployment_spec, kg_validate_deployment_strategy, kg_validate_replicaset_spec,
+	kg_validate_configmap, kg_validate_namespace;
 kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
 	kg_validate_statefulset_strategy, kg_validate_daemonset_spec,
 	kg_validate_daemonset_strategy, kg_validate_any_named, kg_validate_job,

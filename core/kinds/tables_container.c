@@ -109,7 +109,7 @@ static const struct kg_field env_var_fields[] = {
 	F_OBJ("valueFrom", env_source, 0, "Where its value comes from."),
 	F_END,
 };
-const struct kg_schema kg_schema_env_var = {
+static const struct kg_schema env_var = {
 	.name = "io.k8s.api.core.v1.EnvVar",
 	.doc = "An environment variable.",
 	.fields = env_var_fields,
@@ -141,7 +141,7 @@ static const struct kg_field env_from_fields[] = {
 	F_OBJ("secretRef", secret_env, 0, "The Secret whose keys become variables."),
 	F_END,
 };
-const struct kg_schema kg_schema_env_from = {
+static const struct kg_schema env_from = {
 	.name = "io.k8s.api.core.v1.EnvFromSource",
 	.doc = "Variables from all keys of a ConfigMap.",
 	.fields = env_from_fields,
@@ -228,9 +228,9 @@ static const struct kg_field container_fields[] = {
 	F_STR("args", KG_FF_LIST, "Its arguments, instead of the image's."),
 	F_STR("workingDir", 0, "Its working directory, instead of the image's."),
 	F_ROW("env", KG_F_OBJECT, KG_FF_LIST | KG_FF_REPEATS, "Environment variables.",
-		.schema = &kg_schema_env_var, .merge_key = "name"),
+		.schema = &env_var, .merge_key = "name"),
 	F_ROW("envFrom", KG_F_OBJECT, KG_FF_LIST, "Environment variables from ConfigMaps.",
-		.schema = &kg_schema_env_from),
+		.schema = &env_from),
 	F_ROW("ports", KG_F_OBJECT, KG_FF_LIST | KG_FF_REPEATS, "Ports that it listens on.",
 		.schema = &port, .merge_key = "containerPort,protocol"),
 	F_OBJ("resources", kg_schema_resources, 0, "What it needs and may use.", .dflt = "{}"),

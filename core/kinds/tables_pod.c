@@ -27,7 +27,7 @@ static const struct kg_field dns_config_fields[] = {
 		.schema = &dns_option),
 	F_END,
 };
-const struct kg_schema kg_schema_dns_config = {
+static const struct kg_schema dns_config = {
 	.name = "io.k8s.api.core.v1.PodDNSConfig",
 	.doc = "What is added to the pod's resolv.conf.",
 	.fields = dns_config_fields,
@@ -102,7 +102,7 @@ static const struct kg_field pod_spec_fields[] = {
 		.check = kg_check_dns_label),
 	F_STR("dnsPolicy", 0, "How names are looked up.", .dflt = "\"ClusterFirst\"",
 		.values = dns_policies),
-	F_OBJ("dnsConfig", kg_schema_dns_config, 0, "What is added to resolv.conf."),
+	F_OBJ("dnsConfig", dns_config, 0, "What is added to resolv.conf."),
 	F_BOOL("enableServiceLinks", 0, "Whether Services appear as environment variables.",
 		.dflt = "true"),
 	F_STR("serviceAccountName", 0, "The ServiceAccount it acts as.",
@@ -157,7 +157,7 @@ static const struct kg_field pod_spec_fields[] = {
 	F_NOANY("schedulingGroup", "The group of pods it is scheduled with."),
 	F_END,
 };
-const struct kg_schema kg_schema_pod_spec = {
+static const struct kg_schema pod_spec = {
 	.name = "io.k8s.api.core.v1.PodSpec",
 	.doc = "What runs in a pod and how.",
 	.fields = pod_spec_fields,
@@ -167,7 +167,7 @@ const struct kg_schema kg_schema_pod_spec = {
 
 static const struct kg_field pod_template_fields[] = {
 	F_OBJ("metadata", kg_schema_template_meta, 0, "Labels and annotations of the pods."),
-	F_OBJ("spec", kg_schema_pod_spec, KG_FF_REQUIRED, "What runs in the pods and how."),
+	F_OBJ("spec", pod_spec, KG_FF_REQUIRED, "What runs in the pods and how."),
 	F_END,
 };
 const struct kg_schema kg_schema_pod_template = {
@@ -199,7 +199,7 @@ const struct kg_schema kg_schema_claiming_pod_template = {
 static const struct kg_field pod_fields[] = {
 	F_TYPE_META,
 	F_METADATA,
-	F_OBJ("spec", kg_schema_pod_spec, KG_FF_REQUIRED, "What runs in the pod and how."),
+	F_OBJ("spec", pod_spec, KG_FF_REQUIRED, "What runs in the pod and how."),
 	F_OBJ("status", kg_schema_pod_status, KG_FF_STATUS, "What was observed of it."),
 	F_END,
 };
