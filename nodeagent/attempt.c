@@ -10,6 +10,8 @@ void kg_attempt_cancel(struct kg_attempt *a)
 	kg_timer_set(a->timer, -1);
 	kg_probe_conn_free(a->conn);
 	a->conn = NULL;
+	kg_probe_grpc_free(a->grpc);
+	a->grpc = NULL;
 	if (a->child) {
 		/* The runtime's exec and, with it, the command's session. */
 		kill(-a->pid, SIGKILL);
@@ -98,10 +100,29 @@ static bool begin_connection(
 	return a->conn != NULL;
 }
 
+static bool begin_grpc(struct kg_attempt *a, const struct kg_attempt_target *t,
+	const struct kg_value *grpc, int64_t timeout_ms)
+{
+	a->grpc = kg_probe_grpc_new(a->loop, t->ip, (int)kg_int(kg_get(grpc, "port"), 0),
+		kg_string(kg_get(grpc, "service"), ""), timeout_ms, connection_ended, a);
+	return a->grpc != NULL;
+}
+
+/* false where it cannot even be begun. */
+static bool begin(struct kg_attempt *a, const struct kg_attempt_target *t,
+	const struct kg_value *what, int64_t timeout_ms)
+{
+	const struct kg_value *exec = kg_get(what, "exec"), *grpc = kg_get(what, "grpc");
+
+	if (!kg_is_null(exec))
+		return begin_command(a, t, kg_get(exec, "command"));
+	return kg_is_null(grpc) ? begin_connection(a, t, what) : begin_grpc(a, t, grpc, timeout_ms);
+}
+
 void kg_attempt_begin(struct kg_attempt *a, const struct kg_attempt_target *t,
 	const struct kg_value *what, int64_t timeout_ms)
 {
-	const struct kg_value *exec = kg_get(what, "exec"), *sleep = kg_get(what, "sleep");
+	const struct kg_value *sleep = kg_get(what, "sleep");
 
 	a->pauses = !kg_is_null(sleep);
 	if (a->pauses) {
@@ -109,8 +130,6 @@ void kg_attempt_begin(struct kg_attempt *a, const struct kg_attempt_target *t,
 		return;
 	}
 	kg_timer_set(a->timer, timeout_ms > 0 ? timeout_ms : -1);
-	bool begun = kg_is_null(exec) ? begin_connection(a, t, what)
-				      : begin_command(a, t, kg_get(exec, "command"));
-	if (!begun)
+	if (!begin(a, t, what, timeout_ms))
 		kg_timer_set(a->timer, 0);
 }

@@ -1,12 +1,13 @@
 /*
  * One attempt at something in or at a container, for probes and lifecycle hooks: a command in it,
- * an HTTP GET, a TCP connection, a pause. On the loop: sockets do not block, commands are children,
- * no thread an attempt. Pods with a network of their own are reached by their address from the
- * node.
+ * an HTTP GET, a TCP connection, a gRPC health check, a pause. On the loop: sockets do not block,
+ * commands are children, no thread an attempt. Pods with a network of their own are reached by
+ * their address from the node.
  */
 #ifndef KG_NODEAGENT_ATTEMPT_H
 #define KG_NODEAGENT_ATTEMPT_H
 
+#include "nodeagent/probe_grpc.h"
 #include "nodeagent/probe_http.h"
 #include "nodeagent/runtime.h"
 
@@ -24,6 +25,7 @@ struct kg_attempt {
 	struct kg_child *child;
 	pid_t pid;
 	struct kg_probe_conn *conn;
+	struct kg_probe_grpc *grpc;
 	bool pauses; /* the timer's end is the attempt's success */
 	void (*done)(void *ctx, bool ok);
 	void *ctx;
@@ -32,8 +34,8 @@ struct kg_attempt {
 /* done is called once for each attempt, later, from the loop; it may begin another or release. */
 void kg_attempt_init(
 	struct kg_attempt *a, struct kg_loop *loop, void (*done)(void *ctx, bool ok), void *ctx);
-/* what: a Probe or a LifecycleHandler (exec, httpGet, tcpSocket or sleep). timeout_ms <= 0: it may
- * take as long as it takes. One at a time. */
+/* what: a Probe or a LifecycleHandler (exec, httpGet, tcpSocket, grpc or sleep). timeout_ms <= 0:
+ * it may take as long as it takes. One at a time. */
 void kg_attempt_begin(struct kg_attempt *a, const struct kg_attempt_target *t,
 	const struct kg_value *what, int64_t timeout_ms);
 /* Its command is killed; done is not called. Fine where none is made. */

@@ -1,10 +1,10 @@
 #include "nodeagent/probe_http.h"
 
-#include <arpa/inet.h>
+#include "nodeagent/probe_socket.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -128,13 +128,6 @@ static int read_reply(struct kg_probe_conn *c)
 	return status >= 200 && status < 400 ? 1 : -1;
 }
 
-static int connected(struct kg_probe_conn *c)
-{
-	int e = 0;
-	socklen_t n = sizeof(e);
-	return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e == 0 ? 1 : -1;
-}
-
 static void on_ready(void *ctx, uint32_t events)
 {
 	struct kg_probe_conn *c = ctx;
@@ -143,7 +136,7 @@ static void on_ready(void *ctx, uint32_t events)
 	while (rc == 1) {
 		switch (c->step) {
 		case CONNECTING:
-			rc = connected(c);
+			rc = kg_probe_socket_connected(c->fd) ? 1 : -1;
 			if (rc == 1 && !c->http) {
 				finish(c, true);
 				return;
@@ -178,23 +171,6 @@ static void on_ready(void *ctx, uint32_t events)
 	kg_watch_modify(c->watch, out ? EPOLLOUT : EPOLLIN);
 }
 
-static int open_socket(const char *host, int port)
-{
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	bool is4 = inet_pton(AF_INET, host, &four.sin_addr) == 1;
-	if (port <= 0 || port > 65535 || (!is4 && inet_pton(AF_INET6, host, &six.sin6_addr) != 1))
-		return -1;
-	int fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const struct sockaddr *to = is4 ? (const void *)&four : (const void *)&six;
-	if (fd >= 0 && connect(fd, to, is4 ? sizeof(four) : sizeof(six)) < 0 &&
-		errno != EINPROGRESS) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static bool start_tls(struct kg_probe_conn *c)
 {
 	if (gnutls_certificate_allocate_credentials(&c->cred) < 0 ||
@@ -209,7 +185,7 @@ static bool start_tls(struct kg_probe_conn *c)
 struct kg_probe_conn *kg_probe_conn_new(struct kg_loop *loop, const char *host, int port,
 	const struct kg_value *http, void (*done)(void *ctx, bool ok), void *ctx)
 {
-	int fd = open_socket(host, port);
+	int fd = kg_probe_socket_open(host, port);
 	if (fd < 0)
 		return NULL;
 	struct kg_probe_conn *c = kg_alloc(sizeof(*c));

@@ -153,7 +153,7 @@ static const struct {
 		"specify more than 1 handler type\n"},
 	{POD(C(", readinessProbe: {periodSeconds: 1}")),
 		"m.yaml:6:41: spec.containers[0].readinessProbe: Required value: must specify a "
-		"handler type: exec, httpGet or tcpSocket\n"},
+		"handler type: exec, httpGet, tcpSocket or grpc\n"},
 	{POD(C(", livenessProbe: {httpGet: {port: 0}, successThreshold: 2}")),
 		"m.yaml:6:57: spec.containers[0].livenessProbe.httpGet.port: Invalid value: 0: "
 		"must "

@@ -49,20 +49,21 @@ static const struct kg_schema tcp_socket = {
 };
 static const struct kg_field grpc_fields[] = {
 	F_INT("port", KG_FF_REQUIRED, "The port's number.", R_PORT),
-	F_STR("service", 0, "The service that is asked for."),
+	F_STR("service", 0, "The service that is asked for; the server as a whole by default.",
+		.dflt = "\"\""),
 	F_NOSTR("mode", "How it connects."),
 	F_END,
 };
 static const struct kg_schema grpc = {
 	.name = "io.k8s.api.core.v1.GRPCAction",
-	.doc = "A gRPC health check.",
+	.doc = "A gRPC health check, without TLS; it succeeds with SERVING.",
 	.fields = grpc_fields,
 };
 static const struct kg_field probe_fields[] = {
 	F_OBJ("exec", exec_action, 0, "A command that is run in the container."),
 	F_OBJ("httpGet", http_get, 0, "An HTTP GET."),
 	F_OBJ("tcpSocket", tcp_socket, 0, "A TCP connection."),
-	F_OBJ("grpc", grpc, KG_FF_UNSUPPORTED, "A gRPC health check."),
+	F_OBJ("grpc", grpc, 0, "A gRPC health check."),
 	F_INT("initialDelaySeconds", 0, "How long after the start the first one is made.", R_COUNT),
 	F_INT("timeoutSeconds", 0, "How long an answer may take.", R_COUNT, .dflt = "1"),
 	F_INT("periodSeconds", 0, "How often it is made.", R_COUNT, .dflt = "10"),
