@@ -16,7 +16,10 @@
 #include "sys/file.h"
 #include "value/json.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -263,7 +266,8 @@ static void test_seccomp(void **state)
 {
 	static const char *const denied[] = {"mount", "unshare", "setns", "keyctl", "bpf",
 		"kexec_load", "init_module", "io_uring_setup", "userfaultfd", "reboot", "clone3",
-		"open_by_handle_at", "perf_event_open", "add_key", "swapon", "pivot_root"};
+		"open_by_handle_at", "perf_event_open", "add_key", "swapon", "pivot_root",
+		"pidfd_getfd"};
 	static const char *const allowed[] = {"read", "openat", "execve", "futex", "epoll_wait",
 		"accept4", "clock_gettime", "rseq", "statx", "pidfd_open", "close_range"};
 	static const char *const admin[] = {"CAP_SYS_ADMIN"};
@@ -279,6 +283,76 @@ static void test_seccomp(void **state)
 	assert_true(profile_names(&v, "mount"));
 	assert_int_equal(kg_len(kg_get(&v, "architectures")), 1);
 	assert_false(profile_names(&v, "init_module"));
+}
+
+/* The profile as libseccomp compiles it for a machine; all that it names is known there or is
+ * another machine's. */
+static void compile(uint32_t token, const struct kg_value *profile)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	const struct kg_value *names = kg_at(profile, "syscalls.0.names");
+	KG_AUTOCLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	assert_non_null(filter);
+	if (token != seccomp_arch_native()) {
+		assert_int_equal(seccomp_arch_remove(filter, seccomp_arch_native()), 0);
+		assert_int_equal(seccomp_arch_add(filter, token), 0);
+	}
+	for (uint32_t i = 0; i < kg_len(names); i++) {
+		int nr = seccomp_syscall_resolve_name(kg_string(&names->items[i], ""));
+
+		assert_int_not_equal(nr, __NR_SCMP_ERROR);
+		assert_int_equal(seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 0), 0);
+	}
+	assert_int_equal(seccomp_export_bpf(filter, null), 0);
+	seccomp_release(filter);
+}
+
+static void test_seccomp_machines(void **state)
+{
+	static const struct {
+		uint32_t token;
+		uint32_t archs;
+		const char *own, *calls[2], *not_its;
+		int flags;
+	} cases[] = {
+		{SCMP_ARCH_X86_64, 2, "SCMP_ARCH_X86_64", {"arch_prctl", "modify_ldt"},
+			"cacheflush", 0},
+		{SCMP_ARCH_X86, 1, "SCMP_ARCH_X86", {"modify_ldt"}, "arm_fadvise64_64", 0},
+		{SCMP_ARCH_AARCH64, 2, "SCMP_ARCH_AARCH64", {NULL}, "modify_ldt", 0},
+		{SCMP_ARCH_ARM, 1, "SCMP_ARCH_ARM", {"cacheflush", "set_tls"}, "arch_prctl", 0},
+		{SCMP_ARCH_S390X, 2, "SCMP_ARCH_S390X", {"s390_pci_mmio_read"}, "set_tls", 1},
+		{SCMP_ARCH_S390, 1, "SCMP_ARCH_S390", {"s390_runtime_instr"}, "set_tls", 1},
+		{SCMP_ARCH_PPC64LE, 1, "SCMP_ARCH_PPC64LE", {"swapcontext", "sync_file_range2"},
+			"s390_runtime_instr", 0},
+		{SCMP_ARCH_RISCV64, 1, "SCMP_ARCH_RISCV64", {"riscv_flush_icache"}, "swapcontext",
+			0},
+		{SCMP_ARCH_MIPSEL64, 3, "SCMP_ARCH_MIPSEL64", {"cacheflush", "cachectl"}, "set_tls",
+			0},
+		{SCMP_ARCH_MIPSEL, 1, "SCMP_ARCH_MIPSEL", {"cacheflush"}, "arch_prctl", 0},
+	};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_value v = kg_seccomp_of(cases[i].token, &a, NULL, 0, false);
+		const struct kg_value *rules = kg_get(&v, "syscalls");
+		int64_t flags = -1;
+
+		assert_int_equal(kg_len(kg_get(&v, "architectures")), cases[i].archs);
+		assert_string_equal(kg_string(kg_at(&v, "architectures.0"), ""), cases[i].own);
+		for (int c = 0; c < 2 && cases[i].calls[c]; c++) {
+			assert_true(profile_names(&v, cases[i].calls[c]));
+			assert_true(seccomp_syscall_resolve_name_arch(
+					    cases[i].token, cases[i].calls[c]) >= 0);
+		}
+		assert_false(profile_names(&v, cases[i].not_its));
+		for (uint32_t r = 0; r < kg_len(rules); r++)
+			if (!strcmp(kg_string(kg_at(&rules->items[r], "names.0"), ""), "clone"))
+				flags = kg_int(kg_at(&rules->items[r], "args.0.index"), -1);
+		assert_int_equal(flags, cases[i].flags);
+		compile(cases[i].token, &v);
+	}
 }
 
 static void test_cgroup_numbers(void **state)
@@ -303,6 +377,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_subpaths),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_seccomp_machines),
 		cmocka_unit_test(test_cgroup_numbers),
 	};
 	update = argc > 1 && !strcmp(argv[1], "--update");

@@ -1,13 +1,14 @@
 #include "nodeagent/pidns.h"
 
 #include "base/mem.h"
-#include "dns/confine.h"
+#include "confine/confine.h"
 #include "nodeagent/netns.h"
 #include "sys/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -58,7 +59,8 @@ static int enter_groups(char **lists)
  * may trace it, with CAP_SYS_PTRACE: what it is in must not be the host's. */
 static int leave_host(void)
 {
-	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 ||
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) <
+			0 ||
 		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount(KG_PIDNS_COMMAND, "/proc", "tmpfs",
 			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=1") < 0 ||
@@ -66,6 +68,24 @@ static int leave_host(void)
 		umount2(".", MNT_DETACH) < 0)
 		return -1;
 	return chdir("/");
+}
+
+/* No program that it might be made to be has any either. */
+static int drop_bounds(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -1;
+	return 0;
+}
+
+/* To change its user has taken those that were in force. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capset, &header, none) < 0 ? -1 : 0;
 }
 
 static int let_go(void)
@@ -78,9 +98,10 @@ static int let_go(void)
 
 	if (oom >= 0)
 		(void)!write(oom, "-998", 4); /* kubelet's; where it may not be it is the agent's */
-	if (leave_host() < 0 || setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-		setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (leave_host() < 0 || drop_bounds() < 0 || setgroups(0, NULL) < 0 ||
+		setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+		drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -1;
 	struct kg_error err;
 

@@ -13,4 +13,9 @@
 struct kg_value kg_seccomp_default(
 	struct kg_arena *a, const char *const *caps, size_t ncaps, bool native);
 
+/* The same for another machine's programs, by libseccomp's token (SCMP_ARCH_AARCH64), one
+ * of seccomp.c's: for tests. */
+struct kg_value kg_seccomp_of(
+	uint32_t token, struct kg_arena *a, const char *const *caps, size_t ncaps, bool native);
+
 #endif

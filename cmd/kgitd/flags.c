@@ -72,6 +72,8 @@ static const char usage[] =
 	"use "
 	"a\n"
 	"                               browser's certificate for kgitd; may be given 16 times\n"
+	"  --no-seccomp                 without the filter that refuses system calls that neither\n"
+	"                               kgitd nor git has a use for\n"
 	"  --verbose                    log more\n"
 	"  --version, --help\n"
 	"\n"
@@ -183,6 +185,7 @@ enum {
 	F_UNSIGNED,
 	F_GZIP,
 	F_ORIGIN,
+	F_NO_SECCOMP,
 	F_VERBOSE,
 	F_VERSION,
 	F_HELP
@@ -232,6 +235,7 @@ static const struct option options[] = {
 	{"max-header-bytes", required_argument, NULL, F_HEADER_BYTES},
 	{"max-body-bytes", required_argument, NULL, F_BODY_BYTES},
 	{"allow-origin", required_argument, NULL, F_ORIGIN},
+	{"no-seccomp", no_argument, NULL, F_NO_SECCOMP},
 	{"verbose", no_argument, NULL, F_VERBOSE},
 	{"version", no_argument, NULL, F_VERSION},
 	{"help", no_argument, NULL, F_HELP},
@@ -356,6 +360,9 @@ static int parse_flag(struct kgd_flags *f, int c, const char *name)
 	case F_HEADER_BYTES:
 	case F_BODY_BYTES:
 		return count_flag(limit_of(&f->limits, c), name, optarg) ? 3 : 0;
+	case F_NO_SECCOMP:
+		f->unconfined = true;
+		return 0;
 	case F_VERBOSE:
 		f->verbose = true;
 		return 0;

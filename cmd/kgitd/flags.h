@@ -12,8 +12,8 @@ struct kgd_flags {
 	int64_t grace_ms, eviction_ms;
 	size_t keep_revisions;
 	int64_t keep_age_ms, compact_every_ms, compact_grace_ms;
-	bool verbose, accept_unsigned;
 	const char *origins[KGD_MAX_ORIGINS + 1]; /* NULL-terminated */
+	bool verbose, accept_unsigned, unconfined;
 	enum kg_api_gzip gzip;
 	int64_t node_cert_ms;
 	struct kgd_limits limits;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "http/limiter.h"
 #include "kgitd/compact.h"
+#include "kgitd/confine.h"
 #include "kgitd/flags.h"
 #include "kgitd/git_child.h"
 #include "kgitd/join.h"
@@ -405,7 +406,9 @@ int main(int argc, char **argv)
 	umask(0022);
 	kg_signals_block();
 	kg_kinds_init();
-	rc = start(&m, &f, &strays, &err);
+	rc = f.unconfined ? 0 : kgd_confine(&err);
+	if (rc == 0)
+		rc = start(&m, &f, &strays, &err);
 	if (rc < 0) {
 		kg_error_log("%s", err.msg);
 		stop(&m, strays);

@@ -7,6 +7,13 @@ start_master
 git init -q "$dir/w" && cd "$dir/w" || exit 1
 git remote add origin "$(remote)"
 
+# ---- confined, and so is what it starts (all below)
+status() {
+	awk -v key="$1:" '$1 == key {print $2}' "/proc/$master_pid/status"
+}
+check_same "a filter of system calls" 2 "$(status Seccomp)"
+check_same "no new privileges" 1 "$(status NoNewPrivs)"
+
 commit a.yaml a
 commit b.yaml b
 try git push origin main

@@ -1,6 +1,7 @@
 #include "dns/confine.h"
 
 #include "base/mem.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -81,28 +82,6 @@ static int catch (struct kg_error *err)
 		if (!names[i])
 			names[i] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, i);
 	return sigaction(SIGSYS, &act, NULL) < 0 ? kg_fail_errno(err, "seccomp: SIGSYS") : 0;
-}
-
-int kg_seccomp_allow(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads,
-	struct kg_error *err)
-{
-	scmp_filter_ctx filter = seccomp_init(otherwise);
-	int rc = filter ? 0 : -ENOMEM;
-
-	if (rc == 0 && all_threads)
-		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		int nr = seccomp_syscall_resolve_name(calls[i]);
-
-		/* One that this machine or libseccomp does not have is none. */
-		if (nr >= 0)
-			rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 0);
-	}
-	if (rc == 0)
-		rc = seccomp_load(filter);
-	if (filter)
-		seccomp_release(filter);
-	return rc < 0 ? kg_fail(err, KG_E_IO, "seccomp: load the filter: %s", strerror(-rc)) : 0;
 }
 
 int kg_dns_confine(struct kg_error *err)
