@@ -24,6 +24,14 @@ struct kg_value kg_cell_age(struct kg_arena *a, const struct kg_object *obj, kg_
 	return kg_cell_since(a, kg_at(kg_obj(obj), "metadata.creationTimestamp"), now);
 }
 
+struct kg_value kg_cell_created(struct kg_arena *a, const struct kg_object *obj, kg_time now)
+{
+	const struct kg_value *created = kg_at(kg_obj(obj), "metadata.creationTimestamp");
+
+	(void)a, (void)now;
+	return kg_is_null(created) ? kg_v_lit("<unknown>") : *created;
+}
+
 struct kg_value kg_cell_or_none(const struct kg_value *v)
 {
 	return v->type == KG_STRING && v->len ? *v : kg_v_lit("<none>");

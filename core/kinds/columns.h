@@ -23,6 +23,8 @@ typedef struct kg_value kg_cell_fn(struct kg_arena *a, const struct kg_object *o
 		.name = (n), .type = (t), .format = "", .doc = (d), .priority = (prio),            \
 		.cell = (fn)                                                                       \
 	}
+#define KG_COLUMN_CREATED                                                                          \
+	KG_COLUMN("Created At", "date", 0, kg_cell_created, "When the object was made.")
 
 /* A cell function of the integer at a path, 0 where there is none. */
 #define KG_INT_CELL(fn, path)                                                                      \
@@ -40,7 +42,7 @@ typedef struct kg_value kg_cell_fn(struct kg_arena *a, const struct kg_object *o
 	KG_CONTAINER_COLUMNS, KG_COLUMN("Selector", "string", 1, kg_cell_workload_selector,        \
 				      "Which pods are its own.")
 
-kg_cell_fn kg_cell_name, kg_cell_age;
+kg_cell_fn kg_cell_name, kg_cell_age, kg_cell_created;
 /* "3m20s" since an RFC 3339 text; "<unknown>" where there is none. */
 struct kg_value kg_cell_since(struct kg_arena *a, const struct kg_value *time, kg_time now);
 /* A string, or "<none>" where it is absent or empty. */

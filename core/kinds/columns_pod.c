@@ -4,7 +4,6 @@
  * once initialised, the last container in the list that has something to say; last, deletion.
  */
 #include "kinds/columns.h"
-#include "kinds/object.h"
 
 #include <stdio.h>
 

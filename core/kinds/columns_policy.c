@@ -70,17 +70,9 @@ const struct kg_column kg_columns_resourcequota[] = {
 
 /* ---- LimitRange, RuntimeClass ---- */
 
-static struct kg_value cell_created(struct kg_arena *a, const struct kg_object *obj, kg_time now)
-{
-	const struct kg_value *created = kg_at(kg_obj(obj), "metadata.creationTimestamp");
-
-	(void)a, (void)now;
-	return kg_is_null(created) ? kg_v_lit("<unknown>") : *created;
-}
-
 const struct kg_column kg_columns_limitrange[] = {
 	KG_COLUMN_NAME,
-	KG_COLUMN("Created At", "date", 0, cell_created, "When the object was made."),
+	KG_COLUMN_CREATED,
 	{.name = NULL},
 };
 
