@@ -261,6 +261,16 @@ uint64_t kg_harness_chance(uint64_t *seed, uint64_t n)
 
 /* ---- inputs ---- */
 
+bool kg_harness_due(struct kg_harness *h, kg_time end)
+{
+	bool due = h->wake_at <= end;
+	if (!due)
+		h->now = end;
+	else if (h->wake_at > h->now)
+		h->now = h->wake_at;
+	return due;
+}
+
 void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
 	const struct kg_value *status, bool ready)
 {

@@ -23,6 +23,8 @@ void kg_harness_init(struct kg_harness *h, const struct kg_reconcile_options *op
 void kg_harness_release(struct kg_harness *h);
 /* One commit. in->now is set to h->now. The error's code (negative) where reconcile fails. */
 int kg_harness_run(struct kg_harness *h, struct kg_inputs *in, struct kg_error *err);
+/* Time passes to when something is due next, or to `end` where nothing is until then (false). */
+bool kg_harness_due(struct kg_harness *h, kg_time end);
 /* Registers a node with these labels and status, and says that it answers. */
 void kg_harness_node(struct kg_harness *h, const char *name, const struct kg_value *labels,
 	const struct kg_value *status, bool ready);

@@ -155,7 +155,7 @@ struct kg_reconcile_state {
 	struct kg_map rollers;  /* "C NS/NAME" of those that roll on a change of configuration */
 	struct kg_map lost;     /* names of nodes that are not ready */
 	struct kg_map wide;     /* keys of budgets whose selector holds no pair */
-	struct kg_map unfilled; /* those of them whose pods are yet to be looked for */
+	struct kg_map unfilled; /* anchors whose pods are yet to be looked for */
 	bool released; /* Services that are put hold nothing any more: see kg_desired_apply */
 	uint64_t *service_ips;
 	uint64_t *node_ports;
@@ -259,7 +259,7 @@ void kg_list_owned(struct kg_list *l, const struct kg_snapshot *s, enum kg_kind_
 	const char *owner_uid);
 #define KG_AUTOLIST KG_CLEANUP(kg_list_release)
 
-/* ---- track.c: the state follows every change ---- */
+/* ---- track.c, track_node.c, anchor.c: the state follows every change ---- */
 void kg_track_change(void *run, const struct kg_object *before, const struct kg_object *after);
 void kg_concerns(struct kg_run *r, const struct kg_object *before,
 	const struct kg_object *after); /* concerns.c */
@@ -291,7 +291,7 @@ void kg_bit_set(uint64_t *map, uint32_t i, bool on);
 uint64_t *kg_bits_new(uint32_t n);
 /* The first clear bit at or after start in [lo, hi), going round; UINT32_MAX: none. */
 uint32_t kg_bit_free(const uint64_t *map, uint32_t lo, uint32_t hi, uint32_t start);
-/* Claims or frees what an object holds. Called by track.c alone. */
+/* Claims or frees what an object holds. Called where changes are followed alone. */
 void kg_ipam_service(struct kg_reconcile_state *st, const struct kg_object *svc, bool on);
 void kg_ipam_pod(struct kg_node_info *n, uint32_t index, bool on);
 void kg_ipam_node(struct kg_reconcile_state *st, const struct kg_object *node, bool on);

@@ -177,8 +177,6 @@ void kg_sched_node_gone(struct kg_reconcile_state *st, struct kg_node_info *n)
 	KG_GROW(sc->free, cap, sc->nfree + 1);
 	sc->free_cap = (uint32_t)cap;
 	sc->free[sc->nfree++] = n->slot;
-	free(n->ports);
-	free(n->levels);
 }
 
 /* ---- pods ---- */
