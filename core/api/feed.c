@@ -47,22 +47,47 @@ static struct kg_object *made_of(const struct kg_kind *kind, const struct kg_obj
 	return kg_object_ref(obj);
 }
 
+/* One that goes and, in the same commit, another one that comes by its name, as a StatefulSet's pod
+ * does. */
+static bool is_another(const struct kg_change *c)
+{
+	return c->before && c->after &&
+	       strcmp(kg_object_uid(c->before), kg_object_uid(c->after)) != 0;
+}
+
+static void add_change(struct feed_entry *e, const struct kg_kind *kind,
+	const struct kg_object *before, const struct kg_object *after)
+{
+	struct kg_change *c = &e->changes[e->len];
+
+	c->before = made_of(kind, before);
+	c->after = made_of(kind, after);
+	if (!c->before && !c->after)
+		return;
+	e->len++;
+	e->weight += 1 + (c->before ? kg_doc_size(c->before->doc) / WEIGHT_BYTES : 0);
+}
+
 struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n)
 {
-	struct feed_entry *e = entry_alloc(revision, n);
+	size_t others = 0;
+
+	for (size_t i = 0; i < n; i++)
+		others += is_another(&changes[i]);
+	struct feed_entry *e = entry_alloc(revision, n + others);
 
 	for (size_t i = 0; i < n; i++) {
-		struct kg_change *c = &e->changes[e->len];
+		const struct kg_change *c = &changes[i];
 
-		if (changes[i].quiet)
+		if (c->quiet)
 			continue;
-		c->before = made_of(kind, changes[i].before);
-		c->after = made_of(kind, changes[i].after);
-		if (!c->before && !c->after)
-			continue;
-		e->len++;
-		e->weight += 1 + (c->before ? kg_doc_size(c->before->doc) / WEIGHT_BYTES : 0);
+		if (others && is_another(c)) {
+			add_change(e, kind, c->before, NULL);
+			add_change(e, kind, NULL, c->after);
+		} else {
+			add_change(e, kind, c->before, c->after);
+		}
 	}
 	return e;
 }

@@ -9,7 +9,8 @@
  * (kinds/cluster.h), so any retained revision is served with those that it had. A stored object of
  * that name takes the place of one, and has another uid. Their resourceVersion is the later one of
  * what they are made of, so whatever changes the namespace is told as a change of what it has: else
- * a list would show a resourceVersion that no watch ever told.
+ * a list would show a resourceVersion that no watch ever told. Of one that has its place again, a
+ * list shows the one that it had before: since when it is back, no revision says.
  *
  * For watches a commit's changes are added to: a namespace that comes, changes or goes, the
  * master's CA or address that is another, and a stored object that takes a place, or leaves it:
@@ -452,16 +453,30 @@ static bool is_space(const struct kg_change *c)
 	return (c->after ? c->after : c->before)->kind->id == KG_KIND_NAMESPACE;
 }
 
+/* Does a stored object that the commit leaves alone hold the place? Nothing that is stored outlives
+ * its namespace, nor was there before it (reconcile/namespace.c sees to the one, admission to the
+ * other): so for a namespace that comes or goes nothing is loaded, and what is there now says
+ * enough.
+ */
+static bool is_hidden(struct telling *t, const struct kg_change *c, const char *ns)
+{
+	if ((c->before && c->after) || t->after)
+		return is_taken(snapshot_of(t), t->kind->id, ns);
+	if (!t->now)
+		t->now = kg_hub_snapshot(t->api->opt.hub);
+	const struct kg_object *obj =
+		kg_snapshot_get(t->now, t->kind->id, ns, name_of(t->kind->id));
+	return obj && obj->revision <= t->revision;
+}
+
 static void tell_space(struct telling *t, const struct kg_change *c)
 {
-	KG_AUTOFREE char *key =
-		kg_asprintf("%s/%s", (c->after ? c->after : c->before)->name, name_of(t->kind->id));
+	const char *ns = (c->after ? c->after : c->before)->name;
+	KG_AUTOFREE char *key = kg_asprintf("%s/%s", ns, name_of(t->kind->id));
 	bool cluster = needs_cluster(t);
 
-	if (is_told(t, key))
-		return;
 	/* Nothing becomes of what a stored object hides. */
-	if (c->before && c->after && is_taken(snapshot_of(t), t->kind->id, c->after->name))
+	if (is_told(t, key) || is_hidden(t, c, ns))
 		return;
 	struct kg_object *before =
 		c->before ? make(c->before, cluster ? cluster_before(t) : NULL, t->kind) : NULL;

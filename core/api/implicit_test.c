@@ -1,11 +1,15 @@
 /* Objects that are there without anybody's writing them: read, and told to who watches. */
 #include "testclient.h"
 
+#include "base/map.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -272,6 +276,212 @@ static void test_exactly(void **state)
 	assert_int_equal(none.status, 404); /* Endpoints have no names */
 }
 
+/* A stored object that holds the place when its namespace comes, and when that goes. */
+static void test_a_place_that_is_held(void **state)
+{
+	uint64_t base = commit_configmap("calmer", 1, "x");
+
+	(void)state;
+	told_until = INT_MAX;
+	commit(ACCOUNT("held"));
+	commit(SPACE("held", "d9"));
+	test_delete(&server, KG_KIND_NAMESPACE, "", "held");
+	test_commit(&server);
+	for (int live = 1; live >= 0; live--) {
+		KG_AUTOFREE char *got = story("/api/v1/namespaces/held/serviceaccounts", base);
+
+		assert_string_equal(got, "ADDED held/default@1");
+		for (int i = 0; live && i < 50; i++) {
+			KG_AUTOFREE char *yaml = kg_asprintf(
+				"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: churn, "
+				"namespace: x}\nsecrets: [{name: s%d}]\n",
+				i);
+
+			commit(yaml);
+		}
+	}
+}
+
+/* ---- what is told adds up to what is listed ---- */
+
+/* By "NAMESPACE/NAME": "uid@resourceVersion"; "uid@" of one that has its place again. */
+static void hold(struct kg_map *m, const struct kg_value *obj, const char *type)
+{
+	const struct kg_value *md = kg_get(obj, "metadata");
+	KG_AUTOFREE char *key = kg_asprintf(
+		"%s/%s", kg_string(kg_get(md, "namespace"), ""), kg_string(kg_get(md, "name"), ""));
+	const char *uid = kg_string(kg_get(md, "uid"), ""),
+		   *rv = kg_string(kg_get(md, "resourceVersion"), "");
+	char *has = kg_map_get(m, key);
+	bool gone = !has || !*has, again = has && !*has && strncmp(uid, "own-", 4) != 0;
+	bool same = !gone && !strncmp(has, uid, strlen(uid)) && has[strlen(uid)] == '@';
+
+	if (*type == 'A' ? !gone : !same)
+		fail_msg("%s %s %s, and there is %s", type, key, uid, gone ? "nothing" : has);
+	kg_map_put(
+		m, key, *type == 'D' ? kg_strdup("") : kg_asprintf("%s@%s", uid, again ? "" : rv));
+	free(has);
+}
+
+/* Since when it has its place again, a list does not say. */
+static void leave_open(struct kg_map *listed, struct kg_map *told)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(told, &i));) {
+		char *text = e->value, *is = kg_map_get(listed, e->key);
+
+		if (*text && text[strlen(text) - 1] == '@' && is &&
+			!strncmp(is, text, strlen(text)))
+			is[strlen(text)] = '\0';
+	}
+}
+
+static char *list_of(struct kg_map *m)
+{
+	KG_AUTOFREE struct kg_map_entry **e = kg_map_sorted(m);
+	struct kg_buf b = KG_BUF_INIT;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (*(char *)e[i]->value)
+			kg_buf_addf(&b, "%s=%s\n", e[i]->key, (char *)e[i]->value);
+	return kg_buf_steal(&b);
+}
+
+static void forget(struct kg_map *m)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(m, &i));)
+		free(e->value);
+	kg_map_release(m);
+}
+
+static void list_at(struct kg_map *m, const char *path, uint64_t revision)
+{
+	KG_AUTOFREE char *url = kg_asprintf(
+		"%s?resourceVersion=%" PRIu64 "&resourceVersionMatch=Exact", path, revision);
+	ANSWER list = get(url);
+	const struct kg_value *items = kg_get(&list.v, "items");
+
+	assert_int_equal(list.status, 200);
+	for (uint32_t i = 0; i < kg_len(items); i++)
+		hold(m, &items->items[i], "ADDED");
+}
+
+static void check_sum(const char *path, uint64_t from, uint64_t to)
+{
+	struct kg_map told = KG_MAP_INIT, is = KG_MAP_INIT;
+	list_at(&told, path, from);
+	list_at(&is, path, to);
+	KG_AUTOFREE char *before = list_of(&told);
+	STREAM s = watch("%s?watch=1&timeoutSeconds=1&resourceVersion=%" PRIu64, path, from);
+	bool fresh = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		const struct kg_value *obj = kg_get(&s.lines[i], "object");
+		uint64_t rv =
+			strtoull(kg_string(kg_at(obj, "metadata.resourceVersion"), "0"), NULL, 10);
+
+		fresh |= rv > from; /* what is told of `from` itself is told again */
+		if (fresh && rv <= to)
+			hold(&told, obj, kg_string(kg_get(&s.lines[i], "type"), ""));
+	}
+	leave_open(&is, &told);
+	KG_AUTOFREE char *got = list_of(&told);
+	KG_AUTOFREE char *wanted = list_of(&is);
+	if (strcmp(got, wanted) != 0)
+		fail_msg("%s from %" PRIu64 " to %" PRIu64 ": it was\n%sand told is\n%sand "
+			 "listed\n%s",
+			path, from, to, before, got, wanted);
+	forget(&told);
+	forget(&is);
+}
+
+enum { SPACES = 4, ROUNDS = 3, CHANGES = 25 };
+struct play {
+	unsigned seed, n;
+	bool space[SPACES], account[SPACES], map[SPACES];
+};
+
+static const char *const play_spaces[SPACES] = {"p", "p-q", "q", "r"};
+
+static void put_play(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void put_play(const char *fmt, ...)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	kg_buf_addv(&b, fmt, ap);
+	va_end(ap);
+	test_put_yaml(&server, b.data);
+}
+
+static void put_space(struct play *p, unsigned i, bool another)
+{
+	put_play("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, uid: "
+		 "6ba7b810-9dad-11d1-80b4-0000000%c%04x, labels: {n: n%u}}\n",
+		play_spaces[i], another ? 'a' : 'b', i, p->n);
+	p->space[i] = true;
+}
+
+/* One change, as the reconciler leaves them: what is stored goes with its namespace. */
+static void play_one(struct play *p)
+{
+	unsigned i = (unsigned)rand_r(&p->seed) % SPACES, what = (unsigned)rand_r(&p->seed) % 8;
+	const char *ns = play_spaces[i];
+
+	p->n++;
+	if (!p->space[i] || what == 0) {
+		put_space(p, i, p->n % 2);
+	} else if (what == 1) {
+		test_delete(&server, KG_KIND_NAMESPACE, "", ns);
+		if (p->account[i])
+			test_delete(&server, KG_KIND_SERVICEACCOUNT, ns, "default");
+		if (p->map[i])
+			test_delete(&server, KG_KIND_CONFIGMAP, ns, "kube-root-ca.crt");
+		p->space[i] = p->account[i] = p->map[i] = false;
+	} else if (what == 2) {
+		put_play(CLUSTER("%s", "192.0.2.1:6443"), p->n % 2 ? "odd" : "even");
+	} else if (what < 6) {
+		if (p->account[i] && what == 3)
+			test_delete(&server, KG_KIND_SERVICEACCOUNT, ns, "default");
+		else
+			put_play("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, "
+				 "namespace: %s, uid: own-%s, labels: {n: n%u}}\n",
+				ns, ns, p->n);
+		p->account[i] = !(p->account[i] && what == 3);
+	} else {
+		if (p->map[i] && what == 6)
+			test_delete(&server, KG_KIND_CONFIGMAP, ns, "kube-root-ca.crt");
+		else
+			put_play("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "
+				 "kube-root-ca.crt, namespace: %s, uid: own-%s}\ndata: {n: n%u}\n",
+				ns, ns, p->n);
+		p->map[i] = !(p->map[i] && what == 6);
+	}
+}
+
+static void test_any_changes(void **state)
+{
+	static const char *const paths[] = {"/api/v1/serviceaccounts", "/api/v1/configmaps"};
+	struct play p = {.seed = 7};
+	uint64_t ends[ROUNDS + 1] = {commit_configmap("calmest", 1, "x")};
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CHANGES; i++) {
+			play_one(&p);
+			ends[round + 1] = test_commit(&server);
+		}
+		for (size_t k = 0; k < KG_ARRAY_LEN(paths); k++)
+			check_sum(paths[k], ends[round], ends[round + 1]);
+	}
+	for (size_t k = 0; k < KG_ARRAY_LEN(paths); k++)
+		check_sum(paths[k], ends[0], ends[1]); /* by now of the history */
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -279,6 +489,8 @@ int main(void)
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_exactly),
+		cmocka_unit_test(test_a_place_that_is_held),
+		cmocka_unit_test(test_any_changes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, server_teardown);

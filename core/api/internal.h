@@ -145,7 +145,8 @@ struct feed {
 	_Atomic uint64_t seen, newest;
 };
 void kg_api_feed_init(struct feed *f, uint64_t revision); /* nothing is known from before */
-/* changes: objects are referenced, not taken over; quiet ones are left out. */
+/* changes: objects are referenced, not taken over; quiet ones are left out, and one in which the
+ * object becomes another (by its uid) is two. */
 struct feed_entry *kg_api_feed_entry_new(
 	const struct kg_kind *kind, uint64_t revision, const struct kg_change *changes, size_t n);
 struct feed_entry *kg_api_feed_entry_ref(struct feed_entry *e);

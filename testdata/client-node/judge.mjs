@@ -56,9 +56,13 @@ for (const t of lines(truthName)) {
 		now.delete(t.key);
 	if (t.revision <= first || t.revision > last || !(was || is))
 		continue;
-	if (was && is && before.metadata.uid !== t.object.metadata.uid)
-		faults.push(`${t.key} became another in revision ${t.revision}: of one name at once`);
-	wanted.push(`${t.revision} ${is ? (was ? 'update' : 'add') : 'delete'} ${t.key}`);
+	/* One goes, and another comes by its name. */
+	const another = was && is && before.metadata.uid !== t.object.metadata.uid;
+
+	if (was && (another || !is))
+		wanted.push(`${t.revision} delete ${t.key}`);
+	if (is)
+		wanted.push(`${t.revision} ${was && !another ? 'update' : 'add'} ${t.key}`);
 }
 
 /* ---- the two ---- */

@@ -65,17 +65,18 @@ class View:
 
     def __init__(self, truth, client):
         self.head, self.first = truth.head, truth.first
-        self.events = {}  # revision -> {key: (type, object)}, where there are any
+        self.events = {}  # revision -> {key: [(type, object)]}, where there are any
         for revision in range(truth.first, truth.head + 1):
             told = {}
             for key, before, after in truth.changes.get((client["resource"], revision), ()):
                 was, is_ = selects(client, key, before), selects(client, key, after)
-                if is_:
-                    told[key] = ("MODIFIED" if was else "ADDED", after)
-                elif was:
+                another = was and is_ and at(before, "metadata.uid") != at(after, "metadata.uid")
+                if was and (another or not is_):
                     # As it was, but of this revision.
                     gone = dict(before, metadata=dict(before["metadata"], resourceVersion=str(revision)))
-                    told[key] = ("DELETED", gone)
+                    told[key] = [("DELETED", gone)]
+                if is_:
+                    told.setdefault(key, []).append(("MODIFIED" if was and not another else "ADDED", after))
             if told:
                 self.events[revision] = told
         self.revisions = sorted(self.events)
@@ -85,7 +86,8 @@ class View:
         for r in self.revisions:
             if r > revision:
                 break
-            for key, (kind, obj) in self.events[r].items():
+            for key, told in self.events[r].items():
+                kind, obj = told[-1]
                 state.pop(key, None)
                 if kind != "DELETED":
                     state[key] = obj
@@ -164,19 +166,26 @@ class Judge:
     def wanted(self, revision):
         return self.view.events.get(revision, {})
 
+    def untold(self):
+        """Of the revision whose events come: the keys of which not all was told."""
+        return {key for key, all_ in self.wanted(self.at).items() if self.told.get(key, 0) < len(all_)}
+
+    def whole(self):
+        return set(self.told) - self.untold()
+
     def complete(self):
         """All of the revision whose events came was told."""
         if self.at is None:
             return True
-        lacks = set(self.wanted(self.at)) - set(self.told)
+        lacks = self.untold()
         if self.at == self.start and self.have is not None:
-            lacks = set(self.wanted(self.at)) - set(self.told) - self.have
+            lacks -= self.have
         return not lacks
 
     def settle(self, what):
         """Another revision, a bookmark or the end: the one before must be whole."""
         if not self.complete():
-            lacks = sorted(set(self.wanted(self.at)) - set(self.told))
+            lacks = sorted(self.untold())
             self.fault("atomic", f"{what} amid revision {self.at}: {', '.join(lacks[:5])} did not come")
         if self.at is not None:
             self.done, self.have = max(self.done, self.at), None
@@ -237,21 +246,25 @@ class Judge:
                 self.counts["repeated revisions"] += 1
                 if self.fresh:
                     self.fault("unique", f"{short(key, kind, obj)}, which this connection brought")
-                if len(self.wanted(rv)) < 2:
+                if sum(map(len, self.wanted(rv).values())) < 2:
                     self.fault("unique", f"{short(key, kind, obj)} again, though it was the only one")
             elif rv <= self.done:
                 self.fault("unique", f"{short(key, kind, obj)} again")
             else:
                 self.skipped(rv, short(key, kind, obj))
             self.at, self.told = rv, {}
-        if key in self.told:
-            self.fault("unique", f"{short(key, kind, obj)} twice")
-        self.told[key] = True
+        n = self.told.get(key, 0)
+        self.told[key] = n + 1
         self.rv = rv
         wanted = self.wanted(rv).get(key)
         if not wanted:
             self.fault("exact", f"{short(key, kind, obj)} never was")
-        elif wanted[0] != kind:
+            return
+        if n >= len(wanted):
+            self.fault("unique", f"{short(key, kind, obj)} twice")
+            return
+        wanted = wanted[n]
+        if wanted[0] != kind:
             self.fault("exact", f"{short(key, kind, obj)} is {wanted[0]}")
         elif wanted[1] != obj:
             self.fault("exact", f"{short(key, kind, obj)}: {difference(obj, wanted[1])}")
@@ -266,9 +279,9 @@ class Judge:
         if why == "server":
             self.settle("the end in order")
         elif self.at is not None and self.at == self.start and self.have is not None:
-            self.have |= set(self.told)
+            self.have |= self.whole()
         elif self.at is not None:
-            self.have = set(self.told)
+            self.have = self.whole()
         if self.have is not None and self.have >= set(self.wanted(self.rv)):
             self.have = None
         if why == "gone":
@@ -294,24 +307,26 @@ def judge(truth, name, steps):
 
 def sample():
     def obj(name, rv, n):
-        return {"metadata": {"namespace": "d", "name": name, "resourceVersion": str(rv)}, "n": n}
+        # Another one by its name from revision 5 on.
+        return {"metadata": {"namespace": "d", "name": name, "resourceVersion": str(rv), "uid": n // 5}, "n": n}
 
-    changes = [(1, "a", 1), (2, "a", 2), (2, "b", 2), (2, "c", 2), (3, "a", 3), (4, "b", None), (4, "c", 4)]
+    changes = [(1, "a", 1), (2, "a", 2), (2, "b", 2), (2, "c", 2), (3, "a", 3), (4, "b", None), (4, "c", 4),
+               (5, "c", 5)]
     lines = [json.dumps({"revision": r, "resource": "things", "key": f"d/{k}",
                          "object": n and obj(k, r, n)}) for r, k, n in changes]
-    truth = Truth(lines + ['{"head": 5}'])
+    truth = Truth(lines + ['{"head": 6}'])
 
     def event(kind, name, rv, n):
         return {"op": "event", "type": kind, "object": obj(name, rv, n)}
 
-    mark = {"op": "event", "type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "5"}}}
+    mark = {"op": "event", "type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "6"}}}
     steps = [{"op": "client", "resource": "things"},
              {"op": "list", "rv": 1, "items": [obj("a", 1, 1)]}, {"op": "open", "rv": 1, "fresh": True},
              event("MODIFIED", "a", 2, 2), event("ADDED", "b", 2, 2), {"op": "end", "why": "broken"},
              {"op": "open", "rv": 2}, event("MODIFIED", "a", 2, 2), event("ADDED", "b", 2, 2),
              event("ADDED", "c", 2, 2), event("MODIFIED", "a", 3, 3), {"op": "end", "why": "server"},
-             {"op": "open", "rv": 3}, event("DELETED", "b", 4, 2), event("MODIFIED", "c", 4, 4), mark,
-             {"op": "end", "why": "cut"}]
+             {"op": "open", "rv": 3}, event("DELETED", "b", 4, 2), event("MODIFIED", "c", 4, 4),
+             event("DELETED", "c", 5, 4), event("ADDED", "c", 5, 5), mark, {"op": "end", "why": "cut"}]
     return truth, steps, event
 
 
@@ -326,7 +341,10 @@ def self_test():
         "twice": steps[:11] + [steps[10]] + steps[11:],
         "again though told": steps[:13] + [steps[10]] + steps[13:],
         "back": steps[:14] + [steps[10]] + steps[14:],
-        "cut by a bookmark": steps[:14] + [steps[15]] + steps[14:15] + steps[16:],
+        "cut by a bookmark": steps[:14] + [steps[17]] + steps[14:17] + steps[18:],
+        "another, but none went": steps[:15] + steps[16:],
+        "another, but none came": steps[:16] + steps[17:],
+        "another, told as a change": steps[:15] + [event("MODIFIED", "c", 5, 5)] + steps[17:],
         "ended amid a revision": steps[:9] + [{"op": "end", "why": "server"}] + steps[12:],
         "never was": steps[:10] + [event("MODIFIED", "b", 3, 3)] + steps[10:],
         "of another type": steps[:10] + [event("ADDED", "a", 3, 3)] + steps[11:],
