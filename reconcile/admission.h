@@ -16,6 +16,16 @@ struct kg_admission_file {
 	const char *text; /* NULL: the file is removed */
 	size_t len;
 };
+/* What the audit log is to have of a Pod, or of a workload's pods: Kubernetes' annotations
+ * pod-security.kubernetes.io/enforce-policy and /audit-violations. */
+struct kg_admission_note {
+	const struct kg_kind *kind;
+	const char *ns, *name;
+	const char *enforced;   /* "baseline:latest"; NULL: it is no Pod */
+	const char *violations; /* NULL: none */
+};
+#define KG_MAX_NOTES 1000 /* of one push; more are only counted */
+
 struct kg_admission {
 	struct kg_input_desired *desired; /* arena; sorted by kind and key */
 	size_t n;
@@ -29,6 +39,9 @@ struct kg_admission {
 	const struct kg_admission_file *files;
 	size_t nfiles;
 	bool all;
+	/* Of namespaces whose labels enforce or audit anything; in the arena. */
+	struct kg_admission_note *notes;
+	size_t nnotes, noted; /* noted: with those that are not there */
 };
 /*
  * Files are all that changed between the admitted main and the pushed one (or, for a full

@@ -173,8 +173,11 @@ static void judge_pods(
 	const char *last = strrchr(path, '.');
 	const char *meta = last ? kg_arena_printf(x->a, "%.*s.metadata", (int)(last - path), path)
 				: "metadata";
-	const char *why = kg_security_violations(x->a, labels_of(x, d->m->ns), KG_SECURITY_WARN,
-		kg_at(&d->m->value, meta), kg_at(&d->m->value, path));
+	const struct kg_value *labels = labels_of(x, d->m->ns);
+	const struct kg_value *pod_meta = kg_at(&d->m->value, meta),
+			      *spec = kg_at(&d->m->value, path);
+	kg_admit_note(x, d, labels, pod_meta, spec);
+	const char *why = kg_security_violations(x->a, labels, KG_SECURITY_WARN, pod_meta, spec);
 	if (why)
 		kg_admit_warn(
 			x, d, path, kg_arena_printf(x->a, "would violate PodSecurity %s", why));

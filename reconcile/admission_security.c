@@ -36,6 +36,28 @@ static void list_pods(struct kg_admitting *x, const char *ns, struct kg_list *ou
 		kg_list_add(out, others.v[i]);
 }
 
+void kg_admit_note(struct kg_admitting *x, const struct kg_definition *d,
+	const struct kg_value *labels, const struct kg_value *meta, const struct kg_value *spec)
+{
+	bool pod = d->m->kind->id == KG_KIND_POD;
+	const char *why = kg_security_violations(x->a, labels, KG_SECURITY_AUDIT, meta, spec);
+	struct kg_admission *out = x->out;
+	if (!why && !(pod && (kg_security_asks(labels, KG_SECURITY_ENFORCE) ||
+				     kg_security_asks(labels, KG_SECURITY_AUDIT))))
+		return;
+	if (!out->notes)
+		out->notes = kg_arena_alloc(x->a, KG_MAX_NOTES * sizeof(*out->notes));
+	if (out->noted++ >= KG_MAX_NOTES)
+		return;
+	const char *quoted = kg_security_policy(x->a, labels, KG_SECURITY_ENFORCE);
+	out->notes[out->nnotes++] = (struct kg_admission_note){.kind = d->m->kind,
+		.ns = d->m->ns,
+		.name = d->m->name,
+		.enforced = pod ? kg_arena_strndup(x->a, quoted + 1, strlen(quoted) - 2) : NULL,
+		.violations =
+			why ? kg_arena_printf(x->a, "would violate PodSecurity %s", why) : NULL};
+}
+
 /* Pods of the same reasons are told of once. */
 struct sinners {
 	const char *first;

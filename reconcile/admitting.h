@@ -49,6 +49,9 @@ void kg_admit_classes(struct kg_admitting *x, struct kg_definition **ds, size_t 
 void kg_admit_owners(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_removals(struct kg_admitting *x);
 
+/* Notes what its namespace's labels have audited of the pod. */
+void kg_admit_note(struct kg_admitting *x, const struct kg_definition *d,
+	const struct kg_value *labels, const struct kg_value *meta, const struct kg_value *spec);
 /* A warning at a field of the definition. */
 void kg_admit_warn(
 	struct kg_admitting *x, const struct kg_definition *d, const char *path, const char *why);

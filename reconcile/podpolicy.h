@@ -1,6 +1,6 @@
 /*
  * What a namespace asks of its pods: LimitRanges (defaults and bounds), Pod Security (enforce,
- * warn), ResourceQuotas. Pure. The words are Kubernetes'.
+ * warn, audit), ResourceQuotas. Pure. The words are Kubernetes'.
  */
 #ifndef KG_RECONCILE_PODPOLICY_H
 #define KG_RECONCILE_PODPOLICY_H
@@ -54,7 +54,7 @@ const char *kg_runtime_refuses(
 
 /* ---- podsecurity.c ---- */
 
-enum kg_security_mode { KG_SECURITY_ENFORCE, KG_SECURITY_WARN };
+enum kg_security_mode { KG_SECURITY_ENFORCE, KG_SECURITY_WARN, KG_SECURITY_AUDIT };
 /* What of the pod (its metadata and spec) the namespace's labels do not allow, as in
  * `violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`, beginning at the
  * quote; NULL: nothing. */
@@ -66,6 +66,8 @@ const char *kg_security_reasons(struct kg_arena *a, const struct kg_value *names
 /* `"baseline:latest"`, quoted. */
 const char *kg_security_policy(
 	struct kg_arena *a, const struct kg_value *namespace_labels, enum kg_security_mode mode);
+/* Is that anything but "privileged". */
+bool kg_security_asks(const struct kg_value *namespace_labels, enum kg_security_mode mode);
 /* May what the labels before allowed be refused by those after. */
 bool kg_security_tightens(
 	const struct kg_value *before, const struct kg_value *after, enum kg_security_mode mode);

@@ -67,6 +67,11 @@ const char *kg_security_policy(
 	return policy_text(a, policy_of(labels, mode));
 }
 
+bool kg_security_asks(const struct kg_value *labels, enum kg_security_mode mode)
+{
+	return policy_of(labels, mode).level > 0;
+}
+
 bool kg_security_tightens(
 	const struct kg_value *before, const struct kg_value *after, enum kg_security_mode mode)
 {

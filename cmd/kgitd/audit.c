@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "kgitd/master.h"
+#include "reconcile/admission.h"
 #include "sys/file.h"
 #include "sys/loop.h"
 #include "value/json.h"
@@ -341,19 +342,50 @@ void kgd_audit_unknown(
 	hand_over(a, &line);
 }
 
+static void begin_push(struct kg_buf *line, const struct kgd_audit_push *p)
+{
+	begin(line, p->user, NULL);
+	add_text(line, "verb", "push");
+	add_text(line, "ref", p->ref);
+	add_text(line, "old", p->old_commit);
+	add_text(line, "new", p->new_commit);
+	if (p->dry_run)
+		kg_buf_adds(line, ",\"dryRun\":true");
+}
+
+static void add_note(struct kg_buf *line, const struct kg_admission_note *n)
+{
+	size_t at;
+
+	add_text(line, "group", n->kind->group);
+	add_text(line, "resource", n->kind->plural);
+	add_text(line, "namespace", n->ns);
+	add_text(line, "name", n->name);
+	kg_buf_adds(line, ",\"annotations\":{");
+	at = line->len;
+	add_text(line, "pod-security.kubernetes.io/enforce-policy", n->enforced);
+	add_text(line, "pod-security.kubernetes.io/audit-violations", n->violations);
+	kg_buf_remove(line, at, 1); /* the first one's comma */
+	kg_buf_addc(line, '}');
+}
+
 void kgd_audit_pushed(struct kgd_audit *a, const struct kgd_audit_push *p)
 {
+	const struct kg_admission *m = p->admission;
 	struct kg_buf line KG_AUTOBUF = KG_BUF_INIT;
 
 	if (!a)
 		return;
-	begin(&line, p->user, NULL);
-	add_text(&line, "verb", "push");
-	add_text(&line, "ref", p->ref);
-	add_text(&line, "old", p->old_commit);
-	add_text(&line, "new", p->new_commit);
-	if (p->dry_run)
-		kg_buf_adds(&line, ",\"dryRun\":true");
+	begin_push(&line, p);
+	if (m && m->noted)
+		kg_buf_addf(&line, ",\"objectsNoted\":%zu", m->noted);
 	add_verdict(&line, a, "refused", p->why, p->revision);
 	hand_over(a, &line);
+	for (size_t i = 0; m && i < m->nnotes; i++) {
+		kg_buf_clear(&line);
+		begin_push(&line, p);
+		add_note(&line, &m->notes[i]);
+		add_verdict(&line, a, "refused", p->why, p->revision);
+		hand_over(a, &line);
+	}
 }

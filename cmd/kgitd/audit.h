@@ -7,6 +7,13 @@
  *   {"time":"...","user":"ann",...,"verb":"push","ref":"refs/heads/main","old":"...","new":"...",
  *    "verdict":"refused","reason":"...","revision":12}
  *
+ * Of a push's objects whose namespace has Pod Security enforce or audit anything there is a line
+ * each after that, up to 1,000 ("objectsNoted" of the push's line says how many there are):
+ *
+ *   {"time":"...","user":"ann",...,"verb":"push",...,"resource":"pods","namespace":"shop",
+ *    "name":"web","annotations":{"pod-security.kubernetes.io/enforce-policy":"baseline:latest",
+ *    "pod-security.kubernetes.io/audit-violations":"would violate PodSecurity ..."},...}
+ *
  * Of who acts as another (`kubectl --as`) the line also has that one: "as" and "asGroups".
  *
  * Health checks, and what nodes do below their own names, are not in it. Lines are handed to a
@@ -20,6 +27,7 @@
 #include "auth/auth.h"
 #include "http/server.h"
 
+struct kg_admission;
 struct kg_hub;
 struct kgd_audit;
 struct kgd_audit_options {
@@ -47,8 +55,9 @@ struct kgd_audit_push {
 	const struct kg_user *user;
 	const char *ref, *old_commit, *new_commit;
 	bool dry_run;
-	uint64_t revision;          /* that it made; 0: none */
-	const struct kg_error *why; /* NULL: it was taken */
+	uint64_t revision;                    /* that it made; 0: none */
+	const struct kg_error *why;           /* NULL: it was taken */
+	const struct kg_admission *admission; /* of one that was admitted; or NULL */
 };
 void kgd_audit_pushed(struct kgd_audit *a, const struct kgd_audit_push *p);
 

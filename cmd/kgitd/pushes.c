@@ -91,7 +91,7 @@ static struct kgd_admitted *take(
 }
 
 static void audit(const struct kgd_hook *h, const struct kgd_command *c, uint64_t revision,
-	const struct kg_error *why)
+	const struct kg_admission *admission, const struct kg_error *why)
 {
 	struct kgd_audit_push p = {.user = &h->user,
 		.ref = c->ref,
@@ -99,6 +99,7 @@ static void audit(const struct kgd_hook *h, const struct kgd_command *c, uint64_
 		.new_commit = c->new_commit,
 		.dry_run = h->opts.dry_run,
 		.revision = revision,
+		.admission = admission,
 		.why = why};
 
 	kgd_audit_pushed(h->m->audit, &p);
@@ -125,7 +126,7 @@ static void judge_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 	if (rc < 0) {
 		kgd_hook_sayf(h, "%s", err.msg);
 		kgd_hook_refuse(h, c, err.msg);
-		audit(h, c, 0, &err);
+		audit(h, c, 0, NULL, &err);
 		return;
 	}
 	keep(p, a);
@@ -147,7 +148,7 @@ static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
 	for (size_t i = 0; i < h->ncommands; i++) {
 		kgd_hook_refuse(
 			h, &h->commands[i], err.code == KG_E_TOO_LARGE ? "too large" : err.msg);
-		audit(h, &h->commands[i], 0, &err);
+		audit(h, &h->commands[i], 0, NULL, &err);
 	}
 	return false;
 }
@@ -171,7 +172,7 @@ void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 				   c->new_commit, &err) < 0) {
 			kgd_hook_sayf(h, "%s", err.msg);
 			kgd_hook_refuse(h, c, "forbidden");
-			audit(h, c, 0, &err);
+			audit(h, c, 0, NULL, &err);
 		} else if (*c->new_commit) {
 			kgd_hook_sayf(h,
 				"%s is stored; it changes nothing in the cluster (main does)",
@@ -265,7 +266,7 @@ static void move_main(struct kgd_hook *h, const struct kgd_command *c, const str
 	struct wait w = {0};
 
 	submit_and_wait(h, c, a, &w);
-	audit(h, c, w.revision, w.rc < 0 ? &w.err : NULL);
+	audit(h, c, w.revision, &a->admission, w.rc < 0 ? &w.err : NULL);
 	say_outcome(h, &w);
 	if (w.rc < 0)
 		kgd_hook_refuse(h, c, w.err.msg);
@@ -287,7 +288,7 @@ static void apply_main(struct kgd_pushes *p, struct kgd_hook *h, const struct kg
 		kgd_hook_say(h, "", kg_buf_str(&lines));
 		kgd_hook_sayf(h, "%s", err.msg);
 		kgd_hook_refuse(h, c, err.msg);
-		audit(h, c, 0, &err);
+		audit(h, c, 0, NULL, &err);
 		return;
 	}
 	move_main(h, c, a);
@@ -310,7 +311,7 @@ static void apply_other(struct kgd_hook *h, const struct kgd_command *c)
 		kgd_hook_accept(h, c, false, c->old_commit);
 	else {
 		kgd_hook_accept(h, c, true, NULL);
-		audit(h, c, 0, NULL);
+		audit(h, c, 0, NULL, NULL);
 	}
 }
 

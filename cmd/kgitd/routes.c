@@ -167,13 +167,18 @@ static void exchange_free(void *p)
 static int impersonate(
 	struct kgd_exchange *x, struct kg_http_req *req, bool git, struct kg_error *err)
 {
+	const char *path = kg_http_path(req);
+	struct kg_attributes what = {
+		.verb = strcmp(kg_http_method(req), "GET") == 0 ? "get" : "create", .path = path};
 	int rc = kgd_impersonate(x, req, err);
 
-	if (rc == 0 && x->by && (git || after(kg_http_path(req), "/kgit/")))
-		return kg_fail(err, KG_E_BAD_REQUEST,
-			"%s is asked for in one's own name: the headers Impersonate-* are for "
-			"Kubernetes' API",
-			kg_http_path(req));
+	if (rc < 0 || !x->by || !(git || after(path, "/kgit/")))
+		return rc;
+	rc = kg_fail(err, KG_E_BAD_REQUEST,
+		"%s is asked for in one's own name: the headers Impersonate-* are for Kubernetes' "
+		"API",
+		path);
+	kgd_audit_request(x->master->audit, req, &x->user, &what, err);
 	return rc;
 }
 

@@ -150,7 +150,7 @@ has "apply over what is there is refused" "edit web.yaml in the repository and g
 	"$(k apply -f "$dir/web.yaml")"
 has "create deployment is refused" "Deployment default/x: desired state is not changed" \
 	"$(k create deployment x --image=y)"
-has "exec is not served" "pods/exec is not served yet" "$(k exec web-5d6f7c8b9-bcdfg -- ls)"
+has "exec is not served" "runc --root STATE/run/runc exec -t ID COMMAND" "$(k exec web-5d6f7c8b9-bcdfg -- ls)"
 
 case $("$kubectl" version 2>/dev/null | sed -n 's/.*lient Version.*v1\.\([0-9]*\)\..*/\1/p
 	s/.*GitVersion:"v1\.\([0-9]*\)\..*/\1/p' | head -n 1) in

@@ -179,6 +179,33 @@ static bool is_into_pod(const struct request *r)
 	return false;
 }
 
+/* What to do instead. */
+static void reply_into_pod(struct request *r)
+{
+	struct kg_snapshot *s = kg_hub_snapshot(r->api->opt.hub);
+	const struct kg_object *pod =
+		r->ns && r->name ? kg_snapshot_get(s, KG_KIND_POD, r->ns, r->name) : NULL;
+	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "?");
+	const char *ip = kg_string(kg_at(kg_obj(pod), "status.podIP"), "?");
+	bool runs = !strcmp(r->sub, "exec") || !strcmp(r->sub, "attach");
+
+	if (!pod)
+		kg_api_reply_not_found(r);
+	else if (runs)
+		kg_api_reply_status(r, 501, "NotImplemented", NULL,
+			"pods/%s is not served: kgit leads into no pod. On its node %s, as root: "
+			"runc --root STATE/run/runc exec -t ID COMMAND, where STATE is kgit-node's "
+			"--state, and ID the pod's containerID without runc://",
+			r->sub, node);
+	else
+		kg_api_reply_status(r, 501, "NotImplemented", NULL,
+			"pods/%s is not served: kgit leads into no pod. It is at %s from its node "
+			"%s and from other pods; a Service of type NodePort, or a hostPort, leads "
+			"to it from elsewhere",
+			r->sub, ip, node);
+	kg_snapshot_unref(s);
+}
+
 static bool is_token(const struct request *r)
 {
 	return r->kind->id == KG_KIND_SERVICEACCOUNT && r->name && r->sub &&
@@ -212,8 +239,7 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 	else if (!*r->verb)
 		reply_no_method(r);
 	else if (is_into_pod(r))
-		kg_api_reply_status(
-			r, 501, "NotImplemented", NULL, "pods/%s is not served yet", r->sub);
+		reply_into_pod(r);
 	else if (!is_read(r))
 		kg_api_handle_write(r);
 	else if (r->sub && (r->watch || !sub_known(r)))
