@@ -27,6 +27,8 @@ static void define(
 {
 	const char *key = kg_admit_key(x->a, m->kind, m->ns, m->name);
 	const struct kg_definition *first = kg_map_get(&x->by_key, key);
+	if (!first)
+		first = kg_map_get(&x->faulty, key);
 	if (first) {
 		x->faults->file = file->path;
 		x->faults->root = NULL;
@@ -39,7 +41,7 @@ static void define(
 	struct kg_definition *d = kg_arena_alloc(x->a, sizeof(*d));
 	d->file = file;
 	d->m = m;
-	kg_map_put(&x->by_key, key, d);
+	kg_map_put(m->faulty ? &x->faulty : &x->by_key, key, d);
 }
 
 static void read_files(struct kg_admitting *x)
@@ -52,7 +54,7 @@ static void read_files(struct kg_admitting *x)
 		struct kg_manifest *ms;
 		size_t n, before = kg_faults_errors(x->faults);
 		x->faults->file = f->path;
-		kg_manifest_read(&ms, &n, x->a, f->path, f->text, f->len, NULL, x->faults);
+		kg_manifest_read_all(&ms, &n, x->a, f->path, f->text, f->len, NULL, x->faults);
 		if (kg_faults_errors(x->faults) > before)
 			kg_map_put(&x->broken, f->path, (void *)f);
 		for (size_t k = 0; k < n; k++)
@@ -93,7 +95,8 @@ static bool namespace_defined(const struct kg_admitting *x, const char *ns)
 	const struct kg_kind *kind = &kg_kinds[KG_KIND_NAMESPACE];
 	if (!*ns || strcmp(ns, "default") == 0 || strcmp(ns, "kube-system") == 0)
 		return true;
-	if (kg_map_has(&x->by_key, kg_admit_key(x->a, kind, "", ns)))
+	const char *key = kg_admit_key(x->a, kind, "", ns);
+	if (kg_map_has(&x->by_key, key) || kg_map_has(&x->faulty, key))
 		return true;
 	const struct kg_object *obj = kg_snapshot_get(x->s, KG_KIND_NAMESPACE, "", ns);
 	if (!obj || !obj->source || kg_object_deleting(obj))
@@ -192,10 +195,11 @@ static void check_cluster_ip(
 	x->faults->root = NULL;
 }
 
-static void check(struct kg_admitting *x, const struct kg_definition *d)
+/* What it is and where it lies, whatever else it says. */
+static void check_place(
+	struct kg_admitting *x, const struct kg_definition *d, const struct kg_object *old)
 {
 	const struct kg_manifest *m = d->m;
-	const struct kg_object *old = kg_snapshot_get(x->s, m->kind->id, m->ns, m->name);
 	const char *what = kg_admit_words(x->a, m->kind, m->ns, m->name);
 	x->faults->file = d->file->path;
 	x->faults->root = NULL;
@@ -213,15 +217,23 @@ static void check(struct kg_admitting *x, const struct kg_definition *d)
 			m->ns);
 		x->faults->root = NULL;
 	}
-	if (!old)
-		return;
 	if (kg_admit_untouched(x, old))
 		kg_fault_add_at(x->faults, m->line, m->col, "", "%s is defined twice, first at %s",
 			what, position_elsewhere(x, old));
 	bool shared = m->kind->id == KG_KIND_NAMESPACE || m->kind->id == KG_KIND_NODE;
-	if (!old->source && !kg_object_deleting(old) && !shared)
+	if (old && !old->source && !kg_object_deleting(old) && !shared)
 		kg_fault_add_at(x->faults, m->line, m->col, "metadata.name",
 			"%s was made by the system: choose another name", what);
+}
+
+static void check(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_manifest *m = d->m;
+	const struct kg_object *old = kg_snapshot_get(x->s, m->kind->id, m->ns, m->name);
+	check_place(x, d, old);
+	kg_admit_cluster(x, d);
+	if (!old || m->faulty)
+		return;
 	check_update(x, d, old);
 	check_cluster_ip(x, d, old);
 }
@@ -354,6 +366,9 @@ static int cmp_fault(const void *a, const void *b)
 
 static void judge(struct kg_admitting *x)
 {
+	struct kg_map_entry *f;
+	for (size_t i = 0; (f = kg_map_next(&x->faulty, &i));)
+		check(x, f->value);
 	struct kg_definition **ds = kg_arena_alloc(x->a, (x->by_key.count + 1) * sizeof(*ds));
 	size_t n = 0;
 	struct kg_map_entry *e;
@@ -389,8 +404,8 @@ static int cmp_file(const void *a, const void *b)
 }
 
 void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
-	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
-	void *ctx, struct kg_arena *a, struct kg_fault_list *faults)
+	const struct kg_admission_file *files, size_t nfiles, bool all,
+	const struct kg_admission_options *opts, struct kg_arena *a, struct kg_fault_list *faults)
 {
 	*out = (struct kg_admission){.desired_before = s->index[KG_INDEX_SOURCE].count,
 		.revision = s->revision,
@@ -409,8 +424,9 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 		.files = v,
 		.nfiles = nfiles,
 		.all = all,
-		.read_other = read_other,
-		.ctx = ctx,
+		.read_other = opts ? opts->read_other : NULL,
+		.ctx = opts ? opts->ctx : NULL,
+		.cluster = opts ? opts->cluster : NULL,
 		.a = a,
 		.faults = faults};
 	read_files(&x);
@@ -419,6 +435,7 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	faults->root = NULL;
 	kg_map_release(&x.by_path);
 	kg_map_release(&x.by_key);
+	kg_map_release(&x.faulty);
 	kg_map_release(&x.broken);
 }
 

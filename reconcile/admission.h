@@ -47,14 +47,21 @@ struct kg_admission {
  * Files are all that changed between the admitted main and the pushed one (or, for a full
  * comparison, every file of it with `all` set: then desired objects of the snapshot whose file is
  * not among them are removed). Every fault of the push is added: syntax, schema, immutable fields,
- * duplicate definitions (with both positions; `read_other` gives the text of a file that the push
- * did not change), namespaces that do not exist, objects that the system owns. The result is
- * valid when kg_faults_errors(faults) is 0.
+ * duplicate definitions (with both positions; opts->read_other gives the text of a file that the
+ * push did not change), namespaces that do not exist, objects that the system owns. opts may be
+ * NULL. The result is valid when kg_faults_errors(faults) is 0.
  */
 typedef int kg_read_file_fn(void *ctx, const char *path, struct kg_buf *out);
+struct kg_admission_options {
+	kg_read_file_fn *read_other; /* NULL: the first of two definitions is told by its path */
+	void *ctx;
+	/* How the cluster is set up: addresses of Services and time zones are held against it.
+	 * NULL: they are not, as for what was admitted before. */
+	const struct kg_reconcile_options *cluster;
+};
 void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
-	const struct kg_admission_file *files, size_t nfiles, bool all, kg_read_file_fn *read_other,
-	void *ctx, struct kg_arena *a, struct kg_fault_list *faults);
+	const struct kg_admission_file *files, size_t nfiles, bool all,
+	const struct kg_admission_options *opts, struct kg_arena *a, struct kg_fault_list *faults);
 /* The same push on a later snapshot of the same main: what it desires there, of *from's memory and
  * the arena's. A revision is then made of the one before and of main alone, whenever it was judged.
  */

@@ -18,10 +18,12 @@ struct kg_admitting {
 	bool all;
 	kg_read_file_fn *read_other;
 	void *ctx;
+	const struct kg_reconcile_options *cluster; /* may be NULL */
 	struct kg_arena *a;
 	struct kg_fault_list *faults;
 	struct kg_map by_path; /* path -> file */
 	struct kg_map by_key;  /* "KIND/NS/NAME" -> struct kg_definition (arena) */
+	struct kg_map faulty;  /* the same of those with faults: only what they are is known */
 	struct kg_map broken;  /* paths of files with faults: what they define is not known */
 	size_t cap;
 	bool limits; /* a LimitRange is among what the push defines */
@@ -37,6 +39,8 @@ bool kg_admit_untouched(const struct kg_admitting *x, const struct kg_object *ob
 /* Faults added from now on get their positions from the definition's document. */
 void kg_admit_look_at(struct kg_admitting *x, const struct kg_definition *d);
 
+/* admission_cluster.c: one definition, whole or faulty, against how the cluster is set up. */
+void kg_admit_cluster(struct kg_admitting *x, const struct kg_definition *d);
 /* admission_limits.c: what definitions ask for against what there is. */
 void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n);

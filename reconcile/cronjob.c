@@ -22,18 +22,25 @@ struct cron_sync {
 	const char *skipped; /* KG_SKIPPED_ANNOTATION as it shall be; NULL: none */
 };
 
+bool kg_zone_find(char rule[KG_ZONE_RULE_SIZE], kg_zone_fn *ask, void *ctx, const char *zone)
+{
+	struct kg_zone parsed;
+	*rule = '\0';
+	return strcmp(zone, "UTC") == 0 ||
+	       (ask && ask(ctx, zone, rule) && kg_zone_parse(&parsed, rule));
+}
+
 int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v)
 {
 	const char *zone = kg_string(kg_at(v, "spec.timeZone"), NULL);
 	char rule[KG_ZONE_RULE_SIZE];
-	struct kg_zone parsed;
-	if (!zone || strcmp(zone, "UTC") == 0)
+	if (!zone)
 		return 0;
-	if (!r->st->zone || !r->st->zone(r->st->zone_ctx, zone, rule) ||
-		!kg_zone_parse(&parsed, rule))
+	if (!kg_zone_find(rule, r->st->zone, r->st->zone_ctx, zone))
 		return kg_fail(r->err, KG_E_INVALID,
 			"CronJob %s/%s: spec.timeZone: unknown time zone %s", ns, name, zone);
-	*v = kg_with_annotation(&r->a, v, KG_ZONE_ANNOTATION, rule);
+	if (*rule)
+		*v = kg_with_annotation(&r->a, v, KG_ZONE_ANNOTATION, rule);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ static unsigned evict_with(struct kg_harness *h, const char *text, char why[256]
 	struct kg_admission_file f = {
 		.path = "one.yaml", .text = text, .len = text ? strlen(text) : 0};
 	if (text)
-		kg_admit(&ad, h->s, &f, 1, false, NULL, NULL, &a, &faults);
+		kg_admit(&ad, h->s, &f, 1, false, NULL, &a, &faults);
 	assert_int_equal(kg_faults_errors(&faults), 0);
 	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(e)) {

@@ -361,7 +361,8 @@ void kg_harness_push(struct kg_harness *h, const char *path, const char *text)
 	struct kg_admission ad;
 	struct kg_admission_file f = {.path = path, .text = text, .len = text ? strlen(text) : 0};
 	kg_faults_init(&faults, &a);
-	kg_admit(&ad, h->s, &f, 1, false, NULL, NULL, &a, &faults);
+	kg_admit(&ad, h->s, &f, 1, false, &(struct kg_admission_options){.cluster = &h->opts}, &a,
+		&faults);
 	for (size_t i = 0; i < faults.len; i++) {
 		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 		kg_fault_format(&b, &faults.items[i]);

@@ -279,12 +279,12 @@ static void test_renewed(void **state)
 	kg_harness_init(&h, NULL);
 	kg_harness_push(&h, "lone.yaml", lone); /* there is no node: it waits */
 	kg_faults_init(&faults, &a);
-	kg_admit(&judged, h.s, files, 1, false, NULL, NULL, &a, &faults);
+	kg_admit(&judged, h.s, files, 1, false, NULL, &a, &faults);
 	assert_int_equal(judged.n, 0);
 	run(&h, &(struct kg_inputs){.evictions = &out, .nevictions = 1}, &text);
 	assert_null(kg_snapshot_get(h.s, KG_KIND_POD, "default", "lone"));
 	kg_admission_renew(&later, &judged, h.s, &a);
-	kg_admit(&fresh, h.s, files, 1, false, NULL, NULL, &a, &faults);
+	kg_admit(&fresh, h.s, files, 1, false, NULL, &a, &faults);
 	assert_int_equal(later.n, 1);
 	assert_int_equal(fresh.n, 1);
 	assert_int_equal(later.created, fresh.created);
@@ -293,7 +293,7 @@ static void test_renewed(void **state)
 
 	/* And what is removed. */
 	files[0].text = NULL;
-	kg_admit(&judged, h.s, files, 1, false, NULL, NULL, &a, &faults);
+	kg_admit(&judged, h.s, files, 1, false, NULL, &a, &faults);
 	assert_int_equal(judged.n, 0);
 	kg_harness_push(&h, "lone.yaml", lone);
 	kg_admission_renew(&later, &judged, h.s, &a);

@@ -135,7 +135,7 @@ struct kg_reconcile_state {
 	struct kg_ip_range pod_range, service_range;
 	int node_port_min, node_port_max;
 	int64_t eviction_timeout_ms;
-	bool (*zone)(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]); /* may be NULL */
+	kg_zone_fn *zone; /* may be NULL */
 	void *zone_ctx;
 
 	uint64_t revision; /* the snapshot that this state describes, if... */
@@ -283,6 +283,8 @@ void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 int kg_ip_parse(uint32_t *out, const char *s);
 void kg_ip_format(char out[16], uint32_t ip);
 int kg_ip_range_parse(struct kg_ip_range *out, const char *cidr);
+/* Of the addresses of Services. */
+struct kg_ip_range kg_service_range(const struct kg_reconcile_options *o);
 static inline bool kg_bit(const uint64_t *map, uint32_t i)
 {
 	return map[i / 64] >> (i % 64) & 1;
@@ -380,6 +382,8 @@ struct kg_budget_counts {
 };
 struct kg_budget_counts kg_pdb_count(struct kg_run *r, const struct kg_object *pdb);
 void kg_cronjob_run(struct kg_run *r, const char *key);
+/* Asks for the rule of a time zone that a CronJob names: "" is UTC's. False: no such zone. */
+bool kg_zone_find(char rule[KG_ZONE_RULE_SIZE], kg_zone_fn *ask, void *ctx, const char *zone);
 /* Notes the rule of its time zone in a CronJob that is defined. KG_E_INVALID: no such zone. */
 int kg_cronjob_zone(struct kg_run *r, const char *ns, const char *name, struct kg_value *v);
 /* A pod that its Job has yet to count is not let go of: marked, it stays until the Job has run,

@@ -14,14 +14,20 @@
 #define POD_CIDR     "10.244.0.0/16"
 #define SERVICE_CIDR "10.96.0.0/16"
 
+struct kg_ip_range kg_service_range(const struct kg_reconcile_options *o)
+{
+	struct kg_ip_range range;
+	if (!o || !o->service_cidr || kg_ip_range_parse(&range, o->service_cidr) < 0)
+		kg_ip_range_parse(&range, SERVICE_CIDR);
+	return range;
+}
+
 static void defaults(struct kg_reconcile_state *st, const struct kg_reconcile_options *o)
 {
 	const char *pods = o && o->pod_cidr ? o->pod_cidr : POD_CIDR;
-	const char *services = o && o->service_cidr ? o->service_cidr : SERVICE_CIDR;
 	if (kg_ip_range_parse(&st->pod_range, pods) < 0)
 		kg_ip_range_parse(&st->pod_range, POD_CIDR);
-	if (kg_ip_range_parse(&st->service_range, services) < 0)
-		kg_ip_range_parse(&st->service_range, SERVICE_CIDR);
+	st->service_range = kg_service_range(o);
 	st->node_port_min = o && o->node_port_min ? o->node_port_min : 30000;
 	st->node_port_max = o && o->node_port_max ? o->node_port_max : 32767;
 	st->zone = o ? o->zone : NULL;

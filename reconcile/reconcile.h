@@ -76,6 +76,9 @@ struct kg_inputs {
 };
 
 #define KG_ZONE_RULE_SIZE 128
+/* The rule of a time zone (POSIX TZ, as at the end of its file: RFC 8536) by its name; false:
+ * unknown. */
+typedef bool kg_zone_fn(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]);
 
 /* The number of what is decided from the same inputs: one more whenever any of it changes, since
  * it says who made a revision. */
@@ -86,9 +89,7 @@ struct kg_reconcile_options {
 	const char *service_cidr;         /* default "10.96.0.0/16" */
 	int node_port_min, node_port_max; /* default 30000..32767 */
 	int64_t eviction_timeout_ms;      /* of pods on a lost node; default 300,000 */
-	/* The rule of a time zone (POSIX TZ, as at the end of its file: RFC 8536) by its name;
-	 * false: unknown. Asked when a CronJob is defined, and kept with it. NULL: UTC alone. */
-	bool (*zone)(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE]);
+	kg_zone_fn *zone; /* asked when a CronJob is defined, and kept with it; NULL: UTC alone */
 	void *zone_ctx;
 };
 /* The options (zones aside) as they are recorded: {number: KG_RECONCILER, podCIDR, serviceCIDR,

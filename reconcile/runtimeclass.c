@@ -67,10 +67,11 @@ const char *kg_runtime_refuses(
 	if (*name && kg_is_null(rc))
 		return kg_arena_printf(a, "pod rejected: RuntimeClass \"%s\" not found", name);
 	if (!kg_is_null(overhead) && !kg_equal(overhead, kg_at(rc, "overhead.podFixed")))
-		return *name ? "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined "
-			       "Overhead"
-			     : "pod rejected: Pod Overhead set without corresponding RuntimeClass "
-			       "defined Overhead";
+		return kg_len(kg_at(rc, "overhead.podFixed"))
+			       ? "pod rejected: Pod's Overhead doesn't match RuntimeClass's "
+				 "defined Overhead"
+			       : "pod rejected: Pod Overhead set without corresponding "
+				 "RuntimeClass defined Overhead";
 	for (uint32_t i = 0; i < kg_len(nodes); i++) {
 		const struct kg_member *m = &nodes->members[i];
 		const struct kg_value *own = kg_get(kg_get(spec, "nodeSelector"), m->key);

@@ -205,7 +205,7 @@ static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_sto
 	if (rc < 0)
 		return rc;
 	kg_faults_init(&ignored, a);
-	kg_admit(&admission, v->at, files, n, all, NULL, NULL, a, &ignored);
+	kg_admit(&admission, v->at, files, n, all, NULL, a, &ignored);
 	kg_faults_release(&ignored);
 	in->desired = admission.desired;
 	in->ndesired = admission.n;

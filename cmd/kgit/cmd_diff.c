@@ -67,15 +67,6 @@ static int read_tree(struct tree *t, struct kg_arena *a, struct kg_error *err)
 	return 0;
 }
 
-/* Every file is among those compared, so there is no other. */
-static int no_other(void *ctx, const char *path, struct kg_buf *out)
-{
-	(void)ctx;
-	(void)path;
-	(void)out;
-	return -KG_E_NOT_FOUND;
-}
-
 static void print_faults(const struct kg_fault_list *faults)
 {
 	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
@@ -101,7 +92,8 @@ static int diff(const struct kg_snapshot *s, const char *dir, const struct kgit_
 	if (rc < 0)
 		return rc;
 	kg_faults_init(&faults, &a);
-	kg_admit(&admission, s, t.files, t.n, true, no_other, NULL, &a, &faults);
+	kg_admit(&admission, s, t.files, t.n, true,
+		&(struct kg_admission_options){.cluster = &f->sim.reconcile}, &a, &faults);
 	print_faults(&faults);
 	size_t errors = kg_faults_errors(&faults);
 	kg_faults_release(&faults);
@@ -117,6 +109,11 @@ struct args {
 	struct kgit_forecast f;
 	const char *at;
 };
+
+static bool is_range(const char *arg)
+{
+	return strstr(arg, "..") && !kg_path_exists(arg);
+}
 
 static int bad_time(const char *flag, const char *text)
 {
@@ -166,6 +163,9 @@ static int parse(struct args *out, int argc, char **argv)
 	f->show_id = !out->at && !f->simulate && !f->nwithout && !f->nadd;
 	if (argc - optind > 1)
 		return kgit_bad_usage(&kgit_diff_verb, "expected at most one directory");
+	if (!f->show_id && optind < argc && is_range(argv[optind]))
+		return kgit_bad_usage(&kgit_diff_verb,
+			"%s is what was: nothing can be played or supposed of it", argv[optind]);
 	return 0;
 }
 
@@ -216,7 +216,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 		return rc;
 	const char *arg = optind < argc ? argv[optind] : NULL;
 	rc = kgit_cluster_find(&c, kubeconfig, &err);
-	if (rc == 0 && arg && strstr(arg, "..") && !kg_path_exists(arg))
+	if (rc == 0 && arg && is_range(arg))
 		rc = kgit_diff_revisions(&c, arg, args.f.json, &err);
 	else if (rc == 0)
 		rc = run_diff(&c, arg, &args, &err);

@@ -60,6 +60,9 @@ static int parse(struct args *x, const struct kgit_verb *verb, int argc, char **
 	while ((c = getopt_long(argc, argv, "n:o:", options, NULL)) != -1) {
 		if (c == '?')
 			return 2;
+		if ((c == 'r' && verb != &kgit_scale_verb) || (c == 'n' && node))
+			return kgit_bad_usage(
+				verb, "there is no --%s here", c == 'r' ? "replicas" : "namespace");
 		if (c == 'n')
 			x->ns = optarg;
 		else if (c == 'r')
@@ -154,8 +157,10 @@ static int restart_changes(struct kgit_change *out, size_t *n, struct kg_arena *
 	const struct args *x = ctx;
 	char now[32];
 
-	(void)object;
-	(void)err;
+	if (kg_bool(kg_at(object, "spec.paused"), false))
+		return kg_fail(err, KG_E_INVALID,
+			"the Deployment is paused: nothing would start anew; take spec.paused away "
+			"first");
 	kg_time_format(now, kg_realtime_ms());
 	out[0] = (struct kgit_change){.value = kg_v_str(a, now)};
 	add_path(&out[0], template_of(x->e.object.kind), a);
@@ -163,6 +168,13 @@ static int restart_changes(struct kgit_change *out, size_t *n, struct kg_arena *
 	out[0].path[out[0].n++] = (struct kgit_step){.key = "kubectl.kubernetes.io/restartedAt"};
 	*n = 1;
 	return 0;
+}
+
+/* Others' templates are for pods to come: no pod that runs would begin anew. */
+static bool rolls(enum kg_kind_id kind)
+{
+	return kind == KG_KIND_DEPLOYMENT || kind == KG_KIND_STATEFULSET ||
+	       kind == KG_KIND_DAEMONSET;
 }
 
 static int run_restart(int argc, char **argv, const char *kubeconfig)
@@ -175,9 +187,11 @@ static int run_restart(int argc, char **argv, const char *kubeconfig)
 		return rc;
 	if (x.nrest)
 		return kgit_bad_usage(&kgit_restart_verb, "expected one object");
-	if (!template_of(x.e.object.kind))
-		return kgit_bad_usage(
-			&kgit_restart_verb, "a %s has no template", x.e.object.kind->kind);
+	if (!rolls(x.e.object.kind->id))
+		return kgit_bad_usage(&kgit_restart_verb,
+			"a %s has no rollout, as Deployments, StatefulSets and DaemonSets have; "
+			"kgit evict POD has one pod made anew",
+			x.e.object.kind->kind);
 	return finish(&x, "restart %s/%s", x.e.object.kind->singular, x.e.object.name);
 }
 

@@ -11,6 +11,7 @@
 #include "sys/file.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static bool run_case(const char *dir, bool update)
 struct tally {
 	bool update;
 	size_t cases, failed;
+	size_t unread; /* directories */
 };
 
 static bool is_there(const char *dir, const char *name)
@@ -157,6 +159,12 @@ static void run_below(struct tally *t, const char *dir, int depth)
 		return;
 	}
 	int n = depth < MAX_DEPTH ? scandir(dir, &names, is_dir, alphasort) : -1;
+	/* What could not be looked at is not thought to hold. */
+	if (n < 0 && !(depth && errno == ENOTDIR)) {
+		fprintf(stderr, "kgit: %s: %s\n", dir,
+			depth < MAX_DEPTH ? strerror(errno) : "it lies too deep");
+		t->unread++;
+	}
 	for (int i = 0; i < n; i++) {
 		KG_AUTOFREE char *below = kg_asprintf("%s/%s", dir, names[i]->d_name);
 		run_below(t, below, depth + 1);
@@ -180,15 +188,17 @@ static int run(int argc, char **argv, const char *kubeconfig)
 	if (optind == argc)
 		return kgit_bad_usage(&kgit_test_verb, "expected a directory");
 	for (int i = optind; i < argc; i++) {
-		size_t before = t.cases;
+		size_t before = t.cases + t.unread;
 		run_below(&t, argv[i], 0);
-		if (t.cases == before) {
+		if (t.cases + t.unread == before) {
 			fprintf(stderr, "kgit: there is no case in %s\n", argv[i]);
 			return 2;
 		}
 	}
 	if (t.cases > 1)
 		printf("%zu cases, %zu failed\n", t.cases, t.failed);
+	if (t.unread)
+		return 2;
 	return t.failed ? 1 : 0;
 }
 
@@ -225,6 +235,6 @@ const struct kgit_verb kgit_test_verb = {
 		"\n"
 		"  --update      write want/ anew, the first time, too; git diff is the review\n"
 		"\n"
-		"Exit status: 0 all as wanted, 1 not, 2 no case.\n",
+		"Exit status: 0 all as wanted, 1 not, 2 no case, or a directory cannot be read.\n",
 	.run = run,
 };

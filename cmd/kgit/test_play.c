@@ -2,6 +2,7 @@
 
 #include "reconcile/plan.h"
 #include "reconcile/simulate.h"
+#include "sys/zone.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -280,7 +281,7 @@ void kgit_play_begin(struct kgit_play *p, const char *dir, const struct kg_value
 {
 	struct kg_arena a = KG_ARENA_INIT;
 	*p = (struct kgit_play){.dir = dir};
-	kg_harness_init(&p->h, NULL);
+	kg_harness_init(&p->h, &(struct kg_reconcile_options){.zone = kg_zone_rule});
 	p->h.check = true;
 	nodes_register(p, &a, nodes);
 	kg_arena_release(&a);

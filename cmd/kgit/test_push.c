@@ -81,7 +81,9 @@ static void compare_all(struct kgit_play *p, const struct kg_admission *ad,
 	struct kg_fault_list faults;
 	struct kg_admission all;
 	kg_faults_init(&faults, &a);
-	kg_admit(&all, p->h.s, to->files, to->n, true, read_other, to, &a, &faults);
+	struct kg_admission_options how = {
+		.read_other = read_other, .ctx = to, .cluster = &p->h.opts};
+	kg_admit(&all, p->h.s, to->files, to->n, true, &how, &a, &faults);
 	/* Where there are faults the two may find them in different files. */
 	if (!kg_faults_errors(&faults) != !nfaults ||
 		(nfaults == 0 &&
@@ -113,7 +115,9 @@ void kgit_play_push(struct kgit_play *p, const char *dir)
 	struct kg_admission_file *files = kg_alloc((p->main.n + to.n + 1) * sizeof(*files));
 	size_t n = delta(files, &p->main, &to);
 	kg_faults_init(&faults, &a);
-	kg_admit(&ad, p->h.s, files, n, false, read_other, &to, &a, &faults);
+	struct kg_admission_options how = {
+		.read_other = read_other, .ctx = &to, .cluster = &p->h.opts};
+	kg_admit(&ad, p->h.s, files, n, false, &how, &a, &faults);
 	compare_all(p, &ad, &to, kg_faults_errors(&faults));
 	for (size_t i = 0; i < faults.len; i++) {
 		kg_fault_format(&p->faults, &faults.items[i]);

@@ -208,7 +208,9 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 		kg_faults_release(&faults);
 		return rc;
 	}
-	kg_admit(&out->admission, s, files, nfiles, all, kg_pushed_read, &other, a, &faults);
+	struct kg_admission_options how = {
+		.read_other = kg_pushed_read, .ctx = &other, .cluster = &m->reconcile};
+	kg_admit(&out->admission, s, files, nfiles, all, &how, a, &faults);
 	say_faults(say, &faults);
 	size_t errors = kg_faults_errors(&faults);
 	kg_faults_release(&faults);

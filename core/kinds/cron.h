@@ -22,5 +22,7 @@ struct kg_cron {
 };
 /* NULL, or what is wrong, from the arena or static; *out is then undefined. */
 const char *kg_cron_parse(struct kg_cron *out, struct kg_arena *a, const char *text);
+/* Could there be a time zone of this name? "Local" is none, whatever the machine. */
+bool kg_cron_may_be_zone(const char *name);
 
 #endif

@@ -113,10 +113,16 @@ struct kg_manifest {
 	struct kg_value value; /* arena */
 	uint32_t line, col;    /* where the document begins */
 	unsigned index;        /* of the document in its file, Lists opened */
+	bool faulty; /* kg_manifest_read_all alone: what it says besides its kind and name is not
+			to be relied on, though it can be looked at */
 };
 /* Decodes every document of one file into *out (arena array). Faults are added to `faults` with
  * file = path; documents without faults are in *out all the same. */
 void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits,
+	struct kg_fault_list *faults);
+/* The same, and with them those that have faults, but have a kind, a name and a namespace. */
+void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	struct kg_fault_list *faults);
 /* The same of what was admitted once, by a kgit that may have had fewer rules: rules of today do

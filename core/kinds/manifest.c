@@ -12,6 +12,7 @@ struct reader {
 	size_t len, cap;
 	unsigned index;
 	bool admitted; /* before: rules do not matter */
+	bool faulty;   /* those with faults are asked for, too */
 };
 
 bool kg_manifest_is_path(const char *path)
@@ -129,6 +130,16 @@ static const char *place(struct reader *r, const struct kg_kind *kind, struct kg
 	return "";
 }
 
+/* Whatever else is wrong with it: is it said which object it is? */
+static bool is_named(struct kg_arena *a, const struct kg_kind *kind, const struct kg_value *value)
+{
+	bool placed = !(kind->flags & KG_KF_NAMESPACED) ||
+		      !kg_check_dns_label(a, kg_at(value, "metadata.namespace"));
+
+	return placed && (kind->flags & KG_KF_MANIFEST) &&
+	       *kg_string(kg_at(value, "metadata.name"), "");
+}
+
 static void read_typed(
 	struct reader *r, const struct kg_yaml_node *node, const struct kg_kind *kind)
 {
@@ -138,8 +149,10 @@ static void read_typed(
 	struct kg_value value = kg_schema_decode(kind->schema, node, r->a, r->faults);
 	const char *ns = place(r, kind, &value);
 	r->faults->root = NULL;
-	if (kg_faults_errors(r->faults) != errors &&
-		(!r->admitted || kg_schema_shape(kind->schema, &value, &kg_null)))
+	bool faulty = kg_faults_errors(r->faults) != errors;
+	if (faulty && r->admitted && !kg_schema_shape(kind->schema, &value, &kg_null))
+		faulty = false;
+	if (faulty && !(r->faulty && is_named(r->a, kind, &value)))
 		return;
 	KG_GROW(r->items, r->cap, r->len + 1);
 	r->items[r->len++] = (struct kg_manifest){
@@ -150,6 +163,7 @@ static void read_typed(
 		.line = node->line,
 		.col = node->col,
 		.index = r->index,
+		.faulty = faulty,
 	};
 }
 
@@ -279,6 +293,15 @@ void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, c
 	struct kg_fault_list *faults)
 {
 	struct reader r = {.a = a, .faults = faults};
+
+	read_file(&r, out, n, path, text, len, limits);
+}
+
+void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
+	const char *text, size_t len, const struct kg_yaml_limits *limits,
+	struct kg_fault_list *faults)
+{
+	struct reader r = {.a = a, .faults = faults, .faulty = true};
 
 	read_file(&r, out, n, path, text, len, limits);
 }

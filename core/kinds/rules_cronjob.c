@@ -4,11 +4,18 @@
 
 enum { NAME_MAX_LEN = 52 /* a Job's name is 11 characters longer */ };
 
-static bool is_zone(const char *s)
+static bool is_local(const char *zone)
+{
+	return !strcasecmp(zone, "Local");
+}
+
+bool kg_cron_may_be_zone(const char *s)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_0123456789+";
 
+	if (is_local(s))
+		return false;
 	for (;;) {
 		size_t n = strspn(s, letters);
 		if (!n || n > 14 || *s == '-' || (n == 1 && *s == '.') ||
@@ -33,11 +40,11 @@ void kg_validate_cronjob_spec(struct kg_fault_list *f, const struct kg_value *v,
 		msg = kg_cron_parse(&parsed, f->arena, schedule);
 	if (msg)
 		kg_rule_invalid(f, v, path, "schedule", msg);
-	if (zone && !strcasecmp(zone, "Local"))
+	if (zone && is_local(zone))
 		kg_rule_invalid(f, v, path, "timeZone",
 			"timeZone must be an explicit time zone as defined in "
 			"https://www.iana.org/time-zones");
-	else if (zone && !is_zone(zone))
+	else if (zone && !kg_cron_may_be_zone(zone))
 		kg_rule_invalid(f, v, path, "timeZone",
 			kg_arena_printf(f->arena, "unknown time zone %s", zone));
 }

@@ -109,9 +109,10 @@ static void validate_host_ports(struct kg_fault_list *f, const struct kg_value *
 static void validate_pre_stop(
 	struct kg_fault_list *f, const struct kg_value *container, int64_t grace, const char *path)
 {
-	int64_t seconds = kg_int(kg_at(container, "lifecycle.preStop.sleep.seconds"), 0);
+	const struct kg_value *sleep = kg_at(container, "lifecycle.preStop.sleep");
+	int64_t seconds = kg_int(kg_get(sleep, "seconds"), 0);
 
-	if (seconds > grace)
+	if (!kg_is_null(sleep) && grace >= 0 && seconds > grace)
 		kg_rule(f, path, "lifecycle.preStop.sleep.seconds",
 			"Invalid value: %lld: must be non-negative and less than "
 			"terminationGracePeriodSeconds (%lld)",
