@@ -243,6 +243,22 @@ static void preempted(struct kgd_teller *t, const struct kg_object *pod)
 				kgd_text_at(pod, "spec.nodeName")));
 }
 
+/* Did its owner's controller end it? Others evict pods, and with an owner that goes, its pods go.
+ */
+static bool let_go_by_owner(struct kgd_teller *t, const struct kg_object *pod)
+{
+	const char *component;
+	struct kgd_who o = kgd_maker(t, pod, &component);
+	const struct kg_object *owner =
+		t->snapshot && o.kind ? kg_snapshot_get(t->snapshot, o.kind->id, o.ns, o.name)
+				      : NULL;
+
+	if (strcmp(kg_string(kg_get(kgd_condition(pod, "DisruptionTarget"), "status"), ""),
+		    "True") == 0)
+		return false;
+	return o.kind && !(owner && kg_object_deleting(owner));
+}
+
 /* Its end begins. */
 static void ending(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
@@ -257,7 +273,8 @@ static void ending(
 				&t->a, "Marking for deletion Pod %s/%s", after->ns, after->name));
 	preempted(t, after);
 	succeeded_by(t, after ? after : before);
-	of_owner(t, after ? after : before, "SuccessfulDelete", "Deleted");
+	if (let_go_by_owner(t, after ? after : before))
+		of_owner(t, after ? after : before, "SuccessfulDelete", "Deleted");
 	if (after)
 		killing(t, after);
 }

@@ -1,5 +1,5 @@
 /* What is told of courses of events: a step, then the Events that it must bring, in Kubernetes'
- * words. A step is "push YAML", "wait SECONDS", "succeeded" or "failed" (all pods). */
+ * words. A step is "push YAML", "wait SECONDS", "succeeded", "failed" or "evict" (all pods). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +35,10 @@
 #define CLASS(provisioner, mode)                                                                   \
 	"\n---\n{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: fast}, "      \
 	"provisioner: " provisioner ", volumeBindingMode: " mode "}"
-#define WEB                                                                                        \
-	"push {apiVersion: apps/v1, kind: Deployment, metadata: {name: w}, spec: {selector: "      \
+#define WEB WEB_OF("")
+#define WEB_OF(more)                                                                               \
+	"push {apiVersion: apps/v1, kind: Deployment, metadata: {name: w}, spec: {" more           \
+	"selector: "                                                                               \
 	"{matchLabels: {a: w}}, template: {metadata: {labels: {a: w}}, spec: {containers: "        \
 	"[{name: c, image: one}]}}}}"
 
@@ -153,6 +155,14 @@ static const struct {
 		{{WEB QUOTA("pods: 0"),
 			"Normal ScalingReplicaSet Deployment/w deployment-controller: Scaled up "
 			"replica set w-\nWarning FailedCreate ReplicaSet/w-\n"}}},
+	{"pods that are evicted, and one that its controller lets go",
+		{{WEB, "Normal SuccessfulCreate ReplicaSet/w-\n"},
+			{"evict", "-Normal SuccessfulDelete\nNormal SuccessfulCreate "
+				  "ReplicaSet/w-\n"},
+			{WEB_OF("replicas: 0, "), "Normal SuccessfulDelete ReplicaSet/w-\n"}}},
+	{"a pod that goes with its owners",
+		{{WEB, NULL}, {"push {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}",
+				      "-Normal SuccessfulDelete\n"}}},
 };
 
 struct course {
@@ -185,12 +195,32 @@ static bool says(
 	return true;
 }
 
+static void evict_all(struct course *c)
+{
+	struct kg_input_eviction e[8];
+	struct kg_snapshot *held = kg_snapshot_ref(c->h.s);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_error err;
+	size_t n = 0;
+
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)) && n < KG_ARRAY_LEN(e))
+		e[n++] = (struct kg_input_eviction){.ns = pod->ns, .name = pod->name, .uid = ""};
+	kg_iter_release(&it);
+	struct kg_inputs in = {.evictions = e, .nevictions = n};
+	assert_int_equal(kg_harness_run(&c->h, &in, &err), 0);
+	kg_snapshot_unref(held);
+}
+
 static void play(struct course *c, const char *step)
 {
 	struct kg_error err;
 	c->h.now += 1000;
 	if (!strncmp(step, "push ", 5)) {
 		kg_harness_push(&c->h, "main.yaml", step + 5);
+	} else if (!strcmp(step, "evict")) {
+		evict_all(c);
 	} else if (strncmp(step, "wait ", 5) != 0) {
 		kg_harness_report(&c->h, says, (void *)step);
 	} else {

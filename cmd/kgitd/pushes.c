@@ -273,7 +273,7 @@ static void move_main(struct kgd_hook *h, const struct kgd_command *c, const str
 	else
 		kgd_hook_accept(h, c, false, h->opts.dry_run ? c->old_commit : NULL);
 	if (w.rc == 0 && h->opts.wait_ms && !h->opts.dry_run)
-		kgd_rollout_wait(h, &a->admission, h->opts.wait_ms);
+		kgd_rollout_wait(h, &a->admission, w.revision, h->opts.wait_ms);
 	kg_buf_release(&w.plan);
 }
 

@@ -22,20 +22,70 @@ struct watched {
 };
 struct rollout {
 	struct kgd_hook *h;
+	struct kg_arena a;
 	struct watched *items;
-	size_t n, lines;
+	size_t n, cap, lines;
 };
+
+static void add(struct rollout *r, const struct kg_kind *kind, const char *ns, const char *name)
+{
+	KG_GROW(r->items, r->cap, r->n + 1);
+	r->items[r->n++] = (struct watched){.kind = kind, .ns = ns, .name = name};
+}
 
 /* What a push defines; what it takes away is gone or going. */
 static void watch(struct rollout *r, const struct kg_admission *a)
 {
-	r->items = kg_alloc((a->n + 1) * sizeof(*r->items));
 	for (size_t i = 0; i < a->n; i++) {
 		const struct kg_input_desired *d = &a->desired[i];
 
 		if (!kg_is_null(&d->value))
-			r->items[r->n++] =
-				(struct watched){.kind = d->kind, .ns = d->ns, .name = d->name};
+			add(r, d->kind, d->ns, d->name);
+	}
+}
+
+static bool is_watched(const struct rollout *r, const struct kg_object *obj)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->items[i].kind == obj->kind && strcmp(r->items[i].name, obj->name) == 0 &&
+			strcmp(r->items[i].ns, obj->ns) == 0)
+			return true;
+	return false;
+}
+
+/* Has the revision begun to replace its pods? */
+static bool begins_to_roll(const struct kg_object *obj, uint64_t revision)
+{
+	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
+	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
+	int64_t updated = kg_int(kg_get(st, "updatedReplicas"), 0);
+	const char *type = kg_string(kg_at(v, "spec.updateStrategy.type"), "");
+
+	if (!obj->source || obj->revision < revision || strcmp(type, "OnDelete") == 0 ||
+		kg_bool(kg_at(v, "spec.paused"), false))
+		return false;
+	if (obj->kind->id == KG_KIND_DAEMONSET) {
+		want = kg_int(kg_get(st, "desiredNumberScheduled"), 0);
+		updated = kg_int(kg_get(st, "updatedNumberScheduled"), 0);
+	}
+	return updated < want - kg_int(kg_at(v, "spec.updateStrategy.rollingUpdate.partition"), 0);
+}
+
+/* And what rolls though its own manifest is as it was: a ConfigMap that its pods use is not. */
+static void watch_rolling(struct rollout *r, const struct kg_snapshot *s, uint64_t revision)
+{
+	static const enum kg_kind_id kinds[] = {
+		KG_KIND_DEPLOYMENT, KG_KIND_STATEFULSET, KG_KIND_DAEMONSET};
+	struct kg_object_iter it;
+	const struct kg_object *obj;
+
+	for (size_t k = 0; k < KG_ARRAY_LEN(kinds); k++) {
+		kg_iter_kind(&it, s, kinds[k], NULL, NULL);
+		while ((obj = kg_iter_next(&it)))
+			if (begins_to_roll(obj, revision) && !is_watched(r, obj))
+				add(r, obj->kind, kg_arena_strdup(&r->a, obj->ns),
+					kg_arena_strdup(&r->a, obj->name));
+		kg_iter_release(&it);
 	}
 }
 
@@ -113,9 +163,10 @@ static void say_end(struct rollout *r, const struct kg_snapshot *s, int verdict,
 			: "not all of this push is ready yet; kgit status --wait goes on waiting");
 }
 
-void kgd_rollout_wait(struct kgd_hook *h, const struct kg_admission *admission, int64_t ms)
+void kgd_rollout_wait(
+	struct kgd_hook *h, const struct kg_admission *admission, uint64_t made, int64_t ms)
 {
-	struct rollout r = {.h = h};
+	struct rollout r = {.h = h, .a = KG_ARENA_INIT};
 	int64_t from = kg_monotonic_ms();
 	int verdict = 0;
 
@@ -125,6 +176,9 @@ void kgd_rollout_wait(struct kgd_hook *h, const struct kg_admission *admission, 
 		int64_t spent = kg_monotonic_ms() - from;
 		uint64_t revision = s->revision;
 
+		if (made)
+			watch_rolling(&r, s, made);
+		made = 0;
 		verdict = look(&r, s);
 		bool over = verdict || spent >= ms || atomic_load(&h->m->stopping) ||
 			    kgd_hook_deserted(h);
@@ -138,4 +192,5 @@ void kgd_rollout_wait(struct kgd_hook *h, const struct kg_admission *admission, 
 			kg_hub_wait(h->m->hub, UINT64_MAX, GATHER_MS);
 	}
 	free(r.items);
+	kg_arena_release(&r.a);
 }
