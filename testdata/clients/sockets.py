@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Watches and logs over WebSockets, as Debian's python3-websocket speaks them.
 
-    check.py HOST:PORT PKI TOKEN MAP
+    sockets.py HOST:PORT PKI TOKEN MAP
 
 PKI has ca.crt, admin.crt and admin.key; TOKEN is a bearer token that may read the namespace default,
 and MAP a file: text written there makes the ConfigMap changing of that namespace another (a named
