@@ -45,11 +45,10 @@ struct scene {
 	const char *want;   /* a part of the listing; NULL: not looked at */
 };
 
-static void put(struct kg_txn *txn, struct kg_arena *a, const struct kg_value *v)
+static void put(struct kg_txn *txn, const struct kg_value *v)
 {
 	const struct kg_kind *kind = kg_kind_by_api(
 		kg_string(kg_get(v, "apiVersion"), ""), kg_string(kg_get(v, "kind"), ""));
-	(void)a;
 	struct kg_object_spec spec = {.kind = kind,
 		.ns = kg_string(kg_at(v, "metadata.namespace"), ""),
 		.name = kg_string(kg_at(v, "metadata.name"), ""),
@@ -66,7 +65,7 @@ static void put_all(struct kg_txn *txn, struct kg_arena *a, const char *text)
 		struct kg_value v;
 		if (kg_yaml_load(&v, a, text, len, &err) < 0)
 			fail_msg("%.*s: %s", (int)len, text, err.msg);
-		put(txn, a, &v);
+		put(txn, &v);
 		text += len;
 	}
 }

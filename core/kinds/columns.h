@@ -33,6 +33,13 @@ typedef struct kg_value kg_cell_fn(struct kg_arena *a, const struct kg_object *o
 		(void)a, (void)now;                                                                \
 		return kg_cell_int(kg_at(kg_obj(obj), path));                                      \
 	}
+/* ... of the text at a path, or `none`. */
+#define KG_TEXT_CELL(fn, path, none)                                                               \
+	static struct kg_value fn(struct kg_arena *a, const struct kg_object *obj, kg_time now)    \
+	{                                                                                          \
+		(void)a, (void)now;                                                                \
+		return kg_v_lit(kg_string(kg_at(kg_obj(obj), path), none));                        \
+	}
 #define KG_CONTAINER_COLUMNS                                                                       \
 	KG_COLUMN("Containers", "string", 1, kg_cell_containers,                                   \
 		"Names of each container in the template."),                                       \

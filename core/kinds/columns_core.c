@@ -41,11 +41,7 @@ static struct kg_value cell_roles(struct kg_arena *a, const struct kg_object *ob
 	return b.len ? kg_v_strn(a, b.data, b.len) : kg_v_lit("<none>");
 }
 
-static struct kg_value cell_version(struct kg_arena *a, const struct kg_object *obj, kg_time now)
-{
-	(void)a, (void)now;
-	return kg_v_lit(kg_string(kg_at(kg_obj(obj), "status.nodeInfo.kubeletVersion"), ""));
-}
+KG_TEXT_CELL(cell_version, "status.nodeInfo.kubeletVersion", "")
 
 static struct kg_value node_address(const struct kg_object *obj, const char *type)
 {
@@ -109,11 +105,7 @@ const struct kg_column kg_columns_node[] = {
 
 /* ---- Namespace, ConfigMap ---- */
 
-static struct kg_value cell_phase(struct kg_arena *a, const struct kg_object *obj, kg_time now)
-{
-	(void)a, (void)now;
-	return kg_v_lit(kg_string(kg_at(kg_obj(obj), "status.phase"), "Active"));
-}
+KG_TEXT_CELL(cell_phase, "status.phase", "Active")
 
 static struct kg_value cell_data(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
@@ -213,14 +205,8 @@ static struct kg_value cell_message(struct kg_arena *a, const struct kg_object *
 	return kg_v_strn(a, s, n);
 }
 
-#define TEXT_CELL(fn, path)                                                                        \
-	static struct kg_value fn(struct kg_arena *a, const struct kg_object *obj, kg_time now)    \
-	{                                                                                          \
-		(void)a, (void)now;                                                                \
-		return kg_v_lit(kg_string(kg_at(kg_obj(obj), path), ""));                          \
-	}
-TEXT_CELL(cell_event_type, "type")
-TEXT_CELL(cell_reason, "reason")
+KG_TEXT_CELL(cell_event_type, "type", "")
+KG_TEXT_CELL(cell_reason, "reason", "")
 
 static struct kg_value cell_subobject(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
@@ -228,7 +214,7 @@ static struct kg_value cell_subobject(struct kg_arena *a, const struct kg_object
 	return kg_v_lit(kg_string(
 		either(kg_obj(obj), "involvedObject.fieldPath", "regarding.fieldPath"), ""));
 }
-TEXT_CELL(cell_holder, "spec.holderIdentity")
+KG_TEXT_CELL(cell_holder, "spec.holderIdentity", "")
 
 #define EVENT_COLUMNS                                                                              \
 	KG_COLUMN("Last Seen", "string", 0, cell_last_seen, "When it last happened."),             \

@@ -75,11 +75,7 @@ const struct kg_column kg_columns_ingress[] = {
 
 /* ---- IngressClass ---- */
 
-static struct kg_value cell_controller(struct kg_arena *a, const struct kg_object *obj, kg_time now)
-{
-	(void)a, (void)now;
-	return kg_v_lit(kg_string(kg_at(kg_obj(obj), "spec.controller"), ""));
-}
+KG_TEXT_CELL(cell_controller, "spec.controller", "")
 
 static struct kg_value cell_parameters(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {

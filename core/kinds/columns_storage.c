@@ -19,19 +19,13 @@ static struct kg_value modes_text(struct kg_arena *a, const struct kg_value *mod
 	return kg_v_strn(a, kg_buf_str(&b), b.len);
 }
 
-#define TEXT_CELL(fn, path, none)                                                                  \
-	static struct kg_value fn(struct kg_arena *a, const struct kg_object *obj, kg_time now)    \
-	{                                                                                          \
-		(void)a, (void)now;                                                                \
-		return kg_v_lit(kg_string(kg_at(kg_obj(obj), path), none));                        \
-	}
-TEXT_CELL(cell_class, "spec.storageClassName", "")
-TEXT_CELL(cell_attributes, "spec.volumeAttributesClassName", "<unset>")
-TEXT_CELL(cell_mode, "spec.volumeMode", "<unset>")
-TEXT_CELL(cell_reason, "status.reason", "")
-TEXT_CELL(cell_policy, "spec.persistentVolumeReclaimPolicy", "")
-TEXT_CELL(cell_size, "spec.capacity.storage", "")
-TEXT_CELL(cell_volume, "spec.volumeName", "")
+KG_TEXT_CELL(cell_class, "spec.storageClassName", "")
+KG_TEXT_CELL(cell_attributes, "spec.volumeAttributesClassName", "<unset>")
+KG_TEXT_CELL(cell_mode, "spec.volumeMode", "<unset>")
+KG_TEXT_CELL(cell_reason, "status.reason", "")
+KG_TEXT_CELL(cell_policy, "spec.persistentVolumeReclaimPolicy", "")
+KG_TEXT_CELL(cell_size, "spec.capacity.storage", "")
+KG_TEXT_CELL(cell_volume, "spec.volumeName", "")
 
 static struct kg_value cell_phase(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
@@ -131,9 +125,9 @@ static struct kg_value cell_expansion(struct kg_arena *a, const struct kg_object
 	return kg_v_bool(kg_bool(kg_get(kg_obj(obj), "allowVolumeExpansion"), false));
 }
 
-TEXT_CELL(cell_provisioner, "provisioner", "")
-TEXT_CELL(cell_class_policy, "reclaimPolicy", "Delete")
-TEXT_CELL(cell_binding, "volumeBindingMode", "Immediate")
+KG_TEXT_CELL(cell_provisioner, "provisioner", "")
+KG_TEXT_CELL(cell_class_policy, "reclaimPolicy", "Delete")
+KG_TEXT_CELL(cell_binding, "volumeBindingMode", "Immediate")
 
 const struct kg_column kg_columns_storageclass[] = {
 	{.name = "Name",
