@@ -372,7 +372,7 @@ static int run(int argc, char **argv, const char *kubeconfig)
 
 const struct kgit_verb kgit_verify_verb = {
 	.name = "verify",
-	.summary = "proves that the history is what its inputs make, commit by commit",
+	.summary = "prove that the history is what its inputs make, commit by commit",
 	.usage = "kgit verify [REV..REV | --from REV] [--git-dir DIR] [--keep-going] [-o json]\n"
 		 "\n"
 		 "Makes every revision again, with kgitd's own code, from the one before and from "
