@@ -1,4 +1,5 @@
 #include "kinds/amount.h"
+#include "kinds/rules.h"
 #include "value/testing.h"
 
 static void test_quantities(void **state)
@@ -22,6 +23,52 @@ static void test_quantities(void **state)
 			fail_msg("%s: %lld, %lld", cases[i].quantity,
 				(long long)kg_amount_milli(&v), (long long)kg_amount_whole(&v));
 	}
+}
+
+static const struct {
+	const char *text, *canonical;
+} quantities[] = {
+	{"0", "0"},
+	{"1", "1"},
+	{"1000m", "1"},
+	{"0.5", "500m"},
+	{"1.5", "1500m"},
+	{"100m", "100m"},
+	{"1000", "1k"},
+	{"1500", "1500"},
+	{"1024Mi", "1Gi"},
+	{"1.5Gi", "1536Mi"},
+	{"0.5Gi", "512Mi"},
+	{"512Ki", "512Ki"},
+	{"0.001Ki", "1024m"},
+	{"1000Mi", "1000Mi"},
+	{"1e3", "1e3"},
+	{"1E", "1E"},
+	{"-1", "-1"},
+	{"+2", "2"},
+	{"0.1n", "1n"},
+	{"123456789012345678901234567890", "9223372036854775807"},
+	{"", NULL},
+	{"x", NULL},
+	{"1Gb", NULL},
+	{"1 Gi", NULL},
+	{"1.2.3", NULL},
+};
+
+static void test_canonical(void **state)
+{
+	struct kg_arena a = KG_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(quantities); i++) {
+		const char *got = kg_quantity_canonical(&a, quantities[i].text);
+		if (!quantities[i].canonical)
+			assert_null(got);
+		else if (!got || strcmp(got, quantities[i].canonical) != 0)
+			fail_msg("\"%s\": got %s, expected %s", quantities[i].text,
+				got ? got : "nothing", quantities[i].canonical);
+	}
+	kg_arena_release(&a);
 }
 
 static void test_pods(void **state)
@@ -103,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quantities),
+		cmocka_unit_test(test_canonical),
 		cmocka_unit_test(test_pods),
 		cmocka_unit_test(test_qos),
 	};

@@ -6,7 +6,7 @@
 #define DELETED                                                                                    \
 	"\"metadata\":{\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\"deletionTimestamp\":"      \
 	"\"2026-01-01T00:59:00Z\"}"
-#define POD(meta, spec, status) "{" meta ",\"spec\":{" spec "},\"status\":{" status "}}"
+#define OBJ(meta, spec, status) "{" meta ",\"spec\":{" spec "},\"status\":{" status "}}"
 #define ONE                     "\"containers\":[{\"name\":\"a\"}]"
 #define TWO                     "\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"
 #define INIT                    "\"initContainers\":[{\"name\":\"i\"},{\"name\":\"j\"}]," ONE
@@ -26,102 +26,102 @@ static const struct {
 	enum kg_kind_id kind;
 	const char *json, *cells;
 } cases[] = {
-	{KG_KIND_POD, POD(CREATED, ONE, PENDING), "x|0/1|Pending|0" TAIL},
-	{KG_KIND_POD, POD(CREATED, TWO, RUNNING "," STATUSES(READY "," READY)),
+	{KG_KIND_POD, OBJ(CREATED, ONE, PENDING), "x|0/1|Pending|0" TAIL},
+	{KG_KIND_POD, OBJ(CREATED, TWO, RUNNING "," STATUSES(READY "," READY)),
 		"x|2/2|Running|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE,
+		OBJ(CREATED, ONE,
 			PENDING "," STATUSES("{\"state\":{\"waiting\":{\"reason\":"
 					     "\"ContainerCreating\"}}}")),
 		"x|0/1|ContainerCreating|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE,
+		OBJ(CREATED, ONE,
 			RUNNING
 			"," STATUSES("{\"restartCount\":3,\"state\":{\"waiting\":{\"reason\":"
 				     "\"CrashLoopBackOff\"}},\"lastState\":{\"terminated\":{"
 				     "\"finishedAt\":\"2026-01-01T00:59:30Z\",\"exitCode\":1}}}")),
 		"x|0/1|CrashLoopBackOff|3 (30s ago)" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE,
+		OBJ(CREATED, ONE,
 			"\"phase\":\"Succeeded\"," STATUSES("{\"state\":{\"terminated\":{"
 							    "\"exitCode\":0,\"reason\":"
 							    "\"Completed\"}}}")),
 		"x|0/1|Completed|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE,
+		OBJ(CREATED, ONE,
 			"\"phase\":\"Failed\"," STATUSES(
 				"{\"state\":{\"terminated\":{\"exitCode\":3}}}")),
 		"x|0/1|ExitCode:3|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE,
+		OBJ(CREATED, ONE,
 			"\"phase\":\"Failed\"," STATUSES(
 				"{\"state\":{\"terminated\":{\"exitCode\":137,\"signal\":9}}}")),
 		"x|0/1|Signal:9|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, TWO,
+		OBJ(CREATED, TWO,
 			RUNNING
 			",\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\"}]," STATUSES(
 				"{\"state\":{\"terminated\":{\"exitCode\":0,\"reason\":"
 				"\"Completed\"}}}," READY)),
 		"x|1/2|NotReady|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, TWO,
+		OBJ(CREATED, TWO,
 			RUNNING
 			",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]," STATUSES(
 				"{\"state\":{\"terminated\":{\"exitCode\":0,\"reason\":"
 				"\"Completed\"}}}," READY)),
 		"x|1/2|Running|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, INIT,
+		OBJ(CREATED, INIT,
 			PENDING "," INIT_STATUSES(
 				"{\"state\":{\"terminated\":{\"exitCode\":0}}},{\"state\":{"
 				"\"running\":{}}}")),
 		"x|0/1|Init:1/2|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, INIT,
+		OBJ(CREATED, INIT,
 			PENDING "," INIT_STATUSES(
 				"{\"restartCount\":2,\"state\":{\"terminated\":{\"exitCode\":1,"
 				"\"reason\":\"Error\"}}}")),
 		"x|0/1|Init:Error|2" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, INIT,
+		OBJ(CREATED, INIT,
 			PENDING "," INIT_STATUSES("{\"state\":{\"terminated\":{\"exitCode\":7}}}")),
 		"x|0/1|Init:ExitCode:7|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, INIT,
+		OBJ(CREATED, INIT,
 			PENDING "," INIT_STATUSES("{\"state\":{\"waiting\":{\"reason\":"
 						  "\"ImagePullBackOff\"}}}")),
 		"x|0/1|Init:ImagePullBackOff|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, INIT,
+		OBJ(CREATED, INIT,
 			PENDING "," INIT_STATUSES("{\"state\":{\"waiting\":{\"reason\":"
 						  "\"PodInitializing\"}}}")),
 		"x|0/1|Init:0/2|0" TAIL},
 	/* a sidecar is one of the containers once it has started */
 	{KG_KIND_POD,
-		POD(CREATED, SIDECAR,
+		OBJ(CREATED, SIDECAR,
 			PENDING "," INIT_STATUSES("{\"name\":\"s\",\"started\":false,\"state\":{"
 						  "\"running\":{}}}")),
 		"x|0/2|Init:0/2|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, SIDECAR,
+		OBJ(CREATED, SIDECAR,
 			PENDING "," INIT_STATUSES(SIDECAR_READY ",{\"name\":\"i\",\"state\":{"
 								"\"running\":{}}}")),
 		"x|1/2|Init:1/2|5" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, SIDECAR,
+		OBJ(CREATED, SIDECAR,
 			RUNNING "," INIT_STATUSES(SIDECAR_READY
 				",{\"name\":\"i\",\"restartCount\":2,\"state\":{\"terminated\":{"
 				"\"exitCode\":0}}}") "," STATUSES(READY)),
 		"x|2/2|Running|5" TAIL},
-	{KG_KIND_POD, POD(DELETED, ONE, RUNNING "," STATUSES(READY)), "x|1/1|Terminating|0" TAIL},
-	{KG_KIND_POD, POD(DELETED, ONE, RUNNING ",\"reason\":\"NodeLost\""),
+	{KG_KIND_POD, OBJ(DELETED, ONE, RUNNING "," STATUSES(READY)), "x|1/1|Terminating|0" TAIL},
+	{KG_KIND_POD, OBJ(DELETED, ONE, RUNNING ",\"reason\":\"NodeLost\""),
 		"x|0/1|Unknown|0" TAIL},
-	{KG_KIND_POD, POD(DELETED, ONE, "\"phase\":\"Succeeded\""), "x|0/1|Succeeded|0" TAIL},
-	{KG_KIND_POD, POD(CREATED, ONE, "\"phase\":\"Failed\",\"reason\":\"Evicted\""),
+	{KG_KIND_POD, OBJ(DELETED, ONE, "\"phase\":\"Succeeded\""), "x|0/1|Succeeded|0" TAIL},
+	{KG_KIND_POD, OBJ(CREATED, ONE, "\"phase\":\"Failed\",\"reason\":\"Evicted\""),
 		"x|0/1|Evicted|0" TAIL},
 	{KG_KIND_POD,
-		POD(CREATED, ONE ",\"nodeName\":\"n1\"",
+		OBJ(CREATED, ONE ",\"nodeName\":\"n1\"",
 			RUNNING ",\"podIPs\":[{\"ip\":\"10.1.2.3\"}]," STATUSES(READY)),
 		"x|1/1|Running|0|60m|10.1.2.3|n1|<none>|<none>"},
 	{KG_KIND_DEPLOYMENT,

@@ -4,14 +4,6 @@
 
 /* ---- documents that the cases share ---- */
 
-#define META(kind) "apiVersion: v1\nkind: " kind "\nmetadata: {name: x}\n"
-#define POD(spec)  META("Pod") "spec:\n" spec
-#define C(fields)  "  containers:\n  - {name: a, image: i" fields "}\n"
-#define DEPLOY(spec)                                                                               \
-	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n"                      \
-	"  selector: {matchLabels: {a: b}}\n"                                                      \
-	"  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: "           \
-	"i}]}}\n" spec
 #define WORKLOAD(kind)                                                                             \
 	"apiVersion: apps/v1\nkind: " kind "\nmetadata: {name: x}\nspec:\n"                        \
 	"  selector: {matchLabels: {a: b}}\n"                                                      \
@@ -364,52 +356,6 @@ static void test_defaults_are_stable(void **state)
 }
 
 static const struct {
-	const char *text, *canonical;
-} quantities[] = {
-	{"0", "0"},
-	{"1", "1"},
-	{"1000m", "1"},
-	{"0.5", "500m"},
-	{"1.5", "1500m"},
-	{"100m", "100m"},
-	{"1000", "1k"},
-	{"1500", "1500"},
-	{"1024Mi", "1Gi"},
-	{"1.5Gi", "1536Mi"},
-	{"0.5Gi", "512Mi"},
-	{"512Ki", "512Ki"},
-	{"0.001Ki", "1024m"},
-	{"1000Mi", "1000Mi"},
-	{"1e3", "1e3"},
-	{"1E", "1E"},
-	{"-1", "-1"},
-	{"+2", "2"},
-	{"0.1n", "1n"},
-	{"123456789012345678901234567890", "9223372036854775807"},
-	{"", NULL},
-	{"x", NULL},
-	{"1Gb", NULL},
-	{"1 Gi", NULL},
-	{"1.2.3", NULL},
-};
-
-static void test_quantities(void **state)
-{
-	struct kg_arena a = KG_ARENA_INIT;
-
-	(void)state;
-	for (size_t i = 0; i < KG_ARRAY_LEN(quantities); i++) {
-		const char *got = kg_quantity_canonical(&a, quantities[i].text);
-		if (!quantities[i].canonical)
-			assert_null(got);
-		else if (!got || strcmp(got, quantities[i].canonical) != 0)
-			fail_msg("\"%s\": got %s, expected %s", quantities[i].text,
-				got ? got : "nothing", quantities[i].canonical);
-	}
-	kg_arena_release(&a);
-}
-
-static const struct {
 	kg_check_fn *check;
 	const char *text;
 	bool ok;
@@ -482,66 +428,6 @@ static void test_checks(void **state)
 	kg_arena_release(&a);
 }
 
-#define NO_POD_UPDATE                                                                              \
-	"Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "     \
-	"`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only "  \
-	"additions to existing tolerations); a pod of another name can have it\n"
-
-static const struct {
-	const char *before, *after, *faults;
-} updates[] = {
-	{DEPLOY(""), DEPLOY("  replicas: 5\n"), ""},
-	{DEPLOY(""),
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n"
-		"  selector: {matchLabels: {c: d}}\n"
-		"  template: {metadata: {labels: {c: d}}, spec: {containers: [{name: a, image: "
-		"i}]}}\n",
-		"spec.selector: Invalid value: {\"matchLabels\":{\"c\":\"d\"}}: field is immutable "
-		"(it was {\"matchLabels\":{\"a\":\"b\"}}); an object of another name can have "
-		"it\n"},
-	{POD(C("")), POD("  containers: [{name: a, image: 'j:1'}]\n"), ""},
-	{POD(C("")), POD(C("") "  tolerations: [{operator: Exists}]\n"), ""},
-	{POD(C("") "  tolerations: [{operator: Exists}]\n"), POD(C("")),
-		"spec.tolerations: Forbidden: existing toleration can not be modified except its "
-		"tolerationSeconds; tolerations can only be added\n"},
-	{POD(C("") "  nodeName: n1\n"), POD(C("")), ""},
-	{POD(C("")), POD(C(", args: [x]")), "spec.containers[0].args: " NO_POD_UPDATE},
-	{POD(C("") "  restartPolicy: Never\n"), POD(C("")), "spec.restartPolicy: " NO_POD_UPDATE},
-	{POD(C("")), POD("  containers: [{name: a, image: i}, {name: b, image: i}]\n"),
-		"spec.containers: Forbidden: pod updates may not add or remove containers; a pod "
-		"of another name can have them\n"},
-	{POD(C("") "  activeDeadlineSeconds: 5\n"), POD(C("") "  activeDeadlineSeconds: 6\n"),
-		"spec.activeDeadlineSeconds: Invalid value: 6: must be less than or equal to "
-		"previous value\n"},
-	{META("ConfigMap") "data: {a: b}\nimmutable: true\n",
-		META("ConfigMap") "data: {a: c}\nimmutable: true\n",
-		"data: Forbidden: field is immutable when `immutable` is set\n"},
-	{META("ConfigMap") "data: {a: b}\n", META("ConfigMap") "data: {a: c}\n", ""},
-};
-
-static void test_updates(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < KG_ARRAY_LEN(updates); i++) {
-		struct kg_test_read t, u;
-		kg_test_read(&t, updates[i].before);
-		kg_test_read(&u, updates[i].after);
-		assert_int_equal(t.len + u.len, 2);
-		kg_schema_check_update(t.items[0].kind->schema, &t.items[0].value,
-			&u.items[0].value, "", &u.faults);
-		kg_buf_clear(&u.text);
-		for (size_t j = 0; j < u.faults.len; j++) {
-			kg_fault_format(&u.text, &u.faults.items[j]);
-			kg_buf_addc(&u.text, '\n');
-		}
-		if (strcmp(kg_buf_str(&u.text), updates[i].faults) != 0)
-			fail_msg("case %zu: got:\n%s\nexpected:\n%s", i, kg_buf_str(&u.text),
-				updates[i].faults);
-		kg_test_read_release(&t);
-		kg_test_read_release(&u);
-	}
-}
-
 static void test_fault_limit(void **state)
 {
 	KG_AUTOBUF struct kg_buf yaml = KG_BUF_INIT;
@@ -562,94 +448,6 @@ static void test_fault_limit(void **state)
 	kg_test_read_release(&t);
 }
 
-/* ---- the tables themselves ---- */
-
-static void check_default(const char *where, const struct kg_field *f)
-{
-	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_error err;
-	struct kg_value v;
-
-	if (kg_json_parse(&v, &a, f->dflt, strlen(f->dflt), &err))
-		fail_msg("%s.%s: default %s: %s", where, f->name, f->dflt, err.msg);
-	if (f->values && v.type == KG_STRING && !kg_rule_one_of(v.s, f->values))
-		fail_msg("%s.%s: default %s is not one of the values", where, f->name, f->dflt);
-	if (f->flags & (KG_FF_REQUIRED | KG_FF_STATUS | KG_FF_UNSUPPORTED))
-		fail_msg("%s.%s: a default that is never applied", where, f->name);
-	kg_arena_release(&a);
-}
-
-static void check_schema(const struct kg_schema *s, int depth)
-{
-	assert_true(depth < 20 && s->name && s->doc && *s->doc);
-	for (const struct kg_field *f = s->fields; f->name; f++) {
-		if (!f->doc || !*f->doc || f->doc[strlen(f->doc) - 1] != '.')
-			fail_msg("%s.%s: needs a sentence of documentation", s->name, f->name);
-		if ((f->type == KG_F_OBJECT) != (f->schema != NULL))
-			fail_msg("%s.%s: object and schema go together", s->name, f->name);
-		if (f->merge_key && !(f->flags & KG_FF_LIST))
-			fail_msg("%s.%s: a merge key without a list", s->name, f->name);
-		if (f->check_key && !(f->flags & KG_FF_MAP))
-			fail_msg("%s.%s: checks keys of what is no map", s->name, f->name);
-		for (const struct kg_field *g = s->fields; g < f; g++) {
-			if (!strcmp(f->name, g->name))
-				fail_msg("%s.%s: twice", s->name, f->name);
-		}
-		if (f->dflt)
-			check_default(s->name, f);
-		if (f->schema)
-			check_schema(f->schema, depth + 1);
-	}
-}
-
-static void test_tables(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < KG_KIND_COUNT; i++)
-		check_schema(kg_kinds[i].schema, 0);
-}
-
-/* What a program reports: lists, maps and objects are where the schema has them. */
-static void test_shapes(void **state)
-{
-	static const struct {
-		const char *json, *bad; /* NULL: none */
-	} cases[] = {
-		{"{}", NULL},
-		{"[]", "io.k8s.api.core.v1.Pod"},
-		{"{\"status\":{\"phase\":\"x\",\"newer\":[{}],\"conditions\":[{\"type\":\"Ready\"}]"
-		 ","
-		 "\"allocatedResources\":{\"cpu\":1},\"resourceClaimStatuses\":[[1],{\"a\":1}]}}",
-			NULL},
-		{"{\"status\":[]}", "status"},
-		{"{\"status\":{\"phase\":[]}}", "phase"},
-		{"{\"status\":{\"phase\":7}}", "phase"},
-		{"{\"status\":{\"observedGeneration\":\"7\"}}", "observedGeneration"},
-		{"{\"status\":{\"containerStatuses\":[{\"ready\":1}]}}", "ready"},
-		{"{\"status\":{\"conditions\":{\"a\":4294967302,\"b\":1}}}", "conditions"},
-		{"{\"status\":{\"conditions\":\"a\"}}", "conditions"},
-		{"{\"status\":{\"conditions\":[1]}}", "conditions"},
-		{"{\"status\":{\"conditions\":[{\"type\":{}}]}}", "type"},
-		{"{\"status\":{\"allocatedResources\":[1]}}", "allocatedResources"},
-		{"{\"status\":{\"allocatedResources\":{\"cpu\":{}}}}", "allocatedResources"},
-		{"{\"status\":{\"resourceClaimStatuses\":{\"a\":1}}}", "resourceClaimStatuses"},
-		{"{\"metadata\":{\"labels\":[1]}}", "labels"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
-		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-		struct kg_value v;
-		struct kg_error err;
-
-		assert_int_equal(
-			kg_json_parse(&v, &a, cases[i].json, strlen(cases[i].json), &err), 0);
-		const char *bad = kg_schema_shape(kg_kinds[KG_KIND_POD].schema, &v, &kg_null);
-		if (!bad != !cases[i].bad || (bad && strcmp(bad, cases[i].bad) != 0))
-			fail_msg("%s: got \"%s\"", cases[i].json, bad ? bad : "nothing");
-	}
-}
-
 static int setup(void **state)
 {
 	(void)state;
@@ -663,12 +461,8 @@ int main(void)
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_defaults_are_stable),
-		cmocka_unit_test(test_quantities),
 		cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_updates),
 		cmocka_unit_test(test_fault_limit),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_tables),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -10,6 +10,16 @@
 
 #include <cmocka.h>
 
+/* Documents. */
+#define META(kind) "apiVersion: v1\nkind: " kind "\nmetadata: {name: x}\n"
+#define POD(spec)  META("Pod") "spec:\n" spec
+#define C(fields)  "  containers:\n  - {name: a, image: i" fields "}\n"
+#define DEPLOY(spec)                                                                               \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n"                      \
+	"  selector: {matchLabels: {a: b}}\n"                                                      \
+	"  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: "           \
+	"i}]}}\n" spec
+
 struct kg_test_read {
 	struct kg_arena arena;
 	struct kg_fault_list faults;
