@@ -13,6 +13,7 @@
 #include "guard.h"
 #include "server.h"
 
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -68,12 +69,32 @@ struct kg_http_server {
 	_Atomic uint64_t accepted, served, ambiguous, too_large, websockets, websocket_faults;
 };
 
+/* ---- seal.c: a TLS session's writing direction, taken over from GnuTLS; of who has the stream,
+ * or the session ---- */
+struct kg_outbox;
+struct kg_seal {
+	gnutls_aead_cipher_hd_t aead; /* NULL: it is GnuTLS's */
+	uint64_t sequence;            /* of the next record */
+	unsigned char iv[12];
+	size_t max; /* the longest record that GnuTLS has written since the last release */
+};
+/* One record, or several, into the outbox, which is also where the session puts what it would send.
+ * p[n] is overwritten. False: the stream is broken. */
+bool kg_seal_write(
+	struct kg_seal *s, gnutls_session_t tls, struct kg_outbox *outbox, char *p, size_t n);
+/* The direction is GnuTLS's again; also where it is already. */
+void kg_seal_release(struct kg_seal *s, gnutls_session_t tls);
+/* By GnuTLS, whose the direction is: in one record, or in several where the peer has negotiated
+ * smaller ones; *longest, where it is not NULL, grows to the longest. False: it is broken. */
+bool kg_tls_write(gnutls_session_t tls, const char *p, size_t n, size_t *longest);
+
 struct kg_http_conn {
 	gnutls_session_t tls;
 	/* Of who has the stream: where TLS puts what it would send (else the socket), and what the
 	 * socket did not take, which goes before all else. */
 	struct kg_outbox *outbox;
 	struct kg_buf rest;
+	struct kg_seal seal; /* likewise */
 	int fd;
 	bool gathering; /* an answer's header and body, for one record; see answer.c */
 	uint16_t ahead_at, ahead_len;
@@ -109,6 +130,8 @@ bool kg_outbox_is_full(const struct kg_outbox *o);
 /* Another parcel: what is added, of any size, belongs to the last one. */
 void kg_outbox_begin(struct kg_outbox *o, int fd);
 void kg_outbox_add(struct kg_outbox *o, const void *p, size_t n);
+/* The same, to be filled in before anything else is added. */
+char *kg_outbox_extend(struct kg_outbox *o, size_t n);
 void kg_outbox_empty(struct kg_outbox *o); /* the last one */
 /* Tries to send each once, without waiting; what became of them, in their order (of an empty one
  * nothing was sent). They stay until they are cleared. */
@@ -234,8 +257,8 @@ enum MHD_Result kg_websocket_queue(struct kg_http_req *req);
 /* A sender's turn: reads what the peer said, and writes what it is told; buf has `size` bytes, a
  * record. leaving: it is the last one, in which the peer is told so. *more: it wants another turn
  * at once. *end: it is over. False: the peer is gone. */
-bool kg_websocket_turn(struct kg_http_req *req, bool leaving, char *buf, size_t size,
-	bool (*write)(gnutls_session_t tls, const char *p, size_t n), bool *more, ssize_t *end);
+bool kg_websocket_turn(
+	struct kg_http_req *req, bool leaving, char *buf, size_t size, bool *more, ssize_t *end);
 
 /* ---- exchange.c: libmicrohttpd's callbacks ---- */
 enum MHD_Result kg_exchange_access(void *cls, struct MHD_Connection *mhd, const char *url,

@@ -83,6 +83,17 @@ void kg_outbox_add(struct kg_outbox *o, const void *p, size_t n)
 	o->parcels[o->n - 1].len += n;
 }
 
+char *kg_outbox_extend(struct kg_outbox *o, size_t n)
+{
+	kg_buf_reserve(&o->bytes, n);
+	char *p = o->bytes.data + o->bytes.len;
+
+	o->bytes.len += n;
+	p[n] = '\0';
+	o->parcels[o->n - 1].len += n;
+	return p;
+}
+
 void kg_outbox_empty(struct kg_outbox *o)
 {
 	struct kg_parcel *p = &o->parcels[o->n - 1];

@@ -55,6 +55,7 @@ void kg_req_give_back_locked(struct kg_http_req *req)
 		return;
 	req->wait = KG_WAIT_NONE;
 	req->uncorked = false;
+	kg_seal_release(&req->conn->seal, req->tls);
 	MHD_resume_connection(req->conn->mhd);
 }
 

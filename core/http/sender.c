@@ -68,22 +68,8 @@ static char *put_head(char *data, size_t n)
 	return p;
 }
 
-/* Into the outbox: in one record, or in several where the peer has negotiated smaller ones. */
-static bool write_records(gnutls_session_t tls, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t rc = gnutls_record_send(tls, p, n);
-
-		if (rc <= 0)
-			return false;
-		p += rc;
-		n -= (size_t)rc;
-	}
-	return true;
-}
-
 /* The next chunk of what the stream has. */
-static void write_chunk(struct turn *t, char *buf)
+static void write_chunk(struct turn *t, struct kg_outbox *outbox, char *buf)
 {
 	struct kg_http_req *req = t->req;
 
@@ -97,7 +83,7 @@ static void write_chunk(struct turn *t, char *buf)
 	char *at = put_head(buf + HEAD, (size_t)n), *tail = buf + HEAD + n;
 
 	memcpy(tail, "\r\n", 2);
-	t->failed = !write_records(req->tls, at, (size_t)(tail + 2 - at));
+	t->failed = !kg_seal_write(&req->conn->seal, req->tls, outbox, at, (size_t)(tail + 2 - at));
 	t->more = !req->dry;
 }
 
@@ -135,10 +121,9 @@ static void write_parcel(struct kg_outbox *outbox, struct turn *t, char *buf)
 	}
 	conn->outbox = outbox;
 	if (req->messages)
-		t->failed = !kg_websocket_turn(
-			req, t->leaving, buf, RECORD, write_records, &t->more, &t->end);
+		t->failed = !kg_websocket_turn(req, t->leaving, buf, RECORD, &t->more, &t->end);
 	else
-		write_chunk(t, buf);
+		write_chunk(t, outbox, buf);
 	conn->outbox = NULL;
 	if (t->failed)
 		kg_outbox_empty(outbox);
@@ -265,7 +250,6 @@ __attribute__((always_inline)) static inline void fetch_ahead(const struct turn 
 	if (n > FETCH_REST) {
 		const struct kg_http_req *req = turns[FETCH_REST].req;
 
-		fetch(req->tls, CACHE_LINE);
 		fetch(req->conn, offsetof(struct kg_http_conn, gathering));
 		fetch(req->read_ctx, READ_FETCH);
 	}
@@ -305,7 +289,7 @@ static void *run(void *arg)
 {
 	struct kg_sender *s = arg;
 	struct turn turns[BATCH];
-	char *buf = kg_alloc(RECORD);
+	char *buf = kg_alloc(RECORD + 1);
 	struct kg_outbox *outbox = kg_outbox_new(s->io_uring);
 	size_t n = 0;
 

@@ -453,8 +453,8 @@ static size_t put_frames(struct kg_http_req *req, char *out, size_t max, bool *m
 	return len;
 }
 
-bool kg_websocket_turn(struct kg_http_req *req, bool leaving, char *buf, size_t size,
-	bool (*write)(gnutls_session_t tls, const char *p, size_t n), bool *more, ssize_t *end)
+bool kg_websocket_turn(
+	struct kg_http_req *req, bool leaving, char *buf, size_t size, bool *more, ssize_t *end)
 {
 	struct kg_websocket *ws = req->websocket;
 	KG_AUTOBUF struct kg_buf controls = KG_BUF_INIT;
@@ -475,6 +475,6 @@ bool kg_websocket_turn(struct kg_http_req *req, bool leaving, char *buf, size_t 
 	}
 	*more |= unheard || said;
 	*end = ws->over && ws->said_close ? -1 : 0;
-	return (!controls.len || write(req->tls, controls.data, controls.len)) &&
-	       (!len || write(req->tls, buf, len));
+	return kg_tls_write(req->tls, controls.data, controls.len, NULL) &&
+	       kg_tls_write(req->tls, buf, len, NULL);
 }
