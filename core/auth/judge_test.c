@@ -359,13 +359,6 @@ static void nodes_see_what_is_bound_to_them(void **state)
 	kg_snapshot_unref(s);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,5 +368,6 @@ int main(void)
 		cmocka_unit_test(nodes_see_what_is_bound_to_them),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -363,13 +363,6 @@ static void many_bindings(void **state)
 	kg_snapshot_unref(s);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,5 +373,6 @@ int main(void)
 		cmocka_unit_test(many_bindings),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

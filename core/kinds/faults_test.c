@@ -193,13 +193,6 @@ static void test_files(void **state)
 	assert_true(cases >= CASES_MIN);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,5 +200,7 @@ int main(int argc, char **argv)
 	};
 
 	update = argc > 1 && !strcmp(argv[1], "--update");
-	return cmocka_run_group_tests(tests, setup, NULL);
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,13 +186,6 @@ static void test_kinds(void **state)
 	assert_null(kg_kind_by_plural("apps", "v2", "deployments"));
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,5 +195,7 @@ int main(void)
 		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_kinds),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -448,13 +448,6 @@ static void test_fault_limit(void **state)
 	kg_test_read_release(&t);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,5 +457,7 @@ int main(void)
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_fault_limit),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

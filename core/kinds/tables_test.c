@@ -85,18 +85,13 @@ static void test_shapes(void **state)
 	}
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_tables),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,17 +61,12 @@ static void test_updates(void **state)
 	}
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	kg_kinds_init();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_updates),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+
+	kg_kinds_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
