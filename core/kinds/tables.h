@@ -46,6 +46,28 @@
 	F_OBJ("metadata", kg_schema_object_meta, 0,                                                \
 		"The object's name, namespace, labels and "                                        \
 		"annotations.")
+/* Types of volumes that take a driver: of pods, and PersistentVolumes. */
+#define F_DRIVERS(why)                                                                             \
+	F_NOWHY("nfs", KG_F_ANY, 0, "An NFS export.", why),                                        \
+		F_NOWHY("csi", KG_F_ANY, 0, "A volume of a CSI driver.", why),                     \
+		F_NOWHY("iscsi", KG_F_ANY, 0, "An iSCSI disk.", why),                              \
+		F_NOWHY("fc", KG_F_ANY, 0, "A Fibre Channel disk.", why),                          \
+		F_NOWHY("awsElasticBlockStore", KG_F_ANY, 0, "An AWS disk.", why),                 \
+		F_NOWHY("azureDisk", KG_F_ANY, 0, "An Azure disk.", why),                          \
+		F_NOWHY("azureFile", KG_F_ANY, 0, "An Azure file share.", why),                    \
+		F_NOWHY("cephfs", KG_F_ANY, 0, "A Ceph file system.", why),                        \
+		F_NOWHY("cinder", KG_F_ANY, 0, "An OpenStack disk.", why),                         \
+		F_NOWHY("flexVolume", KG_F_ANY, 0, "A volume of a flex driver.", why),             \
+		F_NOWHY("flocker", KG_F_ANY, 0, "A Flocker volume.", why),                         \
+		F_NOWHY("gcePersistentDisk", KG_F_ANY, 0, "A Google disk.", why),                  \
+		F_NOWHY("glusterfs", KG_F_ANY, 0, "A Gluster volume.", why),                       \
+		F_NOWHY("photonPersistentDisk", KG_F_ANY, 0, "A Photon disk.", why),               \
+		F_NOWHY("portworxVolume", KG_F_ANY, 0, "A Portworx volume.", why),                 \
+		F_NOWHY("quobyte", KG_F_ANY, 0, "A Quobyte volume.", why),                         \
+		F_NOWHY("rbd", KG_F_ANY, 0, "A Ceph block device.", why),                          \
+		F_NOWHY("scaleIO", KG_F_ANY, 0, "A ScaleIO volume.", why),                         \
+		F_NOWHY("storageos", KG_F_ANY, 0, "A StorageOS volume.", why),                     \
+		F_NOWHY("vsphereVolume", KG_F_ANY, 0, "A vSphere disk.", why)
 
 /* meta/v1 */
 extern const struct kg_schema kg_schema_object_meta, kg_schema_template_meta,
