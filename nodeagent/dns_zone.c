@@ -1,4 +1,5 @@
 #include "nodeagent/dns_zone.h"
+#include "base/map.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
@@ -107,6 +108,7 @@ static void add_endpoint_ports(
 
 static void add_headless(struct records *r, const struct kg_value *service)
 {
+	KG_CLEANUP(kg_map_release) struct kg_map seen = KG_MAP_INIT;
 	const struct kg_value *hosts = kg_get(service, "hosts");
 
 	for (uint32_t i = 0; i < kg_len(hosts); i++) {
@@ -117,7 +119,8 @@ static void add_headless(struct records *r, const struct kg_value *service)
 		if (!is_address(address))
 			continue;
 		name_host(host, h);
-		kg_buf_addf(r->names, "%s A %s\n", r->base, address);
+		if (!kg_map_put(&seen, address, &seen)) /* it may have several names */
+			kg_buf_addf(r->names, "%s A %s\n", r->base, address);
 		if (strlen(host) + 1 > r->room)
 			continue;
 		kg_buf_addf(r->names, "%s.%s A %s\n", host, r->base, address);

@@ -54,7 +54,7 @@ static void open_services(void *ctx)
 {
 	struct nt_node *n = ctx;
 	struct kg_services_ranges ranges = {n->cidr, "10.244.0.0/16", "10.96.0.0/16", n->address};
-	struct kg_services_options opts = {.on_event = told, .ctx = n};
+	struct kg_services_options opts = {.on_event = told, .ctx = n, .node = n->name};
 	struct kg_error err;
 
 	kg_services_free(n->services);

@@ -349,7 +349,8 @@ int kg_network_new(
 	struct kg_network **out, const struct kg_network_options *opts, struct kg_error *err)
 {
 	struct kg_network *n = kg_alloc(sizeof(*n));
-	struct kg_services_options services = {on_event, n, opts->memory};
+	struct kg_services_options services = {
+		.on_event = on_event, .ctx = n, .memory = opts->memory, .node = opts->node};
 	struct kg_policies_options policies = {on_event, n};
 
 	n->opts = *opts;

@@ -167,7 +167,9 @@ static void put(struct kg_services *s, const char *key, struct kg_service *new)
 
 void kg_services_put(struct kg_services *s, const char *key, const struct kg_value *value)
 {
-	put(s, key, value ? kg_service_parse(value) : NULL);
+	const char *node = s->opts.node ? s->opts.node : "";
+
+	put(s, key, value ? kg_service_parse(value, node) : NULL);
 }
 
 void kg_services_put_pod(struct kg_services *s, const char *uid, const struct kg_value *pod)

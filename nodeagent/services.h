@@ -16,6 +16,7 @@ struct kg_services_options {
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;
 	const char *memory; /* nft_keeper.h; borrowed; or NULL */
+	const char *node;   /* this one's name; borrowed; or NULL */
 };
 int kg_services_new(struct kg_services **out, struct kg_loop *loop,
 	const struct kg_services_options *opts, struct kg_error *err);

@@ -68,8 +68,46 @@ static uint32_t parse_endpoints(struct kg_endpoint *out, const struct kg_value *
 	return unique;
 }
 
-static bool parse_port(struct kg_service_port *out, const struct kg_value *v, in_addr_t addr,
-	struct kg_endpoint **space)
+/* What a service says of where the endpoints of an address are. */
+struct places {
+	struct kg_endpoint *v; /* heap; sorted */
+	uint32_t n;
+};
+
+static struct places parse_places(const struct kg_value *list, const char *node)
+{
+	struct places p = {.v = kg_alloc((kg_len(list) + 1) * sizeof(*p.v))};
+
+	for (uint32_t i = 0; i < kg_len(list); i++) {
+		const char *address = kg_string(kg_get(&list->items[i], "address"), "");
+		const char *name = kg_string(kg_get(&list->items[i], "nodeName"), "");
+
+		p.v[p.n].here = *node && strcmp(name, node) == 0 ? 1 : -1;
+		p.n += inet_pton(AF_INET, address, &p.v[p.n].addr) == 1;
+	}
+	if (p.n)
+		qsort(p.v, p.n, sizeof(*p.v), compare_endpoints);
+	return p;
+}
+
+static struct kg_endpoint *parse_list(uint32_t *n, const struct kg_value *list,
+	const struct places *places, struct kg_endpoint **space)
+{
+	struct kg_endpoint *out = *space;
+
+	*n = parse_endpoints(out, list);
+	for (uint32_t i = 0; i < *n; i++) {
+		const struct kg_endpoint key = {.addr = out[i].addr};
+		const struct kg_endpoint *at =
+			bsearch(&key, places->v, places->n, sizeof(*places->v), compare_endpoints);
+
+		out[i].here = at ? at->here : 0;
+	}
+	*space += *n;
+	return out;
+}
+
+static bool parse_port(struct kg_service_port *out, const struct kg_value *v, in_addr_t addr)
 {
 	int protocol = protocol_of(kg_string(kg_get(v, "protocol"), "TCP"));
 
@@ -77,15 +115,10 @@ static bool parse_port(struct kg_service_port *out, const struct kg_value *v, in
 	out->protocol = (uint8_t)protocol;
 	out->port = port_of(kg_get(v, "port"));
 	out->node_port = port_of(kg_get(v, "nodePort"));
-	if (protocol < 0 || !out->port)
-		return false;
-	out->endpoints = *space;
-	out->nendpoints = parse_endpoints(*space, kg_get(v, "endpoints"));
-	*space += out->nendpoints;
-	return true;
+	return protocol >= 0 && out->port;
 }
 
-struct kg_service *kg_service_parse(const struct kg_value *v)
+struct kg_service *kg_service_parse(const struct kg_value *v, const char *node)
 {
 	const struct kg_value *ports = kg_get(v, "ports");
 	uint32_t nports = kg_len(ports);
@@ -95,15 +128,27 @@ struct kg_service *kg_service_parse(const struct kg_value *v)
 	if (inet_pton(AF_INET, kg_string(kg_get(v, "clusterIP"), ""), &addr) != 1)
 		return NULL;
 	for (uint32_t i = 0; i < nports; i++)
-		nendpoints += kg_len(kg_get(&ports->items[i], "endpoints"));
+		nendpoints += kg_len(kg_get(&ports->items[i], "endpoints")) +
+			      kg_len(kg_get(&ports->items[i], "draining"));
 	size_t size = sizeof(struct kg_service) + nports * sizeof(struct kg_service_port);
 	struct kg_service *s = kg_alloc(size + nendpoints * sizeof(struct kg_endpoint));
 	struct kg_endpoint *space = (struct kg_endpoint *)((char *)s + size);
 	s->affinity = strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") == 0;
 	s->local = strcmp(kg_string(kg_get(v, "externalTrafficPolicy"), ""), "Local") == 0;
 	s->inner_local = strcmp(kg_string(kg_get(v, "internalTrafficPolicy"), ""), "Local") == 0;
-	for (uint32_t i = 0; i < nports; i++)
-		s->nports += parse_port(&s->ports[s->nports], &ports->items[i], addr, &space);
+	struct places places = parse_places(kg_get(v, "places"), node);
+	for (uint32_t i = 0; i < nports; i++) {
+		const struct kg_value *port = &ports->items[i];
+		struct kg_service_port *p = &s->ports[s->nports];
+
+		if (!parse_port(p, port, addr))
+			continue;
+		p->endpoints =
+			parse_list(&p->nendpoints, kg_get(port, "endpoints"), &places, &space);
+		p->draining = parse_list(&p->ndraining, kg_get(port, "draining"), &places, &space);
+		s->nports++;
+	}
+	free(places.v);
 	return s;
 }
 
@@ -179,7 +224,23 @@ static void emit(struct kg_nft_elems *out, const struct kg_service_port *port, b
 	}
 }
 
-/* To all of its endpoints, or to those of this node. */
+static size_t pick_local(struct kg_endpoint *out, const struct kg_endpoint *from, uint32_t n,
+	const struct kg_services_config *config)
+{
+	size_t picked = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		in_addr_t addr = from[i].addr;
+		bool near = addr == config->node || kg_cidr_has(&config->pods, addr);
+
+		if (from[i].here ? from[i].here > 0 : near)
+			out[picked++] = from[i];
+	}
+	return picked;
+}
+
+/* To all of its endpoints, or to those of this node: to such as are on their way out where there
+ * are no others. */
 static void emit_port(struct kg_nft_elems *out, const struct kg_service *s,
 	const struct kg_service_port *port, bool node, const struct kg_services_config *config)
 {
@@ -189,13 +250,11 @@ static void emit_port(struct kg_nft_elems *out, const struct kg_service *s,
 		emit(out, port, node, s->affinity, port->endpoints, port->nendpoints);
 		return;
 	}
-	KG_AUTOFREE struct kg_endpoint *local = kg_alloc((port->nendpoints + 1) * sizeof(*local));
-	for (uint32_t i = 0; i < port->nendpoints; i++) {
-		in_addr_t addr = port->endpoints[i].addr;
-
-		if (addr == config->node || kg_cidr_has(&config->pods, addr))
-			local[n++] = port->endpoints[i];
-	}
+	size_t most = (size_t)port->nendpoints + port->ndraining + 1;
+	KG_AUTOFREE struct kg_endpoint *local = kg_alloc(most * sizeof(*local));
+	n = pick_local(local, port->endpoints, port->nendpoints, config);
+	if (!n)
+		n = pick_local(local, port->draining, port->ndraining, config);
 	emit(out, port, node, s->affinity, local, n);
 }
 

@@ -41,13 +41,17 @@ void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e); /* a li
 struct kg_endpoint {
 	in_addr_t addr;
 	in_port_t port; /* both in network order */
+	/* 1: it is on this node, -1: it is not, whatever its address is; 0: its address says it. */
+	int8_t here;
 };
 struct kg_service_port {
 	in_addr_t addr;
 	uint8_t protocol;          /* IPPROTO_TCP, ... */
 	in_port_t port, node_port; /* network order; node_port 0: none */
-	uint32_t nendpoints;
+	uint32_t nendpoints, ndraining;
 	struct kg_endpoint *endpoints; /* sorted, unique */
+	/* Likewise, on their way out: where only this node's count, and it has none of those. */
+	struct kg_endpoint *draining;
 };
 /* A service in few bytes; one heap block. */
 struct kg_service {
@@ -59,8 +63,8 @@ struct kg_service {
 	struct kg_service_port ports[];
 };
 /* From services/NS/NAME.yaml of a view. What cannot be understood (an address that is none) is
- * left out: the master has validated it. NULL for a headless one. */
-struct kg_service *kg_service_parse(const struct kg_value *v);
+ * left out: the master has validated it. NULL for a headless one. node: this one's name. */
+struct kg_service *kg_service_parse(const struct kg_value *v, const char *node);
 
 /* Of a pod of the view; NULL where it has no address. services_pod.c. */
 struct kg_service *kg_service_of_pod(const struct kg_value *pod);

@@ -32,7 +32,7 @@ static struct kg_service *parse(const char *json)
 
 	if (kg_json_parse(&v, &arena, json, strlen(json), &err) < 0)
 		fail_msg("%s", err.msg);
-	struct kg_service *s = kg_service_parse(&v);
+	struct kg_service *s = kg_service_parse(&v, "here");
 	kg_arena_release(&arena);
 	return s;
 }

@@ -382,6 +382,7 @@ static void judge(struct kg_admitting *x)
 		emit_definition(x, ds[i]);
 	}
 	kg_admit_services(x, ds, n);
+	kg_admit_endpoints(x, ds, n);
 	kg_admit_sizes(x, ds, n);
 	kg_admit_classes(x, ds, n);
 	kg_admit_policies(x, ds, n);

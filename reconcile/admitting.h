@@ -44,6 +44,8 @@ void kg_admit_cluster(struct kg_admitting *x, const struct kg_definition *d);
 /* admission_limits.c: what definitions ask for against what there is. */
 void kg_admit_services(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 void kg_admit_sizes(struct kg_admitting *x, struct kg_definition **ds, size_t n);
+/* admission_endpoints.c: who says what answers for a Service, against what the Service says. */
+void kg_admit_endpoints(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 /* admission_policy.c: LimitRanges, Pod Security, ResourceQuotas. */
 void kg_admit_policies(struct kg_admitting *x, struct kg_definition **ds, size_t n);
 /* admission_classes.c: the PriorityClasses that they name, and the one that is the default. */

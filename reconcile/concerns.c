@@ -338,6 +338,11 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 		if (gone)
 			enqueue_owned(r, before, KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE);
 		break;
+	case KG_KIND_ENDPOINTS:
+		kg_enqueue(r->st, KG_C_SERVICE, obj->key);
+		if (gone)
+			enqueue_owned(r, before, KG_KIND_ENDPOINTSLICE, KG_C_GARBAGE);
+		break;
 	case KG_KIND_ENDPOINTSLICE:
 		if (after)
 			kg_enqueue(r->st, KG_C_GARBAGE, obj->key);

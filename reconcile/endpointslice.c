@@ -92,9 +92,8 @@ static struct kg_value slice_labels(struct kg_arena *a, const struct kg_object *
 	struct kg_value labels = *kg_at(kg_obj(svc), "metadata.labels");
 	if (labels.type != KG_OBJECT)
 		labels = kg_v_object(a, NULL, 0);
-	labels = kg_with_key(a, &labels, "kubernetes.io/service-name", kg_v_str(a, svc->name));
-	labels =
-		kg_with_key(a, &labels, "endpointslice.kubernetes.io/managed-by", kg_v_lit("kgit"));
+	labels = kg_with_key(a, &labels, KG_LABEL_SERVICE_NAME, kg_v_str(a, svc->name));
+	labels = kg_with_key(a, &labels, KG_LABEL_MANAGED_BY, kg_v_lit(KG_SLICES_OF_PODS));
 	if (strcmp(kg_string(kg_at(kg_obj(svc), "spec.clusterIP"), ""), "None") == 0)
 		labels = kg_with_key(a, &labels, "service.kubernetes.io/headless", kg_v_lit(""));
 	return labels;
@@ -227,17 +226,29 @@ bool kg_slices_place(struct kg_slices *c, const struct kg_ends *g)
 	return true;
 }
 
-/* A name of the Service's that no other of its slices has. */
-static void slice_name(char out[300], const struct kg_slices *c, const struct kg_map *taken)
+void kg_slice_name(
+	char out[300], struct kg_run *r, const struct kg_object *of, const struct kg_map *taken)
 {
 	char what[64], suffix[8];
 	for (size_t i = 0;; i++) {
-		int n = snprintf(what, sizeof(what), "%s/%zu", kg_object_uid(c->svc), i);
+		int n = snprintf(what, sizeof(what), "%s/%zu", kg_object_uid(of), i);
 		kg_safe_encode(suffix, 5, kg_hash64(what, (size_t)n));
-		snprintf(out, 300, "%s-%s", c->svc->name, suffix);
-		if (!kg_map_has(taken, out))
+		snprintf(out, 300, "%s-%s", of->name, suffix);
+		if (!kg_map_has(taken, out) &&
+			!kg_snapshot_get(kg_now(r), KG_KIND_ENDPOINTSLICE, of->ns, out))
 			return;
 	}
+}
+
+struct kg_value kg_slice_newborn(struct kg_run *r, const struct kg_object *of, const char *name)
+{
+	struct kg_arena *a = &r->a;
+	struct kg_value v = kg_v_obj(a, "apiVersion", kg_v_lit("discovery.k8s.io/v1"), "kind",
+		kg_v_lit("EndpointSlice"), "metadata", kg_v_object(a, NULL, 0), "addressType",
+		kg_v_lit("IPv4"), (char *)NULL);
+	v = kg_birth(r, &kg_kinds[KG_KIND_ENDPOINTSLICE], of->ns, name, &v);
+	v = kg_with(a, &v, "metadata.ownerReferences", kg_make_owner_ref(a, of));
+	return kg_with(a, &v, "metadata.generateName", kg_v_strf(a, "%s-", of->name));
 }
 
 static void put_slice(
@@ -249,12 +260,7 @@ static void put_slice(
 	if (s->old) {
 		v = *kg_obj(s->old);
 	} else {
-		v = kg_v_obj(a, "apiVersion", kg_v_lit("discovery.k8s.io/v1"), "kind",
-			kg_v_lit("EndpointSlice"), "metadata", kg_v_object(a, NULL, 0),
-			"addressType", kg_v_lit("IPv4"), (char *)NULL);
-		v = kg_birth(c->r, kind, c->svc->ns, name, &v);
-		v = kg_with(a, &v, "metadata.ownerReferences", kg_make_owner_ref(a, c->svc));
-		v = kg_with(a, &v, "metadata.generateName", kg_v_strf(a, "%s-", c->svc->name));
+		v = kg_slice_newborn(c->r, c->svc, name);
 	}
 	v = kg_with(a, &v, "metadata.labels", slice_labels(a, c->svc));
 	if (count || !kg_is_null(kg_get(kg_at(&v, "metadata.annotations"), KG_SLICES_ANNOTATION)))
@@ -298,7 +304,7 @@ static void put_all(struct kg_slices *c)
 			continue;
 		}
 		if (!c->v[i].old)
-			slice_name(name, c, &taken);
+			kg_slice_name(name, c->r, c->svc, &taken);
 		v[n] = (struct named){
 			c->v[i].old ? c->v[i].old->name : kg_arena_strdup(a, name), &c->v[i]};
 		kg_map_put(&taken, v[n++].name, c);

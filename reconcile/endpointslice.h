@@ -4,6 +4,7 @@
 #ifndef KG_RECONCILE_ENDPOINTSLICE_H
 #define KG_RECONCILE_ENDPOINTSLICE_H
 
+#include "kinds/endpoints.h"
 #include "reconcile/endpoint.h"
 
 #define KG_SLICE_MAX 100
@@ -45,6 +46,12 @@ struct kg_slices {
 	size_t n, cap;
 	struct kg_places *places; /* only what changed is looked at; NULL: everything is */
 };
+/* A name for another slice of a Service's or Endpoints' that neither `taken` nor the namespace has,
+ * manifests' slices among them. */
+void kg_slice_name(
+	char out[300], struct kg_run *r, const struct kg_object *of, const struct kg_map *taken);
+/* A slice of that name, without labels, endpoints and ports. */
+struct kg_value kg_slice_newborn(struct kg_run *r, const struct kg_object *of, const char *name);
 /* Makes its endpoints ones that may be changed. */
 void kg_slice_open(struct kg_slices *c, struct kg_slice *s);
 /* Gives all that a group wants a place; false: that takes a slice more, and only what changed is

@@ -396,6 +396,8 @@ struct kg_value kg_job_generate(struct kg_arena *a, const struct kg_value *job);
 void kg_deployment_run(struct kg_run *r, const char *key);
 void kg_scheduler_run(struct kg_run *r, const char *key);
 int kg_service_run(struct kg_run *r, const char *key);
+/* mirror.c: the slices of what a manifest of kind Endpoints says; key: its and the Service's. */
+void kg_mirror_sync(struct kg_run *r, const char *key);
 /* endpointslice.c: the slices of a Service say which pods answer for it. */
 void kg_slices_sync(struct kg_run *r, const struct kg_object *svc);
 /* The pod may answer for the Service, and changed. */

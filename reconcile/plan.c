@@ -1,6 +1,8 @@
 /* A commit's changes in words, a line each: what a pusher reads, and the commit's message. */
 #include "reconcile/plan.h"
 
+#include "kinds/endpoints.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -229,7 +231,7 @@ void kg_plan_write(
 			pod_words(&w, c->before, c->after);
 		else if (obj->kind->id == KG_KIND_NODE)
 			node_words(&w, c->before, c->after);
-		else if (obj->kind->id != KG_KIND_ENDPOINTSLICE)
+		else if (obj->kind->id != KG_KIND_ENDPOINTSLICE || !kg_slice_is_made(obj))
 			other_words(&w, c->before, c->after);
 	}
 	if (w.left)

@@ -1,5 +1,6 @@
 /* A plan as items: what is done to which object. Its id and its JSON are made of them. */
 #include "base/hash.h"
+#include "kinds/endpoints.h"
 #include "reconcile/plan.h"
 #include "value/json.h"
 
@@ -68,12 +69,12 @@ static const char *operation(const struct kg_change *c)
 		       : "scale";
 }
 
-/* Endpoints follow from pods; what a node is, it says itself. */
+/* Slices that are made follow from pods and Endpoints; what a node is, it says itself. */
 static bool counts(const struct kg_change *c)
 {
 	const struct kg_object *obj = c->after ? c->after : c->before;
 
-	if (c->quiet || obj->kind->id == KG_KIND_ENDPOINTSLICE)
+	if (c->quiet || (obj->kind->id == KG_KIND_ENDPOINTSLICE && kg_slice_is_made(obj)))
 		return false;
 	return obj->kind->id != KG_KIND_NODE || obj->source;
 }

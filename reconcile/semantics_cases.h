@@ -13,6 +13,6 @@ struct kg_semantics_case {
 	}
 
 extern const struct kg_semantics_case kg_semantics_deployments[], kg_semantics_sets[],
-	kg_semantics_jobs[], kg_semantics_others[];
+	kg_semantics_jobs[], kg_semantics_others[], kg_semantics_services[];
 
 #endif

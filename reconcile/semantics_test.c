@@ -15,6 +15,10 @@
  *   "going P N"                       N are on their way out
  *   "size IMAGE N"                    the ReplicaSet of that image has N replicas
  *   "none KIND NAME"
+ *   "answers SERVICE WHO..."          what its slices say, sorted: "ADDRESS:PORT" of each endpoint
+ *                                     and port (pod:PORT of those that are made of pods), with a !
+ *                                     where it is not ready
+ *   "slices SERVICE MANAGER N"
  */
 #include "reconcile/harness.h"
 
@@ -25,6 +29,7 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "kinds/endpoints.h"
 #include "reconcile/internal.h"
 #include "reconcile/semantics_cases.h"
 #include "reconcile/simulate.h"
@@ -228,6 +233,67 @@ static int64_t size_of(struct course *c, const char *image)
 	return n;
 }
 
+static int cmp_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void say_slice(char **out, size_t *n, const struct kg_object *slice)
+{
+	const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
+	const struct kg_value *ports = kg_get(kg_obj(slice), "ports");
+	for (uint32_t i = 0; i < kg_len(eps); i++)
+		for (uint32_t k = 0; k < kg_len(ports); k++) {
+			assert_in_range(*n, 0, 63);
+			out[(*n)++] = kg_asprintf("%s:%lld%s",
+				kg_slice_is_of_pods(slice)
+					? "pod"
+					: kg_string(kg_at(&eps->items[i], "addresses.0"), ""),
+				(long long)kg_int(kg_get(&ports->items[k], "port"), 0),
+				kg_endpoint_is_ready(&eps->items[i]) ? "" : "!");
+		}
+}
+
+static void check_answers(struct course *c, const char *service, const char *want)
+{
+	KG_AUTOBUF struct kg_buf have = KG_BUF_INIT;
+	const struct kg_object *slice;
+	struct kg_slice_iter it;
+	char *who[64];
+	size_t n = 0;
+	kg_slices_iter(&it, c->h.s, "default", service);
+	while ((slice = kg_slices_next(&it)))
+		say_slice(who, &n, slice);
+	kg_iter_release(&it.it);
+	if (n)
+		qsort(who, n, sizeof(*who), cmp_text);
+	for (size_t i = 0; i < n; i++) {
+		kg_buf_addf(&have, "%s%s", i ? " " : "", who[i]);
+		free(who[i]);
+	}
+	if (strcmp(kg_buf_str(&have), want) != 0)
+		bad(c, have.len ? have.data : "nobody");
+}
+
+static void check_slices(
+	struct course *c, const char *service, const char *manager, const char *want)
+{
+	const struct kg_object *slice;
+	struct kg_slice_iter it;
+	char text[64];
+	size_t n = 0;
+	kg_slices_iter(&it, c->h.s, "default", service);
+	while ((slice = kg_slices_next(&it)))
+		n += strcmp(kg_string(kg_get(kg_at(kg_obj(slice), "metadata.labels"),
+					      KG_LABEL_MANAGED_BY),
+				    ""),
+			     manager) == 0;
+	kg_iter_release(&it.it);
+	snprintf(text, sizeof(text), "%zu", n);
+	if (strcmp(text, want) != 0)
+		bad(c, text);
+}
+
 static bool judge(struct course *c, const char *verb, const char *const arg[4])
 {
 	char text[64];
@@ -241,6 +307,11 @@ static bool judge(struct course *c, const char *verb, const char *const arg[4])
 		snprintf(text, sizeof(text), "%zu", n);
 		if (n != strtoul(arg[1], NULL, 10))
 			bad(c, text);
+	} else if (strcmp(verb, "answers") == 0) {
+		const char *who = strchr(c->step + sizeof("answers"), ' ');
+		check_answers(c, arg[0], who ? who + 1 : "");
+	} else if (strcmp(verb, "slices") == 0) {
+		check_slices(c, arg[0], arg[1], arg[2]);
 	} else if (strcmp(verb, "size") == 0) {
 		int64_t n = size_of(c, arg[0]);
 		snprintf(text, sizeof(text), "%lld", (long long)n);
@@ -308,6 +379,7 @@ int main(void)
 		{"sets", test_courses, NULL, NULL, (void *)kg_semantics_sets},
 		{"jobs", test_courses, NULL, NULL, (void *)kg_semantics_jobs},
 		{"others", test_courses, NULL, NULL, (void *)kg_semantics_others},
+		{"services", test_courses, NULL, NULL, (void *)kg_semantics_services},
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ static int allocate(struct kg_run *r, const struct kg_object *svc)
 
 int kg_service_run(struct kg_run *r, const char *key)
 {
+	kg_mirror_sync(r, key);
 	const struct kg_object *svc = kg_snapshot_get_key(kg_now(r), KG_KIND_SERVICE, key);
 	if (!svc)
 		return 0;

@@ -1,6 +1,7 @@
 #include "reconcile/summary.h"
 
 #include "kinds/amount.h"
+#include "kinds/endpoints.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -206,16 +207,22 @@ static void summarize_service(
 	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const char *ip = kg_string(kg_at(kg_obj(obj), "spec.clusterIP"), "");
-	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	struct kg_slice_iter it;
 	const struct kg_object *slice;
 	unsigned ready = 0;
 
-	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(obj));
-	while ((slice = kg_iter_next(&it))) {
+	if (!strcmp(kg_string(kg_at(kg_obj(obj), "spec.type"), ""), "ExternalName")) {
+		snprintf(out->state, sizeof(out->state), "alias of %.50s",
+			kg_string(kg_at(kg_obj(obj), "spec.externalName"), ""));
+		return;
+	}
+	kg_slices_iter(&it, s, obj->ns, obj->name);
+	while ((slice = kg_slices_next(&it))) {
 		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
 		for (uint32_t i = 0; i < kg_len(eps); i++)
-			ready += kg_bool(kg_at(&eps->items[i], "conditions.ready"), true);
+			ready += kg_endpoint_is_ready(&eps->items[i]);
 	}
+	kg_iter_release(&it.it);
 	snprintf(out->state, sizeof(out->state), "%s, %u endpoint%s", ip, ready,
 		ready == 1 ? "" : "s");
 }

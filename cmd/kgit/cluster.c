@@ -2,6 +2,7 @@
 #include "kinds/cluster.h"
 #include "base/hash.h"
 #include "kgit/kgit.h"
+#include "kinds/endpoints.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
 #include "value/json.h"
@@ -245,7 +246,10 @@ static int load_kind(struct kg_txn *txn, uint64_t *revision, const struct kg_kin
 		};
 		struct kg_object *obj = kg_object_new(&spec);
 
-		if (kg_cluster_is_made(kg_txn_snapshot(txn), obj)) /* no revision has it */
+		/* No revision has it. */
+		if (kg_cluster_is_made(kg_txn_snapshot(txn), obj) ||
+			(kind->id == KG_KIND_ENDPOINTS &&
+				kg_endpoints_are_made(kg_txn_snapshot(txn), obj)))
 			kg_object_unref(obj);
 		else
 			kg_txn_put(txn, obj);

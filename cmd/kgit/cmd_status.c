@@ -2,6 +2,7 @@
 #include "kgit/kgit.h"
 #include "kgit/waiting.h"
 #include "kinds/cluster.h"
+#include "kinds/endpoints.h"
 #include "reconcile/summary.h"
 #include "value/json.h"
 
@@ -45,7 +46,7 @@ static void print_owned(const struct kg_snapshot *s, const struct kg_object *own
 	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(owner));
 	while ((obj = kg_iter_next(&it))) {
 		/* Old revisions of a Deployment that hold no pods say nothing. */
-		if (obj->kind->id == KG_KIND_ENDPOINTSLICE ||
+		if ((obj->kind->id == KG_KIND_ENDPOINTSLICE && kg_slice_is_made(obj)) ||
 			obj->kind->id == KG_KIND_CONTROLLERREVISION ||
 			(obj->kind->id == KG_KIND_REPLICASET &&
 				kg_int(kg_at(kg_obj(obj), "spec.replicas"), 0) == 0 &&

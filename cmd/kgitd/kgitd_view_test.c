@@ -84,7 +84,8 @@ static struct kg_snapshot *cluster(void)
 		"spec: {clusterIP: None, ports: [{name: sql, port: 1, protocol: TCP}]}\n",
 		NULL);
 	s = put(s, KG_KIND_ENDPOINTSLICE, "default", "headless-1",
-		"metadata: {ownerReferences: [{uid: headless-uid, controller: true}]}\n"
+		"metadata: {labels: {kubernetes.io/service-name: headless},"
+		" ownerReferences: [{kind: Service, uid: headless-uid, controller: true}]}\n"
 		"ports: [{name: sql, port: 5432}]\n"
 		"endpoints: [{addresses: [10.244.0.4], hostname: db-0, conditions: {ready: true}},"
 		" {addresses: [10.244.0.5], hostname: db-1, conditions: {ready: false}}]\n",
@@ -92,7 +93,8 @@ static struct kg_snapshot *cluster(void)
 	s = put(s, KG_KIND_SERVICE, "default", "out",
 		"spec: {type: ExternalName, externalName: db.example}\n", NULL);
 	s = put(s, KG_KIND_ENDPOINTSLICE, "default", "web-1",
-		"metadata: {ownerReferences: [{uid: svc-uid, controller: true}]}\n"
+		"metadata: {labels: {kubernetes.io/service-name: web},"
+		" ownerReferences: [{kind: Service, uid: svc-uid, controller: true}]}\n"
 		"ports: [{name: http, port: 8080}]\n"
 		"endpoints: [{addresses: [10.244.0.2], conditions: {ready: true}},"
 		" {addresses: [10.244.0.3], conditions: {ready: false}}]\n",

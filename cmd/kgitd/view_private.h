@@ -60,6 +60,12 @@ void kgd_tree_of(const struct kgd_view_file *files, size_t n, size_t skip,
 	const struct kgd_tree_entry *more, size_t nmore, unsigned char oid[20],
 	const struct kgd_object_sink *sink);
 
+/* ---- view_services.c ---- */
+
+/* A service as nodes are told of it; borrows from the snapshot and the arena. */
+struct kg_value kgd_service_map(
+	struct kg_arena *a, const struct kg_snapshot *s, const struct kg_object *svc);
+
 /* ---- view_shared.c ---- */
 
 struct kgd_shared {

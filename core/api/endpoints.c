@@ -1,21 +1,16 @@
 /*
- * Endpoints: made of a Service's EndpointSlices when they are read, as Kubernetes' controller makes
- * them: a subset for each set of ports, at most 1,000 addresses in all, ready ones first. A change
+ * Endpoints: those that are manifests, which are stored, and those of a Service with a selector,
+ * which are made of its EndpointSlices when they are read, as Kubernetes' controller makes them: a
+ * subset for each set of ports, at most 1,000 addresses in all, ready ones first. A change of these
  * is made of a commit's slices and of the snapshot after it; history alone has no snapshots, so who
  * watched Endpoints and comes back after what is kept in memory is told to list them anew.
  */
+#include "kinds/endpoints.h"
 #include "api/internal.h"
 
 #include <string.h>
 
 enum { CAPACITY = 1000 };
-
-const char *kg_api_slice_service(const struct kg_object *slice)
-{
-	return kg_string(
-		kg_get(kg_at(kg_obj(slice), "metadata.labels"), "kubernetes.io/service-name"),
-		NULL);
-}
 
 /* ---- the slices of one Service ---- */
 
@@ -47,7 +42,7 @@ static void gather(
 
 bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *slice)
 {
-	const char *name = kg_api_slice_service(slice);
+	const char *name = kg_slice_is_of_pods(slice) ? slice->service : NULL;
 	struct slices l = {0};
 
 	if (name)
@@ -172,12 +167,12 @@ static struct kg_value metadata(
 	for (size_t i = 1; i < l->n; i++)
 		if (kg_object_created(l->v[i]) < kg_object_created(oldest))
 			oldest = l->v[i];
-	labels = kg_with_key(a, &labels, "kubernetes.io/service-name", kg_v_null());
-	labels = kg_with_key(a, &labels, "endpointslice.kubernetes.io/managed-by", kg_v_null());
+	labels = kg_with_key(a, &labels, KG_LABEL_SERVICE_NAME, kg_v_null());
+	labels = kg_with_key(a, &labels, KG_LABEL_MANAGED_BY, kg_v_null());
 	if (truncated)
 		note = kg_with_key(a, &kg_null, "endpoints.kubernetes.io/over-capacity",
 			kg_v_lit("truncated"));
-	kg_uuid5(uid, kg_object_owner_uid(l->v[0]), "endpoints");
+	kg_endpoints_made_uid(uid, kg_object_owner_uid(l->v[0]));
 	return kg_v_obj(a, "name", kg_v_str(a, name), "namespace", kg_v_str(a, l->v[0]->ns), "uid",
 		kg_v_str(a, uid), "creationTimestamp",
 		*kg_at(kg_obj(oldest), "metadata.creationTimestamp"), "labels",
@@ -253,7 +248,7 @@ static void touched_release(struct kg_map *services)
 /* Of one side of a change; NULL: it has none. */
 static struct touched *touch(struct kg_map *services, const struct kg_object *slice, bool quiet)
 {
-	const char *name = slice ? kg_api_slice_service(slice) : NULL;
+	const char *name = slice && kg_slice_is_of_pods(slice) ? slice->service : NULL;
 	KG_AUTOFREE char *key = name ? kg_asprintf("%s/%s", slice->ns, name) : NULL;
 
 	if (!key)
@@ -302,32 +297,53 @@ static struct kg_object *before_of(
 	return make(l, t->name);
 }
 
-struct feed_entry *kg_api_endpoints_entry(
-	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after)
+/* What the changes of slices are for the Endpoints that are made of them; objects owned. */
+static size_t make_changes(struct kg_change *out, struct kg_map *services,
+	const struct kg_change *slices, size_t n, const struct kg_snapshot *after)
 {
-	struct kg_map services KG_CLEANUP(touched_release) = KG_MAP_INIT;
 	struct kg_map_entry *service;
 	size_t len = 0;
 
-	touch_all(&services, c, n);
-	struct kg_change *made = kg_alloc((services.count + 1) * sizeof(*made));
-	for (size_t i = 0; (service = kg_map_next(&services, &i));) {
+	for (size_t i = 0; (service = kg_map_next(services, &i));) {
 		struct touched *t = service->value;
 		struct slices l = {0};
 
 		if (!t->told)
 			continue;
 		gather(&l, after, t->ns, t->name);
-		made[len++] = (struct kg_change){
-			.before = before_of(t, &l, c, n), .after = make(&l, t->name)};
+		out[len++] = (struct kg_change){
+			.before = before_of(t, &l, slices, n), .after = make(&l, t->name)};
 		free(l.v);
 	}
+	return len;
+}
+
+struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_change *slices,
+	size_t nslices, const struct kg_change *stored, size_t nstored,
+	const struct kg_snapshot *after)
+{
+	struct kg_map services KG_CLEANUP(touched_release) = KG_MAP_INIT;
+	size_t n = 0;
+
+	touch_all(&services, slices, nslices);
+	size_t cap = services.count + nstored + 1;
+	KG_AUTOFREE struct kg_change *made = kg_alloc(cap * sizeof(*made));
+	KG_AUTOFREE struct kg_change *all = kg_alloc(cap * sizeof(*all));
+	size_t nmade = make_changes(made, &services, slices, nslices, after);
+	/* A name may pass from the one kind of Endpoints to the other: who goes is told first. */
+	for (int come = 0; come < 2; come++) {
+		for (size_t i = 0; i < nmade; i++)
+			if ((made[i].after != NULL) == come)
+				all[n++] = made[i];
+		for (size_t i = 0; i < nstored; i++)
+			if ((stored[i].after != NULL) == come)
+				all[n++] = stored[i];
+	}
 	struct feed_entry *e =
-		kg_api_feed_entry_new(&kg_kinds[KG_KIND_ENDPOINTS], revision, made, len);
-	for (size_t i = 0; i < len; i++) {
+		kg_api_feed_entry_new(&kg_kinds[KG_KIND_ENDPOINTS], revision, all, n);
+	for (size_t i = 0; i < nmade; i++) {
 		kg_object_unref(made[i].before);
 		kg_object_unref(made[i].after);
 	}
-	free(made);
 	return e;
 }

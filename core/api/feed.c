@@ -92,26 +92,34 @@ struct feed_entry *kg_api_feed_entry_new(
 	return e;
 }
 
-/* Of what is stored, or made of it. */
-static struct feed_entry *stored_entry(const struct kg_kind *kind, uint64_t revision,
-	const struct kg_changes *changes, const struct kg_snapshot *after)
+/* Those of one kind: changes are sorted by kind. */
+static const struct kg_change *changes_of(
+	const struct kg_changes *changes, enum kg_kind_id id, size_t *n)
 {
-	enum kg_kind_id id = kind->id == KG_KIND_ENDPOINTS ? KG_KIND_ENDPOINTSLICE : kind->id;
 	size_t from = 0, to;
 
-	/* Changes are sorted by kind. */
 #define KIND_OF(c) ((c)->after ? (c)->after->kind->id : (c)->before->kind->id)
 	while (from < changes->len && KIND_OF(&changes->items[from]) != id)
 		from++;
 	for (to = from; to < changes->len && KIND_OF(&changes->items[to]) == id; to++)
 		;
 #undef KIND_OF
-	if (from == to || (kind->id == KG_KIND_ENDPOINTS && !after))
-		return NULL;
-	const struct kg_change *c = changes->items + from;
+	*n = to - from;
+	return changes->items + from;
+}
 
-	return kind->id == KG_KIND_ENDPOINTS ? kg_api_endpoints_entry(revision, c, to - from, after)
-					     : kg_api_feed_entry_new(kind, revision, c, to - from);
+/* Of what is stored, or made of it. */
+static struct feed_entry *stored_entry(const struct kg_kind *kind, uint64_t revision,
+	const struct kg_changes *changes, const struct kg_snapshot *after)
+{
+	size_t n, nslices;
+	const struct kg_change *c = changes_of(changes, kind->id, &n);
+
+	if (kind->id != KG_KIND_ENDPOINTS)
+		return n ? kg_api_feed_entry_new(kind, revision, c, n) : NULL;
+	const struct kg_change *slices = changes_of(changes, KG_KIND_ENDPOINTSLICE, &nslices);
+	return after && n + nslices ? kg_api_endpoints_entry(revision, slices, nslices, c, n, after)
+				    : NULL;
 }
 
 struct feed_entry *kg_api_feed_entry_of(struct kg_api *api, const struct kg_kind *kind,

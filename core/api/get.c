@@ -60,7 +60,7 @@ static void write_scale_form(struct kg_buf *out, struct request *r, const struct
 
 static void write_whole(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
 {
-	if (r->form != FORM_OBJECT || (r->kind->flags & KG_KF_SYNTHETIC)) {
+	if (r->form != FORM_OBJECT || kg_api_is_made(r->kind)) {
 		kg_api_write_form(out, r, obj, obj->revision, true);
 		return;
 	}

@@ -273,9 +273,11 @@ static const struct kg_object **all_spaces(const struct kg_snapshot *s, size_t *
 	return v;
 }
 
-/* Do Endpoints made of a Service's slices take the place? */
+/* Do Endpoints that are stored, or made of a Service's slices, take the place? */
 static bool has_endpoints(const struct kg_snapshot *s)
 {
+	if (kg_snapshot_get(s, KG_KIND_ENDPOINTS, "default", "kubernetes"))
+		return true;
 	struct kg_object *obj = kg_api_endpoints_of(s, "default", "kubernetes");
 
 	kg_object_unref(obj);

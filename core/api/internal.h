@@ -286,6 +286,10 @@ struct reader {
 	struct kg_object *made;  /* owned: the next of those */
 	struct kg_object *ahead; /* owned: read from `it`, not yet given out */
 	const char *ahead_key;
+	/* READ_KIND of Endpoints: `it` has slices, this one those that are stored; the next of
+	 * each, borrowed */
+	struct kg_object_iter stored_it;
+	const struct kg_object *slice, *stored;
 	bool fresh; /* what was given out last is an implicit one, made for that */
 };
 /* What r asks for (kind, namespace, name or selector) in key order, from the beginning (NULL) or
@@ -337,15 +341,21 @@ struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kin
  * latter, or in which an object takes a place or leaves it. */
 bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct kg_changes *changes);
 
-/* endpoints.c: of a Service, a reference; NULL: it has no slice. */
+/* endpoints.c: those that are made of a Service's slices, a reference; NULL: it has none. */
 struct kg_object *kg_api_endpoints_of(
 	const struct kg_snapshot *s, const char *ns, const char *name);
-const char *kg_api_slice_service(const struct kg_object *slice); /* its name; NULL: of none */
 bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *slice);
-/* What a commit's changes of slices, in order of their keys, are for Endpoints; `after`: the
- * snapshot of its revision. */
-struct feed_entry *kg_api_endpoints_entry(
-	uint64_t revision, const struct kg_change *c, size_t n, const struct kg_snapshot *after);
+/* What a commit's changes of slices and of stored Endpoints, each in order of their keys, are for
+ * Endpoints; `after`: the snapshot of its revision. */
+struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_change *slices,
+	size_t nslices, const struct kg_change *stored, size_t nstored,
+	const struct kg_snapshot *after);
+/* Are the kind's objects made for who reads them, so that there is nothing to share? (Of Endpoints
+ * those that are stored are few.) */
+static inline bool kg_api_is_made(const struct kg_kind *kind)
+{
+	return kind->flags & KG_KF_SYNTHETIC || kind->id == KG_KIND_ENDPOINTS;
+}
 
 /* ---- Events (events.c) ---- */
 

@@ -208,7 +208,7 @@ static void list_close(struct list *l, const char *last)
 
 static void list_object(struct list *l, struct kg_buf *out, const struct kg_object *obj)
 {
-	if (l->rd.fresh || (obj->kind->flags & KG_KF_SYNTHETIC)) { /* made for this list */
+	if (l->rd.fresh || kg_api_is_made(obj->kind)) { /* made for this list */
 		kg_api_write_object(out, obj, obj->revision);
 		return;
 	}

@@ -49,7 +49,7 @@ int64_t kg_api_source_count(
 
 	if (kg_api_has_versions(kind->id))
 		return (int64_t)src->objects.count;
-	if (kind->flags & KG_KF_SYNTHETIC)
+	if (kg_api_is_made(kind))
 		return -1;
 	builtin_of(api, kind, &nbuiltin);
 	return (int64_t)(src->snapshot->objects[kind->id].count + nbuiltin +
@@ -75,7 +75,7 @@ struct kg_object *kg_api_read_one(struct kg_api *api, const struct source *src,
 
 	if (kg_api_has_versions(kind->id))
 		return read_version(src, kind, ns, name);
-	if (!obj && kind->id != KG_KIND_ENDPOINTS)
+	if (!obj)
 		obj = kg_snapshot_get(src->snapshot, kind->id, ns, name);
 	if (obj)
 		return kg_object_ref(obj);
@@ -110,6 +110,8 @@ static void open_kind(struct reader *rd, const char *ns)
 {
 	rd->mode = READ_KIND;
 	kg_iter_kind(&rd->it, rd->src.snapshot, stored_kind(rd->kind), ns, rd->from);
+	if (rd->kind->id == KG_KIND_ENDPOINTS)
+		kg_iter_kind(&rd->stored_it, rd->src.snapshot, rd->kind->id, ns, rd->from);
 	rd->builtin = builtin_of(rd->api, rd->kind, &rd->nbuiltin);
 	while (rd->from && rd->at_builtin < rd->nbuiltin &&
 		strcmp(rd->builtin[rd->at_builtin]->key, rd->from) < 0)
@@ -142,21 +144,36 @@ void kg_api_reader_init(
 	}
 }
 
-/* What is served for a stored object: itself, or what is made of it; NULL: nothing. */
-static const struct kg_object *serve(struct reader *rd, const struct kg_object *obj)
+/* Those that are stored, by their keys, among those that are made, by the keys of the slices. */
+static const struct kg_object *next_endpoints(struct reader *rd, const char **key)
 {
-	if (rd->kind->id == KG_KIND_ENDPOINTS)
-		return rd->given = kg_api_slice_is_first(rd->src.snapshot, obj)
-					   ? kg_api_endpoints_of(rd->src.snapshot, obj->ns,
-						     kg_api_slice_service(obj))
-					   : NULL;
-	return obj;
+	for (;;) {
+		rd->slice = rd->slice ? rd->slice : kg_iter_next(&rd->it);
+		rd->stored = rd->stored ? rd->stored : kg_iter_next(&rd->stored_it);
+		const struct kg_object *obj = rd->slice;
+
+		if (rd->stored && (!obj || strcmp(rd->stored->key, obj->key) <= 0)) {
+			obj = rd->stored;
+			rd->stored = NULL;
+			*key = obj->key;
+			return obj;
+		}
+		if (!obj)
+			return NULL;
+		rd->slice = NULL;
+		*key = obj->key;
+		if (kg_api_slice_is_first(rd->src.snapshot, obj))
+			return rd->given =
+				       kg_api_endpoints_of(rd->src.snapshot, obj->ns, obj->service);
+	}
 }
 
 static const struct kg_object *next_stored(struct reader *rd, const char **key)
 {
-	const struct kg_object *obj, *out;
+	const struct kg_object *obj;
 
+	if (rd->kind->id == KG_KIND_ENDPOINTS)
+		return next_endpoints(rd, key);
 	while ((obj = kg_iter_next(&rd->it))) {
 		if (rd->mode == READ_NODE) {
 			if (obj->kind != rd->kind || (rd->ns && strcmp(obj->ns, rd->ns)) ||
@@ -164,9 +181,7 @@ static const struct kg_object *next_stored(struct reader *rd, const char **key)
 				continue;
 		}
 		*key = obj->key;
-		out = serve(rd, obj);
-		if (out)
-			return out;
+		return obj;
 	}
 	return NULL;
 }
@@ -269,6 +284,8 @@ void kg_api_reader_release(struct reader *rd)
 {
 	if (rd->it.prefix || rd->mode == READ_KIND || rd->mode == READ_NODE)
 		kg_iter_release(&rd->it);
+	if (rd->mode == READ_KIND && rd->kind->id == KG_KIND_ENDPOINTS)
+		kg_iter_release(&rd->stored_it);
 	kg_object_unref(rd->given);
 	kg_object_unref(rd->made);
 	kg_object_unref(rd->ahead);

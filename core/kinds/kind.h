@@ -20,9 +20,11 @@ enum kg_kind_id {
 	KG_KIND_DEPLOYMENT,
 	KG_KIND_SERVICE,
 	KG_KIND_ENDPOINTSLICE,
-	KG_KIND_ENDPOINTS, /* synthetic: served from EndpointSlices, never stored */
-	KG_KIND_EVENT,     /* synthetic: kept by the watch room, never stored as an object */
-	KG_KIND_LEASE,     /* synthetic: liveness, in memory */
+	/* Stored are those that are manifests; of a Service with a selector they are made of its
+	 * EndpointSlices when they are read. */
+	KG_KIND_ENDPOINTS,
+	KG_KIND_EVENT, /* synthetic: kept by the watch room, never stored as an object */
+	KG_KIND_LEASE, /* synthetic: liveness, in memory */
 	KG_KIND_STATEFULSET,
 	KG_KIND_DAEMONSET,
 	KG_KIND_CONTROLLERREVISION,

@@ -80,7 +80,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("discovery.k8s.io", ENDPOINTSLICE, "EndpointSlice", "endpointslices",
 				"endpointslice", endpointslice),
-			.flags = KG_KF_NAMESPACED,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NO_NAMES,
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,
@@ -88,7 +88,7 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_ENDPOINTS] =
 		{
 			CORE(ENDPOINTS, "Endpoints", "endpoints", "endpoints", endpoints),
-			.flags = KG_KF_NAMESPACED | KG_KF_SYNTHETIC,
+			.flags = KG_KF_NAMESPACED | KG_KF_MANIFEST,
 			.short_names = NAMES("ep"),
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

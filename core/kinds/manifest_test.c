@@ -51,9 +51,8 @@ static const struct {
 	{"apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n", "",
 		"m.yaml:2:7: kind: kgit does not support kind \"HorizontalPodAutoscaler\" yet; "
 		"kubectl api-resources lists those that it does\n"},
-	{"apiVersion: v1\nkind: Endpoints\nmetadata: {name: m}\n", "",
-		"m.yaml:1:1: kind: Forbidden: Endpoints objects are made by the system and cannot "
-		"be "
+	{"apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: m}\n", "",
+		"m.yaml:1:1: kind: Forbidden: Lease objects are made by the system and cannot be "
 		"pushed\n"},
 	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m, namespace: m}\n", "",
 		"m.yaml:3:32: metadata.namespace: Forbidden: not allowed on this type: a Namespace "

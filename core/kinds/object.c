@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/slab.h"
+#include "kinds/endpoints.h"
 #include "kinds/snapshot.h"
 #include "value/json.h"
 
@@ -17,6 +18,12 @@ static const struct kg_value *metadata(const struct kg_object *obj, const char *
 uint32_t kg_index_hash(const char *what)
 {
 	return (uint32_t)kg_hash64(what, strlen(what));
+}
+
+/* Services of one name are in many namespaces. */
+uint32_t kg_service_hash(const char *ns, const char *service)
+{
+	return kg_index_hash(service) ^ kg_index_hash(ns) * UINT32_C(0x9e3779b1);
 }
 
 static const char *owner_uid(const struct kg_object *obj)
@@ -54,11 +61,15 @@ static void set_indexes(struct kg_object *obj)
 {
 	if (obj->kind->id == KG_KIND_POD)
 		obj->node = some(kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), NULL));
+	else if (obj->kind->id == KG_KIND_ENDPOINTSLICE)
+		obj->service = some(kg_slice_service(kg_obj(obj)));
 	obj->owner = some(owner_uid(obj));
 	for (int i = 0; i < KG_INDEX_COUNT; i++) {
 		const char *by = kg_object_indexed_by(obj, i);
 
-		obj->index_hash[i] = by ? kg_index_hash(by) : 0;
+		obj->index_hash[i] = !by                     ? 0
+				     : i == KG_INDEX_SERVICE ? kg_service_hash(obj->ns, by)
+							     : kg_index_hash(by);
 	}
 }
 

@@ -20,6 +20,8 @@ enum kg_index {
 	KG_INDEX_OWNER,    /* by the controlling owner's uid */
 	KG_INDEX_SOURCE,   /* desired objects by the path of their file */
 	KG_INDEX_TEMPLATE, /* by template id */
+	/* EndpointSlices by their namespace and the name of their Service: see kinds/endpoints.h */
+	KG_INDEX_SERVICE,
 	KG_INDEX_COUNT
 };
 struct kg_object {
@@ -35,12 +37,15 @@ struct kg_object {
 	 * defaulted. Pods and ReplicaSets made by a controller: the template (see record.h). NULL:
 	 * nothing. */
 	struct kg_doc *base;
-	const char *source;    /* desired objects: "path/in/main.yaml"; NULL for derived ones */
-	unsigned source_index; /* of the document in that file */
-	char template_id[24];  /* hex id of the template that base is made of, or "" */
-	uint32_t size;         /* bytes of its block */
-	const char *node;      /* a pod's, borrowed from the value; NULL: none */
-	const char *owner;     /* the controller's uid, likewise */
+	const char *source;       /* desired objects: "path/in/main.yaml"; NULL for derived ones */
+	unsigned source_index;    /* of the document in that file */
+	char template_id[24];     /* hex id of the template that base is made of, or "" */
+	uint32_t size;            /* bytes of its block */
+	union {                   /* borrowed from the value; NULL: none */
+		const char *node; /* a pod's */
+		const char *service; /* an EndpointSlice's, by its label */
+	};
+	const char *owner;                   /* the controller's uid, likewise */
 	uint32_t index_hash[KG_INDEX_COUNT]; /* of kg_object_indexed_by, where it is not NULL */
 };
 
@@ -73,16 +78,20 @@ static inline bool kg_object_deleting(const struct kg_object *obj) /* has a dele
 }
 const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
 uint32_t kg_index_hash(const char *what);
+/* And of KG_INDEX_SERVICE. */
+uint32_t kg_service_hash(const char *ns, const char *service);
 /* What it is found by in the index; NULL: it is not in it. */
 static inline const char *kg_object_indexed_by(const struct kg_object *obj, enum kg_index index)
 {
 	switch (index) {
 	case KG_INDEX_NODE:
-		return obj->node;
+		return obj->kind->id == KG_KIND_POD ? obj->node : NULL;
 	case KG_INDEX_OWNER:
 		return obj->owner;
 	case KG_INDEX_SOURCE:
 		return obj->source;
+	case KG_INDEX_SERVICE:
+		return obj->kind->id == KG_KIND_ENDPOINTSLICE ? obj->service : NULL;
 	default:
 		return obj->template_id[0] ? obj->template_id : NULL;
 	}

@@ -183,11 +183,6 @@ void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v,
 	validate_addresses(f, v, path);
 	validate_external_name(f, v, path);
 	validate_load_balancer(f, v, path);
-	if (!is_type(v, "ExternalName") && !kg_len(kg_get(v, "selector")) &&
-		!kg_rule_written_items(f, kg_rule_path(f, path, "selector")))
-		kg_rule_warn(f, path, "selector",
-			"without one nothing answers: kgit makes EndpointSlices of pods alone, and "
-			"takes none from manifests");
 	if (!is_external(v) && !kg_is_null(kg_get(v, "externalTrafficPolicy")))
 		kg_rule(f, path, "externalTrafficPolicy",
 			"Invalid value: %s: may only be set for externally-accessible services",

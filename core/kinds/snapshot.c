@@ -170,22 +170,32 @@ void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum k
 	kg_piter_init(&it->it, &s->objects[kind], prefix, from);
 }
 
+static void iter_place(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
+	const char *what, uint32_t hash)
+{
+	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
+
+	*from = (struct place){
+		.index = index, .what = strcpy((char *)(from + 1), what), .hash = hash, .key = ""};
+	it->prefix = from;
+	kg_piter_init_range(&it->it, &s->index[index], from, is_within, from);
+}
+
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what)
 {
-	if (!what) {
-		it->prefix = NULL;
-		kg_piter_init(&it->it, &s->index[index], NULL, NULL);
+	if (what) {
+		iter_place(it, s, index, what, kg_index_hash(what));
 		return;
 	}
-	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
+	it->prefix = NULL;
+	kg_piter_init(&it->it, &s->index[index], NULL, NULL);
+}
 
-	*from = (struct place){.index = index,
-		.what = strcpy((char *)(from + 1), what),
-		.hash = kg_index_hash(what),
-		.key = ""};
-	it->prefix = from;
-	kg_piter_init_range(&it->it, &s->index[index], from, is_within, from);
+void kg_iter_service(
+	struct kg_object_iter *it, const struct kg_snapshot *s, const char *ns, const char *service)
+{
+	iter_place(it, s, KG_INDEX_SERVICE, service, kg_service_hash(ns, service));
 }
 
 const struct kg_object *kg_iter_next(struct kg_object_iter *it)

@@ -1,0 +1,147 @@
+/*
+ * Who says which addresses answer for a Service: its selector, or manifests of kind EndpointSlice
+ * or Endpoints. Endpoints of a Service with a selector are refused: Kubernetes' controller would
+ * overwrite them with what the selector finds, and a file of main that says something else than the
+ * object would be no desired state.
+ */
+#include "reconcile/admitting.h"
+
+#include "kinds/endpoints.h"
+
+#include <string.h>
+
+/* What main will define of that name, and where the push does; NULL: nothing. */
+static const struct kg_value *desired(const struct kg_admitting *x, enum kg_kind_id kind,
+	const char *ns, const char *name, const struct kg_definition **at)
+{
+	*at = kg_map_get(&x->by_key, kg_admit_key(x->a, &kg_kinds[kind], ns, name));
+	if (*at)
+		return &(*at)->m->value;
+	const struct kg_object *obj = kg_snapshot_get(x->s, kind, ns, name);
+	return kg_admit_untouched(x, obj) ? kg_obj(obj) : NULL;
+}
+
+static bool selects(const struct kg_value *svc)
+{
+	return kg_len(kg_at(svc, "spec.selector")) > 0;
+}
+
+static bool is_external_name(const struct kg_value *svc)
+{
+	return strcmp(kg_string(kg_at(svc, "spec.type"), ""), "ExternalName") == 0;
+}
+
+/* ---- who gives a Service endpoints ---- */
+
+/* What the push changes, and what it leaves as it is. */
+struct givers {
+	struct kg_map slices; /* "NS/SERVICE" */
+	bool made;
+};
+
+static void note(struct kg_admitting *x, struct givers *g, const char *ns, const struct kg_value *v)
+{
+	const char *service = kg_slice_service(v);
+	if (service && *service)
+		kg_map_put(&g->slices, kg_arena_printf(x->a, "%s/%s", ns, service), g);
+}
+
+static void find_givers(
+	struct kg_admitting *x, struct givers *g, struct kg_definition **ds, size_t n)
+{
+	struct kg_object_iter it;
+	const struct kg_object *slice;
+	if (g->made)
+		return;
+	g->made = true;
+	for (size_t i = 0; i < n; i++)
+		if (ds[i]->m->kind->id == KG_KIND_ENDPOINTSLICE)
+			note(x, g, ds[i]->m->ns, &ds[i]->m->value);
+	kg_iter_kind(&it, x->s, KG_KIND_ENDPOINTSLICE, NULL, NULL);
+	while ((slice = kg_iter_next(&it)))
+		if (kg_admit_untouched(x, slice))
+			note(x, g, slice->ns, kg_obj(slice));
+	kg_iter_release(&it);
+}
+
+/* ---- rules ---- */
+
+static void refuse(
+	struct kg_admitting *x, const struct kg_definition *d, const char *path, const char *why)
+{
+	kg_admit_look_at(x, d);
+	kg_fault_add(x->faults, path, "Forbidden: %s", why);
+	x->faults->root = NULL;
+}
+
+static void check_service(struct kg_admitting *x, struct kg_definition **ds, size_t n,
+	struct givers *g, const struct kg_definition *d)
+{
+	const struct kg_manifest *m = d->m;
+	const struct kg_definition *at;
+	const struct kg_value *said = desired(x, KG_KIND_ENDPOINTS, m->ns, m->name, &at);
+	if (selects(&m->value) && said && !at) /* else it is said where the Endpoints are */
+		refuse(x, d, "spec.selector",
+			kg_arena_printf(x->a,
+				"%s defines Endpoints %s/%s, and with a selector kgit makes them "
+				"of "
+				"the pods that it finds: remove that manifest, or the selector",
+				kg_snapshot_get(x->s, KG_KIND_ENDPOINTS, m->ns, m->name)->source,
+				m->ns, m->name));
+	if (x->broken.count || selects(&m->value) || is_external_name(&m->value) ||
+		(said && kg_endpoints_are_mirrored(said)))
+		return;
+	find_givers(x, g, ds, n);
+	if (!kg_map_has(&g->slices, kg_arena_printf(x->a, "%s/%s", m->ns, m->name)))
+		kg_admit_warn(x, d, "spec.selector",
+			kg_arena_printf(x->a,
+				"without one nothing answers yet: no manifest of kind "
+				"EndpointSlice has the label " KG_LABEL_SERVICE_NAME ": %s, and no "
+				"Endpoints %s are defined",
+				m->name, m->name));
+}
+
+static void check_endpoints(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_manifest *m = d->m;
+	const struct kg_definition *at;
+	const struct kg_value *svc = desired(x, KG_KIND_SERVICE, m->ns, m->name, &at);
+	if (svc && selects(svc))
+		refuse(x, d, "metadata.name",
+			kg_arena_printf(x->a,
+				"Service %s/%s has a selector, so that kgit makes its Endpoints of "
+				"the pods that it finds: remove this, or the selector; further "
+				"addresses are given by an EndpointSlice",
+				m->ns, m->name));
+	else if (!svc && !x->broken.count && kg_endpoints_are_mirrored(&m->value))
+		kg_admit_warn(x, d, "metadata.name",
+			kg_arena_printf(x->a,
+				"no Service leads here: main defines no Service %s/%s", m->ns,
+				m->name));
+}
+
+static void check_slice(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_manifest *m = d->m;
+	const struct kg_definition *at;
+	const char *name = kg_slice_service(&m->value);
+	if (name && *name && !x->broken.count && !desired(x, KG_KIND_SERVICE, m->ns, name, &at))
+		kg_admit_warn(x, d, "metadata.labels[" KG_LABEL_SERVICE_NAME "]",
+			kg_arena_printf(x->a,
+				"no Service leads here: main defines no Service %s/%s", m->ns,
+				name));
+}
+
+void kg_admit_endpoints(struct kg_admitting *x, struct kg_definition **ds, size_t n)
+{
+	struct givers g = {0};
+	for (size_t i = 0; i < n; i++) {
+		if (ds[i]->m->kind->id == KG_KIND_SERVICE)
+			check_service(x, ds, n, &g, ds[i]);
+		else if (ds[i]->m->kind->id == KG_KIND_ENDPOINTS)
+			check_endpoints(x, ds[i]);
+		else if (ds[i]->m->kind->id == KG_KIND_ENDPOINTSLICE)
+			check_slice(x, ds[i]);
+	}
+	kg_map_release(&g.slices);
+}
