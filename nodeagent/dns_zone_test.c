@@ -34,6 +34,18 @@ static const struct {
 		"db.shop.svc A 10.244.1.6\n10-244-1-6.db.shop.svc A 10.244.1.6\n"
 		"_sql._tcp.db.shop.svc SRV 0 100 5433 10-244-1-6.db.shop.svc\n",
 		"10.244.0.5 db-0.db.shop.svc.cluster.local.\n"},
+	{"headless: two names of one address, and an address without one",
+		"{\"name\": \"db\", \"namespace\": \"shop\", \"clusterIP\": \"None\", \"hosts\": "
+		"[{\"address\": \"192.0.2.7\", \"hostname\": \"a\"}, {\"address\": \"192.0.2.7\", "
+		"\"hostname\": \"b\"}, {\"address\": \"192.0.2.8\"}], \"ports\": [{\"name\": "
+		"\"sql\", "
+		"\"protocol\": \"UDP\", \"port\": 1, \"endpoints\": [\"192.0.2.7:1\"]}]}",
+		"db.shop.svc A 192.0.2.7\na.db.shop.svc A 192.0.2.7\n"
+		"_sql._udp.db.shop.svc SRV 0 100 1 a.db.shop.svc\n"
+		"b.db.shop.svc A 192.0.2.7\n"
+		"_sql._udp.db.shop.svc SRV 0 100 1 b.db.shop.svc\n"
+		"db.shop.svc A 192.0.2.8\n192-0-2-8.db.shop.svc A 192.0.2.8\n",
+		"192.0.2.7 a.db.shop.svc.cluster.local.\n192.0.2.7 b.db.shop.svc.cluster.local.\n"},
 	{"headless, of nobody",
 		"{\"name\": \"db\", \"namespace\": \"shop\", \"clusterIP\": \"None\"}", "", ""},
 	{"an external name",

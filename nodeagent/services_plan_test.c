@@ -86,6 +86,27 @@ static const struct {
 		"+slots x8 10.244.1.2 . 8080\n"
 		"+slots x8 10.244.2.2 . 8080\n"
 		"+nodeslots x16 10.244.1.2 . 8080\n"},
+	{"local policies: a place that is said counts, not what the address looks like", NULL,
+		"{\"clusterIP\":\"10.96.0.7\",\"internalTrafficPolicy\":\"Local\",\"places\":[{"
+		"\"address\":\"192.0.2.7\",\"nodeName\":\"here\"},{\"address\":\"192.0.2.8\","
+		"\"nodeName\":\"there\"},{\"address\":\"10.244.1.2\",\"nodeName\":\"\"}],"
+		"\"ports\":[{\"port\":80,\"endpoints\":[\"192.0.2.7:1\",\"192.0.2.8:1\","
+		"\"10.244.1.2:1\",\"192.0.2.9:1\"]}]}",
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+slots x16 192.0.2.7 . 1\n"},
+	{"local policies: with none that is ready, those that end and serve", NULL,
+		"{\"clusterIP\":\"10.96.0.7\",\"externalTrafficPolicy\":\"Local\",\"ports\":[{"
+		"\"port\":80,\"nodePort\":30080,\"endpoints\":[\"10.244.2.2:1\"],"
+		"\"draining\":[\"10.244.1.2:1\",\"10.244.3.2:1\"]}]}",
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+nodeports tcp . 30080 : goto n16\n"
+		"+slots x16 10.244.2.2 . 1\n"
+		"+nodeslots x16 10.244.1.2 . 1\n"},
+	{"and not them where one is ready", NULL,
+		"{\"clusterIP\":\"10.96.0.7\",\"internalTrafficPolicy\":\"Local\",\"ports\":[{"
+		"\"port\":80,\"endpoints\":[\"10.244.1.3:1\"],\"draining\":[\"10.244.1.2:1\"]}]}",
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+slots x16 10.244.1.3 . 1\n"},
 	{"the second endpoint takes half: an element of another value is in both",
 		"{\"clusterIP\":\"10.96.0.7\",\"ports\":[{\"port\":80,\"endpoints\":[\"10.244.1.2:"
 		"8080\"]}]}",

@@ -97,9 +97,8 @@ static const char base_chains[] =
 	"		ct status dnat ip saddr . ip daddr @hairpin masquerade\n"
 	/* Nobody else can answer to the node's loopback. */
 	"		ct status dnat ip saddr 127.0.0.0/8 masquerade\n"
-	/* What this node itself, or somebody outside of the cluster, sends by a service to where no
-	 * pod is must come back through here, and from where it came: the source was chosen on the
-	 * way to the service's address, not to that one. */
+	/* What somebody outside of the cluster sends by a service to where no pod is, and no way to
+	 * them perhaps, must come back through here. */
 	"		ct status dnat ct original ip daddr @S ip saddr != @C ip daddr != @C"
 	" oifname != \"lo\" masquerade\n"
 	/* What came by a node port must come back through this node. */

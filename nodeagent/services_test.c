@@ -277,6 +277,30 @@ static void test_masquerade(void **state)
 	assert_string_equal(nt_ask(nt_a1, "192.168.7.2", 80, false), "world 192.168.7.1");
 }
 
+/* An endpoint that is no pod: it is asked by the node, from the address that it has there. */
+static void test_outside_endpoint(void **state)
+{
+	(void)state;
+	nt_serve(nt_client, "world", 90, false);
+	nt_put_service(&nt_a, "default/out",
+		SERVICE("10.96.0.30", "", TCP("80", "30090", "\"192.168.7.2:90\"")));
+	assert_string_equal(nt_ask(nt_a1, "10.96.0.30", 80, false), "world 192.168.7.1");
+	assert_string_equal(nt_ask(nt_a.ns, "10.96.0.30", 80, false), "world 192.168.7.1");
+	assert_string_equal(nt_ask(nt_b.ns, "172.30.0.1", 30090, false), "world 192.168.7.1");
+	/* Asked by somebody outside, whom it has no way to: as kube-proxy has it. */
+	nt_serve(nt_b.ns, "machine", 91, false);
+	nt_put_service(&nt_a, "default/out",
+		SERVICE("10.96.0.30", "", TCP("80", "0", "\"172.30.0.2:91\"")));
+	assert_string_equal(nt_ask(nt_client, "10.96.0.30", 80, false), "machine 172.30.0.1");
+	/* One that is the node itself. */
+	nt_serve(nt_a.ns, "node", 91, false);
+	nt_put_service(&nt_a, "default/out",
+		SERVICE("10.96.0.30", "", TCP("80", "0", "\"172.30.0.1:91\"")));
+	assert_string_equal(nt_who(nt_a.ns, "10.96.0.30", 80), "node");
+	assert_string_equal(nt_ask(nt_a1, "10.96.0.30", 80, false), "node 10.244.0.2");
+	nt_put_service(&nt_a, "default/out", NULL);
+}
+
 static const char *const foreign[] = {
 	"flush ruleset",
 	"delete element ip kgit services '{ 10.96.0.7 . tcp . 80 }'",
@@ -459,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_udp_flow_moves),
 		cmocka_unit_test(test_ports_change_hands),
 		cmocka_unit_test(test_masquerade),
+		cmocka_unit_test(test_outside_endpoint),
 		cmocka_unit_test(test_mended),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_host_ports),

@@ -220,6 +220,52 @@ static void test_ports(void **state)
 	}
 }
 
+/* ---- names ---- */
+
+#define OF_S                                                                                       \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {a: b}, ports: "     \
+	"[{port: 1}]}\n"
+
+/* The first slice that kgit makes for the Service. */
+static const struct kg_object *own_slice(const struct kg_snapshot *s)
+{
+	const struct kg_object *svc = kg_snapshot_get(s, KG_KIND_SERVICE, "default", "s");
+	struct kg_object_iter it;
+	kg_iter_index(&it, s, KG_INDEX_OWNER, kg_object_uid(svc));
+	const struct kg_object *slice = kg_iter_next(&it);
+	kg_iter_release(&it);
+	assert_non_null(slice);
+	return slice;
+}
+
+/* A manifest that has the name that would be a slice's keeps it: the slice has another. */
+static void test_name_is_taken(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	char name[80], text[600];
+	kg_harness_init(&h, NULL);
+	kg_harness_push(&h, "svc.yaml", OF_S);
+	snprintf(name, sizeof(name), "%s", own_slice(h.s)->name);
+	kg_harness_release(&h);
+
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	snprintf(text, sizeof(text),
+		OF_S "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: "
+		     "%s, labels: {kubernetes.io/service-name: s}}\naddressType: IPv4\n"
+		     "endpoints: [{addresses: [192.0.2.7]}]\n",
+		name);
+	kg_harness_push(&h, "svc.yaml", text);
+	const struct kg_object *theirs =
+		kg_snapshot_get(h.s, KG_KIND_ENDPOINTSLICE, "default", name);
+	assert_string_equal(theirs->source, "svc.yaml");
+	assert_string_equal(
+		kg_string(kg_at(kg_obj(theirs), "endpoints.0.addresses.0"), ""), "192.0.2.7");
+	assert_string_not_equal(own_slice(h.s)->name, name);
+	kg_harness_release(&h);
+}
+
 /* ---- by what changed alone ---- */
 
 /* One pod, by chance: becomes ready, ceases to be, fails, or is gone where it is to go. */
@@ -359,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_course),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_name_is_taken),
 		cmocka_unit_test(test_few_changes),
 		cmocka_unit_test(test_cost_of_one),
 		cmocka_unit_test(test_other_changes),

@@ -1,7 +1,8 @@
 /* A node's view: what is in it, that its ids are git's, and that a pull holds only what changed. */
 #include "base/hash.h"
 #include "base/map.h"
-#include "kgitd/view.h"
+#include "kgitd/view_private.h"
+#include "value/json.h"
 #include "value/yaml.h"
 
 #include <setjmp.h>
@@ -306,6 +307,117 @@ static void services_are_shared(void **state)
 	end(&b);
 }
 
+/* What nodes are told of one service, as YAML; heap. */
+static char *told(const struct kg_snapshot *s, const char *name)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v =
+		kgd_service_map(&a, s, kg_snapshot_get(s, KG_KIND_SERVICE, "default", name));
+	struct kg_buf b = KG_BUF_INIT;
+
+	kg_json_write(&b, &v);
+	return kg_buf_steal(&b);
+}
+
+/* Endpoints as slices say them, and what nodes are told: part of it. */
+static void slices_are_merged(void **state)
+{
+#define SVC(more, ports)                                                                           \
+	"spec: {clusterIP: 10.96.0.9, type: NodePort, ports: [" ports "]" more "}\n"
+#define HTTP "{name: http, port: 80, protocol: TCP}"
+#define SLICE(meta, ports, endpoints)                                                              \
+	"{metadata: {labels: {kubernetes.io/service-name: web}" meta "}, ports: [" ports           \
+	"], endpoints: [" endpoints "]}"
+#define ONE(port) "{name: http, port: " port "}"
+	static const struct {
+		const char *svc, *slices[2], *want;
+	} cases[] = {
+		{SVC("", HTTP),
+			{SLICE("", ONE("8080"), "{addresses: [192.0.2.7, 192.0.2.8]}"),
+				SLICE("", ONE("81"),
+					"{addresses: [192.0.2.7]}, {addresses: [192.0.2.9], "
+					"conditions: {ready: false}}")},
+			"\"endpoints\":[\"192.0.2.7:8080\",\"192.0.2.7:81\"]"},
+		/* twice is once */
+		{SVC("", HTTP),
+			{SLICE("", ONE("80"), "{addresses: [192.0.2.7]}"),
+				SLICE("", ONE("80"), "{addresses: [192.0.2.7]}")},
+			"\"endpoints\":[\"192.0.2.7:80\"]"},
+		/* by name and protocol */
+		{SVC("", HTTP),
+			{SLICE("", "{name: http, port: 8080, protocol: UDP}",
+				 "{addresses: [192.0.2.7]}"),
+				SLICE("", "{name: '', port: 80}", "{addresses: [192.0.2.7]}")},
+			"\"endpoints\":[]"},
+		{SVC("", "{port: 80}"),
+			{SLICE("", "{port: 8080}", "{addresses: [192.0.2.7]}"),
+				SLICE("", "{name: ''}", "{addresses: [192.0.2.8]}")},
+			"\"endpoints\":[\"192.0.2.7:8080\"]"},
+		/* of no other Service, nor namespace */
+		{SVC("", HTTP),
+			{"{metadata: {labels: {kubernetes.io/service-name: we}}, ports: "
+			 "[" ONE("1") "], endpoints: [{addresses: [192.0.2.7]}]}",
+				NULL},
+			"\"endpoints\":[]"},
+		/* none is ready: those that end, but serve */
+		{SVC("", HTTP),
+			{SLICE("", ONE("1"),
+				 "{addresses: [192.0.2.7], conditions: {ready: false, terminating: "
+				 "true}}, {addresses: [192.0.2.8], conditions: {ready: false, "
+				 "serving: false, terminating: true}}, {addresses: [192.0.2.9], "
+				 "conditions: {ready: false, serving: true}}"),
+				NULL},
+			"\"endpoints\":[\"192.0.2.7:1\"],\"name\""},
+		{SVC("", HTTP),
+			{SLICE("", ONE("1"),
+				 "{addresses: [192.0.2.7], conditions: {ready: false, terminating: "
+				 "true}}, {addresses: [192.0.2.8]}"),
+				NULL},
+			"{\"endpoints\":[\"192.0.2.8:1\"],\"name\""},
+		/* a node's own alone */
+		{SVC(", externalTrafficPolicy: Local", HTTP),
+			{SLICE("", ONE("1"),
+				 "{addresses: [192.0.2.7], nodeName: n1, conditions: {ready: "
+				 "false, "
+				 "terminating: true}}, {addresses: [192.0.2.8]}"),
+				NULL},
+			"\"places\":[{\"address\":\"192.0.2.7\",\"nodeName\":\"n1\"},{\"address\":"
+			"\"192.0.2.8\",\"nodeName\":\"\"}],\"ports\":[{\"draining\":[\"192.0.2.7:"
+			"1\"],"
+			"\"endpoints\":[\"192.0.2.8:1\"]"},
+		/* names: of all addresses, and of ports that the Service does not name itself */
+		{"spec: {clusterIP: None}\n",
+			{SLICE("", ONE("80"),
+				 "{addresses: [192.0.2.7, 192.0.2.8], hostname: a}, {addresses: "
+				 "[192.0.2.7], hostname: b}, {addresses: [192.0.2.9], conditions: "
+				 "{ready: false}}"),
+				NULL},
+			"\"hosts\":[{\"address\":\"192.0.2.7\",\"hostname\":\"a\"},{\"address\":"
+			"\"192.0.2.8\",\"hostname\":\"a\"},{\"address\":\"192.0.2.7\",\"hostname\":"
+			"\"b\"}]"},
+		{"spec: {clusterIP: None}\n",
+			{SLICE("", ONE("80"), "{addresses: [192.0.2.7, 192.0.2.8]}"), NULL},
+			"{\"endpoints\":[\"192.0.2.7:80\",\"192.0.2.8:80\"],\"name\":\"http\","
+			"\"port\":80,\"protocol\":\"TCP\"}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_snapshot *s = kg_snapshot_new("11111111-2222-3333-4444-555555555555");
+
+		s = put(s, KG_KIND_SERVICE, "default", "web", cases[i].svc, NULL);
+		s = put(s, KG_KIND_ENDPOINTSLICE, "other", "a",
+			SLICE("", ONE("9"), "{addresses: [192.0.2.99]}"), NULL);
+		for (size_t k = 0; k < 2 && cases[i].slices[k]; k++)
+			s = put(s, KG_KIND_ENDPOINTSLICE, "default", k ? "b" : "a",
+				cases[i].slices[k], NULL);
+		KG_AUTOFREE char *got = told(s, "web");
+		if (!strstr(got, cases[i].want))
+			fail_msg("case %zu: %s is not in\n%s", i, cases[i].want, got);
+		kg_snapshot_unref(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +426,7 @@ int main(void)
 		cmocka_unit_test(a_pull_holds_the_difference),
 		cmocka_unit_test(a_node_knows_its_labels),
 		cmocka_unit_test(services_are_shared),
+		cmocka_unit_test(slices_are_merged),
 	};
 
 	kg_kinds_init();

@@ -254,6 +254,101 @@ static void test_slice_changes_service(void **state)
 	kg_snapshot_unref(s);
 }
 
+/* Endpoints that are a manifest, and the slices that go with them: a mirror and a manifest. */
+static void put_stored(struct kg_txn *txn, const char *ip)
+{
+	KG_AUTOFREE char *yaml = kg_asprintf(
+		"{metadata: {name: s, namespace: d, uid: e}, subsets: [{addresses: [{ip: %s}]}]}",
+		ip);
+
+	put(txn, KG_KIND_ENDPOINTS, "s", yaml);
+}
+
+static void put_foreign(struct kg_txn *txn)
+{
+	put(txn, KG_KIND_ENDPOINTSLICE, "s-0",
+		"{metadata: {name: s-0, labels: {kubernetes.io/service-name: s}}, endpoints: "
+		"[{addresses: [192.0.2.1]}]}");
+	put(txn, KG_KIND_ENDPOINTSLICE, "s-1",
+		"{metadata: {name: s-1, labels: {kubernetes.io/service-name: s}, "
+		"ownerReferences: [{kind: Endpoints, controller: true, uid: e}]}, endpoints: "
+		"[{addresses: [192.0.2.2]}]}");
+}
+
+/* Of manifests' slices and of mirrors no Endpoints are made, as Kubernetes makes none. */
+static void test_foreign_slices(void **state)
+{
+	(void)state;
+	struct kg_snapshot *s;
+	struct kg_changes changes;
+	struct kg_txn *txn = begin(&s);
+
+	put_foreign(txn);
+	s = commit(txn, s, &changes);
+	assert_null(kg_api_endpoints_of(s, "d", "s"));
+	assert_null(kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], 1, &changes, s));
+	kg_changes_release(&changes);
+	txn = kg_txn_new(s);
+	put_slice(txn, "s", "s-a", 80, 3, 0, 0);
+	s = commit(txn, s, &changes);
+	struct kg_object *e = kg_api_endpoints_of(s, "d", "s");
+	check_sizes(e, (const size_t[][2]){{3, 0}}, 1);
+	kg_object_unref(e);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+}
+
+/* Which of the two a name has: who watches is told of the end of the one before the other. */
+static void test_stored(void **state)
+{
+	(void)state;
+	struct kg_snapshot *s;
+	struct kg_changes changes;
+	struct feed_entry *e;
+	struct kg_txn *txn = begin(&s);
+
+	put_slice(txn, "s", "s-a", 80, 3, 0, 0);
+	s = commit(txn, s, &changes);
+	kg_changes_release(&changes);
+	txn = kg_txn_new(s);
+	kg_txn_delete(txn, KG_KIND_ENDPOINTSLICE, "d", "s-a");
+	put_stored(txn, "192.0.2.2");
+	put_foreign(txn);
+	s = commit(txn, s, &changes);
+	e = kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+	assert_int_equal(e->len, 2);
+	check_sizes(e->changes[0].before, (const size_t[][2]){{3, 0}}, 1);
+	assert_null(e->changes[0].after);
+	assert_null(e->changes[1].before);
+	assert_string_equal(kg_object_uid(e->changes[1].after), "e");
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+
+	txn = kg_txn_new(s);
+	put_stored(txn, "192.0.2.3");
+	s = commit(txn, s, &changes);
+	const struct kg_change *c = only_change(&e, s, &changes);
+	assert_string_equal(
+		kg_string(kg_at(kg_obj(c->before), "subsets.0.addresses.0.ip"), ""), "192.0.2.2");
+	assert_string_equal(
+		kg_string(kg_at(kg_obj(c->after), "subsets.0.addresses.0.ip"), ""), "192.0.2.3");
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+
+	txn = kg_txn_new(s);
+	kg_txn_delete(txn, KG_KIND_ENDPOINTS, "d", "s");
+	put_slice(txn, "s", "s-a", 80, 1, 0, 0);
+	s = commit(txn, s, &changes);
+	e = kg_api_feed_entry_of(NULL, &kg_kinds[KG_KIND_ENDPOINTS], s->revision, &changes, s);
+	assert_int_equal(e->len, 2);
+	assert_null(e->changes[0].after);
+	assert_string_equal(kg_object_uid(e->changes[0].before), "e");
+	assert_null(e->changes[1].before);
+	kg_api_feed_entry_unref(e);
+	kg_changes_release(&changes);
+	kg_snapshot_unref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +356,8 @@ int main(void)
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_many_services),
 		cmocka_unit_test(test_slice_changes_service),
+		cmocka_unit_test(test_foreign_slices),
+		cmocka_unit_test(test_stored),
 	};
 
 	kg_kinds_init();

@@ -276,6 +276,42 @@ static void test_exactly(void **state)
 	assert_int_equal(none.status, 404); /* Endpoints have no names */
 }
 
+/* Endpoints that are manifests among those that are made of slices, page by page. */
+static void test_stored_endpoints(void **state)
+{
+#define ENDPOINTS_OF(name)                                                                         \
+	"---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: " name                             \
+	", namespace: a}\nsubsets: [{addresses: [{ip: 192.0.2.7}], ports: [{port: 80}]}]\n"
+	(void)state;
+	commit("apiVersion: v1\nkind: Service\nmetadata: {name: m, namespace: a, uid: "
+	       "8b0e4f5a-0000-4000-8000-00000000000a}\n"
+	       "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: m-x, "
+	       "namespace: a, labels: {kubernetes.io/service-name: m}, ownerReferences: [{kind: "
+	       "Service, name: m, controller: true, uid: 8b0e4f5a-0000-4000-8000-00000000000a}]}\n"
+	       "endpoints: [{addresses: [10.244.0.2]}]\n" ENDPOINTS_OF("b") ENDPOINTS_OF("z"));
+	static const char want[] = "a/b a/m a/z default/web";
+	for (int limit = 1; limit < 6; limit++) {
+		KG_AUTOFREE char *all = names(ENDPOINTS, limit);
+		KG_AUTOFREE char *text = kg_strdup("");
+		for (char *word = strtok(all, " "); word; word = strtok(NULL, " ")) {
+			char *more = kg_asprintf(
+				"%s%s%.*s", text, *text ? " " : "", (int)strcspn(word, "("), word);
+			free(text);
+			text = more;
+		}
+		assert_string_equal(text, want);
+	}
+	ANSWER one = get("/api/v1/namespaces/a/endpoints/z");
+	assert_string_equal(at(&one, "subsets.0.addresses.0.ip"), "192.0.2.7");
+	ANSWER made = get("/api/v1/namespaces/a/endpoints/m");
+	assert_string_equal(at(&made, "subsets.0.addresses.0.ip"), "10.244.0.2");
+	test_delete(&server, KG_KIND_SERVICE, "a", "m");
+	test_delete(&server, KG_KIND_ENDPOINTSLICE, "a", "m-x");
+	test_delete(&server, KG_KIND_ENDPOINTS, "a", "b");
+	test_delete(&server, KG_KIND_ENDPOINTS, "a", "z");
+	test_commit(&server);
+}
+
 /* A stored object that holds the place when its namespace comes, and when that goes. */
 static void test_a_place_that_is_held(void **state)
 {
@@ -489,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_exactly),
+		cmocka_unit_test(test_stored_endpoints),
 		cmocka_unit_test(test_a_place_that_is_held),
 		cmocka_unit_test(test_any_changes),
 	};

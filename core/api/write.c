@@ -117,6 +117,8 @@ static void explain(struct kg_buf *out, const struct request *r, const struct kg
 	const struct kg_object *obj)
 {
 	const struct kg_object *root = root_of(s, obj);
+	if (!root && obj->kind->id == KG_KIND_ENDPOINTS) /* made of what its Service selects */
+		root = root_of(s, kg_snapshot_get(s, KG_KIND_SERVICE, obj->ns, obj->name));
 	bool remove = !strncmp(r->verb, "delete", 6), everywhere;
 	const char *own;
 

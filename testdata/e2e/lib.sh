@@ -634,7 +634,7 @@ finish() {
 	done
 	check_processes
 	check_mounts
-	for node in "${NODES[@]}"; do
+	for node in "${!NETNS[@]}"; do
 		[ -z "${NETNS[$node]:-}" ] || ip netns del "${NETNS[$node]}"
 	done
 	[ $rc != 0 ] || check_logs
