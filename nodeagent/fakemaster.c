@@ -1,5 +1,6 @@
 #include "fakemaster.h"
 #include "base/mem.h"
+#include "fakegit.h"
 #include "http/server.h"
 #include "pki/pki.h"
 #include "sys/file.h"
@@ -12,7 +13,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <git2.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,11 +32,11 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct kg_http_server *server;
-	char dir[64], url[64], token[192], commit[GIT_OID_HEXSZ + 1];
+	char dir[64], url[64], token[192];
 	int port;
 	char *ca, *ca_key, *cert, *key;
 	struct kg_credential node;
-	git_repository *repo;
+	struct fakegit git;
 	struct stream *streams;
 	int status_code;
 	bool hold;
@@ -227,8 +227,8 @@ static void handle_watch(struct kg_http_req *req, void *ctx)
 	(void)ctx;
 	s->req = req;
 	lock();
-	if (*fm.commit)
-		kg_buf_addf(&s->out, "{\"view\":\"%s\",\"revision\":1}\n", fm.commit);
+	if (*fm.git.commit)
+		kg_buf_addf(&s->out, "{\"view\":\"%s\",\"revision\":1}\n", fm.git.commit);
 	s->next = fm.streams;
 	fm.streams = s;
 	fm_heard.open_streams++;
@@ -322,118 +322,29 @@ static void handle_refs(struct kg_http_req *req, void *ctx)
 
 	(void)ctx;
 	lock();
-	kg_buf_adds(&b, "001e# service=git-upload-pack\n0000");
-	kg_buf_addf(&b, "%04x%s refs/heads/view", 4 + 40 + 16 + 1 + 10, fm.commit);
-	kg_buf_addc(&b, '\0');
-	kg_buf_adds(&b, "ofs-delta\n0000");
+	fakegit_refs(&fm.git, &b);
 	unlock();
 	kg_http_reply(req, 200, "application/x-git-upload-pack-advertisement", &b);
 }
 
-static int add_chunk(void *p, size_t n, void *ctx)
-{
-	kg_buf_add(ctx, p, n);
-	return 0;
-}
-
-static void add_pack(struct kg_buf *out, const char *want, const char *have)
-{
-	git_packbuilder *pb;
-	git_revwalk *walk;
-	git_oid oid;
-
-	need(git_packbuilder_new(&pb, fm.repo), "packbuilder");
-	need(git_revwalk_new(&walk, fm.repo), "revwalk");
-	git_oid_fromstr(&oid, want);
-	need(git_revwalk_push(walk, &oid), "want");
-	if (have && git_oid_fromstr(&oid, have) == 0)
-		need(git_revwalk_hide(walk, &oid), "have");
-	/* As the master does: without a common commit the present view alone. */
-	if (have) {
-		need(git_packbuilder_insert_walk(pb, walk), "insert");
-	} else {
-		git_oid_fromstr(&oid, want);
-		need(git_packbuilder_insert_commit(pb, &oid), "insert");
-	}
-	fm_heard.objects = (unsigned)git_packbuilder_object_count(pb);
-	need(git_packbuilder_foreach(pb, add_chunk, out), "pack");
-	git_revwalk_free(walk);
-	git_packbuilder_free(pb);
-}
-
 static void handle_pack(struct kg_http_req *req, void *ctx)
 {
-	const char *body = kg_buf_str(kg_http_body(req));
-	const char *have = strstr(body, "have ");
-	char want[GIT_OID_HEXSZ + 1] = "", common[GIT_OID_HEXSZ + 1] = "";
 	struct kg_buf b = KG_BUF_INIT;
-	git_commit *commit = NULL;
-	git_oid oid;
 
 	(void)ctx;
-	snprintf(want, sizeof(want), "%.40s", strlen(body) > 9 ? body + 9 : "");
 	lock();
 	fm_heard.packs++;
-	if (have)
-		snprintf(common, sizeof(common), "%.40s", have + 5);
-	if (git_oid_fromstr(&oid, want) < 0 || git_commit_lookup(&commit, fm.repo, &oid) < 0) {
-		kg_buf_addf(&b, "%04xERR upload-pack: not our ref %s", 4 + 29 + 40, want);
-	} else {
-		kg_buf_adds(&b, have ? "" : "0008NAK\n");
-		if (have)
-			kg_buf_addf(&b, "0031ACK %s\n", common);
-		add_pack(&b, want, have ? common : NULL);
-	}
-	git_commit_free(commit);
+	fm_heard.objects = fakegit_pack(&fm.git, &b, kg_buf_str(kg_http_body(req)));
 	unlock();
 	kg_http_reply(req, 200, "application/x-git-upload-pack-result", &b);
-}
-
-static const char *commit_files(const struct fm_file *files, unsigned n)
-{
-	git_tree_update updates[64];
-	git_commit *parent = NULL;
-	git_tree *tree = NULL;
-	git_signature *who;
-	git_oid oid;
-
-	if (*fm.commit) {
-		git_oid_fromstr(&oid, fm.commit);
-		need(git_commit_lookup(&parent, fm.repo, &oid), "parent");
-		need(git_commit_tree(&tree, parent), "tree");
-	}
-	for (unsigned i = 0; i < n; i++) {
-		updates[i] = (git_tree_update){.action = GIT_TREE_UPDATE_UPSERT,
-			.filemode = GIT_FILEMODE_BLOB,
-			.path = files[i].path};
-		if (!files[i].text)
-			updates[i].action = GIT_TREE_UPDATE_REMOVE;
-		else
-			need(git_blob_create_from_buffer(
-				     &updates[i].id, fm.repo, files[i].text, strlen(files[i].text)),
-				"blob");
-	}
-	need(git_tree_create_updated(&oid, fm.repo, tree, n, updates), "tree");
-	git_tree_free(tree);
-	need(git_tree_lookup(&tree, fm.repo, &oid), "tree");
-	need(git_signature_new(&who, "test", "test@localhost", 1000, 0), "signature");
-	const git_commit *parents[] = {parent};
-	need(git_commit_create(
-		     &oid, fm.repo, NULL, who, who, NULL, "view", tree, parent ? 1 : 0, parents),
-		"commit");
-	git_oid_tostr(fm.commit, sizeof(fm.commit), &oid);
-	git_signature_free(who);
-	git_tree_free(tree);
-	git_commit_free(parent);
-	return fm.commit;
 }
 
 const char *fm_view_quietly(const struct fm_file *files, unsigned n)
 {
 	lock();
-	const char *id = commit_files(files, n);
+	fakegit_commit(&fm.git, files, n);
 	unlock();
-	return id;
+	return fm.git.commit;
 }
 
 const char *fm_view(const struct fm_file *files, unsigned n)
@@ -441,10 +352,11 @@ const char *fm_view(const struct fm_file *files, unsigned n)
 	char line[100];
 
 	lock();
-	snprintf(line, sizeof(line), "{\"view\":\"%s\",\"revision\":1}", commit_files(files, n));
+	fakegit_commit(&fm.git, files, n);
+	snprintf(line, sizeof(line), "{\"view\":\"%s\",\"revision\":1}", fm.git.commit);
 	send_locked(line);
 	unlock();
-	return fm.commit;
+	return fm.git.commit;
 }
 
 /* ---- life ---- */
@@ -540,15 +452,13 @@ void fm_new(void)
 	char *path;
 
 	signal(SIGPIPE, SIG_IGN);
-	git_libgit2_init();
 	memset(&fm_heard, 0, sizeof(fm_heard));
-	fm.commit[0] = '\0';
 	fm.port = 0;
 	fm.status_code = 0;
 	snprintf(fm.dir, sizeof(fm.dir), "/tmp/kgit-agent-test-XXXXXX");
 	assert_non_null(mkdtemp(fm.dir));
 	path = kg_asprintf("%s/master.git", fm.dir);
-	need(git_repository_init(&fm.repo, path, true), "repository");
+	fakegit_init(&fm.git, path);
 	free(path);
 	make_keys();
 	fm_start();
@@ -560,14 +470,13 @@ void fm_free(void)
 
 	if (fm.server)
 		fm_stop();
-	git_repository_free(fm.repo);
+	fakegit_release(&fm.git);
 	for (size_t i = 0; i < KG_ARRAY_LEN(all); i++) {
 		free(*all[i]);
 		*all[i] = NULL;
 	}
 	kg_credential_release(&fm.node);
 	need(kg_remove_tree(fm.dir, NULL), "remove");
-	git_libgit2_shutdown();
 }
 
 const char *fm_url(void)
