@@ -135,7 +135,8 @@ static int make_v2_dirs(const char *path, struct kg_error *err)
 		}
 		size_t n = 1 + strcspn(p + 1, "/"), len = strlen(dir);
 		if (len + n >= sizeof(dir))
-			return kg_fail(err, KG_E_TOO_LARGE, "cgroup path too long");
+			return kg_fail(err, KG_E_TOO_LARGE,
+				"%s: the path of a control group is too long", dir);
 		memcpy(dir + len, p, n);
 		dir[len + n] = '\0';
 		if (mkdir(dir, 0755) < 0 && errno != EEXIST)

@@ -223,7 +223,8 @@ int kg_env_resource(const char **out, struct kg_arena *a, const struct kg_env_so
 	if (d->type == KG_INT)
 		divisor = d->i * 1000;
 	else if (kg_quantity_milli(&divisor, kg_string(d, "0")) < 0)
-		return kg_fail(err, KG_E_INVALID, "resourceFieldRef: bad divisor");
+		return kg_fail(err, KG_E_INVALID,
+			"resourceFieldRef: the divisor \"%s\" is no quantity", kg_string(d, ""));
 	if (divisor <= 0)
 		divisor = 1000;
 	*out = kg_arena_printf(a, "%lld", (long long)(milli / divisor + (milli % divisor != 0)));

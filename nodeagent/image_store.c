@@ -200,15 +200,19 @@ static int load_layers(struct kg_image *image, struct kg_images *im, const struc
 {
 	uint32_t n = kg_len(diffs);
 	if (n == 0 || n > MAX_LAYERS)
-		return kg_fail(err, KG_E_INVALID, "the image has %u layers", n);
+		return kg_fail(err, KG_E_INVALID, "the image has %u layers: 1 to %d can be used", n,
+			MAX_LAYERS);
 	const char **layers = kg_arena_alloc(&image->arena, n * sizeof(*layers));
 	const char **dirs = kg_arena_alloc(&image->arena, n * sizeof(*dirs));
 	image->native = true;
 	for (uint32_t i = n; i-- > 0;) {
 		const char *hex;
 		char name[65];
-		if (!kg_digest_hex(kg_string(&diffs->items[i], ""), &hex))
-			return kg_fail(err, KG_E_INVALID, "bad diffID");
+		const char *diff = kg_string(&diffs->items[i], "");
+		if (!kg_digest_hex(diff, &hex))
+			return kg_fail(err, KG_E_INVALID,
+				"the image's configuration: \"%.80s\" is no digest of a layer",
+				diff);
 		char *dir = kg_arena_printf(&image->arena, "%s/layers/%s", im->dir, hex);
 		if (!kg_path_exists(dir))
 			return kg_fail(err, KG_E_NOT_FOUND, "layer %s is not there", hex);

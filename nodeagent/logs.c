@@ -203,7 +203,8 @@ int kg_log_open_in(struct kg_log_reader **out, const char *dir, const struct kg_
 	struct kg_error *err)
 {
 	if (!req->uid || !name_ok(req->uid))
-		return kg_fail(err, KG_E_BAD_REQUEST, "malformed uid");
+		return kg_fail(err, KG_E_BAD_REQUEST, "\"%.80s\" is no uid of a pod",
+			req->uid ? req->uid : "");
 	struct kg_log_reader *r = kg_alloc(sizeof(*r));
 	r->inotify = -1;
 	r->dir = kg_asprintf("%s/pods/%s", dir, req->uid);

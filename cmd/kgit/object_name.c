@@ -26,7 +26,8 @@ int kgit_object_parse(struct kgit_object_name *out, int argc, char *const *words
 	if (!ns)
 		ns = "default";
 	if (strlen(name) >= sizeof(out->name) || strlen(ns) >= sizeof(out->ns))
-		return kg_fail(err, KG_E_BAD_REQUEST, "that name is too long");
+		return kg_fail(err, KG_E_BAD_REQUEST, "%.40s...: no name is so long",
+			strlen(name) >= sizeof(out->name) ? name : ns);
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	if (out->kind->flags & KG_KF_NAMESPACED)
 		snprintf(out->ns, sizeof(out->ns), "%s", ns);
