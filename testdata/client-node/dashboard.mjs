@@ -232,8 +232,26 @@ async function restricted() {
 	assert.equal(me.status.userInfo.username, 'system:serviceaccount:default:viewer');
 }
 
-const parts = role === 'admin' ? [lists, logs, watches, discovery, generic, refusals]
-	: [lists, logs, watches, discovery, restricted];
+/* A watch over a WebSocket, opened as its exec and attach are. */
+async function sockets() {
+	const { handler } = new k8s.Exec(kc);
+	const text = await new Promise((resolve, reject) => {
+		handler.connect(`/api/v1/namespaces/${namespace}/pods?watch=1`, (message) => {
+			resolve(message);
+			return true;
+		}, () => reject(new Error('a binary message'))).then((ws) => {
+			assert.equal(ws.protocol, 'v5.channel.k8s.io');
+			ws.onclose = () => reject(new Error('closed'));
+		}).catch(reject);
+	});
+	const event = JSON.parse(text);
+
+	assert.equal(event.type, 'ADDED');
+	assert.equal(event.object.kind, 'Pod');
+}
+
+const parts = role === 'admin' ? [lists, logs, watches, sockets, discovery, generic, refusals]
+	: [lists, logs, watches, sockets, discovery, restricted];
 for (const part of parts) {
 	try {
 		await part();
