@@ -252,8 +252,12 @@ static void judge_one(
 	else
 		why = kg_quota_exceeded(
 			a, c->quota->name, quota, c->used, kind, &v, old ? kg_obj(old) : NULL);
-	if (why)
+	if (why) { /* it does not come to be, or stays as it was */
 		forbid(c->x, d, "", why);
+		if (!old)
+			return;
+		v = *kg_obj(old);
+	}
 	for (uint32_t k = 0; k < kg_len(hard); k++)
 		c->used[k] += kg_quota_amount(kind, &v, hard->members[k].key, false);
 }

@@ -33,15 +33,24 @@ static void adopt(struct kgit_play *p, struct kg_txn *txn)
 	p->h.state = kg_reconcile_state_new(next, &p->h.opts);
 }
 
+/* What a node says of itself where the case does not. */
+static struct kg_value roomy(struct kg_arena *a)
+{
+	struct kg_value all = kg_v_obj(a, "cpu", kg_v_lit("10k"), "ephemeral-storage",
+		kg_v_lit("1Pi"), "memory", kg_v_lit("1Pi"), "pods", kg_v_lit("100k"), (char *)NULL);
+	return kg_v_obj(a, "allocatable", all, "capacity", all, (char *)NULL);
+}
+
 static void nodes_register(struct kgit_play *p, struct kg_arena *a, const struct kg_value *nodes)
 {
 	const struct kg_value list = *nodes;
 	if (kg_is_null(nodes))
 		return;
 	for (uint32_t i = 0; i < kg_len(&list); i++) {
-		const struct kg_value *n = &list.items[i];
-		kg_harness_node(&p->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"),
-			kg_get(n, "status"), kg_bool(kg_get(n, "ready"), true));
+		const struct kg_value *n = &list.items[i], *status = kg_get(n, "status");
+		struct kg_value room = kg_is_null(status) ? roomy(a) : *status;
+		kg_harness_node(&p->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"), &room,
+			kg_bool(kg_get(n, "ready"), true));
 	}
 	/* Taints and cordons have no input of their own yet: they are put there. */
 	struct kg_txn *txn = kg_txn_new(p->h.s);
