@@ -492,6 +492,7 @@ static void test_volumes(void **state)
 	"volumeBindingMode: " mode                                                                 \
 	"\nallowedTopologies: [{matchLabelExpressions: [{key: topology.kubernetes.io/zone, "       \
 	"values: [z2]}]}]\n"
+#define ONCE "accessModes: [ReadWriteOncePod]"
 #define USES "volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]"
 	static const struct scene scenes[] = {
 		{"no such claim", ABC, POD("x", "", USES), "-",
@@ -510,6 +511,19 @@ static void test_volumes(void **state)
 		{"bound once it has a node, where the class allows",
 			ABC CLASS("WaitForFirstConsumer") CLAIM("storageClassName: k"),
 			POD("x", "", USES), "c", NULL},
+		{"for one pod, and free", ABC VOLUME CLAIM("volumeName: v, " ONCE),
+			POD("x", "", USES), "b", NULL},
+		{"for one pod, which is another",
+			ABC VOLUME CLAIM("volumeName: v, " ONCE) POD("p", "", "nodeName: b, " USES),
+			POD("x", "", USES), "-",
+			"0/3 nodes are available: 3 node has pod using PersistentVolumeClaim with "
+			"the same name and ReadWriteOncePod access mode. preemption: 0/3 nodes are "
+			"available: 3 No preemption victims found for incoming pod."},
+		{"for one pod, which is less important",
+			ABC VOLUME CLAIM("volumeName: v, " ONCE)
+				POD("p", "", "nodeName: b, priority: 1, " USES)
+					POD("q", "", "nodeName: a, priority: 1"),
+			POD("x", "", "priority: 2, " USES), "b", NULL},
 	};
 	PLAY(scenes);
 }

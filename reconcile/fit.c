@@ -129,6 +129,7 @@ const char *kg_misfit_plugin(enum kg_misfit m)
 		[KG_MISFIT_PORTS] = "NodePorts",
 		[KG_MISFIT_RESOURCES] = "NodeResourcesFit",
 		[KG_MISFIT_ADDRESS] = "NodeAddresses",
+		[KG_MISFIT_USED] = "VolumeRestrictions",
 		[KG_MISFIT_VOLUME] = "VolumeBinding",
 		[KG_MISFIT_CLAIM] = "VolumeBinding",
 		[KG_MISFIT_SPREAD] = "PodTopologySpread",

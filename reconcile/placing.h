@@ -185,6 +185,7 @@ struct kg_placing {
 	unsigned ncounters, nhere; /* nhere: how many of them are by host */
 	struct kg_table here;      /* of kg_here, by slot */
 	struct kg_spreading *spread;
+	int64_t users;  /* of claims of the class's that are for one pod */
 	int64_t affine; /* how often pods that required affinity asks for were counted */
 	int32_t *key;   /* scratch: a bucket's */
 	struct kg_bucket **buckets; /* not empty */

@@ -56,6 +56,8 @@ static enum kg_misfit fit_now(struct kg_placing *p, const struct kg_node_info *n
 	enum kg_misfit m = kg_fit_room(p->c, n);
 	if (m != KG_FIT && m != KG_MISFIT_ADDRESS)
 		return m;
+	if (p->users)
+		return KG_MISFIT_USED;
 	kg_rank_refresh(p);
 	struct kg_spot spot = kg_placing_spot(p, n->slot);
 	return kg_rank_verdict(p, &spot);

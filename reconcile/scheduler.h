@@ -201,7 +201,9 @@ struct kg_pod_class {
 	size_t nvolumes;
 	const char *unclaimed; /* why no node will do, as to its claims; NULL: nothing */
 	bool unbound;          /* a claim gets its volume where the first pod goes */
-	uint64_t seed;         /* orders nodes that are equal in everything else */
+	const char **sole;     /* "NAMESPACE/NAME" of its claims that one pod alone may use */
+	size_t nsole;
+	uint64_t seed; /* orders nodes that are equal in everything else */
 };
 bool kg_class_same(const struct kg_object *a, const struct kg_object *b);
 /* Memory and borrowed pods: as long as the arena's, and until the next change of pods. */
@@ -219,7 +221,7 @@ static inline bool kg_class_is_free(const struct kg_pod_class *c)
 	for (size_t i = 0; i < c->nspread; i++)
 		if (c->spread[i].hard)
 			return false;
-	return !c->naffinity && !c->nanti && !c->nmeets;
+	return !c->naffinity && !c->nanti && !c->nmeets && !c->nsole;
 }
 /* The order in which pods are placed: priority, age, name. */
 int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b);
@@ -227,6 +229,11 @@ bool kg_pod_gated(const struct kg_object *pod);
 
 /* ---- scheduler_volumes.c ---- */
 void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a);
+/* How many pods that have a node use its claims that are for one pod (ReadWriteOncePod). */
+int64_t kg_class_users(const struct kg_pod_class *c, const struct kg_reconcile_state *st,
+	const struct kg_snapshot *s);
+/* How many of them the pod uses. */
+int64_t kg_class_uses(const struct kg_pod_class *c, const struct kg_object *pod);
 
 /* ---- fit.c: one node, one class ---- */
 
@@ -241,6 +248,7 @@ enum kg_misfit {
 	KG_MISFIT_PORTS,
 	KG_MISFIT_RESOURCES, /* pods among them */
 	KG_MISFIT_ADDRESS,
+	KG_MISFIT_USED,   /* another pod uses a claim that is for one pod: on any node */
 	KG_MISFIT_VOLUME, /* a volume of the pod's is elsewhere */
 	KG_MISFIT_CLAIM,  /* a claim of the pod's has no volume: on no node */
 	KG_MISFIT_SPREAD,

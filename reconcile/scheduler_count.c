@@ -268,6 +268,7 @@ void kg_placing_adjust(
 		.ns = (char *)pod->ns, .labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels")};
 	adjust_affinity(p, slot, &who, sign);
 	adjust_existing(p, slot, pod, sign);
+	p->users += sign * kg_class_uses(p->c, pod);
 	for (size_t i = 0; i < p->c->nspread && !kg_object_deleting(pod); i++)
 		adjust_spread(p, &p->spread[i], slot, &who, sign);
 }
@@ -295,6 +296,7 @@ static void own_affinity(struct kg_placing *p, uint32_t slot)
 void kg_placing_count_own(struct kg_placing *p, uint32_t slot)
 {
 	own_affinity(p, slot);
+	p->users += p->c->nsole > 0;
 	for (size_t i = 0; i < p->c->nspread; i++)
 		if (p->spread[i].c->self)
 			add_spread(p, &p->spread[i], slot, 1);

@@ -34,6 +34,8 @@ static const char *one_reason(struct kg_arena *a, const struct kg_placing *p,
 		[KG_MISFIT_NOT_NAMED] = "node(s) didn't satisfy plugin(s) [NodeAffinity]",
 		[KG_MISFIT_PORTS] = "node(s) didn't have free ports for the requested pod ports",
 		[KG_MISFIT_ADDRESS] = "node(s) had no free pod address",
+		[KG_MISFIT_USED] = "node has pod using PersistentVolumeClaim with the same name "
+				   "and ReadWriteOncePod access mode",
 		[KG_MISFIT_VOLUME] = "node(s) didn't match PersistentVolume's node affinity",
 		[KG_MISFIT_SPREAD] = "node(s) didn't match pod topology spread constraints",
 		[KG_MISFIT_SPREAD_LABEL] = "node(s) didn't match pod topology spread constraints "

@@ -146,7 +146,8 @@ void kg_placing_init(struct kg_placing *p, struct kg_reconcile_state *st,
 	p->shape = kg_shape_get(st->sched, c, p->axes, p->naxes);
 	make_scratch(p);
 	kg_placing_count(p);
-	if (!c->unclaimed)
+	p->users = kg_class_users(c, st, s);
+	if (!c->unclaimed && !p->users)
 		fill_buckets(p);
 	kg_rank_refresh(p);
 }
@@ -187,6 +188,8 @@ static struct kg_bucket *most_promising(const struct kg_placing *p)
 
 struct kg_node_info *kg_placing_take(struct kg_placing *p)
 {
+	if (p->users)
+		return NULL;
 	kg_rank_buckets(p);
 	struct kg_bucket *best = most_promising(p);
 	if (!best)
@@ -231,6 +234,8 @@ enum kg_misfit kg_placing_verdict(struct kg_placing *p, const struct kg_node_inf
 		return KG_MISFIT_CLAIM;
 	if (x->fixed != KG_FIT || x->room != KG_FIT)
 		return x->fixed != KG_FIT ? x->fixed : x->room;
+	if (p->users)
+		return KG_MISFIT_USED;
 	if (!x->volumes)
 		return KG_MISFIT_VOLUME;
 	struct kg_spot spot = kg_placing_spot(p, n->slot);

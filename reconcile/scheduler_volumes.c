@@ -192,6 +192,68 @@ static const char *place_of(struct kg_value *out, const struct kg_object **waits
 
 /* ---- all of a pod's ---- */
 
+static bool is_for_one(const struct kg_snapshot *s, const char *ns, const char *name)
+{
+	const struct kg_object *pvc = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM, ns, name);
+	const struct kg_value *modes = pvc ? kg_at(kg_obj(pvc), "spec.accessModes") : &kg_null;
+	/* It stands alone: core/kinds/rules_claim.c. */
+	return kg_len(modes) == 1 &&
+	       strcmp(kg_string(&modes->items[0], ""), "ReadWriteOncePod") == 0;
+}
+
+int64_t kg_class_users(const struct kg_pod_class *c, const struct kg_reconcile_state *st,
+	const struct kg_snapshot *s)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < c->nsole; i++) {
+		const struct kg_map *keys = kg_sets_get(&st->claimants, c->sole[i]);
+		struct kg_map_entry *e;
+		for (size_t k = 0; keys && (e = kg_map_next(keys, &k));) {
+			const struct kg_object *pod = kg_snapshot_get_key(s, KG_KIND_POD, e->key);
+			n += pod && *kg_pod_node(pod) && !kg_pod_terminal(pod);
+		}
+	}
+	return n;
+}
+
+static const char *claim_of(
+	struct kg_arena *a, const struct kg_object *pod, const struct kg_value *v)
+{
+	if (!kg_is_null(kg_get(v, "ephemeral")))
+		return kg_arena_printf(a, "%s-%s", pod->name, kg_string(kg_get(v, "name"), ""));
+	return kg_string(kg_get(kg_get(v, "persistentVolumeClaim"), "claimName"), NULL);
+}
+
+int64_t kg_class_uses(const struct kg_pod_class *c, const struct kg_object *pod)
+{
+	const struct kg_value *volumes = kg_get(kg_get(kg_obj(pod), "spec"), "volumes");
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	int64_t n = 0;
+	for (size_t k = 0; k < c->nsole; k++) {
+		bool uses = false;
+		for (uint32_t i = 0; i < kg_len(volumes) && !uses; i++) {
+			const char *claim = claim_of(&a, pod, &volumes->items[i]);
+			uses = claim && strcmp(kg_arena_printf(&a, "%s/%s", pod->ns, claim),
+						c->sole[k]) == 0;
+		}
+		n += uses;
+	}
+	return n;
+}
+
+/* Notes the claim, where it is for one pod. */
+static void add_sole(
+	struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a, const char *claim)
+{
+	if (!is_for_one(s, c->pod->ns, claim))
+		return;
+	const char *key = kg_arena_printf(a, "%s/%s", c->pod->ns, claim);
+	for (size_t i = 0; i < c->nsole; i++)
+		if (strcmp(c->sole[i], key) == 0)
+			return;
+	c->sole[c->nsole++] = key;
+}
+
 static const char *class_of(const struct kg_object *claim)
 {
 	return kg_string(kg_at(kg_obj(claim), "spec.storageClassName"), "");
@@ -226,21 +288,19 @@ void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struc
 	size_t max = kg_len(volumes) + 1, nwaiting = 0;
 	struct kg_value *out = kg_arena_alloc(a, max * sizeof(*out));
 	const struct kg_object **waiting = kg_arena_alloc(a, max * sizeof(*waiting));
+	c->sole = kg_arena_alloc(a, max * sizeof(*c->sole));
 	for (uint32_t i = 0; i < kg_len(volumes) && !c->unclaimed; i++) {
 		const struct kg_value *v = &volumes->items[i];
 		const struct kg_object *waits;
 		bool twice = false;
-		const char *claim =
-			kg_string(kg_get(kg_get(v, "persistentVolumeClaim"), "claimName"), NULL);
-		if (!kg_is_null(kg_get(v, "ephemeral")))
-			claim = kg_arena_printf(
-				a, "%s-%s", c->pod->name, kg_string(kg_get(v, "name"), ""));
+		const char *claim = claim_of(a, c->pod, v);
 		if (!claim)
 			continue;
 		c->unclaimed =
 			place_of(&out[c->nvolumes], &waits, &c->unbound, s, a, c->pod->ns, claim);
 		if (c->unclaimed)
 			break;
+		add_sole(c, s, a, claim);
 		for (size_t k = 0; k < nwaiting; k++)
 			twice |= waiting[k] == waits;
 		if (waits && !twice)
