@@ -3,14 +3,11 @@
 #include "base/mem.h"
 #include "kinds/amount.h"
 #include "kinds/object.h"
+#include "nodeagent/hugepages.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const names[KG_ADMIT_RESOURCES] = {[KG_ADMIT_CPU] = "cpu",
-	[KG_ADMIT_MEMORY] = "memory",
-	[KG_ADMIT_DISK] = "ephemeral-storage"};
 
 /* What a node does not name has no bound. */
 static int64_t room_for(const struct kg_value *allocatable, const char *name)
@@ -22,12 +19,24 @@ static int64_t room_for(const struct kg_value *allocatable, const char *name)
 	return strcmp(name, "cpu") == 0 ? kg_amount_milli(v) : kg_amount_whole(v);
 }
 
+static void add_resource(struct kg_admit *a, const struct kg_value *allocatable, const char *name)
+{
+	if (a->nresources < KG_ADMIT_RESOURCES)
+		a->resources[a->nresources++] = (struct kg_admit_resource){
+			.name = name, .room = room_for(allocatable, name)};
+}
+
 void kg_admit_init(struct kg_admit *a, const char *node, const struct kg_value *labels,
 	const struct kg_value *taints, const struct kg_value *allocatable)
 {
+	static const char *const usual[] = {"cpu", "memory", "ephemeral-storage"};
+
 	*a = (struct kg_admit){.node = node, .labels = labels, .taints = taints};
-	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
-		a->room[i] = room_for(allocatable, names[i]);
+	for (size_t i = 0; i < KG_ARRAY_LEN(usual); i++)
+		add_resource(a, allocatable, usual[i]);
+	for (uint32_t i = 0; i < kg_len(allocatable); i++)
+		if (!strncmp(allocatable->members[i].key, KG_HUGEPAGES, sizeof(KG_HUGEPAGES) - 1))
+			add_resource(a, allocatable, allocatable->members[i].key);
 	a->max_pods = room_for(allocatable, "pods");
 }
 
@@ -37,11 +46,11 @@ void kg_admit_release(struct kg_admit *a)
 	*a = (struct kg_admit){0};
 }
 
-static int64_t asks_for(const struct kg_value *pod, int resource)
+static int64_t asks_for(const struct kg_value *pod, const char *resource)
 {
-	int64_t milli = kg_pod_request(kg_get(pod, "spec"), names[resource], 0);
+	int64_t milli = kg_pod_request(kg_get(pod, "spec"), resource, 0);
 
-	return resource == KG_ADMIT_CPU ? milli : kg_amount_of_milli(milli);
+	return strcmp(resource, "cpu") == 0 ? milli : kg_amount_of_milli(milli);
 }
 
 void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
@@ -50,8 +59,11 @@ void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
 	size_t n = kg_host_ports(NULL, 0, spec);
 
 	a->pods++;
-	for (int i = 0; i < KG_ADMIT_RESOURCES; i++)
-		a->used[i] = kg_amount_add(a->used[i], asks_for(pod, i));
+	for (size_t i = 0; i < a->nresources; i++) {
+		struct kg_admit_resource *r = &a->resources[i];
+
+		r->used = kg_amount_add(r->used, asks_for(pod, r->name));
+	}
 	KG_GROW(a->ports, a->ports_cap, a->nports + n + 1);
 	kg_host_ports(a->ports + a->nports, n, spec);
 	a->nports += n;
@@ -77,10 +89,11 @@ static bool lacks_room(
 {
 	if (lacks(why, "pods", 1, a->pods, a->max_pods))
 		return true;
-	for (int i = 0; i < KG_ADMIT_RESOURCES; i++) {
-		int64_t asked = asks_for(pod, i);
+	for (size_t i = 0; i < a->nresources; i++) {
+		const struct kg_admit_resource *r = &a->resources[i];
+		int64_t asked = asks_for(pod, r->name);
 
-		if (asked > 0 && lacks(why, names[i], asked, a->used[i], a->room[i]))
+		if (asked > 0 && lacks(why, r->name, asked, r->used, r->room))
 			return true;
 	}
 	return false;

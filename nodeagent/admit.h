@@ -1,15 +1,15 @@
 /*
  * Does the node take in a pod that was bound to it: kubelet's own judgement (its generalFilter),
- * with its reasons and words, whatever bound the pod. Room first (pods, cpu, memory, disk, of what
- * the node told the master), then the node's labels, its ports, and taints that drive pods away.
- * A pod that is refused fails for good. Pure; one thread at a time.
+ * with its reasons and words, whatever bound the pod. Room first (pods, cpu, memory, disk, huge
+ * pages, of what the node told the master), then the node's labels, its ports, and taints that
+ * drive pods away. A pod that is refused fails for good. Pure; one thread at a time.
  */
 #ifndef KG_NODEAGENT_ADMIT_H
 #define KG_NODEAGENT_ADMIT_H
 
 #include "kinds/placement.h"
 
-enum { KG_ADMIT_CPU, KG_ADMIT_MEMORY, KG_ADMIT_DISK, KG_ADMIT_RESOURCES };
+#define KG_ADMIT_RESOURCES 16 /* cpu, memory, ephemeral-storage; a node's sizes of huge pages */
 
 /* What is there and what is taken: begun with 0 pods, told of each that is there. */
 struct kg_admit {
@@ -17,11 +17,16 @@ struct kg_admit {
 	const struct kg_value *labels; /* null: not known, nothing is asked of them */
 	const struct kg_value *taints;
 	int64_t max_pods, pods;
-	int64_t room[KG_ADMIT_RESOURCES], used[KG_ADMIT_RESOURCES]; /* cpu in thousandths */
-	struct kg_host_port *ports;                                 /* heap */
+	struct kg_admit_resource {
+		const char *name;
+		int64_t room, used; /* cpu in thousandths */
+	} resources[KG_ADMIT_RESOURCES];
+	size_t nresources;
+	struct kg_host_port *ports; /* heap */
 	size_t nports, ports_cap;
 };
-/* allocatable: of kg_node_capacity; a resource that it does not name has no bound here. */
+/* allocatable: of kg_node_allocatable, borrowed; a resource that it does not name has no bound
+ * here. */
 void kg_admit_init(struct kg_admit *a, const char *node, const struct kg_value *labels,
 	const struct kg_value *taints, const struct kg_value *allocatable);
 void kg_admit_release(struct kg_admit *a);

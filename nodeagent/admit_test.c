@@ -14,7 +14,8 @@
 	"Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 #define TAINTED "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
 
-static const char room[] = "{cpu: '2', memory: 1Gi, ephemeral-storage: 10Gi, pods: '3'}";
+static const char room[] = "{cpu: '2', memory: 1Gi, ephemeral-storage: 10Gi, pods: '3', "
+			   "hugepages-2Mi: 8Mi, hugepages-1Gi: '0'}";
 
 /* A node (null: not known), a pod that is there, one that comes, and what is said of it. */
 static const struct row {
@@ -44,6 +45,11 @@ static const struct row {
 		"{initContainers: [{name: i, resources: {requests: {cpu: '3'}}}], "
 		"containers: [{name: c}]}",
 		"OutOfcpu", EXPECT("cpu, requested: 3000, used: 0, capacity: 2000")},
+	{"null", ASKS("hugepages-2Mi: 4Mi"), ASKS("hugepages-2Mi: 4Mi"), NULL, NULL},
+	{"null", ASKS("hugepages-2Mi: 4Mi"), ASKS("hugepages-2Mi: 6Mi"), "OutOfhugepages-2Mi",
+		EXPECT("hugepages-2Mi, requested: 6291456, used: 4194304, capacity: 8388608")},
+	{"null", NULL, ASKS("hugepages-1Gi: 1Gi"), "OutOfhugepages-1Gi",
+		EXPECT("hugepages-1Gi, requested: 1073741824, used: 0, capacity: 0")},
 	/* ports */
 	{"null", PORT("hostPort: 80"), PORT("hostPort: 80"), "NodePorts", PORTS},
 	{"null", PORT("hostPort: 80"), PORT("hostPort: 81"), NULL, NULL},

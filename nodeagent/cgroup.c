@@ -67,6 +67,33 @@ int kg_cgroups_detect(struct kg_cgroups *c, struct kg_error *err)
 	return 0;
 }
 
+static bool is_word_of(const char *list, const char *word, const char *separators)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; *p; p += strspn(p, separators)) {
+		size_t len = strcspn(p, separators);
+
+		if (len == n && !memcmp(p, word, n))
+			return true;
+		p += len;
+	}
+	return false;
+}
+
+bool kg_cgroup_has(const struct kg_cgroups *c, const char *controller)
+{
+	KG_AUTOBUF struct kg_buf list = KG_BUF_INIT;
+
+	if (c->v2)
+		return kg_file_read(&list, ROOT "/cgroup.controllers", 4096, NULL) == 0 &&
+		       is_word_of(kg_buf_str(&list), controller, " \n");
+	for (unsigned i = 0; i < c->nmounts; i++)
+		if (is_word_of(strrchr(c->mounts[i], '/') + 1, controller, ","))
+			return true;
+	return false;
+}
+
 uint64_t kg_cgroup_shares(int64_t milli)
 {
 	int64_t s = milli * 1024 / 1000;

@@ -24,6 +24,8 @@ struct kg_cgroup_limits {
 	int64_t cpu_quota_us; /* of every 100 ms; 0: none */
 	int64_t memory_bytes; /* 0: none */
 };
+/* Is there a controller of that name ("hugetlb") for groups of ours? */
+bool kg_cgroup_has(const struct kg_cgroups *c, const char *controller);
 /* Makes the group (and what is above it) and writes its limits. Idempotent. */
 int kg_cgroup_make(const struct kg_cgroups *c, const char *path,
 	const struct kg_cgroup_limits *limits, struct kg_error *err);

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "kinds/node_labels.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/hugepages.h"
 #include "sys/file.h"
 
 #include <arpa/inet.h>
@@ -100,17 +101,36 @@ static const char *file_field(struct kg_arena *a, const char *path, const char *
 	return "";
 }
 
-struct kg_value kg_node_capacity(struct kg_arena *a, unsigned max_pods)
+/* Pages that are set aside are of the machine's memory, and no pod's memory. */
+static struct kg_value resources(struct kg_arena *a, unsigned max_pods, bool for_pods)
 {
 	long long kb = strtoll(file_field(a, "/proc/meminfo", "MemTotal:"), NULL, 10);
-	struct statvfs fs;
 	unsigned long long disk = 0;
+	struct kg_hugepages pages;
+	struct statvfs fs;
 
+	kg_hugepages_read(&pages, NULL);
+	if (for_pods)
+		kb -= kg_hugepages_all(&pages) / 1024;
 	if (statvfs("/", &fs) == 0)
 		disk = (unsigned long long)fs.f_blocks * fs.f_frsize / 1024;
-	return kg_v_obj(a, "cpu", kg_v_strf(a, "%ld", sysconf(_SC_NPROCESSORS_ONLN)), "memory",
-		kg_v_strf(a, "%lldKi", kb), "ephemeral-storage", kg_v_strf(a, "%lluKi", disk),
-		"pods", kg_v_strf(a, "%u", max_pods), (char *)NULL);
+	struct kg_value v = kg_v_obj(a, "cpu", kg_v_strf(a, "%ld", sysconf(_SC_NPROCESSORS_ONLN)),
+		"memory", kg_v_strf(a, "%lldKi", kb > 0 ? kb : 0), "ephemeral-storage",
+		kg_v_strf(a, "%lluKi", disk), "pods", kg_v_strf(a, "%u", max_pods), (char *)NULL);
+	for (size_t i = 0; i < pages.n; i++)
+		v = kg_with_key(a, &v, kg_arena_strdup(a, pages.sizes[i].resource),
+			kg_hugepages_quantity(a, pages.sizes[i].all));
+	return v;
+}
+
+struct kg_value kg_node_capacity(struct kg_arena *a, unsigned max_pods)
+{
+	return resources(a, max_pods, false);
+}
+
+struct kg_value kg_node_allocatable(struct kg_arena *a, unsigned max_pods)
+{
+	return resources(a, max_pods, true);
 }
 
 static const char *architecture(const char *machine)
@@ -152,9 +172,9 @@ struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const
 		kg_v_obj(a, "type", kg_v_lit("Hostname"), "address", kg_v_str(a, name),
 			(char *)NULL),
 	};
-	struct kg_value room = kg_node_capacity(a, max_pods);
 	struct kg_value status = kg_v_obj(a, "addresses", kg_v_array(a, addresses, 2), "capacity",
-		room, "allocatable", room, "nodeInfo", node_info(a, &u), (char *)NULL);
+		kg_node_capacity(a, max_pods), "allocatable", kg_node_allocatable(a, max_pods),
+		"nodeInfo", node_info(a, &u), (char *)NULL);
 	return kg_v_obj(a, "labels", all, "status", status, (char *)NULL);
 }
 

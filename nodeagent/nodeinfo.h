@@ -8,8 +8,10 @@
 /* The address by which other nodes reach this one: the local end of a connection to the master;
  * where that is loopback, the one that leads to the world; else that of any link; else loopback. */
 void kg_node_address(char out[16], const char *master_url);
-/* {cpu, memory, ephemeral-storage, pods} of this machine. */
+/* {cpu, memory, ephemeral-storage, pods, hugepages-SIZE...} of this machine. */
 struct kg_value kg_node_capacity(struct kg_arena *a, unsigned max_pods);
+/* What of that is for pods: not the memory that is set aside for huge pages. */
+struct kg_value kg_node_allocatable(struct kg_arena *a, unsigned max_pods);
 /* {"labels": {...}, "status": {addresses, capacity, allocatable, nodeInfo}}; labels: an object of
  * the user's, or null. */
 struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const char *address,

@@ -275,6 +275,22 @@ static struct kg_value make_namespaces(struct kg_spec_build *b)
 	return kg_v_array(b->a, l.items, l.len);
 }
 
+/* None but what it may use, of every size there is. */
+static struct kg_value make_page_limits(struct kg_spec_build *b)
+{
+	const struct kg_hugepages *h = &b->in->host->hugepages;
+	struct kg_value items[KG_HUGEPAGES_SIZES];
+
+	for (size_t i = 0; i < h->n; i++) {
+		int64_t milli =
+			kg_container_milli(b->in->container, "limits", h->sizes[i].resource);
+
+		items[i] = kg_v_obj(b->a, "pageSize", kg_v_str(b->a, h->sizes[i].group), "limit",
+			kg_v_int(milli > 0 ? milli / 1000 : 0), (char *)NULL);
+	}
+	return h->n ? kg_v_array(b->a, items, h->n) : kg_v_null();
+}
+
 static struct kg_value make_resources(struct kg_spec_build *b)
 {
 	struct kg_arena *a = b->a;
@@ -293,7 +309,7 @@ static struct kg_value make_resources(struct kg_spec_build *b)
 	struct kg_value oom = kg_v_obj(a, "memory.oom.group", kg_v_lit("1"), (char *)NULL);
 	return kg_v_obj(a, "cpu", cpus, "memory", memory > 0 ? mem : kg_v_null(), "pids",
 		kg_v_obj(a, "limit", kg_v_int(PIDS_LIMIT), (char *)NULL), "devices",
-		kg_v_array(a, &device, 1), "unified",
+		kg_v_array(a, &device, 1), "hugepageLimits", make_page_limits(b), "unified",
 		b->in->host->cgroup_v2 && memory > 0 ? oom : kg_v_null(), (char *)NULL);
 }
 

@@ -8,6 +8,7 @@
 #ifndef KG_NODEAGENT_OCI_SPEC_H
 #define KG_NODEAGENT_OCI_SPEC_H
 
+#include "nodeagent/hugepages.h"
 #include "nodeagent/image.h"
 #include "value/value.h"
 
@@ -16,6 +17,7 @@ struct kg_spec_host { /* what of the machine matters */
 	uint64_t capabilities; /* that can be given: our own bounding set */
 	int oom_score_adj;     /* our own: lower ones need CAP_SYS_RESOURCE */
 	int64_t memory_bytes;
+	struct kg_hugepages hugepages; /* whose use groups can bound; none where they cannot */
 };
 /* Reads /proc/self. */
 void kg_spec_host_read(struct kg_spec_host *host);

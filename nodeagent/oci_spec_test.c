@@ -61,6 +61,11 @@ static void golden(const char *name)
 	load(&in, &a, from);
 	image.config = *kg_get(&in, "image");
 	host.cgroup_v2 = kg_bool(kg_at(&in, "host.cgroupV2"), false);
+	if (kg_bool(kg_at(&in, "host.hugetlb"), false))
+		host.hugepages = (struct kg_hugepages){
+			.sizes = {{.resource = "hugepages-2Mi", .group = "2MB"},
+				{.resource = "hugepages-1Gi", .group = "1GB"}},
+			.n = 2};
 	const struct kg_value *pod = kg_get(&in, "pod");
 	struct kg_spec_in si = {
 		.pod = pod,
@@ -96,7 +101,7 @@ static void golden(const char *name)
 static void test_goldens(void **state)
 {
 	static const char *const names[] = {"spec-plain", "spec-full", "spec-privileged",
-		"spec-nonroot", "spec-missing", "spec-host"};
+		"spec-nonroot", "spec-missing", "spec-host", "spec-hugepages"};
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++)
 		golden(names[i]);

@@ -128,6 +128,8 @@ static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg
 		kg_podtokens_on_news(env->tokens, on_token_news, pods);
 	kg_spec_host_read(&env->host);
 	env->host.cgroup_v2 = env->cgroups.v2;
+	if (kg_cgroup_has(&env->cgroups, "hugetlb"))
+		kg_hugepages_read(&env->host.hugepages, NULL);
 	pods->work = kg_work_new(o->workers ? o->workers : 8, pods->max_pods + 8);
 	pods->rotate = kg_timer_new(pods->loop, rotate, pods);
 	rc = watch_exits(pods, err);
@@ -360,7 +362,7 @@ static void take_in_all(struct kg_pods *pods, const struct kg_value **fresh, siz
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_admit node KG_CLEANUP(kg_admit_release);
-	struct kg_value room = kg_node_capacity(&a, pods->max_pods);
+	struct kg_value room = kg_node_allocatable(&a, pods->max_pods);
 	const struct kg_value *self = node_object(kg_doc_value(pods->configmaps));
 
 	kg_admit_init(&node, pods->env.node_name, kg_at(self, "metadata.labels"),

@@ -293,6 +293,29 @@ static void test_init_containers(void **state)
 	kg_podtest_end(&t);
 }
 
+/* Of no more than is asked for; whether there are pages is the machine's matter. */
+static void test_huge_pages(void **state)
+{
+	struct kg_podtest t;
+	(void)state;
+	if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) < 0)
+		skip();
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "huge",
+		"{\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"emptyDir\":{"
+		"\"medium\":\"HugePages-2Mi\"}}],\"containers\":[{\"name\":\"c\","
+		"\"resources\":{\"limits\":{\"cpu\":\"1\",\"hugepages-2Mi\":\"0\"}},"
+		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]," KG_PT_SHELL
+		"\"grep ' /v ' /proc/mounts\"]}]}");
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_succeeded, "huge", 15000);
+	KG_AUTOFREE char *log = kg_podtest_log(&t, "huge", false);
+	assert_non_null(strstr(log, "hugetlbfs"));
+	assert_non_null(strstr(log, "pagesize=2M"));
+	assert_non_null(strstr(log, "size=0"));
+	kg_podtest_end(&t);
+}
+
 static void test_what_it_sees(void **state)
 {
 	struct kg_podtest t;
@@ -492,6 +515,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_shared_processes),
 		cmocka_unit_test(test_crash_loop),
 		cmocka_unit_test(test_init_containers),
+		cmocka_unit_test(test_huge_pages),
 		cmocka_unit_test(test_what_it_sees),
 		cmocka_unit_test(test_probes),
 		cmocka_unit_test(test_network_probes),

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,22 @@ int kg_tmpfs_mount(const char *path, const char *name, unsigned long flags, cons
 		return 0;
 	if (mount(name, path, "tmpfs", MS_NOSUID | MS_NODEV | flags, options) < 0)
 		return kg_fail_errno(err, "mount a tmpfs at %s", path);
+	return 0;
+}
+
+int kg_hugetlbfs_mount(const char *path, int64_t page, int64_t size, struct kg_error *err)
+{
+	char options[80];
+
+	if (kg_is_mounted(path))
+		return 0;
+	snprintf(options, sizeof(options), "mode=0777,pagesize=%lld,size=%lld", (long long)page,
+		(long long)size);
+	if (mount("hugetlbfs", path, "hugetlbfs", MS_NOSUID | MS_NODEV, options) < 0)
+		return kg_fail_errno(err,
+			"mount huge pages of %lld bytes at %s (/sys/kernel/mm/hugepages has the "
+			"machine's sizes)",
+			(long long)page, path);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "kinds/amount.h"
 #include "nodeagent/apiaccess.h"
+#include "nodeagent/hugepages.h"
 #include "nodeagent/tmpfs.h"
 #include "sys/file.h"
 
@@ -27,12 +28,28 @@ static int mount_memory(const char *path, const char *mode, int64_t size, struct
 	return kg_tmpfs_mount(path, "tmpfs", 0, options, err);
 }
 
-static int make_empty_dir(
-	const char *path, const struct kg_value *source, int64_t group, struct kg_error *err)
+/* Of no more pages than the pod asks for. */
+static int mount_pages(const char *path, const struct kg_value *pod, const char *medium,
+	int64_t size, struct kg_error *err)
 {
+	struct kg_hugepages_medium m;
+	int rc = kg_hugepages_of_medium(&m, pod, medium, err);
+
+	return rc < 0 ? rc
+		      : kg_hugetlbfs_mount(
+				path, m.page, size > 0 && size < m.all ? size : m.all, err);
+}
+
+static int make_empty_dir(const char *path, const struct kg_value *pod,
+	const struct kg_value *source, int64_t group, struct kg_error *err)
+{
+	const char *medium = kg_string(kg_get(source, "medium"), "");
+	int64_t size = kg_amount_whole(kg_get(source, "sizeLimit"));
 	int rc = kg_mkdir_p(path, 0777, err);
-	if (rc == 0 && !strcmp(kg_string(kg_get(source, "medium"), ""), "Memory"))
-		rc = mount_memory(path, "0777", kg_amount_whole(kg_get(source, "sizeLimit")), err);
+	if (rc == 0 && !strcmp(medium, "Memory"))
+		rc = mount_memory(path, "0777", size, err);
+	else if (rc == 0 && kg_hugepages_is_medium(medium))
+		rc = mount_pages(path, pod, medium, size, err);
 	if (rc < 0)
 		return rc;
 	mode_t mode = group >= 0 ? 02777 : 0777;
@@ -72,7 +89,7 @@ static int make_one(const struct kg_volume_source *src, const struct kg_value *v
 		return 0;
 	if (kg_volume_is_host(v))
 		return kg_volume_make_host(src->node_dir, src, v, fs_group(src->pod), err);
-	return make_empty_dir(path, kg_get(v, "emptyDir"), fs_group(src->pod), err);
+	return make_empty_dir(path, src->pod, kg_get(v, "emptyDir"), fs_group(src->pod), err);
 }
 
 static int each(const struct kg_volume_source *src, bool update, struct kg_error *err)

@@ -1,4 +1,5 @@
 /* Syntax of what only pods have. */
+#include "base/quantity.h"
 #include "kinds/tables.h"
 
 const char *kg_check_port(struct kg_arena *a, const struct kg_value *v)
@@ -59,15 +60,41 @@ const char *kg_check_resource_name(struct kg_arena *a, const struct kg_value *v)
 	       "fully qualified (e.g. 'example.com/gpu')";
 }
 
+static bool is_huge_pages_field(const char *s)
+{
+	static const char limits[] = "limits.hugepages-", requests[] = "requests.hugepages-";
+
+	return (!strncmp(s, limits, sizeof(limits) - 1) && s[sizeof(limits) - 1]) ||
+	       (!strncmp(s, requests, sizeof(requests) - 1) && s[sizeof(requests) - 1]);
+}
+
 const char *kg_check_resource_field(struct kg_arena *a, const struct kg_value *v)
 {
 	static const char *const fields[] = {"limits.cpu", "limits.memory",
 		"limits.ephemeral-storage", "requests.cpu", "requests.memory",
 		"requests.ephemeral-storage", NULL};
 
-	if (kg_rule_one_of(kg_string(v, ""), fields))
+	if (kg_rule_one_of(kg_string(v, ""), fields) || is_huge_pages_field(kg_string(v, "")))
 		return NULL;
-	return kg_arena_printf(a, "supported values: %s", kg_rule_values(a, fields));
+	return kg_arena_printf(
+		a, "supported values: %s, and those of hugepages-SIZE", kg_rule_values(a, fields));
+}
+
+const char *kg_check_medium(struct kg_arena *a, const struct kg_value *v)
+{
+	static const char huge[] = "HugePages";
+	static const char *const media[] = {"", "Memory", huge, NULL};
+	const char *s = kg_string(v, "");
+	int64_t page;
+
+	(void)a;
+	if (kg_rule_one_of(s, media))
+		return NULL;
+	if (!strncmp(s, huge, sizeof(huge) - 1) && s[sizeof(huge) - 1] == '-' &&
+		kg_quantity_value(&page, s + sizeof(huge)) == 0 && page > 0)
+		return NULL;
+	return "supported values: \"HugePages\", \"HugePages-SIZE\" (such as HugePages-2Mi), "
+	       "\"Memory\"";
 }
 
 const char *kg_check_capability(struct kg_arena *a, const struct kg_value *v)

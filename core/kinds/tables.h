@@ -158,7 +158,7 @@ kg_update_fn kg_update_pod, kg_update_configmap, kg_update_statefulset_spec, kg_
 	kg_update_claim_spec, kg_update_service_spec;
 kg_check_fn kg_check_resource_name, kg_check_capability, kg_check_port, kg_check_relative_path,
 	kg_check_descending_path, kg_check_host_users, kg_check_cluster_ip, kg_check_http_header,
-	kg_check_resource_field, kg_check_endpoint_ip, kg_check_address_type,
+	kg_check_resource_field, kg_check_medium, kg_check_endpoint_ip, kg_check_address_type,
 	kg_check_label_or_empty;
 kg_validate_fn kg_validate_endpoint, kg_validate_endpointslice, kg_validate_endpoint_subset,
 	kg_validate_endpoints;

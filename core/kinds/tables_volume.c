@@ -1,7 +1,6 @@
 /* core/v1: volumes. */
 #include "kinds/tables.h"
 
-static const char *const media[] = {"Memory", NULL};
 static const char *const pull_policies[] = {"Always", "IfNotPresent", "Never", NULL};
 static const char no_driver[] = "kgit has no driver for this type of volume; it mounts configMap, "
 				"downwardAPI, emptyDir, hostPath, "
@@ -36,7 +35,10 @@ static const struct kg_schema configmap_volume = {
 	.fields = configmap_volume_fields,
 };
 static const struct kg_field empty_dir_fields[] = {
-	F_STR("medium", 0, "Where it lies: the node's disk, or Memory.", .values = media),
+	F_STR("medium", 0,
+		"Where it lies: the node's disk, Memory, HugePages, or HugePages-SIZE, such as "
+		"HugePages-2Mi.",
+		.check = kg_check_medium),
 	F_QTY("sizeLimit", 0, "How much it may hold.", .check = kg_check_quantity),
 	F_NOINT("mode", "The directory's mode, e.g. 0755."),
 	F_END,
