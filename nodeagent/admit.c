@@ -46,7 +46,7 @@ void kg_admit_release(struct kg_admit *a)
 	*a = (struct kg_admit){0};
 }
 
-static int64_t asks_for(const struct kg_value *pod, const char *resource)
+int64_t kg_admit_asks(const struct kg_value *pod, const char *resource)
 {
 	int64_t milli = kg_pod_request(kg_get(pod, "spec"), resource, 0);
 
@@ -62,11 +62,19 @@ void kg_admit_count(struct kg_admit *a, const struct kg_value *pod)
 	for (size_t i = 0; i < a->nresources; i++) {
 		struct kg_admit_resource *r = &a->resources[i];
 
-		r->used = kg_amount_add(r->used, asks_for(pod, r->name));
+		r->used = kg_amount_add(r->used, kg_admit_asks(pod, r->name));
 	}
 	KG_GROW(a->ports, a->ports_cap, a->nports + n + 1);
 	kg_host_ports(a->ports + a->nports, n, spec);
 	a->nports += n;
+}
+
+void kg_admit_recount(struct kg_admit *a)
+{
+	a->pods = 0;
+	a->nports = 0;
+	for (size_t i = 0; i < a->nresources; i++)
+		a->resources[i].used = 0;
 }
 
 /* ---- the judgement ---- */
@@ -91,7 +99,7 @@ static bool lacks_room(
 		return true;
 	for (size_t i = 0; i < a->nresources; i++) {
 		const struct kg_admit_resource *r = &a->resources[i];
-		int64_t asked = asks_for(pod, r->name);
+		int64_t asked = kg_admit_asks(pod, r->name);
 
 		if (asked > 0 && lacks(why, r->name, asked, r->used, r->room))
 			return true;
@@ -153,13 +161,11 @@ static bool refuse(struct kg_admit_refusal *why, const char *predicate, const ch
 	return false;
 }
 
-bool kg_admit_pod(
+bool kg_admit_suits(
 	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why)
 {
 	const struct kg_value *spec = kg_get(pod, "spec");
 
-	if (lacks_room(a, pod, why))
-		return false;
 	if (!matches_node(a, spec))
 		return refuse(
 			why, "NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
@@ -170,4 +176,10 @@ bool kg_admit_pod(
 		return refuse(
 			why, "TaintToleration", "node(s) had taints that the pod didn't tolerate");
 	return true;
+}
+
+bool kg_admit_pod(
+	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why)
+{
+	return !lacks_room(a, pod, why) && kg_admit_suits(a, pod, why);
 }

@@ -37,8 +37,16 @@ struct kg_admit_refusal {
 	char reason[40]; /* "OutOfcpu", "NodePorts", ... */
 	char message[200];
 };
+/* Forgets whom it counted. */
+void kg_admit_recount(struct kg_admit *a);
+/* What a pod asks for of it, as `used` counts. */
+int64_t kg_admit_asks(const struct kg_value *pod, const char *resource);
+
 /* True: it may come in (and is to be counted). */
 bool kg_admit_pod(
+	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why);
+/* True: it may, but for room. */
+bool kg_admit_suits(
 	const struct kg_admit *a, const struct kg_value *pod, struct kg_admit_refusal *why);
 
 #endif

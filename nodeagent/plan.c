@@ -49,9 +49,15 @@ int64_t kg_plan_grace(const struct kg_pstate *pod)
 
 static bool work_over(const struct kg_pstate *pod);
 
+/* The node has ended it before its time, or never began it. */
+static bool cut_short(const struct kg_pstate *pod)
+{
+	return pod->deadline_exceeded || pod->preempted || pod->rejected;
+}
+
 bool kg_plan_will_restart(const struct kg_pstate *pod, const struct kg_cstate *c)
 {
-	if (pod->deleting || pod->deadline_exceeded || pod->rejected)
+	if (pod->deleting || cut_short(pod))
 		return false;
 	if (c->sidecar)
 		return !work_over(pod);
@@ -115,7 +121,7 @@ static bool work_over(const struct kg_pstate *pod)
 
 bool kg_plan_ending(const struct kg_pstate *pod)
 {
-	return pod->deleting || pod->deadline_exceeded || pod->rejected || work_over(pod);
+	return pod->deleting || cut_short(pod) || work_over(pod);
 }
 
 static bool alive(const struct kg_cstate *c)
@@ -140,7 +146,7 @@ bool kg_plan_failed(const struct kg_pstate *pod)
 {
 	if (!kg_plan_finished(pod))
 		return false;
-	if (pod->deadline_exceeded || pod->rejected || init_failed(pod))
+	if (cut_short(pod) || init_failed(pod))
 		return true;
 	for (size_t i = 0; i < pod->nc; i++) {
 		const struct kg_cstate *c = &pod->c[i];
@@ -272,8 +278,9 @@ static void add_start(struct kg_plan *plan, const struct kg_pstate *pod, size_t 
 static void plan_containers(struct kg_plan *plan, const struct kg_pstate *pod, int64_t now)
 {
 	bool initialized = kg_plan_initialized(pod), setup = false;
-	bool may_set_up = pod->sandbox == KG_SANDBOX_READY || now >= pod->sandbox_not_before_mono;
-	if (!may_set_up)
+	bool may_set_up = pod->sandbox == KG_SANDBOX_READY ||
+			  (!pod->held && now >= pod->sandbox_not_before_mono);
+	if (!may_set_up && !pod->held)
 		wake(plan, pod->sandbox_not_before_mono);
 	bool waits = false; /* one after another; images come meanwhile */
 	for (size_t i = 0; i < pod->nc; i++) {

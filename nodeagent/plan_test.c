@@ -25,7 +25,7 @@
  *   a=oldN        ended with N, in an earlier sandbox
  * The sandbox is ready but for words: nosandbox, down; more: deleting (grace 30 s), now (grace 0),
  * soon (all to have ended by 15000), late (by 5000), busy, Never, OnFailure, deadline,
- * rejected.
+ * preempted, held, rejected.
  * Now is 10000.
  */
 struct row {
@@ -110,6 +110,11 @@ static const struct row rows[] = {
 	{"deadline a=run", "term:a@40000 wake:40000"},
 	/* not taken in */
 	{"rejected a=wait", ""},
+	{"preempted a=run", "term:a@40000 wake:40000"},
+	{"preempted a=exit137", "clean:a teardown"},
+	/* one that waits for others to go has its images meanwhile */
+	{"nosandbox held a=wait", "pull:a"},
+	{"nosandbox held a=img", ""},
 	{"rejected deleting i:a=wait b=wait", "gone"},
 	/* a pod at its end stays until it is deleted */
 	{"Never down a=exit0", ""},
@@ -177,6 +182,8 @@ static void set_state(struct kg_pstate *p, const char *state)
 	p->grace_ms = strstr(state, "now") ? 0 : 30000;
 	p->busy = strstr(state, "busy");
 	p->deadline_exceeded = strstr(state, "deadline");
+	p->preempted = strstr(state, "preempted");
+	p->held = strstr(state, "held");
 	if (strstr(state, "rejected"))
 		kg_pstate_reject(p, "NodePorts", "taken");
 	p->end_mono = strstr(state, "soon") ? 15000 : strstr(state, "late") ? 5000 : 0;
@@ -358,6 +365,8 @@ static const struct row statuses[] = {
 	{"OnFailure a=exit0", "Succeeded False a:exit0"},
 	{"Never i:a=exit1 b=wait", "Failed False b:PodInitializing"},
 	{"deadline a=exit137", "Failed False a:exit137"},
+	{"preempted a=run", "Running True a:running"},
+	{"preempted a=exit137", "Failed False a:exit137"},
 	{"deleting a=run", "Running True a:running"},
 	{"rejected a=wait", "Failed "},
 };

@@ -419,6 +419,8 @@ void kg_pod_evaluate(struct pod *p)
 		wake = p->quiet_mono;
 	kg_timer_set(p->timer, wake == INT64_MAX ? -1 : wake > now ? wake - now : 0);
 	p->evaluating = false;
+	if (p->st.preempted && kg_plan_finished(&p->st))
+		kg_pods_release_held(p->pods);
 	kg_pod_report(p, false);
 }
 

@@ -6,6 +6,7 @@
 #include "nodeagent/logs.h"
 #include "nodeagent/nodeinfo.h"
 #include "nodeagent/pods_private.h"
+#include "nodeagent/preempt.h"
 #include "nodeagent/volumes.h"
 #include "sys/file.h"
 
@@ -254,6 +255,74 @@ static void reject(struct pod *p, const struct kg_admit_refusal *why)
 	kg_pod_settle(p);
 }
 
+/* Those that are in the view, have not ended, and do not have to go. */
+static bool is_active(const struct pod *p)
+{
+	return p->wanted && !p->st.preempted && !kg_plan_finished(&p->st);
+}
+
+static void count_active(struct kg_admit *node, const struct kg_pods *pods)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
+		const struct pod *p = e->value;
+		if (is_active(p))
+			kg_admit_count(node, kg_doc_value(p->st.pod));
+	}
+}
+
+static void preempt(struct pod *p, const struct pod *for_it)
+{
+	kg_info("pod %s/%s is preempted in order to admit the critical pod %s/%s", p->st.ns,
+		p->st.name, for_it->st.ns, for_it->st.name);
+	p->st.preempted = true;
+	kg_pod_save(p);
+}
+
+/* Others go for a critical one, which is held until they have gone. */
+static bool make_room(struct pod *p, struct kg_admit *node)
+{
+	size_t most = p->pods->pods.count + 1, n = 0;
+	KG_AUTOFREE struct pod **there = kg_alloc(most * sizeof(struct pod *));
+	KG_AUTOFREE const struct kg_value **values = kg_alloc(most * sizeof(values[0]));
+	KG_AUTOFREE bool *goes = kg_alloc(most * sizeof(*goes));
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&p->pods->pods, &i));) {
+		there[n] = e->value;
+		values[n] = kg_doc_value(there[n]->st.pod);
+		n += is_active(there[n]);
+	}
+	if (!kg_preempt(goes, node, kg_doc_value(p->st.pod), values, n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (goes[i])
+			preempt(there[i], p);
+	kg_admit_recount(node);
+	count_active(node, p->pods);
+	p->st.held = true;
+	return true;
+}
+
+void kg_pods_release_held(struct kg_pods *pods)
+{
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
+		const struct pod *p = e->value;
+		if (p->st.preempted && !kg_plan_finished(&p->st))
+			return;
+	}
+	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
+		struct pod *p = e->value;
+		if (!p->st.held)
+			continue;
+		p->st.held = false;
+		kg_timer_set(p->timer, 0);
+	}
+}
+
 static struct pod *begin(struct kg_pods *pods, const struct kg_value *v, struct kg_admit *node)
 {
 	struct kg_admit_refusal why;
@@ -263,7 +332,7 @@ static struct pod *begin(struct kg_pods *pods, const struct kg_value *v, struct 
 	struct kg_error err;
 	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
 		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
-	if (!kg_admit_pod(node, v, &why)) {
+	if (!kg_admit_pod(node, v, &why) && !make_room(p, node)) {
 		reject(p, &why);
 		return p;
 	}
@@ -333,18 +402,6 @@ static const struct kg_value *node_object(const struct kg_value *objects)
 		if (!strcmp(kg_string(kg_get(&objects->items[i], "kind"), ""), "Node"))
 			return &objects->items[i];
 	return &kg_null;
-}
-
-/* Those that are in the view and have not ended. */
-static void count_active(struct kg_admit *node, const struct kg_pods *pods)
-{
-	struct kg_map_entry *e;
-
-	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
-		const struct pod *p = e->value;
-		if (p->wanted && !kg_plan_finished(&p->st))
-			kg_admit_count(node, kg_doc_value(p->st.pod));
-	}
 }
 
 /* The oldest first, and of the same second in the view's order. */

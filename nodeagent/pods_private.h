@@ -62,6 +62,8 @@ struct kg_pods {
 	void *ctx;
 };
 
+/* pods.c: once nobody who was preempted runs any more, those that were held for it begin. */
+void kg_pods_release_held(struct kg_pods *pods);
 /* podrun.c: plan and act, report, arm the timer. The pod may be gone afterwards. */
 void kg_pod_evaluate(struct pod *p);
 void kg_pod_report(struct pod *p, bool again);

@@ -293,6 +293,55 @@ static void test_init_containers(void **state)
 	kg_podtest_end(&t);
 }
 
+#define LARGE(priority)                                                                            \
+	"{\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":2,"                       \
+	"\"priority\":" #priority ","                                                              \
+	"\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"%ldm\"}}"          \
+	"," KG_PT_SHELL "\"trap '' TERM; while :; do sleep 0.1; done\"]}]}"
+
+/* As kubelet: a critical pod has the place of another, once that has ended. */
+static void test_preemption(void **state)
+{
+	struct kg_podtest t;
+	long most = sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+	char low[512], critical[512];
+	(void)state;
+	snprintf(low, sizeof(low), LARGE(5), most);
+	snprintf(critical, sizeof(critical), LARGE(2000000000), most);
+	kg_podtest_begin(&t, NULL, NULL);
+	kg_podtest_add(&t, "low", low);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "low", 10000);
+	kg_podtest_add(&t, "high", critical);
+	kg_podtest_add(&t, "other", low);
+	kg_podtest_apply(&t);
+	assert_rejected(&t, "other", "OutOfcpu");
+	kg_podtest_wait(&t, kg_podtest_failed, "low", 20000);
+	const struct kg_value *s = kg_podtest_status(&t, "low");
+	assert_string_equal(kg_string(kg_get(s, "reason"), ""), "Preempting");
+	assert_string_equal(
+		kg_string(kg_get(s, "message"), ""), "Preempted in order to admit critical pod");
+	const struct kg_value *c = kg_find(kg_get(s, "conditions"), "type", "DisruptionTarget");
+	assert_string_equal(kg_string(kg_get(c, "status"), ""), "True");
+	assert_int_equal(
+		kg_int(kg_at(kg_podtest_container(&t, "low"), "state.terminated.exitCode"), -1),
+		137);
+	kg_podtest_wait(&t, kg_podtest_ready, "high", 10000);
+	/* Not before the other's end. */
+	const char *ended = kg_string(
+		kg_at(kg_podtest_container(&t, "low"), "state.terminated.finishedAt"), "");
+	const char *began =
+		kg_string(kg_at(kg_podtest_container(&t, "high"), "state.running.startedAt"), "");
+	assert_true(*ended && strcmp(ended, began) <= 0);
+	/* And for good, whoever looks next. */
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "high", 10000);
+	assert_string_equal(
+		kg_string(kg_get(kg_podtest_status(&t, "low"), "reason"), ""), "Preempting");
+	kg_podtest_end(&t);
+}
+
 /* Of no more than is asked for; whether there are pages is the machine's matter. */
 static void test_huge_pages(void **state)
 {
@@ -515,6 +564,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_shared_processes),
 		cmocka_unit_test(test_crash_loop),
 		cmocka_unit_test(test_init_containers),
+		cmocka_unit_test(test_preemption),
 		cmocka_unit_test(test_huge_pages),
 		cmocka_unit_test(test_what_it_sees),
 		cmocka_unit_test(test_probes),

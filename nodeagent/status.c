@@ -116,6 +116,8 @@ static struct kg_value statuses(
 
 /* ---- the pod ---- */
 
+#define KG_PREEMPTED "Preempted in order to admit critical pod"
+
 /* kubelet's getPhase. */
 static const char *phase_of(const struct kg_pstate *pod)
 {
@@ -160,7 +162,7 @@ struct conditions {
 	struct kg_arena *a;
 	const struct kg_value *before;
 	kg_time now;
-	struct kg_value items[4];
+	struct kg_value items[5];
 	size_t len;
 };
 
@@ -176,6 +178,16 @@ static void add_condition(
 		"lastProbeTime", kg_v_null(), "lastTransitionTime", since, "reason",
 		kg_v_str(c->a, ok && !reason ? NULL : reason), "message",
 		kg_v_str(c->a, ok ? NULL : message), (char *)NULL);
+}
+
+/* As kubelet has it: Jobs may not count such a failure. */
+static void add_disruption(struct conditions *c)
+{
+	static const char type[] = "DisruptionTarget";
+
+	add_condition(c, type, true, "TerminationByKubelet", NULL);
+	c->items[c->len - 1] =
+		kg_with_key(c->a, &c->items[c->len - 1], "message", kg_v_lit(KG_PREEMPTED));
 }
 
 static struct kg_value conditions_of(struct kg_arena *a, const struct kg_pstate *pod,
@@ -197,6 +209,8 @@ static struct kg_value conditions_of(struct kg_arena *a, const struct kg_pstate 
 		init);
 	add_condition(&c, "Ready", ready, ready ? NULL : why, unready);
 	add_condition(&c, "ContainersReady", ready, ready ? NULL : why, unready);
+	if (pod->preempted)
+		add_disruption(&c);
 	return kg_v_array(a, c.items, c.len);
 }
 
@@ -224,7 +238,13 @@ struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
 	const char *phase = phase_of(pod);
 	const char *host = kg_string(kg_get(v, "hostIP"), "");
 	const char *ip = kg_string(kg_get(v, "podIP"), "");
-	bool late = pod->deadline_exceeded;
+	const char *reason = pod->deadline_exceeded ? "DeadlineExceeded"
+			     : pod->preempted       ? "Preempting"
+						    : NULL;
+	const char *message =
+		pod->deadline_exceeded
+			? "Pod was active on the node longer than the specified deadline"
+			: KG_PREEMPTED;
 
 	if (pod->rejected)
 		return rejected(a, pod);
@@ -234,9 +254,6 @@ struct kg_value kg_pod_status(struct kg_arena *a, const struct kg_pstate *pod,
 		*ip ? kg_v_str(a, ip) : kg_v_null(), "podIPs", ips(a, ip), "startTime",
 		time_value(a, pod->start_time), "qosClass", kg_v_lit(kg_pod_qos(kg_get(v, "spec"))),
 		"initContainerStatuses", statuses(a, pod, true, now_mono), "containerStatuses",
-		statuses(a, pod, false, now_mono), "reason",
-		late ? kg_v_lit("DeadlineExceeded") : kg_v_null(), "message",
-		late ? kg_v_lit("Pod was active on the node longer than the specified deadline")
-		     : kg_v_null(),
-		(char *)NULL);
+		statuses(a, pod, false, now_mono), "reason", kg_v_str(a, reason), "message",
+		kg_v_str(a, reason ? message : NULL), (char *)NULL);
 }
