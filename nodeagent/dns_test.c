@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool web_is_7(void)
@@ -43,6 +44,42 @@ static void knows_services(void **state)
 	dt_put("shop/web", NULL);
 	kg_dns_commit(dt.dns);
 	dt_run_until(web_is_unknown, "its end");
+}
+
+static ino_t file_of(const char *zone)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dt.own_dir, zone);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static bool web_has_https(void)
+{
+	return dt_ask("_https._tcp.web.shop.svc.cluster.local", ns_t_srv) == 0 &&
+	       ns_msg_count(dt.msg, ns_s_an) == 1;
+}
+
+/* What did not change is not written again. */
+static void writes_what_changed(void **state)
+{
+	static const char names[] = "cluster.local.zone", pointers[] = "96.10.in-addr.arpa.zone";
+
+	(void)state;
+	dt_put_web("10.96.0.7");
+	dt_run_until(web_is_7, "the service");
+	ino_t first = file_of(names), reverse = file_of(pointers);
+	dt_put("shop/web", "{\"name\":\"web\",\"namespace\":\"shop\",\"clusterIP\":\"10.96.0.7\","
+			   "\"ports\":[{\"name\":\"https\",\"port\":443}]}");
+	kg_dns_commit(dt.dns);
+	dt_run_until(web_has_https, "its port");
+	assert_true(file_of(names) != first);
+	assert_int_equal(file_of(pointers), reverse);
+	dt_put("shop/web", NULL);
+	kg_dns_commit(dt.dns);
+	dt_run_until(web_is_unknown, "its end");
+	assert_true(file_of(pointers) != reverse);
 }
 
 static void asks_the_hosts_resolver(void **state)
@@ -203,6 +240,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_services),
+		cmocka_unit_test(writes_what_changed),
 		cmocka_unit_test(asks_the_hosts_resolver),
 		cmocka_unit_test(follows_external_names),
 		cmocka_unit_test(follows_resolv_conf),
