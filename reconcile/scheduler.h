@@ -42,7 +42,6 @@ bool kg_tally_next(const struct kg_tally *t, uint32_t *i, uint32_t *slot, int32_
 struct kg_peers {
 	char *key;          /* canonical */
 	struct kg_doc *doc; /* what the rest points into */
-	size_t nterms;      /* all of them must match; more than one for required affinity alone */
 	bool alive;         /* pods that are being deleted do not count */
 	struct kg_tally by_node;
 	uint64_t used; /* the run that asked last */

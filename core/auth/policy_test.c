@@ -2,69 +2,12 @@
 #include "policy.h"
 
 #include "builtin.h"
+#include "sys/file.h"
 #include "testing.h"
 #include "watch/hub.h"
 
 #include <stdio.h>
 #include <time.h>
-
-#define API "apiVersion: rbac.authorization.k8s.io/v1\n"
-#define CLUSTERROLE(name, rules)                                                                   \
-	"---\n" API "kind: ClusterRole\nmetadata: {name: " name "}\nrules: [" rules "]\n"
-#define ROLE(ns, name, rules)                                                                      \
-	"---\n" API "kind: Role\nmetadata: {name: " name ", namespace: " ns "}\nrules: [" rules    \
-	"]\n"
-#define BIND(name, kind, subject)                                                                  \
-	"---\n" API "kind: ClusterRoleBinding\nmetadata: {name: " name "}\n"                       \
-	"roleRef: {kind: ClusterRole, name: " kind "}\nsubjects: [" subject "]\n"
-#define BIND_IN(ns, name, kind, role, subject)                                                     \
-	"---\n" API "kind: RoleBinding\nmetadata: {name: " name ", namespace: " ns "}\n"           \
-	"roleRef: {kind: " kind ", name: " role "}\nsubjects: [" subject "]\n"
-#define USER(name)        "{kind: User, name: \"" name "\"}"
-#define GROUP(name)       "{kind: Group, name: \"" name "\"}"
-#define ACCOUNT(ns, name) "{kind: ServiceAccount, name: " name ", namespace: " ns "}"
-
-static const char manifests[] = CLUSTERROLE("pods",
-	"{verbs: [get, list], apiGroups: [\"\"], "
-	"resources: [pods, pods/log]}") CLUSTERROLE("all-logs",
-	"{verbs: [get], apiGroups: [\"*\"], resources: [\"*/log\"]}") CLUSTERROLE("one-node",
-	"{verbs: [\"*\"], apiGroups: [\"\"], resources: [nodes], "
-	"resourceNames: [n1, \"*\"]}") CLUSTERROLE("metrics",
-	"{verbs: [get], nonResourceURLs: [/metrics, /debug/*]}") CLUSTERROLE("scaler",
-	"{verbs: [update], apiGroups: [apps, extensions], "
-	"resources: [\"deployments/scale\"]}") CLUSTERROLE("everything",
-	"{verbs: [\"*\"], apiGroups: [\"*\"], resources: "
-	"[\"*\"]}") "---\n" API "kind: ClusterRole\nmetadata: {name: "
-		    "more-view, labels: "
-		    "{rbac.authorization.k8s.io/"
-		    "aggregate-to-view: \"true\"}}\n"
-		    "rules: [{verbs: [get], apiGroups: "
-		    "[example.com], resources: [things]}]\n"
-		    "---\n" API "kind: ClusterRole\nmetadata: {name: "
-		    "gathered}\n"
-		    "rules: [{verbs: [delete], apiGroups: "
-		    "[\"\"], resources: [nodes]}]\n"
-		    "aggregationRule: {clusterRoleSelectors: "
-		    "[{matchLabels: "
-		    "{rbac.authorization.k8s.io/"
-		    "aggregate-to-view: \"true\"}}]}\n" ROLE("team", "maps",
-			    "{verbs: [get, delete], "
-			    "apiGroups: [\"\"], resources: "
-			    "[configmaps]}") BIND("b1", "pods",
-			    USER("ann") ", " GROUP("readers")) BIND("b2", "one-node",
-			    USER("ann")) BIND("b3", "metrics", ACCOUNT("team", "robot")) BIND("b4",
-			    "all-logs",
-			    GROUP("system:serviceaccounts:"
-				  "team")) BIND("b5", "gathered", USER("gina")) BIND("b6",
-			    "nowhere", USER("ann")) BIND("b7", "view", USER("vera")) BIND("b8",
-			    "kgit:reader", USER("rita")) BIND_IN("team", "r1", "Role", "maps",
-			    USER("bob") ", " ACCOUNT("team", "robot")) BIND_IN("team", "r2",
-			    "ClusterRole", "scaler",
-			    USER("bob")) BIND_IN("team", "r3", "ClusterRole", "everything",
-			    USER("carl")) BIND_IN("team", "r4", "ClusterRole", "edit", USER("eve"))
-			    BIND_IN("team", "r5", "ClusterRole", "admin", USER("adam"))
-				    BIND_IN("other", "r6", "Role", "maps", USER("bob")) BIND_IN(
-					    "team", "r7", "ClusterRole", "metrics", USER("bob"));
 
 struct question {
 	const char *user, *groups, *verb, *group, *resource, *sub, *ns, *name, *path;
@@ -167,8 +110,14 @@ static struct kg_user user_of(const struct question *q)
 
 static void roles_allow(void **state)
 {
+	static const char path[] = KGIT_SOURCE_DIR "/core/auth/testdata/policy.yaml";
+	struct kg_buf manifests KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_changes changes;
-	struct kg_snapshot *s = kg_test_snapshot(NULL, manifests, &changes);
+	struct kg_error err;
+
+	if (kg_file_read(&manifests, path, 1 << 16, &err) < 0)
+		fail_msg("%s", err.msg);
+	struct kg_snapshot *s = kg_test_snapshot(NULL, kg_buf_str(&manifests), &changes);
 	struct kg_policy *p = kg_policy_new(s);
 
 	(void)state;
@@ -331,7 +280,8 @@ static void many_bindings(void **state)
 	(void)state;
 	for (size_t i = 0; i < nbindings; i++)
 		kg_buf_addf(&yaml,
-			"---\n" API "kind: RoleBinding\nmetadata: {name: b, namespace: team-%zu}\n"
+			"---\napiVersion: rbac.authorization.k8s.io/v1\n"
+			"kind: RoleBinding\nmetadata: {name: b, namespace: team-%zu}\n"
 			"roleRef: {kind: ClusterRole, name: edit}\nsubjects: [{kind: User, name: "
 			"user-%zu}, {kind: Group, name: team-%zu}]\n",
 			i, i % 100, i);

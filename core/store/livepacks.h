@@ -56,7 +56,7 @@ bool kg_livepacks_find(
 /* The id at a place. */
 const unsigned char *kg_livepacks_id(const struct kg_livepacks_pack *p, uint32_t i);
 /* Marks it, once. `group`: objects with the same one are versions of one thing; those whose upper
- * bits are alike are likely to be similar (KG_GROUP). Returns whether it had not been marked. */
+ * bits are alike (below) are likely to be similar. Returns whether it had not been marked. */
 bool kg_livepacks_mark(struct kg_livepacks *s, const struct kg_livepacks_at *at, uint64_t group);
 #define KG_GROUP_KIND(group)   ((group) >> 48) /* another thing of the same kind */
 #define KG_GROUP_FAMILY(group) ((group) >> 24) /* and of the same maker */
