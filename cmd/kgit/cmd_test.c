@@ -226,6 +226,7 @@ const struct kgit_verb kgit_test_verb = {
 		"    ready, unready, failed, succeeded, gone: [POD...]   a prefix of the name, or "
 		"'*'\n"
 		"    exited: {code: N, pods: [POD...]}\n"
+		"    evict: [POD...]      as kgit evict asks for it\n"
 		"    lost, back: [NODE...]\n"
 		"    taint: {node: NODE, taints: [TAINT...]}\n"
 		"  want/N-STEP.yaml   what step N changed: the plan's words, and every object that "

@@ -131,6 +131,7 @@ static const struct kg_field step_fields[] = {
 	PODS("failed"),
 	PODS("succeeded"),
 	PODS("gone"),
+	PODS("evict"),
 	{.name = "exited",
 		.type = KG_F_OBJECT,
 		.schema = &exited,

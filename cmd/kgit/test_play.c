@@ -179,6 +179,47 @@ static size_t act_on_pods(struct kgit_play *p, enum act act, const struct kg_val
 	return n;
 }
 
+static void say_refused(struct kgit_play *p, const struct kg_input_eviction *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (**v[i].why)
+			kg_buf_addf(&p->faults, "# not evicted Pod %s/%s: %s\n", v[i].ns, v[i].name,
+				*v[i].why);
+}
+
+/* As `kgit evict` asks for it, of all at once. */
+static void evict(struct kgit_play *p, const struct kg_value *names)
+{
+	struct kg_input_eviction *v = NULL;
+	char(*why)[256] = NULL;
+	size_t n = 0, cap = 0, words = 0;
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	struct kg_snapshot *held = kg_snapshot_ref(p->h.s);
+	must_match(p, names);
+	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		if (!chosen(names, pod->name))
+			continue;
+		KG_GROW(v, cap, n + 1);
+		v[n++] = (struct kg_input_eviction){
+			.ns = pod->ns, .name = pod->name, .uid = kg_object_uid(pod)};
+	}
+	kg_iter_release(&it);
+	KG_GROW(why, words, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		why[i][0] = '\0';
+		v[i].why = &why[i];
+	}
+	struct kg_inputs in = {.evictions = v, .nevictions = n};
+	if (n)
+		must_run(p, &in);
+	say_refused(p, v, n);
+	free(v);
+	free(why);
+	kg_snapshot_unref(held);
+}
+
 static void advance(struct kgit_play *p, int64_t seconds)
 {
 	kg_time end = p->h.now + seconds * 1000;
@@ -276,6 +317,8 @@ void kgit_play_step(struct kgit_play *p, const char *what, const struct kg_value
 		exit_pods(p, arg);
 	else if (strcmp(what, "gone") == 0)
 		act_on_pods(p, ACT_GONE, arg);
+	else if (strcmp(what, "evict") == 0)
+		evict(p, arg);
 	else if (strcmp(what, "lost") == 0)
 		liveness(p, arg, false);
 	else if (strcmp(what, "back") == 0)
