@@ -1,7 +1,8 @@
 /*
- * What no server that speaks TLS by GnuTLS can go far below: that and the kernel, handed many
- * records at once by kgitd's own outbox and nothing else of it. testdata/bench/api runs it beside
- * kgitd, with the same client and records of the same size.
+ * What no server that has GnuTLS write its records can go far below: that and the kernel, handed
+ * many records at once by kgitd's own outbox and nothing else of it. (kgitd has its own way to
+ * write them, which is cheaper: core/http/seal.c.) testdata/bench/api runs it beside kgitd, with
+ * the same client and records of the same size.
  *
  *   tls_floor CERT KEY PRIORITIES CONNECTIONS BYTES
  *
