@@ -70,13 +70,18 @@ static void test_agent_is_killed(void **state)
 	kg_podtest_end(&t);
 }
 
-static void mount_run(struct kg_podtest *t)
+/* What runs lies on a tmpfs, as an agent's own. */
+static void begin_on_tmpfs(struct kg_podtest *t)
 {
-	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
 	struct kg_error err;
+	kg_podtest_begin(t, NULL, NULL);
+	kg_pods_free(t->pods);
+	t->pods = NULL;
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
 	assert_int_equal(kg_remove_tree(run, &err), 0);
 	if (kg_rundir_mount(t->dir, &err) < 0)
 		fail_msg("%s", err.msg);
+	kg_podtest_restart(t, NULL, NULL);
 }
 
 static void reboot(struct kg_podtest *t)
@@ -101,11 +106,7 @@ static void test_reboot(void **state)
 {
 	struct kg_podtest t;
 	(void)state;
-	kg_podtest_begin(&t, NULL, NULL);
-	kg_pods_free(t.pods);
-	t.pods = NULL;
-	mount_run(&t);
-	kg_podtest_restart(&t, NULL, NULL);
+	begin_on_tmpfs(&t);
 	kg_podtest_add(&t, "goes-on",
 		KG_PT_ONE(KG_PT_SHELL
 			"\"trap 'exit 0' TERM; cat /v/kept; echo kept >/v/kept; touch /up; "
@@ -149,11 +150,7 @@ static void test_reboot_in_order(void **state)
 		",\"readinessProbe\":{\"exec\":{\"command\":[\"test\",\"-f\",\"/up\"]}}}]}";
 	struct kg_podtest t;
 	(void)state;
-	kg_podtest_begin(&t, NULL, NULL);
-	kg_pods_free(t.pods);
-	t.pods = NULL;
-	mount_run(&t);
-	kg_podtest_restart(&t, NULL, NULL);
+	begin_on_tmpfs(&t);
 	kg_podtest_add(&t, "in-order", spec);
 	kg_podtest_apply(&t);
 	kg_podtest_wait(&t, kg_podtest_ready, "in-order", 20000);
