@@ -26,7 +26,7 @@
 /* ---- scheduler_tally.c: counts by slot; few of the slots have any ---- */
 struct kg_tally {
 	uint32_t *slot; /* open addressing: slot + 1, 0 is free */
-	int32_t *count;
+	int32_t *count; /* behind them */
 	uint32_t cap, used;
 	int64_t total;
 };

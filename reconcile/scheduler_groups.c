@@ -5,6 +5,8 @@
  */
 #include "reconcile/scheduler.h"
 
+#include "base/slab.h"
+
 #include <string.h>
 
 enum { SWEEP_AT = 4096 };
@@ -34,11 +36,17 @@ void kg_pairs_add(struct kg_map *m, const char *pair, void *item)
 {
 	struct kg_pair_list *l = kg_map_get(m, pair);
 	if (!l) {
-		l = kg_alloc(sizeof(*l));
+		l = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*l));
 		kg_map_put(m, pair, l);
 	}
-	KG_GROW(l->v, l->cap, l->n + 1);
+	KG_SLAB_GROW(KG_SLAB_STATE, l->v, l->cap, l->n + 1);
 	l->v[l->n++] = item;
+}
+
+static void list_free(struct kg_pair_list *l)
+{
+	kg_slab_free(l->v, l->cap * sizeof(*l->v));
+	kg_slab_free(l, sizeof(*l));
 }
 
 void kg_pairs_remove(struct kg_map *m, const char *pair, const void *item)
@@ -51,8 +59,7 @@ void kg_pairs_remove(struct kg_map *m, const char *pair, const void *item)
 		}
 	if (l && l->n == 0) {
 		kg_map_remove(m, pair);
-		free(l->v);
-		free(l);
+		list_free(l);
 	}
 }
 
@@ -73,7 +80,7 @@ static void each_pair(struct kg_sched *sc, struct kg_group *g, bool on)
 
 void kg_group_subscribe(struct kg_group *g, struct kg_peers *p)
 {
-	KG_GROW(g->subs, g->subs_cap, g->nsubs + 1);
+	KG_SLAB_GROW(KG_SLAB_STATE, g->subs, g->subs_cap, g->nsubs + 1);
 	g->subs[g->nsubs++] = p;
 }
 
@@ -96,10 +103,10 @@ static struct kg_group *group_new(struct kg_sched *sc, const struct kg_snapshot 
 	const char *ns, const struct kg_value *labels)
 {
 	KG_AUTOBUF struct kg_buf pair = KG_BUF_INIT;
-	struct kg_group *g = kg_alloc(sizeof(*g));
+	struct kg_group *g = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*g));
 	g->doc = kg_doc_new(labels, NULL, 0);
 	g->labels = kg_doc_value(g->doc);
-	g->ns = kg_strdup(ns);
+	g->ns = kg_slab_strdup(KG_SLAB_STATE, ns);
 	kg_map_put(&sc->groups, key, g);
 	each_pair(sc, g, true);
 	subscribe_list(g, kg_map_get(&sc->peers_by_pair, ""), s);
@@ -116,9 +123,9 @@ static void group_free(struct kg_group *g)
 	kg_tally_release(&g->all);
 	kg_tally_release(&g->leaving);
 	kg_doc_unref(g->doc);
-	free(g->ns);
-	free(g->subs);
-	free(g);
+	kg_slab_strfree(g->ns);
+	kg_slab_free(g->subs, g->subs_cap * sizeof(*g->subs));
+	kg_slab_free(g, sizeof(*g));
 }
 
 static struct kg_group *group_of(struct kg_sched *sc, const struct kg_snapshot *s, const char *ns,
@@ -179,11 +186,8 @@ void kg_groups_sweep(struct kg_sched *sc)
 static void free_lists(struct kg_map *m)
 {
 	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(m, &i));) {
-		struct kg_pair_list *l = e->value;
-		free(l->v);
-		free(l);
-	}
+	for (size_t i = 0; (e = kg_map_next(m, &i));)
+		list_free(e->value);
 	kg_map_release(m);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "reconcile/scheduler.h"
 
+#include "base/slab.h"
 #include "value/json.h"
 
 #include <string.h>
@@ -136,8 +137,8 @@ static void peers_free(struct kg_peers *p)
 {
 	kg_tally_release(&p->by_node);
 	kg_doc_unref(p->doc);
-	free(p->key);
-	free(p);
+	kg_slab_strfree(p->key);
+	kg_slab_free(p, sizeof(*p));
 }
 
 static void count_group(struct kg_peers *p, const struct kg_snapshot *s, struct kg_group *g)
@@ -185,8 +186,8 @@ struct kg_peers *kg_peers_get(struct kg_reconcile_state *st, const struct kg_sna
 	struct kg_peers *p = kg_map_get(&sc->peers, key.data);
 	if (!p) {
 		KG_AUTOBUF struct kg_buf pair = KG_BUF_INIT;
-		p = kg_alloc(sizeof(*p));
-		p->key = kg_strdup(key.data);
+		p = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*p));
+		p->key = kg_slab_strdup(KG_SLAB_STATE, key.data);
 		p->doc = kg_doc_new(&list, NULL, 0);
 		p->alive = alive;
 		kg_map_put(&sc->peers, key.data, p);
@@ -204,8 +205,8 @@ static void carried_free(struct kg_carried *t)
 {
 	kg_tally_release(&t->by_node);
 	kg_doc_unref(t->doc);
-	free(t->key);
-	free(t);
+	kg_slab_strfree(t->key);
+	kg_slab_free(t, sizeof(*t));
 }
 
 static void carry(struct kg_sched *sc, uint32_t slot, const struct kg_object *pod, bool on,
@@ -219,8 +220,8 @@ static void carry(struct kg_sched *sc, uint32_t slot, const struct kg_object *po
 	kg_json_write(&key, &peers);
 	struct kg_carried *t = kg_map_get(&sc->carried, key.data);
 	if (!t && on) {
-		t = kg_alloc(sizeof(*t));
-		t->key = kg_strdup(key.data);
+		t = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*t));
+		t->key = kg_slab_strdup(KG_SLAB_STATE, key.data);
 		struct kg_value both[] = {peers, kg_v_lit(topology)};
 		struct kg_value list = kg_v_array(&a, both, 2);
 		t->doc = kg_doc_new(&list, NULL, 0);

@@ -1,6 +1,8 @@
 /* Counts by slot: open addressing; what falls to zero is kept until the table grows. */
 #include "reconcile/scheduler.h"
 
+#include "base/slab.h"
+
 #include <string.h>
 
 static uint32_t find(const struct kg_tally *t, uint32_t slot)
@@ -9,6 +11,13 @@ static uint32_t find(const struct kg_tally *t, uint32_t slot)
 	while (t->slot[i] && t->slot[i] != slot + 1)
 		i = (i + 1) & mask;
 	return i;
+}
+
+/* Both are in one block. */
+static size_t size_of(uint32_t cap)
+{
+	struct kg_tally *t;
+	return cap * (sizeof(*t->slot) + sizeof(*t->count));
 }
 
 static void grow(struct kg_tally *t)
@@ -20,8 +29,8 @@ static void grow(struct kg_tally *t)
 	t->cap = 8;
 	while (t->cap < 2 * live + 2)
 		t->cap *= 2;
-	t->slot = kg_alloc(t->cap * sizeof(*t->slot));
-	t->count = kg_alloc(t->cap * sizeof(*t->count));
+	t->slot = kg_slab_zeroed(KG_SLAB_STATE, size_of(t->cap));
+	t->count = (int32_t *)(t->slot + t->cap);
 	t->used = 0;
 	for (uint32_t i = 0; i < old.cap; i++) {
 		if (!old.slot[i] || !old.count[i])
@@ -31,8 +40,7 @@ static void grow(struct kg_tally *t)
 		t->count[k] = old.count[i];
 		t->used++;
 	}
-	free(old.slot);
-	free(old.count);
+	kg_slab_free(old.slot, size_of(old.cap));
 }
 
 void kg_tally_add(struct kg_tally *t, uint32_t slot, int32_t n)
@@ -60,8 +68,7 @@ void kg_tally_clear(struct kg_tally *t, uint32_t slot)
 
 void kg_tally_release(struct kg_tally *t)
 {
-	free(t->slot);
-	free(t->count);
+	kg_slab_free(t->slot, size_of(t->cap));
 	*t = (struct kg_tally){0};
 }
 

@@ -1,6 +1,8 @@
 /* What the scheduler remembers follows nodes and pods: slots, changed slots, topologies. */
 #include "reconcile/scheduler.h"
 
+#include "base/slab.h"
+
 #include <string.h>
 
 enum { LOG_MAX = 1 << 16 };
@@ -34,7 +36,7 @@ void kg_sched_free(struct kg_reconcile_state *st)
 	free(sc->nodes);
 	free(sc->free);
 	free(sc->log);
-	free(sc->levels);
+	kg_slab_free(sc->levels, sc->levels_cap * sizeof(*sc->levels));
 	free(sc);
 	st->sched = NULL;
 }
@@ -134,7 +136,7 @@ static void level_add(struct kg_level **v, size_t *n, size_t *cap, int64_t prior
 		for (i = 0; i < *n && (*v)[i].pods; i++)
 			;
 		if (i == *n) {
-			KG_GROW(*v, *cap, *n + 1);
+			KG_SLAB_GROW(KG_SLAB_STATE, *v, *cap, *n + 1);
 			++*n;
 		}
 		(*v)[i] = (struct kg_level){.priority = priority};

@@ -2,6 +2,8 @@
 #include "reconcile/scheduler.h"
 #include "reconcile/track.h"
 
+#include "base/slab.h"
+
 #include <string.h>
 
 struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *name)
@@ -9,14 +11,27 @@ struct kg_node_info *kg_node_info(struct kg_reconcile_state *st, const char *nam
 	return kg_map_get(&st->nodes, name);
 }
 
+/* As kg_bits_new, of the addresses that the prefix leaves. */
+static size_t taken_size(const struct kg_node_info *n)
+{
+	return ((UINT32_C(1) << (32 - n->prefix)) + 63) / 64 * sizeof(*n->taken);
+}
+
+static void free_taken(struct kg_node_info *n)
+{
+	if (n->taken)
+		kg_slab_free(n->taken, taken_size(n));
+	n->taken = NULL;
+}
+
 static void node_info_free(struct kg_node_info *n)
 {
 	kg_object_unref(n->obj);
-	free(n->name);
-	free(n->taken);
+	kg_slab_strfree(n->name);
+	free_taken(n);
 	free(n->ports);
-	free(n->levels);
-	free(n);
+	kg_slab_free(n->levels, n->levels_cap * sizeof(*n->levels));
+	kg_slab_free(n, sizeof(*n));
 }
 
 void kg_track_count(struct kg_reconcile_state *st, const struct kg_snapshot *s,
@@ -55,8 +70,7 @@ void kg_track_account(struct kg_reconcile_state *st, const struct kg_snapshot *s
 static void node_recount(
 	struct kg_reconcile_state *st, struct kg_node_info *n, const struct kg_snapshot *s)
 {
-	free(n->taken);
-	n->taken = NULL;
+	free_taken(n);
 	n->ntaken = 0;
 	kg_sched_node_recount(st, n);
 	n->pods = n->score_cpu = n->score_mem = 0;
@@ -67,7 +81,7 @@ static void node_recount(
 	if (n->has_cidr) {
 		n->cidr = r.first;
 		n->prefix = r.prefix;
-		n->taken = kg_bits_new(r.size);
+		n->taken = kg_slab_zeroed(KG_SLAB_STATE, taken_size(n));
 	}
 	struct kg_object_iter it;
 	const struct kg_object *pod;
@@ -121,8 +135,8 @@ void kg_track_node(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 		    !kg_equal(kg_at(kg_obj(before), "spec.podCIDR"),
 			    kg_at(kg_obj(after), "spec.podCIDR"));
 	if (!n) {
-		n = kg_alloc(sizeof(*n));
-		n->name = kg_strdup(after->name);
+		n = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*n));
+		n->name = kg_slab_strdup(KG_SLAB_STATE, after->name);
 		n->hash = kg_hash64(n->name, strlen(n->name));
 		n->slot = UINT32_MAX;
 		kg_map_put(&st->nodes, n->name, n);

@@ -401,8 +401,12 @@ int main(int argc, char **argv)
 		return rc - 1;
 	if (f.verbose)
 		kg_log_set_level(KG_LOG_DEBUG);
-	/* Few threads allocate much; an arena for each would cost memory for nothing. */
+	/* Few threads allocate much; an arena for each would cost memory for nothing. What is large
+	 * is the system's own: it would scatter what is small and stays. Both thresholds would grow
+	 * with what is freed, and of an arena's end malloc_trim() gives nothing back. */
 	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
 	umask(0022);
 	kg_signals_block();
 	kg_kinds_init();

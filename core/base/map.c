@@ -3,6 +3,7 @@
  */
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -53,10 +54,22 @@ static uint64_t hash_of(const char *s, size_t n)
 	return fold(h ^ last, UINT64_C(0xE7037ED1A0B428DB));
 }
 
+static void free_key(struct kg_map_entry *e)
+{
+	if (e->key)
+		kg_slab_free(e->key, e->key_len + 1);
+	e->key = NULL;
+}
+
+static void free_index(struct kg_map *m)
+{
+	kg_slab_free(m->index, m->index_size * sizeof(*m->index));
+}
+
 void kg_map_clear(struct kg_map *m)
 {
 	for (size_t i = 0; i < m->used; i++)
-		free(m->entries[i].key);
+		free_key(&m->entries[i]);
 	m->count = m->used = 0;
 	if (m->index)
 		memset(m->index, 0, m->index_size * sizeof(*m->index));
@@ -65,8 +78,8 @@ void kg_map_clear(struct kg_map *m)
 void kg_map_release(struct kg_map *m)
 {
 	kg_map_clear(m);
-	free(m->entries);
-	free(m->index);
+	kg_slab_free(m->entries, m->cap * sizeof(*m->entries));
+	free_index(m);
 	*m = (struct kg_map)KG_MAP_INIT;
 }
 
@@ -129,11 +142,12 @@ static void rebuild(struct kg_map *m)
 		cap *= 2;
 	assert(cap < UINT_MAX / 2);
 	if (cap != m->cap) {
-		m->entries = kg_realloc(m->entries, cap * sizeof(*m->entries));
-		free(m->index);
+		m->entries = kg_slab_resize(KG_SLAB_STATE, m->entries, m->cap * sizeof(*m->entries),
+			cap * sizeof(*m->entries));
+		free_index(m);
 		m->cap = cap;
 		m->index_size = cap * 2;
-		m->index = kg_alloc(m->index_size * sizeof(*m->index));
+		m->index = kg_slab_zeroed(KG_SLAB_STATE, m->index_size * sizeof(*m->index));
 	} else {
 		memset(m->index, 0, m->index_size * sizeof(*m->index));
 	}
@@ -167,8 +181,9 @@ void *kg_map_put(struct kg_map *m, const char *key, void *value)
 	}
 	if (m->used == m->cap)
 		rebuild(m);
-	m->entries[m->used] = (struct kg_map_entry){
-		.key = kg_memdup(key, len + 1), .key_len = len, .hash = hash, .value = value};
+	char *copy = memcpy(kg_slab_alloc(KG_SLAB_STATE, len + 1), key, len + 1);
+	m->entries[m->used] =
+		(struct kg_map_entry){.key = copy, .key_len = len, .hash = hash, .value = value};
 	index_add(m, m->used);
 	m->used++;
 	m->count++;
@@ -182,8 +197,7 @@ void *kg_map_remove(struct kg_map *m, const char *key)
 	if (!e)
 		return NULL;
 	void *old = e->value;
-	free(e->key);
-	e->key = NULL;
+	free_key(e);
 	e->value = NULL;
 	m->count--;
 	return old;

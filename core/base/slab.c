@@ -251,6 +251,41 @@ void *kg_slab_resize(enum kg_slab_use use, void *p, size_t old, size_t size)
 	return q;
 }
 
+void *kg_slab_zeroed(enum kg_slab_use use, size_t size)
+{
+	return memset(kg_slab_alloc(use, size), 0, size);
+}
+
+char *kg_slab_strdup(enum kg_slab_use use, const char *s)
+{
+	size_t size = strlen(s) + 1;
+
+	return memcpy(kg_slab_alloc(use, size), s, size);
+}
+
+void kg_slab_strfree(char *s)
+{
+	if (s)
+		kg_slab_free(s, strlen(s) + 1);
+}
+
+void *kg_slab_grow(enum kg_slab_use use, void *items, size_t *cap, size_t need, size_t size)
+{
+	size_t n = *cap + *cap / 2, bytes;
+
+	if (need <= *cap)
+		return items;
+	if (n < need)
+		n = need;
+	if (n < 2)
+		n = 2;
+	if (__builtin_mul_overflow(n, size, &bytes))
+		kg_out_of_memory();
+	items = kg_slab_resize(use, items, *cap * size, bytes);
+	*cap = n;
+	return items;
+}
+
 /* ---- pages in which nothing lies ---- */
 
 static bool is_page_free(const struct slab *s, size_t page)

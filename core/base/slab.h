@@ -17,6 +17,7 @@ enum kg_slab_use {
 	KG_SLAB_VALUES, /* objects and docs */
 	KG_SLAB_MAPS,   /* nodes of persistent maps, which each change makes anew */
 	KG_SLAB_TREES,  /* of the store */
+	KG_SLAB_STATE,  /* what is remembered of objects: maps' keys, counts */
 	KG_SLAB_USES
 };
 
@@ -24,6 +25,13 @@ enum kg_slab_use {
 void *kg_slab_alloc(enum kg_slab_use use, size_t size);
 /* size: as it was asked for. NULL is fine. */
 void kg_slab_free(void *p, size_t size);
+void *kg_slab_zeroed(enum kg_slab_use use, size_t size);
+char *kg_slab_strdup(enum kg_slab_use use, const char *s);
+void kg_slab_strfree(char *s); /* which has not become shorter */
+/* As kg_grow; the items are freed as *cap of them. */
+void *kg_slab_grow(enum kg_slab_use use, void *items, size_t *cap, size_t need, size_t size);
+#define KG_SLAB_GROW(use, items, cap, need)                                                        \
+	((items) = kg_slab_grow((use), (items), &(cap), (need), sizeof(*(items))))
 /* As realloc, of what kg_slab_alloc gave for `old` bytes; of NULL, as kg_slab_alloc. */
 void *kg_slab_resize(enum kg_slab_use use, void *p, size_t old, size_t size);
 

@@ -82,6 +82,35 @@ static void test_resize(void **state)
 	kg_slab_free(p, size);
 }
 
+static void test_texts_and_items(void **state)
+{
+	char text[64] = "", *copies[64];
+	uint32_t *items = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 64; i++) {
+		copies[i] = kg_slab_strdup(KG_SLAB_STATE, text);
+		text[i < 63 ? i : 0] = 'x';
+	}
+	for (size_t i = 0; i < 64; i++) {
+		assert_int_equal(strlen(copies[i]), i);
+		kg_slab_strfree(copies[i]);
+	}
+	kg_slab_strfree(NULL);
+	for (uint32_t i = 0; i < 3000; i++) { /* also where they become malloc's */
+		KG_SLAB_GROW(KG_SLAB_STATE, items, cap, i + 1);
+		items[i] = i;
+	}
+	for (uint32_t i = 0; i < 3000; i++)
+		assert_int_equal(items[i], i);
+	kg_slab_free(items, cap * sizeof(*items));
+	unsigned char *zero = kg_slab_zeroed(KG_SLAB_STATE, 100);
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(zero[i], 0);
+	kg_slab_free(zero, 100);
+}
+
 /* What many took is given back when they are gone, whatever else of other sizes stays. */
 static void test_gives_back(void **state)
 {
@@ -239,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_texts_and_items),
 		cmocka_unit_test(test_gives_back),
 		cmocka_unit_test(test_gathers),
 		cmocka_unit_test(test_uses),
