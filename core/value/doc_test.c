@@ -302,6 +302,36 @@ static void test_common(void **state)
 	}
 }
 
+static struct kg_doc *addressed(int i)
+{
+	KG_CLEANUP(kg_arena_release) struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v = kg_test_json(
+		&a, kg_arena_printf(&a,
+			    "{\"hostIP\":\"10.20.30.40\",\"hostIPs\":[{\"ip\":\"10.20.30.40\"}],"
+			    "\"name\":\"web-%d\"}",
+			    i));
+
+	return kg_doc_new_common(&v, NULL, 0, NULL);
+}
+
+/* A text that is also said in a part that it has in common with others lies there. */
+static void test_text_of_part(void **state)
+{
+	struct kg_doc *docs[3] = {addressed(0), addressed(1), addressed(2)};
+	const struct kg_value *last = kg_doc_value(docs[2]);
+	const char *said = kg_string(kg_at(last, "hostIPs.0.ip"), "");
+
+	(void)state;
+	assert_ptr_equal(kg_string(kg_get(last, "hostIP"), ""), said);
+	assert_false(lies_in(docs[2], said));
+	kg_doc_unref(docs[0]);
+	kg_doc_unref(docs[1]);
+	kg_assert_json(kg_doc_value(docs[2]),
+		"{\"hostIP\":\"10.20.30.40\",\"hostIPs\":[{\"ip\":\"10.20.30.40\"}],"
+		"\"name\":\"web-2\"}");
+	kg_doc_unref(docs[2]);
+}
+
 /* A change of a doc holds the parts that it has in common with others, and nothing of the old one.
  */
 static void test_common_change(void **state)
@@ -398,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_repeated_keys),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_common),
+		cmocka_unit_test(test_text_of_part),
 		cmocka_unit_test(test_common_change),
 		cmocka_unit_test(test_common_random),
 		cmocka_unit_test(test_common_threads),
