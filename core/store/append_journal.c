@@ -41,6 +41,9 @@
 #define GATHERED 16
 /* In a stream of revisions that goes on, so many times the linger. */
 #define LONGEST 4
+/* Bytes of packs that are put there at once: they would fill the journal, and a pack of so many is
+ * dear enough for its syncs to be cheap beside it. */
+#define MUCH ((size_t)4 << 20)
 
 struct point {
 	int64_t revision; /* -1: none */
@@ -127,6 +130,8 @@ static void linger(struct append_journal *j)
 	while (!j->hurry && !j->stop && e != ETIMEDOUT) {
 		bool many = j->head.revision - j->stored.revision >= GATHERED;
 
+		if (!j->trouble.code && kg_pending_bytes(j->pending) >= MUCH)
+			return;
 		e = pthread_cond_timedwait(&j->work, &j->lock, many ? &soon : &late);
 	}
 }

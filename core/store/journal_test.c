@@ -423,6 +423,51 @@ static void test_stream_gathers(void **state)
 	check_and_close(&c);
 }
 
+/* Some pods that say so many bytes each. */
+static void say_much(struct test_cluster *c, int pods, size_t n)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char *text = kg_arena_alloc(&a, n + 1);
+
+	change(c, pods);
+	memset(text, 'x', n);
+	for (int i = 0; i < pods; i++) {
+		char name[40];
+
+		snprintf(
+			name, sizeof(name), "web-%llu-%d", (unsigned long long)c->now->revision, i);
+		const struct kg_object *pod =
+			kg_snapshot_get(kg_txn_snapshot(test_txn(c)), KG_KIND_POD, "default", name);
+		struct kg_value v =
+			kg_with(&a, kg_obj(pod), "status.message", kg_v_strn(&a, text, n));
+		kg_txn_put(test_txn(c), kg_object_with(pod, &v));
+	}
+}
+
+/* Git's files do not wait for more once there is much, which would fill the journal. */
+static void test_much_goes_at_once(void **state)
+{
+	char before[41], ref[41];
+	struct test_cluster c;
+
+	test_linger_ms = LONG_MS;
+	test_journal_size = 64u << 20;
+	OK(test_open(&c, *state, true, NULL, &err));
+	live(&c, 1);
+	state_ref(*state, before);
+	for (int i = 0; i < 6; i++) {
+		say_much(&c, 4, 300000);
+		OK(test_commit(&c, &err));
+	}
+	for (int i = 0; i < 10000; i++) {
+		state_ref(*state, ref);
+		if (strcmp(ref, before) != 0)
+			break;
+	}
+	assert_string_not_equal(ref, before);
+	check_and_close(&c);
+}
+
 /* Many times the journal's size, in records of all sizes, also larger than a half. */
 static void test_round_and_round(void **state)
 {
@@ -583,6 +628,7 @@ int main(void)
 		CASE(test_replay),
 		CASE(test_readers_see_it),
 		CASE(test_stream_gathers),
+		CASE(test_much_goes_at_once),
 		CASE(test_round_and_round),
 		CASE(test_contradiction),
 		CASE(test_without),

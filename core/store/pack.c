@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PLAIN_MAX (4u << 20) /* of a pack's bytes */
+#define KEPT_MAX  (4u << 20) /* the memory of a larger one is not kept */
 
 struct kg_pack {
 	struct kg_buf data, index;
@@ -61,19 +62,28 @@ void kg_pack_free(struct kg_pack *p)
 	free(p);
 }
 
+static void drop_entries(struct kg_pack *p)
+{
+	free(p->slots);
+	free(p->entries);
+	p->slots = NULL;
+	p->entries = NULL;
+	p->nslots = p->cap = 0;
+}
+
 void kg_pack_clear(struct kg_pack *p)
 {
-	/* The memory of an unusually large pack is not kept. */
-	if (p->data.cap > (4u << 20)) {
+	if (p->data.cap > KEPT_MAX) {
 		kg_buf_release(&p->data);
 		kg_buf_release(&p->index);
-		free(p->slots);
-		free(p->entries);
-		p->slots = NULL;
-		p->entries = NULL;
-		p->nslots = p->cap = 0;
+		drop_entries(p);
 	}
 	begin(p);
+}
+
+void kg_pack_reserve(struct kg_pack *p, size_t bytes)
+{
+	kg_buf_reserve(&p->data, bytes);
 }
 
 void kg_pack_set_plain(struct kg_pack *p, bool plain)
@@ -301,6 +311,20 @@ void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct 
 	kg_pack_index_write(&p->index, p->entries, p->len, id);
 	*pack = &p->data;
 	*index = &p->index;
+}
+
+void kg_pack_take(
+	struct kg_pack *p, struct kg_buf *pack, struct kg_buf *index, unsigned char id[20])
+{
+	const struct kg_buf *data, *idx;
+
+	kg_pack_finish(p, &data, &idx, id);
+	*pack = p->data;
+	*index = p->index;
+	p->data = p->index = (struct kg_buf)KG_BUF_INIT;
+	if (pack->len > KEPT_MAX)
+		drop_entries(p);
+	begin(p);
 }
 
 /* ---- an index, read ---- */

@@ -36,11 +36,15 @@ bool kg_pack_is(const unsigned char id[20], enum kg_pack_type type, const void *
 /* Objects are from now on stored without being deflated, which costs the most, while the pack is
  * small; a large one is deflated all the same. For who deflates later (kg_packed_deflate). */
 void kg_pack_set_plain(struct kg_pack *p, bool plain);
+void kg_pack_reserve(struct kg_pack *p, size_t bytes); /* room for so many, of entries */
 size_t kg_pack_count(const struct kg_pack *p);
 /* Ends the pack. The buffers are the pack's, valid until it is cleared or freed; `id` is the
  * pack's trailing checksum. */
 void kg_pack_finish(struct kg_pack *p, const struct kg_buf **pack, const struct kg_buf **index,
 	unsigned char id[20]);
+/* As kg_pack_finish, but the buffers become the caller's, and another pack begins. */
+void kg_pack_take(
+	struct kg_pack *p, struct kg_buf *pack, struct kg_buf *index, unsigned char id[20]);
 
 /* How an entry of n bytes begins in a pack, appended to *out; type as git numbers them. */
 void kg_pack_object_header(struct kg_buf *out, int type, size_t n);

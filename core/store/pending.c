@@ -22,9 +22,16 @@
 /* Immutable. */
 struct held {
 	atomic_int refs;
-	struct kg_append a; /* pack and index are owned */
-	bool folded;        /* made by a fold: deflated */
+	struct kg_append a; /* pack and index are those of: */
+	struct kg_buf pack, index;
+	bool folded; /* made by a fold: deflated */
 };
+
+/* While much is written, what packs lay in is used for the next ones: pages that are new cost more
+ * than what is copied to them. */
+#define SPARE_MIN   (64u << 10) /* bytes; what is smaller is not kept */
+#define SPARE_BYTES (8u << 20)
+enum { SPARES = 16 };
 
 struct kg_pending {
 	atomic_int refs;
@@ -32,19 +39,27 @@ struct kg_pending {
 	pthread_mutex_t lock; /* below */
 	struct held **items;
 	size_t cap;
+	struct kg_buf spares[SPARES]; /* none while nothing is pending */
+	size_t nspares, spare_bytes;
 	atomic_size_t len; /* read without the lock: most of the time there is nothing */
 };
 
 /* ---- one pack ---- */
 
-static struct held *held_new(const struct kg_append *a)
+/* Moves the buffers in. */
+static struct held *held_new(const struct kg_append *a, struct kg_buf *pack, struct kg_buf *index)
 {
 	struct held *h = kg_alloc(sizeof(*h));
 
 	atomic_init(&h->refs, 1);
 	h->a = *a;
-	h->a.pack = kg_memdup(a->pack, a->pack_len);
-	h->a.index = kg_memdup(a->index, a->index_len);
+	h->pack = *pack;
+	h->index = *index;
+	*pack = *index = (struct kg_buf)KG_BUF_INIT;
+	h->a.pack = h->pack.data;
+	h->a.pack_len = h->pack.len;
+	h->a.index = h->index.data;
+	h->a.index_len = h->index.len;
 	return h;
 }
 
@@ -52,8 +67,8 @@ static void held_unref(struct held *h)
 {
 	if (!h || atomic_fetch_sub(&h->refs, 1) != 1)
 		return;
-	free((void *)(uintptr_t)h->a.pack);
-	free((void *)(uintptr_t)h->a.index);
+	kg_buf_release(&h->pack);
+	kg_buf_release(&h->index);
 	free(h);
 }
 
@@ -77,10 +92,54 @@ struct kg_pending *kg_pending_new(void)
 	return p;
 }
 
+/* ---- spares, with the lock held ---- */
+
+static void drop_spares(struct kg_pending *p)
+{
+	while (p->nspares)
+		kg_buf_release(&p->spares[--p->nspares]);
+	p->spare_bytes = 0;
+}
+
+/* Takes the buffer, or leaves it. */
+static void keep_spare(struct kg_pending *p, struct kg_buf *b)
+{
+	if (b->cap < SPARE_MIN || p->nspares == SPARES || p->spare_bytes + b->cap > SPARE_BYTES)
+		return;
+	p->spare_bytes += b->cap;
+	kg_buf_clear(b);
+	p->spares[p->nspares++] = *b;
+	*b = (struct kg_buf)KG_BUF_INIT;
+}
+
+/* An empty buffer for so many bytes: a spare that has room without having too much, or a new one.
+ */
+static void take_spare(struct kg_buf *out, struct kg_pending *p, size_t n)
+{
+	*out = (struct kg_buf)KG_BUF_INIT;
+	for (size_t i = 0; i < p->nspares && !out->data; i++) {
+		if (p->spares[i].cap <= n || p->spares[i].cap / 4 > n)
+			continue;
+		*out = p->spares[i];
+		p->spare_bytes -= out->cap;
+		p->spares[i] = p->spares[--p->nspares];
+	}
+}
+
+static void unref_and_keep(struct kg_pending *p, struct held *h)
+{
+	if (atomic_load(&h->refs) == 1) {
+		keep_spare(p, &h->pack);
+		keep_spare(p, &h->index);
+	}
+	held_unref(h);
+}
+
 void kg_pending_unref(struct kg_pending *p)
 {
 	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
+	drop_spares(p);
 	for (size_t i = 0; i < p->len; i++)
 		held_unref(p->items[i]);
 	free(p->items);
@@ -91,8 +150,15 @@ void kg_pending_unref(struct kg_pending *p)
 
 void kg_pending_add(struct kg_pending *p, const struct kg_append *a)
 {
-	struct held *h = held_new(a);
+	struct kg_buf pack, index;
 
+	pthread_mutex_lock(&p->lock);
+	take_spare(&pack, p, a->pack_len);
+	take_spare(&index, p, a->index_len);
+	pthread_mutex_unlock(&p->lock);
+	kg_buf_add(&pack, a->pack, a->pack_len);
+	kg_buf_add(&index, a->index, a->index_len);
+	struct held *h = held_new(a, &pack, &index);
 	pthread_mutex_lock(&p->lock);
 	KG_GROW(p->items, p->cap, p->len + 1);
 	p->items[p->len] = h;
@@ -106,12 +172,14 @@ static void replace(struct kg_pending *p, size_t n, struct held *by)
 	size_t keep = by ? 1 : 0;
 
 	pthread_mutex_lock(&p->lock);
+	/* Who reads one has found it in the list, with the lock held. */
 	for (size_t i = 0; i < n; i++)
-		held_unref(p->items[i]);
+		unref_and_keep(p, p->items[i]);
 	memmove(p->items + keep, p->items + n, (p->len - n) * sizeof(struct held *));
 	if (by)
 		p->items[0] = by;
-	atomic_fetch_sub(&p->len, n - keep);
+	if (atomic_fetch_sub(&p->len, n - keep) == n - keep)
+		drop_spares(p);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -119,13 +187,21 @@ static void replace(struct kg_pending *p, size_t n, struct held *by)
  * who writes so much, and of so many a compaction soon makes deltas. */
 #define DEFLATED_MAX (1u << 20)
 
-static bool is_much(struct held **items, size_t n)
+static size_t bytes_of(struct held **items, size_t n)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++)
 		bytes += items[i]->a.pack_len;
-	return bytes > DEFLATED_MAX;
+	return bytes;
+}
+
+size_t kg_pending_bytes(struct kg_pending *p)
+{
+	pthread_mutex_lock(&p->lock);
+	size_t bytes = bytes_of(p->items, p->len);
+	pthread_mutex_unlock(&p->lock);
+	return bytes;
 }
 
 /* The first n packs as one. */
@@ -133,10 +209,13 @@ static int join(struct held **out, struct kg_pending *p, struct held **items, si
 	struct kg_error *err)
 {
 	struct kg_append a = items[n - 1]->a;
-	const struct kg_buf *pack, *index;
-	bool much = is_much(items, n);
+	struct kg_buf pack, index;
+	size_t bytes = bytes_of(items, n);
+	bool much = bytes > DEFLATED_MAX;
 
 	kg_pack_clear(p->fold);
+	if (much)
+		kg_pack_reserve(p->fold, bytes);
 	for (size_t i = 0; i < n; i++) {
 		struct kg_packed from = packed(items[i]);
 		int rc = much ? kg_packed_copy(p->fold, &from, err)
@@ -144,13 +223,9 @@ static int join(struct held **out, struct kg_pending *p, struct held **items, si
 		if (rc < 0)
 			return rc;
 	}
-	kg_pack_finish(p->fold, &pack, &index, a.pack_id);
+	kg_pack_take(p->fold, &pack, &index, a.pack_id);
 	memcpy(a.parent, items[0]->a.parent, 20);
-	a.pack = pack->data;
-	a.pack_len = pack->len;
-	a.index = index->data;
-	a.index_len = index->len;
-	*out = held_new(&a);
+	*out = held_new(&a, &pack, &index);
 	(*out)->folded = true;
 	return 0;
 }

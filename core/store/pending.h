@@ -17,6 +17,8 @@ int kg_pending_attach(struct kg_pending *p, git_odb *odb, struct kg_error *err);
 
 /* One more revision: pack and index are copied. */
 void kg_pending_add(struct kg_pending *p, const struct kg_append *a);
+/* Of their packs, all together. */
+size_t kg_pending_bytes(struct kg_pending *p);
 /*
  * All revisions up to now as one, from the first's parent to the last's commit, in one pack; NULL
  * where there are none. What it gives is valid until the next call of the two. One thread.

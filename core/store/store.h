@@ -52,8 +52,8 @@ struct kg_store_options {
 	 * of the free space. KG_STORE_NO_JOURNAL: each commit goes to git's files at once. */
 	size_t journal_size;
 	/* How long git's files may follow in a stream of revisions; what comes after a silence, and
-	 * many at once, are there in a fifth of it; in one that goes on, in four times as much.
-	 * Default 250 ms where 0. */
+	 * many at once, are there in a fifth of it; in one that goes on, in four times as much; and
+	 * much (4 MiB of packs) as soon as it is written. Default 250 ms where 0. */
 	int linger_ms;
 };
 #define KG_STORE_NO_JOURNAL ((size_t)-1)
