@@ -79,7 +79,8 @@ static void validate_probe(struct kg_fault_list *f, const struct kg_value *v, co
 	}
 	if (!n)
 		kg_rule(f, path, "",
-			"Required value: must specify a handler type: exec, httpGet, tcpSocket or grpc");
+			"Required value: must specify a handler type: exec, httpGet, tcpSocket or "
+			"grpc");
 }
 
 void kg_validate_liveness_probe(struct kg_fault_list *f, const struct kg_value *v, const char *path)
