@@ -18,9 +18,8 @@
 #define KG_SLICES_OF_PODS      "kgit"
 #define KG_SLICES_OF_ENDPOINTS "endpointslicemirroring-controller.k8s.io"
 
-#define KG_ENDPOINTS_MAX                                                                           \
-	1000 /* of a slice that is a manifest; addresses of a subset in a mirror                   \
-	      */
+/* Of a slice that is a manifest; addresses of a subset in a mirror. */
+#define KG_ENDPOINTS_MAX 1000
 
 /* The name of the Service that a slice's value belongs to; NULL: none. */
 const char *kg_slice_service(const struct kg_value *slice);
