@@ -101,11 +101,56 @@ static void check_service(struct kg_admitting *x, struct kg_definition **ds, siz
 				m->name, m->name));
 }
 
+/* Nodes translate an address once: what is sent on to another Service's goes nowhere. */
+static bool check_address(struct kg_admitting *x, const struct kg_definition *d,
+	const struct kg_value *address, const char *path)
+{
+	const char *ip = kg_string(address, "");
+	struct kg_ip_range range = kg_service_range(x->cluster);
+	uint32_t addr;
+	char first[16];
+	if (kg_ip_parse(&addr, ip) < 0 || addr - range.first >= range.size)
+		return false;
+	kg_ip_format(first, range.first);
+	kg_admit_warn(x, d, path,
+		kg_arena_printf(x->a,
+			"nothing answers at %s: it is one of the Services' own addresses (%s/%u), "
+			"and no Service leads to another",
+			ip, first, range.prefix));
+	return true;
+}
+
+/* Of one that is said, not of each. */
+static void check_slice_addresses(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_value *eps = kg_get(&d->m->value, "endpoints");
+	bool said = !x->cluster;
+	for (uint32_t i = 0; !said && i < kg_len(eps); i++) {
+		const struct kg_value *list = kg_get(&eps->items[i], "addresses");
+		for (uint32_t k = 0; !said && k < kg_len(list); k++)
+			said = check_address(x, d, &list->items[k],
+				kg_arena_printf(x->a, "endpoints[%u].addresses[%u]", i, k));
+	}
+}
+
+static void check_subset_addresses(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_value *subsets = kg_get(&d->m->value, "subsets");
+	bool said = !x->cluster;
+	for (uint32_t i = 0; !said && i < kg_len(subsets); i++) {
+		const struct kg_value *list = kg_get(&subsets->items[i], "addresses");
+		for (uint32_t k = 0; !said && k < kg_len(list); k++)
+			said = check_address(x, d, kg_get(&list->items[k], "ip"),
+				kg_arena_printf(x->a, "subsets[%u].addresses[%u].ip", i, k));
+	}
+}
+
 static void check_endpoints(struct kg_admitting *x, const struct kg_definition *d)
 {
 	const struct kg_manifest *m = d->m;
 	const struct kg_definition *at;
 	const struct kg_value *svc = desired(x, KG_KIND_SERVICE, m->ns, m->name, &at);
+	check_subset_addresses(x, d);
 	if (svc && selects(svc))
 		refuse(x, d, "metadata.name",
 			kg_arena_printf(x->a,
@@ -125,6 +170,7 @@ static void check_slice(struct kg_admitting *x, const struct kg_definition *d)
 	const struct kg_manifest *m = d->m;
 	const struct kg_definition *at;
 	const char *name = kg_slice_service(&m->value);
+	check_slice_addresses(x, d);
 	if (name && *name && !x->broken.count && !desired(x, KG_KIND_SERVICE, m->ns, name, &at))
 		kg_admit_warn(x, d, "metadata.labels[" KG_LABEL_SERVICE_NAME "]",
 			kg_arena_printf(x->a,

@@ -218,8 +218,8 @@ static int log_object(struct kg_http_client *http, const struct kgit_object_name
 	if (rc < 0 || left < o->count)
 		return rc;
 	char *words KG_AUTOFREE = kgit_object_words(name);
-	return kg_fail(
-		err, KG_E_NOT_FOUND, "there was no %s in the history that is retained", words);
+	return kg_fail(err, KG_E_NOT_FOUND, "there was no %s in the history that is retained%s",
+		words, kgit_object_absence(name));
 }
 
 /* ---- */

@@ -43,6 +43,8 @@ int kgit_object_parse(struct kgit_object_name *out, int argc, char *const *words
 	struct kg_error *err);
 /* "Pod default/web". */
 char *kgit_object_words(const struct kgit_object_name *o);
+/* Why there may be no history of it although it is there; "" mostly. Static. */
+const char *kgit_object_absence(const struct kgit_object_name *o);
 
 /* A piece of an object's history, newest first: {entries: [{revision, time, author, subject,
  * pushed, file, line, manifest, object}], before, next, cut, head, oldest}; see kgitd's history.c.

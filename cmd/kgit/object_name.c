@@ -34,6 +34,14 @@ int kgit_object_parse(struct kgit_object_name *out, int argc, char *const *words
 	return 0;
 }
 
+const char *kgit_object_absence(const struct kgit_object_name *o)
+{
+	return o->kind->id == KG_KIND_ENDPOINTS
+		       ? "; Endpoints that no manifest defines are made of their Service's pods "
+			 "when they are read: ask for the Service"
+		       : "";
+}
+
 char *kgit_object_words(const struct kgit_object_name *o)
 {
 	return kg_asprintf("%s %s%s%s", o->kind->kind, o->ns, *o->ns ? "/" : "", o->name);

@@ -219,8 +219,8 @@ static int gather(struct kgit_why *w, struct search *s, uint64_t at)
 	if (w->n == 0) {
 		char *words KG_AUTOFREE = kgit_object_words(&w->name);
 		return kg_fail(s->err, KG_E_NOT_FOUND,
-			"there was no %s up to revision %llu, in the history that is retained",
-			words, (unsigned long long)w->revision);
+			"there was no %s up to revision %llu, in the history that is retained%s",
+			words, (unsigned long long)w->revision, kgit_object_absence(&w->name));
 	}
 	w->deleted = kg_is_null(w->steps[0].after);
 	w->now = w->deleted ? w->steps[0].before : w->steps[0].after;
