@@ -19,6 +19,21 @@ static void print_json(const struct kg_value *v)
 	puts(kg_buf_str(&out));
 }
 
+/* The plan's words, a text each: what nodes say is among them, and no operation of a plan. */
+static struct kg_value lines_of(struct kg_arena *a, char *text)
+{
+	size_t n = 0, max = 1;
+	char *line;
+
+	for (const char *p = text; *p; p++)
+		max += *p == '\n';
+	struct kg_value *lines = kg_arena_alloc(a, max * sizeof(*lines));
+	while ((line = strsep(&text, "\n")))
+		if (*line)
+			lines[n++] = kg_v_str(a, line);
+	return kg_v_array(a, lines, n);
+}
+
 bool kgit_print_plan(const struct kg_changes *changes, bool json, bool show_id)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
@@ -30,6 +45,8 @@ bool kgit_print_plan(const struct kg_changes *changes, bool json, bool show_id)
 	if (json) {
 		if (!show_id)
 			v = kg_with(&a, &v, "plan", kg_v_null());
+		if (out.len)
+			v = kg_with(&a, &v, "lines", lines_of(&a, out.data));
 		print_json(&v);
 		return out.len > 0;
 	}

@@ -23,7 +23,7 @@ struct kgit_forecast {
 int kgit_forecast(const struct kg_snapshot *s, const struct kg_admission *admission,
 	const struct kgit_forecast *f, struct kg_error *err);
 
-/* Prints a plan; false: it has no changes ("no change"). */
+/* Prints a plan, as JSON with its words as "lines"; false: it has no changes ("no change"). */
 bool kgit_print_plan(const struct kg_changes *changes, bool json, bool show_id);
 /* The changes that turn one snapshot into another, values alone; kg_changes_release. */
 void kgit_changes_between(
