@@ -39,8 +39,6 @@
 #define RETRY_MS 250
 /* So many revisions that wait are put to git's files sooner: readers look through each. */
 #define GATHERED 16
-/* In a stream of revisions that goes on, so many times the linger. */
-#define LONGEST 4
 /* Bytes of packs that are put there at once: they would fill the journal, and a pack of so many is
  * dear enough for its syncs to be cheap beside it. */
 #define MUCH ((size_t)4 << 20)
@@ -55,7 +53,7 @@ struct append_journal {
 	struct kg_journal *journal;    /* the writer's */
 	struct kg_pending *pending;
 	char *dir, *ref, *packs;
-	int linger_ms, lingers_ms; /* as it was told; as it is now, the thread's */
+	int linger_ms;
 	void (*packed)(void *ctx);
 	void *ctx;
 	bool poisoned; /* the writer's */
@@ -120,13 +118,10 @@ static bool is_pending(const struct append_journal *j)
  * soon; in a stream of revisions a pack of its own for each would cost more than all else of it. */
 static void linger(struct append_journal *j)
 {
-	struct timespec now = deadline(0);
 	struct timespec soon = deadline(j->trouble.code ? RETRY_MS : j->linger_ms / 5);
 	struct timespec late = is_before(&j->rested, &soon) ? soon : j->rested;
 	int e = 0;
 
-	if (is_before(&j->rested, &now))
-		j->lingers_ms = j->linger_ms;
 	while (!j->hurry && !j->stop && e != ETIMEDOUT) {
 		bool many = j->head.revision - j->stored.revision >= GATHERED;
 
@@ -161,9 +156,7 @@ static void drain(struct append_journal *j)
 	if (rc == 0)
 		j->stored = p;
 	j->trouble = rc < 0 ? why : (struct kg_error){0};
-	j->rested = deadline(j->lingers_ms);
-	if (rc == 0 && j->lingers_ms < LONGEST * j->linger_ms)
-		j->lingers_ms *= 2;
+	j->rested = deadline(j->linger_ms);
 	j->tries++;
 	pthread_cond_broadcast(&j->done);
 }
@@ -499,7 +492,7 @@ static struct append_journal *make(const struct kg_append_journal_options *o)
 	j->dir = kg_strdup(o->dir);
 	j->ref = kg_strdup(o->ref);
 	j->packs = kg_asprintf("%s/objects/pack", o->dir);
-	j->linger_ms = j->lingers_ms = o->linger_ms;
+	j->linger_ms = o->linger_ms;
 	j->packed = o->packed;
 	j->ctx = o->ctx;
 	j->git = kg_append_git_new(o->dir, o->ref);

@@ -15,8 +15,7 @@ struct kg_append_journal_options {
 	const char *journal; /* the directory of the journal's file, in `dir` */
 	size_t size;         /* of the journal; default KG_JOURNAL_SIZE where 0 */
 	/* How long after it put revisions to git's files it waits for others; a fifth of it where
-	 * it rested, or many wait, and up to four times as long while they keep coming; not at all
-	 * once 4 MiB of packs wait. 0: never. */
+	 * it rested, or many wait; not at all once 4 MiB of packs wait. 0: never. */
 	int linger_ms;
 	/* A pack was added to git's; on the thread. */
 	void (*packed)(void *ctx);

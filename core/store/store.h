@@ -20,7 +20,7 @@
  *
  * Durable before visible: kg_store_commit returns when the revision is in the journal (kgit/journal
  * in the repository), one fdatasync. From then on everything here sees it. A thread of the store
- * puts it to git's files some 50 ms later, in a stream of revisions once a second, several as
+ * puts it to git's files some 50 ms later, in a stream of revisions four times a second, several as
  * one pack: programs that read the repository themselves lag by that much (kg_store_flush). After a
  * failed sync the store refuses to write until it is opened again (KG_E_IO), since what reached the
  * disk is then unknown.
@@ -52,8 +52,8 @@ struct kg_store_options {
 	 * of the free space. KG_STORE_NO_JOURNAL: each commit goes to git's files at once. */
 	size_t journal_size;
 	/* How long git's files may follow in a stream of revisions; what comes after a silence, and
-	 * many at once, are there in a fifth of it; in one that goes on, in four times as much; and
-	 * much (4 MiB of packs) as soon as it is written. Default 250 ms where 0. */
+	 * many at once, are there in a fifth of it; and much (4 MiB of packs) as soon as it is
+	 * written. Default 250 ms where 0. */
 	int linger_ms;
 };
 #define KG_STORE_NO_JOURNAL ((size_t)-1)
