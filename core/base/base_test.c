@@ -97,6 +97,19 @@ static void test_codes(void **state)
 	assert_string_equal(kg_code_name((enum kg_code)999), "UNKNOWN");
 }
 
+static void test_int_text(void **state)
+{
+	static const int64_t numbers[] = {0, 7, -1, 10, 123456789, INT64_MAX, INT64_MIN};
+	char text[24], want[24];
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(numbers); i++) {
+		int n = snprintf(want, sizeof(want), "%lld", (long long)numbers[i]);
+		assert_int_equal(kg_int_text(text, numbers[i]), n);
+		assert_string_equal(text, want);
+	}
+}
+
 static void test_buf(void **state)
 {
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
@@ -276,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_uri),
 		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_int_text),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_closep),

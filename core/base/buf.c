@@ -117,3 +117,20 @@ const char *kg_buf_str(const struct kg_buf *b)
 {
 	return b->data ? b->data : "";
 }
+
+size_t kg_int_text(char out[24], int64_t i)
+{
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+
+	do {
+		*--p = (char)('0' + u % 10);
+		u /= 10;
+	} while (u);
+	if (i < 0)
+		*--p = '-';
+	size_t n = (size_t)(digits + sizeof(digits) - p);
+	memcpy(out, p, n);
+	out[n] = '\0';
+	return n;
+}

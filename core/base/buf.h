@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct kg_buf {
@@ -30,6 +31,8 @@ void kg_buf_addv(struct kg_buf *b, const char *fmt, va_list ap)
 void kg_buf_add_uri(struct kg_buf *b, const char *s);
 void kg_buf_remove(struct kg_buf *b, size_t pos, size_t n); /* drops n bytes at pos */
 const char *kg_buf_str(const struct kg_buf *b);             /* "" while empty */
+/* A number as text; returns its length. What is said at every change is not worth a printf. */
+size_t kg_int_text(char out[24], int64_t i);
 #define KG_AUTOBUF KG_CLEANUP(kg_buf_release)
 
 #endif

@@ -17,6 +17,7 @@ enum {
 	LARGEST = 2048,
 	SCRATCH = 4096,
 	MOST = 104, /* parts of one doc */
+	KEPT = 512, /* of what the old version holds: the first that may be kept */
 	MET = 1 << 17
 };
 
@@ -121,10 +122,10 @@ static bool meet(uint64_t hash)
 struct part {
 	uint64_t hash; /* 0: not yet taken */
 	size_t bytes;
-	uint32_t end;        /* the number of the first that is not within it */
-	bool shared;         /* lies in a doc that is held anyway */
-	bool whole;          /* nothing in it is shared, and it is not too large */
-	struct kg_doc *held; /* it is the value of this one, which the old version holds */
+	uint32_t end; /* the number of the first that is not within it */
+	bool shared;  /* lies in a doc that is held anyway */
+	bool whole;   /* nothing in it is shared, and it is not too large */
+	int16_t kept; /* it is the value of this one of those that the old version holds, or -1 */
 };
 enum { FEW_PARTS = 64 };
 struct parts {
@@ -134,8 +135,11 @@ struct parts {
 	size_t nshare;
 	const struct kg_doc *old;
 	struct kg_arena arena;
-	struct kg_doc *docs[MOST];
-	size_t ndocs;
+	/* What is taken: of what the old version holds a bit each, and what was found or made, in
+	 * the order of addresses, with a reference each. */
+	uint64_t kept[KEPT / 64];
+	struct kg_doc *found[MOST];
+	size_t nfound, ntaken; /* ntaken: at most that many are both together */
 };
 
 static uint64_t mix(uint64_t h, uint64_t word)
@@ -171,15 +175,17 @@ static bool is_part(const struct kg_value *v)
 	return v->type >= KG_ARRAY && v->len;
 }
 
-/* The part that the old version holds and that is this very value. What a doc holds is in the
- * order of addresses. */
-static struct kg_doc *held_by_old(const struct parts *ps, const struct kg_value *v)
+/* Which of the parts that the old version holds is this very value; -1: none. What a doc holds is
+ * in the order of addresses. */
+static int16_t kept_of_old(const struct parts *ps, const struct kg_value *v)
 {
-	size_t low = 0, high = ps->old ? ps->old->nheld : 0;
+	uint32_t low = 0, high = ps->old ? ps->old->nheld : 0;
 
+	if (high > KEPT)
+		high = KEPT;
 	while (low < high) {
-		size_t mid = (low + high) / 2;
-		struct kg_doc *doc = ps->old->held[mid];
+		uint32_t mid = (low + high) / 2;
+		const struct kg_doc *doc = ps->old->held[mid];
 
 		if ((uintptr_t)v->items < (uintptr_t)doc)
 			high = mid;
@@ -188,10 +194,10 @@ static struct kg_doc *held_by_old(const struct parts *ps, const struct kg_value 
 		else
 			return doc->common && doc->value.items == v->items &&
 					       doc->value.len == v->len
-				       ? doc
-				       : NULL;
+				       ? (int16_t)mid
+				       : -1;
 	}
-	return NULL;
+	return -1;
 }
 
 static size_t part_new(struct parts *ps)
@@ -229,10 +235,10 @@ static void look_at(struct parts *ps, const struct kg_value *v, size_t *bytes, b
 		return;
 	size_t number = part_new(ps);
 	struct part p = {.shared = is_shared(ps, v->items)};
-	p.held = p.shared ? NULL : held_by_old(ps, v);
+	p.kept = p.shared ? -1 : kept_of_old(ps, v);
 	p.whole = !p.shared;
-	if (p.held)
-		p.bytes = p.held->size;
+	if (p.kept >= 0)
+		p.bytes = ps->old->held[p.kept]->size;
 	else if (!p.shared)
 		look_within(ps, v, &p);
 	p.end = (uint32_t)ps->n;
@@ -254,10 +260,8 @@ static uint64_t hash_within(struct parts *ps, const struct kg_value *v, size_t *
 		const struct kg_value *child = &v->items[i];
 
 		if (v->type == KG_OBJECT) {
-			const char *key = v->members[i].key;
-
 			child = &v->members[i].value;
-			hash = mix(hash, kg_text_hash(key, strlen(key)));
+			hash = mix(hash, kg_key_hash(v->members[i].key));
 		}
 		hash = mix(hash, (uint32_t)hash_of(ps, child, number));
 	}
@@ -279,7 +283,7 @@ static uint64_t hash_of(struct parts *ps, const struct kg_value *v, size_t *numb
 		return hash;
 	struct part *p = &ps->all[(*number)++];
 	if (!p->hash) {
-		hash = p->held ? p->held->hash : hash_within(ps, v, number);
+		hash = p->kept >= 0 ? ps->old->held[p->kept]->hash : hash_within(ps, v, number);
 		p->hash = hash;
 	}
 	*number = p->end;
@@ -316,20 +320,44 @@ static struct kg_doc *doc_of(const struct kg_value *v, uint64_t hash)
 	return doc;
 }
 
-static bool take(struct parts *ps, const struct kg_value *v, size_t number)
+/* Takes over the reference. */
+static void put_found(struct parts *ps, struct kg_doc *doc)
+{
+	size_t i = ps->nfound;
+
+	while (i && ps->found[i - 1] > doc)
+		i--;
+	if (i && ps->found[i - 1] == doc) {
+		kg_doc_unref(doc);
+		return;
+	}
+	memmove(&ps->found[i + 1], &ps->found[i], (ps->nfound - i) * sizeof(struct kg_doc *));
+	ps->found[i] = doc;
+	ps->nfound++;
+}
+
+/* The value of the doc that it is taken from, as that says it; false: of none. */
+static bool take(struct kg_value *out, struct parts *ps, const struct kg_value *v, size_t number)
 {
 	const struct part *p = &ps->all[number];
 
-	if (ps->ndocs == MOST)
+	if (ps->ntaken == MOST)
 		return false;
-	if (p->held) {
-		ps->docs[ps->ndocs] = kg_doc_ref(p->held);
-		return true;
+	if (p->kept >= 0) {
+		ps->kept[p->kept / 64] |= UINT64_C(1) << (p->kept % 64);
+		*out = *v;
+	} else {
+		struct kg_doc *doc = p->whole && p->bytes >= SMALLEST
+					     ? doc_of(v, hash_of(ps, v, &number))
+					     : NULL;
+		if (!doc)
+			return false;
+		*out = doc->value;
+		put_found(ps, doc);
 	}
-	if (!p->whole || p->bytes < SMALLEST)
-		return false;
-	ps->docs[ps->ndocs] = doc_of(v, hash_of(ps, v, &number));
-	return ps->docs[ps->ndocs] != NULL;
+	ps->ntaken++;
+	out->type |= KG_TAKEN;
+	return true;
 }
 
 static struct kg_value replace(struct parts *ps, const struct kg_value *v);
@@ -361,18 +389,41 @@ static struct kg_value replace(struct parts *ps, const struct kg_value *v)
 	size_t number = ps->next++;
 	if (ps->all[number].shared)
 		return *v;
-	if (!take(ps, v, number)) {
+	struct kg_value taken;
+	if (!take(&taken, ps, v, number)) {
 		/* Of one that was held nothing within was looked at. */
-		return ps->all[number].held ? *v : replace_within(ps, v);
+		return ps->all[number].kept >= 0 ? *v : replace_within(ps, v);
 	}
 	ps->next = ps->all[number].end;
-	return ps->docs[ps->ndocs++]->value;
+	return taken;
+}
+
+/* All that is taken, in the order of addresses, each with a reference and once. */
+static size_t list_taken(struct kg_doc **out, struct parts *ps)
+{
+	size_t n = 0, f = 0;
+
+	for (size_t w = 0; w < KEPT / 64; w++) {
+		for (uint64_t bits = ps->kept[w]; bits; bits &= bits - 1) {
+			struct kg_doc *doc = ps->old->held[w * 64 + (size_t)__builtin_ctzll(bits)];
+
+			while (f < ps->nfound && ps->found[f] < doc)
+				out[n++] = ps->found[f++];
+			if (f < ps->nfound && ps->found[f] == doc)
+				out[n++] = ps->found[f++];
+			else
+				out[n++] = kg_doc_ref(doc);
+		}
+	}
+	while (f < ps->nfound)
+		out[n++] = ps->found[f++];
+	return n;
 }
 
 struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const *share,
 	size_t nshare, const struct kg_doc *old)
 {
-	struct kg_doc *lenders[MOST + KG_COMMON_SHARE];
+	struct kg_doc *taken[MOST];
 	_Alignas(16) char memory[SCRATCH];
 	size_t bytes = 0;
 	bool whole = true;
@@ -382,7 +433,8 @@ struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const 
 	struct parts ps;
 	ps.all = ps.few;
 	ps.cap = FEW_PARTS;
-	ps.n = ps.ndocs = 0;
+	ps.n = ps.nfound = ps.ntaken = 0;
+	memset(ps.kept, 0, sizeof(ps.kept));
 	ps.share = share;
 	ps.nshare = nshare;
 	ps.old = old;
@@ -390,13 +442,8 @@ struct kg_doc *kg_doc_new_common(const struct kg_value *v, struct kg_doc *const 
 	look_at(&ps, v, &bytes, &whole);
 	ps.next = 1; /* the root is no part */
 	struct kg_value replaced = ps.all[0].shared ? *v : replace_within(&ps, v);
-	if (nshare)
-		memcpy(lenders, share, nshare * sizeof(*share));
-	if (ps.ndocs)
-		memcpy(lenders + nshare, ps.docs, ps.ndocs * sizeof(*ps.docs));
-	struct kg_doc *doc = kg_doc_new_from(&replaced, lenders, nshare + ps.ndocs, old);
-	for (size_t i = 0; i < ps.ndocs; i++)
-		kg_doc_unref(ps.docs[i]);
+	size_t ntaken = list_taken(taken, &ps);
+	struct kg_doc *doc = kg_doc_new_from(&replaced, share, nshare, taken, ntaken, old);
 	kg_arena_release(&ps.arena);
 	if (ps.all != ps.few)
 		free(ps.all);

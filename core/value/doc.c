@@ -14,7 +14,7 @@
  * hold to any depth. Of the latter only so many are looked at, since what lies beyond them may as
  * well be copied; that also keeps docs made one from another from being a chain without end.
  */
-enum { FEW_LENDERS = 112, HELD_LENDERS = 64 };
+enum { FEW_LENDERS = 16, HELD_LENDERS = 64 };
 /* Those in which a text is looked for that does not lie there, such as the template's image that a
  * node names: the first of them, if they are small. */
 enum { TEXT_LENDERS = 3, TEXT_LENDER_SIZE = 16384, SHORTEST_LENT = 24 };
@@ -82,20 +82,23 @@ static void lenders_add_held(struct lenders *l)
 	}
 }
 
-static void choose_texts(struct lenders *l)
+/* taken: held for certain. */
+static void choose_texts(struct lenders *l, struct kg_doc *const *taken, size_t ntaken)
 {
 	l->ntexts = l->nparts = l->sought = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct kg_doc *doc = l->all[i].doc;
 
-		if (doc->common && doc->size <= PART_LENDER_SIZE && l->nparts < PART_LENDERS)
-			l->parts[l->nparts++] = doc;
 		if (!doc->common && doc->size <= TEXT_LENDER_SIZE && l->ntexts < TEXT_LENDERS)
 			l->texts[l->ntexts++] = doc;
 	}
+	for (size_t i = 0; i < ntaken && l->nparts < PART_LENDERS; i++)
+		if (taken[i]->size <= PART_LENDER_SIZE)
+			l->parts[l->nparts++] = taken[i];
 }
 
-static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t nshare)
+static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t nshare,
+	struct kg_doc *const *taken, size_t ntaken)
 {
 	size_t kept = 0;
 
@@ -108,7 +111,7 @@ static void lenders_init(struct lenders *l, struct kg_doc *const *share, size_t 
 			l->all[l->n++] = (struct lender){.doc = share[i]};
 	}
 	lenders_add_held(l);
-	choose_texts(l);
+	choose_texts(l, taken, ntaken);
 	sort_by_address(l->all, l->n);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!kept || l->all[kept - 1].doc != l->all[i].doc)
@@ -184,7 +187,7 @@ static const char *lent_copy(struct lenders *l, const char *s, size_t n)
 		const char *copy =
 			is_short ? find_in_part(from, len, s, n) : memmem(from, len, s, n + 1);
 
-		if (copy && lent(l, copy))
+		if (copy && (is_short || lent(l, copy)))
 			return copy;
 	}
 	return NULL;
@@ -196,7 +199,7 @@ struct seen {
 	const char *text, *copy;
 	size_t n;
 };
-enum { SEEN_SIZE = 64, LONGEST_SEEN = 64 };
+enum { SEEN_SIZE = 64, LONGEST_SEEN = 64 }; /* a bit of w->filled each */
 
 /* What the first walk found of its texts, in their order: the lent or registered one; NULL: to be
  * copied. Those beyond are looked up a second time. */
@@ -205,19 +208,29 @@ enum { RECORDED = 1024 };
 struct walk {
 	struct lenders *lenders;
 	struct seen seen[SEEN_SIZE];
+	uint64_t filled;         /* which of them are */
 	size_t nodes, text;      /* bytes */
 	char *node_at, *text_at; /* where the next goes; NULL while sizes are taken */
 	const char **record;
 	size_t texts;
 };
 
+static void walk_begin(struct walk *w, struct lenders *lenders, const char **record)
+{
+	w->lenders = lenders;
+	w->record = record;
+	w->filled = 0;
+	w->nodes = w->text = w->texts = 0;
+	w->node_at = w->text_at = NULL;
+}
+
 /* n > 0. Times differ in their last digits. */
-static struct seen *seen_slot(struct walk *w, const char *s, size_t n)
+static size_t seen_slot(const char *s, size_t n)
 {
 	const unsigned char *u = (const unsigned char *)s;
 
-	return &w->seen[(n * 7 + u[0] * 3u + u[n / 2] * 5u + u[n - 1] + u[n - 1 - (n > 1)] * 31u) %
-			SEEN_SIZE];
+	return (n * 7 + u[0] * 3u + u[n / 2] * 5u + u[n - 1] + u[n - 1 - (n > 1)] * 31u) %
+	       SEEN_SIZE;
 }
 
 static const char *walk_copy(struct walk *w, const char *s, size_t n)
@@ -269,9 +282,11 @@ static const char *walk_text(struct walk *w, const char *s, size_t n)
 		return known;
 	if (n > LONGEST_SEEN)
 		return walk_copy(w, s, n);
-	struct seen *slot = seen_slot(w, s, n);
-	if (slot->n == n && (slot->text == s || !memcmp(slot->text, s, n)))
+	size_t at = seen_slot(s, n);
+	struct seen *slot = &w->seen[at];
+	if (w->filled >> at & 1 && slot->n == n && (slot->text == s || !memcmp(slot->text, s, n)))
 		return slot->copy;
+	w->filled |= UINT64_C(1) << at;
 	*slot = (struct seen){.text = s, .copy = walk_copy(w, s, n), .n = n};
 	return slot->copy;
 }
@@ -292,6 +307,10 @@ static struct kg_value walk(struct walk *w, const struct kg_value *v)
 
 	if (v->type < KG_STRING)
 		return copy;
+	if (v->type & KG_TAKEN) {
+		copy.type &= (uint8_t)~KG_TAKEN;
+		return copy;
+	}
 	if (!v->len) {
 		copy.s = v->type == KG_STRING ? "" : NULL;
 		return copy;
@@ -326,51 +345,63 @@ static struct kg_value walk(struct walk *w, const struct kg_value *v)
 	return copy;
 }
 
-static size_t lenders_hold(const struct lenders *l, struct kg_doc **held)
+/* The docs taken and the lenders used, in the order of addresses; how many these are. held NULL:
+ * they are counted. */
+static size_t hold(
+	struct kg_doc **held, const struct lenders *l, struct kg_doc *const *taken, size_t ntaken)
 {
-	size_t n = 0;
+	size_t n = 0, t = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
+		struct kg_doc *doc = l->all[i].doc;
+
 		if (!l->all[i].used)
 			continue;
+		for (; t < ntaken && taken[t] < doc; t++, n++)
+			if (held)
+				held[n] = taken[t];
+		if (t < ntaken && taken[t] == doc)
+			continue;
 		if (held)
-			held[n] = kg_doc_ref(l->all[i].doc);
+			held[n] = kg_doc_ref(doc);
 		n++;
 	}
-	return n;
+	if (held && t < ntaken)
+		memcpy(held + n, taken + t, (ntaken - t) * sizeof(struct kg_doc *));
+	return n + ntaken - t;
 }
 
 struct kg_doc *kg_doc_new(const struct kg_value *v, struct kg_doc *const *share, size_t nshare)
 {
-	return kg_doc_new_from(v, share, nshare, NULL);
+	return kg_doc_new_from(v, share, nshare, NULL, 0, NULL);
 }
 
 struct kg_doc *kg_doc_new_from(const struct kg_value *v, struct kg_doc *const *share, size_t nshare,
-	const struct kg_doc *old)
+	struct kg_doc *const *taken, size_t ntaken, const struct kg_doc *old)
 {
 	struct lenders lenders;
 	const char *record[RECORDED];
+	struct walk w;
 
 	lenders.old = old;
-	lenders_init(&lenders, share, nshare);
-	struct walk measure = {.lenders = &lenders, .record = record};
-	(void)walk(&measure, v);
+	lenders_init(&lenders, share, nshare, taken, ntaken);
+	walk_begin(&w, &lenders, record);
+	(void)walk(&w, v);
 
-	size_t nheld = lenders_hold(&lenders, NULL);
+	size_t nodes = w.nodes, text = w.text, nheld = hold(NULL, &lenders, taken, ntaken);
 	size_t head = sizeof(struct kg_doc) + nheld * sizeof(struct kg_doc *);
-	size_t size = head + measure.nodes + measure.text;
+	size_t size = head + nodes + text;
 	struct kg_doc *doc = kg_slab_alloc(KG_SLAB_VALUES, size);
 	assert(size <= UINT32_MAX);
 	*doc = (struct kg_doc){.size = (uint32_t)size};
 	atomic_init(&doc->refs, 1);
-	doc->nheld = lenders_hold(&lenders, doc->held) & INT32_MAX;
+	doc->nheld = hold(doc->held, &lenders, taken, ntaken) & INT32_MAX;
 
-	struct walk copy = {.lenders = &lenders,
-		.record = record,
-		.node_at = (char *)doc + head,
-		.text_at = (char *)doc + head + measure.nodes};
-	doc->value = walk(&copy, v);
-	assert(copy.nodes == measure.nodes && copy.text == measure.text);
+	walk_begin(&w, &lenders, record);
+	w.node_at = (char *)doc + head;
+	w.text_at = (char *)doc + head + nodes;
+	doc->value = walk(&w, v);
+	assert(w.nodes == nodes && w.text == text);
 	lenders_release(&lenders);
 	return doc;
 }

@@ -18,10 +18,13 @@ struct kg_doc {
 	struct kg_doc *held[];
 };
 
-/* As kg_doc_new; old: a doc that v is a change of, which lends nothing of its own: what lies there
- * need not be looked up. NULL: none. */
+/* In the type of a collection: it is the value of one of the taken docs. */
+enum { KG_TAKEN = 0x80 };
+/* As kg_doc_new, of a value whose taken parts are marked. taken: their docs, in the order of
+ * addresses, each once; these references become the new doc's. old: a doc that v is a change of,
+ * which lends nothing of its own: what lies there need not be looked up. NULL: none. */
 struct kg_doc *kg_doc_new_from(const struct kg_value *v, struct kg_doc *const *share, size_t nshare,
-	const struct kg_doc *old);
+	struct kg_doc *const *taken, size_t ntaken, const struct kg_doc *old);
 
 /* Takes a doc without references out of the table. */
 void kg_common_forget(const struct kg_doc *doc);

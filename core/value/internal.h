@@ -9,7 +9,8 @@ uint64_t kg_text_hash(const char *s, size_t n);
 
 /* Where registered strings lie, by address. */
 struct kg_keys {
-	const char **at; /* open addressing; NULL: free */
+	const char **at;  /* open addressing; NULL: free */
+	uint64_t *hashes; /* of each its kg_text_hash */
 	size_t mask;
 };
 extern struct kg_keys kg_keys;
@@ -29,6 +30,17 @@ static inline bool kg_key_is(const char *s)
 	return false;
 }
 
+/* As kg_text_hash of all of s. */
+static inline uint64_t kg_key_hash(const char *s)
+{
+	if (kg_keys.at)
+		for (size_t i = kg_keys_home(s); kg_keys.at[i]; i = (i + 1) & kg_keys.mask) {
+			if (kg_keys.at[i] == s)
+				return kg_keys.hashes[i];
+		}
+	return kg_text_hash(s, strlen(s));
+}
+
 /* The registered string equal to the n bytes at key, or NULL. */
 const char *kg_key_find(const char *key, size_t n);
 /* The registered string, else a copy in the arena. */
@@ -43,8 +55,6 @@ uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t
 /* The shortest text that gives f back, always with a point, exponents signed: a float to JSON,
  * YAML 1.1 and YAML 1.2 alike. Returns its length. */
 size_t kg_float_text(char out[40], double f);
-/* The same of a whole number. */
-size_t kg_int_text(char out[24], int64_t i);
 
 /* Whether YAML is written with the character as it is: no control, no line end of Unicode's, no
  * byte order mark, no non-character. */

@@ -87,24 +87,27 @@ static void grow(void)
 	free(old);
 }
 
-static void note_address(const char *text)
+static void note_address(const char *text, size_t n)
 {
 	size_t i = kg_keys_home(text);
 
 	while (kg_keys.at[i])
 		i = (i + 1) & kg_keys.mask;
 	kg_keys.at[i] = text;
+	kg_keys.hashes[i] = kg_text_hash(text, n);
 }
 
 /* A quarter of the places are taken, as in the table. */
 static void note_addresses(void)
 {
 	free(kg_keys.at);
+	free(kg_keys.hashes);
 	kg_keys.at = kg_alloc(table.size * sizeof(*kg_keys.at));
+	kg_keys.hashes = kg_alloc(table.size * sizeof(*kg_keys.hashes));
 	kg_keys.mask = table.size - 1;
 	for (size_t i = 0; i < table.size; i++) {
 		if (table.slots[i].text)
-			note_address(table.slots[i].text);
+			note_address(table.slots[i].text, table.slots[i].len);
 	}
 }
 

@@ -16,11 +16,42 @@ static inline int key_cmp(const char *s, size_t n, const char *key)
 	return key[n] ? -1 : 0;
 }
 
+/*
+ * Names of fields lie in memory once, those that callers write among them, as the linker makes one
+ * of equal literals: so bytes are looked at only of what is absent, or a user's own name. The
+ * member with this very key, of the first few; NULL: none.
+ */
+static inline const struct kg_member *member_at(const struct kg_value *object, const char *key)
+{
+	enum { MOST = 32 };
+	const struct kg_member *m = object->members;
+	uint32_t left = object->len < MOST ? object->len : MOST;
+
+	for (; left >= 4; left -= 4, m += 4) {
+		if (m[0].key == key)
+			return &m[0];
+		if (m[1].key == key)
+			return &m[1];
+		if (m[2].key == key)
+			return &m[2];
+		if (m[3].key == key)
+			return &m[3];
+	}
+	for (; left; left--, m++) {
+		if (m->key == key)
+			return m;
+	}
+	return NULL;
+}
+
 uint32_t kg_member_search(const struct kg_value *object, const char *key, size_t n, bool *found)
 {
+	const struct kg_member *same = key[n] ? NULL : member_at(object, key);
 	uint32_t low = 0, high = object->len;
 
-	*found = false;
+	*found = same;
+	if (same)
+		return (uint32_t)(same - object->members);
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 		int d = key_cmp(key, n, object->members[mid].key);
@@ -57,9 +88,30 @@ static const struct kg_value *get_n(const struct kg_value *v, const char *key, s
 	return &kg_null;
 }
 
+/* By its bytes. Of few members it is seen soon that there is none: they are in order. */
+static const struct kg_value *get_text(const struct kg_value *v, const char *key)
+{
+	enum { MOST = 16 };
+
+	if (v->len > MOST)
+		return get_n(v, key, strlen(key));
+	for (uint32_t i = 0; i < v->len; i++) {
+		const char *other = v->members[i].key;
+		int d = (int)(unsigned char)*other - (int)(unsigned char)*key;
+
+		d = d ? d : strcmp(other, key);
+		if (d >= 0)
+			return d ? &kg_null : &v->members[i].value;
+	}
+	return &kg_null;
+}
+
 const struct kg_value *kg_get(const struct kg_value *v, const char *key)
 {
-	return get_n(v, key, strlen(key));
+	if (v->type != KG_OBJECT)
+		return &kg_null;
+	const struct kg_member *m = member_at(v, key);
+	return m ? &m->value : get_text(v, key);
 }
 
 static const struct kg_value *item_n(const struct kg_value *array, const char *digits, size_t n)
@@ -128,6 +180,12 @@ const struct kg_value *kg_find(const struct kg_value *array, const char *key, co
 	return &kg_null;
 }
 
+/* The same bits are equal, and versions of an object share most. (A bool is fewer.) */
+static inline bool is_same(const struct kg_value *a, const struct kg_value *b)
+{
+	return a->type >= KG_INT && a->type == b->type && a->len == b->len && a->i == b->i;
+}
+
 static bool members_equal(const struct kg_value *a, const struct kg_value *b)
 {
 	for (uint32_t i = 0; i < a->len; i++) {
@@ -135,7 +193,7 @@ static bool members_equal(const struct kg_value *a, const struct kg_value *b)
 
 		if (x->key != y->key && strcmp(x->key, y->key) != 0)
 			return false;
-		if (!kg_equal(&x->value, &y->value))
+		if (!is_same(&x->value, &y->value) && !kg_equal(&x->value, &y->value))
 			return false;
 	}
 	return true;
@@ -160,7 +218,8 @@ bool kg_equal(const struct kg_value *a, const struct kg_value *b)
 		if (a->items == b->items)
 			return true;
 		for (uint32_t i = 0; i < a->len; i++) {
-			if (!kg_equal(&a->items[i], &b->items[i]))
+			if (!is_same(&a->items[i], &b->items[i]) &&
+				!kg_equal(&a->items[i], &b->items[i]))
 				return false;
 		}
 		return true;
@@ -235,22 +294,6 @@ size_t kg_float_text(char out[40], double f)
 	exponent = strchr(digits, 'e');
 	size_t head = exponent ? (size_t)(exponent - digits) : (size_t)n;
 	return (size_t)snprintf(out, 40, "%.*s.0%.8s", (int)head, digits, digits + head);
-}
-
-size_t kg_int_text(char out[24], int64_t i)
-{
-	char digits[24], *p = digits + sizeof(digits);
-	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-
-	do {
-		*--p = (char)('0' + u % 10);
-		u /= 10;
-	} while (u);
-	if (i < 0)
-		*--p = '-';
-	size_t n = (size_t)(digits + sizeof(digits) - p);
-	memcpy(out, p, n);
-	return n;
 }
 
 bool kg_is_printable(uint32_t cp)

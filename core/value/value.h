@@ -39,9 +39,10 @@ struct kg_member {
 extern const struct kg_value kg_null; /* what a look-up of something absent returns */
 
 /* ---- reading; every v may be &kg_null, and then the result is "absent" ---- */
-const struct kg_value *kg_get(const struct kg_value *v, const char *key); /* one member */
+/* One member. Quick for registered names (kg_keys_register) that are written as literals. */
+const struct kg_value *kg_get(const struct kg_value *v, const char *key);
 /* A path of members, "spec.template.metadata"; a number indexes an array ("containers.0.name").
- * Keys that contain dots are reached with kg_get. */
+ * Keys that contain dots are reached with kg_get, and what is read at every change is, too. */
 const struct kg_value *kg_at(const struct kg_value *v, const char *path);
 static inline bool kg_is_null(const struct kg_value *v)
 {

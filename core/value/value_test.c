@@ -73,6 +73,43 @@ static void test_making(void **state)
 }
 
 /* Many members, some twice: sorted, and the last of equals kept. */
+/* By the member's own text, by a copy, and between two: in objects of every size. */
+static void test_get(void **state)
+{
+	struct kg_arena *a = *state;
+	struct kg_member members[40];
+
+	for (size_t n = 0; n < KG_ARRAY_LEN(members); n++) {
+		char *key = kg_arena_printf(a, "key-%02zu", n * 2);
+
+		members[n] = (struct kg_member){key, kg_v_int((int64_t)n)};
+		struct kg_value v = kg_v_object(a, members, n + 1);
+		for (size_t i = 0; i <= 2 * n + 2; i++) {
+			const char *copy = kg_arena_printf(a, "key-%02zu", i);
+			int64_t want = i % 2 || i > 2 * n ? -1 : (int64_t)i / 2;
+
+			assert_int_equal(kg_int(kg_get(&v, copy), -1), want);
+			assert_int_equal(kg_int(kg_at(&v, copy), -1), want);
+			if (want >= 0)
+				assert_int_equal(kg_int(kg_get(&v, members[want].key), -1), want);
+			struct kg_value with = kg_with_key(a, &v, copy, kg_v_int(100));
+			assert_int_equal(with.len, n + 1 + (want < 0));
+			assert_int_equal(kg_int(kg_get(&with, copy), -1), 100);
+		}
+		assert_ptr_equal(kg_get(&v, ""), &kg_null);
+		assert_ptr_equal(kg_get(&v, "key"), &kg_null);
+		assert_ptr_equal(kg_get(&v, "key-000"), &kg_null);
+		assert_ptr_equal(kg_get(&v, "zero"), &kg_null);
+		/* A path whose beginning only is the key's text. */
+		members[n].key = "key-98.more";
+		v = kg_v_object(a, members, n + 1);
+		struct kg_value with = kg_with(a, &v, members[n].key, kg_v_int(1));
+		assert_int_equal(kg_int(kg_get(kg_get(&with, "key-98"), "more"), 0), 1);
+		assert_int_equal(kg_int(kg_get(&with, members[n].key), -1), n);
+		members[n].key = key;
+	}
+}
+
 static void test_large_object(void **state)
 {
 	enum { N = 1000 };
@@ -177,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_node_is_16_bytes),
 		cmocka_unit_test_setup_teardown(test_reading, arena_setup, arena_teardown),
 		cmocka_unit_test_setup_teardown(test_making, arena_setup, arena_teardown),
+		cmocka_unit_test_setup_teardown(test_get, arena_setup, arena_teardown),
 		cmocka_unit_test_setup_teardown(test_large_object, arena_setup, arena_teardown),
 		cmocka_unit_test_setup_teardown(test_with, arena_setup, arena_teardown),
 		cmocka_unit_test_setup_teardown(test_equal_and_order, arena_setup, arena_teardown),
