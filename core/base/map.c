@@ -167,27 +167,29 @@ bool kg_map_has(const struct kg_map *m, const char *key)
 	return find(m, key) != NULL;
 }
 
-void *kg_map_put(struct kg_map *m, const char *key, void *value)
+void **kg_map_at(struct kg_map *m, const char *key)
 {
 	size_t len = strlen(key);
 	size_t hash = hash_of(key, len);
 	struct kg_map_entry *e = lookup(m, key, len, hash);
 
-	if (e) {
-		void *old = e->value;
-
-		e->value = value;
-		return old;
-	}
+	if (e)
+		return &e->value;
 	if (m->used == m->cap)
 		rebuild(m);
 	char *copy = memcpy(kg_slab_alloc(KG_SLAB_STATE, len + 1), key, len + 1);
-	m->entries[m->used] =
-		(struct kg_map_entry){.key = copy, .key_len = len, .hash = hash, .value = value};
+	m->entries[m->used] = (struct kg_map_entry){.key = copy, .key_len = len, .hash = hash};
 	index_add(m, m->used);
-	m->used++;
 	m->count++;
-	return NULL;
+	return &m->entries[m->used++].value;
+}
+
+void *kg_map_put(struct kg_map *m, const char *key, void *value)
+{
+	void **at = kg_map_at(m, key), *old = *at;
+
+	*at = value;
+	return old;
 }
 
 void *kg_map_remove(struct kg_map *m, const char *key)
@@ -230,6 +232,7 @@ struct kg_map_entry **kg_map_sorted(const struct kg_map *m)
 
 	for (size_t i = 0; (e = kg_map_next(m, &i));)
 		sorted[n++] = e;
-	qsort(sorted, n, sizeof(struct kg_map_entry *), by_key);
+	if (n > 1)
+		qsort(sorted, n, sizeof(struct kg_map_entry *), by_key);
 	return sorted;
 }

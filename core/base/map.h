@@ -32,7 +32,9 @@ void kg_map_trim(struct kg_map *m);
 void *kg_map_get(const struct kg_map *m, const char *key);
 bool kg_map_has(const struct kg_map *m, const char *key);
 void *kg_map_put(struct kg_map *m, const char *key, void *value); /* returns the old value */
-void *kg_map_remove(struct kg_map *m, const char *key);           /* returns the old value */
+/* Where its value lies: NULL in it where the key is new. Until the map changes. */
+void **kg_map_at(struct kg_map *m, const char *key);
+void *kg_map_remove(struct kg_map *m, const char *key); /* returns the old value */
 /* Next live entry from *pos on, or NULL: `for (size_t i = 0; (e = kg_map_next(m, &i));)`. */
 struct kg_map_entry *kg_map_next(const struct kg_map *m, size_t *pos);
 /* The live entries sorted by key bytes: a heap array of m->count pointers; free() it. */

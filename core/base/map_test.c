@@ -30,6 +30,12 @@ static void test_few(void **state)
 	assert_ptr_equal(kg_map_remove(&m, "a"), &two);
 	assert_null(kg_map_get(&m, "a"));
 	assert_int_equal(m.count, 1);
+	void **at = kg_map_at(&m, "b");
+	assert_null(*at);
+	*at = &one;
+	assert_ptr_equal(kg_map_at(&m, "b"), at);
+	assert_ptr_equal(kg_map_get(&m, "b"), &one);
+	assert_int_equal(m.count, 2);
 	kg_map_clear(&m);
 	assert_false(kg_map_has(&m, ""));
 	assert_null(kg_map_put(&m, "a", &one));

@@ -48,11 +48,32 @@ static struct civil civil_from_time(kg_time t)
 	};
 }
 
+static char *put_two(char *at, unsigned n, char after)
+{
+	at[0] = (char)('0' + n / 10);
+	at[1] = (char)('0' + n % 10);
+	at[2] = after;
+	return at + 3;
+}
+
+/* Every commit says many times. */
 void kg_time_format(char out[32], kg_time t)
 {
 	struct civil c = civil_from_time(t);
 	unsigned s = c.ms_of_day / 1000;
 
+	if (c.year >= 0 && c.year <= 9999) {
+		unsigned year = (unsigned)c.year;
+
+		(void)put_two(out, year / 100, '\0');
+		char *at = put_two(out + 2, year % 100, '-');
+		at = put_two(at, c.month, '-');
+		at = put_two(at, c.day, 'T');
+		at = put_two(at, s / 3600, ':');
+		at = put_two(at, s / 60 % 60, ':');
+		*put_two(at, s % 60, 'Z') = '\0';
+		return;
+	}
 	snprintf(out, 32, "%04lld-%02u-%02uT%02u:%02u:%02uZ", (long long)c.year, c.month % 100,
 		c.day % 100, s / 3600 % 100, s / 60 % 60, s % 60);
 }

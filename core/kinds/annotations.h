@@ -32,7 +32,7 @@
 	 * their revisions is that of what they say together (Endpoints), also where one went. */  \
 	X(KG_SLICES_ANNOTATION, "kgit/slices")
 
-#define KG_ANNOTATION_NAME(id, key, ...) static const char id[] = key;
+#define KG_ANNOTATION_NAME(id, key, ...) extern const char id[]; /* kind.c */
 KG_MANIFEST_ANNOTATIONS(KG_ANNOTATION_NAME)
 KG_SYSTEM_ANNOTATIONS(KG_ANNOTATION_NAME)
 #undef KG_ANNOTATION_NAME

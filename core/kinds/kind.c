@@ -2,6 +2,7 @@
 #include "kinds/tables.h"
 
 #include "base/map.h"
+#include "kinds/annotations.h"
 
 const char *kg_kind_api_version(const struct kg_kind *kind)
 {
@@ -24,8 +25,13 @@ const struct kg_kind *kg_kind_by_plural(const char *group, const char *version, 
 	return NULL;
 }
 
+/* Objects mostly say it by the very names of the list. */
 const struct kg_kind *kg_kind_by_api(const char *api_version, const char *kind)
 {
+	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
+		if (kg_kinds[i].kind == kind && kg_kinds[i].api_version == api_version)
+			return &kg_kinds[i];
+	}
 	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
 		if (!strcmp(kg_kinds[i].kind, kind) &&
 			!strcmp(kg_kinds[i].api_version, api_version))
@@ -76,14 +82,31 @@ static void collect(struct kg_map *names, const struct kg_schema *s)
 	}
 }
 
-/* Values that nearly every object has. */
-static const char *const common[] = {"v1", "apps/v1", "default", "kube-system", "True", "False",
-	"Unknown", "Ready", "Initialized", "ContainersReady", "PodScheduled",
-	"PodReadyToStartContainers", "Available", "Progressing", "Pending", "Running", "Succeeded",
-	"Failed", "Guaranteed", "Burstable", "BestEffort", "Always", "IfNotPresent", "Never",
-	"OnFailure", "ClusterFirst", "ClusterIP", "TCP", "UDP", "File", "HTTP", "RollingUpdate",
-	"default-scheduler", "/dev/termination-log", "ContainersNotReady", "ContainerCreating",
-	"Unschedulable", "Completed", "Error", "CrashLoopBackOff"};
+#define DEFINE(id, key, ...) const char id[] = key;
+KG_MANIFEST_ANNOTATIONS(DEFINE)
+KG_SYSTEM_ANNOTATIONS(DEFINE)
+#undef DEFINE
+
+/* Values that nearly every object has, and annotations and labels that the system gives many. */
+static const char *const common[] = {"pod-template-hash", "deployment.kubernetes.io/revision",
+	"deployment.kubernetes.io/revision-history", "deployment.kubernetes.io/desired-replicas",
+	"deployment.kubernetes.io/max-replicas", "controller.kubernetes.io/pod-deletion-cost",
+	"controller.kubernetes.io/hash", "controller-revision-hash",
+	"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
+	"batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name",
+	"batch.kubernetes.io/job-completion-index", "batch.kubernetes.io/job-tracking",
+	"kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by",
+	"kubernetes.io/hostname", "topology.kubernetes.io/zone", "v1", "apps/v1", "default",
+	"kube-system", "True", "False", "Unknown", "Ready", "Initialized", "ContainersReady",
+	"PodScheduled", "PodReadyToStartContainers", "Available", "Progressing", "Pending",
+	"Running", "Succeeded", "Failed", "Guaranteed", "Burstable", "BestEffort", "Always",
+	"IfNotPresent", "Never", "OnFailure", "ClusterFirst", "ClusterIP", "TCP", "UDP", "File",
+	"HTTP", "RollingUpdate", "default-scheduler", "/dev/termination-log", "ContainersNotReady",
+	"ContainerCreating", "Unschedulable", "Completed", "Error", "CrashLoopBackOff",
+#define NAME(id, key, ...) id,
+	KG_MANIFEST_ANNOTATIONS(NAME) KG_SYSTEM_ANNOTATIONS(NAME)
+#undef NAME
+};
 
 void kg_kinds_init(void)
 {
@@ -94,6 +117,7 @@ void kg_kinds_init(void)
 	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
 		collect(&names, kg_kinds[i].schema);
 		kg_map_put(&names, kg_kinds[i].kind, (void *)kg_kinds[i].kind);
+		kg_map_put(&names, kg_kinds[i].api_version, (void *)kg_kinds[i].api_version);
 	}
 	for (size_t i = 0; i < KG_ARRAY_LEN(common); i++)
 		kg_map_put(&names, common[i], (void *)common[i]);

@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct kg_value *metadata(const struct kg_object *obj, const char *key)
-{
-	return kg_get(kg_get(kg_obj(obj), "metadata"), key);
-}
-
 uint32_t kg_index_hash(const char *what)
 {
 	return (uint32_t)kg_hash64(what, strlen(what));
@@ -29,7 +24,7 @@ uint32_t kg_service_hash(const char *ns, const char *service)
 static const char *owner_uid(const struct kg_object *obj)
 {
 	/* A stored object's shape is looked at once it is made. */
-	const struct kg_value *owners = kg_array(metadata(obj, "ownerReferences"));
+	const struct kg_value *owners = kg_array(kg_meta(obj, "ownerReferences"));
 
 	for (uint32_t i = 0; i < kg_len(owners); i++)
 		if (kg_bool(kg_get(&owners->items[i], "controller"), false))
@@ -43,7 +38,7 @@ static void set_flags(struct kg_object *obj)
 	const struct kg_value *ready = kg_find(kg_get(status, "conditions"), "type", "Ready");
 	const char *phase = kg_string(kg_get(status, "phase"), "");
 
-	if (!kg_is_null(metadata(obj, "deletionTimestamp")))
+	if (!kg_is_null(kg_meta(obj, "deletionTimestamp")))
 		obj->flags |= KG_OF_DELETING;
 	if (obj->kind->id == KG_KIND_POD &&
 		(strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0))
@@ -57,20 +52,29 @@ static const char *some(const char *s)
 	return s && *s ? s : NULL;
 }
 
-static void set_indexes(struct kg_object *obj)
+/* old: the version before, which most often is found by the same; or NULL. */
+static uint32_t hash_by(
+	const struct kg_object *obj, const struct kg_object *old, enum kg_index index)
+{
+	const char *by = kg_object_indexed_by(obj, index);
+	const char *was = by && old ? kg_object_indexed_by(old, index) : NULL;
+
+	if (!by)
+		return 0;
+	if (was && strcmp(was, by) == 0 && strcmp(old->ns, obj->ns) == 0)
+		return old->index_hash[index];
+	return index == KG_INDEX_SERVICE ? kg_service_hash(obj->ns, by) : kg_index_hash(by);
+}
+
+static void set_indexes(struct kg_object *obj, const struct kg_object *old)
 {
 	if (obj->kind->id == KG_KIND_POD)
-		obj->node = some(kg_string(kg_get(kg_get(kg_obj(obj), "spec"), "nodeName"), NULL));
+		obj->node = some(kg_string(kg_spec(obj, "nodeName"), NULL));
 	else if (obj->kind->id == KG_KIND_ENDPOINTSLICE)
 		obj->service = some(kg_slice_service(kg_obj(obj)));
 	obj->owner = some(owner_uid(obj));
-	for (int i = 0; i < KG_INDEX_COUNT; i++) {
-		const char *by = kg_object_indexed_by(obj, i);
-
-		obj->index_hash[i] = !by                     ? 0
-				     : i == KG_INDEX_SERVICE ? kg_service_hash(obj->ns, by)
-							     : kg_index_hash(by);
-	}
+	for (int i = 0; i < KG_INDEX_COUNT; i++)
+		obj->index_hash[i] = hash_by(obj, old, i);
 }
 
 static char *place(char **at, const char *s, size_t n)
@@ -122,7 +126,7 @@ struct kg_object *kg_object_new(const struct kg_object_spec *spec)
 		strncpy(obj->template_id, spec->template_id, sizeof(obj->template_id) - 1);
 	obj->base = spec->base ? kg_doc_ref(spec->base) : NULL;
 	obj->doc = doc;
-	set_indexes(obj);
+	set_indexes(obj, spec->old);
 	set_flags(obj);
 	return obj;
 }
@@ -163,12 +167,12 @@ void kg_object_unref(struct kg_object *obj)
 
 const char *kg_object_uid(const struct kg_object *obj)
 {
-	return kg_string(metadata(obj, "uid"), "");
+	return kg_string(kg_meta(obj, "uid"), "");
 }
 
 kg_time kg_object_created(const struct kg_object *obj)
 {
-	const char *s = kg_string(metadata(obj, "creationTimestamp"), NULL);
+	const char *s = kg_string(kg_meta(obj, "creationTimestamp"), NULL);
 	kg_time t = 0;
 
 	return s && kg_time_parse(&t, s) == 0 ? t : 0;

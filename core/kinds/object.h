@@ -69,6 +69,19 @@ static inline const struct kg_value *kg_obj(const struct kg_object *obj)
 {
 	return kg_doc_value(obj->doc);
 }
+/* One member of its metadata, spec or status. */
+static inline const struct kg_value *kg_meta(const struct kg_object *obj, const char *key)
+{
+	return kg_get(kg_get(kg_obj(obj), "metadata"), key);
+}
+static inline const struct kg_value *kg_spec(const struct kg_object *obj, const char *key)
+{
+	return kg_get(kg_get(kg_obj(obj), "spec"), key);
+}
+static inline const struct kg_value *kg_status(const struct kg_object *obj, const char *key)
+{
+	return kg_get(kg_get(kg_obj(obj), "status"), key);
+}
 /* Short cuts; borrowed, "" where absent. */
 const char *kg_object_uid(const struct kg_object *obj);
 kg_time kg_object_created(const struct kg_object *obj);

@@ -154,6 +154,28 @@ static void unpack(const struct kg_pmap *m, struct parts *p, struct kg_pnode *n)
 	node_unref(m->ops, n);
 }
 
+/* Takes over the reference to n, and gives one to a node of the same, which nobody else has. */
+static struct kg_pnode *make_mine(const struct kg_pmap *m, struct kg_pnode *n)
+{
+	if (is_mine(n))
+		return n;
+	size_t size = size_of(n->n, n->height);
+	struct kg_pnode *copy = kg_slab_alloc(KG_SLAB_MAPS, size);
+
+	atomic_init(&copy->refs, 1);
+	copy->n = n->n;
+	copy->height = n->height;
+	memcpy(copy->slots, n->slots, size - sizeof(*n));
+	for (unsigned i = 0; i < n->n; i++) {
+		if (n->height)
+			node_ref(child_of(n, i));
+		else
+			value_ref(m, n->slots[i]);
+	}
+	node_unref(m->ops, n);
+	return copy;
+}
+
 static struct kg_pnode *pack(const struct parts *p, unsigned from, unsigned to)
 {
 	unsigned n = to - from;
@@ -207,25 +229,15 @@ static struct kg_pnode *put_below(struct kg_pmap *m, struct kg_pnode *n, const v
 	struct kg_pnode *more = NULL;
 	struct parts p;
 
-	if (is_mine(n)) {
-		unsigned i = search_child(m->ops, n->slots, n->n, key);
-		struct kg_pnode *child = put(m, child_of(n, i), key, value, &more);
-
-		n->slots[n->n + i] = child;
-		n->slots[i] = least(child);
-		if (!more)
-			return n;
-		unpack(m, &p, n);
-		insert(&p, i + 1, least(more), more);
-	} else {
-		unpack(m, &p, n);
-		unsigned i = search_child(m->ops, p.values, p.n, key);
-
-		p.children[i] = put(m, p.children[i], key, value, &more);
-		p.values[i] = least(p.children[i]);
-		if (more)
-			insert(&p, i + 1, least(more), more);
-	}
+	n = make_mine(m, n);
+	unsigned i = search_child(m->ops, n->slots, n->n, key);
+	struct kg_pnode *child = put(m, child_of(n, i), key, value, &more);
+	n->slots[n->n + i] = child;
+	n->slots[i] = least(child);
+	if (!more)
+		return n;
+	unpack(m, &p, n);
+	insert(&p, i + 1, least(more), more);
 	return pack_or_split(&p, right);
 }
 
@@ -241,25 +253,21 @@ static struct kg_pnode *insert_mine(struct kg_pnode *n, unsigned at, void *value
 static struct kg_pnode *put_in_leaf(struct kg_pmap *m, struct kg_pnode *n, const void *key,
 	void *value, struct kg_pnode **right)
 {
-	bool found, mine = is_mine(n);
+	bool found;
 	unsigned i = search(m->ops, n->slots, n->n, key, &found);
 	struct parts p;
 
 	m->count += !found;
-	if (mine && found) {
+	if (found) {
+		n = make_mine(m, n);
 		value_unref(m->ops, n->slots[i]);
 		n->slots[i] = value;
 		return n;
 	}
-	if (mine && n->n < MAX)
+	if (is_mine(n) && n->n < MAX)
 		return insert_mine(n, i, value);
 	unpack(m, &p, n);
-	if (found) {
-		value_unref(m->ops, p.values[i]);
-		p.values[i] = value;
-	} else {
-		insert(&p, i, value, NULL);
-	}
+	insert(&p, i, value, NULL);
 	return pack_or_split(&p, right);
 }
 

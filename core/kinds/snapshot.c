@@ -62,9 +62,24 @@ static int cmp_place(const void *value, const void *place)
 	return c ? c : strcmp(obj->key, p->key);
 }
 
+/* A place to begin at, and the text that objects behind it said last: most have it in common. */
+struct range {
+	struct place from;
+	const char **met;
+};
+
 static bool is_within(const void *value, const void *range)
 {
-	return cmp_what(value, range) == 0;
+	const struct range *r = range;
+	const struct kg_object *obj = value;
+	const char *what = kg_object_indexed_by(obj, r->from.index);
+
+	if (obj->index_hash[r->from.index] != r->from.hash)
+		return false;
+	if (what != *r->met && strcmp(what, r->from.what) != 0)
+		return false;
+	*r->met = what;
+	return true;
 }
 
 static const struct kg_pmap_ops index_ops = {
@@ -173,12 +188,19 @@ void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum k
 static void iter_place(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what, uint32_t hash)
 {
-	struct place *from = kg_alloc(sizeof(*from) + strlen(what) + 1);
+	size_t n = strlen(what) + 1;
+	struct {
+		struct range range;
+		const char *met;
+		char what[];
+	} *own = kg_alloc(sizeof(*own) + n);
 
-	*from = (struct place){
-		.index = index, .what = strcpy((char *)(from + 1), what), .hash = hash, .key = ""};
-	it->prefix = from;
-	kg_piter_init_range(&it->it, &s->index[index], from, is_within, from);
+	memcpy(own->what, what, n);
+	own->range =
+		(struct range){.from = {.index = index, .what = own->what, .hash = hash, .key = ""},
+			.met = &own->met};
+	it->prefix = own;
+	kg_piter_init_range(&it->it, &s->index[index], &own->range.from, is_within, &own->range);
 }
 
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
@@ -311,7 +333,9 @@ void kg_snapshot_fill(struct kg_snapshot *s, struct kg_object **objects, size_t 
 
 struct kg_txn {
 	struct kg_snapshot *prev, *cur;
-	struct kg_map touched; /* "KIND/NS/NAME" of what was put or deleted; value unused */
+	/* "KIND/NS/NAME" of what was put or deleted -> what stood there before (prev holds it), or
+	 * the txn: nothing did */
+	struct kg_map touched;
 	void (*on_change)(void *ctx, const struct kg_object *before, const struct kg_object *after);
 	void *ctx;
 };
@@ -365,7 +389,9 @@ void kg_txn_on_change(struct kg_txn *txn,
 	txn->ctx = ctx;
 }
 
-static void touch(struct kg_txn *txn, enum kg_kind_id kind, const char *key)
+/* old: what stands there, or NULL; the first time that is what stood there before. */
+static void touch(
+	struct kg_txn *txn, enum kg_kind_id kind, const char *key, const struct kg_object *old)
 {
 	char few[256];
 	size_t n = strlen(key) + 1;
@@ -376,7 +402,9 @@ static void touch(struct kg_txn *txn, enum kg_kind_id kind, const char *key)
 	id[1] = (char)('0' + kind % 10);
 	id[2] = '/';
 	memcpy(id + 3, key, n);
-	kg_map_put(&txn->touched, id, txn);
+	void **before = kg_map_at(&txn->touched, id);
+	if (!*before)
+		*before = old ? (void *)(uintptr_t)old : txn;
 }
 
 static bool same_doc(const struct kg_doc *a, const struct kg_doc *b)
@@ -404,7 +432,7 @@ bool kg_txn_put(struct kg_txn *txn, struct kg_object *obj)
 
 	if (changed) {
 		snapshot_put(txn->cur, old, obj);
-		touch(txn, obj->kind->id, obj->key);
+		touch(txn, obj->kind->id, obj->key, old);
 		if (txn->on_change)
 			txn->on_change(txn->ctx, old, obj);
 	}
@@ -422,7 +450,7 @@ bool kg_txn_delete(struct kg_txn *txn, enum kg_kind_id kind, const char *ns, con
 	txn->cur->desired_pods -= desired_pods(old);
 	index_drop(txn->cur, old);
 	kg_pmap_remove(&txn->cur->objects[kind], old->key);
-	touch(txn, kind, old->key);
+	touch(txn, kind, old->key, old);
 	if (txn->on_change)
 		txn->on_change(txn->ctx, old, NULL);
 	kg_object_unref(old);
@@ -431,9 +459,11 @@ bool kg_txn_delete(struct kg_txn *txn, enum kg_kind_id kind, const char *ns, con
 
 /* Appends the net change of one touched object, if there is one. */
 static void net_change(
-	struct kg_txn *txn, struct kg_changes *out, enum kg_kind_id kind, const char *key)
+	struct kg_txn *txn, struct kg_changes *out, const struct kg_map_entry *touched)
 {
-	struct kg_object *before = kg_object_ref(kg_snapshot_get_key(txn->prev, kind, key));
+	const char *id = touched->key, *key = id + 3;
+	enum kg_kind_id kind = (enum kg_kind_id)((id[0] - '0') * 10 + id[1] - '0');
+	struct kg_object *before = touched->value != txn ? kg_object_ref(touched->value) : NULL;
 	struct kg_object *after = kg_object_ref(kg_snapshot_get_key(txn->cur, kind, key));
 	bool quiet = before && after && before != after && kg_equal(kg_obj(before), kg_obj(after));
 
@@ -460,12 +490,8 @@ void kg_txn_finish(struct kg_txn *txn, struct kg_snapshot **next, struct kg_chan
 
 	changes->items = kg_alloc((n ? n : 1) * sizeof(*changes->items));
 	changes->len = 0;
-	for (size_t i = 0; i < n; i++) {
-		const char *id = touched[i]->key;
-
-		net_change(
-			txn, changes, (enum kg_kind_id)((id[0] - '0') * 10 + id[1] - '0'), id + 3);
-	}
+	for (size_t i = 0; i < n; i++)
+		net_change(txn, changes, touched[i]);
 	*next = txn->cur;
 	txn->cur = NULL;
 	kg_txn_free(txn);
