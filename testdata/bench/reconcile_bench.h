@@ -29,6 +29,6 @@ void desire(struct kg_harness *h, const char *prefix, size_t n, size_t replicas,
 size_t bound(const struct kg_snapshot *s); /* pods that have a node */
 
 /* reconcile_sim.c */
-void bench_sim(void);
+void bench_sim(size_t steps);
 
 #endif

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NODES = 100, APPS = 40, NODE_CPU = 4000, STEPS = 40000, COUNT_EVERY = 1000 };
+enum { NODES = 100, APPS = 40, NODE_CPU = 4000, COUNT_EVERY = 1000 };
 
 struct app {
 	bool there;
@@ -39,7 +39,10 @@ struct sim {
 	struct kg_map
 		owners;   /* uid of a ReplicaSet -> twice its active pods, and 1 if it is there */
 	struct kg_map at; /* key of a pod that its node has yet to speak of -> place in todo + 1 */
-	char **todo;      /* those keys, owned */
+	struct todo {
+		char *key; /* owned */
+		int node;
+	} * todo;
 	size_t ntodo, todo_cap;
 };
 
@@ -63,30 +66,43 @@ static int number_of(const char *name, size_t prefix)
 	return strlen(name) > prefix ? atoi(name + prefix) : -1;
 }
 
+static int node_of(const struct kg_object *pod)
+{
+	return number_of(kg_pod_node(pod), 5);
+}
+
+static struct app *app_of(struct sim *s, const struct kg_object *pod)
+{
+	return &s->apps[number_of(kg_string(kg_get(kg_meta(pod, "labels"), "app"), "app-0"), 4)];
+}
+
 static int64_t pod_cpu(const struct kg_object *pod)
 {
+	const struct kg_value *containers = kg_spec(pod, "containers");
+	const struct kg_value *requests =
+		kg_get(kg_get(&containers->items[0], "resources"), "requests");
 	int64_t milli = 0;
-	kg_quantity_milli(&milli,
-		kg_string(kg_at(kg_obj(pod), "spec.containers.0.resources.requests.cpu"), "0"));
+	kg_quantity_milli(&milli, kg_string(kg_get(requests, "cpu"), "0"));
 	return milli;
 }
 
-static void todo_set(struct sim *s, const char *key, bool on)
+static void todo_set(struct sim *s, const struct kg_object *pod, bool on)
 {
+	const char *key = pod->key;
 	size_t place = (size_t)(uintptr_t)kg_map_get(&s->at, key);
 	if (on == (place != 0))
 		return;
 	if (on) {
 		KG_GROW(s->todo, s->todo_cap, s->ntodo + 1);
-		s->todo[s->ntodo++] = kg_strdup(key);
+		s->todo[s->ntodo++] = (struct todo){kg_strdup(key), node_of(pod)};
 		kg_map_put(&s->at, key, (void *)(uintptr_t)s->ntodo);
 		return;
 	}
 	kg_map_remove(&s->at, key);
-	free(s->todo[place - 1]);
+	free(s->todo[place - 1].key);
 	s->todo[place - 1] = s->todo[--s->ntodo];
 	if (place - 1 < s->ntodo)
-		kg_map_put(&s->at, s->todo[place - 1], (void *)(uintptr_t)place);
+		kg_map_put(&s->at, s->todo[place - 1].key, (void *)(uintptr_t)place);
 }
 
 static void owner_add(struct sim *s, const char *uid, intptr_t n)
@@ -103,9 +119,8 @@ static void owner_add(struct sim *s, const char *uid, intptr_t n)
 static void count_pod(struct sim *s, const struct kg_object *pod, int sign)
 {
 	const char *node = kg_pod_node(pod);
-	const char *ip = kg_string(kg_at(kg_obj(pod), "status.podIP"), "");
-	struct app *a = &s->apps[number_of(
-		kg_string(kg_at(kg_obj(pod), "metadata.labels.app"), "app-0"), 4)];
+	const char *ip = kg_string(kg_status(pod, "podIP"), "");
+	struct app *a = app_of(s, pod);
 	bool active = kg_pod_active(pod);
 	a->active += active ? sign : 0;
 	a->ready += active && kg_pod_ready(pod) ? sign : 0;
@@ -118,8 +133,7 @@ static void count_pod(struct sim *s, const struct kg_object *pod, int sign)
 	must(s, !had, "another pod has its address", pod->key);
 	if (kg_pod_terminal(pod))
 		return;
-	struct node *n = &s->nodes[number_of(node, 5)];
-	n->cpu += sign * pod_cpu(pod);
+	s->nodes[node_of(pod)].cpu += sign * pod_cpu(pod);
 }
 
 /* Those of the slice that are ready, but for those that `other` has too: in the same place and
@@ -131,7 +145,7 @@ static int64_t ready_endpoints(const struct kg_object *slice, const struct kg_ob
 	int64_t n = 0;
 	for (uint32_t i = 0; i < kg_len(eps); i++)
 		if (i >= kg_len(same) || eps->items[i].members != same->items[i].members)
-			n += kg_bool(kg_at(&eps->items[i], "conditions.ready"), false);
+			n += kg_bool(kg_get(kg_get(&eps->items[i], "conditions"), "ready"), false);
 	return n;
 }
 
@@ -174,7 +188,7 @@ static void follow(struct sim *s)
 		if (after)
 			count(s, after, c->items[i].before, 1);
 		if (obj->kind->id == KG_KIND_POD)
-			todo_set(s, obj->key, after && wants_word(after));
+			todo_set(s, obj, after && wants_word(after));
 	}
 }
 
@@ -310,13 +324,12 @@ static void change_app(struct sim *s, int i)
 /* What its node says of one pod; false: the node is down. */
 static bool report(struct sim *s, size_t which, bool fails)
 {
-	const struct kg_object *found = kg_snapshot_get_key(s->h.s, KG_KIND_POD, s->todo[which]);
-	if (!s->nodes[number_of(kg_pod_node(found), 5)].up)
+	if (!s->nodes[s->todo[which].node].up)
 		return false;
 	struct kg_arena a = KG_ARENA_INIT;
-	struct kg_object *pod = kg_object_ref(found);
-	struct app *app = &s->apps[number_of(
-		kg_string(kg_at(kg_obj(pod), "metadata.labels.app"), "app-0"), 4)];
+	struct kg_object *pod =
+		kg_object_ref(kg_snapshot_get_key(s->h.s, KG_KIND_POD, s->todo[which].key));
+	struct app *app = app_of(s, pod);
 	int64_t floor = fails ? 0 : floor_of(app);
 	struct kg_input_pod_status v = {.node = kg_pod_node(pod),
 		.ns = pod->ns,
@@ -399,7 +412,7 @@ static void all_reached(struct sim *s)
 static void release(struct sim *s)
 {
 	while (s->ntodo)
-		todo_set(s, s->todo[0], false);
+		free(s->todo[--s->ntodo].key);
 	free(s->todo);
 	kg_map_release(&s->at);
 	kg_map_release(&s->ips);
@@ -407,7 +420,7 @@ static void release(struct sim *s)
 	kg_harness_release(&s->h);
 }
 
-void bench_sim(void)
+void bench_sim(size_t steps)
 {
 	struct sim s = {.seed = UINT64_C(0x9e3779b97f4a7c15)};
 	char note[100];
@@ -418,7 +431,7 @@ void bench_sim(void)
 	for (int i = 0; i < NODES; i++)
 		s.nodes[i].up = true;
 	double t = seconds();
-	while (s.step < STEPS)
+	while (s.step < steps)
 		one_step(&s);
 	t = seconds() - t;
 	snprintf(note, sizeof(note), "%d nodes, %zu pods at the end, checked after each", NODES,
