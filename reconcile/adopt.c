@@ -24,7 +24,7 @@ static enum kg_kind_id adopted_by(enum kg_kind_id owner)
 
 static const struct kg_value *labels_of(const struct kg_object *obj)
 {
-	return kg_get(kg_get(kg_obj(obj), "metadata"), "labels");
+	return kg_meta(obj, "labels");
 }
 
 bool kg_adopt_selects(
@@ -86,7 +86,7 @@ static void adopt(struct kg_run *r, const struct kg_object *owner, const struct 
 {
 	struct kg_arena *a = &r->a;
 	struct kg_value ref = kg_make_owner_ref(a, owner);
-	const struct kg_value *refs = kg_at(kg_obj(obj), "metadata.ownerReferences");
+	const struct kg_value *refs = kg_meta(obj, "ownerReferences");
 	struct kg_value v = kg_with(
 		a, kg_obj(obj), "metadata.ownerReferences", kg_with_item(a, refs, ref.items[0]));
 	if (finalizer)

@@ -28,7 +28,7 @@ static void anchor_free(struct kg_anchor *an)
 /* The pairs that every pod of a Service or a PodDisruptionBudget carries. */
 static const struct kg_value *pairs_of(const struct kg_object *obj)
 {
-	const struct kg_value *sel = kg_at(kg_obj(obj), "spec.selector");
+	const struct kg_value *sel = kg_spec(obj, "selector");
 	if (obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET)
 		sel = kg_get(sel, "matchLabels");
 	return sel->type == KG_OBJECT && sel->len ? sel : &kg_null;
@@ -69,7 +69,7 @@ static void anchor_join(
 static void fill_from_pod(
 	struct kg_reconcile_state *st, const struct kg_object *pod, struct kg_buf *key)
 {
-	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	const struct kg_value *labels = kg_meta(pod, "labels");
 	for (uint32_t k = 0; k < (labels->type == KG_OBJECT ? labels->len : 0); k++) {
 		anchor_key(key, pod->ns, labels->members[k].key,
 			kg_string(&labels->members[k].value, ""));
@@ -124,9 +124,7 @@ static void anchor_leave(struct kg_reconcile_state *st, const struct kg_object *
 void kg_anchor_follower(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *before, const struct kg_object *after)
 {
-	if (before && after &&
-		kg_equal(kg_at(kg_obj(before), "spec.selector"),
-			kg_at(kg_obj(after), "spec.selector")))
+	if (before && after && kg_equal(kg_spec(before, "selector"), kg_spec(after, "selector")))
 		return;
 	if (before) {
 		anchor_leave(st, before);
@@ -192,7 +190,7 @@ const struct kg_map *kg_track_budget_pods(
 void kg_anchor_pod(
 	struct kg_reconcile_state *st, const struct kg_object *pod, bool on, bool enqueue)
 {
-	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	const struct kg_value *labels = kg_meta(pod, "labels");
 	if (enqueue && st->wide.count)
 		enqueue_wide(st, pod->ns);
 	if (st->anchors.count == 0 || labels->type != KG_OBJECT)

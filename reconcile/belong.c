@@ -26,7 +26,7 @@ static bool is_listed(const struct kg_value *list, const char *name)
 
 static const struct kg_value *finalizers_of(const struct kg_object *obj)
 {
-	return kg_get(kg_get(kg_obj(obj), "metadata"), "finalizers");
+	return kg_meta(obj, "finalizers");
 }
 
 bool kg_finalizer_has(const struct kg_object *obj, const char *name)
@@ -76,12 +76,13 @@ void kg_finalizers_mark(struct kg_run *r, const struct kg_object *obj)
 struct kg_value kg_finalizers_left(
 	struct kg_arena *a, const struct kg_object *obj, const struct kg_value *manifest)
 {
-	return some_of(a, finalizers_of(obj), kg_at(manifest, "metadata.finalizers"), true);
+	return some_of(
+		a, finalizers_of(obj), kg_get(kg_get(manifest, "metadata"), "finalizers"), true);
 }
 
 struct kg_value kg_finalizer_add(struct kg_arena *a, const struct kg_value *v, const char *name)
 {
-	const struct kg_value *list = kg_at(v, "metadata.finalizers");
+	const struct kg_value *list = kg_get(kg_get(v, "metadata"), "finalizers");
 	if (is_listed(list, name))
 		return *v;
 	return kg_with(a, v, "metadata.finalizers", kg_with_item(a, list, kg_v_str(a, name)));
@@ -102,7 +103,7 @@ void kg_end_object(struct kg_run *r, const struct kg_object *obj)
 
 static const struct kg_value *refs_of(const struct kg_object *obj)
 {
-	return obj ? kg_get(kg_get(kg_obj(obj), "metadata"), "ownerReferences") : &kg_null;
+	return obj ? kg_meta(obj, "ownerReferences") : &kg_null;
 }
 
 /* As its manifest has them, which may name an owner that is not there. */

@@ -26,7 +26,7 @@ static bool claim_key(char key[600], const struct kg_object *pod, const struct k
 
 static const struct kg_value *volumes_of(const struct kg_object *pod)
 {
-	return pod ? kg_get(kg_get(kg_obj(pod), "spec"), "volumes") : &kg_null;
+	return pod ? kg_spec(pod, "volumes") : &kg_null;
 }
 
 void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *before,
@@ -118,7 +118,7 @@ static const struct kg_object *consumer(struct kg_run *r, const struct kg_object
 
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
 {
-	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	const struct kg_value *volumes = kg_spec(pod, "volumes");
 	char key[600];
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
 		if (claim_key(key, pod, &volumes->items[i]))
@@ -127,7 +127,7 @@ void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
 
 void kg_claims_follow(struct kg_run *r, const struct kg_object *pod)
 {
-	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	const struct kg_value *volumes = kg_spec(pod, "volumes");
 	char key[600];
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
 		if (claim_key(key, pod, &volumes->items[i]))
@@ -225,7 +225,7 @@ static void find_one(struct kg_run *r, struct kg_object *claim)
 	const struct kg_object *pv = kg_volume_match(r, claim, node);
 	bool ours = class && strcmp(text_at(class, "provisioner"), KG_LOCAL_PATH) == 0 &&
 		    strcmp(text_at(claim, "spec.volumeMode"), "Block") != 0 &&
-		    kg_is_null(kg_at(kg_obj(claim), "spec.selector"));
+		    kg_is_null(kg_spec(claim, "selector"));
 	if (pv) {
 		struct kg_object *held = kg_object_ref(pv);
 		bind(r, claim, held);
@@ -261,7 +261,7 @@ static void follow(struct kg_run *r, struct kg_object *claim, const char *name)
 	bool was_bound = strcmp(text_at(claim, "status.phase"), "Pending") != 0 &&
 			 *text_at(claim, "status.phase");
 	const struct kg_object *pv = kg_snapshot_get(kg_now(r), KG_KIND_PERSISTENTVOLUME, "", name);
-	bool open = pv && kg_is_null(kg_at(kg_obj(pv), "spec.claimRef")) &&
+	bool open = pv && kg_is_null(kg_spec(pv, "claimRef")) &&
 		    (was_bound || kg_volume_fits(pv, claim));
 	if (pv && (open || kg_volume_is_for(pv, claim))) {
 		struct kg_object *held = kg_object_ref(grown(r, claim, pv));

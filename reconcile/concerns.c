@@ -3,7 +3,6 @@
 #include "reconcile/belong.h"
 #include "reconcile/workload.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void enqueue_owner(struct kg_run *r, const struct kg_object *obj, enum kg_controller c)
@@ -11,9 +10,17 @@ static void enqueue_owner(struct kg_run *r, const struct kg_object *obj, enum kg
 	const struct kg_value *ref = kg_owner_ref(obj);
 	if (kg_is_null(ref))
 		return;
-	char key[600];
-	snprintf(key, sizeof(key), "%s/%s", obj->ns, kg_string(kg_get(ref, "name"), ""));
+	char key[KG_KEY_SIZE];
+	kg_make_key(key, obj->ns, kg_string(kg_get(ref, "name"), ""));
 	kg_enqueue(r->st, c, key);
+}
+
+/* It waits for the last object within to go. */
+static void enqueue_namespace(struct kg_run *r, const struct kg_object *obj)
+{
+	char key[KG_KEY_SIZE];
+	kg_make_key(key, "", obj->ns);
+	kg_enqueue(r->st, KG_C_NAMESPACE, key);
 }
 
 static void enqueue_owned(
@@ -69,12 +76,13 @@ static void enqueue_pod_owner(struct kg_run *r, const struct kg_object *pod)
 /* A pod that is gone may have held the name that a StatefulSet waits for. */
 static void enqueue_namesake(struct kg_run *r, const struct kg_object *pod)
 {
-	char key[600];
-	snprintf(key, sizeof(key), "%s", pod->key);
-	char *dash = strrchr(key, '-');
-	if (!dash || !dash[1] || dash[1 + strspn(dash + 1, "0123456789")])
+	char key[KG_KEY_SIZE];
+	const char *dash = strrchr(pod->key, '-');
+	if (!dash || !dash[1] || dash[1 + strspn(dash + 1, "0123456789")] ||
+		(size_t)(dash - pod->key) >= sizeof(key))
 		return;
-	*dash = 0;
+	memcpy(key, pod->key, (size_t)(dash - pod->key));
+	key[dash - pod->key] = '\0';
 	if (kg_snapshot_get_key(kg_now(r), KG_KIND_STATEFULSET, key))
 		kg_enqueue(r->st, KG_C_STATEFULSET, key);
 }
@@ -84,11 +92,11 @@ static void scale_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
-	const struct kg_value *x = before ? kg_at(kg_obj(before), "spec.replicas") : &kg_null;
-	const struct kg_value *y = after ? kg_at(kg_obj(after), "spec.replicas") : &kg_null;
+	const struct kg_value *x = before ? kg_spec(before, "replicas") : &kg_null;
+	const struct kg_value *y = after ? kg_spec(after, "replicas") : &kg_null;
 	if (!before || !after || !kg_equal(x, y))
-		kg_track_budgets(
-			r->st, obj->ns, kg_at(kg_obj(obj), "spec.template.metadata.labels"));
+		kg_track_budgets(r->st, obj->ns,
+			kg_get(kg_get(kg_spec(obj, "template"), "metadata"), "labels"));
 }
 
 /* An object that owns pods changed. */
@@ -139,16 +147,15 @@ static void claim_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
-	char key[300];
+	char key[KG_KEY_SIZE];
 	kg_enqueue(r->st, KG_C_CLAIM, obj->key);
-	const char *volume = kg_string(kg_at(kg_obj(obj), "spec.volumeName"), "");
-	snprintf(key, sizeof(key), "/%s", volume);
+	const char *volume = kg_string(kg_spec(obj, "volumeName"), "");
+	kg_make_key(key, "", volume);
 	if (*volume)
 		kg_enqueue(r->st, KG_C_VOLUME, key);
 	if (!after) { /* a namespace waits for its last claim; a pod that waits gets another */
 		enqueue_kind(r, KG_KIND_STATEFULSET, obj->ns, KG_C_STATEFULSET);
-		snprintf(key, sizeof(key), "/%s", obj->ns);
-		kg_enqueue(r->st, KG_C_NAMESPACE, key);
+		enqueue_namespace(r, obj);
 	}
 }
 
@@ -156,17 +163,16 @@ static void volume_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
 	const struct kg_object *obj = after ? after : before;
-	const struct kg_value *ref = kg_at(kg_obj(obj), "spec.claimRef");
-	char key[600];
+	const struct kg_value *ref = kg_spec(obj, "claimRef");
+	char key[KG_KEY_SIZE];
 	kg_enqueue(r->st, KG_C_VOLUME, obj->key);
-	snprintf(key, sizeof(key), "%s/%s", kg_string(kg_get(ref, "namespace"), ""),
-		kg_string(kg_get(ref, "name"), ""));
+	kg_make_key(
+		key, kg_string(kg_get(ref, "namespace"), ""), kg_string(kg_get(ref, "name"), ""));
 	if (!kg_is_null(ref))
 		kg_enqueue(r->st, KG_C_CLAIM, key);
 	else if (!before || !after ||
 		 !kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) ||
-		 !kg_equal(kg_at(kg_obj(before), "metadata.labels"),
-			 kg_at(kg_obj(after), "metadata.labels")))
+		 !kg_equal(kg_meta(before, "labels"), kg_meta(after, "labels")))
 		kg_claims_of_volume(r->st, obj);
 }
 
@@ -193,9 +199,7 @@ static void pod_concerns(
 	if (after)
 		return;
 	enqueue_namesake(r, obj);
-	char ns[300];
-	snprintf(ns, sizeof(ns), "/%s", obj->ns);
-	kg_enqueue(r->st, KG_C_NAMESPACE, ns);
+	enqueue_namespace(r, obj);
 }
 
 static bool is_ready(const struct kg_object *node)
@@ -215,14 +219,16 @@ static void node_concerns(
 	const struct kg_value *x = before ? kg_obj(before) : &kg_null;
 	const struct kg_value *y = after ? kg_obj(after) : &kg_null;
 	if (!before || !after ||
-		!kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels")) ||
+		!kg_equal(kg_get(kg_get(x, "metadata"), "labels"),
+			kg_get(kg_get(y, "metadata"), "labels")) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		enqueue_kind(r, KG_KIND_DAEMONSET, NULL, KG_C_DAEMONSET);
 	if (!before || !after || is_ready(before) != is_ready(after) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
 	/* Volumes may be reached from it now that claims of its pods wait for. */
-	bool moved = !kg_equal(kg_at(x, "metadata.labels"), kg_at(y, "metadata.labels"));
+	bool moved = !kg_equal(
+		kg_get(kg_get(x, "metadata"), "labels"), kg_get(kg_get(y, "metadata"), "labels"));
 	bool told = !kg_equal(kg_condition(kg_get(x, "status"), "Ready"),
 			    kg_condition(kg_get(y, "status"), "Ready")) ||
 		    !kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints"));
@@ -244,11 +250,11 @@ static void node_concerns(
 
 static void slice_concerns(struct kg_run *r, const struct kg_object *slice)
 {
-	char key[600];
+	char key[KG_KEY_SIZE];
 	const char *name = kg_string(kg_get(kg_owner_ref(slice), "name"), NULL);
 	if (!name)
 		return;
-	snprintf(key, sizeof(key), "%s/%s", slice->ns, name);
+	kg_make_key(key, slice->ns, name);
 	if (is_own_word(r, KG_C_SERVICE, key))
 		return;
 	kg_slices_forget(r->st, key);
@@ -261,9 +267,7 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before, const struct 
 	bool gone = is_new_identity(before, after);
 	kg_belong_concerns(r, before, after);
 	if (!after && *obj->ns && kg_object_deleting(obj)) { /* its namespace may wait for it */
-		char ns[300];
-		snprintf(ns, sizeof(ns), "/%s", obj->ns);
-		kg_enqueue(r->st, KG_C_NAMESPACE, ns);
+		enqueue_namespace(r, obj);
 	}
 	if (r->st->starved.count)
 		kg_starved_concerns(r, before, after);

@@ -73,7 +73,7 @@ static void write_object(struct digest *d, struct kg_buf *out, const char *what)
 
 struct kg_value kg_owner_template(struct kg_run *r, const struct kg_object *owner)
 {
-	const struct kg_value *template = kg_at(kg_obj(owner), "spec.template");
+	const struct kg_value *template = kg_spec(owner, "template");
 	if (!kg_rolls_on_config(owner))
 		return *template;
 	const struct kg_value *spec = kg_get(template, "spec");

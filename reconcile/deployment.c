@@ -12,12 +12,12 @@
 
 int64_t kg_rs_replicas(const struct kg_object *rs)
 {
-	return kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1);
+	return kg_int(kg_spec(rs, "replicas"), 1);
 }
 
 int64_t kg_rs_status(const struct kg_object *rs, const char *field)
 {
-	return kg_int(kg_get(kg_get(kg_obj(rs), "status"), field), 0);
+	return kg_int(kg_status(rs, field), 0);
 }
 
 static int64_t rs_revision(const struct kg_object *rs)
@@ -60,7 +60,7 @@ static struct kg_value with_number(
 	struct kg_arena *a, const struct kg_value *v, const char *key, int64_t n)
 {
 	char text[24];
-	snprintf(text, sizeof(text), "%lld", (long long)n);
+	kg_int_text(text, n);
 	return kg_with_annotation(a, v, key, text);
 }
 
@@ -87,7 +87,7 @@ static struct kg_value with_hash(
 
 static bool has_template(struct kg_rollout *x, const struct kg_object *rs)
 {
-	const struct kg_value *have = kg_at(kg_obj(rs), "spec.template");
+	const struct kg_value *have = kg_spec(rs, "template");
 	const char *hash = kg_string(kg_at(have, "metadata.labels." KG_POD_HASH_LABEL), NULL);
 	if (!hash)
 		return false;
@@ -111,7 +111,7 @@ static struct kg_value copy_annotations(struct kg_rollout *x, struct kg_value v)
 		KG_DESIRED_ANNOTATION, KG_MAX_ANNOTATION, KG_CREATED_ANNOTATION,
 		"kubectl.kubernetes.io/last-applied-configuration",
 		"deprecated.deployment.rollback.to"};
-	const struct kg_value *ann = kg_at(kg_obj(x->d), "metadata.annotations");
+	const struct kg_value *ann = kg_meta(x->d, "annotations");
 	for (uint32_t i = 0; i < (ann->type == KG_OBJECT ? ann->len : 0); i++) {
 		bool skipped = false;
 		for (size_t k = 0; k < KG_ARRAY_LEN(skip); k++)
@@ -200,8 +200,9 @@ static struct kg_value rs_value(struct kg_rollout *x, const struct kg_value *tem
 	struct kg_value spec = kg_v_obj(a, "minReadySeconds", *kg_get(x->spec, "minReadySeconds"),
 		"replicas", kg_v_int(new_size(x, 0)), "selector", selector, "template", *template,
 		(char *)NULL);
-	struct kg_value meta = kg_v_obj(a, "labels", *kg_at(template, "metadata.labels"),
-		"ownerReferences", kg_make_owner_ref(a, x->d), (char *)NULL);
+	struct kg_value meta =
+		kg_v_obj(a, "labels", *kg_get(kg_get(template, "metadata"), "labels"),
+			"ownerReferences", kg_make_owner_ref(a, x->d), (char *)NULL);
 	struct kg_value v = kg_v_obj(a, "apiVersion", kg_v_lit("apps/v1"), "kind",
 		kg_v_lit("ReplicaSet"), "metadata", meta, "spec", spec, "status",
 		kg_v_obj(a, "replicas", kg_v_int(0), (char *)NULL), (char *)NULL);
@@ -259,7 +260,7 @@ static void create(struct kg_rollout *x, int64_t revision)
 static void note_revision(struct kg_rollout *x, int64_t revision)
 {
 	char text[24];
-	snprintf(text, sizeof(text), "%lld", (long long)revision);
+	kg_int_text(text, revision);
 	if (strcmp(kg_annotation(x->d, KG_REVISION_ANNOTATION, ""), text) == 0)
 		return;
 	struct kg_value v =
@@ -404,8 +405,10 @@ static void forget_old(struct kg_rollout *x)
 			old[n++] = x->all.v[i];
 	qsort(old, n, sizeof(struct kg_object *), cmp_revision);
 	for (size_t i = 0; (int64_t)i < (int64_t)n - keep; i++) {
-		if (kg_rs_replicas(old[i]) == 0 && kg_rs_status(old[i], "replicas") == 0)
+		if (kg_rs_replicas(old[i]) == 0 && kg_rs_status(old[i], "replicas") == 0) {
 			kg_delete_object(x->r, old[i]);
+			x->forgot = true;
+		}
 	}
 }
 

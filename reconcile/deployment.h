@@ -15,6 +15,7 @@ struct kg_rollout {
 	struct kg_object *newest; /* the one of the current template; NULL: none; in `all` */
 	struct kg_value status;   /* being made; begins as the old one */
 	int64_t collisions;
+	bool forgot; /* some of `all` are gone */
 };
 
 int64_t kg_rs_replicas(const struct kg_object *rs); /* spec.replicas */

@@ -22,10 +22,11 @@ int64_t kg_int_or_percent(const struct kg_value *v, int64_t total, bool up, int6
 
 void kg_deployment_bounds(const struct kg_value *spec, int64_t *surge, int64_t *unavailable)
 {
-	const struct kg_value *ru = kg_at(spec, "strategy.rollingUpdate");
+	const struct kg_value *strategy = kg_get(spec, "strategy");
+	const struct kg_value *ru = kg_get(strategy, "rollingUpdate");
 	int64_t replicas = kg_int(kg_get(spec, "replicas"), 1);
 	*surge = *unavailable = 0;
-	if (strcmp(kg_string(kg_at(spec, "strategy.type"), "RollingUpdate"), "RollingUpdate") != 0)
+	if (strcmp(kg_string(kg_get(strategy, "type"), "RollingUpdate"), "RollingUpdate") != 0)
 		return;
 	*surge = kg_int_or_percent(
 		kg_get(ru, "maxSurge"), replicas, true, (replicas * 25 + 99) / 100);

@@ -63,8 +63,9 @@ static struct tally tally(const struct kg_rollout *x)
 	struct tally t = {0};
 	int64_t wanted = 0;
 	for (size_t i = 0; i < x->all.n; i++) {
-		const struct kg_object *rs =
-			kg_snapshot_get_key(kg_now(x->r), KG_KIND_REPLICASET, x->all.v[i]->key);
+		const struct kg_object *rs = x->all.v[i];
+		if (x->forgot)
+			rs = kg_snapshot_get_key(kg_now(x->r), KG_KIND_REPLICASET, rs->key);
 		if (!rs)
 			continue;
 		t.replicas += kg_rs_status(rs, "replicas");
@@ -99,12 +100,12 @@ static struct kg_value count(int64_t n)
 static void set_counts(struct kg_rollout *x, const struct tally *t)
 {
 	struct kg_value conditions = *kg_get(&x->status, "conditions");
-	x->status = kg_v_obj(&x->r->a, "observedGeneration",
-		*kg_at(kg_obj(x->d), "metadata.generation"), "replicas", count(t->replicas),
-		"updatedReplicas", count(t->updated), "readyReplicas", count(t->ready),
-		"availableReplicas", count(t->available), "unavailableReplicas",
-		count(t->unavailable), "terminatingReplicas", kg_v_int(t->terminating),
-		"collisionCount", count(x->collisions), "conditions", conditions, (char *)NULL);
+	x->status = kg_v_obj(&x->r->a, "observedGeneration", *kg_meta(x->d, "generation"),
+		"replicas", count(t->replicas), "updatedReplicas", count(t->updated),
+		"readyReplicas", count(t->ready), "availableReplicas", count(t->available),
+		"unavailableReplicas", count(t->unavailable), "terminatingReplicas",
+		kg_v_int(t->terminating), "collisionCount", count(x->collisions), "conditions",
+		conditions, (char *)NULL);
 	if (t->available >= x->replicas - x->unavailable)
 		kg_rollout_condition(x, "Available", "True", "MinimumReplicasAvailable",
 			"Deployment has minimum availability.", false);

@@ -12,9 +12,8 @@ bool kg_service_selects(const struct kg_object *svc)
 
 bool kg_endpoint_answers(const struct kg_value *selector, const struct kg_object *pod)
 {
-	return pod && !kg_pod_terminal(pod) &&
-	       *kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "") &&
-	       kg_labels_match_map(selector, kg_get(kg_get(kg_obj(pod), "metadata"), "labels"));
+	return pod && !kg_pod_terminal(pod) && *kg_string(kg_status(pod, "podIP"), "") &&
+	       kg_labels_match_map(selector, kg_meta(pod, "labels"));
 }
 
 /* ---- ports ---- */
@@ -73,11 +72,11 @@ static struct facts facts_of(const struct kg_object *svc, const struct kg_object
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 	bool serving = kg_pod_ready(pod), terminating = kg_object_deleting(pod);
-	bool any = kg_bool(kg_get(kg_get(kg_obj(svc), "spec"), "publishNotReadyAddresses"), false);
+	bool any = kg_bool(kg_spec(svc, "publishNotReadyAddresses"), false);
 	bool named = strcmp(kg_string(kg_get(spec, "subdomain"), ""), svc->name) == 0;
 	return (struct facts){
 		.pod = pod,
-		.ip = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), ""),
+		.ip = kg_string(kg_status(pod, "podIP"), ""),
 		.node = kg_pod_node(pod),
 		.uid = kg_object_uid(pod),
 		.hostname = named ? kg_get(spec, "hostname") : &kg_null,

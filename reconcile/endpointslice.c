@@ -89,12 +89,12 @@ static void collect(struct kg_ends_list *g, struct kg_run *r, const struct kg_ob
 
 static struct kg_value slice_labels(struct kg_arena *a, const struct kg_object *svc)
 {
-	struct kg_value labels = *kg_at(kg_obj(svc), "metadata.labels");
+	struct kg_value labels = *kg_meta(svc, "labels");
 	if (labels.type != KG_OBJECT)
 		labels = kg_v_object(a, NULL, 0);
 	labels = kg_with_key(a, &labels, KG_LABEL_SERVICE_NAME, kg_v_str(a, svc->name));
 	labels = kg_with_key(a, &labels, KG_LABEL_MANAGED_BY, kg_v_lit(KG_SLICES_OF_PODS));
-	if (strcmp(kg_string(kg_at(kg_obj(svc), "spec.clusterIP"), ""), "None") == 0)
+	if (strcmp(kg_string(kg_spec(svc, "clusterIP"), ""), "None") == 0)
 		labels = kg_with_key(a, &labels, "service.kubernetes.io/headless", kg_v_lit(""));
 	return labels;
 }

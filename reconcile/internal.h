@@ -144,6 +144,7 @@ struct kg_reconcile_state {
 	bool fresh;        /* nothing has run since it was built: the next run is a full one */
 
 	struct kg_map queue[KG_C_COUNT];
+	struct kg_map spare;             /* an empty one: what is enqueued while a queue is run */
 	struct kg_map wakes[KG_C_COUNT]; /* key -> kg_time as a pointer */
 	struct kg_alarms alarms;         /* the same by time */
 
@@ -235,6 +236,9 @@ struct kg_value kg_with_deletion(struct kg_run *r, const struct kg_value *v);
 const char *kg_annotation(const struct kg_object *obj, const char *key, const char *dflt);
 struct kg_value kg_with_annotation(
 	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text);
+/* "NS/NAME". What would be longer than any object's key is cut. */
+#define KG_KEY_SIZE 600
+void kg_make_key(char out[KG_KEY_SIZE], const char *ns, const char *name);
 /* The controlling owner reference, or &kg_null. */
 const struct kg_value *kg_owner_ref(const struct kg_object *obj);
 struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *owner);

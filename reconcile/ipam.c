@@ -10,23 +10,36 @@
 
 int kg_ip_parse(uint32_t *out, const char *s)
 {
-	unsigned b[4];
-	int end = 0;
-	if (sscanf(s, "%3u.%3u.%3u.%3u%n", &b[0], &b[1], &b[2], &b[3], &end) != 4 || s[end])
-		return -1;
 	uint32_t ip = 0;
 	for (int i = 0; i < 4; i++) {
-		if (b[i] > 255)
+		uint32_t b = 0;
+		int digits = 0;
+		if (i && *s++ != '.')
 			return -1;
-		ip = ip << 8 | b[i];
+		for (; digits < 3 && *s >= '0' && *s <= '9'; digits++)
+			b = b * 10 + (uint32_t)(*s++ - '0');
+		if (!digits || b > 255)
+			return -1;
+		ip = ip << 8 | b;
 	}
+	if (*s)
+		return -1;
 	*out = ip;
 	return 0;
 }
 
 void kg_ip_format(char out[16], uint32_t ip)
 {
-	snprintf(out, 16, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+	char *at = out;
+	for (int shift = 24; shift >= 0; shift -= 8) {
+		uint32_t b = ip >> shift & 255;
+		if (b >= 100)
+			*at++ = (char)('0' + b / 100);
+		if (b >= 10)
+			*at++ = (char)('0' + b / 10 % 10);
+		*at++ = (char)('0' + b % 10);
+		*at++ = shift ? '.' : '\0';
+	}
 }
 
 int kg_ip_range_parse(struct kg_ip_range *out, const char *cidr)

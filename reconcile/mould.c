@@ -2,7 +2,6 @@
 #include "reconcile/podpolicy.h"
 #include "reconcile/workload.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void kg_mould_release(struct kg_mould *m)
@@ -78,13 +77,21 @@ const struct kg_object *kg_mould_put(struct kg_mould *m, struct kg_run *r, const
 void kg_pod_name(char out[300], struct kg_run *r, const struct kg_object *owner, const char *stem,
 	int64_t *counter)
 {
-	char what[64], suffix[8];
+	enum {
+		STEM = 57,
+		SUFFIX = 5
+	}; /* generated names are cut at 58 + 5 bytes, as Kubernetes' */
+	size_t n = strnlen(stem, STEM);
+	char what[64];
+	const char *uid = kg_object_uid(owner);
+	size_t len = strnlen(uid, sizeof(what) - 25);
+	memcpy(what, uid, len);
+	what[len++] = '#';
+	memcpy(out, stem, n);
+	out[n] = '-';
 	do {
-		int n = snprintf(
-			what, sizeof(what), "%s#%lld", kg_object_uid(owner), (long long)++*counter);
-		kg_safe_encode(suffix, 5, kg_hash64(what, (size_t)n));
-		/* Generated names are cut at 58 + 5 bytes, as Kubernetes'. */
-		snprintf(out, 300, "%.57s-%s", stem, suffix);
+		size_t all = len + kg_int_text(what + len, ++*counter);
+		kg_safe_encode(out + n + 1, SUFFIX, kg_hash64(what, all));
 	} while (kg_snapshot_get(kg_now(r), KG_KIND_POD, owner->ns, out));
 }
 
@@ -95,8 +102,9 @@ int64_t kg_pods_created(const struct kg_object *owner)
 
 struct kg_value kg_with_created(struct kg_run *r, const struct kg_value *v, int64_t created)
 {
-	return kg_with_annotation(&r->a, v, KG_CREATED_ANNOTATION,
-		kg_arena_printf(&r->a, "%lld", (long long)created));
+	char text[24];
+	kg_int_text(text, created);
+	return kg_with_annotation(&r->a, v, KG_CREATED_ANNOTATION, text);
 }
 
 bool kg_pod_available(struct kg_run *r, const struct kg_object *pod, int64_t min_ready_ms)
@@ -120,19 +128,19 @@ struct kg_value kg_count_or_null(int64_t n)
 
 int64_t kg_generation(const struct kg_object *obj)
 {
-	return kg_int(kg_at(kg_obj(obj), "metadata.generation"), 0);
+	return kg_int(kg_meta(obj, "generation"), 0);
 }
 
 const char *kg_label(const struct kg_object *obj, const char *key, const char *dflt)
 {
-	return kg_string(kg_get(kg_at(kg_obj(obj), "metadata.labels"), key), dflt);
+	return kg_string(kg_get(kg_meta(obj, "labels"), key), dflt);
 }
 
 struct kg_value kg_with_label(
 	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text)
 {
 	struct kg_value labels =
-		kg_with_key(a, kg_at(v, "metadata.labels"), key, kg_v_str(a, text));
+		kg_with_key(a, kg_get(kg_get(v, "metadata"), "labels"), key, kg_v_str(a, text));
 	return kg_with(a, v, "metadata.labels", labels);
 }
 

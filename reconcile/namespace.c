@@ -43,7 +43,7 @@ static void remains_release(struct remains *x)
 
 static void count_finalizers(struct kg_map *counts, const struct kg_object *obj)
 {
-	const struct kg_value *list = kg_at(kg_obj(obj), "metadata.finalizers");
+	const struct kg_value *list = kg_meta(obj, "finalizers");
 	for (uint32_t i = 0; i < kg_len(list); i++) {
 		const char *name = kg_string(&list->items[i], "");
 		kg_map_put(counts, name, (void *)((intptr_t)kg_map_get(counts, name) + 1));

@@ -203,8 +203,8 @@ static void follow_node(struct kg_run *r, const struct kg_object *pod, bool node
 static kg_time eviction_time(
 	struct kg_run *r, const struct kg_object *pod, const struct kg_object *node)
 {
-	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints");
-	const struct kg_value *tolerations = kg_at(kg_obj(pod), "spec.tolerations");
+	const struct kg_value *taints = kg_spec(node, "taints");
+	const struct kg_value *tolerations = kg_spec(pod, "tolerations");
 	kg_time due = KG_TIME_NEVER;
 	for (uint32_t i = 0; i < kg_len(taints); i++) {
 		const struct kg_value *taint = &taints->items[i];
@@ -237,8 +237,8 @@ static kg_time eviction_time(
 /* Whoever taints a lost node so says that nothing runs there any more: nobody waits for it. */
 static bool is_out_of_service(const struct kg_object *pod, const struct kg_object *node)
 {
-	const struct kg_value *taints = kg_at(kg_obj(node), "spec.taints");
-	const struct kg_value *tolerations = kg_at(kg_obj(pod), "spec.tolerations");
+	const struct kg_value *taints = kg_spec(node, "taints");
+	const struct kg_value *tolerations = kg_spec(pod, "tolerations");
 	const struct kg_value *taint = kg_find(taints, "key", "node.kubernetes.io/out-of-service");
 	if (kg_is_null(taint) || kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"))
 		return false;

@@ -83,7 +83,7 @@ const char *kg_pod_forbidden(
 {
 	struct kg_arena *a = &r->a;
 	const struct kg_object *space = kg_snapshot_get(kg_now(r), KG_KIND_NAMESPACE, "", ns);
-	const struct kg_value *labels = space ? kg_at(kg_obj(space), "metadata.labels") : &kg_null;
+	const struct kg_value *labels = space ? kg_meta(space, "labels") : &kg_null;
 	const struct kg_value *spec = kg_get(pod, "spec");
 	struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
 	struct kg_texts t = {.a = a};

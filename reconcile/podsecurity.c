@@ -2,20 +2,15 @@
 #include "reconcile/security.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #define PREFIX "pod-security.kubernetes.io/"
 
-static const char *const modes[] = {"enforce", "warn", "audit"};
 static const char *const levels[] = {"privileged", "baseline", "restricted"};
 
-static const char *label(const struct kg_value *labels, const char *mode, const char *suffix)
-{
-	char key[64];
-	snprintf(key, sizeof(key), PREFIX "%s%s", mode, suffix);
-	return kg_string(kg_get(labels, key), NULL);
-}
+/* Labels of a level and of its version, in the order of enum kg_security_mode. */
+static const char *const keys[] = {PREFIX "enforce", PREFIX "enforce-version", PREFIX "warn",
+	PREFIX "warn-version", PREFIX "audit", PREFIX "audit-version"};
 
 /* -1: no such level. */
 static int level_of(const char *text)
@@ -45,8 +40,8 @@ struct policy {
 
 static struct policy policy_of(const struct kg_value *labels, enum kg_security_mode mode)
 {
-	const char *text = label(labels, modes[mode], "");
-	const char *version = label(labels, modes[mode], "-version");
+	const char *text = kg_string(kg_get(labels, keys[2 * mode]), NULL);
+	const char *version = kg_string(kg_get(labels, keys[2 * mode + 1]), NULL);
 	struct policy p = {text ? level_of(text) : 0, version ? version_of(version) : INT_MAX};
 	/* Labels that cannot be read ask for the most, as in Kubernetes. */
 	p.level = p.level < 0 ? 2 : p.level;
@@ -110,16 +105,14 @@ const char *kg_security_reasons(struct kg_arena *a, const struct kg_value *label
 bool kg_security_label_fault(struct kg_arena *a, const struct kg_value *labels, size_t *at,
 	const char **key, const char **msg)
 {
-	while (*at < 2 * KG_ARRAY_LEN(modes)) {
-		const char *mode = modes[*at / 2], *suffix = *at % 2 ? "-version" : "";
-		const char *text = label(labels, mode, suffix);
-		bool bad = text && (*suffix ? version_of(text) : level_of(text)) < 0;
-		++*at;
-		if (!bad)
+	while (*at < KG_ARRAY_LEN(keys)) {
+		bool version = *at % 2;
+		const char *text = kg_string(kg_get(labels, keys[*at]), NULL);
+		*key = keys[(*at)++];
+		if (!text || (version ? version_of(text) : level_of(text)) >= 0)
 			continue;
-		*key = kg_arena_printf(a, PREFIX "%s%s", mode, suffix);
 		*msg = kg_arena_printf(a, "Invalid value: \"%s\": must be %s", text,
-			*suffix ? "\"latest\" or \"v1.x\""
+			version ? "\"latest\" or \"v1.x\""
 				: "one of privileged, baseline, restricted");
 		return true;
 	}

@@ -17,7 +17,7 @@ struct kg_quota {
 
 static const struct kg_value *hard_of(const struct kg_object *quota)
 {
-	return kg_at(kg_obj(quota), "spec.hard");
+	return kg_spec(quota, "hard");
 }
 
 static void count(struct kg_quota *q, const struct kg_object *obj, bool outlived, int64_t sign)
@@ -298,8 +298,7 @@ void kg_starved_concerns(
 	case KG_KIND_RESOURCEQUOTA:
 		if (before && after &&
 			kg_equal(kg_get(kg_obj(before), "spec"), kg_get(kg_obj(after), "spec")) &&
-			kg_equal(kg_at(kg_obj(before), "metadata.labels"),
-				kg_at(kg_obj(after), "metadata.labels")))
+			kg_equal(kg_meta(before, "labels"), kg_meta(after, "labels")))
 			return;
 		break;
 	default:
@@ -367,8 +366,9 @@ void kg_starved_settle(struct kg_run *r)
 		i++;
 	if (i == KG_ARRAY_LEN(makers))
 		return;
-	snprintf(name, sizeof(name), "%zu %s", i, r->key);
 	const struct kg_object *owner = kg_snapshot_get_key(kg_now(r), makers[i].kind, r->key);
+	if (r->refused || r->st->starved.count)
+		snprintf(name, sizeof(name), "%zu %s", i, r->key);
 	if (r->refused && owner)
 		kg_map_put(&r->st->starved, name, r->st);
 	else if (r->st->starved.count)

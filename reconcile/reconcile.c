@@ -303,12 +303,15 @@ static int run_batch(struct kg_run *r, enum kg_controller c)
 {
 	/* Keys move over to a map of the batch's own, so that what is enqueued meanwhile waits. */
 	struct kg_map batch = r->st->queue[c];
-	r->st->queue[c] = (struct kg_map)KG_MAP_INIT;
+	r->st->queue[c] = r->st->spare;
+	r->st->spare = (struct kg_map)KG_MAP_INIT;
 	KG_AUTOFREE struct kg_map_entry **keys = kg_map_sorted(&batch);
 	int rc = 0;
 	for (size_t i = 0; i < batch.count && rc == 0; i++)
 		rc = run_key(r, c, keys[i]->key);
-	kg_map_release(&batch);
+	kg_map_clear(&batch);
+	kg_map_trim(&batch);
+	r->st->spare = batch;
 	return rc;
 }
 

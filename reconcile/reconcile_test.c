@@ -73,10 +73,15 @@ static void test_addresses(void **state)
 	uint32_t ip;
 	struct kg_ip_range r;
 	char text[16];
-	assert_int_equal(kg_ip_parse(&ip, "10.244.1.255"), 0);
-	kg_ip_format(text, ip);
-	assert_string_equal(text, "10.244.1.255");
-	static const char *const bad[] = {"", "10.1.1", "10.1.1.256", "10.1.1.1x", "a.b.c.d"};
+	static const char *const good[] = {
+		"10.244.1.255", "0.0.0.0", "255.100.99.10", "1.20.9.109"};
+	for (size_t i = 0; i < KG_ARRAY_LEN(good); i++) {
+		assert_int_equal(kg_ip_parse(&ip, good[i]), 0);
+		kg_ip_format(text, ip);
+		assert_string_equal(text, good[i]);
+	}
+	static const char *const bad[] = {"", "10.1.1", "10.1.1.256", "10.1.1.1x", "a.b.c.d",
+		"10.1.1.", "10.1..1", " 10.1.1.1", "10.1.1.+1", "10.1.1.1.1", "10.1.1.1000"};
 	for (size_t i = 0; i < KG_ARRAY_LEN(bad); i++)
 		assert_int_equal(kg_ip_parse(&ip, bad[i]), -1);
 	assert_int_equal(kg_ip_range_parse(&r, "10.0.0.7/29"), 0);

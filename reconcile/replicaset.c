@@ -13,7 +13,7 @@
 
 struct ranked {
 	struct kg_object *pod;
-	const char *node;
+	const char *node, *uid;
 	int phase; /* Pending, Unknown, Running */
 	bool ready;
 	int64_t cost;
@@ -25,7 +25,7 @@ struct ranked {
 
 static int phase_rank(const struct kg_object *pod)
 {
-	const char *p = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "phase"), "Pending");
+	const char *p = kg_string(kg_status(pod, "phase"), "Pending");
 	return strcmp(p, "Pending") == 0 ? 0 : strcmp(p, "Running") == 0 ? 2 : 1;
 }
 
@@ -42,8 +42,8 @@ static int64_t max_restarts(const struct kg_value *statuses)
 /* Those of init containers that run on beside the others. */
 static int64_t max_sidecar_restarts(const struct kg_object *pod)
 {
-	const struct kg_value *init = kg_at(kg_obj(pod), "spec.initContainers");
-	const struct kg_value *statuses = kg_at(kg_obj(pod), "status.initContainerStatuses");
+	const struct kg_value *init = kg_spec(pod, "initContainers");
+	const struct kg_value *statuses = kg_status(pod, "initContainerStatuses");
 	int64_t max = 0;
 	for (uint32_t i = 0; i < kg_len(init); i++) {
 		const char *name = kg_string(kg_get(&init->items[i], "name"), "");
@@ -72,6 +72,7 @@ static void rank(struct ranked *x, struct kg_object *pod, kg_time at)
 	const struct kg_value *status = kg_get(kg_obj(pod), "status");
 	x->pod = pod;
 	x->node = kg_pod_node(pod);
+	x->uid = kg_object_uid(pod);
 	x->phase = phase_rank(pod);
 	x->ready = kg_pod_ready(pod);
 	x->cost = strtoll(
@@ -86,10 +87,11 @@ static void rank(struct ranked *x, struct kg_object *pod, kg_time at)
 
 static int cmp_uid(const struct ranked *x, const struct ranked *y)
 {
-	return strcmp(kg_object_uid(x->pod), kg_object_uid(y->pod));
+	return strcmp(x->uid, y->uid);
 }
 
-/* The order of Kubernetes' ActivePodsWithRanks: the first go first. */
+/* The order of Kubernetes' ActivePodsWithRanks: the first go first. It is not transitive (ready at
+ * the same moment or not decides what counts), so which go hangs on how they are sorted, too. */
 static int cmp_ranked(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
@@ -120,8 +122,8 @@ static void count_on_nodes(struct kg_map *counts, const struct kg_snapshot *s, c
 	while ((pod = kg_iter_next(&it))) {
 		if (pod->kind->id != KG_KIND_POD || !kg_pod_active(pod))
 			continue;
-		const char *node = kg_pod_node(pod);
-		kg_map_put(counts, node, (void *)((intptr_t)kg_map_get(counts, node) + 1));
+		void **n = kg_map_at(counts, kg_pod_node(pod));
+		*n = (void *)((intptr_t)*n + 1);
 	}
 	kg_iter_release(&it);
 }
@@ -160,7 +162,7 @@ static void remove_pods(
 static void add_pods(struct kg_run *r, const struct kg_object *rs, int64_t count, int64_t *counter)
 {
 	KG_CLEANUP(kg_mould_release) struct kg_mould m = {0};
-	kg_mould_make(&m, r, kg_at(kg_obj(rs), "spec.template"), rs->template_id);
+	kg_mould_make(&m, r, kg_spec(rs, "template"), rs->template_id);
 	struct kg_value v = kg_mould_pod(&m, r, rs, kg_arena_printf(&r->a, "%.57s-", rs->name));
 	for (; count > 0; count--) {
 		char name[300];
@@ -197,13 +199,15 @@ static void forget_finished(struct kg_run *r, struct kg_list *finished)
 
 struct counts {
 	int64_t replicas, labelled, ready, available, terminating;
+	size_t finished;
 };
 
-static struct counts count(struct kg_run *r, const struct kg_object *rs)
+/* Whoever is to be available later wakes the ReplicaSet; none where min_ready_ms is 0. */
+static struct counts count(struct kg_run *r, const struct kg_object *rs, int64_t min_ready_ms)
 {
 	struct counts c = {0};
-	int64_t min_ready_ms = kg_int(kg_at(kg_obj(rs), "spec.minReadySeconds"), 0) * 1000;
-	const struct kg_value *labels = kg_at(kg_obj(rs), "spec.template.metadata.labels");
+	const struct kg_value *labels =
+		kg_get(kg_get(kg_spec(rs, "template"), "metadata"), "labels");
 	const struct kg_value *last = NULL;
 	bool match = false;
 	struct kg_object_iter it;
@@ -213,11 +217,13 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 		if (pod->kind->id != KG_KIND_POD)
 			continue;
 		c.terminating += kg_object_deleting(pod) && !kg_pod_terminal(pod);
-		if (!kg_pod_active(pod))
+		if (!kg_pod_active(pod)) {
+			c.finished += !kg_object_deleting(pod);
 			continue;
+		}
 		c.replicas++;
 		/* Pods of one template share their labels. */
-		const struct kg_value *has = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+		const struct kg_value *has = kg_meta(pod, "labels");
 		if (!last || has->members != last->members || has->len != last->len)
 			match = kg_labels_match_map(labels, has);
 		last = has;
@@ -231,16 +237,16 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs)
 	return c;
 }
 
-static void set_status(struct kg_run *r, const struct kg_object *rs, int64_t created)
+static void set_status(
+	struct kg_run *r, const struct kg_object *rs, const struct counts *c, int64_t created)
 {
-	struct counts c = count(r, rs);
-	struct kg_value st = kg_v_obj(&r->a, "replicas", kg_v_int(c.replicas),
-		"fullyLabeledReplicas", kg_count_or_null(c.labelled), "readyReplicas",
-		kg_count_or_null(c.ready), "availableReplicas", kg_count_or_null(c.available),
-		"observedGeneration", kg_v_int(kg_int(kg_at(kg_obj(rs), "metadata.generation"), 0)),
-		"conditions", *kg_at(kg_obj(rs), "status.conditions"), (char *)NULL);
+	struct kg_value st = kg_v_obj(&r->a, "replicas", kg_v_int(c->replicas),
+		"fullyLabeledReplicas", kg_count_or_null(c->labelled), "readyReplicas",
+		kg_count_or_null(c->ready), "availableReplicas", kg_count_or_null(c->available),
+		"observedGeneration", kg_v_int(kg_int(kg_meta(rs, "generation"), 0)), "conditions",
+		*kg_status(rs, "conditions"), (char *)NULL);
 	if (rs->kind->id == KG_KIND_REPLICASET) /* the older kind does not have it */
-		st = kg_with_key(&r->a, &st, "terminatingReplicas", kg_v_int(c.terminating));
+		st = kg_with_key(&r->a, &st, "terminatingReplicas", kg_v_int(c->terminating));
 	struct kg_value v = kg_with_key(&r->a, kg_obj(rs), "status", st);
 	if (created)
 		v = kg_with_created(r, &v, created);
@@ -251,24 +257,6 @@ static bool is_active(const struct kg_object *rs, const struct kg_object *pod)
 {
 	(void)rs;
 	return kg_pod_active(pod);
-}
-
-/* How many of its pods are active, and how many have finished. */
-static void tally(
-	int64_t *active, size_t *finished, const struct kg_run *r, const struct kg_object *rs)
-{
-	struct kg_object_iter it;
-	const struct kg_object *pod;
-	*active = 0;
-	*finished = 0;
-	kg_iter_index(&it, kg_now(r), KG_INDEX_OWNER, kg_object_uid(rs));
-	while ((pod = kg_iter_next(&it))) {
-		if (pod->kind->id != KG_KIND_POD)
-			continue;
-		*active += kg_pod_active(pod);
-		*finished += !kg_pod_active(pod) && !kg_object_deleting(pod);
-	}
-	kg_iter_release(&it);
 }
 
 /* A pod that its node has just turned away has its successor a little later. */
@@ -312,20 +300,23 @@ static void run(struct kg_run *r, enum kg_kind_id kind, const char *key)
 	kg_adopt(r, rs, is_active, NULL);
 	if (kind == KG_KIND_REPLICATIONCONTROLLER) /* the one whose selector may change */
 		kg_adopt_release(r, rs);
-	int64_t want = kg_int(kg_at(kg_obj(rs), "spec.replicas"), 1), have, created = 0;
-	size_t ended;
+	int64_t want = kg_int(kg_spec(rs, "replicas"), 1), created = 0;
+	int64_t min_ready_ms = kg_int(kg_spec(rs, "minReadySeconds"), 0) * 1000;
 	want = want > KG_MAX_REPLICAS ? KG_MAX_REPLICAS : want; /* admission has refused more */
-	tally(&have, &ended, r, rs);
-	if (have > want || ended > KEEP_FINISHED)
+	struct counts c = count(r, rs, 0);
+	size_t before = r->nchanges;
+	if (c.replicas > want || c.finished > KEEP_FINISHED)
 		list(&active, &finished, r, rs);
 	forget_finished(r, &finished);
-	if (have < want && !(ended && waits_failed(r, rs))) {
+	if (c.replicas < want && !(c.finished && waits_failed(r, rs))) {
 		created = kg_pods_created(rs);
-		add_pods(r, rs, want - have, &created);
-	} else if (have > want) {
-		remove_pods(r, rs, &active, (size_t)(have - want));
+		add_pods(r, rs, want - c.replicas, &created);
+	} else if (c.replicas > want) {
+		remove_pods(r, rs, &active, (size_t)(c.replicas - want));
 	}
-	set_status(r, rs, created);
+	if (r->nchanges > before || min_ready_ms)
+		c = count(r, rs, min_ready_ms);
+	set_status(r, rs, &c, created);
 }
 
 void kg_replicaset_run(struct kg_run *r, const char *key)

@@ -8,6 +8,15 @@ void kg_enqueue(struct kg_reconcile_state *st, enum kg_controller c, const char 
 	kg_map_put(&st->queue[c], key, st);
 }
 
+void kg_make_key(char out[KG_KEY_SIZE], const char *ns, const char *name)
+{
+	size_t n = strnlen(ns, KG_KEY_SIZE - 2), m = strnlen(name, KG_KEY_SIZE - 2 - n);
+	memcpy(out, ns, n);
+	out[n] = '/';
+	memcpy(out + n + 1, name, m);
+	out[n + 1 + m] = '\0';
+}
+
 void kg_wake(struct kg_run *r, kg_time t)
 {
 	struct kg_map *m = &r->st->wakes[r->c];
@@ -101,13 +110,13 @@ struct kg_value kg_with_generation(
 {
 	if (!has_generation(old->kind) || !counts(old->kind, kg_obj(old), v))
 		return *v;
-	return kg_with(a, v, "metadata.generation",
-		kg_v_int(kg_int(kg_at(kg_obj(old), "metadata.generation"), 0) + 1));
+	return kg_with(
+		a, v, "metadata.generation", kg_v_int(kg_int(kg_meta(old, "generation"), 0) + 1));
 }
 
 struct kg_value kg_with_deletion(struct kg_run *r, const struct kg_value *v)
 {
-	int64_t generation = kg_int(kg_at(v, "metadata.generation"), 0);
+	int64_t generation = kg_int(kg_get(kg_get(v, "metadata"), "generation"), 0);
 	struct kg_value out = kg_with(&r->a, v, "metadata.deletionTimestamp", kg_now_value(r));
 	return generation ? kg_with(&r->a, &out, "metadata.generation", kg_v_int(generation + 1))
 			  : out;
@@ -133,20 +142,20 @@ struct kg_value kg_birth(struct kg_run *r, const struct kg_kind *kind, const cha
 
 const char *kg_annotation(const struct kg_object *obj, const char *key, const char *dflt)
 {
-	return kg_string(kg_get(kg_at(kg_obj(obj), "metadata.annotations"), key), dflt);
+	return kg_string(kg_get(kg_meta(obj, "annotations"), key), dflt);
 }
 
 struct kg_value kg_with_annotation(
 	struct kg_arena *a, const struct kg_value *v, const char *key, const char *text)
 {
-	struct kg_value ann = kg_with_key(
-		a, kg_at(v, "metadata.annotations"), key, text ? kg_v_str(a, text) : kg_v_null());
+	struct kg_value ann = kg_with_key(a, kg_get(kg_get(v, "metadata"), "annotations"), key,
+		text ? kg_v_str(a, text) : kg_v_null());
 	return kg_with(a, v, "metadata.annotations", ann);
 }
 
 const struct kg_value *kg_owner_ref(const struct kg_object *obj)
 {
-	const struct kg_value *refs = kg_get(kg_get(kg_obj(obj), "metadata"), "ownerReferences");
+	const struct kg_value *refs = kg_meta(obj, "ownerReferences");
 	for (uint32_t i = 0; i < (refs->type == KG_ARRAY ? refs->len : 0); i++)
 		if (kg_bool(kg_get(&refs->items[i], "controller"), false))
 			return &refs->items[i];

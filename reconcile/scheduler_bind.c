@@ -5,7 +5,7 @@
 
 static const char *node_address(const struct kg_node_info *n)
 {
-	const struct kg_value *as = kg_at(kg_obj(n->obj), "status.addresses");
+	const struct kg_value *as = kg_status(n->obj, "addresses");
 	return kg_string(kg_get(kg_find(as, "type", "InternalIP"), "address"), NULL);
 }
 

@@ -11,8 +11,7 @@ static const struct kg_profile profiles[] = {
 
 const struct kg_profile *kg_profile_of(const struct kg_object *pod)
 {
-	const char *name =
-		kg_string(kg_get(kg_get(kg_obj(pod), "spec"), "schedulerName"), profiles[0].name);
+	const char *name = kg_string(kg_spec(pod, "schedulerName"), profiles[0].name);
 	for (size_t i = 0; i < KG_ARRAY_LEN(profiles); i++)
 		if (strcmp(profiles[i].name, name) == 0)
 			return &profiles[i];
@@ -23,7 +22,7 @@ const struct kg_profile *kg_profile_of(const struct kg_object *pod)
 
 int64_t kg_pod_priority(const struct kg_object *pod)
 {
-	return kg_int(kg_get(kg_get(kg_obj(pod), "spec"), "priority"), 0);
+	return kg_int(kg_spec(pod, "priority"), 0);
 }
 
 int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b)
@@ -39,7 +38,7 @@ int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b)
 
 bool kg_pod_gated(const struct kg_object *pod)
 {
-	return kg_len(kg_get(kg_get(kg_obj(pod), "spec"), "schedulingGates")) > 0;
+	return kg_len(kg_spec(pod, "schedulingGates")) > 0;
 }
 
 static const char *named_node(const struct kg_object *pod)
@@ -52,7 +51,7 @@ static const char *named_node(const struct kg_object *pod)
 /* Volumes whose claims are named after the pod: no two pods ask for the same. */
 static bool has_own_claims(const struct kg_object *pod)
 {
-	const struct kg_value *volumes = kg_get(kg_get(kg_obj(pod), "spec"), "volumes");
+	const struct kg_value *volumes = kg_spec(pod, "volumes");
 	bool own = false;
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
 		own |= !kg_is_null(kg_get(&volumes->items[i], "ephemeral"));
@@ -197,7 +196,7 @@ static const struct kg_value *owner_selector(struct compile *k)
 	const struct kg_object *owner = kind ? kg_snapshot_get(k->s, kind->id, k->c->pod->ns,
 						       kg_string(kg_get(ref, "name"), ""))
 					     : NULL;
-	return owner ? kg_at(kg_obj(owner), "spec.selector") : &kg_null;
+	return owner ? kg_spec(owner, "selector") : &kg_null;
 }
 
 /* A ReplicationController's selector is a plain map. */
@@ -224,8 +223,7 @@ static struct kg_value services_selector(struct compile *k)
 		for (size_t m = 0; an && (e = kg_map_next(&an->services, &m));) {
 			const struct kg_object *svc =
 				kg_snapshot_get_key(k->s, KG_KIND_SERVICE, e->key);
-			const struct kg_value *sel =
-				svc ? kg_at(kg_obj(svc), "spec.selector") : &kg_null;
+			const struct kg_value *sel = svc ? kg_spec(svc, "selector") : &kg_null;
 			if (kg_len(sel) && kg_labels_match_map(sel, labels))
 				for (uint32_t f = 0; f < sel->len; f++)
 					all = kg_with_key(k->a, &all, sel->members[f].key,
@@ -329,7 +327,7 @@ void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
 	kg_class_volumes(c, s, a);
 	const char *owner = kg_object_owner_uid(pod);
 	c->seed = kg_hash64(owner, strlen(owner));
-	struct compile k = {c, st, s, a, kg_get(kg_get(kg_obj(pod), "metadata"), "labels")};
+	struct compile k = {c, st, s, a, kg_meta(pod, "labels")};
 	compile_affinity(&k);
 	compile_spreads(&k);
 }

@@ -144,7 +144,7 @@ void kg_groups_track(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	const struct kg_object *pod, bool on)
 {
 	struct kg_sched *sc = st->sched;
-	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	const struct kg_value *labels = kg_meta(pod, "labels");
 	struct kg_group *g = group_of(sc, s, pod->ns, labels);
 	bool leaving = kg_object_deleting(pod);
 	kg_tally_add(&g->all, slot, on ? 1 : -1);

@@ -76,7 +76,7 @@ struct kg_value kg_peers_of_selector(
 struct kg_value kg_peers_of_term(
 	struct kg_arena *a, const struct kg_object *pod, const struct kg_value *term)
 {
-	const struct kg_value *labels = kg_get(kg_get(kg_obj(pod), "metadata"), "labels");
+	const struct kg_value *labels = kg_meta(pod, "labels");
 	const struct kg_value *ns = kg_get(term, "namespaces");
 	const struct kg_value *nss = kg_get(term, "namespaceSelector");
 	struct kg_value selector = kg_selector_with_keys(a, kg_get(term, "labelSelector"), labels,
@@ -101,7 +101,7 @@ bool kg_peers_match(const struct kg_value *term, const struct kg_snapshot *s, co
 		if (kg_is_null(nss))
 			return false;
 		const struct kg_object *o = kg_snapshot_get(s, KG_KIND_NAMESPACE, "", ns);
-		if (!kg_selector_matches(nss, o ? kg_at(kg_obj(o), "metadata.labels") : &kg_null))
+		if (!kg_selector_matches(nss, o ? kg_meta(o, "labels") : &kg_null))
 			return false;
 	}
 	return kg_selector_matches(kg_get(term, "selector"), labels);
@@ -261,7 +261,7 @@ static void carry_list(struct kg_sched *sc, uint32_t slot, const struct kg_objec
 void kg_carried_track(
 	struct kg_reconcile_state *st, uint32_t slot, const struct kg_object *pod, bool on)
 {
-	const struct kg_value *affinity = kg_get(kg_get(kg_obj(pod), "spec"), "affinity");
+	const struct kg_value *affinity = kg_spec(pod, "affinity");
 	if (kg_is_null(affinity))
 		return;
 	carry_list(st->sched, slot, pod, on, kg_get(affinity, "podAffinity"), false);

@@ -41,7 +41,7 @@ static struct kg_value condition(
 static struct kg_value container_statuses(
 	struct kg_arena *a, const struct kg_object *pod, bool ready, const struct kg_value *state)
 {
-	const struct kg_value *containers = kg_at(kg_obj(pod), "spec.containers");
+	const struct kg_value *containers = kg_spec(pod, "containers");
 	struct kg_value *st = kg_arena_alloc(a, (kg_len(containers) + 1) * sizeof(*st));
 
 	for (uint32_t i = 0; i < kg_len(containers); i++)
@@ -56,7 +56,7 @@ static struct kg_value pod_status(struct kg_arena *a, const struct kg_object *po
 {
 	struct kg_value cs[] = {condition(a, "Initialized", true, when),
 		condition(a, "ContainersReady", ready, when), condition(a, "Ready", ready, when)};
-	const struct kg_value *started = kg_at(kg_obj(pod), "status.startTime");
+	const struct kg_value *started = kg_status(pod, "startTime");
 
 	return kg_v_obj(a, "phase", kg_v_lit(phase), "startTime",
 		kg_is_null(started) ? kg_v_str(a, when) : *started, "conditions",
@@ -89,28 +89,27 @@ struct kg_value kg_sim_succeeded(struct kg_arena *a, const struct kg_object *pod
 
 static bool is_ready(const struct kg_object *pod)
 {
-	const struct kg_value *c =
-		kg_find(kg_at(kg_obj(pod), "status.conditions"), "type", "Ready");
+	const struct kg_value *c = kg_find(kg_status(pod, "conditions"), "type", "Ready");
 
 	return strcmp(kg_string(kg_get(c, "status"), ""), "True") == 0;
 }
 
 static bool has_ended(const struct kg_object *pod)
 {
-	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "");
+	const char *phase = kg_string(kg_status(pod, "phase"), "");
 
 	return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
 }
 
 static bool runs_on(const struct kg_object *pod)
 {
-	return strcmp(kg_string(kg_at(kg_obj(pod), "spec.restartPolicy"), "Always"), "Always") == 0;
+	return strcmp(kg_string(kg_spec(pod, "restartPolicy"), "Always"), "Always") == 0;
 }
 
 /* In how long the node does the next thing with it; < 0: never. */
 static int64_t due_in(const struct kg_sim *sim, const struct kg_object *pod)
 {
-	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
+	const char *node = kg_string(kg_spec(pod, "nodeName"), "");
 	const struct kg_value *md = kg_get(kg_obj(pod), "metadata");
 
 	if (!*node || kg_map_has(&sim->lost, node))
@@ -263,8 +262,7 @@ static bool report(struct kg_input_pod_status *out, struct kg_arena *a, const st
 
 	if (!pod || strcmp(kg_object_uid(pod), d->uid) != 0 || due_in(sim, pod) < 0)
 		return false;
-	*out = (struct kg_input_pod_status){
-		.node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), ""),
+	*out = (struct kg_input_pod_status){.node = kg_string(kg_spec(pod, "nodeName"), ""),
 		.ns = pod->ns,
 		.name = pod->name,
 		.uid = kg_object_uid(pod),

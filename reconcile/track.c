@@ -33,8 +33,7 @@ static bool accounted_alike(const struct kg_object *a, const struct kg_object *b
 	       kg_pod_terminal(a) == kg_pod_terminal(b) &&
 	       kg_equal(kg_get(x, "podIP"), kg_get(y, "podIP")) &&
 	       kg_equal(kg_get(kg_obj(a), "spec"), kg_get(kg_obj(b), "spec")) &&
-	       kg_equal(kg_get(kg_get(kg_obj(a), "metadata"), "labels"),
-		       kg_get(kg_get(kg_obj(b), "metadata"), "labels"));
+	       kg_equal(kg_meta(a, "labels"), kg_meta(b, "labels"));
 }
 
 static bool is_pending(const struct kg_object *pod)
@@ -57,9 +56,7 @@ static void pod_track(struct kg_reconcile_state *st, const struct kg_snapshot *s
 		kg_map_put(&st->pending, after->key, st);
 	else if (st->pending.count)
 		kg_map_remove(&st->pending, after ? after->key : before->key);
-	if (before && after &&
-		kg_equal(kg_at(kg_obj(before), "metadata.labels"),
-			kg_at(kg_obj(after), "metadata.labels"))) {
+	if (before && after && kg_equal(kg_meta(before, "labels"), kg_meta(after, "labels"))) {
 		kg_anchor_pod(st, after, true, true);
 		return;
 	}
@@ -254,6 +251,7 @@ void kg_track_clear(struct kg_reconcile_state *st)
 	kg_anchors_forget(st);
 	kg_map_release(&st->rollers);
 	kg_map_release(&st->pending);
+	kg_map_release(&st->spare);
 	for (int c = 0; c < KG_C_COUNT; c++) {
 		kg_map_release(&st->queue[c]);
 		kg_map_release(&st->wakes[c]);

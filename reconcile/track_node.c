@@ -55,7 +55,7 @@ void kg_track_account(struct kg_reconcile_state *st, const struct kg_snapshot *s
 	if (!n)
 		return;
 	uint32_t ip;
-	const char *text = kg_string(kg_get(kg_get(kg_obj(pod), "status"), "podIP"), "");
+	const char *text = kg_string(kg_status(pod, "podIP"), "");
 	if (n->has_cidr && *text && kg_ip_parse(&ip, text) == 0 &&
 		ip - n->cidr < UINT32_C(1) << (32 - n->prefix))
 		kg_ipam_pod(n, ip - n->cidr, on);
@@ -76,8 +76,7 @@ static void node_recount(
 	n->pods = n->score_cpu = n->score_mem = 0;
 	memset(n->used, 0, sizeof(n->used));
 	struct kg_ip_range r;
-	n->has_cidr =
-		kg_ip_range_parse(&r, kg_string(kg_at(kg_obj(n->obj), "spec.podCIDR"), "")) == 0;
+	n->has_cidr = kg_ip_range_parse(&r, kg_string(kg_spec(n->obj, "podCIDR"), "")) == 0;
 	if (n->has_cidr) {
 		n->cidr = r.first;
 		n->prefix = r.prefix;
@@ -95,9 +94,7 @@ static void node_recount(
 static void images_track(
 	struct kg_sched *sc, const struct kg_object *before, const struct kg_object *after)
 {
-	if (before && after &&
-		kg_equal(kg_at(kg_obj(before), "status.images"),
-			kg_at(kg_obj(after), "status.images")))
+	if (before && after && kg_equal(kg_status(before, "images"), kg_status(after, "images")))
 		return;
 	if (before)
 		kg_images_track(sc, before, false);
@@ -131,9 +128,8 @@ void kg_track_node(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	}
 	kg_ipam_node(st, after, true);
 	struct kg_node_info *n = kg_node_info(st, after->name);
-	bool anew = !n || !before ||
-		    !kg_equal(kg_at(kg_obj(before), "spec.podCIDR"),
-			    kg_at(kg_obj(after), "spec.podCIDR"));
+	bool anew =
+		!n || !before || !kg_equal(kg_spec(before, "podCIDR"), kg_spec(after, "podCIDR"));
 	if (!n) {
 		n = kg_slab_zeroed(KG_SLAB_STATE, sizeof(*n));
 		n->name = kg_slab_strdup(KG_SLAB_STATE, after->name);
@@ -152,7 +148,7 @@ void kg_track_node(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	n->unschedulable = kg_bool(kg_get(spec, "unschedulable"), false);
 	n->taints = kg_get(spec, "taints");
 	n->tainted = kg_len(n->taints) > 0;
-	n->labels = kg_get(kg_get(kg_obj(after), "metadata"), "labels");
+	n->labels = kg_meta(after, "labels");
 	images_track(st->sched, before, after);
 	kg_sched_node(st, n);
 	/* A new resource name changes what pods ask for: their sums are made anew. */
