@@ -128,7 +128,9 @@ void kg_anchor_follower(struct kg_reconcile_state *st, const struct kg_snapshot 
 		return;
 	if (before) {
 		anchor_leave(st, before);
-		kg_map_remove(&st->wide, before->key);
+		/* A Service may have its key. */
+		if (before->kind->id == KG_KIND_PODDISRUPTIONBUDGET)
+			kg_map_remove(&st->wide, before->key);
 	}
 	if (after)
 		anchor_join(st, after, s != NULL);

@@ -124,6 +124,12 @@ const struct kg_semantics_case kg_semantics_jobs[] = {
 #define BUDGET(spec)                                                                               \
 	"\n---\n{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: b}, spec: "    \
 	"{" spec ", selector: {matchLabels: {a: w}}}}"
+#define WEB_BUDGET                                                                                 \
+	"\n---\n{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web}, spec: "  \
+	"{minAvailable: 1, selector: {matchExpressions: [{key: a, operator: In, values: [w]}]}}}"
+#define WEB_SERVICE(label)                                                                         \
+	"\n---\n{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: "          \
+	"{a: " label "}, ports: [{port: 80}]}}"
 
 const struct kg_semantics_case kg_semantics_others[] = {
 	{"each minute; jobs beside each other",
@@ -181,6 +187,16 @@ const struct kg_semantics_case kg_semantics_others[] = {
 			"is PodDisruptionBudget b status.conditions.0.message "
 			"daemonsets.apps does not implement the scale subresource",
 			"denied d-")},
+	{"a budget that any pod may be of, and a Service of its name that comes, changes and goes",
+		KG_STEPS("push " WEB("2") WEB_BUDGET WEB_SERVICE("w"), "ready *",
+			"is PodDisruptionBudget web status.currentHealthy 2",
+			"push " WEB("2") WEB_BUDGET WEB_SERVICE("x"), "unready *",
+			"is PodDisruptionBudget web status.currentHealthy 0", "ready *",
+			"is PodDisruptionBudget web status.currentHealthy 2",
+			"push " WEB("2") WEB_BUDGET, "unready *",
+			"is PodDisruptionBudget web status.currentHealthy 0",
+			"push " WEB("2") WEB_SERVICE("w"), "ready *",
+			"none PodDisruptionBudget web")},
 	{"an eviction of a pod that does not run yet, or that ended, asks no budget",
 		KG_STEPS("push " WEB("2") BUDGET("maxUnavailable: 0"), "evict w-", "ready *",
 			"denied w-")},
