@@ -70,9 +70,18 @@ static uint32_t parse_endpoints(struct kg_endpoint *out, const struct kg_value *
 
 /* What a service says of where the endpoints of an address are. */
 struct places {
-	struct kg_endpoint *v; /* heap; sorted */
+	struct kg_endpoint *v; /* heap; sorted, one for each address */
 	uint32_t n;
 };
+
+/* Of two for one address the one that is here comes first. */
+static int compare_places(const void *a, const void *b)
+{
+	const struct kg_endpoint *x = a, *y = b;
+	int order = compare_endpoints(x, y);
+
+	return order ? order : y->here - x->here;
+}
 
 static struct places parse_places(const struct kg_value *list, const char *node)
 {
@@ -86,7 +95,12 @@ static struct places parse_places(const struct kg_value *list, const char *node)
 		p.n += inet_pton(AF_INET, address, &p.v[p.n].addr) == 1;
 	}
 	if (p.n)
-		qsort(p.v, p.n, sizeof(*p.v), compare_endpoints);
+		qsort(p.v, p.n, sizeof(*p.v), compare_places);
+	uint32_t unique = 0;
+	for (uint32_t i = 0; i < p.n; i++)
+		if (i == 0 || p.v[i].addr != p.v[unique - 1].addr)
+			p.v[unique++] = p.v[i];
+	p.n = unique;
 	return p;
 }
 

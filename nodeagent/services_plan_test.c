@@ -46,6 +46,8 @@ static void elements_of(struct kg_nft_elems *out, const char *json)
 	free(s);
 }
 
+#define PLACE(host, node)  "{\"address\":\"192.0.2." host "\",\"nodeName\":\"" node "\"}"
+#define THREE_PLACES(host) PLACE(host, "here") "," PLACE(host, "there") "," PLACE(host, "")
 /* before, after -> what is deleted ("-") and added ("+"); slots to one endpoint are counted:
  * "x16 address" instead of a line each. */
 static const struct {
@@ -94,6 +96,15 @@ static const struct {
 		"\"10.244.1.2:1\",\"192.0.2.9:1\"]}]}",
 		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
 		"+slots x16 192.0.2.7 . 1\n"},
+	{"local policies: of those that say where an address is, one that is here counts", NULL,
+		"{\"clusterIP\":\"10.96.0.7\",\"internalTrafficPolicy\":\"Local\",\"places\":"
+		"[" THREE_PLACES("6") "," THREE_PLACES("7") "],"
+							    "\"ports\":[{\"port\":80,\"endpoints\":"
+							    "[\"192.0.2.6:1\",\"192.0.2.7:1\","
+							    "\"192.0.2.8:1\"]}]}",
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+slots x8 192.0.2.6 . 1\n"
+		"+slots x8 192.0.2.7 . 1\n"},
 	{"local policies: with none that is ready, those that end and serve", NULL,
 		"{\"clusterIP\":\"10.96.0.7\",\"externalTrafficPolicy\":\"Local\",\"ports\":[{"
 		"\"port\":80,\"nodePort\":30080,\"endpoints\":[\"10.244.2.2:1\"],"

@@ -385,6 +385,14 @@ static void slices_are_merged(void **state)
 			"\"192.0.2.8\",\"nodeName\":\"\"}],\"ports\":[{\"draining\":[\"192.0.2.7:"
 			"1\"],"
 			"\"endpoints\":[\"192.0.2.8:1\"]"},
+		/* a pod is where its address says, whoever names it, too */
+		{SVC(", externalTrafficPolicy: Local", HTTP),
+			{SLICE(", ownerReferences: [{kind: Service, uid: u, controller: true}]",
+				 ONE("1"), "{addresses: [10.244.0.2], nodeName: n1}"),
+				SLICE("", ONE("1"),
+					"{addresses: [10.244.0.2]}, {addresses: [192.0.2.8]}")},
+			"\"places\":[{\"address\":\"192.0.2.8\",\"nodeName\":\"\"}],\"ports\":[{"
+			"\"endpoints\":[\"10.244.0.2:1\",\"192.0.2.8:1\"]"},
 		/* names: of all addresses, and of ports that the Service does not name itself */
 		{"spec: {clusterIP: None}\n",
 			{SLICE("", ONE("80"),

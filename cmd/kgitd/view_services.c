@@ -192,21 +192,39 @@ static struct kg_value hosts_of(const struct service *x)
 	return kg_v_array(x->a, items, n);
 }
 
-/* Where the endpoints are that no pod is behind: {address, nodeName}. The nodes know the others by
- * their addresses. */
-static struct kg_value places_of(const struct service *x)
+static void note_pods(struct kg_map *addresses, const struct service *x)
 {
-	struct kg_value *items = x->room;
-	size_t n = 0;
-
 	for (size_t i = 0; i < x->n; i++) {
 		const struct kg_value *eps = kg_get(kg_obj(x->slices[i]), "endpoints");
 
-		for (uint32_t k = 0; !kg_slice_is_of_pods(x->slices[i]) && k < kg_len(eps); k++)
-			items[n++] = kg_v_obj(x->a, "address",
-				*kg_at(&eps->items[k], "addresses.0"), "nodeName",
-				kg_v_lit(kg_string(kg_get(&eps->items[k], "nodeName"), "")),
-				(char *)NULL);
+		for (uint32_t k = 0; kg_slice_is_of_pods(x->slices[i]) && k < kg_len(eps); k++)
+			kg_map_put(addresses, kg_string(kg_at(&eps->items[k], "addresses.0"), ""),
+				addresses);
+	}
+}
+
+/* Where the endpoints are that no pod is behind: {address, nodeName}. The nodes know the others by
+ * their addresses, also where somebody's slice names a pod's. */
+static struct kg_value places_of(const struct service *x)
+{
+	KG_CLEANUP(kg_map_release) struct kg_map pods = KG_MAP_INIT;
+	struct kg_value *items = x->room;
+	size_t n = 0;
+
+	if (x->foreign)
+		note_pods(&pods, x);
+	for (size_t i = 0; i < x->n; i++) {
+		const struct kg_value *eps = kg_get(kg_obj(x->slices[i]), "endpoints");
+
+		for (uint32_t k = 0; !kg_slice_is_of_pods(x->slices[i]) && k < kg_len(eps); k++) {
+			const struct kg_value *e = &eps->items[k];
+			const struct kg_value *address = kg_at(e, "addresses.0");
+
+			if (!kg_map_has(&pods, kg_string(address, "")))
+				items[n++] = kg_v_obj(x->a, "address", *address, "nodeName",
+					kg_v_lit(kg_string(kg_get(e, "nodeName"), "")),
+					(char *)NULL);
+		}
 	}
 	return n ? kg_v_array(x->a, items, n) : kg_v_null();
 }
