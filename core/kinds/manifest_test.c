@@ -185,6 +185,46 @@ static void test_kinds(void **state)
 	assert_null(kg_kind_by_plural("apps", "v2", "deployments"));
 }
 
+/* Endpoints of so many subsets, each of so many addresses and ports. */
+static void test_many_endpoints(void **state)
+{
+	static const struct {
+		unsigned subsets, addresses, ports;
+		const char *faults;
+	} rows[] = {
+		{100, 1, 1, ""},
+		{101, 1, 1,
+			"m.yaml:4:10: subsets: Too many: 101: must have at most 100 items: put "
+			"addresses of the same ports into one, or use EndpointSlices\n"},
+		{1, 10, 10000, ""},
+		{100, 20, 50, ""},
+		{10, 101, 100,
+			"m.yaml:4:10: subsets: Too many: 101000 pairs of an address and one of its "
+			"ports: kgit takes at most 100000 in all subsets\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(rows); i++) {
+		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+		struct kg_test_read t;
+
+		kg_buf_adds(&b, META("Endpoints") "subsets: [");
+		for (unsigned s = 0; s < rows[i].subsets; s++) {
+			kg_buf_addf(&b, "%s{addresses: [", s ? ", " : "");
+			for (unsigned k = 0; k < rows[i].addresses; k++)
+				kg_buf_addf(&b, "%s{ip: 192.0.2.%u}", k ? ", " : "", k);
+			kg_buf_adds(&b, "], ports: [");
+			for (unsigned k = 0; k < rows[i].ports; k++)
+				kg_buf_addf(&b, "%s{name: a%u, port: %u}", k ? ", " : "", k, s + 1);
+			kg_buf_adds(&b, "]}");
+		}
+		kg_buf_adds(&b, "]\n");
+		kg_test_read(&t, kg_buf_str(&b));
+		assert_string_equal(kg_buf_str(&t.text), rows[i].faults);
+		kg_test_read_release(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_many_endpoints),
 	};
 
 	kg_kinds_init();

@@ -5,7 +5,8 @@
 
 #include <arpa/inet.h>
 
-enum { ADDRESSES_MAX = 100, PORTS_MAX = 20000, PAIRS_MAX = 100000 };
+/* Kubernetes has no bound of subsets; each set of ports is a slice of its own. */
+enum { ADDRESSES_MAX = 100, PORTS_MAX = 20000, PAIRS_MAX = 100000, SUBSETS_MAX = 100 };
 
 /* ---- one value ---- */
 
@@ -65,6 +66,8 @@ static bool too_many(struct kg_fault_list *f, const struct kg_value *list, const
 	return true;
 }
 
+/* ---- EndpointSlice ---- */
+
 /* Each is told to every node: what Kubernetes once took of both, together. */
 static void check_pairs(
 	struct kg_fault_list *f, const char *path, uint32_t endpoints, uint32_t ports)
@@ -74,8 +77,6 @@ static void check_pairs(
 			"Too many: %u endpoints of %u ports: kgit takes at most %d such pairs",
 			endpoints, ports, PAIRS_MAX);
 }
-
-/* ---- EndpointSlice ---- */
 
 void kg_validate_endpoint(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
@@ -150,16 +151,24 @@ static void validate_ports(struct kg_fault_list *f, const struct kg_value *ports
 	kg_rule_unique(f, ports, "name", kg_rule_path(f, path, "ports"), false);
 }
 
+static const char *const lists[] = {"addresses", "notReadyAddresses"};
+
+static uint32_t count_addresses(const struct kg_value *subset)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < KG_ARRAY_LEN(lists); i++)
+		n += kg_len(kg_get(subset, lists[i]));
+	return n;
+}
+
 void kg_validate_endpoint_subset(
 	struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
-	static const char *const lists[] = {"addresses", "notReadyAddresses"};
-	uint32_t written = 0, n = 0;
+	uint32_t written = 0, n = count_addresses(v);
 
-	for (size_t i = 0; i < KG_ARRAY_LEN(lists); i++) {
+	for (size_t i = 0; i < KG_ARRAY_LEN(lists); i++)
 		written += kg_rule_written_items(f, kg_rule_path(f, path, "%s", lists[i]));
-		n += kg_len(kg_get(v, lists[i]));
-	}
 	if (!written && !n)
 		kg_rule(f, path, "",
 			"Required value: must specify `addresses` or `notReadyAddresses`");
@@ -169,12 +178,38 @@ void kg_validate_endpoint_subset(
 			"Kubernetes: "
 			"use EndpointSlices for more",
 			n, (unsigned)KG_ENDPOINTS_MAX);
-	check_pairs(
-		f, path, n > KG_ENDPOINTS_MAX ? KG_ENDPOINTS_MAX : n, kg_len(kg_get(v, "ports")));
 	validate_ports(f, kg_get(v, "ports"), path);
+}
+
+/* As check_pairs, of all subsets together: they are one object. */
+static void check_all_pairs(
+	struct kg_fault_list *f, const struct kg_value *subsets, const char *path)
+{
+	uint64_t pairs = 0;
+
+	for (uint32_t i = 0; i < kg_len(subsets); i++) {
+		uint64_t n = count_addresses(&subsets->items[i]);
+
+		n = n > KG_ENDPOINTS_MAX ? KG_ENDPOINTS_MAX : n;
+		pairs += n * kg_len(kg_get(&subsets->items[i], "ports"));
+	}
+	if (pairs > PAIRS_MAX)
+		kg_rule(f, path, "subsets",
+			"Too many: %llu pairs of an address and one of its ports: kgit takes at "
+			"most %d in all subsets",
+			(unsigned long long)pairs, PAIRS_MAX);
 }
 
 void kg_validate_endpoints(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
+	const struct kg_value *subsets = kg_get(v, "subsets");
+
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	if (kg_len(subsets) > SUBSETS_MAX)
+		kg_rule(f, path, "subsets",
+			"Too many: %u: must have at most %d items: put addresses of the same ports "
+			"into one, or use EndpointSlices",
+			kg_len(subsets), SUBSETS_MAX);
+	else
+		check_all_pairs(f, subsets, path);
 }
