@@ -5,6 +5,7 @@
 #include "kgitd/rollout.h"
 
 #include "reconcile/summary.h"
+#include "reconcile/workload.h"
 #include "sys/loop.h"
 
 #include <stdatomic.h>
@@ -53,16 +54,15 @@ static bool is_watched(const struct rollout *r, const struct kg_object *obj)
 	return false;
 }
 
-/* Has the revision begun to replace its pods? */
-static bool begins_to_roll(const struct kg_object *obj, uint64_t revision)
+/* Its pods are not all of its template, and it replaces them. */
+static bool is_rolling(const struct kg_object *obj)
 {
 	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
 	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
 	int64_t updated = kg_int(kg_get(st, "updatedReplicas"), 0);
 	const char *type = kg_string(kg_at(v, "spec.updateStrategy.type"), "");
 
-	if (!obj->source || obj->revision < revision || strcmp(type, "OnDelete") == 0 ||
-		kg_bool(kg_at(v, "spec.paused"), false))
+	if (strcmp(type, "OnDelete") == 0 || kg_bool(kg_at(v, "spec.paused"), false))
 		return false;
 	if (obj->kind->id == KG_KIND_DAEMONSET) {
 		want = kg_int(kg_get(st, "desiredNumberScheduled"), 0);
@@ -71,8 +71,29 @@ static bool begins_to_roll(const struct kg_object *obj, uint64_t revision)
 	return updated < want - kg_int(kg_at(v, "spec.updateStrategy.rollingUpdate.partition"), 0);
 }
 
+static bool configures(const struct kg_admission *a, const char *ns)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const struct kg_input_desired *d = &a->desired[i];
+
+		if ((d->kind->id == KG_KIND_CONFIGMAP || d->kind->id == KG_KIND_SECRET) &&
+			strcmp(d->ns, ns) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its revision alone says little: what nodes say, and other pushes, may be of the same commit. */
+bool kgd_rollout_follows(
+	const struct kg_object *obj, const struct kg_admission *a, uint64_t revision)
+{
+	return obj->source && obj->revision >= revision && kg_rolls_on_config(obj) &&
+	       is_rolling(obj) && configures(a, obj->ns);
+}
+
 /* And what rolls though its own manifest is as it was: a ConfigMap that its pods use is not. */
-static void watch_rolling(struct rollout *r, const struct kg_snapshot *s, uint64_t revision)
+static void watch_rolling(struct rollout *r, const struct kg_admission *a,
+	const struct kg_snapshot *s, uint64_t revision)
 {
 	static const enum kg_kind_id kinds[] = {
 		KG_KIND_DEPLOYMENT, KG_KIND_STATEFULSET, KG_KIND_DAEMONSET};
@@ -82,7 +103,7 @@ static void watch_rolling(struct rollout *r, const struct kg_snapshot *s, uint64
 	for (size_t k = 0; k < KG_ARRAY_LEN(kinds); k++) {
 		kg_iter_kind(&it, s, kinds[k], NULL, NULL);
 		while ((obj = kg_iter_next(&it)))
-			if (begins_to_roll(obj, revision) && !is_watched(r, obj))
+			if (kgd_rollout_follows(obj, a, revision) && !is_watched(r, obj))
 				add(r, obj->kind, kg_arena_strdup(&r->a, obj->ns),
 					kg_arena_strdup(&r->a, obj->name));
 		kg_iter_release(&it);
@@ -177,7 +198,7 @@ void kgd_rollout_wait(
 		uint64_t revision = s->revision;
 
 		if (made)
-			watch_rolling(&r, s, made);
+			watch_rolling(&r, admission, s, made);
 		made = 0;
 		verdict = look(&r, s);
 		bool over = verdict || spent >= ms || atomic_load(&h->m->stopping) ||
