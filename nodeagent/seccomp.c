@@ -202,17 +202,24 @@ static void add_names(struct names *out, const char *const *names, size_t most)
 }
 
 /* AF_VSOCK (40) speaks to the hypervisor, AF_ALG (38) to the kernel's ciphers, which have a
- * history; everything else is a plain socket. */
+ * history; everything else is a plain socket. The kernel takes the family as an int: a rule that
+ * compares all 64 bits ("over 40") lets either pass with a bit of the upper half set. */
 static size_t socket_rules(struct kg_arena *a, struct kg_value *rules)
 {
 	static const struct {
-		int64_t family;
-		const char *op;
-	} some[] = {{38, "SCMP_CMP_LT"}, {39, "SCMP_CMP_EQ"}, {40, "SCMP_CMP_GT"}};
+		int64_t mask, family;
+	} some[] = {
+		{0xffffffe0, 0},                                      /* to 31 */
+		{0xfffffffc, 32},                                     /* to 35 */
+		{0xfffffffe, 36},                                     /* and 37 */
+		{0xffffffff, 39}, {0xffffffff, 41}, {0xfffffffe, 42}, /* and 43 */
+		{0xfffffffe, 44},                                     /* and 45, Linux's last */
+	};
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(some); i++)
 		rules[i] = rule(a, one_name(a, "socket"), "SCMP_ACT_ALLOW",
-			one_arg(a, 0, some[i].family, 0, some[i].op), kg_v_null());
+			one_arg(a, 0, some[i].mask, some[i].family, "SCMP_CMP_MASKED_EQ"),
+			kg_v_null());
 	return KG_ARRAY_LEN(some);
 }
 
