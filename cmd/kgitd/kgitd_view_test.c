@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -353,6 +354,17 @@ static void slices_are_merged(void **state)
 			{SLICE("", "{port: 8080}", "{addresses: [192.0.2.7]}"),
 				SLICE("", "{name: ''}", "{addresses: [192.0.2.8]}")},
 			"\"endpoints\":[\"192.0.2.7:8080\"]"},
+		/* the Service's own come first, then those of its slices; each once, as it is first
+		 */
+		{"spec: {clusterIP: None, ports: [{name: b, port: 1}, {name: b, port: 9}]}\n",
+			{SLICE("", "{name: a, port: 2}, {name: b, port: 3}",
+				 "{addresses: [192.0.2.7]}"),
+				SLICE("", "{name: b, port: 4}, {name: a, port: 5, protocol: UDP}",
+					"{addresses: [192.0.2.8]}")},
+			"\"ports\":[{\"endpoints\":[\"192.0.2.7:3\",\"192.0.2.8:4\"],\"name\":"
+			"\"b\",\"port\":1,\"protocol\":\"TCP\"},{\"endpoints\":[\"192.0.2.7:2\"],"
+			"\"name\":\"a\",\"port\":2,\"protocol\":\"TCP\"},{\"endpoints\":["
+			"\"192.0.2.8:5\"],\"name\":\"a\",\"port\":5,\"protocol\":\"UDP\"}]"},
 		/* of no other Service, nor namespace */
 		{SVC("", HTTP),
 			{"{metadata: {labels: {kubernetes.io/service-name: we}}, ports: "
@@ -426,6 +438,77 @@ static void slices_are_merged(void **state)
 	}
 }
 
+enum { PORTS = 20000 }; /* of a slice: as many as may be */
+
+/* `text` with as many ports as may be in the place of its '%'. */
+static struct kg_snapshot *put_many(
+	struct kg_snapshot *s, enum kg_kind_id kind, const char *name, const char *text)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	size_t before = strcspn(text, "%");
+
+	kg_buf_add(&b, text, before);
+	for (int i = 1; i <= PORTS; i++)
+		kg_buf_addf(&b, "%s{name: p%d, port: %d}", i > 1 ? ", " : "", i, i);
+	kg_buf_adds(&b, text + before + 1);
+	return put(s, kind, "default", name, kg_buf_str(&b), NULL);
+}
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Ports are found by their names, not looked for: 4e8 comparisons would be of seconds. */
+static void many_ports_are_told(void **state)
+{
+	static const struct {
+		const char *svc;
+		int slices;
+		const char *first, *last;
+	} cases[] = {
+		{"spec: {clusterIP: None}\n", 1, "\"192.0.2.7:1\"", "\"192.0.2.7:20000\""},
+		{"spec: {clusterIP: None, ports: [%]}\n", 2, "\"192.0.2.7:1\",\"192.0.2.8:1\"",
+			"\"192.0.2.7:20000\",\"192.0.2.8:20000\""},
+		{"spec: {clusterIP: 10.96.0.9, ports: [%]}\n", 2, "\"192.0.2.7:1\",\"192.0.2.8:1\"",
+			"\"192.0.2.7:20000\",\"192.0.2.8:20000\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_snapshot *s = kg_snapshot_new("11111111-2222-3333-4444-555555555555");
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+		s = strchr(cases[i].svc, '%')
+			    ? put_many(s, KG_KIND_SERVICE, "web", cases[i].svc)
+			    : put(s, KG_KIND_SERVICE, "default", "web", cases[i].svc, NULL);
+		for (int k = 0; k < cases[i].slices; k++)
+			s = put_many(s, KG_KIND_ENDPOINTSLICE, k ? "b" : "a",
+				k ? SLICE("", "%", "{addresses: [192.0.2.8]}")
+				  : SLICE("", "%", "{addresses: [192.0.2.7]}"));
+		double began = cpu_seconds();
+		struct kg_value v = kgd_service_map(
+			&a, s, kg_snapshot_get(s, KG_KIND_SERVICE, "default", "web"));
+		double took = cpu_seconds() - began;
+		print_message("case %zu: %d ports in %.3f s\n", i, PORTS, took);
+		assert_true(took < 3);
+		const struct kg_value *ports = kg_get(&v, "ports");
+		assert_int_equal(kg_len(ports), PORTS);
+		for (int k = 0; k < 2; k++) {
+			KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+			const char *want = k ? cases[i].last : cases[i].first;
+			KG_AUTOFREE char *list = kg_asprintf("[%s]", want);
+
+			kg_json_write(&b, kg_get(&ports->items[k ? PORTS - 1 : 0], "endpoints"));
+			assert_string_equal(kg_buf_str(&b), list);
+		}
+		kg_snapshot_unref(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +518,7 @@ int main(void)
 		cmocka_unit_test(a_node_knows_its_labels),
 		cmocka_unit_test(services_are_shared),
 		cmocka_unit_test(slices_are_merged),
+		cmocka_unit_test(many_ports_are_told),
 	};
 
 	kg_kinds_init();

@@ -12,12 +12,24 @@
 
 #include <string.h>
 
+/* What a port is in one slice. */
+struct number {
+	const struct kg_object *slice;
+	int64_t port; /* 0: it has none */
+	struct number *next;
+};
+struct port {
+	const struct kg_value *said; /* by the Service itself, else by the first slice */
+	struct number *first, *last;
+};
 struct service {
 	struct kg_arena *a;
 	const struct kg_object *svc, **slices; /* borrowed; in order of their names; heap */
 	size_t n, cap;
-	size_t naddresses;             /* of all endpoints of all slices */
-	struct kg_value *room;         /* heap: for one list of so many */
+	size_t naddresses;     /* of all endpoints of all slices */
+	struct kg_value *room; /* heap: for one list of so many */
+	struct kg_map ports;   /* those that nodes are told: "NAME/PROTOCOL" -> struct port */
+	struct kg_buf key;     /* of such a one */
 	bool headless, local, foreign; /* one of the slices is not made of pods */
 };
 
@@ -26,15 +38,60 @@ static bool is(const struct kg_value *spec, const char *field, const char *text)
 	return strcmp(kg_string(kg_get(spec, field), ""), text) == 0;
 }
 
+static const char *protocol_of(const struct kg_value *port)
+{
+	return kg_string(kg_get(port, "protocol"), "TCP");
+}
+
+/* The port of that name and protocol; NULL: nodes are not told of it. */
+static struct port *find_port(struct service *x, const struct kg_value *said, bool add)
+{
+	kg_buf_clear(&x->key);
+	kg_buf_adds(&x->key, kg_string(kg_get(said, "name"), ""));
+	kg_buf_addc(&x->key, '/');
+	kg_buf_adds(&x->key, protocol_of(said));
+	if (!add)
+		return kg_map_get(&x->ports, x->key.data);
+	void **at = kg_map_at(&x->ports, x->key.data);
+	if (!*at) {
+		struct port *port = *at = kg_arena_alloc(x->a, sizeof(*port));
+		port->said = said;
+	}
+	return *at;
+}
+
+/* A headless service has the ports of its endpoints, also such as it does not name itself. */
+static void add_numbers(struct service *x, const struct kg_object *slice)
+{
+	const struct kg_value *ports = kg_get(kg_obj(slice), "ports");
+
+	for (uint32_t i = 0; i < kg_len(ports); i++) {
+		struct port *port = find_port(x, &ports->items[i], x->headless);
+
+		if (!port)
+			continue;
+		if (!port->last || port->last->slice != slice) {
+			struct number *n = kg_arena_alloc(x->a, sizeof(*n));
+			*(port->last ? &port->last->next : &port->first) = n;
+			port->last = n;
+			n->slice = slice;
+		}
+		port->last->port = kg_int(kg_get(&ports->items[i], "port"), 0);
+	}
+}
+
 static void open_service(struct service *x, const struct kg_snapshot *s)
 {
-	const struct kg_value *spec = kg_get(kg_obj(x->svc), "spec");
+	const struct kg_value *spec = kg_get(kg_obj(x->svc), "spec"),
+			      *ports = kg_get(spec, "ports");
 	const struct kg_object *slice;
 	struct kg_slice_iter it;
 
 	x->headless = is(spec, "clusterIP", "None");
 	x->local = is(spec, "internalTrafficPolicy", "Local") ||
 		   is(spec, "externalTrafficPolicy", "Local");
+	for (uint32_t i = 0; i < kg_len(ports); i++)
+		find_port(x, &ports->items[i], true);
 	kg_slices_iter(&it, s, x->svc->ns, x->svc->name);
 	while ((slice = kg_slices_next(&it))) {
 		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
@@ -42,6 +99,7 @@ static void open_service(struct service *x, const struct kg_snapshot *s)
 		KG_GROW(x->slices, x->cap, x->n + 1);
 		x->slices[x->n++] = slice;
 		x->foreign |= !kg_slice_is_of_pods(slice);
+		add_numbers(x, slice);
 		for (uint32_t i = 0; i < kg_len(eps); i++)
 			x->naddresses += kg_len(kg_get(&eps->items[i], "addresses"));
 	}
@@ -50,22 +108,6 @@ static void open_service(struct service *x, const struct kg_snapshot *s)
 }
 
 /* ---- ports ---- */
-
-/* The number that a port of that name and protocol has in a slice; 0: it has none. */
-static int64_t port_number(const struct kg_object *slice, const char *name, const char *protocol)
-{
-	const struct kg_value *ports = kg_get(kg_obj(slice), "ports");
-	int64_t port = 0;
-
-	for (uint32_t i = 0; i < kg_len(ports); i++) {
-		const struct kg_value *p = &ports->items[i];
-
-		if (strcmp(kg_string(kg_get(p, "name"), ""), name) == 0 &&
-			strcmp(kg_string(kg_get(p, "protocol"), "TCP"), protocol) == 0)
-			port = kg_int(kg_get(p, "port"), 0);
-	}
-	return port;
-}
 
 /* "ip:port" of a slice's endpoints. All addresses of one lead to the same: one is enough, but where
  * they have names. */
@@ -97,17 +139,14 @@ static int cmp_text(const void *a, const void *b)
 }
 
 static struct kg_value port_endpoints(
-	const struct service *x, const char *name, const char *protocol, bool draining)
+	const struct service *x, const struct port *port, bool draining)
 {
 	struct kg_value *items = x->room;
 	size_t n = 0, unique = 0;
 
-	for (size_t i = 0; i < x->n; i++) {
-		int64_t port = port_number(x->slices[i], name, protocol);
-
-		if (port > 0)
-			n += add_endpoints(x, items + n, x->slices[i], port, draining);
-	}
+	for (const struct number *at = port->first; at; at = at->next)
+		if (at->port > 0)
+			n += add_endpoints(x, items + n, at->slice, at->port, draining);
 	if (x->foreign && n) { /* two slices may say the same */
 		qsort(items, n, sizeof(*items), cmp_text);
 		for (size_t i = 0; i < n; i++)
@@ -118,45 +157,30 @@ static struct kg_value port_endpoints(
 	return kg_v_array(x->a, items, n);
 }
 
-static struct kg_value port_of(const struct service *x, const struct kg_value *p)
+static struct kg_value port_of(const struct service *x, const struct port *port)
 {
-	const char *name = kg_string(kg_get(p, "name"), "");
-	const char *protocol = kg_string(kg_get(p, "protocol"), "TCP");
-	struct kg_value ready = port_endpoints(x, name, protocol, false), draining = kg_v_null();
+	const struct kg_value *p = port->said;
+	struct kg_value ready = port_endpoints(x, port, false), draining = kg_v_null();
 	bool none = !x->headless && !kg_len(&ready);
 
 	/* Names are of those that are ready alone. */
 	if (none || x->local)
-		draining = port_endpoints(x, name, protocol, true);
-	return kg_v_obj(x->a, "name", kg_v_lit(name), "protocol", kg_v_lit(protocol), "port",
-		*kg_get(p, "port"), "nodePort", *kg_get(p, "nodePort"), "endpoints",
-		none ? draining : ready, "draining",
+		draining = port_endpoints(x, port, true);
+	return kg_v_obj(x->a, "name", kg_v_lit(kg_string(kg_get(p, "name"), "")), "protocol",
+		kg_v_lit(protocol_of(p)), "port", *kg_get(p, "port"), "nodePort",
+		*kg_get(p, "nodePort"), "endpoints", none ? draining : ready, "draining",
 		!none && kg_len(&draining) ? draining : kg_v_null(), (char *)NULL);
 }
 
-/* A headless service has the ports of its endpoints, also such as it does not name itself. */
+/* In the order in which they are said, the Service's own first. */
 static struct kg_value ports_of(const struct service *x)
 {
-	KG_CLEANUP(kg_map_release) struct kg_map seen = KG_MAP_INIT;
-	const struct kg_value *own = kg_at(kg_obj(x->svc), "spec.ports");
-	size_t most = kg_len(own), n = 0;
+	struct kg_value *items = kg_arena_alloc(x->a, (x->ports.count + 1) * sizeof(*items));
+	const struct kg_map_entry *e;
+	size_t n = 0;
 
-	for (size_t i = 0; x->headless && i < x->n; i++)
-		most += kg_len(kg_get(kg_obj(x->slices[i]), "ports"));
-	struct kg_value *items = kg_arena_alloc(x->a, (most + 1) * sizeof(*items));
-	for (size_t i = 0; i < (x->headless ? x->n : 0) + 1; i++) {
-		const struct kg_value *ports = i ? kg_get(kg_obj(x->slices[i - 1]), "ports") : own;
-
-		for (uint32_t k = 0; k < kg_len(ports); k++) {
-			const struct kg_value *p = &ports->items[k];
-			const char *id =
-				kg_arena_printf(x->a, "%s/%s", kg_string(kg_get(p, "name"), ""),
-					kg_string(kg_get(p, "protocol"), "TCP"));
-
-			if (!kg_map_put(&seen, id, &seen))
-				items[n++] = port_of(x, p);
-		}
-	}
+	for (size_t i = 0; (e = kg_map_next(&x->ports, &i));)
+		items[n++] = port_of(x, e->value);
 	return kg_v_array(x->a, items, n);
 }
 
@@ -246,6 +270,8 @@ struct kg_value kgd_service_map(
 		"externalName", *kg_get(spec, "externalName"), "hosts",
 		x.headless ? hosts_of(&x) : kg_v_null(), "places",
 		x.local ? places_of(&x) : kg_v_null(), "ports", ports_of(&x), (char *)NULL);
+	kg_map_release(&x.ports);
+	kg_buf_release(&x.key);
 	free(x.room);
 	free(x.slices);
 	return v;
