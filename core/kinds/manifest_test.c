@@ -225,6 +225,52 @@ static void test_many_endpoints(void **state)
 	}
 }
 
+/* Slices of so many endpoints, each of so many addresses and all of so many ports. */
+static void test_many_of_a_slice(void **state)
+{
+	static const struct {
+		unsigned endpoints, addresses, ports;
+		const char *faults;
+	} rows[] = {
+		{5, 1, 20000, ""},
+		{1000, 1, 100, ""},
+		{10, 100, 100, ""},
+		{1001, 1, 1,
+			"m.yaml:7:12: endpoints: Too many: 1001: must have at most 1000 items\n"},
+		{1, 101, 1,
+			"m.yaml:7:25: endpoints[0].addresses: Too many: 101: must have at most 100 "
+			"items\n"},
+		{1, 1, 20001,
+			"m.yaml:6:8: ports: Too many: 20001: must have at most 20000 items\n"},
+		{10, 100, 101,
+			"m.yaml:6:8: ports: Too many: 1000 addresses of 101 ports: kgit takes at "
+			"most 100000 such pairs\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(rows); i++) {
+		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+		struct kg_test_read t;
+
+		kg_buf_adds(&b, "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+				"metadata: {name: x,\n  labels: {kubernetes.io/service-name: db}}\n"
+				"addressType: IPv4\nports: [");
+		for (unsigned k = 0; k < rows[i].ports; k++)
+			kg_buf_addf(&b, "%s{name: a%u, port: 80}", k ? ", " : "", k);
+		kg_buf_adds(&b, "]\nendpoints: [");
+		for (unsigned e = 0; e < rows[i].endpoints; e++) {
+			kg_buf_addf(&b, "%s{addresses: [", e ? ", " : "");
+			for (unsigned k = 0; k < rows[i].addresses; k++)
+				kg_buf_addf(&b, "%s192.0.2.%u", k ? ", " : "", k);
+			kg_buf_adds(&b, "]}");
+		}
+		kg_buf_adds(&b, "]\n");
+		kg_test_read(&t, kg_buf_str(&b));
+		assert_string_equal(kg_buf_str(&t.text), rows[i].faults);
+		kg_test_read_release(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_admitted),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_many_endpoints),
+		cmocka_unit_test(test_many_of_a_slice),
 	};
 
 	kg_kinds_init();

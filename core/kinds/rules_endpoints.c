@@ -68,14 +68,20 @@ static bool too_many(struct kg_fault_list *f, const struct kg_value *list, const
 
 /* ---- EndpointSlice ---- */
 
-/* Each is told to every node: what Kubernetes once took of both, together. */
-static void check_pairs(
-	struct kg_fault_list *f, const char *path, uint32_t endpoints, uint32_t ports)
+/* Each is told to every node: what Kubernetes once took of both, together. Of a headless Service
+ * all addresses of an endpoint are. */
+static void check_pairs(struct kg_fault_list *f, const struct kg_value *slice, const char *path)
 {
-	if ((uint64_t)endpoints * ports > PAIRS_MAX)
+	const struct kg_value *eps = kg_get(slice, "endpoints");
+	uint32_t ports = kg_len(kg_get(slice, "ports"));
+	uint64_t addresses = 0;
+
+	for (uint32_t i = 0; i < kg_len(eps); i++)
+		addresses += kg_len(kg_get(&eps->items[i], "addresses"));
+	if (addresses * ports > PAIRS_MAX)
 		kg_rule(f, path, "ports",
-			"Too many: %u endpoints of %u ports: kgit takes at most %d such pairs",
-			endpoints, ports, PAIRS_MAX);
+			"Too many: %llu addresses of %u ports: kgit takes at most %d such pairs",
+			(unsigned long long)addresses, ports, PAIRS_MAX);
 }
 
 void kg_validate_endpoint(struct kg_fault_list *f, const struct kg_value *v, const char *path)
@@ -129,7 +135,7 @@ void kg_validate_endpointslice(struct kg_fault_list *f, const struct kg_value *v
 			"no Service leads here: its name is to be in the label "
 			"\"" KG_LABEL_SERVICE_NAME "\"");
 	if (!too_many(f, kg_get(v, "endpoints"), path, "endpoints", KG_ENDPOINTS_MAX))
-		check_pairs(f, path, kg_len(kg_get(v, "endpoints")), kg_len(kg_get(v, "ports")));
+		check_pairs(f, v, path);
 	validate_slice_ports(f, kg_get(v, "ports"), path);
 }
 
