@@ -274,11 +274,11 @@ static void test_pull_back_off(void **state)
 static void test_saved_state(void **state)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct kg_doc *doc = make_pod("i:a=exit0 b=run c=back3");
+	struct kg_doc *doc = make_pod("held i:a=exit0 b=run c=back3");
 	struct kg_pstate p, q;
 	(void)state;
 	kg_pstate_init(&p, doc);
-	set_state(&p, "i:a=exit0 b=run c=back3");
+	set_state(&p, "held i:a=exit0 b=run c=back3");
 	p.c[1].pid = 42;
 	p.c[1].pid_start = 4242;
 	struct kg_value v = kg_pstate_save(&a, &p);
@@ -286,6 +286,7 @@ static void test_saved_state(void **state)
 	kg_pstate_load(&q, &v, true, 99000);
 	struct kg_value again = kg_pstate_save(&a, &q);
 	assert_true(kg_equal(&v, &again));
+	assert_true(q.held);
 	kg_pstate_release(&q);
 	/* After a reboot what ran has ended, and nothing waits. */
 	kg_pstate_init(&q, doc);

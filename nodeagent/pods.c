@@ -168,6 +168,7 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 		return kg_wrap(err, "pods");
 	}
 	evaluate_all(pods);
+	kg_pods_release_held(pods); /* the last of the others may have ended meanwhile */
 	pods->gc = kg_image_gc_new(pods, &o->image_gc);
 	*out = pods;
 	return 0;
@@ -280,7 +281,7 @@ static void preempt(struct pod *p, const struct pod *for_it)
 	kg_pod_save(p);
 }
 
-/* Others go for a critical one, which is held until they have gone. */
+/* Others go for a critical one. */
 static bool make_room(struct pod *p, struct kg_admit *node)
 {
 	size_t most = p->pods->pods.count + 1, n = 0;
@@ -301,24 +302,34 @@ static bool make_room(struct pod *p, struct kg_admit *node)
 			preempt(there[i], p);
 	kg_admit_recount(node);
 	count_active(node, p->pods);
-	p->st.held = true;
 	return true;
 }
 
-void kg_pods_release_held(struct kg_pods *pods)
+/* Does any pod still run that went for a critical one? */
+static bool preempting(const struct kg_pods *pods)
 {
 	struct kg_map_entry *e;
 
 	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
 		const struct pod *p = e->value;
 		if (p->st.preempted && !kg_plan_finished(&p->st))
-			return;
+			return true;
 	}
+	return false;
+}
+
+void kg_pods_release_held(struct kg_pods *pods)
+{
+	struct kg_map_entry *e;
+
+	if (preempting(pods))
+		return;
 	for (size_t i = 0; (e = kg_map_next(&pods->pods, &i));) {
 		struct pod *p = e->value;
 		if (!p->st.held)
 			continue;
 		p->st.held = false;
+		kg_pod_save(p);
 		kg_timer_set(p->timer, 0);
 	}
 }
@@ -337,6 +348,9 @@ static struct pod *begin(struct kg_pods *pods, const struct kg_value *v, struct 
 		return p;
 	}
 	kg_admit_count(node, v);
+	/* Whoever comes now may have been given what they still hold: also the critical one that
+	 * is judged again since the agent ended before it was saved. */
+	p->st.held = preempting(pods);
 	kg_pod_save(p);
 	if (pods->env.tokens)
 		kg_podtokens_want(pods->env.tokens, kg_doc_value(p->st.pod));

@@ -84,20 +84,32 @@ static void begin_on_tmpfs(struct kg_podtest *t)
 	kg_podtest_restart(t, NULL, NULL);
 }
 
-static void reboot(struct kg_podtest *t)
+static void shut_down(struct kg_podtest *t)
 {
-	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
 	struct kg_cgroups groups;
 	struct kg_error err;
 	kg_pods_free(t->pods);
 	t->pods = NULL;
 	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
 	assert_true(kg_cgroup_kill(&groups, t->dir + strlen("/tmp")) > 0);
+	assert_int_equal(kg_cgroup_remove(&groups, t->dir + strlen("/tmp"), &err), 0);
 	kg_cgroups_release(&groups);
+}
+
+static void boot(struct kg_podtest *t)
+{
+	KG_AUTOFREE char *run = kg_asprintf("%s/run", t->dir);
+	struct kg_error err;
 	assert_int_equal(umount2(run, MNT_DETACH), 0);
 	if (kg_rundir_mount(t->dir, &err) < 0)
 		fail_msg("%s", err.msg);
 	kg_podtest_restart(t, NULL, NULL);
+}
+
+static void reboot(struct kg_podtest *t)
+{
+	shut_down(t);
+	boot(t);
 }
 
 /* The machine goes down: what ran and what lay on the tmpfs is no more. The pod goes on with its
@@ -174,6 +186,80 @@ static void test_reboot_in_order(void **state)
 	kg_podtest_end(&t);
 }
 
+/* "low" is to end for "high", which waits for it. */
+static void begin_preemption(struct kg_podtest *t)
+{
+	long most = sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+	char low[512], high[512];
+	snprintf(low, sizeof(low), KG_PT_LARGE(5), most);
+	snprintf(high, sizeof(high), KG_PT_LARGE(2000000000), most);
+	kg_podtest_add(t, "low", low);
+	kg_podtest_apply(t);
+	kg_podtest_wait(t, kg_podtest_ready, "low", 20000);
+	kg_podtest_add(t, "high", high);
+	kg_podtest_apply(t);
+}
+
+static void restart_in_preemption(bool known)
+{
+	struct kg_podtest t;
+	struct kg_error err;
+	kg_podtest_begin(&t, NULL, NULL);
+	begin_preemption(&t);
+	kg_pods_free(t.pods);
+	t.pods = NULL;
+	KG_AUTOFREE char *uid = kg_strdup(kg_string(kg_at(&t.objects[1], "metadata.uid"), ""));
+	KG_AUTOFREE char *run = kg_asprintf("%s/run/pods/%s", t.dir, uid);
+	KG_AUTOFREE char *dir = kg_asprintf("%s/pods/%s", t.dir, uid);
+	if (!known) {
+		assert_int_equal(kg_remove_tree(run, &err), 0);
+		assert_int_equal(kg_remove_tree(dir, &err), 0);
+	}
+	kg_podtest_restart(&t, NULL, NULL);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_failed, "low", 20000);
+	kg_podtest_wait(&t, kg_podtest_ready, "high", 20000);
+	const char *ended = kg_string(
+		kg_at(kg_podtest_container(&t, "low"), "state.terminated.finishedAt"), "");
+	const char *began =
+		kg_string(kg_at(kg_podtest_container(&t, "high"), "state.running.startedAt"), "");
+	assert_true(*ended && strcmp(ended, began) <= 0);
+	kg_podtest_end(&t);
+}
+
+/* The agent is another one before the pods that have to go have gone ... */
+static void test_restart_in_preemption(void **state)
+{
+	(void)state;
+	restart_in_preemption(true);
+}
+
+/* ... and the one before ended when it had told them, and not yet saved the one that comes. */
+static void test_crash_in_preemption(void **state)
+{
+	(void)state;
+	restart_in_preemption(false);
+}
+
+/* Nobody is left who would let it go on: of the other one nothing had been copied to the disk. */
+static void test_reboot_in_preemption(void **state)
+{
+	struct kg_podtest t;
+	struct kg_error err;
+	(void)state;
+	begin_on_tmpfs(&t);
+	begin_preemption(&t);
+	shut_down(&t);
+	KG_AUTOFREE char *low = kg_asprintf(
+		"%s/pods/%s", t.dir, kg_string(kg_at(&t.objects[0], "metadata.uid"), ""));
+	assert_int_equal(kg_remove_tree(low, &err), 0);
+	boot(&t);
+	kg_podtest_apply(&t);
+	kg_podtest_wait(&t, kg_podtest_ready, "high", 20000);
+	kg_podtest_wait(&t, kg_podtest_failed, "low", 20000);
+	kg_podtest_end(&t);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], KG_PIDNS_COMMAND))
@@ -183,6 +269,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_agent_is_killed),
 		cmocka_unit_test(test_reboot),
 		cmocka_unit_test(test_reboot_in_order),
+		cmocka_unit_test(test_restart_in_preemption),
+		cmocka_unit_test(test_crash_in_preemption),
+		cmocka_unit_test(test_reboot_in_preemption),
 	};
 	kg_podtest_require();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,12 +293,6 @@ static void test_init_containers(void **state)
 	kg_podtest_end(&t);
 }
 
-#define LARGE(priority)                                                                            \
-	"{\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":2,"                       \
-	"\"priority\":" #priority ","                                                              \
-	"\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"%ldm\"}}"          \
-	"," KG_PT_SHELL "\"trap '' TERM; while :; do sleep 0.1; done\"]}]}"
-
 /* As kubelet: a critical pod has the place of another, once that has ended. */
 static void test_preemption(void **state)
 {
@@ -306,8 +300,8 @@ static void test_preemption(void **state)
 	long most = sysconf(_SC_NPROCESSORS_ONLN) * 1000;
 	char low[512], critical[512];
 	(void)state;
-	snprintf(low, sizeof(low), LARGE(5), most);
-	snprintf(critical, sizeof(critical), LARGE(2000000000), most);
+	snprintf(low, sizeof(low), KG_PT_LARGE(5), most);
+	snprintf(critical, sizeof(critical), KG_PT_LARGE(2000000000), most);
 	kg_podtest_begin(&t, NULL, NULL);
 	kg_podtest_add(&t, "low", low);
 	kg_podtest_apply(&t);

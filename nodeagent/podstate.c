@@ -137,9 +137,10 @@ struct kg_value kg_pstate_save(struct kg_arena *a, const struct kg_pstate *p)
 	return kg_v_obj(a, "sandbox", kg_v_int(p->sandbox), "startTime", kg_v_int(p->start_time),
 		"startMono", kg_v_int(p->start_mono), "deleting", kg_v_bool(p->deleting), "grace",
 		kg_v_int(p->grace_ms), "end", kg_v_int(p->end_mono), "deadlineExceeded",
-		kg_v_bool(p->deadline_exceeded), "preempted", kg_v_bool(p->preempted), "rejected",
-		kg_v_str(a, p->rejected), "rejectedWhy", kg_v_str(a, p->rejected_why), "containers",
-		kg_v_array(a, list, p->nc), (char *)NULL);
+		kg_v_bool(p->deadline_exceeded), "preempted", kg_v_bool(p->preempted), "held",
+		kg_v_bool(p->held), "rejected", kg_v_str(a, p->rejected), "rejectedWhy",
+		kg_v_str(a, p->rejected_why), "containers", kg_v_array(a, list, p->nc),
+		(char *)NULL);
 }
 
 static void load_term(struct kg_cterm *t, const struct kg_value *v)
@@ -214,6 +215,7 @@ void kg_pstate_load(struct kg_pstate *p, const struct kg_value *v, bool same_boo
 	p->end_mono = kg_int(kg_get(v, "end"), 0);
 	p->deadline_exceeded = kg_bool(kg_get(v, "deadlineExceeded"), false);
 	p->preempted = kg_bool(kg_get(v, "preempted"), false);
+	p->held = kg_bool(kg_get(v, "held"), false);
 	if (!kg_is_null(kg_get(v, "rejected")))
 		kg_pstate_reject(p, kg_string(kg_get(v, "rejected"), ""),
 			kg_string(kg_get(v, "rejectedWhy"), ""));

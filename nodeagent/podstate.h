@@ -92,7 +92,7 @@ struct kg_pstate {
 	int64_t end_mono;       /* all of it must have ended by then; 0: nothing ends it yet */
 	bool deadline_exceeded; /* activeDeadlineSeconds */
 	bool preempted;         /* it went for a critical pod */
-	bool held;              /* its sandbox waits for what others give back; not stored */
+	bool held;              /* its sandbox waits for what others give back */
 	bool busy;              /* a job runs for it; not stored */
 	bool gone;              /* nothing is left */
 	char *rejected, *rejected_why; /* the node did not take it in: it has failed, and why */

@@ -37,6 +37,12 @@ struct kg_podtest {
 #define KG_PT_NEVER(c)                                                                             \
 	"{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":1,\"containers\":[{"       \
 	"\"name\":\"c\"," c "}]}"
+/* All the CPU there is, a number of "%ld" thousandths; it does not end on SIGTERM. */
+#define KG_PT_LARGE(priority)                                                                      \
+	"{\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":2,"                       \
+	"\"priority\":" #priority ","                                                              \
+	"\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"%ldm\"}}"          \
+	"," KG_PT_SHELL "\"trap '' TERM; while :; do sleep 0.1; done\"]}]}"
 
 /* Skips (exit 77) where the machine cannot: not root, no runc, conmon, skopeo or busybox. */
 void kg_podtest_require(void);
