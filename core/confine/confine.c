@@ -15,10 +15,21 @@ static int end(scmp_filter_ctx filter, int rc, struct kg_error *err)
 	return rc < 0 ? kg_fail(err, KG_E_IO, "seccomp: load the filter: %s", strerror(-rc)) : 0;
 }
 
+/* A filter; NULL: no memory. Calls by another architecture's numbers end the process: the thread
+ * alone, as is the library's default, would leave its locks held. */
+static scmp_filter_ctx begin(uint32_t otherwise)
+{
+	scmp_filter_ctx filter = seccomp_init(otherwise);
+
+	if (filter)
+		(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	return filter;
+}
+
 int kg_seccomp_allow(const char *const *calls, size_t n, uint32_t otherwise, bool all_threads,
 	struct kg_error *err)
 {
-	scmp_filter_ctx filter = seccomp_init(otherwise);
+	scmp_filter_ctx filter = begin(otherwise);
 	int rc = filter ? 0 : -ENOMEM;
 
 	if (rc == 0 && all_threads)
@@ -55,7 +66,7 @@ static int refuse(scmp_filter_ctx filter, const struct kg_seccomp_rule *r)
 			&SCMP_CMP64(r->arg, SCMP_CMP_MASKED_EQ, r->mask ? r->mask : UINT64_MAX,
 				r->value));
 	case KG_ARG_OVER:
-		return refuse_if(filter, action, nr, &SCMP_CMP64(r->arg, SCMP_CMP_GT, r->value));
+		return refuse_if(filter, action, nr, &SCMP_CMP64(r->arg, SCMP_CMP_GT, r->value, 0));
 	case KG_ARG_HAS: /* a rule a bit: no rule says "not none of them" */
 		for (unsigned bit = 0; rc == 0 && bit < 64; bit++) {
 			uint64_t one = UINT64_C(1) << bit;
@@ -71,7 +82,7 @@ static int refuse(scmp_filter_ctx filter, const struct kg_seccomp_rule *r)
 
 int kg_seccomp_refuse(const struct kg_seccomp_rule *rules, size_t n, bool log, struct kg_error *err)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	scmp_filter_ctx filter = begin(SCMP_ACT_ALLOW);
 	int rc = filter ? 0 : -ENOMEM;
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
