@@ -545,11 +545,15 @@ static void settle_place(struct telling *t, const struct kg_change *c)
 }
 
 /* By key; who goes before who comes. */
+static const char *key_of(const struct kg_change *c)
+{
+	return (c->after ? c->after : c->before)->key;
+}
+
 static int cmp_change(const void *a, const void *b)
 {
 	const struct kg_change *x = a, *y = b;
-	int d = strcmp(
-		(x->after ? x->after : x->before)->key, (y->after ? y->after : y->before)->key);
+	int d = strcmp(key_of(x), key_of(y));
 
 	return d ? d : (x->after != NULL) - (y->after != NULL);
 }
@@ -643,7 +647,11 @@ struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kin
 	for (size_t i = 0; i < t.nstored; i++) {
 		struct kg_change c = t.made[i]; /* which may move */
 
-		settle_place(&t, &c);
+		/* One goes and another comes in the same commit: the place was and stays taken. */
+		if (i + 1 < t.nstored && !strcmp(key_of(&c), key_of(&t.made[i + 1])))
+			i++;
+		else
+			settle_place(&t, &c);
 	}
 	if (spaces)
 		tell_spaces(&t);

@@ -485,16 +485,17 @@ static void play_one(struct play *p)
 			test_delete(&server, KG_KIND_SERVICEACCOUNT, ns, "default");
 		else
 			put_play("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, "
-				 "namespace: %s, uid: own-%s, labels: {n: n%u}}\n",
-				ns, ns, p->n);
+				 "namespace: %s, uid: own-%s-%u, labels: {n: n%u}}\n",
+				ns, ns, p->n / 3, p->n);
 		p->account[i] = !(p->account[i] && what == 3);
 	} else {
 		if (p->map[i] && what == 6)
 			test_delete(&server, KG_KIND_CONFIGMAP, ns, "kube-root-ca.crt");
 		else
 			put_play("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "
-				 "kube-root-ca.crt, namespace: %s, uid: own-%s}\ndata: {n: n%u}\n",
-				ns, ns, p->n);
+				 "kube-root-ca.crt, namespace: %s, uid: own-%s-%u}\ndata: {n: "
+				 "n%u}\n",
+				ns, ns, p->n / 3, p->n);
 		p->map[i] = !(p->map[i] && what == 6);
 	}
 }
