@@ -97,6 +97,7 @@ struct kg_http_conn {
 	struct kg_seal seal; /* likewise */
 	int fd;
 	bool gathering; /* an answer's header and body, for one record; see answer.c */
+	bool dry;       /* there was nothing in the socket when it was read last */
 	uint16_t ahead_at, ahead_len;
 	size_t gather_max; /* so much of that fits; 0: not known yet */
 	struct kg_http_server *server;

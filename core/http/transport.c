@@ -49,6 +49,14 @@ static ssize_t push(gnutls_transport_ptr_t ctx, const giovec_t *iov, int n)
 	return sendmsg(conn->fd, &m, MSG_NOSIGNAL);
 }
 
+static ssize_t receive(struct kg_http_conn *conn, void *p, size_t n)
+{
+	ssize_t got = recv(conn->fd, p, n, 0);
+
+	conn->dry = got < 0 && errno == EAGAIN;
+	return got;
+}
+
 static ssize_t pull(gnutls_transport_ptr_t ctx, void *p, size_t n)
 {
 	struct kg_http_conn *conn = ctx;
@@ -56,8 +64,8 @@ static ssize_t pull(gnutls_transport_ptr_t ctx, void *p, size_t n)
 	if (conn->ahead_at == conn->ahead_len) {
 		/* The rest of a large record. */
 		if (n >= sizeof(conn->ahead))
-			return recv(conn->fd, p, n, 0);
-		ssize_t got = recv(conn->fd, conn->ahead, sizeof(conn->ahead), 0);
+			return receive(conn, p, n);
+		ssize_t got = receive(conn, conn->ahead, sizeof(conn->ahead));
 
 		if (got <= 0)
 			return got;

@@ -328,11 +328,12 @@ static bool hear(struct kg_http_req *req, char *buf, size_t size, bool *more)
 	for (int i = 0; i < MAX_READS && !req->websocket->over; i++) {
 		ssize_t n = gnutls_record_recv(req->tls, buf, size);
 
-		if (n == GNUTLS_E_AGAIN)
+		/* GnuTLS says so after a record without data (a change of keys), too. */
+		if (n == GNUTLS_E_AGAIN && req->conn->dry)
 			return true;
 		if (n > 0)
 			listen_to(req, buf, (size_t)n);
-		else if (n != GNUTLS_E_INTERRUPTED)
+		else if (n != GNUTLS_E_INTERRUPTED && n != GNUTLS_E_AGAIN)
 			return false;
 	}
 	*more = true;
