@@ -95,7 +95,6 @@ static void assert_rejected(struct kg_podtest *t, const char *pod, const char *r
 static void test_admission(void **state)
 {
 	struct kg_podtest t;
-	KG_AUTOFREE char *path = NULL;
 	(void)state;
 	kg_podtest_begin(&t, NULL, NULL);
 	kg_podtest_add(&t, "old", TAKES(80));

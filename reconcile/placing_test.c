@@ -95,11 +95,14 @@ static void add_node(struct kg_harness *h, uint64_t *seed, size_t i)
 
 static void taint_node(struct kg_harness *h, uint64_t *seed)
 {
-	static const char *const specs[] = {"{}", "{unschedulable: true}",
+	static const char *const specs[] = {
+		"{}",
+		"{unschedulable: true}",
 		"{taints: [{key: t, effect: NoSchedule}]}",
 		"{taints: [{key: t, effect: PreferNoSchedule}]}",
 		"{taints: [{key: u, effect: PreferNoSchedule}, {key: t, effect: "
-		"PreferNoSchedule}]}"};
+		"PreferNoSchedule}]}",
+	};
 	char path[32], text[256];
 	unsigned i = (unsigned)kg_harness_chance(seed, NODES);
 	snprintf(path, sizeof(path), "n%u.yaml", i);

@@ -668,6 +668,8 @@ static void an_upload_that_breaks_off_is_done(void **state)
 	(void)state;
 	raw_open(&r, NULL, NULL);
 	say(&r, POST("/upload") "Content-Length: 1000000\r\n\r\nabcdefg");
+	/* A reset that comes before the request was read is all that the server would see. */
+	fixture_await_uploads(1);
 	raw_close(&r);
 	fixture_await_done(1);
 }

@@ -245,6 +245,10 @@ static void upload_open(struct kg_http_req *req, void *ctx)
 {
 	(void)ctx;
 	fx.uploaded = 0;
+	pthread_mutex_lock(&fx.lock);
+	fx.uploads++;
+	pthread_cond_broadcast(&fx.changed);
+	pthread_mutex_unlock(&fx.lock);
 	kg_http_set_user(req, kg_alloc(sizeof(unsigned)), free);
 	if (kg_http_query_bool(req, "refuse"))
 		kg_http_reply_text(req, 403, "refused");
@@ -362,6 +366,11 @@ static void await(const unsigned *counter, unsigned n)
 	pthread_mutex_unlock(&fx.lock);
 	if (is < n)
 		fail_msg("waited for %u, there are %u", n, is);
+}
+
+void fixture_await_uploads(unsigned n)
+{
+	await(&fx.uploads, n);
 }
 
 void fixture_await_opened(unsigned n)

@@ -29,6 +29,7 @@ struct fixture {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned opened, done; /* streams whose read was entered, exchanges that ended */
+	unsigned uploads;      /* that began */
 	/* "/stream": each holds what it has to send. */
 	struct stream *streams;
 	unsigned nstreams;
@@ -54,8 +55,9 @@ struct stream {
 extern struct fixture fx;
 void fixture_start(const struct kg_http_server_options *opts); /* NULL: defaults */
 void fixture_stop(void);
-void fixture_await_opened(unsigned n); /* fails the test after 10 s */
+void fixture_await_opened(unsigned n); /* fails the test after 30 s */
 void fixture_await_done(unsigned n);
+void fixture_await_uploads(unsigned n);
 void fixture_feed(unsigned long lines, bool end); /* to every stream */
 /* As kg_http_client_new with the CA, and the named certificate or none. */
 struct kg_http_client *client_new(const char *cert, const char *key);
