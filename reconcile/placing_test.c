@@ -100,8 +100,8 @@ static void taint_node(struct kg_harness *h, uint64_t *seed)
 		"{unschedulable: true}",
 		"{taints: [{key: t, effect: NoSchedule}]}",
 		"{taints: [{key: t, effect: PreferNoSchedule}]}",
-		"{taints: [{key: u, effect: PreferNoSchedule}, {key: t, effect: "
-		"PreferNoSchedule}]}",
+		("{taints: [{key: u, effect: PreferNoSchedule}, "
+		 "{key: t, effect: PreferNoSchedule}]}"),
 	};
 	char path[32], text[256];
 	unsigned i = (unsigned)kg_harness_chance(seed, NODES);
