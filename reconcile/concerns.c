@@ -1,7 +1,7 @@
 /* Whom a change concerns: the controllers' keys that must be run after it. */
 #include "reconcile/adopt.h"
 #include "reconcile/belong.h"
-#include "reconcile/workload.h"
+#include "reconcile/summary.h"
 
 #include <string.h>
 

@@ -4,6 +4,7 @@
  * Secrets that its pods use, so that a change of them is a change of the template. Without it, as
  * in Kubernetes, running pods see changed volumes and keep their environment.
  */
+#include "reconcile/summary.h"
 #include "reconcile/workload.h"
 #include "value/yaml.h"
 

@@ -414,3 +414,19 @@ bool kg_all_ready(const struct kg_snapshot *s)
 	}
 	return true;
 }
+
+bool kg_is_rolling(const struct kg_object *obj)
+{
+	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
+	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
+	int64_t updated = kg_int(kg_get(st, "updatedReplicas"), 0);
+	const char *type = kg_string(kg_at(v, "spec.updateStrategy.type"), "");
+
+	if (strcmp(type, "OnDelete") == 0 || kg_bool(kg_at(v, "spec.paused"), false))
+		return false;
+	if (obj->kind->id == KG_KIND_DAEMONSET) {
+		want = kg_int(kg_get(st, "desiredNumberScheduled"), 0);
+		updated = kg_int(kg_get(st, "updatedNumberScheduled"), 0);
+	}
+	return updated < want - kg_int(kg_at(v, "spec.updateStrategy.rollingUpdate.partition"), 0);
+}

@@ -15,5 +15,10 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 bool kg_is_owned(const struct kg_snapshot *s, const struct kg_object *obj);
 /* Is all that counts ready. */
 bool kg_all_ready(const struct kg_snapshot *s);
+/* Of a Deployment, StatefulSet or DaemonSet: are its pods not all of its template, and does it
+ * replace them. */
+bool kg_is_rolling(const struct kg_object *obj);
+/* Does it roll when a ConfigMap or Secret of its pods changes (configs.c). */
+bool kg_rolls_on_config(const struct kg_object *owner);
 
 #endif

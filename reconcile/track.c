@@ -6,7 +6,7 @@
 #include "reconcile/adopt.h"
 #include "reconcile/belong.h"
 #include "reconcile/scheduler.h"
-#include "reconcile/workload.h"
+#include "reconcile/summary.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -68,8 +68,6 @@ void kg_revisions_forget(
 
 /* ---- configs.c ---- */
 
-/* Does it roll when a ConfigMap or Secret of its pods changes. */
-bool kg_rolls_on_config(const struct kg_object *owner);
 /* spec.template; where it rolls so, with a digest of what its pods use. */
 struct kg_value kg_owner_template(struct kg_run *r, const struct kg_object *owner);
 

@@ -10,7 +10,6 @@
 #include "kgitd/events_private.h"
 
 #include "reconcile/harness.h"
-#include "reconcile/internal.h"
 #include "reconcile/simulate.h"
 
 #include <string.h>

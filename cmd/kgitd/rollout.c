@@ -5,7 +5,6 @@
 #include "kgitd/rollout.h"
 
 #include "reconcile/summary.h"
-#include "reconcile/workload.h"
 #include "sys/loop.h"
 
 #include <stdatomic.h>
@@ -54,23 +53,6 @@ static bool is_watched(const struct rollout *r, const struct kg_object *obj)
 	return false;
 }
 
-/* Its pods are not all of its template, and it replaces them. */
-static bool is_rolling(const struct kg_object *obj)
-{
-	const struct kg_value *v = kg_obj(obj), *st = kg_get(v, "status");
-	int64_t want = kg_int(kg_at(v, "spec.replicas"), 1);
-	int64_t updated = kg_int(kg_get(st, "updatedReplicas"), 0);
-	const char *type = kg_string(kg_at(v, "spec.updateStrategy.type"), "");
-
-	if (strcmp(type, "OnDelete") == 0 || kg_bool(kg_at(v, "spec.paused"), false))
-		return false;
-	if (obj->kind->id == KG_KIND_DAEMONSET) {
-		want = kg_int(kg_get(st, "desiredNumberScheduled"), 0);
-		updated = kg_int(kg_get(st, "updatedNumberScheduled"), 0);
-	}
-	return updated < want - kg_int(kg_at(v, "spec.updateStrategy.rollingUpdate.partition"), 0);
-}
-
 static bool configures(const struct kg_admission *a, const char *ns)
 {
 	for (size_t i = 0; i < a->n; i++) {
@@ -88,7 +70,7 @@ bool kgd_rollout_follows(
 	const struct kg_object *obj, const struct kg_admission *a, uint64_t revision)
 {
 	return obj->source && obj->revision >= revision && kg_rolls_on_config(obj) &&
-	       is_rolling(obj) && configures(a, obj->ns);
+	       kg_is_rolling(obj) && configures(a, obj->ns);
 }
 
 /* And what rolls though its own manifest is as it was: a ConfigMap that its pods use is not. */
