@@ -185,8 +185,8 @@ static void reply_into_pod(struct request *r)
 	struct kg_snapshot *s = kg_hub_snapshot(r->api->opt.hub);
 	const struct kg_object *pod =
 		r->ns && r->name ? kg_snapshot_get(s, KG_KIND_POD, r->ns, r->name) : NULL;
-	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "?");
-	const char *ip = kg_string(kg_at(kg_obj(pod), "status.podIP"), "?");
+	const char *node = pod ? kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "?") : NULL;
+	const char *ip = pod ? kg_string(kg_at(kg_obj(pod), "status.podIP"), "?") : NULL;
 	bool runs = !strcmp(r->sub, "exec") || !strcmp(r->sub, "attach");
 
 	if (!pod)
