@@ -428,5 +428,8 @@ bool kg_is_rolling(const struct kg_object *obj)
 		want = kg_int(kg_get(st, "desiredNumberScheduled"), 0);
 		updated = kg_int(kg_get(st, "updatedNumberScheduled"), 0);
 	}
+	/* Surging, all of the new ones may be there at once, and the old ones still. */
+	if (obj->kind->id == KG_KIND_DEPLOYMENT && kg_int(kg_get(st, "replicas"), 0) > updated)
+		return true;
 	return updated < want - kg_int(kg_at(v, "spec.updateStrategy.rollingUpdate.partition"), 0);
 }
