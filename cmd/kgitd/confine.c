@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -153,12 +152,8 @@ static const struct kg_seccomp_rule unknown[] = {{.call = "clone3", .error = ENO
 
 int kgd_confine(struct kg_error *err)
 {
-	int rc = 0;
+	int rc = kg_seccomp_refuse(unknown, KG_ARRAY_LEN(unknown), false, err);
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		rc = kg_fail_errno(err, "seccomp: no_new_privs");
-	if (rc == 0)
-		rc = kg_seccomp_refuse(unknown, KG_ARRAY_LEN(unknown), false, err);
 	if (rc == 0)
 		rc = kg_seccomp_refuse(refused, KG_ARRAY_LEN(refused), true, err);
 	return rc < 0 ? kg_wrap(err, "--no-seccomp goes without") : 0;

@@ -6,13 +6,16 @@
 #include <seccomp.h>
 #include <string.h>
 
-static int end(scmp_filter_ctx filter, int rc, struct kg_error *err)
+/* `what` failed, unless rc is 0: then the filter is loaded. It is released. */
+static int end(scmp_filter_ctx filter, int rc, const char *what, struct kg_error *err)
 {
-	if (rc == 0)
+	if (rc == 0) {
+		what = "load the filter";
 		rc = filter ? seccomp_load(filter) : -ENOMEM;
+	}
 	if (filter)
 		seccomp_release(filter);
-	return rc < 0 ? kg_fail(err, KG_E_IO, "seccomp: load the filter: %s", strerror(-rc)) : 0;
+	return rc < 0 ? kg_fail(err, KG_E_IO, "seccomp: %s: %s", what, strerror(-rc)) : 0;
 }
 
 /* A filter; NULL: no memory. Calls by another architecture's numbers end the process: the thread
@@ -30,17 +33,19 @@ int kg_seccomp_allow(const char *const *calls, size_t n, uint32_t otherwise, boo
 	struct kg_error *err)
 {
 	scmp_filter_ctx filter = begin(otherwise);
-	int rc = filter ? 0 : -ENOMEM;
+	const char *what = "a filter of all threads";
+	int rc = 0;
 
-	if (rc == 0 && all_threads)
+	if (filter && all_threads)
 		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
+	for (size_t i = 0; filter && rc == 0 && i < n; i++) {
 		int nr = seccomp_syscall_resolve_name(calls[i]);
 
+		what = calls[i];
 		if (nr >= 0)
 			rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 0);
 	}
-	return end(filter, rc, err);
+	return end(filter, rc, what, err);
 }
 
 /* ---- all but some ---- */
@@ -83,16 +88,19 @@ static int refuse(scmp_filter_ctx filter, const struct kg_seccomp_rule *r)
 int kg_seccomp_refuse(const struct kg_seccomp_rule *rules, size_t n, bool log, struct kg_error *err)
 {
 	scmp_filter_ctx filter = begin(SCMP_ACT_ALLOW);
-	int rc = filter ? 0 : -ENOMEM;
+	const char *what = NULL;
+	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
+	for (size_t i = 0; filter && rc == 0 && i < n; i++) {
+		what = rules[i].call;
 		rc = refuse(filter, &rules[i]);
-	if (rc == 0) {
+	}
+	if (filter && rc == 0) {
 		/* Kernels before 5.16 make branches slower for who has a filter, which would be a
 		 * guard from itself alone. */
 		if (log)
 			(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	}
-	return end(filter, rc, err);
+	return end(filter, rc, what, err);
 }

@@ -1,6 +1,7 @@
 /* Seccomp filters: what a process may ask the kernel for, for good, and all that it starts with it.
  * Calls are named; one that this machine or libseccomp does not have is none. Calls by another
- * architecture's numbers (32 bits on 64) end the process. no_new_privs must be set. */
+ * architecture's numbers (32 bits on 64) end the process. Each sets no_new_privs. KG_E_IO where the
+ * kernel or libseccomp refuses: what was installed before stays. */
 #ifndef KG_CONFINE_CONFINE_H
 #define KG_CONFINE_CONFINE_H
 

@@ -200,7 +200,7 @@ static void test_many_endpoints(void **state)
 		{100, 20, 50, ""},
 		{10, 101, 100,
 			"m.yaml:4:10: subsets: Too many: 101000 pairs of an address and one of its "
-			"ports: kgit takes at most 100000 in all subsets\n"},
+			"ports: kgit takes at most 100000 in all subsets: use EndpointSlices\n"},
 	};
 
 	(void)state;
@@ -244,7 +244,7 @@ static void test_many_of_a_slice(void **state)
 			"m.yaml:6:8: ports: Too many: 20001: must have at most 20000 items\n"},
 		{10, 100, 101,
 			"m.yaml:6:8: ports: Too many: 1000 addresses of 101 ports: kgit takes at "
-			"most 100000 such pairs\n"},
+			"most 100000 such pairs: divide it into several slices\n"},
 	};
 
 	(void)state;

@@ -5,7 +5,8 @@
 
 #include <arpa/inet.h>
 
-/* Kubernetes has no bound of subsets; each set of ports is a slice of its own. */
+/* Kubernetes has no bound of subsets; each set of ports is a slice of its own. Bounds of what an
+ * object may be are the same in each cluster: where a manifest is taken, another takes it, too. */
 enum { ADDRESSES_MAX = 100, PORTS_MAX = 20000, PAIRS_MAX = 100000, SUBSETS_MAX = 100 };
 
 /* ---- one value ---- */
@@ -80,7 +81,8 @@ static void check_pairs(struct kg_fault_list *f, const struct kg_value *slice, c
 		addresses += kg_len(kg_get(&eps->items[i], "addresses"));
 	if (addresses * ports > PAIRS_MAX)
 		kg_rule(f, path, "ports",
-			"Too many: %llu addresses of %u ports: kgit takes at most %d such pairs",
+			"Too many: %llu addresses of %u ports: kgit takes at most %d such pairs: "
+			"divide it into several slices",
 			(unsigned long long)addresses, ports, PAIRS_MAX);
 }
 
@@ -202,7 +204,7 @@ static void check_all_pairs(
 	if (pairs > PAIRS_MAX)
 		kg_rule(f, path, "subsets",
 			"Too many: %llu pairs of an address and one of its ports: kgit takes at "
-			"most %d in all subsets",
+			"most %d in all subsets: use EndpointSlices",
 			(unsigned long long)pairs, PAIRS_MAX);
 }
 

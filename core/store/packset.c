@@ -27,7 +27,7 @@ struct kg_packset {
 	struct kg_packed *packs; /* those that are searched first */
 	size_t len, cap;
 	size_t nlarge;
-	bool partial; /* a pack is there that could not be mapped */
+	char *unmapped; /* the first pack that could not be mapped, and why; NULL: none */
 	struct slot *slots;
 	size_t nslots; /* a power of two, or 0 */
 };
@@ -65,10 +65,13 @@ static void add_pack(struct kg_packset *s, const char *dir, const char *index)
 	char *pack KG_AUTOFREE = kg_asprintf("%.*s.pack", (int)(strlen(idx) - 4), idx);
 	struct kg_packed p = {0};
 
+	errno = 0;
 	if (!map_file(&p.index, &p.index_len, idx) || !kg_packed_has_index(&p) ||
 		!map_file(&p.pack, &p.pack_len, pack)) {
+		if (!s->unmapped)
+			s->unmapped = kg_asprintf(
+				"%s: %s", idx, errno ? strerror(errno) : "it is no index");
 		unmap(&p);
-		s->partial = true;
 		return;
 	}
 	KG_GROW(s->packs, s->cap, s->len + 1);
@@ -87,7 +90,8 @@ static void map_packs(struct kg_packset *s, const char *dir)
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
-	s->partial = !d && errno != ENOENT;
+	if (!d && errno != ENOENT)
+		s->unmapped = kg_asprintf("%s: %s", dir, strerror(errno));
 	while (d && (e = readdir(d))) {
 		size_t n = strlen(e->d_name);
 
@@ -156,6 +160,7 @@ void kg_packset_free(struct kg_packset *s)
 		unmap(&s->packs[i]);
 	free(s->packs);
 	free(s->slots);
+	free(s->unmapped);
 	free(s);
 }
 
@@ -199,9 +204,11 @@ int kg_packset_depth(size_t *depth, unsigned char id[20], const struct kg_packse
 	struct kg_error *err)
 {
 	*depth = 0;
-	if (s->partial)
+	if (s->unmapped)
 		return kg_fail(err, KG_E_IO,
-			"a pack cannot be mapped, so the depth of its deltas is not known");
+			"%s: this pack cannot be mapped, so the depth of its deltas is not known: "
+			"see git fsck",
+			s->unmapped);
 	for (size_t i = 0; i < s->len && *depth <= max; i++) {
 		unsigned char deepest[20];
 		size_t d = 0;

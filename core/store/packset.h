@@ -12,7 +12,8 @@
 #include "store/pack.h"
 
 struct kg_packset;
-/* Of the directory objects/pack. What cannot be mapped is left out. */
+/* Of the directory objects/pack. What cannot be mapped is left out: reads go to libgit2, and
+ * kg_packset_depth says which it is. */
 struct kg_packset *kg_packset_new(const char *packs_dir);
 void kg_packset_free(struct kg_packset *s); /* NULL is fine */
 
