@@ -22,8 +22,8 @@ enum kg_grpc_verdict {
 };
 
 struct kg_grpc_health;
-/* authority: "address:port". service: "" asks for the server as a whole. timeout_ms: what the
- * server is told that is left; 0: nothing. */
+/* The texts are copied. authority: "address:port". service: "" asks for the server as a whole.
+ * timeout_ms: what the server is told that is left; 0: nothing. */
 struct kg_grpc_health *kg_grpc_health_new(
 	const char *authority, const char *service, int64_t timeout_ms);
 void kg_grpc_health_free(struct kg_grpc_health *h); /* NULL is fine */

@@ -21,7 +21,6 @@ struct candidate {
 	bool goes;
 };
 struct choice {
-	const struct kg_admit *node;
 	struct candidate *all;
 	size_t n, nres;
 };
@@ -173,7 +172,7 @@ bool kg_preempt(bool *goes, const struct kg_admit *node, const struct kg_value *
 	if (!is_critical(pod) || !kg_admit_suits(node, pod, &ignored))
 		return false;
 	KG_AUTOFREE struct candidate *all = kg_alloc((n + 1) * sizeof(*all));
-	struct choice c = {.node = node, .all = all, .n = n, .nres = node->nresources + 1};
+	struct choice c = {.all = all, .n = n, .nres = node->nresources + 1};
 	for (size_t i = 0; i < n; i++) {
 		all[i] = (struct candidate){.pod = there[i], .class = -1};
 		asks(all[i].gives, node, there[i]);

@@ -204,32 +204,36 @@ static void add_names(struct names *out, const char *const *names, size_t most)
 /* AF_VSOCK (40) speaks to the hypervisor, AF_ALG (38) to the kernel's ciphers, which have a
  * history; everything else is a plain socket. The kernel takes the family as an int: a rule that
  * compares all 64 bits ("over 40") lets either pass with a bit of the upper half set. */
+static const struct {
+	int64_t mask, family;
+} families[] = {
+	{0xffffffe0, 0},                                      /* to 31 */
+	{0xfffffffc, 32},                                     /* to 35 */
+	{0xfffffffe, 36},                                     /* and 37 */
+	{0xffffffff, 39}, {0xffffffff, 41}, {0xfffffffe, 42}, /* and 43 */
+	{0xfffffffe, 44},                                     /* and 45, Linux's last */
+};
+
+/* Of personality(2). */
+static const int64_t personalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
+
 static size_t socket_rules(struct kg_arena *a, struct kg_value *rules)
 {
-	static const struct {
-		int64_t mask, family;
-	} some[] = {
-		{0xffffffe0, 0},                                      /* to 31 */
-		{0xfffffffc, 32},                                     /* to 35 */
-		{0xfffffffe, 36},                                     /* and 37 */
-		{0xffffffff, 39}, {0xffffffff, 41}, {0xfffffffe, 42}, /* and 43 */
-		{0xfffffffe, 44},                                     /* and 45, Linux's last */
-	};
-
-	for (size_t i = 0; i < KG_ARRAY_LEN(some); i++)
+	for (size_t i = 0; i < KG_ARRAY_LEN(families); i++)
 		rules[i] = rule(a, one_name(a, "socket"), "SCMP_ACT_ALLOW",
-			one_arg(a, 0, some[i].mask, some[i].family, "SCMP_CMP_MASKED_EQ"),
+			one_arg(a, 0, families[i].mask, families[i].family, "SCMP_CMP_MASKED_EQ"),
 			kg_v_null());
-	return KG_ARRAY_LEN(some);
+	return KG_ARRAY_LEN(families);
 }
 
 struct kg_value kg_seccomp_of(
 	uint32_t token, struct kg_arena *a, const char *const *caps, size_t ncaps, bool native)
 {
-	static const int64_t personalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
 	const struct machine *m = machine_of(token);
 	struct names n = {kg_arena_alloc(a, (KG_ARRAY_LEN(allowed) + 100) * sizeof(*n.items)), 0};
-	struct kg_value rules[16], none = kg_v_null();
+	/* The names, and clone and clone3. */
+	struct kg_value rules[3 + KG_ARRAY_LEN(personalities) + KG_ARRAY_LEN(families)];
+	struct kg_value none = kg_v_null();
 	size_t nrules = 0;
 
 	assert(m);

@@ -21,6 +21,7 @@
  */
 #include "api/internal.h"
 #include "kinds/cluster.h"
+#include "kinds/endpoints.h"
 
 #include <stdio.h>
 
@@ -156,7 +157,7 @@ static struct kg_value slice(struct making *m, const struct kg_kind *kind)
 	if (!split_address(m, host, &port, &type))
 		return kg_v_null();
 	struct kg_value labels =
-		kg_v_obj(a, "kubernetes.io/service-name", kg_v_lit("kubernetes"), (char *)NULL);
+		kg_v_obj(a, KG_LABEL_SERVICE_NAME, kg_v_lit("kubernetes"), (char *)NULL);
 	struct kg_value ready = kg_v_obj(a, "ready", kg_v_bool(true), (char *)NULL);
 	struct kg_value master = kg_v_obj(
 		a, "addresses", list_of(m, kg_v_str(a, host)), "conditions", ready, (char *)NULL);
@@ -544,12 +545,12 @@ static void settle_place(struct telling *t, const struct kg_change *c)
 	tell(t, comes ? other : NULL, comes ? NULL : other);
 }
 
-/* By key; who goes before who comes. */
 static const char *key_of(const struct kg_change *c)
 {
 	return (c->after ? c->after : c->before)->key;
 }
 
+/* By key; who goes before who comes. */
 static int cmp_change(const void *a, const void *b)
 {
 	const struct kg_change *x = a, *y = b;

@@ -7,7 +7,7 @@
 
 static const char prefix[] = "base64url.bearer.authorization.k8s.io.";
 
-bool kg_subprotocol_is_token(const char *offer)
+static bool carries_token(const char *offer)
 {
 	return strncmp(offer, prefix, sizeof(prefix) - 1) == 0;
 }
@@ -29,7 +29,7 @@ int kg_subprotocol_token(char **out, const char *const *offers, struct kg_error 
 
 	*out = NULL;
 	for (; *offers; offers++) {
-		if (!kg_subprotocol_is_token(*offers))
+		if (!carries_token(*offers))
 			continue;
 		if (token)
 			return kg_fail(err, KG_E_UNAUTHORIZED,
@@ -54,7 +54,7 @@ int kg_subprotocol_token(char **out, const char *const *offers, struct kg_error 
 
 const char *kg_subprotocol_plain(const char *const *offers)
 {
-	while (*offers && kg_subprotocol_is_token(*offers))
+	while (*offers && carries_token(*offers))
 		offers++;
 	return *offers;
 }

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 
-bool kg_subprotocol_is_token(const char *offer);
 /* *out: what the header Authorization would be, heap; NULL where no offer (NULL-terminated) is a
  * token. KG_E_UNAUTHORIZED where one is malformed, there are several, or nothing else to answer
  * with is offered. */

@@ -156,6 +156,7 @@ int kg_target_parse(struct kg_target *t, const char *raw, struct kg_error *err);
 void kg_target_release(struct kg_target *t);
 
 /* ---- strict.c: is the framing of this request beyond doubt? ---- */
+bool kg_http_is_token(const char *s, size_t n); /* RFC 9110 */
 struct kg_framing {
 	uint64_t length; /* Content-Length, 0 where absent */
 	bool chunked, expects_continue;

@@ -157,6 +157,24 @@ const char *kg_http_header(const struct kg_http_req *req, const char *name)
 	return MHD_lookup_connection_value(req->conn->mhd, MHD_HEADER_KIND, name);
 }
 
+bool kg_http_is_foreign(const struct kg_http_req *req)
+{
+	const char *origin = kg_http_header(req, "Origin"), *host = kg_http_header(req, "Host");
+	static const char scheme[] = "https://";
+	size_t n = host ? strlen(host) : 0;
+
+	if (!origin)
+		return false;
+	if (!host || strncasecmp(origin, scheme, strlen(scheme)) != 0)
+		return true;
+	origin += strlen(scheme);
+	if (strncasecmp(origin, host, n) != 0)
+		/* A page does not name the scheme's own port. */
+		return !(n > 4 && strcmp(host + n - 4, ":443") == 0 && strlen(origin) == n - 4 &&
+			 strncasecmp(origin, host, n - 4) == 0);
+	return origin[n] != '\0' && strcmp(origin + n, ":443") != 0;
+}
+
 struct header_visit {
 	bool (*fn)(const char *name, const char *value, void *ctx);
 	void *ctx;

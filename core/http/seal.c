@@ -12,6 +12,7 @@
  * - It changes the key after 2^24 records, by the numbers that it sees: from half of that on it
  *   sees all of them, and then again from 0.
  */
+#include "base/endian.h"
 #include "internal.h"
 
 #include <gnutls/crypto.h>
@@ -36,21 +37,6 @@ static bool may_hold(gnutls_session_t tls)
 	}
 }
 
-static uint64_t get_be64(const unsigned char *p)
-{
-	uint64_t v = 0;
-
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static void put_be64(unsigned char *p, uint64_t v)
-{
-	for (int i = 7; i >= 0; i--, v >>= 8)
-		p[i] = (unsigned char)v;
-}
-
 /* Takes over what GnuTLS would write next. Where it cannot be, GnuTLS goes on. */
 static bool hold(struct kg_seal *s, gnutls_session_t tls)
 {
@@ -58,13 +44,13 @@ static bool hold(struct kg_seal *s, gnutls_session_t tls)
 	unsigned char sequence[8];
 
 	if (!may_hold(tls) || gnutls_record_get_state(tls, 0, &mac, &iv, &key, sequence) ||
-		iv.size != sizeof(s->iv) || get_be64(sequence) >= SEQUENCE_MAX ||
+		iv.size != sizeof(s->iv) || kg_be64(sequence) >= SEQUENCE_MAX ||
 		gnutls_aead_cipher_init(&s->aead, gnutls_cipher_get(tls), &key)) {
 		s->aead = NULL;
 		return false;
 	}
 	memcpy(s->iv, iv.data, sizeof(s->iv));
-	s->sequence = get_be64(sequence);
+	s->sequence = kg_be64(sequence);
 	return true;
 }
 
@@ -75,7 +61,7 @@ static void let_go(struct kg_seal *s, gnutls_session_t tls)
 
 	if (!s->aead)
 		return;
-	put_be64(sequence, s->sequence);
+	kg_put_be64(sequence, s->sequence);
 	(void)gnutls_record_set_state(tls, 0, sequence); /* fails only before a handshake */
 	gnutls_aead_cipher_deinit(s->aead);
 	s->aead = NULL;
@@ -111,7 +97,7 @@ static bool write_record(struct kg_seal *s, struct kg_outbox *outbox, char *p, s
 
 	p[n] = TYPE;
 	memcpy(nonce, s->iv, sizeof(nonce));
-	put_be64(nonce + 4, get_be64(s->iv + 4) ^ s->sequence);
+	kg_put_be64(nonce + 4, kg_be64(s->iv + 4) ^ s->sequence);
 	memcpy(out, head, HEAD);
 	if (gnutls_aead_cipher_encrypt(
 		    s->aead, nonce, sizeof(nonce), head, HEAD, TAG, p, n + 1, out + HEAD, &sealed))

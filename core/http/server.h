@@ -85,6 +85,9 @@ const char *kg_http_query_at(const struct kg_http_req *req, const char *name, si
 /* As Kubernetes reads one: it is there and neither "0" nor "false". */
 bool kg_http_query_bool(const struct kg_http_req *req, const char *name);
 const char *kg_http_header(const struct kg_http_req *req, const char *name); /* or NULL */
+/* Does the request come from a page of another origin than this server's? Browsers let those open
+ * WebSockets, with whatever certificate or password they have for this server. */
+bool kg_http_is_foreign(const struct kg_http_req *req);
 /* Each header in turn, as often as it came, until fn returns false. */
 void kg_http_headers(const struct kg_http_req *req,
 	bool (*fn)(const char *name, const char *value, void *ctx), void *ctx);
@@ -139,6 +142,8 @@ void kg_http_upload_resume(struct kg_http_req *req);
  * A WebSocket (RFC 6455), where a GET asks for one: a stream each of whose reads gives a message.
  * Waking, being dry, an end (closed with 1000; -2: with 1011) and a slow peer are as for a stream.
  * What the peer sends is dropped: frames of at most 64 KiB; 1 MiB in all, and 4 KiB more a second.
+ * More than 16 subprotocols are answered 400; who has been told of the end has 10 s to say the
+ * same.
  */
 bool kg_http_is_websocket(const struct kg_http_req *req);
 /* The subprotocols that it offers, NULL-terminated. */
@@ -159,9 +164,6 @@ void kg_http_websocket(struct kg_http_req *req, const struct kg_http_websocket_o
 /* Inside read, of any stream: what it returns now is a piece of a message, whose rest comes next.
  */
 void kg_http_message_goes_on(struct kg_http_req *req);
-/* Does the request come from a page of another origin than this server's? Browsers let those open
- * WebSockets, with whatever certificate or password they have for this server. */
-bool kg_http_is_foreign(const struct kg_http_req *req);
 
 /* Breaks the exchange's connection, soon: `done` follows. Any thread, before `done` has returned.
  */

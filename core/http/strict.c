@@ -20,7 +20,7 @@ struct walk {
 	const char *fault;
 };
 
-static bool is_token(const char *s, size_t n)
+bool kg_http_is_token(const char *s, size_t n)
 {
 	if (n == 0)
 		return false;
@@ -65,7 +65,7 @@ static enum MHD_Result check_header(void *cls, enum MHD_ValueKind kind, const ch
 	struct walk *w = cls;
 
 	(void)kind;
-	if (!value || !is_token(key, nkey) || !is_field_value(value, nvalue) ||
+	if (!value || !kg_http_is_token(key, nkey) || !is_field_value(value, nvalue) ||
 		!is_whole_line(w, key, nkey, value, nvalue)) {
 		w->fault = "a header line is malformed or folded";
 		return MHD_NO;
@@ -129,7 +129,7 @@ static const char *walk(struct walk *w, struct MHD_Connection *mhd, const struct
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
-	if (!info || !target || !is_token(method, strlen(method)) ||
+	if (!info || !target || !kg_http_is_token(method, strlen(method)) ||
 		target != method + strlen(method) + 1 || version != target + conn->target.len + 1)
 		return "the request line is malformed";
 	w->expect = version + strlen(version) + 2;

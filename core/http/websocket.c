@@ -60,7 +60,7 @@ struct kg_websocket {
 /* ---- the request ---- */
 
 struct asked {
-	unsigned upgrades, connections, keys, versions;
+	unsigned keys, versions;
 	bool upgrade, connection;
 	const char *key, *version;
 	struct kg_buf protocols;
@@ -134,20 +134,12 @@ static void make_accept(char out[29], const char *key)
 	snprintf(out, 29, "%s", b64);
 }
 
-static bool is_offer(const char *s)
-{
-	for (; *s; s++)
-		if (*s <= ' ' || *s >= 0x7F || strchr("()<>@,;:\\\"/[]?={}", *s))
-			return false;
-	return true;
-}
-
 static int read_offers(struct kg_websocket *ws, char *list, struct kg_error *err)
 {
 	char *save;
 
 	for (char *p = strtok_r(list, ", \t", &save); p; p = strtok_r(NULL, ", \t", &save)) {
-		if (ws->noffers == MAX_OFFERS || !is_offer(p))
+		if (ws->noffers == MAX_OFFERS || !kg_http_is_token(p, strlen(p)))
 			return kg_fail(err, KG_E_BAD_REQUEST,
 				"WebSocket: Sec-WebSocket-Protocol must be a list of at most %d "
 				"names",
@@ -198,24 +190,6 @@ const char *const *kg_http_websocket_offers(const struct kg_http_req *req)
 	static const char *const none[] = {NULL};
 
 	return req->websocket ? (const char *const *)req->websocket->offers : none;
-}
-
-bool kg_http_is_foreign(const struct kg_http_req *req)
-{
-	const char *origin = kg_http_header(req, "Origin"), *host = kg_http_header(req, "Host");
-	static const char scheme[] = "https://";
-	size_t n = host ? strlen(host) : 0;
-
-	if (!origin)
-		return false;
-	if (!host || strncasecmp(origin, scheme, strlen(scheme)) != 0)
-		return true;
-	origin += strlen(scheme);
-	if (strncasecmp(origin, host, n) != 0)
-		/* A page does not name the scheme's own port. */
-		return !(n > 4 && strcmp(host + n - 4, ":443") == 0 && strlen(origin) == n - 4 &&
-			 strncasecmp(origin, host, n - 4) == 0);
-	return origin[n] != '\0' && strcmp(origin + n, ":443") != 0;
 }
 
 /* ---- the answer ---- */

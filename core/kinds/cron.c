@@ -233,3 +233,21 @@ const char *kg_cron_parse(struct kg_cron *out, struct kg_arena *a, const char *t
 		return read_every(out, a, text + 7);
 	return kg_arena_printf(a, "unrecognized descriptor: %s", text);
 }
+
+bool kg_cron_may_be_zone(const char *s)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_0123456789+";
+
+	if (!strcasecmp(s, "Local"))
+		return false;
+	for (;;) {
+		size_t n = strspn(s, letters);
+		if (!n || n > 14 || *s == '-' || (n == 1 && *s == '.') ||
+			(n == 2 && !strncmp(s, "..", 2)) || (s[n] && s[n] != '/'))
+			return false;
+		if (!s[n])
+			return true;
+		s += n + 1;
+	}
+}

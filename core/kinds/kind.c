@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "kinds/annotations.h"
+#include "kinds/endpoints.h"
 
 const char *kg_kind_api_version(const struct kg_kind *kind)
 {
@@ -95,14 +96,14 @@ static const char *const common[] = {"pod-template-hash", "deployment.kubernetes
 	"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
 	"batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name",
 	"batch.kubernetes.io/job-completion-index", "batch.kubernetes.io/job-tracking",
-	"kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by",
-	"kubernetes.io/hostname", "topology.kubernetes.io/zone", "v1", "apps/v1", "default",
-	"kube-system", "True", "False", "Unknown", "Ready", "Initialized", "ContainersReady",
-	"PodScheduled", "PodReadyToStartContainers", "Available", "Progressing", "Pending",
-	"Running", "Succeeded", "Failed", "Guaranteed", "Burstable", "BestEffort", "Always",
-	"IfNotPresent", "Never", "OnFailure", "ClusterFirst", "ClusterIP", "TCP", "UDP", "File",
-	"HTTP", "RollingUpdate", "default-scheduler", "/dev/termination-log", "ContainersNotReady",
-	"ContainerCreating", "Unschedulable", "Completed", "Error", "CrashLoopBackOff",
+	KG_LABEL_SERVICE_NAME, KG_LABEL_MANAGED_BY, "kubernetes.io/hostname",
+	"topology.kubernetes.io/zone", "v1", "apps/v1", "default", "kube-system", "True", "False",
+	"Unknown", "Ready", "Initialized", "ContainersReady", "PodScheduled",
+	"PodReadyToStartContainers", "Available", "Progressing", "Pending", "Running", "Succeeded",
+	"Failed", "Guaranteed", "Burstable", "BestEffort", "Always", "IfNotPresent", "Never",
+	"OnFailure", "ClusterFirst", "ClusterIP", "TCP", "UDP", "File", "HTTP", "RollingUpdate",
+	"default-scheduler", "/dev/termination-log", "ContainersNotReady", "ContainerCreating",
+	"Unschedulable", "Completed", "Error", "CrashLoopBackOff",
 #define NAME(id, key, ...) id,
 	KG_MANIFEST_ANNOTATIONS(NAME) KG_SYSTEM_ANNOTATIONS(NAME)
 #undef NAME

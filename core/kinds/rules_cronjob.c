@@ -4,29 +4,6 @@
 
 enum { NAME_MAX_LEN = 52 /* a Job's name is 11 characters longer */ };
 
-static bool is_local(const char *zone)
-{
-	return !strcasecmp(zone, "Local");
-}
-
-bool kg_cron_may_be_zone(const char *s)
-{
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_0123456789+";
-
-	if (is_local(s))
-		return false;
-	for (;;) {
-		size_t n = strspn(s, letters);
-		if (!n || n > 14 || *s == '-' || (n == 1 && *s == '.') ||
-			(n == 2 && !strncmp(s, "..", 2)) || (s[n] && s[n] != '/'))
-			return false;
-		if (!s[n])
-			return true;
-		s += n + 1;
-	}
-}
-
 void kg_validate_cronjob_spec(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const char *schedule = kg_string(kg_get(v, "schedule"), NULL);
@@ -40,7 +17,7 @@ void kg_validate_cronjob_spec(struct kg_fault_list *f, const struct kg_value *v,
 		msg = kg_cron_parse(&parsed, f->arena, schedule);
 	if (msg)
 		kg_rule_invalid(f, v, path, "schedule", msg);
-	if (zone && is_local(zone))
+	if (zone && !strcasecmp(zone, "Local"))
 		kg_rule_invalid(f, v, path, "timeZone",
 			"timeZone must be an explicit time zone as defined in "
 			"https://www.iana.org/time-zones");

@@ -77,14 +77,6 @@ struct kg_value kg_v_array(struct kg_arena *a, const struct kg_value *items, siz
 	return (struct kg_value){.type = KG_ARRAY, .len = checked_len(n), .items = copy};
 }
 
-/* Names mostly differ in their first byte. */
-static inline int cmp_keys(const char *a, const char *b)
-{
-	int d = (int)(unsigned char)*a - (int)(unsigned char)*b;
-
-	return d ? d : strcmp(a, b);
-}
-
 /* Stable: of equal keys the one given last stays last. */
 static void sort_members(struct kg_member *m, struct kg_member *spare, size_t n)
 {
@@ -93,7 +85,7 @@ static void sort_members(struct kg_member *m, struct kg_member *spare, size_t n)
 			struct kg_member x = m[i];
 			size_t k = i;
 
-			for (; k > 0 && cmp_keys(m[k - 1].key, x.key) > 0; k--)
+			for (; k > 0 && kg_key_cmp(m[k - 1].key, x.key) > 0; k--)
 				m[k] = m[k - 1];
 			m[k] = x;
 		}
@@ -104,7 +96,7 @@ static void sort_members(struct kg_member *m, struct kg_member *spare, size_t n)
 	sort_members(m + half, spare, n - half);
 	memcpy(spare, m, half * sizeof(*m));
 	for (size_t i = 0, j = half, k = 0; i < half; k++) {
-		if (j < n && cmp_keys(m[j].key, spare[i].key) < 0)
+		if (j < n && kg_key_cmp(m[j].key, spare[i].key) < 0)
 			m[k] = m[j++];
 		else
 			m[k] = spare[i++];
@@ -117,7 +109,7 @@ struct kg_value kg_object_from(struct kg_member *m, size_t n, bool keep_nulls)
 	size_t kept = 0;
 
 	for (size_t i = 1; i < n && sorted; i++)
-		sorted = cmp_keys(m[i - 1].key, m[i].key) < 0;
+		sorted = kg_key_cmp(m[i - 1].key, m[i].key) < 0;
 	if (!sorted) {
 		KG_AUTOFREE struct kg_member *spare = n > 12 ? kg_alloc(n / 2 * sizeof(*m)) : NULL;
 		sort_members(m, spare, n);

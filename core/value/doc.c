@@ -155,20 +155,6 @@ static bool lent(struct lenders *l, const void *p)
 	return true;
 }
 
-/* Of so few bytes this is several times as fast as memmem(). */
-static const char *find_in_part(const char *from, size_t len, const char *s, size_t n)
-{
-	const char *end = from + len;
-
-	while (from && (size_t)(end - from) > n) {
-		from = memchr(from, s[0], (size_t)(end - from) - n);
-		if (from && memcmp(from, s, n + 1) == 0)
-			return from;
-		from = from ? from + 1 : NULL;
-	}
-	return NULL;
-}
-
 /* A copy of the text in a lender; NULL: none is found, or enough was sought. What is the same bytes
  * is as good. */
 static const char *lent_copy(struct lenders *l, const char *s, size_t n)
@@ -184,8 +170,7 @@ static const char *lent_copy(struct lenders *l, const char *s, size_t n)
 		const struct kg_doc *doc = docs[i];
 		const char *from = (const char *)&doc->held[doc->nheld];
 		size_t len = doc->size - (size_t)(from - (const char *)doc);
-		const char *copy =
-			is_short ? find_in_part(from, len, s, n) : memmem(from, len, s, n + 1);
+		const char *copy = memmem(from, len, s, n + 1);
 
 		if (copy && (is_short || lent(l, copy)))
 			return copy;

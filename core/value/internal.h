@@ -4,6 +4,8 @@
 
 #include "value/value.h"
 
+#include <string.h>
+
 /* Quick, of this process and machine only. */
 uint64_t kg_text_hash(const char *s, size_t n);
 
@@ -59,5 +61,13 @@ size_t kg_float_text(char out[40], double f);
 /* Whether YAML is written with the character as it is: no control, no line end of Unicode's, no
  * byte order mark, no non-character. */
 bool kg_is_printable(uint32_t cp);
+
+/* Names mostly differ in their first byte. */
+static inline int kg_key_cmp(const char *a, const char *b)
+{
+	int d = (int)(unsigned char)*a - (int)(unsigned char)*b;
+
+	return d ? d : strcmp(a, b);
+}
 
 #endif

@@ -96,10 +96,8 @@ static const struct kg_value *get_text(const struct kg_value *v, const char *key
 	if (v->len > MOST)
 		return get_n(v, key, strlen(key));
 	for (uint32_t i = 0; i < v->len; i++) {
-		const char *other = v->members[i].key;
-		int d = (int)(unsigned char)*other - (int)(unsigned char)*key;
+		int d = kg_key_cmp(v->members[i].key, key);
 
-		d = d ? d : strcmp(other, key);
 		if (d >= 0)
 			return d ? &kg_null : &v->members[i].value;
 	}
