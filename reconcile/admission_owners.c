@@ -182,16 +182,18 @@ struct selecting {
 	struct selecting *next;
 };
 
+static const char *pair_key(struct kg_admitting *x, const char *ns, const struct kg_member *pair)
+{
+	return kg_arena_printf(x->a, "%s\x01%s\x01%s", ns, pair->key, kg_string(&pair->value, ""));
+}
+
 static const char *pair_of(struct kg_admitting *x, const struct kg_kind *kind,
 	const struct kg_value *v, const char *ns)
 {
 	const struct kg_value *sel = kg_at(v, "spec.selector");
 	if (kind->id != KG_KIND_REPLICATIONCONTROLLER)
 		sel = kg_get(sel, "matchLabels");
-	if (!kg_len(sel))
-		return ns;
-	return kg_arena_printf(x->a, "%s\x01%s\x01%s", ns, sel->members[0].key,
-		kg_string(&sel->members[0].value, ""));
+	return kg_len(sel) ? pair_key(x, ns, &sel->members[0]) : ns;
 }
 
 static void add_selecting(struct kg_admitting *x, struct kg_map *m, const struct kg_kind *kind,
@@ -228,10 +230,7 @@ static const struct selecting *selected_by(struct kg_admitting *x, const struct 
 {
 	const struct selecting *s = first_of(m, ns, labels);
 	for (uint32_t i = 0; !s && i < kg_len(labels); i++)
-		s = first_of(m,
-			kg_arena_printf(x->a, "%s\x01%s\x01%s", ns, labels->members[i].key,
-				kg_string(&labels->members[i].value, "")),
-			labels);
+		s = first_of(m, pair_key(x, ns, &labels->members[i]), labels);
 	return s;
 }
 

@@ -7,14 +7,24 @@
 
 #include <string.h>
 
-static void anchor_key(struct kg_buf *out, const char *ns, const char *label, const char *value)
+/* The anchor of a label pair; NULL: there is none. *key is left its key. */
+static struct kg_anchor *find(const struct kg_map *anchors, struct kg_buf *key, const char *ns,
+	const struct kg_member *pair)
 {
-	kg_buf_clear(out);
-	kg_buf_adds(out, ns);
-	kg_buf_addc(out, '\x01');
-	kg_buf_adds(out, label);
-	kg_buf_addc(out, '\x01');
-	kg_buf_adds(out, value);
+	kg_buf_clear(key);
+	kg_buf_adds(key, ns);
+	kg_buf_addc(key, '\x01');
+	kg_buf_adds(key, pair->key);
+	kg_buf_addc(key, '\x01');
+	kg_buf_adds(key, kg_string(&pair->value, ""));
+	return kg_map_get(anchors, key->data);
+}
+
+const struct kg_anchor *kg_anchor_at(
+	const struct kg_reconcile_state *st, const char *ns, const struct kg_member *pair)
+{
+	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
+	return find(&st->anchors, &key, ns, pair);
 }
 
 static void anchor_free(struct kg_anchor *an)
@@ -39,11 +49,6 @@ static struct kg_map *followers(struct kg_anchor *an, const struct kg_object *ob
 	return obj->kind->id == KG_KIND_PODDISRUPTIONBUDGET ? &an->budgets : &an->services;
 }
 
-static void key_of(struct kg_buf *out, const struct kg_object *obj, const struct kg_value *pairs)
-{
-	anchor_key(out, obj->ns, pairs->members[0].key, kg_string(&pairs->members[0].value, ""));
-}
-
 /* It is anchored at its selector's first pair; a pod is found by any of its labels. */
 static void anchor_join(
 	struct kg_reconcile_state *st, const struct kg_object *obj, bool remember_unfilled)
@@ -54,8 +59,7 @@ static void anchor_join(
 	if (kg_is_null(pairs))
 		return;
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-	key_of(&key, obj, pairs);
-	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	struct kg_anchor *an = find(&st->anchors, &key, obj->ns, &pairs->members[0]);
 	bool made = !an;
 	if (made) {
 		an = kg_alloc(sizeof(*an));
@@ -71,9 +75,7 @@ static void fill_from_pod(
 {
 	const struct kg_value *labels = kg_meta(pod, "labels");
 	for (uint32_t k = 0; k < (labels->type == KG_OBJECT ? labels->len : 0); k++) {
-		anchor_key(key, pod->ns, labels->members[k].key,
-			kg_string(&labels->members[k].value, ""));
-		struct kg_anchor *an = kg_map_get(&st->unfilled, key->data);
+		struct kg_anchor *an = find(&st->unfilled, key, pod->ns, &labels->members[k]);
 		if (an)
 			kg_map_put(&an->pods, pod->key, an);
 	}
@@ -109,8 +111,7 @@ static void anchor_leave(struct kg_reconcile_state *st, const struct kg_object *
 	if (kg_is_null(pairs))
 		return;
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
-	key_of(&key, obj, pairs);
-	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	struct kg_anchor *an = find(&st->anchors, &key, obj->ns, &pairs->members[0]);
 	if (!an)
 		return;
 	kg_map_remove(followers(an, obj), obj->key);
@@ -168,9 +169,7 @@ void kg_track_budgets(struct kg_reconcile_state *st, const char *ns, const struc
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	enqueue_wide(st, ns);
 	for (uint32_t k = 0; k < (labels->type == KG_OBJECT ? labels->len : 0); k++) {
-		anchor_key(
-			&key, ns, labels->members[k].key, kg_string(&labels->members[k].value, ""));
-		struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+		struct kg_anchor *an = find(&st->anchors, &key, ns, &labels->members[k]);
 		if (an)
 			enqueue_followers(st, &an->budgets, KG_C_BUDGET);
 	}
@@ -182,10 +181,8 @@ const struct kg_map *kg_track_budget_pods(
 	const struct kg_value *pairs = pairs_of(pdb);
 	if (kg_is_null(pairs))
 		return NULL;
-	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	kg_track_fill(st, s);
-	key_of(&key, pdb, pairs);
-	struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+	const struct kg_anchor *an = kg_anchor_at(st, pdb->ns, &pairs->members[0]);
 	return an ? &an->pods : NULL;
 }
 
@@ -199,9 +196,7 @@ void kg_anchor_pod(
 		return;
 	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	for (uint32_t k = 0; k < labels->len; k++) {
-		anchor_key(&key, pod->ns, labels->members[k].key,
-			kg_string(&labels->members[k].value, ""));
-		struct kg_anchor *an = kg_map_get(&st->anchors, key.data);
+		struct kg_anchor *an = find(&st->anchors, &key, pod->ns, &labels->members[k]);
 		if (!an)
 			continue;
 		if (on)

@@ -61,12 +61,9 @@ static void collect(struct kg_ends_list *g, struct kg_run *r, const struct kg_ob
 {
 	const struct kg_value *spec = kg_get(kg_obj(svc), "spec"), *sel = kg_get(spec, "selector");
 	const struct kg_value *ports = kg_get(spec, "ports");
-	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	KG_CLEANUP(kg_map_release) struct kg_map known = KG_MAP_INIT;
-	kg_buf_addf(&key, "%s\x01%s\x01%s", svc->ns, sel->members[0].key,
-		kg_string(&sel->members[0].value, ""));
 	kg_track_fill(r->st, kg_now(r));
-	struct kg_anchor *an = kg_map_get(&r->st->anchors, key.data);
+	const struct kg_anchor *an = kg_anchor_at(r->st, svc->ns, &sel->members[0]);
 	if (!an)
 		return;
 	index_existing(&known, existing);

@@ -269,6 +269,9 @@ void kg_concerns(struct kg_run *r, const struct kg_object *before,
 	const struct kg_object *after); /* concerns.c */
 void kg_track_build(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 void kg_track_clear(struct kg_reconcile_state *st);
+/* The anchor of a label pair in a namespace; NULL: no selector starts with it. */
+const struct kg_anchor *kg_anchor_at(
+	const struct kg_reconcile_state *st, const char *ns, const struct kg_member *pair);
 /* Completes the anchors that came up since: before their pods are read. */
 void kg_track_fill(struct kg_reconcile_state *st, const struct kg_snapshot *s);
 /* Enqueues what rolls when a ConfigMap or Secret of the namespace changes. */

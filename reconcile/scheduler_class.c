@@ -213,12 +213,9 @@ static struct kg_value services_selector(struct compile *k)
 {
 	const struct kg_value *labels = k->labels;
 	struct kg_value all = kg_v_null();
-	KG_AUTOBUF struct kg_buf key = KG_BUF_INIT;
 	for (uint32_t i = 0; i < kg_len(labels); i++) {
-		kg_buf_clear(&key);
-		kg_buf_addf(&key, "%s\x01%s\x01%s", k->c->pod->ns, labels->members[i].key,
-			kg_string(&labels->members[i].value, ""));
-		const struct kg_anchor *an = kg_map_get(&k->st->anchors, key.data);
+		const struct kg_anchor *an =
+			kg_anchor_at(k->st, k->c->pod->ns, &labels->members[i]);
 		struct kg_map_entry *e;
 		for (size_t m = 0; an && (e = kg_map_next(&an->services, &m));) {
 			const struct kg_object *svc =
