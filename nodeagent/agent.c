@@ -272,10 +272,12 @@ static void report_state(void *ctx, const struct kg_error *err)
 
 static struct kg_value registration(void *ctx, struct kg_arena *arena)
 {
+	static const struct kg_hugepages none;
 	struct kg_agent *a = ctx;
 
 	return kg_node_registration(arena, a->opts.name, a->opts.address,
-		a->opts.labels ? a->opts.labels : &kg_null, a->opts.max_pods);
+		a->opts.labels ? a->opts.labels : &kg_null, a->opts.max_pods,
+		a->opts.pods.hugepages ? a->opts.pods.hugepages : &none);
 }
 
 static void on_registered(void *ctx, bool again)

@@ -10,6 +10,7 @@
 #ifndef KG_NODEAGENT_AGENT_H
 #define KG_NODEAGENT_AGENT_H
 
+#include "nodeagent/hugepages.h"
 #include "nodeagent/join.h"
 #include "nodeagent/logstream.h"
 #include "sys/loop.h"
@@ -20,7 +21,8 @@ struct kg_agent_pods {
 	void (*apply)(void *self, const struct kg_value *pods, const struct kg_value *configmaps);
 	void (*report_all)(void *self);
 	void *self;
-	struct kg_log_source logs; /* any thread */
+	struct kg_log_source logs;            /* any thread */
+	const struct kg_hugepages *hugepages; /* that they were told of; NULL: none */
 };
 
 struct kg_bridge;

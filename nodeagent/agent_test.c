@@ -402,10 +402,17 @@ static void test_node_info(void **state)
 	(void)state;
 	assert_int_equal(kg_node_labels_parse(&labels, &arena, "a=b,example.org/c=", &err), 0);
 	assert_int_equal(kg_node_labels_parse(&v, &arena, "a=b,c", &err), -KG_E_INVALID);
-	v = kg_node_registration(&arena, "n1", "192.0.2.1", &labels, 100);
+	const struct kg_hugepages pages = {
+		.sizes = {{.page = 2 << 20, .all = 8 << 20, .resource = "hugepages-2Mi"}}, .n = 1};
+	v = kg_node_registration(&arena, "n1", "192.0.2.1", &labels, 100, &pages);
 	assert_string_equal(kg_string(kg_at(&v, "labels.a"), ""), "b");
 	assert_string_equal(kg_string(kg_at(&v, "status.capacity.pods"), ""), "100");
-	assert_true(strtol(kg_string(kg_at(&v, "status.capacity.memory"), ""), NULL, 10) > 1000);
+	long all = strtol(kg_string(kg_at(&v, "status.capacity.memory"), ""), NULL, 10);
+	assert_true(all > 1000);
+	assert_int_equal(strtol(kg_string(kg_at(&v, "status.allocatable.memory"), ""), NULL, 10),
+		all - 8192);
+	assert_string_equal(kg_string(kg_at(&v, "status.capacity.hugepages-2Mi"), ""), "8Mi");
+	assert_string_equal(kg_string(kg_at(&v, "status.allocatable.hugepages-2Mi"), ""), "8Mi");
 	assert_true(strtol(kg_string(kg_at(&v, "status.capacity.cpu"), ""), NULL, 10) >= 1);
 	assert_true(*kg_string(kg_at(&v, "status.nodeInfo.kernelVersion"), ""));
 	kg_node_address(address, "https://127.0.0.1:6443");

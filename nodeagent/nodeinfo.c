@@ -2,7 +2,6 @@
 #include "base/buf.h"
 #include "kinds/node_labels.h"
 #include "nodeagent/bridge.h"
-#include "nodeagent/hugepages.h"
 #include "sys/file.h"
 
 #include <arpa/inet.h>
@@ -102,35 +101,30 @@ static const char *file_field(struct kg_arena *a, const char *path, const char *
 }
 
 /* Pages that are set aside are of the machine's memory, and no pod's memory. */
-static struct kg_value resources(struct kg_arena *a, unsigned max_pods, bool for_pods)
+static struct kg_value resources(
+	struct kg_arena *a, unsigned max_pods, const struct kg_hugepages *pages, bool for_pods)
 {
 	long long kb = strtoll(file_field(a, "/proc/meminfo", "MemTotal:"), NULL, 10);
 	unsigned long long disk = 0;
-	struct kg_hugepages pages;
 	struct statvfs fs;
 
-	kg_hugepages_read(&pages, NULL);
 	if (for_pods)
-		kb -= kg_hugepages_all(&pages) / 1024;
+		kb -= kg_hugepages_all(pages) / 1024;
 	if (statvfs("/", &fs) == 0)
 		disk = (unsigned long long)fs.f_blocks * fs.f_frsize / 1024;
 	struct kg_value v = kg_v_obj(a, "cpu", kg_v_strf(a, "%ld", sysconf(_SC_NPROCESSORS_ONLN)),
 		"memory", kg_v_strf(a, "%lldKi", kb > 0 ? kb : 0), "ephemeral-storage",
 		kg_v_strf(a, "%lluKi", disk), "pods", kg_v_strf(a, "%u", max_pods), (char *)NULL);
-	for (size_t i = 0; i < pages.n; i++)
-		v = kg_with_key(a, &v, kg_arena_strdup(a, pages.sizes[i].resource),
-			kg_hugepages_quantity(a, pages.sizes[i].all));
+	for (size_t i = 0; i < pages->n; i++)
+		v = kg_with_key(a, &v, kg_arena_strdup(a, pages->sizes[i].resource),
+			kg_hugepages_quantity(a, pages->sizes[i].all));
 	return v;
 }
 
-struct kg_value kg_node_capacity(struct kg_arena *a, unsigned max_pods)
+struct kg_value kg_node_allocatable(
+	struct kg_arena *a, unsigned max_pods, const struct kg_hugepages *pages)
 {
-	return resources(a, max_pods, false);
-}
-
-struct kg_value kg_node_allocatable(struct kg_arena *a, unsigned max_pods)
-{
-	return resources(a, max_pods, true);
+	return resources(a, max_pods, pages, true);
 }
 
 static const char *architecture(const char *machine)
@@ -155,7 +149,7 @@ static struct kg_value node_info(struct kg_arena *a, const struct utsname *u)
 }
 
 struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const char *address,
-	const struct kg_value *own, unsigned max_pods)
+	const struct kg_value *own, unsigned max_pods, const struct kg_hugepages *pages)
 {
 	struct utsname u = {0};
 
@@ -173,8 +167,9 @@ struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const
 			(char *)NULL),
 	};
 	struct kg_value status = kg_v_obj(a, "addresses", kg_v_array(a, addresses, 2), "capacity",
-		kg_node_capacity(a, max_pods), "allocatable", kg_node_allocatable(a, max_pods),
-		"nodeInfo", node_info(a, &u), (char *)NULL);
+		resources(a, max_pods, pages, false), "allocatable",
+		kg_node_allocatable(a, max_pods, pages), "nodeInfo", node_info(a, &u),
+		(char *)NULL);
 	return kg_v_obj(a, "labels", all, "status", status, (char *)NULL);
 }
 

@@ -129,8 +129,9 @@ static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg
 		kg_podtokens_on_news(env->tokens, on_token_news, pods);
 	kg_spec_host_read(&env->host);
 	env->host.cgroup_v2 = env->cgroups.v2;
+	kg_hugepages_read(&pods->hugepages, NULL);
 	if (kg_cgroup_has(&env->cgroups, "hugetlb"))
-		kg_hugepages_read(&env->host.hugepages, NULL);
+		env->host.hugepages = pods->hugepages;
 	pods->work = kg_work_new(o->workers ? o->workers : 8, pods->max_pods + 8);
 	pods->rotate = kg_timer_new(pods->loop, rotate, pods);
 	rc = watch_exits(pods, err);
@@ -172,6 +173,11 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 	pods->gc = kg_image_gc_new(pods, &o->image_gc);
 	*out = pods;
 	return 0;
+}
+
+const struct kg_hugepages *kg_pods_hugepages(const struct kg_pods *pods)
+{
+	return &pods->hugepages;
 }
 
 void kg_pods_free(struct kg_pods *pods)
@@ -433,7 +439,7 @@ static void take_in_all(struct kg_pods *pods, const struct kg_value **fresh, siz
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_admit node KG_CLEANUP(kg_admit_release);
-	struct kg_value room = kg_node_allocatable(&a, pods->max_pods);
+	struct kg_value room = kg_node_allocatable(&a, pods->max_pods, &pods->hugepages);
 	const struct kg_value *self = node_object(kg_doc_value(pods->configmaps));
 
 	kg_admit_init(&node, pods->env.node_name, kg_at(self, "metadata.labels"),

@@ -8,6 +8,7 @@
 #ifndef KG_NODEAGENT_PODS_H
 #define KG_NODEAGENT_PODS_H
 
+#include "nodeagent/hugepages.h"
 #include "nodeagent/podnet.h"
 #include "sys/loop.h"
 #include "value/value.h"
@@ -48,6 +49,9 @@ int kg_pods_new(struct kg_pods **out, struct kg_loop *loop, const struct kg_pods
 	struct kg_error *err);
 /* Stops working; containers stay as they are. */
 void kg_pods_free(struct kg_pods *pods);
+/* Those of the machine, as kg_pods_new found them: what pods are let in by is what the node is to
+ * say of itself. Borrowed; never changed. */
+const struct kg_hugepages *kg_pods_hugepages(const struct kg_pods *pods);
 
 /*
  * The whole of what is wanted: `pods` an array of Pod objects of the view (with podIP, hostIP,

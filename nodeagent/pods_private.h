@@ -56,6 +56,7 @@ struct kg_pods {
 	int inotify;
 	bool settling; /* the timer is armed */
 	unsigned max_pods;
+	struct kg_hugepages hugepages;
 	bool applied; /* a view was seen: what is not in it goes */
 	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
 		const struct kg_value *status, bool gone);

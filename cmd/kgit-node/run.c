@@ -334,6 +334,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 
 	if (kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
 		return kgn_fail("%s", err.msg);
+	agent.pods.hugepages = kg_pods_hugepages(n->pods);
 	n->agent_opts = agent;
 	if (kg_agent_new(&n->agent, n->loop, &agent, &err) < 0) {
 		kg_pods_free(n->pods);
