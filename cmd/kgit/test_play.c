@@ -223,12 +223,10 @@ static void evict(struct kgit_play *p, const struct kg_value *names)
 static void advance(struct kgit_play *p, int64_t seconds)
 {
 	kg_time end = p->h.now + seconds * 1000;
-	while (p->h.wake_at <= end) {
+	while (kg_harness_due(&p->h, end)) {
 		struct kg_inputs in = {0};
-		p->h.now = p->h.wake_at > p->h.now ? p->h.wake_at : p->h.now + 1;
 		must_run(p, &in);
 	}
-	p->h.now = end;
 }
 
 static void settle(struct kgit_play *p)

@@ -361,13 +361,10 @@ static void set_node(struct sim *s, int i, bool up)
 static void advance(struct sim *s, int64_t ms)
 {
 	kg_time end = s->h.now + ms;
-	while (s->h.wake_at <= end) {
+	while (kg_harness_due(&s->h, end)) {
 		struct kg_inputs in = {0};
-		if (s->h.wake_at > s->h.now)
-			s->h.now = s->h.wake_at;
 		run(s, &in);
 	}
-	s->h.now = end;
 }
 
 static void one_step(struct sim *s)
