@@ -123,7 +123,7 @@ static bool node_is_ready(struct kgit_play *p, const char *name)
 }
 
 static bool report(struct kgit_play *p, struct kg_arena *a, const struct kg_object *pod,
-	enum act act, struct kg_input_pod_status *out)
+	enum act act, int64_t code, struct kg_input_pod_status *out)
 {
 	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
 	const struct kg_value *ready =
@@ -148,13 +148,15 @@ static bool report(struct kgit_play *p, struct kg_arena *a, const struct kg_obje
 		out->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), "reason",
 			kg_v_lit("Evicted"), (char *)NULL);
 	else if (act == ACT_EXITED)
-		out->status = exited(a, pod, p->code);
+		out->status = exited(a, pod, code);
 	else if (act != ACT_GONE)
 		out->status = kg_sim_running(a, pod, act == ACT_READY, p->h.now);
 	return true;
 }
 
-static size_t act_on_pods(struct kgit_play *p, enum act act, const struct kg_value *names)
+/* code: with which containers exit. */
+static size_t act_on_pods(
+	struct kgit_play *p, enum act act, int64_t code, const struct kg_value *names)
 {
 	struct kg_arena a = KG_ARENA_INIT;
 	struct kg_input_pod_status *v = NULL;
@@ -166,7 +168,7 @@ static size_t act_on_pods(struct kgit_play *p, enum act act, const struct kg_val
 	kg_iter_kind(&it, held, KG_KIND_POD, NULL, NULL);
 	while ((pod = kg_iter_next(&it))) {
 		KG_GROW(v, cap, n + 1);
-		if (chosen(names, pod->name) && report(p, &a, pod, act, &v[n]))
+		if (chosen(names, pod->name) && report(p, &a, pod, act, code, &v[n]))
 			n++;
 	}
 	kg_iter_release(&it);
@@ -233,7 +235,7 @@ static void settle(struct kgit_play *p)
 {
 	for (int i = 0; i < 100; i++) {
 		advance(p, 1);
-		if (act_on_pods(p, ACT_SETTLE, NULL) == 0)
+		if (act_on_pods(p, ACT_SETTLE, 0, NULL) == 0)
 			return;
 	}
 	kgit_play_fail(p, "settle", "nodes still have something to do after 100 rounds");
@@ -243,13 +245,6 @@ static void liveness(struct kgit_play *p, const struct kg_value *names, bool rea
 {
 	for (uint32_t i = 0; i < kg_len(names); i++)
 		kg_harness_liveness(&p->h, kg_string(&names->items[i], ""), ready);
-}
-
-static void exit_pods(struct kgit_play *p, const struct kg_value *arg)
-{
-	p->code = kg_int(kg_get(arg, "code"), 1);
-	act_on_pods(p, ACT_EXITED, kg_get(arg, "pods"));
-	p->code = 0;
 }
 
 /* As if the state had been so when kgitd started. */
@@ -295,26 +290,35 @@ static void play(struct kgit_play *p, int64_t ready_s)
 	must_run(p, &nothing);
 }
 
+/* What is said of pods whose names it is given; false: it is another step. */
+static bool step_on_pods(struct kgit_play *p, const char *what, const struct kg_value *arg)
+{
+	static const struct {
+		const char *name;
+		enum act act;
+	} steps[] = {{"ready", ACT_READY}, {"unready", ACT_UNREADY}, {"failed", ACT_FAILED},
+		{"succeeded", ACT_EXITED}, {"gone", ACT_GONE}};
+	for (size_t i = 0; i < KG_ARRAY_LEN(steps); i++) {
+		if (strcmp(what, steps[i].name) != 0)
+			continue;
+		act_on_pods(p, steps[i].act, 0, arg);
+		return true;
+	}
+	return false;
+}
+
 void kgit_play_step(struct kgit_play *p, const char *what, const struct kg_value *arg)
 {
+	if (step_on_pods(p, what, arg))
+		return;
 	if (strcmp(what, "push") == 0)
 		kgit_play_push(p, kg_string(arg, "manifests"));
 	else if (strcmp(what, "advance") == 0)
 		advance(p, kg_int(arg, 0));
 	else if (strcmp(what, "settle") == 0)
 		settle(p);
-	else if (strcmp(what, "ready") == 0)
-		act_on_pods(p, ACT_READY, arg);
-	else if (strcmp(what, "unready") == 0)
-		act_on_pods(p, ACT_UNREADY, arg);
-	else if (strcmp(what, "failed") == 0)
-		act_on_pods(p, ACT_FAILED, arg);
-	else if (strcmp(what, "succeeded") == 0)
-		act_on_pods(p, ACT_EXITED, arg);
 	else if (strcmp(what, "exited") == 0)
-		exit_pods(p, arg);
-	else if (strcmp(what, "gone") == 0)
-		act_on_pods(p, ACT_GONE, arg);
+		act_on_pods(p, ACT_EXITED, kg_int(kg_get(arg, "code"), 1), kg_get(arg, "pods"));
 	else if (strcmp(what, "evict") == 0)
 		evict(p, arg);
 	else if (strcmp(what, "lost") == 0)

@@ -16,7 +16,6 @@ struct kgit_play {
 	struct kgit_play_tree main;     /* what was pushed last */
 	struct kg_buf faults, timeline; /* of the last step: those of a push, or
 					 evictions refused; that of a play */
-	int64_t code;                   /* how containers exit, while a step says so */
 	int failures;
 };
 
