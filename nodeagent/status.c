@@ -176,18 +176,7 @@ static void add_condition(
 		since = time_value(c->a, c->now);
 	c->items[c->len++] = kg_v_obj(c->a, "type", kg_v_lit(type), "status", kg_v_lit(status),
 		"lastProbeTime", kg_v_null(), "lastTransitionTime", since, "reason",
-		kg_v_str(c->a, ok && !reason ? NULL : reason), "message",
-		kg_v_str(c->a, ok ? NULL : message), (char *)NULL);
-}
-
-/* As kubelet has it: Jobs may not count such a failure. */
-static void add_disruption(struct conditions *c)
-{
-	static const char type[] = "DisruptionTarget";
-
-	add_condition(c, type, true, "TerminationByKubelet", NULL);
-	c->items[c->len - 1] =
-		kg_with_key(c->a, &c->items[c->len - 1], "message", kg_v_lit(KG_PREEMPTED));
+		kg_v_str(c->a, reason), "message", kg_v_str(c->a, message), (char *)NULL);
 }
 
 static struct kg_value conditions_of(struct kg_arena *a, const struct kg_pstate *pod,
@@ -209,8 +198,8 @@ static struct kg_value conditions_of(struct kg_arena *a, const struct kg_pstate 
 		init);
 	add_condition(&c, "Ready", ready, ready ? NULL : why, unready);
 	add_condition(&c, "ContainersReady", ready, ready ? NULL : why, unready);
-	if (pod->preempted)
-		add_disruption(&c);
+	if (pod->preempted) /* as kubelet has it: Jobs may not count such a failure */
+		add_condition(&c, "DisruptionTarget", true, "TerminationByKubelet", KG_PREEMPTED);
 	return kg_v_array(a, c.items, c.len);
 }
 
