@@ -1,8 +1,6 @@
 /* The node's name server as a process: one after the other, confined, started again. */
 #include "dns/confine.h"
-#include "dns/server.h"
 #include "dns_testing.h"
-#include "nettest.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
 #include "value/testing.h"
@@ -339,7 +337,7 @@ static void is_started_on_a_full_disk(void **state)
 	put_many(false, 400);
 }
 
-int main(int argc, char **argv)
+static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_way_to_the_next),
@@ -355,10 +353,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(is_started_on_a_full_disk),
 	};
 
-	if (argc == 4 && strcmp(argv[1], "dns") == 0)
-		return kg_dns_serve(argv[2], argv[3], true);
-	nt_start();
-	int rc = cmocka_run_group_tests(tests, dt_set_up, dt_tear_down);
-	nt_end();
-	return rc;
+	return cmocka_run_group_tests(tests, dt_set_up, dt_tear_down);
+}
+
+int main(int argc, char **argv)
+{
+	return dt_main(argc, argv, run);
 }

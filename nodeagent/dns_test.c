@@ -1,7 +1,5 @@
 /* What the node's name server answers, and whom. */
-#include "dns/server.h"
 #include "dns_testing.h"
-#include "nettest.h"
 #include "sys/file.h"
 #include "value/testing.h"
 
@@ -236,7 +234,7 @@ static void knows_services_whatever_else_is_asked(void **state)
 	dt_write("/etc/resolv.conf", "# back at last\nnameserver " DT_UPSTREAM "\n");
 }
 
-int main(int argc, char **argv)
+static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_services),
@@ -252,10 +250,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(knows_services_whatever_else_is_asked),
 	};
 
-	if (argc == 4 && strcmp(argv[1], "dns") == 0)
-		return kg_dns_serve(argv[2], argv[3], true);
-	nt_start();
-	int rc = cmocka_run_group_tests(tests, dt_set_up, dt_tear_down);
-	nt_end();
-	return rc;
+	return cmocka_run_group_tests(tests, dt_set_up, dt_tear_down);
+}
+
+int main(int argc, char **argv)
+{
+	return dt_main(argc, argv, run);
 }

@@ -327,3 +327,14 @@ void dt_silence(int *mute)
 		assert_int_equal(send(asker, query, n, 0), n);
 	while (dt_read(*mute, dt.answer, sizeof(dt.answer), 200) <= 0);
 }
+
+int dt_main(int argc, char **argv, int (*run)(void))
+{
+	if (argc == 4 && strcmp(argv[1], "dns") == 0)
+		return kg_dns_serve(argv[2], argv[3], true);
+	nt_start();
+	int rc = run();
+
+	nt_end();
+	return rc;
+}

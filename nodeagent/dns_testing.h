@@ -28,6 +28,8 @@ extern struct dt {
 	ns_msg msg;
 } dt;
 
+/* The program's whole main: it runs the tests, or is the server that one of them started. */
+int dt_main(int argc, char **argv, int (*run)(void));
 void dt_must(int rc, const struct kg_error *err);
 int dt_set_up(void **state);
 int dt_tear_down(void **state);
