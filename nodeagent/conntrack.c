@@ -1,4 +1,5 @@
 #include "nodeagent/conntrack.h"
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
@@ -160,29 +161,4 @@ int kg_conntrack_forget_if(bool (*fn)(void *ctx, const struct kg_conntrack_flow 
 		rc = forget(c, &found, err);
 	mnl_socket_close(c->socket);
 	return rc;
-}
-
-struct endpoints {
-	const struct kg_endpoint *items;
-	size_t n;
-};
-
-static bool goes_to_endpoint(void *ctx, const struct kg_conntrack_flow *f)
-{
-	const struct endpoints *e = ctx;
-
-	if (f->protocol != IPPROTO_UDP || (f->dst == f->to && f->dst_port == f->to_port))
-		return false; /* not translated */
-	for (size_t i = 0; i < e->n; i++) {
-		if (e->items[i].addr == f->to && e->items[i].port == f->to_port)
-			return true;
-	}
-	return false;
-}
-
-int kg_conntrack_forget_udp(const struct kg_endpoint *endpoints, size_t n, struct kg_error *err)
-{
-	struct endpoints e = {endpoints, n};
-
-	return kg_conntrack_forget_if(goes_to_endpoint, &e, err);
 }

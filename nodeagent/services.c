@@ -3,10 +3,12 @@
 #include "base/mem.h"
 #include "nodeagent/conntrack.h"
 #include "nodeagent/nft_keeper.h"
+#include "nodeagent/services_flows.h"
 #include "nodeagent/services_plan.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct kg_services {
 	struct kg_services_config config;
 	bool configured;
 	struct kg_map services; /* key -> struct kg_service */
+	struct kg_map outer;    /* of these those that have externalIPs; borrowed */
 	/* key -> what the last commit had of it (none: &no_service); the old ones are owned */
 	struct kg_map pending;
 };
@@ -35,12 +38,79 @@ static void forget_pending(struct kg_services *s)
 	kg_map_clear(&s->pending);
 }
 
+/* ---- flows of UDP that go where nothing leads any more ---- */
+
+static size_t find_addresses(in_addr_t **out, struct kg_error *err)
+{
+	struct ifaddrs *all;
+	size_t n = 0, cap = 0;
+
+	if (getifaddrs(&all) < 0) {
+		kg_fail_errno(err, "list the node's addresses");
+		return 0;
+	}
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
+			continue;
+		KG_GROW(*out, cap, n + 1);
+		memcpy(&(*out)[n++], &((const struct sockaddr_in *)i->ifa_addr)->sin_addr,
+			sizeof(**out));
+	}
+	freeifaddrs(all);
+	return n;
+}
+
+static bool is_stale(void *ctx, const struct kg_conntrack_flow *f)
+{
+	return kg_flow_is_stale(ctx, f);
+}
+
+static int forget_flows(struct kg_services *s, const struct kg_nft_elems *had,
+	const struct kg_nft_elems *have, bool whole, struct kg_error *err)
+{
+	struct kg_flows flows = {.had = had, .have = have, .config = &s->config, .whole = whole};
+	KG_AUTOFREE in_addr_t *local = NULL;
+
+	flows.nlocal = find_addresses(&local, err);
+	if (!flows.nlocal)
+		return -(int)err->code;
+	flows.local = local;
+	return kg_conntrack_forget_if(is_stale, &flows, err);
+}
+
+static bool has_udp(const struct kg_service *s)
+{
+	for (uint32_t i = 0; i < s->nports; i++)
+		if (s->ports[i].protocol == IPPROTO_UDP)
+			return true;
+	return false;
+}
+
+/* Where it is not known what was there before: an agent that starts, a table that somebody else
+ * had emptied. */
+static int forget_all_flows(struct kg_services *s, struct kg_error *err)
+{
+	struct kg_nft_elems none = {0}, have = {0};
+	struct kg_map_entry *e;
+
+	for (size_t i = 0; (e = kg_map_next(&s->services, &i));)
+		if (has_udp(e->value))
+			kg_service_elements(&have, e->value, &s->config);
+	kg_nft_elems_sort(&have);
+	int rc = forget_flows(s, &none, &have, true, err);
+	kg_nft_elems_release(&have);
+	return rc;
+}
+
 /* ---- the whole ---- */
 
 static void on_event(void *ctx, const struct kg_error *err)
 {
 	struct kg_services *s = ctx;
+	struct kg_error failed;
 
+	if (!err && forget_all_flows(s, &failed) < 0)
+		err = &failed;
 	if (s->opts.on_event)
 		s->opts.on_event(s->opts.ctx, err);
 }
@@ -99,6 +169,7 @@ void kg_services_free(struct kg_services *s)
 	for (size_t i = 0; (e = kg_map_next(&s->services, &i));)
 		free(e->value);
 	kg_map_release(&s->services);
+	kg_map_release(&s->outer);
 	forget_pending(s);
 	kg_map_release(&s->pending);
 	free(s);
@@ -159,6 +230,11 @@ static void put(struct kg_services *s, const char *key, struct kg_service *new)
 	struct kg_service *old =
 		new ? kg_map_put(&s->services, key, new) : kg_map_remove(&s->services, key);
 
+	if (new &&new->nexternals)
+		kg_map_put(&s->outer, key, new);
+	else if (old && old->nexternals)
+		kg_map_remove(&s->outer, key);
+
 	if (!kg_nft_keeper_in_step(s->keeper) || kg_map_has(&s->pending, key) || (!old && !new))
 		free(old);
 	else
@@ -193,6 +269,59 @@ void kg_services_clear(struct kg_services *s)
 	free(all);
 }
 
+static bool has_address(const struct kg_service *s, in_addr_t addr)
+{
+	for (uint32_t i = 0; i < s->nexternals; i++)
+		if (s->externals[i] == addr)
+			return true;
+	return false;
+}
+
+static bool has_port(const struct kg_service *s, const struct kg_service_port *port)
+{
+	for (uint32_t i = 0; i < s->nports; i++)
+		if (s->ports[i].port == port->port && s->ports[i].protocol == port->protocol)
+			return true;
+	return false;
+}
+
+enum sharing { NOTHING, AN_ADDRESS, A_PORT };
+
+static enum sharing sharing_of(const struct kg_service *a, const struct kg_service *b)
+{
+	bool address = false, port = false;
+
+	for (uint32_t i = 0; a && !address && i < a->nexternals; i++)
+		address = has_address(b, a->externals[i]);
+	for (uint32_t i = 0; address && !port && i < a->nports; i++)
+		port = has_port(b, &a->ports[i]);
+	return port ? A_PORT : address ? AN_ADDRESS : NOTHING;
+}
+
+/* What others have of what e has or had: what it gives up is not gone. */
+static void add_sharers(struct kg_services *s, const struct kg_map_entry *e,
+	struct kg_nft_elems *have, struct kg_nft_elems *want)
+{
+	const struct kg_service *old = e->value, *new = kg_map_get(&s->services, e->key);
+	struct kg_map_entry *other;
+
+	if (!old->nexternals && !(new &&new->nexternals))
+		return;
+	for (size_t i = 0; (other = kg_map_next(&s->outer, &i));) {
+		enum sharing was = sharing_of(old, other->value);
+		enum sharing is = sharing_of(new, other->value);
+
+		if (kg_map_has(&s->pending, other->key) || (!was && !is))
+			continue;
+		void (*add)(struct kg_nft_elems *, const struct kg_service *,
+			const struct kg_services_config *) = was == A_PORT || is == A_PORT
+								     ? kg_service_elements
+								     : kg_service_shared_elements;
+		add(have, other->value, &s->config);
+		add(want, other->value, &s->config);
+	}
+}
+
 /* All pods where one changes: a port that one gives up may be another's as well, who came while it
  * was on its way out. */
 static void add_pods(struct kg_services *s, struct kg_nft_elems *have, struct kg_nft_elems *want)
@@ -211,7 +340,7 @@ static void add_pods(struct kg_services *s, struct kg_nft_elems *have, struct kg
 }
 
 /* All that goes and all that comes are compared at once: a port may pass from one service to
- * another. */
+ * another. What is done stays done where flows cannot be forgotten: they end by themselves. */
 static int change_pending(struct kg_services *s, struct kg_error *err)
 {
 	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
@@ -219,6 +348,7 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 
 	add_pods(s, &have, &want);
 	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
+		add_sharers(s, e, &have, &want);
 		kg_service_elements(&have, e->value, &s->config);
 		kg_service_elements(&want, kg_map_get(&s->services, e->key), &s->config);
 	}
@@ -226,6 +356,8 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 	kg_nft_elems_sort(&want);
 	kg_nft_elems_diff(&del, &add, &have, &want);
 	int rc = kg_nft_keeper_change(s->keeper, &del, &add, err);
+	if (rc == 0 && (kg_nft_elems_have_udp(&del) || kg_nft_elems_have_udp(&add)))
+		rc = forget_flows(s, &have, &want, false, err);
 	kg_nft_elems_release(&have);
 	kg_nft_elems_release(&want);
 	kg_nft_elems_release(&del);
@@ -233,101 +365,15 @@ static int change_pending(struct kg_services *s, struct kg_error *err)
 	return rc;
 }
 
-static bool has_endpoint(
-	const struct kg_service *s, const struct kg_service_port *of, const struct kg_endpoint *e)
-{
-	for (uint32_t i = 0; s && i < s->nports; i++) {
-		const struct kg_service_port *p = &s->ports[i];
-
-		if (p->protocol != of->protocol || p->port != of->port)
-			continue;
-		for (uint32_t k = 0; k < p->nendpoints; k++) {
-			if (p->endpoints[k].addr == e->addr && p->endpoints[k].port == e->port)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The UDP endpoints that the services of this commit lost. */
-static size_t lost_udp(struct kg_endpoint **out, const struct kg_services *s)
-{
-	struct kg_map_entry *e;
-	size_t n = 0, cap = 0;
-
-	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
-		const struct kg_service *old = e->value, *new = kg_map_get(&s->services, e->key);
-
-		for (uint32_t k = 0; k < old->nports; k++) {
-			const struct kg_service_port *p = &old->ports[k];
-
-			for (uint32_t m = 0; p->protocol == IPPROTO_UDP && m < p->nendpoints; m++) {
-				if (has_endpoint(new, p, &p->endpoints[m]))
-					continue;
-				KG_GROW(*out, cap, n + 1);
-				(*out)[n++] = p->endpoints[m];
-			}
-		}
-	}
-	return n;
-}
-
-/* A flow to a UDP port of the node that began before a pod had that: it goes to the node itself, as
- * long as the client goes on sending. */
-static bool began_before(void *ctx, const struct kg_conntrack_flow *f)
-{
-	const struct kg_services *s = ctx;
-	struct kg_map_entry *e;
-
-	if (f->protocol != IPPROTO_UDP || f->dst != f->to || f->dst_port != f->to_port)
-		return false;
-	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
-		const struct kg_service *pod = kg_map_get(&s->services, e->key);
-		for (uint32_t k = 0; pod && pod->pod && k < pod->nports; k++) {
-			const struct kg_service_port *p = &pod->ports[k];
-			if (p->protocol == IPPROTO_UDP && p->port == f->dst_port &&
-				(!p->addr || p->addr == f->dst))
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool gains_udp(const struct kg_services *s)
-{
-	struct kg_map_entry *e;
-
-	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
-		const struct kg_service *pod = kg_map_get(&s->services, e->key);
-		for (uint32_t k = 0; pod && pod->pod && k < pod->nports; k++)
-			if (pod->ports[k].protocol == IPPROTO_UDP)
-				return true;
-	}
-	return false;
-}
-
-/* What is done already stays done where this fails: flows end by themselves in the end. */
-static int forget_flows(struct kg_services *s, struct kg_error *err)
-{
-	struct kg_endpoint *lost = NULL;
-	size_t n = lost_udp(&lost, s);
-	int rc = n ? kg_conntrack_forget_udp(lost, n, err) : 0;
-
-	free(lost);
-	if (rc == 0 && gains_udp(s))
-		rc = kg_conntrack_forget_if(began_before, s, err);
-	return rc;
-}
-
 int kg_services_commit(struct kg_services *s, struct kg_error *err)
 {
 	if (!s->configured)
 		return kg_fail(err, KG_E_UNAVAILABLE, "the node has no pod range yet");
-	if (!kg_nft_keeper_in_step(s->keeper))
-		return kg_nft_keeper_sync(s->keeper, err);
+	if (!kg_nft_keeper_in_step(s->keeper)) {
+		int rc = kg_nft_keeper_sync(s->keeper, err);
+		return rc == 0 ? forget_all_flows(s, err) : rc;
+	}
 	int rc = change_pending(s, err);
-	if (rc == 0)
-		rc = forget_flows(s, err);
 	forget_pending(s);
 	return rc;
 }

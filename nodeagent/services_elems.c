@@ -12,6 +12,11 @@ static const struct kg_nft_set_info sets[KG_SET_COUNT] = {
 	[KG_SET_HAIRPIN] = {"hairpin", 8, 0, false, false},
 	[KG_SET_HOSTPORTS] = {"hostports", 8, 8, false, false},
 	[KG_SET_HOSTADDRS] = {"hostaddrs", 12, 8, false, false},
+	[KG_SET_EXTERNALS] = {"externals", 12, 0, true, false},
+	[KG_SET_EXTERNAL_PORTS] = {"external_ports", 12, 0, false, false},
+	[KG_SET_EXTERNAL_ADDRS] = {"external_addrs", 4, 0, false, false},
+	[KG_SET_INNER_NODEPORTS] = {"inner_nodeports", 8, 0, true, false},
+	[KG_SET_INNER_EXTERNALS] = {"inner_externals", 12, 0, true, false},
 };
 const struct kg_nft_table kg_services_table = {"kgit", sets, KG_SET_COUNT};
 const struct kg_nft_table kg_services_stand_in = {"kgit_next", sets, KG_SET_COUNT};
@@ -41,12 +46,17 @@ void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e)
 	const uint8_t *key = e->key;
 	bool host = e->set == KG_SET_HOSTPORTS || e->set == KG_SET_HOSTADDRS;
 	bool node = e->set == KG_SET_NODEPORTS || e->set == KG_SET_NODESLOTS ||
-		    e->set == KG_SET_HOSTPORTS;
+		    e->set == KG_SET_INNER_NODEPORTS || e->set == KG_SET_HOSTPORTS;
 	uint32_t slot = 0;
 
 	kg_buf_addf(out, "%s ", sets[e->set].name);
-	if (!node) {
+	if (!node)
 		print_addr(out, key);
+	if (e->set == KG_SET_EXTERNAL_ADDRS) {
+		kg_buf_addc(out, '\n');
+		return;
+	}
+	if (!node) {
 		kg_buf_adds(out, " . ");
 		key += 4;
 	}
@@ -59,6 +69,10 @@ void kg_nft_elem_print(struct kg_buf *out, const struct kg_nft_elem *e)
 	kg_buf_addf(out, " . %u", port_at(key + 4));
 	if (sets[e->set].verdict) {
 		kg_buf_addf(out, " : goto %s\n", e->chain);
+		return;
+	}
+	if (!sets[e->set].data_len) {
+		kg_buf_addc(out, '\n');
 		return;
 	}
 	if (!host)

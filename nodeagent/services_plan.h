@@ -1,18 +1,27 @@
 /*
- * What the services of a view mean to the packet filter: elements of seven sets of the table
+ * What the services of a view mean to the packet filter: elements of twelve sets of the table
  * `ip kgit`, and the rules that look them up. Pure; services.c does it.
  *
- *   services   (address . protocol . port)         -> goto the chain of its table's size
- *   nodeports  (protocol . port)                   -> likewise
- *   slots      (address . protocol . port . slot)  -> (endpoint address . port)
- *   nodeslots  (protocol . port . slot)            -> likewise
- *   hairpin    (address . the same address)           of the node's own pods
- *   hostports  (protocol . port)                   -> (pod's address . port): hostPort
- *   hostaddrs  (address . protocol . port)         -> likewise, with hostIP
+ *   services         (address . protocol . port)         -> goto the chain of its table's size
+ *   nodeports        (protocol . port)                   -> likewise
+ *   externals        (address . protocol . port)         -> likewise: externalIPs
+ *   external_ports   (address . protocol . port)            all of these, also such as lead nowhere
+ *   external_addrs   address
+ *   inner_nodeports  as nodeports and externals, for clients that are pods or the node itself,
+ *   inner_externals  where others are led to the node's own endpoints alone
+ *   slots            (address . protocol . port . slot)  -> (endpoint address . port)
+ *   nodeslots        (protocol . port . slot)            -> likewise
+ *   hairpin          (address . the same address)           of the node's own pods
+ *   hostports        (protocol . port)                   -> (pod's address . port): hostPort
+ *   hostaddrs        (address . protocol . port)         -> likewise, with hostIP
  *
  * The chains differ in the number of slots and in what picks the slot: chance, or, with session
- * affinity, a hash of the client's address. A service without endpoints has no elements: what is
- * still addressed to the service range behind the translation is rejected.
+ * affinity, a hash of the client's address; for inner clients slots count from KG_SLOTS_INNER. A
+ * service without endpoints has no elements but external_*: what is still addressed to these,
+ * or to the service range, behind the translation is rejected.
+ *
+ * Several services may have the same external address and port: they share what comes by it, as it
+ * happens. One within the ranges of services and pods is nobody's.
  */
 #ifndef KG_NODEAGENT_SERVICES_PLAN_H
 #define KG_NODEAGENT_SERVICES_PLAN_H
@@ -31,8 +40,14 @@ enum kg_nft_set {
 	KG_SET_HAIRPIN,
 	KG_SET_HOSTPORTS,
 	KG_SET_HOSTADDRS,
+	KG_SET_EXTERNALS,
+	KG_SET_EXTERNAL_PORTS,
+	KG_SET_EXTERNAL_ADDRS,
+	KG_SET_INNER_NODEPORTS,
+	KG_SET_INNER_EXTERNALS,
 	KG_SET_COUNT,
 };
+#define KG_SLOTS_INNER 32768
 extern const struct kg_nft_table kg_services_table; /* its sets by enum kg_nft_set */
 /* The same under another name, for a table that stands in for that one (nft_keeper.h). */
 extern const struct kg_nft_table kg_services_stand_in;
@@ -59,7 +74,8 @@ struct kg_service {
 	bool affinity, local, inner_local;
 	/* A pod's hostPorts: addr is the hostIP or 0, port the hostPort, the endpoint the pod. */
 	bool pod;
-	uint32_t nports;
+	uint32_t nports, nexternals;
+	in_addr_t *externals; /* externalIPs */
 	struct kg_service_port ports[];
 };
 /* From services/NS/NAME.yaml of a view. What cannot be understood (an address that is none) is
@@ -77,6 +93,11 @@ struct kg_services_config {
 };
 /* Appends the elements of one service (NULL: none). */
 void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *service,
+	const struct kg_services_config *config);
+/* The chain that an element's verdict goes to. */
+void kg_services_chain_name(char out[8], bool node, bool inner, bool affinity, size_t size);
+/* Appends those of it that services of other ports may have as well: external_addrs. */
+void kg_service_shared_elements(struct kg_nft_elems *out, const struct kg_service *service,
 	const struct kg_services_config *config);
 /* Appends those of the node itself: hairpin. */
 void kg_services_node_elements(struct kg_nft_elems *out, const struct kg_services_config *config);

@@ -1,5 +1,6 @@
 #include "base/hash.h"
 #include "nodeagent/maglev.h"
+#include "nodeagent/services_flows.h"
 #include "nodeagent/services_plan.h"
 #include "value/json.h"
 
@@ -48,6 +49,9 @@ static void elements_of(struct kg_nft_elems *out, const char *json)
 
 #define PLACE(host, node)  "{\"address\":\"192.0.2." host "\",\"nodeName\":\"" node "\"}"
 #define THREE_PLACES(host) PLACE(host, "here") "," PLACE(host, "there") "," PLACE(host, "")
+#define EXTERNAL(addresses, more, endpoints)                                                       \
+	"{\"clusterIP\":\"10.96.0.7\",\"externalIPs\":[" addresses "]" more                        \
+	",\"ports\":[{\"port\":80,\"endpoints\":[" endpoints "]}]}"
 /* before, after -> what is deleted ("-") and added ("+"); slots to one endpoint are counted:
  * "x16 address" instead of a line each. */
 static const struct {
@@ -85,9 +89,11 @@ static const struct {
 		"\"nodePort\":30080,\"endpoints\":[\"10.244.1.2:8080\",\"10.244.2.2:8080\"]}]}",
 		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
 		"+nodeports tcp . 30080 : goto n16\n"
+		"+inner_nodeports tcp . 30080 : goto ni16\n"
 		"+slots x8 10.244.1.2 . 8080\n"
 		"+slots x8 10.244.2.2 . 8080\n"
-		"+nodeslots x16 10.244.1.2 . 8080\n"},
+		"+nodeslots x24 10.244.1.2 . 8080\n"
+		"+nodeslots x8 10.244.2.2 . 8080\n"},
 	{"local policies: a place that is said counts, not what the address looks like", NULL,
 		"{\"clusterIP\":\"10.96.0.7\",\"internalTrafficPolicy\":\"Local\",\"places\":[{"
 		"\"address\":\"192.0.2.7\",\"nodeName\":\"here\"},{\"address\":\"192.0.2.8\","
@@ -111,13 +117,45 @@ static const struct {
 		"\"draining\":[\"10.244.1.2:1\",\"10.244.3.2:1\"]}]}",
 		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
 		"+nodeports tcp . 30080 : goto n16\n"
+		"+inner_nodeports tcp . 30080 : goto ni16\n"
 		"+slots x16 10.244.2.2 . 1\n"
-		"+nodeslots x16 10.244.1.2 . 1\n"},
+		"+nodeslots x16 10.244.1.2 . 1\n"
+		"+nodeslots x16 10.244.2.2 . 1\n"},
 	{"and not them where one is ready", NULL,
 		"{\"clusterIP\":\"10.96.0.7\",\"internalTrafficPolicy\":\"Local\",\"ports\":[{"
 		"\"port\":80,\"endpoints\":[\"10.244.1.3:1\"],\"draining\":[\"10.244.1.2:1\"]}]}",
 		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
 		"+slots x16 10.244.1.3 . 1\n"},
+	{"an external address, said twice; one that is a pod's and one that is a service's", NULL,
+		EXTERNAL("\"192.0.2.1\",\"10.244.9.9\",\"192.0.2.1\",\"10.96.9.9\",\"::1\"", "",
+			"\"10.244.1.2:8080\""),
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+externals 192.0.2.1 . tcp . 80 : goto c16\n"
+		"+external_addrs 192.0.2.1\n"
+		"+external_ports 192.0.2.1 . tcp . 80\n"
+		"+slots x32 10.244.1.2 . 8080\n"},
+	{"an external address without endpoints", NULL, EXTERNAL("\"192.0.2.1\"", "", ""),
+		"+external_addrs 192.0.2.1\n"
+		"+external_ports 192.0.2.1 . tcp . 80\n"},
+	{"local policy: outside only endpoints of this node by the external address", NULL,
+		EXTERNAL("\"192.0.2.1\"",
+			",\"sessionAffinity\":\"ClientIP\",\"externalTrafficPolicy\":\"Local\"",
+			"\"10.244.1.2:8080\",\"10.244.2.2:8080\""),
+		"+services 10.96.0.7 . tcp . 80 : goto ca16\n"
+		"+externals 192.0.2.1 . tcp . 80 : goto ca16\n"
+		"+external_addrs 192.0.2.1\n"
+		"+external_ports 192.0.2.1 . tcp . 80\n"
+		"+inner_externals 192.0.2.1 . tcp . 80 : goto cia16\n"
+		"+slots x32 10.244.1.2 . 8080\n"
+		"+slots x16 10.244.2.2 . 8080\n"},
+	{"and with none here", NULL,
+		EXTERNAL("\"192.0.2.1\"", ",\"externalTrafficPolicy\":\"Local\"",
+			"\"10.244.2.2:8080\""),
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+external_addrs 192.0.2.1\n"
+		"+external_ports 192.0.2.1 . tcp . 80\n"
+		"+inner_externals 192.0.2.1 . tcp . 80 : goto ci16\n"
+		"+slots x32 10.244.2.2 . 8080\n"},
 	{"the second endpoint takes half: an element of another value is in both",
 		"{\"clusterIP\":\"10.96.0.7\",\"ports\":[{\"port\":80,\"endpoints\":[\"10.244.1.2:"
 		"8080\"]}]}",
@@ -248,6 +286,83 @@ static void test_node_elements(void **state)
 	kg_nft_elems_release(&e);
 }
 
+#define NODE "172.30.0.1"
+/* A flow, when a service of UDP port 53 has other endpoints than it had. */
+static const struct {
+	const char *dst, *to;
+	uint16_t dst_port, to_port;
+	uint8_t protocol;
+	const char *had, *have;
+	bool whole, stale;
+} flow_cases[] = {
+	/* stays where it is led */
+	{"10.96.0.7", "10.244.1.2", 53, 53, 17, "1", "12", false, false},
+	{NODE, "10.244.1.2", 30053, 53, 17, "1", "12", false, false},
+	/* the endpoint is gone; another one; the last one */
+	{"10.96.0.7", "10.244.1.2", 53, 53, 17, "12", "2", false, true},
+	{"192.0.2.1", "10.244.1.2", 53, 53, 17, "12", "2", false, true},
+	{"10.96.0.7", "10.244.1.2", 53, 53, 17, "1", "", false, true},
+	{NODE, "10.244.1.2", 30053, 53, 17, "1", "", false, true},
+	{"10.96.0.7", "10.244.1.2", 53, 53, 6, "1", "", false, false},
+	{"10.96.0.7", "10.244.1.2", 54, 53, 17, "1", "", false, false},
+	/* it began before there was one */
+	{NODE, NODE, 30053, 30053, 17, "", "1", false, true},
+	{"10.96.0.7", "10.96.0.7", 53, 53, 17, "", "1", false, true},
+	{"192.0.2.1", "192.0.2.1", 53, 53, 17, "", "1", false, true},
+	/* that port of another machine */
+	{"192.0.2.9", "192.0.2.9", 30053, 30053, 17, "", "1", false, false},
+	/* the name server's */
+	{"10.244.1.1", "10.244.1.1", 53, 53, 17, "", "1", true, false},
+	/* a service that is gone; what is known of services alone is not all */
+	{"10.96.0.8", "10.244.1.2", 53, 53, 17, "", "1", true, true},
+	{"10.96.0.8", "10.244.1.2", 53, 53, 17, "", "1", false, false},
+	{"192.0.2.9", "192.0.2.9", 53, 53, 17, "", "1", true, false},
+};
+
+static void dns_elements(struct kg_nft_elems *out, const char *hosts)
+{
+	KG_AUTOBUF struct kg_buf endpoints = KG_BUF_INIT, json = KG_BUF_INIT;
+
+	for (const char *p = hosts; *p; p++)
+		kg_buf_addf(&endpoints, "%s\"10.244.1.%d:53\"", p > hosts ? "," : "", *p - '0' + 1);
+	kg_buf_addf(&json,
+		"{\"clusterIP\":\"10.96.0.7\",\"externalIPs\":[\"192.0.2.1\"],\"ports\":["
+		"{\"protocol\":\"UDP\",\"port\":53,\"nodePort\":30053,\"endpoints\":[%s]}]}",
+		kg_buf_str(&endpoints));
+	elements_of(out, json.data);
+}
+
+static void test_flows(void **state)
+{
+	const in_addr_t local[] = {
+		inet_addr("127.0.0.1"), inet_addr(NODE), inet_addr("10.244.1.1")};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(flow_cases); i++) {
+		struct kg_nft_elems had = {0}, have = {0};
+		struct kg_flows flows = {.had = &had,
+			.have = &have,
+			.config = &config,
+			.whole = flow_cases[i].whole,
+			.local = local,
+			.nlocal = KG_ARRAY_LEN(local)};
+		struct kg_conntrack_flow f = {.src = inet_addr("10.244.1.6"),
+			.dst = inet_addr(flow_cases[i].dst),
+			.to = inet_addr(flow_cases[i].to),
+			.dst_port = htons(flow_cases[i].dst_port),
+			.to_port = htons(flow_cases[i].to_port),
+			.protocol = flow_cases[i].protocol};
+
+		dns_elements(&had, flow_cases[i].had);
+		dns_elements(&have, flow_cases[i].have);
+		assert_true(kg_nft_elems_have_udp(&have) || !*flow_cases[i].have);
+		if (kg_flow_is_stale(&flows, &f) != flow_cases[i].stale)
+			fail_msg("case %zu: to %s by %s", i, flow_cases[i].to, flow_cases[i].dst);
+		kg_nft_elems_release(&had);
+		kg_nft_elems_release(&have);
+	}
+}
+
 /* Even, and stable: removing one of n backends moves little more than its own slots. */
 static void test_maglev(void **state)
 {
@@ -290,6 +405,8 @@ static void test_rules(void **state)
 		"\tchain ca64 {\n\t\tdnat ip to ip daddr . meta l4proto . th dport . jhash ip "
 		"saddr mod 64 "
 		"seed 0x6b676974 map @slots\n\t}\n",
+		"\tchain cia4096 {\n\t\tdnat ip to ip daddr . meta l4proto . th dport . jhash ip "
+		"saddr mod 4096 seed 0x6b676974 offset 32768 map @slots\n\t}\n",
 		"\tchain n4096 {\n\t\tdnat ip to meta l4proto . th dport . numgen random mod 4096 "
 		"map "
 		"@nodeslots\n\t}\n",
@@ -313,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_elements),
 		cmocka_unit_test(test_node_elements),
+		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_maglev),
 		cmocka_unit_test(test_rules),
 	};

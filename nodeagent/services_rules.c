@@ -16,6 +16,11 @@ static const char sets[] =
 	" : ip daddr . th dport; }\n"
 	"	map nodeslots { typeof meta l4proto . th dport . numgen random mod 65536"
 	" : ip daddr . th dport; }\n"
+	"	map externals { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+	"	set external_ports { type ipv4_addr . inet_proto . inet_service; }\n"
+	"	set external_addrs { type ipv4_addr; }\n"
+	"	map inner_nodeports { type inet_proto . inet_service : verdict; }\n"
+	"	map inner_externals { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
 	"	set hairpin { type ipv4_addr . ipv4_addr; }\n"
 	/* Not by typeof: libnftables cannot read a map of this one again. */
 	"	map hostports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
@@ -49,16 +54,29 @@ static void add_rules(struct kg_buf *out, const struct kg_services_config *c, co
 	}
 }
 
-/* One chain a table size and a way to pick the slot. */
-static void add_slot_chain(struct kg_buf *out, bool node, bool affinity, size_t size)
+void kg_services_chain_name(char out[8], bool node, bool inner, bool affinity, size_t size)
 {
-	kg_buf_addf(out, "	chain %s%s%zu {\n", node ? "n" : "c", affinity ? "a" : "", size);
-	kg_buf_addf(out, "		dnat ip to %smeta l4proto . th dport . ",
-		node ? "" : "ip daddr . ");
+	KG_AUTOBUF struct kg_buf name = KG_BUF_INIT;
+
+	kg_buf_addf(
+		&name, "%s%s%s%zu", node ? "n" : "c", inner ? "i" : "", affinity ? "a" : "", size);
+	memcpy(out, name.data, name.len);
+}
+
+/* One chain a table size, and a way to pick the slot. */
+static void add_slot_chain(struct kg_buf *out, bool node, bool inner, bool affinity, size_t size)
+{
+	char name[8] = "";
+
+	kg_services_chain_name(name, node, inner, affinity, size);
+	kg_buf_addf(out, "	chain %s {\n		dnat ip to %smeta l4proto . th dport . ",
+		name, node ? "" : "ip daddr . ");
 	if (affinity)
 		kg_buf_addf(out, "jhash ip saddr mod %zu seed 0x6b676974", size);
 	else
 		kg_buf_addf(out, "numgen random mod %zu", size);
+	if (inner)
+		kg_buf_addf(out, " offset %d", KG_SLOTS_INNER);
 	kg_buf_addf(out, " map @%s\n	}\n", node ? "nodeslots" : "slots");
 }
 
@@ -70,14 +88,23 @@ static const char base_chains[] =
 	"		iifname != \"lo\" ip saddr 127.0.0.0/8 drop\n"
 	"	}\n"
 	"	chain here {\n"
-	/* A pod that has port 53 of the node does not take pods' names away. */
-	"		ip daddr @B meta l4proto { tcp, udp } th dport 53 return\n"
 	"		dnat ip to ip daddr . meta l4proto . th dport map @hostaddrs\n"
 	"		dnat ip to meta l4proto . th dport map @hostports\n"
+	"		ip saddr @C meta l4proto . th dport vmap @inner_nodeports\n"
+	"		fib saddr type local meta l4proto . th dport vmap @inner_nodeports\n"
 	"		meta l4proto . th dport vmap @nodeports\n"
+	"	}\n"
+	"	chain external {\n"
+	"		ip saddr @C ip daddr . meta l4proto . th dport vmap @inner_externals\n"
+	"		fib saddr type local ip daddr . meta l4proto . th dport"
+	" vmap @inner_externals\n"
+	"		ip daddr . meta l4proto . th dport vmap @externals\n"
 	"	}\n"
 	"	chain translate {\n"
 	"		ip daddr @S ip daddr . meta l4proto . th dport vmap @services\n"
+	/* Who has port 53 of the node does not take pods' names away. */
+	"		ip daddr @B meta l4proto { tcp, udp } th dport 53 return\n"
+	"		ip daddr . meta l4proto . th dport @external_ports jump external\n"
 	"		fib daddr type local jump here\n"
 	"	}\n"
 	"	chain prerouting {\n"
@@ -88,7 +115,7 @@ static const char base_chains[] =
 	"		type nat hook output priority -100\n"
 	"		jump translate\n"
 	"	}\n"
-	"	chain nodeport_source {\n"
+	"	chain outer_source {\n"
 	"		ip daddr != @P masquerade\n"
 	"	}\n"
 	"	chain postrouting {\n"
@@ -101,22 +128,35 @@ static const char base_chains[] =
 	 * them perhaps, must come back through here. */
 	"		ct status dnat ct original ip daddr @S ip saddr != @C ip daddr != @C"
 	" oifname != \"lo\" masquerade\n"
-	/* What came by a node port must come back through this node. */
+	/* What came by a node port or an external address must come back through this node. */
 	"		ct status dnat ct original ip daddr != @S meta l4proto { tcp, udp, sctp }"
-	" ct original proto-dst " NODE_PORTS " jump nodeport_source\n"
+	" ct original proto-dst " NODE_PORTS " jump outer_source\n"
+	"		ct status dnat ct original ip daddr @external_addrs jump outer_source\n"
 	"		ip saddr @P ip daddr != @C oifname != \"" KG_BRIDGE_NAME "\" masquerade\n"
 	"	}\n"
 	/* What nobody translated has no endpoint, or is no service. TCP is reset, because ICMP
-	 * answers are limited to about one a second. */
+	 * answers are limited to about one a second. A connection to an external address may have
+	 * begun before that was one. */
+	"	chain nobody {\n"
+	"		meta l4proto tcp reject with tcp reset\n"
+	"		reject\n"
+	"	}\n"
 	"	chain forward {\n"
 	"		type filter hook forward priority filter\n"
-	"		ip daddr @S meta l4proto tcp reject with tcp reset\n"
-	"		ip daddr @S reject\n"
+	"		ip daddr @S goto nobody\n"
+	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
+	" goto nobody\n"
 	"	}\n"
 	"	chain local {\n"
 	"		type filter hook output priority filter\n"
-	"		ip daddr @S meta l4proto tcp reject with tcp reset\n"
-	"		ip daddr @S reject\n"
+	"		ip daddr @S goto nobody\n"
+	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
+	" goto nobody\n"
+	"	}\n"
+	"	chain arrived {\n"
+	"		type filter hook input priority filter\n"
+	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
+	" goto nobody\n"
 	"	}\n";
 
 void kg_services_rules(
@@ -126,8 +166,8 @@ void kg_services_rules(
 		fresh ? "delete" : "flush", table, table);
 	kg_buf_adds(out, sets);
 	for (size_t size = KG_MAGLEV_MIN; size <= KG_MAGLEV_MAX; size *= 2) {
-		for (int kind = 0; kind < 4; kind++)
-			add_slot_chain(out, kind & 1, kind & 2, size);
+		for (int kind = 0; kind < 8; kind++)
+			add_slot_chain(out, kind & 1, kind & 2, kind & 4, size);
 	}
 	add_rules(out, config, base_chains);
 	kg_buf_adds(out, "}\n");

@@ -110,13 +110,116 @@ static void test_node_port(void **state)
 	put_everywhere("default/np", SERVICE("10.96.0.10", ",\"externalTrafficPolicy\":\"Local\"",
 					     TCP("80", "30080", "\"10.244.1.2:8080\"")));
 	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 30080, false), "refused");
+	/* But pods and the node itself are led to all. */
+	assert_string_equal(nt_who(nt_a1, "172.30.0.1", 30080), "b1");
+	assert_string_equal(nt_who(nt_a.ns, "172.30.0.1", 30080), "b1");
+	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 30080), "b1");
 	put_everywhere("default/np",
 		SERVICE("10.96.0.10", ",\"externalTrafficPolicy\":\"Local\"",
 			TCP("80", "30080", "\"10.244.1.2:8080\",\"10.244.0.2:8080\"")));
 	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 30080, false), "a1 192.168.7.2");
-	assert_string_equal(nt_who(nt_b.ns, "127.0.0.1", 30080), "b1");
 	put_everywhere("default/np", NULL);
 	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 30080, false), "refused");
+}
+
+#define EXTERNAL ",\"externalIPs\":[\"192.168.7.1\",\"198.51.100.7\"]"
+#define LOCAL    ",\"externalTrafficPolicy\":\"Local\""
+
+static bool is_one_of(const char *who, const char *a, const char *b)
+{
+	return !strcmp(who, a) || !strcmp(who, b);
+}
+
+/* Addresses of no pod and no cluster: one that is node a's own, one that is routed to it. */
+static void test_external_ips(void **state)
+{
+	(void)state;
+	put_everywhere("default/ext",
+		SERVICE("10.96.0.40", EXTERNAL, TCP("80", "0", "\"10.244.1.2:8080\"")));
+	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 80, false), "b1 172.30.0.1");
+	assert_string_equal(nt_ask(nt_client, "198.51.100.7", 80, false), "b1 172.30.0.1");
+	assert_string_equal(nt_who(nt_a1, "198.51.100.7", 80), "b1");
+	assert_string_equal(nt_who(nt_a.ns, "192.168.7.1", 80), "b1");
+	assert_string_equal(nt_ask(nt_b1, "198.51.100.7", 80, false), "b1 10.244.1.1"); /* itself */
+	/* A pod of the node sees who asks. */
+	put_everywhere("default/ext",
+		SERVICE("10.96.0.40", EXTERNAL, TCP("80", "0", "\"10.244.0.2:8080\"")));
+	assert_string_equal(nt_ask(nt_client, "198.51.100.7", 80, false), "a1 192.168.7.2");
+	/* Local: outside to the node's own alone, inside to all. */
+	put_everywhere("default/ext",
+		SERVICE("10.96.0.40", EXTERNAL LOCAL, TCP("80", "0", "\"10.244.1.2:8080\"")));
+	assert_string_equal(nt_ask(nt_client, "192.168.7.1", 80, false), "refused");
+	assert_string_equal(nt_who(nt_a1, "198.51.100.7", 80), "b1");
+	assert_string_equal(nt_who(nt_a.ns, "192.168.7.1", 80), "b1");
+	/* None: refused, also where something else of the node listens. */
+	nt_serve(nt_a.ns, "node", 99, false);
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 99), "node");
+	put_everywhere("default/ext", SERVICE("10.96.0.40", EXTERNAL, TCP("99", "0", "")));
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 99), "refused");
+	assert_string_equal(nt_who(nt_a.ns, "192.168.7.1", 99), "refused");
+	assert_string_equal(nt_who(nt_a1, "192.168.7.1", 99), "refused");
+	assert_string_equal(nt_who(nt_a.ns, "127.0.0.1", 99), "node");
+	/* Or of another machine. */
+	nt_serve(nt_client, "world", 99, false);
+	assert_string_equal(nt_who(nt_a1, "192.168.7.2", 99), "world");
+	put_everywhere("default/ext2",
+		SERVICE("10.96.0.44", ",\"externalIPs\":[\"192.168.7.2\"]", TCP("99", "0", "")));
+	assert_string_equal(nt_who(nt_a1, "192.168.7.2", 99), "refused");
+	assert_string_equal(nt_who(nt_a.ns, "192.168.7.2", 99), "refused");
+	put_everywhere("default/ext2", NULL);
+	put_everywhere("default/ext", NULL);
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 99), "node");
+}
+
+/* Who has the same address and port has what the other leaves. */
+static void test_external_shared(void **state)
+{
+	static const char *const both =
+		SERVICE("10.96.0.41", EXTERNAL, TCP("80", "0", "\"10.244.0.2:8080\""));
+
+	(void)state;
+	put_everywhere("default/ext1", both);
+	put_everywhere("default/ext2",
+		SERVICE("10.96.0.42", EXTERNAL, TCP("80", "0", "\"10.244.0.3:8080\"")));
+	assert_true(is_one_of(nt_who(nt_client, "198.51.100.7", 80), "a1", "a2"));
+	put_everywhere("default/ext1", NULL);
+	assert_string_equal(nt_who(nt_client, "198.51.100.7", 80), "a2");
+	assert_string_equal(nt_who(nt_client, "198.51.100.7", 80), "a2");
+	put_everywhere("default/ext1", both);
+	put_everywhere("default/ext2",
+		SERVICE("10.96.0.42", EXTERNAL, TCP("81", "0", "\"10.244.0.3:8080\"")));
+	assert_string_equal(nt_who(nt_client, "198.51.100.7", 80), "a1");
+	assert_string_equal(nt_who(nt_client, "198.51.100.7", 81), "a2");
+	assert_int_equal(nt_a.mended, 0); /* never by reading all of it */
+	put_everywhere("default/ext1", NULL);
+	put_everywhere("default/ext2", NULL);
+}
+
+#define UDP(endpoints)                                                                             \
+	SERVICE("10.96.0.43", EXTERNAL,                                                            \
+		"{\"protocol\":\"UDP\",\"port\":54,\"nodePort\":30054,\"endpoints\":[" endpoints   \
+		"]}")
+
+/* Who went on asking while nobody answered is heard by whom comes; also where an agent finds that
+ * when it starts. */
+static void test_udp_flow_waits(void **state)
+{
+	(void)state;
+	put_everywhere("default/udp", UDP(""));
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "refused");
+	put_everywhere("default/udp", UDP("\"10.244.0.2:8053\""));
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "a1 192.168.7.2");
+	put_everywhere("default/udp", NULL);
+	/* 198.51.100.7 leads out of the node, for all it knows. */
+	nt_ask_from(nt_a1, "198.51.100.7", 54, 5354);
+	put_everywhere("default/udp", UDP("\"10.244.0.3:8053\""));
+	assert_string_equal(nt_ask_from(nt_a1, "198.51.100.7", 54, 5354), "a2 10.244.0.2");
+	nt_open_services(&nt_a);
+	nt_put_service(&nt_a, "default/udp", UDP("\"10.244.1.2:8053\""));
+	assert_string_equal(nt_ask_from(nt_a1, "198.51.100.7", 54, 5354), "b1 172.30.0.1");
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "b1 172.30.0.1");
+	put_everywhere("default/udp", NULL);
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "refused");
 }
 
 #define POD_PORTS(uid, ports)                                                                      \
@@ -479,6 +582,8 @@ int main(void)
 		cmocka_unit_test(test_cluster_ip),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_node_port),
+		cmocka_unit_test(test_external_ips),
+		cmocka_unit_test(test_external_shared),
 		cmocka_unit_test(test_balance_and_affinity),
 		cmocka_unit_test(test_udp_flow_moves),
 		cmocka_unit_test(test_ports_change_hands),
@@ -487,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_mended),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_host_ports),
+		cmocka_unit_test(test_udp_flow_waits),
 		cmocka_unit_test(test_new_rules),
 		cmocka_unit_test(test_many),
 	};

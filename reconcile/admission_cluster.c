@@ -32,6 +32,28 @@ static void check_address(struct kg_admitting *x, const struct kg_definition *d)
 	x->faults->root = NULL;
 }
 
+/* An address of the Services' own range is one of theirs, whoever else says that it is his. */
+static void check_external_ips(struct kg_admitting *x, const struct kg_definition *d)
+{
+	const struct kg_value *ips = kg_at(&d->m->value, "spec.externalIPs");
+	struct kg_ip_range range = kg_service_range(x->cluster);
+	char first[16];
+	uint32_t addr;
+
+	kg_ip_format(first, range.first);
+	for (uint32_t i = 0; i < kg_len(ips); i++) {
+		const char *ip = kg_string(&ips->items[i], "");
+
+		if (kg_ip_parse(&addr, ip) < 0 || addr - range.first >= range.size)
+			continue;
+		kg_admit_warn(x, d, kg_arena_printf(x->a, "spec.externalIPs[%u]", i),
+			kg_arena_printf(x->a,
+				"%s does not lead here: it is one of the addresses that Services "
+				"are given by the cluster (%s/%u)",
+				ip, first, range.prefix));
+	}
+}
+
 static void check_zone(struct kg_admitting *x, const struct kg_definition *d)
 {
 	const char *zone = kg_string(kg_at(&d->m->value, "spec.timeZone"), "");
@@ -51,8 +73,10 @@ static void check_zone(struct kg_admitting *x, const struct kg_definition *d)
 void kg_admit_cluster(struct kg_admitting *x, const struct kg_definition *d)
 {
 	x->faults->file = d->file->path;
-	if (x->cluster && d->m->kind->id == KG_KIND_SERVICE)
+	if (x->cluster && d->m->kind->id == KG_KIND_SERVICE) {
 		check_address(x, d);
+		check_external_ips(x, d);
+	}
 	if (x->cluster && d->m->kind->id == KG_KIND_CRONJOB)
 		check_zone(x, d);
 }

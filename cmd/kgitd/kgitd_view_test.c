@@ -405,6 +405,11 @@ static void slices_are_merged(void **state)
 					"{addresses: [10.244.0.2]}, {addresses: [192.0.2.8]}")},
 			"\"places\":[{\"address\":\"192.0.2.8\",\"nodeName\":\"\"}],\"ports\":[{"
 			"\"endpoints\":[\"10.244.0.2:1\",\"192.0.2.8:1\"]"},
+		/* addresses of its own; a headless one has none that lead anywhere */
+		{SVC(", externalIPs: [192.0.2.1, 192.0.2.2]", HTTP), {NULL},
+			"\"externalIPs\":[\"192.0.2.1\",\"192.0.2.2\"]"},
+		{"spec: {clusterIP: None, externalIPs: [192.0.2.1]}\n", {NULL},
+			"{\"clusterIP\":\"None\",\"hosts\":[]"},
 		/* names: of all addresses, and of ports that the Service does not name itself */
 		{"spec: {clusterIP: None}\n",
 			{SLICE("", ONE("80"),

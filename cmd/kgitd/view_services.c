@@ -261,15 +261,17 @@ struct kg_value kgd_service_map(
 
 	open_service(&x, s);
 	/* Said only where it is not the usual one: what views have of services stays as it is. */
+	const struct kg_value *outer = kg_get(spec, "externalIPs");
 	bool inner_local = is(spec, "internalTrafficPolicy", "Local");
 	struct kg_value v = kg_v_obj(a, "name", kg_v_lit(svc->name), "namespace", kg_v_lit(svc->ns),
 		"clusterIP", kg_v_lit(kg_string(kg_get(spec, "clusterIP"), "")), "type",
 		*kg_get(spec, "type"), "sessionAffinity", *kg_get(spec, "sessionAffinity"),
 		"externalTrafficPolicy", *kg_get(spec, "externalTrafficPolicy"),
 		"internalTrafficPolicy", inner_local ? kg_v_lit("Local") : kg_v_null(),
-		"externalName", *kg_get(spec, "externalName"), "hosts",
-		x.headless ? hosts_of(&x) : kg_v_null(), "places",
-		x.local ? places_of(&x) : kg_v_null(), "ports", ports_of(&x), (char *)NULL);
+		"externalIPs", kg_len(outer) && !x.headless ? *outer : kg_v_null(), "externalName",
+		*kg_get(spec, "externalName"), "hosts", x.headless ? hosts_of(&x) : kg_v_null(),
+		"places", x.local ? places_of(&x) : kg_v_null(), "ports", ports_of(&x),
+		(char *)NULL);
 	kg_map_release(&x.ports);
 	kg_buf_release(&x.key);
 	free(x.room);

@@ -22,10 +22,16 @@ static bool is_type(const struct kg_value *spec, const char *type)
 	return !strcmp(kg_string(kg_get(spec, "type"), ""), type);
 }
 
-/* Reached from outside by ports of the nodes. */
-static bool is_external(const struct kg_value *spec)
+static bool has_node_ports(const struct kg_value *spec)
 {
 	return is_type(spec, "NodePort") || is_type(spec, "LoadBalancer");
+}
+
+/* Reached from outside: by ports of the nodes, or addresses of its own. */
+static bool is_external(const struct kg_value *spec)
+{
+	return has_node_ports(spec) ||
+	       (is_type(spec, "ClusterIP") && kg_len(kg_get(spec, "externalIPs")));
 }
 
 static void set_default(
@@ -76,7 +82,7 @@ static void validate_ports(struct kg_fault_list *f, const struct kg_value *spec,
 {
 	const struct kg_value *ports = kg_get(spec, "ports");
 	bool headless = !strcmp(kg_string(kg_get(spec, "clusterIP"), ""), "None");
-	bool node_port = is_external(spec);
+	bool node_port = has_node_ports(spec);
 
 	if (!kg_len(ports) && !headless && !is_type(spec, "ExternalName"))
 		kg_rule(f, path, "ports",
@@ -108,7 +114,7 @@ static void validate_addresses(
 {
 	const struct kg_value *ip = kg_get(spec, "clusterIP"), *ips = kg_get(spec, "clusterIPs");
 
-	if (!strcmp(kg_string(ip, ""), "None") && is_external(spec))
+	if (!strcmp(kg_string(ip, ""), "None") && has_node_ports(spec))
 		kg_rule(f, path, "clusterIP",
 			"Invalid value: \"None\": may not be set to 'None' for %s services",
 			kg_string(kg_get(spec, "type"), ""));
@@ -120,6 +126,16 @@ static void validate_addresses(
 		kg_rule(f, path, "clusterIPs[0]",
 			"Invalid value: %s: first value must match `clusterIP`",
 			kg_rule_show(f->arena, &ips->items[0]));
+}
+
+static void validate_external_ips(
+	struct kg_fault_list *f, const struct kg_value *spec, const char *path)
+{
+	bool headless = !strcmp(kg_string(kg_get(spec, "clusterIP"), ""), "None");
+
+	if (kg_len(kg_get(spec, "externalIPs")) && (headless || is_type(spec, "ExternalName")))
+		kg_rule_warn(f, path, "externalIPs", "has no effect where %s",
+			headless ? "`clusterIP` is 'None'" : "`type` is 'ExternalName'");
 }
 
 static void validate_external_name(
@@ -181,6 +197,7 @@ void kg_validate_service_spec(struct kg_fault_list *f, const struct kg_value *v,
 
 	validate_ports(f, v, path);
 	validate_addresses(f, v, path);
+	validate_external_ips(f, v, path);
 	validate_external_name(f, v, path);
 	validate_load_balancer(f, v, path);
 	if (!is_external(v) && !kg_is_null(kg_get(v, "externalTrafficPolicy")))

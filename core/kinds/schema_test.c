@@ -275,6 +275,8 @@ static const struct {
 	{SERVICE("  clusterIP: None\n"), "spec.clusterIPs", "[\"None\"]"},
 	{SERVICE("  type: NodePort\n  ports: [{port: 80, nodePort: 0}]\n"),
 		"spec.externalTrafficPolicy", "\"Cluster\""},
+	{SERVICE("  externalIPs: [192.0.2.1]\n  ports: [{port: 80}]\n"),
+		"spec.externalTrafficPolicy", "\"Cluster\""},
 	{SERVICE("  sessionAffinity: ClientIP\n  ports: [{port: 80}]\n"),
 		"spec.sessionAffinityConfig", "{\"clientIP\":{\"timeoutSeconds\":10800}}"},
 	{META("Namespace"), "metadata.labels", "{\"kubernetes.io/metadata.name\":\"x\"}"},

@@ -123,7 +123,9 @@ static const struct kg_field service_spec_fields[] = {
 	F_STR("sessionAffinity", 0, "None, or ClientIP: a client stays with its pod.",
 		.dflt = "\"None\"", .values = affinities),
 	F_OBJ("sessionAffinityConfig", affinity_config, 0, "Settings of session affinity."),
-	F_STR("externalTrafficPolicy", 0, "Cluster or Local: which pods a node's port leads to.",
+	F_STR("externalTrafficPolicy", 0,
+		"Cluster, or Local, those of the node: which pods a node's port and externalIPs "
+		"lead to.",
 		.values = external_policies),
 	F_STR("internalTrafficPolicy", 0,
 		"Which pods its address leads to: Cluster, or Local, those of the node.",
@@ -131,7 +133,10 @@ static const struct kg_field service_spec_fields[] = {
 	F_BOOL("publishNotReadyAddresses", 0, "Whether pods serve that are not ready."),
 	F_STR("ipFamilies", KG_FF_LIST, "IPv4.", .values = families),
 	F_STR("ipFamilyPolicy", 0, "SingleStack or PreferDualStack.", .values = family_policies),
-	F_NO("externalIPs", KG_F_STRING, KG_FF_LIST, "Further addresses that lead to it."),
+	F_STR("externalIPs", KG_FF_LIST,
+		"Further addresses that lead to it, on every node that what is sent there comes "
+		"by; routing it to nodes is up to you.",
+		.check = kg_check_endpoint_ip),
 	F_STR("externalName", 0, "The name that it is an alias of, with type ExternalName."),
 	F_STR("loadBalancerIP", 0, "The load balancer's address.", .check = kg_check_ip),
 	F_STR("loadBalancerSourceRanges", KG_FF_LIST, "Who may use the load balancer.",
