@@ -4,6 +4,7 @@
 #include "store/settings.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,264 +127,137 @@ static int gzip_flag(enum kg_api_gzip *out, const char *name, const char *value)
 	return bad_flag(name, value, "remote, always or never");
 }
 
-static int origin_flag(struct kgd_flags *f, const char *name, const char *value)
+static int origin_flag(const char **origins, const char *name, const char *value)
 {
 	const char *host = strstr(value, "://");
 	size_t n = 0;
 
-	while (f->origins[n])
+	while (origins[n])
 		n++;
 	if (n == KGD_MAX_ORIGINS)
 		return bad_flag(name, value, "at most 16 of them");
 	if (!host || host == value || !host[3] || strpbrk(host + 3, "/?#@ "))
 		return bad_flag(name, value, "SCHEME://HOST or SCHEME://HOST:PORT");
-	f->origins[n] = value;
+	origins[n] = value;
 	return 0;
 }
 
-enum {
-	F_STATE = 256,
-	F_LISTEN,
-	F_ADVERTISE,
-	F_POD_CIDR,
-	F_SERVICE_CIDR,
-	F_GRACE,
-	F_EVICTION,
-	F_KEEP,
-	F_KEEP_AGE,
-	F_COMPACT_EVERY,
-	F_COMPACT_GRACE,
-	F_PUSH_BYTES,
-	F_OBJECT_BYTES,
-	F_DELTA_DEPTH,
-	F_PUSH_MEMORY,
-	F_FILE_BYTES,
-	F_FILES,
-	F_TEXT_BYTES,
-	F_GIT,
-	F_CONNECTIONS,
-	F_WATCHES,
-	F_LISTS,
-	F_REQUESTS,
-	F_HEADER_BYTES,
-	F_BODY_BYTES,
-	F_ACCOUNT_ISSUER,
-	F_OIDC_ISSUER,
-	F_OIDC_CLIENT,
-	F_OIDC_NAME,
-	F_OIDC_NAME_PREFIX,
-	F_OIDC_GROUPS,
-	F_OIDC_GROUPS_PREFIX,
-	F_OIDC_JWKS,
-	F_OIDC_CA,
-	F_WEBHOOK,
-	F_WEBHOOK_CA,
-	F_AUDIT,
-	F_AUDIT_BYTES,
-	F_AUDIT_FILES,
-	F_NODE_CERT,
-	F_UNSIGNED,
-	F_GZIP,
-	F_ORIGIN,
-	F_NO_SECCOMP,
-	F_VERBOSE,
-	F_VERSION,
-	F_HELP
+/* ---- the table ---- */
+
+enum type { TEXT, COUNT, TIME, AGE, GZIP, ORIGIN, SET /* and what has no value: */, VERSION, HELP };
+
+#define AT(field) offsetof(struct kgd_flags, field)
+
+static const struct flag {
+	const char *name;
+	enum type type;
+	size_t at; /* of what it sets */
+} table[] = {
+	{"state", TEXT, AT(state)},
+	{"listen", TEXT, AT(listen)},
+	{"advertise", TEXT, AT(advertise)},
+	{"pod-cidr", TEXT, AT(pod_cidr)},
+	{"service-cidr", TEXT, AT(service_cidr)},
+	{"node-monitor-grace", TIME, AT(grace_ms)},
+	{"pod-eviction-timeout", TIME, AT(eviction_ms)},
+	{"keep-revisions", COUNT, AT(keep_revisions)},
+	{"keep-age", AGE, AT(keep_age_ms)},
+	{"compact-every", TIME, AT(compact_every_ms)},
+	{"compact-grace", TIME, AT(compact_grace_ms)},
+	{"max-push-bytes", COUNT, AT(limits.push_bytes)},
+	{"max-object-bytes", COUNT, AT(limits.object_bytes)},
+	{"max-delta-depth", COUNT, AT(limits.delta_depth)},
+	{"max-push-memory", COUNT, AT(limits.push_memory)},
+	{"max-manifest-bytes", COUNT, AT(limits.file_bytes)},
+	{"max-manifests", COUNT, AT(limits.push_files)},
+	{"max-text-bytes", COUNT, AT(limits.text_bytes)},
+	{"max-git-processes", COUNT, AT(limits.git_processes)},
+	{"service-account-issuer", TEXT, AT(identity.account_issuer)},
+	{"oidc-issuer-url", TEXT, AT(identity.oidc.issuer_url)},
+	{"oidc-client-id", TEXT, AT(identity.oidc.client_id)},
+	{"oidc-username-claim", TEXT, AT(identity.oidc.username_claim)},
+	{"oidc-username-prefix", TEXT, AT(identity.oidc.username_prefix)},
+	{"oidc-groups-claim", TEXT, AT(identity.oidc.groups_claim)},
+	{"oidc-groups-prefix", TEXT, AT(identity.oidc.groups_prefix)},
+	{"oidc-jwks", TEXT, AT(identity.oidc.jwks)},
+	{"oidc-ca-file", TEXT, AT(identity.oidc.ca_file)},
+	{"auth-webhook", TEXT, AT(identity.webhook.url)},
+	{"auth-webhook-ca", TEXT, AT(identity.webhook.ca_file)},
+	{"audit-log", TEXT, AT(audit.path)},
+	{"audit-log-max-bytes", COUNT, AT(audit.max_bytes)},
+	{"audit-log-max-files", COUNT, AT(audit.max_files)},
+	{"node-cert-lifetime", TIME, AT(node_cert_ms)},
+	{"accept-unsigned", SET, AT(accept_unsigned)},
+	{"gzip", GZIP, AT(gzip)},
+	{"max-connections", COUNT, AT(limits.connections)},
+	{"max-watches", COUNT, AT(limits.watches)},
+	{"max-lists", COUNT, AT(limits.lists)},
+	{"max-requests", COUNT, AT(limits.requests)},
+	{"max-header-bytes", COUNT, AT(limits.header_bytes)},
+	{"max-body-bytes", COUNT, AT(limits.body_bytes)},
+	{"allow-origin", ORIGIN, AT(origins)},
+	{"no-seccomp", SET, AT(unconfined)},
+	{"verbose", SET, AT(verbose)},
+	{"version", VERSION, 0},
+	{"help", HELP, 0}, /* the last: -h, too */
 };
+#define NFLAGS KG_ARRAY_LEN(table)
 
-static const struct option options[] = {
-	{"state", required_argument, NULL, F_STATE},
-	{"listen", required_argument, NULL, F_LISTEN},
-	{"advertise", required_argument, NULL, F_ADVERTISE},
-	{"pod-cidr", required_argument, NULL, F_POD_CIDR},
-	{"service-cidr", required_argument, NULL, F_SERVICE_CIDR},
-	{"node-monitor-grace", required_argument, NULL, F_GRACE},
-	{"pod-eviction-timeout", required_argument, NULL, F_EVICTION},
-	{"keep-revisions", required_argument, NULL, F_KEEP},
-	{"keep-age", required_argument, NULL, F_KEEP_AGE},
-	{"compact-every", required_argument, NULL, F_COMPACT_EVERY},
-	{"compact-grace", required_argument, NULL, F_COMPACT_GRACE},
-	{"max-push-bytes", required_argument, NULL, F_PUSH_BYTES},
-	{"max-object-bytes", required_argument, NULL, F_OBJECT_BYTES},
-	{"max-delta-depth", required_argument, NULL, F_DELTA_DEPTH},
-	{"max-push-memory", required_argument, NULL, F_PUSH_MEMORY},
-	{"max-manifest-bytes", required_argument, NULL, F_FILE_BYTES},
-	{"max-manifests", required_argument, NULL, F_FILES},
-	{"max-text-bytes", required_argument, NULL, F_TEXT_BYTES},
-	{"max-git-processes", required_argument, NULL, F_GIT},
-	{"service-account-issuer", required_argument, NULL, F_ACCOUNT_ISSUER},
-	{"oidc-issuer-url", required_argument, NULL, F_OIDC_ISSUER},
-	{"oidc-client-id", required_argument, NULL, F_OIDC_CLIENT},
-	{"oidc-username-claim", required_argument, NULL, F_OIDC_NAME},
-	{"oidc-username-prefix", required_argument, NULL, F_OIDC_NAME_PREFIX},
-	{"oidc-groups-claim", required_argument, NULL, F_OIDC_GROUPS},
-	{"oidc-groups-prefix", required_argument, NULL, F_OIDC_GROUPS_PREFIX},
-	{"oidc-jwks", required_argument, NULL, F_OIDC_JWKS},
-	{"oidc-ca-file", required_argument, NULL, F_OIDC_CA},
-	{"auth-webhook", required_argument, NULL, F_WEBHOOK},
-	{"auth-webhook-ca", required_argument, NULL, F_WEBHOOK_CA},
-	{"audit-log", required_argument, NULL, F_AUDIT},
-	{"audit-log-max-bytes", required_argument, NULL, F_AUDIT_BYTES},
-	{"audit-log-max-files", required_argument, NULL, F_AUDIT_FILES},
-	{"node-cert-lifetime", required_argument, NULL, F_NODE_CERT},
-	{"accept-unsigned", no_argument, NULL, F_UNSIGNED},
-	{"gzip", required_argument, NULL, F_GZIP},
-	{"max-connections", required_argument, NULL, F_CONNECTIONS},
-	{"max-watches", required_argument, NULL, F_WATCHES},
-	{"max-lists", required_argument, NULL, F_LISTS},
-	{"max-requests", required_argument, NULL, F_REQUESTS},
-	{"max-header-bytes", required_argument, NULL, F_HEADER_BYTES},
-	{"max-body-bytes", required_argument, NULL, F_BODY_BYTES},
-	{"allow-origin", required_argument, NULL, F_ORIGIN},
-	{"no-seccomp", no_argument, NULL, F_NO_SECCOMP},
-	{"verbose", no_argument, NULL, F_VERBOSE},
-	{"version", no_argument, NULL, F_VERSION},
-	{"help", no_argument, NULL, F_HELP},
-	{0},
-};
-
-static bool parse_identity_flag(struct kgd_identity_options *o, int c)
+static int set_value(struct kgd_flags *f, const struct flag *flag, const char *value)
 {
-	const char **const texts[] = {
-		[0] = &o->account_issuer,
-		[F_OIDC_ISSUER - F_ACCOUNT_ISSUER] = &o->oidc.issuer_url,
-		[F_OIDC_CLIENT - F_ACCOUNT_ISSUER] = &o->oidc.client_id,
-		[F_OIDC_NAME - F_ACCOUNT_ISSUER] = &o->oidc.username_claim,
-		[F_OIDC_NAME_PREFIX - F_ACCOUNT_ISSUER] = &o->oidc.username_prefix,
-		[F_OIDC_GROUPS - F_ACCOUNT_ISSUER] = &o->oidc.groups_claim,
-		[F_OIDC_GROUPS_PREFIX - F_ACCOUNT_ISSUER] = &o->oidc.groups_prefix,
-		[F_OIDC_JWKS - F_ACCOUNT_ISSUER] = &o->oidc.jwks,
-		[F_OIDC_CA - F_ACCOUNT_ISSUER] = &o->oidc.ca_file,
-		[F_WEBHOOK - F_ACCOUNT_ISSUER] = &o->webhook.url,
-		[F_WEBHOOK_CA - F_ACCOUNT_ISSUER] = &o->webhook.ca_file,
-	};
+	void *out = (char *)f + flag->at;
 
-	if (c < F_ACCOUNT_ISSUER || c > F_WEBHOOK_CA)
-		return false;
-	*texts[c - F_ACCOUNT_ISSUER] = optarg;
-	return true;
-}
-
-static size_t *limit_of(struct kgd_limits *l, int c)
-{
-	switch (c) {
-	case F_PUSH_BYTES:
-		return &l->push_bytes;
-	case F_OBJECT_BYTES:
-		return &l->object_bytes;
-	case F_DELTA_DEPTH:
-		return &l->delta_depth;
-	case F_PUSH_MEMORY:
-		return &l->push_memory;
-	case F_FILE_BYTES:
-		return &l->file_bytes;
-	case F_FILES:
-		return &l->push_files;
-	case F_TEXT_BYTES:
-		return &l->text_bytes;
-	case F_GIT:
-		return &l->git_processes;
-	case F_CONNECTIONS:
-		return &l->connections;
-	case F_WATCHES:
-		return &l->watches;
-	case F_LISTS:
-		return &l->lists;
-	case F_REQUESTS:
-		return &l->requests;
-	case F_HEADER_BYTES:
-		return &l->header_bytes;
+	switch (flag->type) {
+	case COUNT:
+		return count_flag(out, flag->name, value);
+	case TIME:
+		return time_flag(out, flag->name, value);
+	case AGE:
+		return age_flag(out, flag->name, value);
+	case GZIP:
+		return gzip_flag(out, flag->name, value);
+	case ORIGIN:
+		return origin_flag(out, flag->name, value);
+	case SET:
+		*(bool *)out = true;
+		return 0;
 	default:
-		return &l->body_bytes;
+		*(const char **)out = value;
+		return 0;
 	}
 }
 
 /* 0: go on. Above 0: exit with that less one. */
-static int parse_flag(struct kgd_flags *f, int c, const char *name)
+static int parse_flag(struct kgd_flags *f, const struct flag *flag)
 {
-	switch (c) {
-	case F_STATE:
-		f->state = optarg;
-		return 0;
-	case F_LISTEN:
-		f->listen = optarg;
-		return 0;
-	case F_ADVERTISE:
-		f->advertise = optarg;
-		return 0;
-	case F_POD_CIDR:
-		f->pod_cidr = optarg;
-		return 0;
-	case F_SERVICE_CIDR:
-		f->service_cidr = optarg;
-		return 0;
-	case F_GRACE:
-		return time_flag(&f->grace_ms, name, optarg) ? 3 : 0;
-	case F_EVICTION:
-		return time_flag(&f->eviction_ms, name, optarg) ? 3 : 0;
-	case F_KEEP:
-		return count_flag(&f->keep_revisions, name, optarg) ? 3 : 0;
-	case F_KEEP_AGE:
-		return age_flag(&f->keep_age_ms, name, optarg) ? 3 : 0;
-	case F_COMPACT_EVERY:
-		return time_flag(&f->compact_every_ms, name, optarg) ? 3 : 0;
-	case F_COMPACT_GRACE:
-		return time_flag(&f->compact_grace_ms, name, optarg) ? 3 : 0;
-	case F_AUDIT:
-		f->audit.path = optarg;
-		return 0;
-	case F_AUDIT_BYTES:
-		return count_flag(&f->audit.max_bytes, name, optarg) ? 3 : 0;
-	case F_AUDIT_FILES:
-		return count_flag(&f->audit.max_files, name, optarg) ? 3 : 0;
-	case F_NODE_CERT:
-		return time_flag(&f->node_cert_ms, name, optarg) ? 3 : 0;
-	case F_UNSIGNED:
-		f->accept_unsigned = true;
-		return 0;
-	case F_GZIP:
-		return gzip_flag(&f->gzip, name, optarg) ? 3 : 0;
-	case F_ORIGIN:
-		return origin_flag(f, name, optarg) ? 3 : 0;
-	case F_PUSH_BYTES:
-	case F_OBJECT_BYTES:
-	case F_DELTA_DEPTH:
-	case F_PUSH_MEMORY:
-	case F_FILE_BYTES:
-	case F_FILES:
-	case F_TEXT_BYTES:
-	case F_GIT:
-	case F_CONNECTIONS:
-	case F_WATCHES:
-	case F_LISTS:
-	case F_REQUESTS:
-	case F_HEADER_BYTES:
-	case F_BODY_BYTES:
-		return count_flag(limit_of(&f->limits, c), name, optarg) ? 3 : 0;
-	case F_NO_SECCOMP:
-		f->unconfined = true;
-		return 0;
-	case F_VERBOSE:
-		f->verbose = true;
-		return 0;
-	case F_VERSION:
-		printf("kgitd %s\n", KGIT_VERSION);
-		return 1;
-	case F_HELP:
-		fputs(usage, stdout);
-		return 1;
-	default:
-		if (parse_identity_flag(&f->identity, c))
-			return 0;
+	if (!flag) {
 		fputs("kgitd --help lists the flags\n", stderr);
 		return 3;
 	}
+	if (flag->type == VERSION)
+		printf("kgitd %s\n", KGIT_VERSION);
+	else if (flag->type == HELP)
+		fputs(usage, stdout);
+	else
+		return set_value(f, flag, optarg) ? 3 : 0;
+	return 1;
+}
+
+static int parse_all(struct kgd_flags *f, int argc, char **argv)
+{
+	struct option options[NFLAGS + 1] = {0};
+	int c, index = 0, rc = 0;
+
+	for (size_t i = 0; i < NFLAGS; i++)
+		options[i] = (struct option){.name = table[i].name,
+			.has_arg = table[i].type < SET ? required_argument : no_argument};
+	while (rc == 0 && (c = getopt_long(argc, argv, "h", options, &index)) != -1)
+		rc = parse_flag(f, c == 0 ? &table[index] : c == 'h' ? &table[NFLAGS - 1] : NULL);
+	return rc;
 }
 
 int kgd_flags_parse(struct kgd_flags *f, int argc, char **argv)
 {
-	int c, index = 0;
-
 	*f = (struct kgd_flags){
 		.listen = "127.0.0.1:6443",
 		.pod_cidr = "10.244.0.0/16",
@@ -412,11 +286,9 @@ int kgd_flags_parse(struct kgd_flags *f, int argc, char **argv)
 			.header_bytes = 32768,
 			.body_bytes = 1 << 20},
 	};
-	while ((c = getopt_long(argc, argv, "h", options, &index)) != -1) {
-		int rc = parse_flag(f, c == 'h' ? F_HELP : c, options[index].name);
-		if (rc)
-			return rc;
-	}
+	int rc = parse_all(f, argc, argv);
+	if (rc)
+		return rc;
 	if (optind < argc) {
 		fprintf(stderr, "kgitd: unexpected \"%s\"; kgitd --help lists the flags\n",
 			argv[optind]);
