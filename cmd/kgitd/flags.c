@@ -66,6 +66,13 @@ static const char usage[] =
 	"                               default 5000, twice that at once\n"
 	"  --max-header-bytes N         of one request; default 32768\n"
 	"  --max-body-bytes N           of one request that is no push; default 1048576\n"
+	"  --header-timeout TIME        of a request's header, and of TLS before; default 20s\n"
+	"  --body-timeout TIME          then of one that is no push to be whole; default 2m\n"
+	"  --idle-timeout TIME          of a connection that asks for nothing; default 75s\n"
+	"  --max-websocket-bytes N      that the client of a WebSocket, who has nothing to say,\n"
+	"                               says at once; default 1048576\n"
+	"  --max-websocket-rate N       and so many more each second; default 4096\n"
+	"  --close-timeout TIME         for it to close when it is told to; default 10s\n"
 	"  --gzip remote|always|never   packs large answers of the API for who takes that; remote, "
 	"the\n"
 	"                               default, leaves those over the loopback as they are\n"
@@ -195,11 +202,17 @@ static const struct flag {
 	{"max-requests", COUNT, AT(limits.requests)},
 	{"max-header-bytes", COUNT, AT(limits.header_bytes)},
 	{"max-body-bytes", COUNT, AT(limits.body_bytes)},
+	{"header-timeout", TIME, AT(limits.header_ms)},
+	{"body-timeout", TIME, AT(limits.body_ms)},
+	{"idle-timeout", TIME, AT(limits.idle_ms)},
+	{"max-websocket-bytes", COUNT, AT(limits.websocket_bytes)},
+	{"max-websocket-rate", COUNT, AT(limits.websocket_rate)},
+	{"close-timeout", TIME, AT(limits.close_ms)},
 	{"allow-origin", ORIGIN, AT(origins)},
 	{"no-seccomp", SET, AT(unconfined)},
 	{"verbose", SET, AT(verbose)},
-	{"version", VERSION, 0},
-	{"help", HELP, 0}, /* the last: -h, too */
+	{.name = "version", .type = VERSION},
+	{.name = "help", .type = HELP},
 };
 #define NFLAGS KG_ARRAY_LEN(table)
 
@@ -246,13 +259,14 @@ static int parse_flag(struct kgd_flags *f, const struct flag *flag)
 static int parse_all(struct kgd_flags *f, int argc, char **argv)
 {
 	struct option options[NFLAGS + 1] = {0};
+	const struct flag *help = &table[NFLAGS - 1];
 	int c, index = 0, rc = 0;
 
 	for (size_t i = 0; i < NFLAGS; i++)
 		options[i] = (struct option){.name = table[i].name,
 			.has_arg = table[i].type < SET ? required_argument : no_argument};
 	while (rc == 0 && (c = getopt_long(argc, argv, "h", options, &index)) != -1)
-		rc = parse_flag(f, c == 0 ? &table[index] : c == 'h' ? &table[NFLAGS - 1] : NULL);
+		rc = parse_flag(f, c == 0 ? &table[index] : c == 'h' ? help : NULL);
 	return rc;
 }
 
@@ -284,7 +298,13 @@ int kgd_flags_parse(struct kgd_flags *f, int argc, char **argv)
 			.lists = 64,
 			.requests = 5000,
 			.header_bytes = 32768,
-			.body_bytes = 1 << 20},
+			.body_bytes = 1 << 20,
+			.header_ms = 20000,
+			.body_ms = 120000,
+			.idle_ms = 75000,
+			.websocket_bytes = 1 << 20,
+			.websocket_rate = 4096,
+			.close_ms = 10000},
 	};
 	int rc = parse_all(f, argc, argv);
 	if (rc)

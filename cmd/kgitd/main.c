@@ -205,6 +205,12 @@ static void make_api(struct kgd_master *m, enum kg_api_gzip gzip)
 	m->api = kg_api_new(&opts);
 }
 
+/* Begun ones, too; a day where it is more. */
+static unsigned seconds(int64_t ms)
+{
+	return ms > 86400000 ? 86400 : (unsigned)((ms + 999) / 1000);
+}
+
 static int start_http(struct kgd_master *m, const struct kgd_flags *f, const char *cert,
 	const char *key, struct kg_error *err)
 {
@@ -216,6 +222,12 @@ static int start_http(struct kgd_master *m, const struct kgd_flags *f, const cha
 		.max_connections = (unsigned)m->limits.connections,
 		.max_header = m->limits.header_bytes,
 		.max_body = m->limits.body_bytes,
+		.max_websocket = m->limits.websocket_bytes,
+		.max_websocket_rate = m->limits.websocket_rate,
+		.header_timeout_s = seconds(m->limits.header_ms),
+		.body_timeout_s = seconds(m->limits.body_ms),
+		.idle_timeout_s = seconds(m->limits.idle_ms),
+		.close_timeout_s = seconds(m->limits.close_ms),
 		.router = kgd_route,
 		.ctx = m,
 	};

@@ -34,7 +34,8 @@ struct kgd_limits {
 	size_t text_bytes;    /* of all manifests that one push changes; default 512 MiB */
 	size_t git_processes; /* git children at once; default 64 */
 	/* of HTTP: see kg_http_server_options and kg_api_options */
-	size_t connections, header_bytes, body_bytes;
+	size_t connections, header_bytes, body_bytes, websocket_bytes, websocket_rate;
+	int64_t header_ms, body_ms, idle_ms, close_ms;
 	size_t lists, watches;
 	size_t requests; /* a second, of one user who is no master; default 5,000 */
 };

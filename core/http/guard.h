@@ -20,11 +20,11 @@ struct kg_guard;
 struct kg_http_req;
 
 enum kg_phase {
-	KG_PHASE_FREE,   /* no deadline */
-	KG_PHASE_HEADER, /* handshake and header: 20 s */
-	KG_PHASE_IDLE, /* between requests, and the next one's header: the idle timeout and 20 s */
-	KG_PHASE_BODY, /* a body that is collected: 120 s */
-	KG_PHASE_CLOSING, /* a WebSocket's peer is to close: 10 s */
+	KG_PHASE_FREE,    /* no deadline */
+	KG_PHASE_HEADER,  /* handshake and header */
+	KG_PHASE_IDLE,    /* between requests, and the next one's header: both timeouts */
+	KG_PHASE_BODY,    /* a body that is collected */
+	KG_PHASE_CLOSING, /* a WebSocket's peer is to close */
 	KG_NPHASES,
 };
 

@@ -12,9 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_MS     20000
-#define BODY_MS       120000
-#define CLOSING_MS    10000
 #define ANSWER_WAIT_S 5
 /* Beside the header. It also brings the pool above 32 KiB, from where on libmicrohttpd maps it:
  * what a closed connection had goes back to the system, and what is not touched costs nothing. */
@@ -136,12 +133,26 @@ static void set_defaults(struct kg_http_server_options *o)
 		o->threads = 2;
 	if (!o->max_connections)
 		o->max_connections = 12000;
+	if (!o->header_timeout_s)
+		o->header_timeout_s = 20;
+	if (!o->body_timeout_s)
+		o->body_timeout_s = 120;
 	if (!o->idle_timeout_s)
 		o->idle_timeout_s = 75;
+	if (!o->close_timeout_s)
+		o->close_timeout_s = 10;
 	if (!o->max_body)
 		o->max_body = (size_t)1 << 20;
 	if (!o->max_header)
 		o->max_header = 32 * 1024;
+	if (!o->max_websocket)
+		o->max_websocket = (size_t)1 << 20;
+	if (!o->max_websocket_rate)
+		o->max_websocket_rate = 4096;
+	if (o->max_websocket > INT64_MAX / 2)
+		o->max_websocket = INT64_MAX / 2;
+	if (o->max_websocket_rate > INT64_MAX / 2)
+		o->max_websocket_rate = INT64_MAX / 2;
 }
 
 /* cert and key are only there because libmicrohttpd wants some; sessions get ours. */
@@ -203,10 +214,11 @@ static int start(struct kg_http_server *s, struct kg_error *err)
 		return rc;
 	if (gnutls_session_ticket_key_generate(&s->ticket_key) < 0)
 		return kg_fail(err, KG_E_IO, "no random bytes for the session ticket key");
-	const int64_t limits[KG_NPHASES] = {[KG_PHASE_HEADER] = HEADER_MS,
-		[KG_PHASE_IDLE] = (int64_t)o->idle_timeout_s * 1000 + HEADER_MS,
-		[KG_PHASE_BODY] = BODY_MS,
-		[KG_PHASE_CLOSING] = CLOSING_MS};
+	const int64_t header_ms = (int64_t)o->header_timeout_s * 1000;
+	const int64_t limits[KG_NPHASES] = {[KG_PHASE_HEADER] = header_ms,
+		[KG_PHASE_IDLE] = (int64_t)o->idle_timeout_s * 1000 + header_ms,
+		[KG_PHASE_BODY] = (int64_t)o->body_timeout_s * 1000,
+		[KG_PHASE_CLOSING] = (int64_t)o->close_timeout_s * 1000};
 	rc = kg_guard_new(&s->guard, limits, err);
 	if (!rc)
 		rc = kg_sender_new(&s->sender, o->threads, !o->no_io_uring, err);

@@ -23,7 +23,7 @@ struct kg_http_route {
 	 * kg_http_reply* or kg_http_stream, now or later from another thread (then call
 	 * kg_http_defer first). */
 	void (*handle)(struct kg_http_req *req, void *ctx);
-	size_t max_body; /* the server's where 0; more is 413; it has 120 s to arrive */
+	size_t max_body; /* the server's where 0; more is 413 */
 	/* Instead of collecting the body: called for each piece as it comes (return false to stop
 	 * the upload for now; kg_http_upload_resume goes on and gives the same piece again), and
 	 * `handle` after its end. `open` is called first, before any body, and may reply at once,
@@ -49,10 +49,16 @@ struct kg_http_server_options {
 	const char *client_ca_pem; /* client certificates are asked for and verified against it */
 	unsigned threads;          /* default 2 */
 	unsigned max_connections;  /* default 12,000; near it those idle for longest are closed */
+	unsigned header_timeout_s; /* of a handshake, and of a request's header; default 20 */
+	unsigned body_timeout_s;   /* of a body that is collected; default 120 */
 	unsigned idle_timeout_s;   /* default 75; not for streams */
+	unsigned close_timeout_s;  /* of a WebSocket's peer who was told of the end; default 10 */
 	size_t max_header;         /* default 32 KiB; request line included, more is 431 */
 	size_t max_body;           /* where a route does not say; default 1 MiB; more is 413 */
-	bool no_io_uring;          /* as where the kernel has none: streams cost a call a piece */
+	/* Bytes that a WebSocket's peer may send, which are dropped: at once, default 1 MiB, and
+	 * each second, default 4096. More than half of INT64_MAX is taken for that. */
+	size_t max_websocket, max_websocket_rate;
+	bool no_io_uring; /* as where the kernel has none: streams cost a call a piece */
 	kg_http_router *router;
 	void *ctx;
 };
@@ -141,9 +147,9 @@ void kg_http_upload_resume(struct kg_http_req *req);
 /*
  * A WebSocket (RFC 6455), where a GET asks for one: a stream each of whose reads gives a message.
  * Waking, being dry, an end (closed with 1000; -2: with 1011) and a slow peer are as for a stream.
- * What the peer sends is dropped: frames of at most 64 KiB; 1 MiB in all, and 4 KiB more a second.
- * More than 16 subprotocols are answered 400; who has been told of the end has 10 s to say the
- * same.
+ * What the peer sends is dropped: a frame of more than max_websocket closes with 1009, more in all
+ * than that, and max_websocket_rate a second, with 1008. More than 16 subprotocols are answered
+ * 400.
  */
 bool kg_http_is_websocket(const struct kg_http_req *req);
 /* The subprotocols that it offers, NULL-terminated. */

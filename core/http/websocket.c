@@ -24,10 +24,7 @@
 #include <strings.h>
 
 #define VERSION    "13"
-#define MAX_FRAME  ((uint64_t)1 << 16)
-#define ALLOWANCE  ((int64_t)1 << 20) /* bytes of a peer that has nothing to say, */
-#define PER_SECOND 4096               /* and so many more each second */
-#define MAX_READS  4                  /* of a turn */
+#define MAX_READS  4 /* of a turn */
 #define MAX_OFFERS 16
 
 /* Before a message's bytes: the head of a frame that fits into a record. */
@@ -161,7 +158,7 @@ int kg_websocket_ask(struct kg_http_req *req, struct kg_error *err)
 		rc = judge(req, &a, err);
 	if (rc == 0 && a.upgrade && a.connection) {
 		req->websocket = kg_alloc(sizeof(*req->websocket));
-		req->websocket->in.max_frame = MAX_FRAME;
+		req->websocket->in.max_frame = req->server->opts.max_websocket;
 		make_accept(req->websocket->accept, a.key);
 		if (a.protocols.len)
 			rc = read_offers(req->websocket, a.protocols.data, err);
@@ -221,7 +218,7 @@ enum MHD_Result kg_websocket_queue(struct kg_http_req *req)
 
 	if (!ws->queued) {
 		ws->queued = true;
-		ws->allowance = ALLOWANCE;
+		ws->allowance = (int64_t)req->server->opts.max_websocket;
 		ws->counted_s = kg_monotonic_ns() / 1000000000;
 		kg_guard_watch(req->server->guard, &req->conn->guard, req, true);
 		pthread_mutex_lock(&req->lock);
@@ -241,14 +238,18 @@ enum MHD_Result kg_websocket_queue(struct kg_http_req *req)
 /* ---- what the peer says ---- */
 
 /* It has nothing to say, and may say so much of it. */
-static void count(struct kg_websocket *ws, size_t n)
+static void count(struct kg_http_req *req, size_t n)
 {
-	int64_t now = kg_monotonic_ns() / 1000000000;
+	struct kg_websocket *ws = req->websocket;
+	int64_t all = (int64_t)req->server->opts.max_websocket;
+	int64_t rate = (int64_t)req->server->opts.max_websocket_rate;
+	int64_t now = kg_monotonic_ns() / 1000000000, gone = now - ws->counted_s;
 
-	ws->allowance += (now - ws->counted_s) * PER_SECOND;
 	ws->counted_s = now;
-	if (ws->allowance > ALLOWANCE)
-		ws->allowance = ALLOWANCE;
+	if (gone > (all - ws->allowance) / rate)
+		ws->allowance = all;
+	else
+		ws->allowance += gone * rate;
 	ws->allowance -= (int64_t)n;
 }
 
@@ -284,7 +285,7 @@ static void listen_to(struct kg_http_req *req, const char *p, size_t n)
 	struct kg_frame_said said;
 	size_t used = 0;
 
-	count(ws, n);
+	count(req, n);
 	if (ws->allowance < 0) {
 		/* Of who has been told already nothing is awaited any more. */
 		ws->over |= ws->said_close;

@@ -290,7 +290,7 @@ static void who_breaks_the_protocol_is_told(void **state)
 	} cases[] = {
 		{"\x81\x01x", 3, 1002},
 		{"\x83\x80\0\0\0\0", 6, 1002},
-		{"\x82\xff\0\0\0\0\0\1\0\1\0\0\0\0", 14, 1009},
+		{"\x82\xff\0\0\0\0\0\x10\0\1\0\0\0\0", 14, 1009},
 	};
 	struct kg_http_stats stats;
 	struct client c;
@@ -327,6 +327,33 @@ static void who_says_too_much_is_told(void **state)
 	expect_end(&c);
 	leave(&c);
 	fixture_await_done(1);
+}
+
+/* As the server's options say; who does not close in time is cut off. */
+static void bounds_are_options(void **state)
+{
+	static const char text[600];
+	struct client c;
+
+	(void)state;
+	fixture_start(&(struct kg_http_server_options){
+		.max_websocket = 1000, .max_websocket_rate = 1, .close_timeout_s = 1});
+	ask(&c, ASK("/stream", ""));
+	fixture_await_opened(1);
+	tell(&c, 0x82, text, sizeof(text));
+	tell(&c, 0x82, text, sizeof(text));
+	expect_close(&c, 1008);
+	expect_end(&c);
+	leave(&c);
+	fixture_await_done(1);
+	ask(&c, ASK("/stream", ""));
+	fixture_await_opened(2);
+	raw_send(&c.raw, "\x82\xfe\x03\xe9\0\0\0\0", 8);
+	expect_close(&c, 1009);
+	expect_end(&c);
+	leave(&c);
+	fixture_await_done(2);
+	fixture_stop();
 }
 
 /* One that does not read sleeps, and is not read from; the others go on. */
@@ -477,6 +504,7 @@ int main(void)
 		T(a_slow_peer_waits),
 		T(requests),
 		T(whose_page_asks),
+		cmocka_unit_test(bounds_are_options),
 		cmocka_unit_test(the_server_says_that_it_goes),
 	};
 	return cmocka_run_group_tests(tests, keys_make, keys_free);
