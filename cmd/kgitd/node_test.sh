@@ -338,7 +338,7 @@ wait "$watch1" 2>/dev/null
 no_stream() {
 	query='' logs -o "$dir/out" -w '%{http_code}' | grep -q 503
 }
-check "logs of a node that is not connected" wait_for 5 no_stream
+check "logs of a node that is not connected" wait_for 60 no_stream
 check "logs of a node that is not connected: why" said 'node n1 is not connected'
 check "a broken stream alone is no lost node" ready n1
 
