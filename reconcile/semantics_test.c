@@ -258,13 +258,13 @@ static void check_answers(struct course *c, const char *service, const char *wan
 {
 	KG_AUTOBUF struct kg_buf have = KG_BUF_INIT;
 	const struct kg_object *slice;
-	struct kg_slice_iter it;
+	struct kg_object_iter it;
 	char *who[64];
 	size_t n = 0;
-	kg_slices_iter(&it, c->h.s, "default", service);
-	while ((slice = kg_slices_next(&it)))
+	kg_iter_slices(&it, c->h.s, "default", service);
+	while ((slice = kg_iter_next(&it)))
 		say_slice(who, &n, slice);
-	kg_iter_release(&it.it);
+	kg_iter_release(&it);
 	if (n)
 		qsort(who, n, sizeof(*who), cmp_text);
 	for (size_t i = 0; i < n; i++) {
@@ -279,16 +279,16 @@ static void check_slices(
 	struct course *c, const char *service, const char *manager, const char *want)
 {
 	const struct kg_object *slice;
-	struct kg_slice_iter it;
+	struct kg_object_iter it;
 	char text[64];
 	size_t n = 0;
-	kg_slices_iter(&it, c->h.s, "default", service);
-	while ((slice = kg_slices_next(&it)))
+	kg_iter_slices(&it, c->h.s, "default", service);
+	while ((slice = kg_iter_next(&it)))
 		n += strcmp(kg_string(kg_get(kg_at(kg_obj(slice), "metadata.labels"),
 					      KG_LABEL_MANAGED_BY),
 				    ""),
 			     manager) == 0;
-	kg_iter_release(&it.it);
+	kg_iter_release(&it);
 	snprintf(text, sizeof(text), "%zu", n);
 	if (strcmp(text, want) != 0)
 		bad(c, text);

@@ -207,7 +207,7 @@ static void summarize_service(
 	struct kg_summary *out, const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const char *ip = kg_string(kg_at(kg_obj(obj), "spec.clusterIP"), "");
-	struct kg_slice_iter it;
+	struct kg_object_iter it;
 	const struct kg_object *slice;
 	unsigned ready = 0;
 
@@ -216,13 +216,13 @@ static void summarize_service(
 			kg_string(kg_at(kg_obj(obj), "spec.externalName"), ""));
 		return;
 	}
-	kg_slices_iter(&it, s, obj->ns, obj->name);
-	while ((slice = kg_slices_next(&it))) {
+	kg_iter_slices(&it, s, obj->ns, obj->name);
+	while ((slice = kg_iter_next(&it))) {
 		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
 		for (uint32_t i = 0; i < kg_len(eps); i++)
 			ready += kg_endpoint_is_ready(&eps->items[i]);
 	}
-	kg_iter_release(&it.it);
+	kg_iter_release(&it);
 	snprintf(out->state, sizeof(out->state), "%s, %u endpoint%s", ip, ready,
 		ready == 1 ? "" : "s");
 }

@@ -85,15 +85,15 @@ static void open_service(struct service *x, const struct kg_snapshot *s)
 	const struct kg_value *spec = kg_get(kg_obj(x->svc), "spec"),
 			      *ports = kg_get(spec, "ports");
 	const struct kg_object *slice;
-	struct kg_slice_iter it;
+	struct kg_object_iter it;
 
 	x->headless = is(spec, "clusterIP", "None");
 	x->local = is(spec, "internalTrafficPolicy", "Local") ||
 		   is(spec, "externalTrafficPolicy", "Local");
 	for (uint32_t i = 0; i < kg_len(ports); i++)
 		find_port(x, &ports->items[i], true);
-	kg_slices_iter(&it, s, x->svc->ns, x->svc->name);
-	while ((slice = kg_slices_next(&it))) {
+	kg_iter_slices(&it, s, x->svc->ns, x->svc->name);
+	while ((slice = kg_iter_next(&it))) {
 		const struct kg_value *eps = kg_get(kg_obj(slice), "endpoints");
 
 		KG_GROW(x->slices, x->cap, x->n + 1);
@@ -103,7 +103,7 @@ static void open_service(struct service *x, const struct kg_snapshot *s)
 		for (uint32_t i = 0; i < kg_len(eps); i++)
 			x->naddresses += kg_len(kg_get(&eps->items[i], "addresses"));
 	}
-	kg_iter_release(&it.it);
+	kg_iter_release(&it);
 	x->room = kg_alloc((x->naddresses + 1) * sizeof(*x->room));
 }
 

@@ -34,23 +34,6 @@ bool kg_endpoint_is_draining(const struct kg_value *endpoint)
 	       kg_bool(kg_get(conditions, "serving"), true);
 }
 
-void kg_slices_iter(
-	struct kg_slice_iter *it, const struct kg_snapshot *s, const char *ns, const char *service)
-{
-	it->ns = ns;
-	kg_iter_service(&it->it, s, ns, service);
-}
-
-const struct kg_object *kg_slices_next(struct kg_slice_iter *it)
-{
-	const struct kg_object *slice;
-
-	do
-		slice = kg_iter_next(&it->it);
-	while (slice && strcmp(slice->ns, it->ns) != 0);
-	return slice;
-}
-
 bool kg_endpoints_are_mirrored(const struct kg_value *endpoints)
 {
 	const struct kg_value *meta = kg_get(endpoints, "metadata");

@@ -35,14 +35,12 @@ bool kg_slice_is_of_pods(const struct kg_object *slice);
 bool kg_endpoint_is_ready(const struct kg_value *endpoint);
 bool kg_endpoint_is_draining(const struct kg_value *endpoint);
 
-/* The slices of a Service, in the order of their names; release with kg_iter_release. */
-struct kg_slice_iter {
-	struct kg_object_iter it;
-	const char *ns; /* borrowed, with the name */
-};
-void kg_slices_iter(
-	struct kg_slice_iter *it, const struct kg_snapshot *s, const char *ns, const char *service);
-const struct kg_object *kg_slices_next(struct kg_slice_iter *it); /* borrowed; NULL at the end */
+/* The slices of a Service, in the order of their names. */
+static inline void kg_iter_slices(
+	struct kg_object_iter *it, const struct kg_snapshot *s, const char *ns, const char *service)
+{
+	kg_iter_index_in(it, s, KG_INDEX_SERVICE, service, KG_KIND_ENDPOINTSLICE, ns);
+}
 
 /* Are Endpoints of this value made a slice, where their Service has no selector? */
 bool kg_endpoints_are_mirrored(const struct kg_value *endpoints);

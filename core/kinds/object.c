@@ -15,12 +15,6 @@ uint32_t kg_index_hash(const char *what)
 	return (uint32_t)kg_hash64(what, strlen(what));
 }
 
-/* Services of one name are in many namespaces. */
-uint32_t kg_service_hash(const char *ns, const char *service)
-{
-	return kg_index_hash(service) ^ kg_index_hash(ns) * UINT32_C(0x9e3779b1);
-}
-
 static const char *owner_uid(const struct kg_object *obj)
 {
 	/* A stored object's shape is looked at once it is made. */
@@ -61,9 +55,7 @@ static uint32_t hash_by(
 
 	if (!by)
 		return 0;
-	if (was && strcmp(was, by) == 0 && strcmp(old->ns, obj->ns) == 0)
-		return old->index_hash[index];
-	return index == KG_INDEX_SERVICE ? kg_service_hash(obj->ns, by) : kg_index_hash(by);
+	return was && strcmp(was, by) == 0 ? old->index_hash[index] : kg_index_hash(by);
 }
 
 static void set_indexes(struct kg_object *obj, const struct kg_object *old)

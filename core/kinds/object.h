@@ -20,8 +20,7 @@ enum kg_index {
 	KG_INDEX_OWNER,    /* by the controlling owner's uid */
 	KG_INDEX_SOURCE,   /* desired objects by the path of their file */
 	KG_INDEX_TEMPLATE, /* by template id */
-	/* EndpointSlices by their namespace and the name of their Service: see kinds/endpoints.h */
-	KG_INDEX_SERVICE,
+	KG_INDEX_SERVICE,  /* EndpointSlices by the name of their Service: see kinds/endpoints.h */
 	KG_INDEX_COUNT
 };
 struct kg_object {
@@ -91,8 +90,6 @@ static inline bool kg_object_deleting(const struct kg_object *obj) /* has a dele
 }
 const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
 uint32_t kg_index_hash(const char *what);
-/* And of KG_INDEX_SERVICE. */
-uint32_t kg_service_hash(const char *ns, const char *service);
 /* What it is found by in the index; NULL: it is not in it. */
 static inline const char *kg_object_indexed_by(const struct kg_object *obj, enum kg_index index)
 {

@@ -62,9 +62,11 @@ static int cmp_place(const void *value, const void *place)
 	return c ? c : strcmp(obj->key, p->key);
 }
 
-/* A place to begin at, and the text that objects behind it said last: most have it in common. */
+/* A place to begin at, what further is wanted, and the text that objects behind it said last: most
+ * have it in common. */
 struct range {
 	struct place from;
+	size_t prefix; /* so many bytes of from.key begin each key, all of from.kind; 0: of any */
 	const char **met;
 };
 
@@ -79,7 +81,8 @@ static bool is_within(const void *value, const void *range)
 	if (what != *r->met && strcmp(what, r->from.what) != 0)
 		return false;
 	*r->met = what;
-	return true;
+	return !r->prefix ||
+	       (obj->kind->id == r->from.kind && strncmp(obj->key, r->from.key, r->prefix) == 0);
 }
 
 static const struct kg_pmap_ops index_ops = {
@@ -185,20 +188,30 @@ void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum k
 	kg_piter_init(&it->it, &s->objects[kind], prefix, from);
 }
 
+/* ns NULL: of all kinds and namespaces. */
 static void iter_place(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
-	const char *what, uint32_t hash)
+	const char *what, enum kg_kind_id kind, const char *ns)
 {
-	size_t n = strlen(what) + 1;
+	size_t n = strlen(what) + 1, ns_len = ns ? strlen(ns) : 0;
 	struct {
 		struct range range;
 		const char *met;
-		char what[];
-	} *own = kg_alloc(sizeof(*own) + n);
+		char text[]; /* what, and "NS/" */
+	} *own = kg_alloc(sizeof(*own) + n + ns_len + 2);
+	char *prefix = own->text + n;
 
-	memcpy(own->what, what, n);
-	own->range =
-		(struct range){.from = {.index = index, .what = own->what, .hash = hash, .key = ""},
-			.met = &own->met};
+	memcpy(own->text, what, n);
+	if (ns) {
+		memcpy(prefix, ns, ns_len);
+		prefix[ns_len++] = '/';
+	}
+	own->range = (struct range){.from = {.index = index,
+					    .what = own->text,
+					    .hash = kg_index_hash(what),
+					    .kind = kind,
+					    .key = prefix},
+		.prefix = ns_len,
+		.met = &own->met};
 	it->prefix = own;
 	kg_piter_init_range(&it->it, &s->index[index], &own->range.from, is_within, &own->range);
 }
@@ -207,17 +220,17 @@ void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum 
 	const char *what)
 {
 	if (what) {
-		iter_place(it, s, index, what, kg_index_hash(what));
+		iter_place(it, s, index, what, 0, NULL);
 		return;
 	}
 	it->prefix = NULL;
 	kg_piter_init(&it->it, &s->index[index], NULL, NULL);
 }
 
-void kg_iter_service(
-	struct kg_object_iter *it, const struct kg_snapshot *s, const char *ns, const char *service)
+void kg_iter_index_in(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
+	const char *what, enum kg_kind_id kind, const char *ns)
 {
-	iter_place(it, s, KG_INDEX_SERVICE, service, kg_service_hash(ns, service));
+	iter_place(it, s, index, what, kind, ns);
 }
 
 const struct kg_object *kg_iter_next(struct kg_object_iter *it)

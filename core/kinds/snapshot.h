@@ -48,9 +48,9 @@ void kg_iter_kind(struct kg_object_iter *it, const struct kg_snapshot *s, enum k
 /* By kind and key. what NULL: all that the index has, in the order of hashes. */
 void kg_iter_index(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
 	const char *what);
-/* In key order, what KG_INDEX_SERVICE has: also, by chance, of a namesake in another namespace. */
-void kg_iter_service(struct kg_object_iter *it, const struct kg_snapshot *s, const char *ns,
-	const char *service);
+/* Of these, those of one kind and namespace. */
+void kg_iter_index_in(struct kg_object_iter *it, const struct kg_snapshot *s, enum kg_index index,
+	const char *what, enum kg_kind_id kind, const char *ns);
 const struct kg_object *kg_iter_next(struct kg_object_iter *it); /* borrowed; NULL at the end */
 void kg_iter_release(struct kg_object_iter *it);                 /* safe to call twice */
 

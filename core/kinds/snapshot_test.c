@@ -1,4 +1,5 @@
 /* Snapshots, txns, the persistent map below them, and records. */
+#include "kinds/endpoints.h"
 #include "kinds/record.h"
 #include "kinds/snapshot.h"
 #include "value/json.h"
@@ -351,6 +352,52 @@ static void indexes_follow_objects(void **state)
 	kg_snapshot_unref(s1);
 }
 
+/* The names, each with a blank behind it. */
+static void assert_slices(
+	const struct kg_snapshot *s, const char *ns, const char *service, const char *want)
+{
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
+	KG_AUTOBUF struct kg_buf names = KG_BUF_INIT;
+	const struct kg_object *slice;
+
+	kg_iter_slices(&it, s, ns, service);
+	while ((slice = kg_iter_next(&it))) {
+		assert_string_equal(slice->ns, ns);
+		kg_buf_addf(&names, "%s ", slice->name);
+	}
+	assert_string_equal(kg_buf_str(&names), want);
+}
+
+/* One index has what is found by the same thing in other namespaces too. */
+static void index_of_one_namespace(void **state)
+{
+	static const struct {
+		const char *ns, *name, *service;
+	} slices[] = {{"b", "1", "web"}, {"a", "2", "web"}, {"a", "1", "web"}, {"ab", "1", "web"},
+		{"a", "3", "other"}, {"a-b", "1", "web"}};
+	struct kg_snapshot *s0 = kg_snapshot_new(CLUSTER), *s;
+	struct kg_txn *txn = kg_txn_new(s0);
+	struct kg_changes c;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(slices); i++) {
+		KG_AUTOFREE char *yaml = kg_asprintf(
+			"metadata: {labels: {" KG_LABEL_SERVICE_NAME ": %s}}\n", slices[i].service);
+
+		kg_txn_put(txn, make(KG_KIND_ENDPOINTSLICE, slices[i].ns, slices[i].name, yaml));
+	}
+	s = commit(txn, &c);
+	assert_slices(s, "a", "web", "1 2 ");
+	assert_slices(s, "ab", "web", "1 ");
+	assert_slices(s, "a-b", "web", "1 ");
+	assert_slices(s, "a", "other", "3 ");
+	assert_slices(s, "b", "other", "");
+	assert_slices(s, "c", "web", "");
+	kg_changes_release(&c);
+	kg_snapshot_unref(s0);
+	kg_snapshot_unref(s);
+}
+
 static void selectors(void **state)
 {
 	static const struct {
@@ -523,6 +570,7 @@ int main(void)
 		cmocka_unit_test(txn_has_net_changes),
 		cmocka_unit_test(a_moved_definition_is_quiet),
 		cmocka_unit_test(indexes_follow_objects),
+		cmocka_unit_test(index_of_one_namespace),
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(records_round_trip),
 		cmocka_unit_test(what_is_shown_of_a_secret),
