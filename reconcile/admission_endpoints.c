@@ -33,35 +33,32 @@ static bool is_external_name(const struct kg_value *svc)
 
 /* ---- who gives a Service endpoints ---- */
 
-/* What the push changes, and what it leaves as it is. */
-struct givers {
-	struct kg_map slices; /* "NS/SERVICE" */
-	bool made;
-};
-
-static void note(struct kg_admitting *x, struct givers *g, const char *ns, const struct kg_value *v)
+/* Of the slices that the push defines: by "NS/SERVICE". */
+static void note_slices(
+	struct kg_admitting *x, struct kg_map *slices, struct kg_definition **ds, size_t n)
 {
-	const char *service = kg_slice_service(v);
-	if (service && *service)
-		kg_map_put(&g->slices, kg_arena_printf(x->a, "%s/%s", ns, service), g);
+	for (size_t i = 0; i < n; i++) {
+		const struct kg_manifest *m = ds[i]->m;
+		const char *service =
+			m->kind->id == KG_KIND_ENDPOINTSLICE ? kg_slice_service(&m->value) : NULL;
+		if (service && *service)
+			kg_map_put(slices, kg_arena_printf(x->a, "%s/%s", m->ns, service), ds[i]);
+	}
 }
 
-static void find_givers(
-	struct kg_admitting *x, struct givers *g, struct kg_definition **ds, size_t n)
+/* One that the push defines, or leaves as it is. */
+static bool has_slice(
+	struct kg_admitting *x, const struct kg_map *pushed, const char *ns, const char *service)
 {
-	struct kg_object_iter it;
+	if (kg_map_has(pushed, kg_arena_printf(x->a, "%s/%s", ns, service)))
+		return true;
+	struct kg_object_iter it KG_CLEANUP(kg_iter_release);
 	const struct kg_object *slice;
-	if (g->made)
-		return;
-	g->made = true;
-	for (size_t i = 0; i < n; i++)
-		if (ds[i]->m->kind->id == KG_KIND_ENDPOINTSLICE)
-			note(x, g, ds[i]->m->ns, &ds[i]->m->value);
-	kg_iter_kind(&it, x->s, KG_KIND_ENDPOINTSLICE, NULL, NULL);
-	while ((slice = kg_iter_next(&it)))
-		if (kg_admit_untouched(x, slice))
-			note(x, g, slice->ns, kg_obj(slice));
-	kg_iter_release(&it);
+	kg_iter_slices(&it, x->s, ns, service);
+	do
+		slice = kg_iter_next(&it);
+	while (slice && !kg_admit_untouched(x, slice));
+	return slice;
 }
 
 /* ---- rules ---- */
@@ -74,8 +71,8 @@ static void refuse(
 	x->faults->root = NULL;
 }
 
-static void check_service(struct kg_admitting *x, struct kg_definition **ds, size_t n,
-	struct givers *g, const struct kg_definition *d)
+static void check_service(
+	struct kg_admitting *x, const struct kg_map *slices, const struct kg_definition *d)
 {
 	const struct kg_manifest *m = d->m;
 	const struct kg_definition *at;
@@ -91,8 +88,7 @@ static void check_service(struct kg_admitting *x, struct kg_definition **ds, siz
 	if (x->broken.count || selects(&m->value) || is_external_name(&m->value) ||
 		(said && kg_endpoints_are_mirrored(said)))
 		return;
-	find_givers(x, g, ds, n);
-	if (!kg_map_has(&g->slices, kg_arena_printf(x->a, "%s/%s", m->ns, m->name)))
+	if (!has_slice(x, slices, m->ns, m->name))
 		kg_admit_warn(x, d, "spec.selector",
 			kg_arena_printf(x->a,
 				"without one nothing answers yet: no manifest of kind "
@@ -180,14 +176,15 @@ static void check_slice(struct kg_admitting *x, const struct kg_definition *d)
 
 void kg_admit_endpoints(struct kg_admitting *x, struct kg_definition **ds, size_t n)
 {
-	struct givers g = {0};
+	struct kg_map slices = {0};
+	note_slices(x, &slices, ds, n);
 	for (size_t i = 0; i < n; i++) {
 		if (ds[i]->m->kind->id == KG_KIND_SERVICE)
-			check_service(x, ds, n, &g, ds[i]);
+			check_service(x, &slices, ds[i]);
 		else if (ds[i]->m->kind->id == KG_KIND_ENDPOINTS)
 			check_endpoints(x, ds[i]);
 		else if (ds[i]->m->kind->id == KG_KIND_ENDPOINTSLICE)
 			check_slice(x, ds[i]);
 	}
-	kg_map_release(&g.slices);
+	kg_map_release(&slices);
 }
