@@ -57,7 +57,7 @@ static size_t changed_slices(const struct kg_harness *h)
 	size_t n = 0;
 	for (size_t i = 0; i < h->last.len; i++) {
 		const struct kg_change *c = &h->last.items[i];
-		n += (c->after ? c->after : c->before)->kind->id == KG_KIND_ENDPOINTSLICE;
+		n += kg_change_object(c)->kind->id == KG_KIND_ENDPOINTSLICE;
 	}
 	return n;
 }

@@ -39,7 +39,7 @@ static int cmp_change(const void *key, const void *item)
 {
 	const struct kg_object *x = key;
 	const struct kg_change *c = item;
-	const struct kg_object *y = c->after ? c->after : c->before;
+	const struct kg_object *y = kg_change_object(c);
 	int d = (int)x->kind->id - (int)y->kind->id;
 	return d ? d : strcmp(x->key, y->key);
 }

@@ -224,7 +224,7 @@ void kg_plan_write(
 	struct words w = {.out = out, .o = opts ? opts : &none};
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
-		const struct kg_object *obj = c->after ? c->after : c->before;
+		const struct kg_object *obj = kg_change_object(c);
 		if (c->quiet)
 			continue;
 		if (obj->kind->id == KG_KIND_POD)

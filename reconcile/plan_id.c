@@ -72,7 +72,7 @@ static const char *operation(const struct kg_change *c)
 /* Slices that are made follow from pods and Endpoints; what a node is, it says itself. */
 static bool counts(const struct kg_change *c)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	if (c->quiet || (obj->kind->id == KG_KIND_ENDPOINTSLICE && kg_slice_is_made(obj)))
 		return false;
@@ -90,7 +90,7 @@ static struct item *items_of(size_t *n, const struct kg_changes *changes)
 
 		if (!what)
 			continue;
-		const struct kg_object *obj = c->after ? c->after : c->before;
+		const struct kg_object *obj = kg_change_object(c);
 		items[(*n)++] =
 			(struct item){what, obj, c->before, is_pod(obj) ? node_of(obj) : ""};
 	}

@@ -241,7 +241,7 @@ void kgd_tell_change(struct kgd_teller *t, const struct kg_change *c)
 		{KG_KIND_PODDISRUPTIONBUDGET, of_budget},
 		{KG_KIND_PERSISTENTVOLUMECLAIM, kgd_tell_claim},
 	};
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	if (c->quiet)
 		return;

@@ -28,7 +28,7 @@ struct rewind {
 
 static void take_back(struct rewind *r, const struct kg_change *c)
 {
-	const struct kg_object *any = c->before ? c->before : c->after;
+	const struct kg_object *any = kg_change_object(c);
 	char *key KG_AUTOFREE = kg_asprintf("%d %s", (int)any->kind->id, any->key);
 
 	if (kg_map_put(&r->seen, key, r))

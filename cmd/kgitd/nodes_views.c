@@ -119,7 +119,7 @@ static void note_changes(
 
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
-		const struct kg_object *obj = c->after ? c->after : c->before;
+		const struct kg_object *obj = kg_change_object(c);
 
 		mark(n, kgd_view_node_of(c, true));
 		mark(n, kgd_view_node_of(c, false));

@@ -150,7 +150,7 @@ static void note_pod(struct kgd_peers *p, const struct kg_snapshot *s,
 static void note_namespace(
 	struct kgd_peers *p, const struct kg_snapshot *s, const struct kg_change *c)
 {
-	const struct kg_object *ns = c->after ? c->after : c->before, *pod;
+	const struct kg_object *ns = kg_change_object(c), *pod;
 	struct kg_object_iter it;
 
 	if (c->before && c->after &&
@@ -165,7 +165,7 @@ static void note_namespace(
 
 void kgd_peers_note(struct kgd_peers *p, const struct kg_snapshot *s, const struct kg_change *c)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	if (c->quiet || !p->sets.count)
 		return;

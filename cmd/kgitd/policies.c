@@ -107,7 +107,7 @@ void kgd_policies_note(struct kgd_policies *p, const struct kg_snapshot *s,
 	const struct kg_change *c, void (*mark)(void *ctx, const char *node, const char *ns),
 	void *ctx)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	kgd_peers_note(p->peers, s, c);
 	if (obj->kind->id == KG_KIND_NETWORKPOLICY && !c->quiet) {

@@ -110,7 +110,7 @@ static bool node_shared_changed(const struct kg_change *c)
 
 bool kgd_view_is_shared(const struct kg_change *c)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	switch (obj->kind->id) {
 	case KG_KIND_SERVICE:

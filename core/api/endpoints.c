@@ -279,7 +279,7 @@ static int cmp_change(const void *key, const void *change)
 {
 	const struct kg_change *c = change;
 
-	return strcmp(key, (c->after ? c->after : c->before)->key);
+	return strcmp(key, kg_change_object(c)->key);
 }
 
 /* As they were before the commit: those after it that did not change, and the others as they were.

@@ -98,12 +98,11 @@ static const struct kg_change *changes_of(
 {
 	size_t from = 0, to;
 
-#define KIND_OF(c) ((c)->after ? (c)->after->kind->id : (c)->before->kind->id)
-	while (from < changes->len && KIND_OF(&changes->items[from]) != id)
+	while (from < changes->len && kg_change_object(&changes->items[from])->kind->id != id)
 		from++;
-	for (to = from; to < changes->len && KIND_OF(&changes->items[to]) == id; to++)
-		;
-#undef KIND_OF
+	for (to = from; to < changes->len; to++)
+		if (kg_change_object(&changes->items[to])->kind->id != id)
+			break;
 	*n = to - from;
 	return changes->items + from;
 }

@@ -369,7 +369,7 @@ static const struct kg_change *change_of(
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 		const struct kg_change *c = &changes->items[mid];
-		const struct kg_object *obj = c->after ? c->after : c->before;
+		const struct kg_object *obj = kg_change_object(c);
 		int d = (int)obj->kind->id - (int)kind;
 
 		if (!d)
@@ -430,7 +430,7 @@ static int cmp_key(const void *key, const void *change)
 {
 	const struct kg_change *c = change;
 
-	return strcmp(key, (c->after ? c->after : c->before)->key);
+	return strcmp(key, kg_change_object(c)->key);
 }
 
 /* Does the commit itself say what becomes of the place? */
@@ -453,7 +453,7 @@ static bool is_space_change(const struct kg_change *c)
 
 static bool is_space(const struct kg_change *c)
 {
-	return (c->after ? c->after : c->before)->kind->id == KG_KIND_NAMESPACE;
+	return kg_change_object(c)->kind->id == KG_KIND_NAMESPACE;
 }
 
 /* Does a stored object that the commit leaves alone hold the place? Nothing that is stored outlives
@@ -474,7 +474,7 @@ static bool is_hidden(struct telling *t, const struct kg_change *c, const char *
 
 static void tell_space(struct telling *t, const struct kg_change *c)
 {
-	const char *ns = (c->after ? c->after : c->before)->name;
+	const char *ns = kg_change_object(c)->name;
 	KG_AUTOFREE char *key = kg_asprintf("%s/%s", ns, name_of(t->kind->id));
 	bool cluster = needs_cluster(t);
 
@@ -535,7 +535,7 @@ static bool was_there(struct telling *t, const char *ns)
  * when it leaves. */
 static void settle_place(struct telling *t, const struct kg_change *c)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 	bool comes = c->after;
 
 	if ((c->before && c->after) || !is_place(t->kind->id, obj->ns, obj->name) ||
@@ -547,7 +547,7 @@ static void settle_place(struct telling *t, const struct kg_change *c)
 
 static const char *key_of(const struct kg_change *c)
 {
-	return (c->after ? c->after : c->before)->key;
+	return kg_change_object(c)->key;
 }
 
 /* By key; who goes before who comes. */
@@ -592,7 +592,7 @@ static bool concerns_place(enum kg_kind_id kind, const struct feed_entry *e)
 {
 	for (size_t i = 0; e && i < e->len; i++) {
 		const struct kg_change *c = &e->changes[i];
-		const struct kg_object *obj = c->after ? c->after : c->before;
+		const struct kg_object *obj = kg_change_object(c);
 
 		if (is_place(kind, obj->ns, obj->name))
 			return true;
@@ -602,7 +602,7 @@ static bool concerns_place(enum kg_kind_id kind, const struct feed_entry *e)
 
 static bool any_place(const struct kg_change *c)
 {
-	const struct kg_object *obj = c->after ? c->after : c->before;
+	const struct kg_object *obj = kg_change_object(c);
 
 	return (!c->before || !c->after) && is_place(obj->kind->id, obj->ns, obj->name);
 }
@@ -634,9 +634,8 @@ struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kin
 
 	if (!name_of(kind->id) || !changes->len)
 		return e;
-	const struct kg_object *first =
-		changes->items[0].after ? changes->items[0].after : changes->items[0].before;
-	bool spaces = in_every_space(kind->id) && first->kind->id == KG_KIND_NAMESPACE;
+	bool spaces = in_every_space(kind->id) &&
+		      kg_change_object(changes->items)->kind->id == KG_KIND_NAMESPACE;
 
 	if (needs_cluster(&t))
 		t.cluster =

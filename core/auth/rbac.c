@@ -22,7 +22,7 @@ static bool is_rbac(enum kg_kind_id kind)
 static bool concerns(const struct kg_changes *c)
 {
 	for (size_t i = 0; i < c->len; i++)
-		if (is_rbac((c->items[i].after ? c->items[i].after : c->items[i].before)->kind->id))
+		if (is_rbac(kg_change_object(&c->items[i])->kind->id))
 			return true;
 	return false;
 }

@@ -61,6 +61,11 @@ struct kg_change {
 	 * changed. after->revision is before's; watchers are not told. */
 	bool quiet;
 };
+/* The object that a change leaves, or had. */
+static inline const struct kg_object *kg_change_object(const struct kg_change *c)
+{
+	return c->after ? c->after : c->before;
+}
 struct kg_changes {
 	struct kg_change *items; /* sorted by kind id, then key */
 	size_t len;

@@ -436,11 +436,6 @@ static bool same_side(const struct kg_object *in_snapshot, const struct kg_objec
 	return kg_equal(kg_obj(in_snapshot), kg_obj(in_change));
 }
 
-static const struct kg_object *object_of(const struct kg_change *ch)
-{
-	return ch->after ? ch->after : ch->before;
-}
-
 static bool in_order(const struct kg_object *a, const struct kg_object *b)
 {
 	return a->kind->id < b->kind->id || (a->kind == b->kind && strcmp(a->key, b->key) < 0);
@@ -460,13 +455,13 @@ static int replay(void *ctx, uint64_t revision, kg_time time, const struct kg_ch
 	r->changes += changes->len;
 	for (size_t i = 0; i < changes->len; i++) {
 		const struct kg_change *ch = &changes->items[i];
-		const struct kg_object *obj = object_of(ch);
+		const struct kg_object *obj = kg_change_object(ch);
 		const struct kg_object *b = kg_snapshot_get_key(before, obj->kind->id, obj->key);
 		const struct kg_object *a = kg_snapshot_get_key(after, obj->kind->id, obj->key);
 
 		must(same_side(b, ch->before) && same_side(a, ch->after), revision, obj->key);
 		must(!a || a->revision == ch->after->revision, revision, obj->key);
-		must(!i || in_order(object_of(ch - 1), obj), revision, obj->key);
+		must(!i || in_order(kg_change_object(ch - 1), obj), revision, obj->key);
 	}
 	kg_snapshot_unref(before);
 	kg_snapshot_unref(after);

@@ -184,7 +184,7 @@ static void follow(struct sim *s)
 			count(s, c->items[i].before, c->items[i].after, -1);
 	for (size_t i = 0; i < c->len; i++) {
 		const struct kg_object *after = c->items[i].after;
-		const struct kg_object *obj = after ? after : c->items[i].before;
+		const struct kg_object *obj = kg_change_object(&c->items[i]);
 		if (after)
 			count(s, after, c->items[i].before, 1);
 		if (obj->kind->id == KG_KIND_POD)
@@ -250,7 +250,7 @@ static void check(struct sim *s)
 	const struct kg_changes *c = &s->h.last;
 	follow(s);
 	for (size_t i = 0; i < c->len; i++)
-		check_owner(s, c->items[i].after ? c->items[i].after : c->items[i].before);
+		check_owner(s, kg_change_object(&c->items[i]));
 	for (int i = 0; i < NODES; i++)
 		must(s, s->nodes[i].cpu <= NODE_CPU, "more is promised than there is", "a node");
 	for (int i = 0; i < APPS; i++)
