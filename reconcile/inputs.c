@@ -35,24 +35,6 @@ static bool shows_end(const struct kg_change *c)
 	       *kg_pod_node(c->before) && (!c->after || !same_uid(c->before, c->after));
 }
 
-static int cmp_change(const void *key, const void *item)
-{
-	const struct kg_object *x = key;
-	const struct kg_change *c = item;
-	const struct kg_object *y = kg_change_object(c);
-	int d = (int)x->kind->id - (int)y->kind->id;
-	return d ? d : strcmp(x->key, y->key);
-}
-
-/* The change of that object, or NULL. */
-static const struct kg_change *change_of(
-	const struct kg_changes *changes, const struct kg_object *obj)
-{
-	if (!changes->len)
-		return NULL;
-	return bsearch(obj, changes->items, changes->len, sizeof(*changes->items), cmp_change);
-}
-
 /* Conditions without the one that is liveness' own. */
 static struct kg_value without_ready(struct kg_arena *a, const struct kg_value *status)
 {
@@ -108,7 +90,7 @@ static void add_node(struct lists *l, const struct kg_effect *e, const struct kg
 {
 	const struct kg_input_node *in = e->input;
 	struct kg_value name = kg_v_lit(in->name);
-	if (shows_node(&l->a, change_of(changes, e->after), e->after))
+	if (shows_node(&l->a, kg_changes_find(changes, KG_KIND_NODE, e->after->key), e->after))
 		add(l, KG_EFFECT_NODE, kg_v_obj(&l->a, "name", name, (char *)NULL));
 	else
 		add(l, KG_EFFECT_NODE,
@@ -131,7 +113,8 @@ static void add_report(struct lists *l, const struct kg_effect *e, const struct 
 {
 	const struct kg_input_pod_status *in = e->input;
 	const struct kg_object *was = kg_snapshot_get(prev, KG_KIND_POD, in->ns, in->name);
-	const struct kg_change *c = *in->ns && was ? change_of(changes, was) : NULL;
+	const struct kg_change *c =
+		*in->ns && was ? kg_changes_find(changes, KG_KIND_POD, was->key) : NULL;
 	bool gone = in->gone && (!e->after || kg_job_let_go(e->after));
 	if (c && gone && shows_end(c)) {
 		kg_map_put(&l->shown, was->key, l);
@@ -252,9 +235,8 @@ static int read_nodes(struct kg_inputs *out, struct reading *r, const struct kg_
 			return rc;
 		if (kg_len(x) > 1)
 			continue;
-		const struct kg_object key = {.kind = &kg_kinds[KG_KIND_NODE],
-			.key = kg_arena_printf(r->a, "/%s", n->name)};
-		const struct kg_change *c = change_of(r->changes, &key);
+		const struct kg_change *c = kg_changes_find(
+			r->changes, KG_KIND_NODE, kg_arena_printf(r->a, "/%s", n->name));
 		if (!c || !c->after)
 			return bad(r, "a node registered, but none is there");
 		n->labels = kg_node_labels(r->a, c->after);

@@ -264,33 +264,27 @@ static struct touched *touch(struct kg_map *services, const struct kg_object *sl
 	return t;
 }
 
-static void touch_all(struct kg_map *services, const struct kg_change *c, size_t n)
+static void touch_all(struct kg_map *services, const struct kg_changes *slices)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct touched *was = touch(services, c[i].before, c[i].quiet);
+	for (size_t i = 0; i < slices->len; i++) {
+		const struct kg_change *c = &slices->items[i];
+		struct touched *was = touch(services, c->before, c->quiet);
 
 		if (was)
-			slices_add(&was->before, c[i].before);
-		touch(services, c[i].after, c[i].quiet);
+			slices_add(&was->before, c->before);
+		touch(services, c->after, c->quiet);
 	}
-}
-
-static int cmp_change(const void *key, const void *change)
-{
-	const struct kg_change *c = change;
-
-	return strcmp(key, kg_change_object(c)->key);
 }
 
 /* As they were before the commit: those after it that did not change, and the others as they were.
  */
 static struct kg_object *before_of(
-	struct touched *t, const struct slices *after, const struct kg_change *c, size_t n)
+	struct touched *t, const struct slices *after, const struct kg_changes *c)
 {
 	struct slices *l = &t->before;
 
 	for (size_t i = 0; i < after->n; i++)
-		if (!bsearch(after->v[i]->key, c, n, sizeof(*c), cmp_change))
+		if (!kg_changes_find(c, KG_KIND_ENDPOINTSLICE, after->v[i]->key))
 			slices_add(l, after->v[i]);
 	if (l->n)
 		qsort(l->v, l->n, sizeof(*l->v), cmp_slice);
@@ -299,7 +293,7 @@ static struct kg_object *before_of(
 
 /* What the changes of slices are for the Endpoints that are made of them; objects owned. */
 static size_t make_changes(struct kg_change *out, struct kg_map *services,
-	const struct kg_change *slices, size_t n, const struct kg_snapshot *after)
+	const struct kg_changes *slices, const struct kg_snapshot *after)
 {
 	struct kg_map_entry *service;
 	size_t len = 0;
@@ -312,32 +306,31 @@ static size_t make_changes(struct kg_change *out, struct kg_map *services,
 			continue;
 		gather(&l, after, t->ns, t->name);
 		out[len++] = (struct kg_change){
-			.before = before_of(t, &l, slices, n), .after = make(&l, t->name)};
+			.before = before_of(t, &l, slices), .after = make(&l, t->name)};
 		free(l.v);
 	}
 	return len;
 }
 
-struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_change *slices,
-	size_t nslices, const struct kg_change *stored, size_t nstored,
-	const struct kg_snapshot *after)
+struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_changes *slices,
+	const struct kg_changes *stored, const struct kg_snapshot *after)
 {
 	struct kg_map services KG_CLEANUP(touched_release) = KG_MAP_INIT;
 	size_t n = 0;
 
-	touch_all(&services, slices, nslices);
-	size_t cap = services.count + nstored + 1;
+	touch_all(&services, slices);
+	size_t cap = services.count + stored->len + 1;
 	KG_AUTOFREE struct kg_change *made = kg_alloc(cap * sizeof(*made));
 	KG_AUTOFREE struct kg_change *all = kg_alloc(cap * sizeof(*all));
-	size_t nmade = make_changes(made, &services, slices, nslices, after);
+	size_t nmade = make_changes(made, &services, slices, after);
 	/* A name may pass from the one kind of Endpoints to the other: who goes is told first. */
 	for (int come = 0; come < 2; come++) {
 		for (size_t i = 0; i < nmade; i++)
 			if ((made[i].after != NULL) == come)
 				all[n++] = made[i];
-		for (size_t i = 0; i < nstored; i++)
-			if ((stored[i].after != NULL) == come)
-				all[n++] = stored[i];
+		for (size_t i = 0; i < stored->len; i++)
+			if ((stored->items[i].after != NULL) == come)
+				all[n++] = stored->items[i];
 	}
 	struct feed_entry *e =
 		kg_api_feed_entry_new(&kg_kinds[KG_KIND_ENDPOINTS], revision, all, n);

@@ -93,8 +93,7 @@ struct feed_entry *kg_api_feed_entry_new(
 }
 
 /* Those of one kind: changes are sorted by kind. */
-static const struct kg_change *changes_of(
-	const struct kg_changes *changes, enum kg_kind_id id, size_t *n)
+static struct kg_changes changes_of(const struct kg_changes *changes, enum kg_kind_id id)
 {
 	size_t from = 0, to;
 
@@ -103,22 +102,21 @@ static const struct kg_change *changes_of(
 	for (to = from; to < changes->len; to++)
 		if (kg_change_object(&changes->items[to])->kind->id != id)
 			break;
-	*n = to - from;
-	return changes->items + from;
+	return (struct kg_changes){changes->items + from, to - from};
 }
 
 /* Of what is stored, or made of it. */
 static struct feed_entry *stored_entry(const struct kg_kind *kind, uint64_t revision,
 	const struct kg_changes *changes, const struct kg_snapshot *after)
 {
-	size_t n, nslices;
-	const struct kg_change *c = changes_of(changes, kind->id, &n);
+	struct kg_changes own = changes_of(changes, kind->id), slices;
 
 	if (kind->id != KG_KIND_ENDPOINTS)
-		return n ? kg_api_feed_entry_new(kind, revision, c, n) : NULL;
-	const struct kg_change *slices = changes_of(changes, KG_KIND_ENDPOINTSLICE, &nslices);
-	return after && n + nslices ? kg_api_endpoints_entry(revision, slices, nslices, c, n, after)
-				    : NULL;
+		return own.len ? kg_api_feed_entry_new(kind, revision, own.items, own.len) : NULL;
+	slices = changes_of(changes, KG_KIND_ENDPOINTSLICE);
+	return after && own.len + slices.len
+		       ? kg_api_endpoints_entry(revision, &slices, &own, after)
+		       : NULL;
 }
 
 struct feed_entry *kg_api_feed_entry_of(struct kg_api *api, const struct kg_kind *kind,

@@ -361,29 +361,6 @@ struct telling {
 	size_t n, cap, nstored;
 };
 
-static const struct kg_change *change_of(
-	const struct kg_changes *changes, enum kg_kind_id kind, const char *key)
-{
-	size_t lo = 0, hi = changes->len;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct kg_change *c = &changes->items[mid];
-		const struct kg_object *obj = kg_change_object(c);
-		int d = (int)obj->kind->id - (int)kind;
-
-		if (!d)
-			d = strcmp(obj->key, key);
-		if (!d)
-			return c;
-		if (d < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
 /* The snapshot after the commit. */
 static const struct kg_snapshot *snapshot_of(struct telling *t)
 {
@@ -426,17 +403,12 @@ static void tell(struct telling *t, struct kg_object *before, struct kg_object *
 	t->made[t->n++] = (struct kg_change){.before = before, .after = after};
 }
 
-static int cmp_key(const void *key, const void *change)
-{
-	const struct kg_change *c = change;
-
-	return strcmp(key, kg_change_object(c)->key);
-}
-
 /* Does the commit itself say what becomes of the place? */
 static bool is_told(const struct telling *t, const char *key)
 {
-	return t->nstored && bsearch(key, t->made, t->nstored, sizeof(*t->made), cmp_key);
+	const struct kg_changes stored = {t->made, t->nstored};
+
+	return kg_changes_find(&stored, t->kind->id, key);
 }
 
 static bool needs_cluster(const struct telling *t)
@@ -512,7 +484,7 @@ static void tell_cluster(struct telling *t)
 	for (size_t i = 0; i < n; i++) {
 		KG_AUTOFREE char *key = kg_asprintf("%s/%s", spaces[i]->name, name_of(t->kind->id));
 		const struct kg_change *space =
-			change_of(t->changes, KG_KIND_NAMESPACE, spaces[i]->key);
+			kg_changes_find(t->changes, KG_KIND_NAMESPACE, spaces[i]->key);
 
 		if (is_told(t, key) || is_taken(s, t->kind->id, spaces[i]->name) ||
 			(in_every_space(t->kind->id) && space))
@@ -526,7 +498,7 @@ static void tell_cluster(struct telling *t)
 static bool was_there(struct telling *t, const char *ns)
 {
 	KG_AUTOFREE char *key = kg_asprintf("/%s", ns);
-	const struct kg_change *space = change_of(t->changes, KG_KIND_NAMESPACE, key);
+	const struct kg_change *space = kg_changes_find(t->changes, KG_KIND_NAMESPACE, key);
 
 	return !(space && is_space_change(space)) && (!needs_cluster(t) || cluster_before(t));
 }
@@ -613,7 +585,7 @@ bool kg_api_implicit_loads(struct kg_api *api, uint64_t revision, const struct k
 	struct kg_snapshot *now = kg_hub_snapshot(api->opt.hub);
 	const struct kg_object *cluster = kg_cluster_of(now);
 	bool told_since = !cluster || cluster->revision > revision;
-	bool loads = change_of(changes, KG_KIND_CONFIGMAP, KG_CLUSTER_NS "/" KG_CLUSTER_NAME);
+	bool loads = kg_changes_find(changes, KG_KIND_CONFIGMAP, KG_CLUSTER_NS "/" KG_CLUSTER_NAME);
 
 	for (size_t i = 0; !loads && !at && i < changes->len; i++) {
 		const struct kg_change *c = &changes->items[i];
@@ -638,8 +610,8 @@ struct feed_entry *kg_api_implicit_entry(struct kg_api *api, const struct kg_kin
 		      kg_change_object(changes->items)->kind->id == KG_KIND_NAMESPACE;
 
 	if (needs_cluster(&t))
-		t.cluster =
-			change_of(changes, KG_KIND_CONFIGMAP, KG_CLUSTER_NS "/" KG_CLUSTER_NAME);
+		t.cluster = kg_changes_find(
+			changes, KG_KIND_CONFIGMAP, KG_CLUSTER_NS "/" KG_CLUSTER_NAME);
 	if (!spaces && !t.cluster && !concerns_place(kind->id, e))
 		return e;
 	t.after = after ? kg_snapshot_ref(after) : NULL;

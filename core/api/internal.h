@@ -347,9 +347,8 @@ struct kg_object *kg_api_endpoints_of(
 bool kg_api_slice_is_first(const struct kg_snapshot *s, const struct kg_object *slice);
 /* What a commit's changes of slices and of stored Endpoints, each in order of their keys, are for
  * Endpoints; `after`: the snapshot of its revision. */
-struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_change *slices,
-	size_t nslices, const struct kg_change *stored, size_t nstored,
-	const struct kg_snapshot *after);
+struct feed_entry *kg_api_endpoints_entry(uint64_t revision, const struct kg_changes *slices,
+	const struct kg_changes *stored, const struct kg_snapshot *after);
 /* Are the kind's objects made for who reads them, so that there is nothing to share? (Of Endpoints
  * those that are stored are few.) */
 static inline bool kg_api_is_made(const struct kg_kind *kind)

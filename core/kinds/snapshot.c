@@ -255,6 +255,28 @@ void kg_changes_release(struct kg_changes *c)
 	*c = (struct kg_changes){0};
 }
 
+const struct kg_change *kg_changes_find(
+	const struct kg_changes *c, enum kg_kind_id kind, const char *key)
+{
+	size_t lo = 0, hi = c->len;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct kg_object *obj = kg_change_object(&c->items[mid]);
+		int d = (int)obj->kind->id - (int)kind;
+
+		if (!d)
+			d = strcmp(obj->key, key);
+		if (!d)
+			return &c->items[mid];
+		if (d < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
 /* ---- indexes follow the objects ---- */
 
 static void index_remove(struct kg_snapshot *s, enum kg_index index, const struct kg_object *obj)

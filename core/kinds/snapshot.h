@@ -71,6 +71,9 @@ struct kg_changes {
 	size_t len;
 };
 void kg_changes_release(struct kg_changes *c);
+/* Borrowed; NULL: that object did not change. */
+const struct kg_change *kg_changes_find(
+	const struct kg_changes *c, enum kg_kind_id kind, const char *key);
 
 struct kg_txn;
 struct kg_txn *kg_txn_new(const struct kg_snapshot *prev); /* references prev */

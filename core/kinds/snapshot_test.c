@@ -387,6 +387,11 @@ static void index_of_one_namespace(void **state)
 		kg_txn_put(txn, make(KG_KIND_ENDPOINTSLICE, slices[i].ns, slices[i].name, yaml));
 	}
 	s = commit(txn, &c);
+	for (size_t i = 0; i < c.len; i++)
+		assert_ptr_equal(kg_changes_find(&c, KG_KIND_ENDPOINTSLICE, c.items[i].after->key),
+			&c.items[i]);
+	assert_null(kg_changes_find(&c, KG_KIND_ENDPOINTSLICE, "a/4"));
+	assert_null(kg_changes_find(&c, KG_KIND_POD, "a/1"));
 	assert_slices(s, "a", "web", "1 2 ");
 	assert_slices(s, "ab", "web", "1 ");
 	assert_slices(s, "a-b", "web", "1 ");
