@@ -160,6 +160,10 @@ struct kg_value kg_node_registration(struct kg_arena *a, const char *name, const
 	all = kg_with_key(a, &all, "kubernetes.io/hostname", kg_v_str(a, name));
 	all = kg_with_key(a, &all, "kubernetes.io/os", kg_v_lit("linux"));
 	all = kg_with_key(a, &all, "kubernetes.io/arch", kg_v_str(a, architecture(u.machine)));
+	/* Kubernetes' node lifecycle controller has them follow, for who selects by the old names.
+	 */
+	all = kg_with_key(a, &all, "beta.kubernetes.io/os", kg_v_lit("linux"));
+	all = kg_with_key(a, &all, "beta.kubernetes.io/arch", *kg_get(&all, "kubernetes.io/arch"));
 	struct kg_value addresses[] = {
 		kg_v_obj(a, "type", kg_v_lit("InternalIP"), "address", kg_v_str(a, address),
 			(char *)NULL),

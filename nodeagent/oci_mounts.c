@@ -1,4 +1,5 @@
 /* What is mounted in a container, and the paths within volumes that are. */
+#include "kinds/object.h"
 #include "nodeagent/oci_private.h"
 #include "nodeagent/volumes.h"
 
@@ -16,10 +17,16 @@ static struct kg_value mount_of(struct kg_arena *a, const char *to, const char *
 	mount_of(a, to, type, source, (const char *const[]){__VA_ARGS__},                          \
 		KG_ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
 
+static void bind_as(struct kg_spec_build *b, struct kg_spec_list *l, const char *from,
+	const char *to, bool ro, const char *propagation)
+{
+	kg_spec_push(l, MOUNT(b->a, to, "bind", from, "rbind", propagation, ro ? "ro" : "rw"));
+}
+
 static void bind(
 	struct kg_spec_build *b, struct kg_spec_list *l, const char *from, const char *to, bool ro)
 {
-	kg_spec_push(l, MOUNT(b->a, to, "bind", from, "rbind", "rprivate", ro ? "ro" : "rw"));
+	bind_as(b, l, from, to, ro, "rprivate");
 }
 
 static int root_mount(struct kg_spec_build *b, struct kg_spec_list *l, struct kg_error *err)
@@ -103,6 +110,16 @@ static const char *sub_target(const struct kg_spec_in *in, struct kg_arena *a, u
 	return kg_arena_printf(a, "%s/%u", in->sub_dir ? in->sub_dir : "", i);
 }
 
+/* How what is mounted later passes into a mount, and out of it. */
+static const char *propagation(const struct kg_value *mount)
+{
+	static const char *const options[] = {[KG_PROPAGATION_NONE] = "rprivate",
+		[KG_PROPAGATION_IN] = "rslave",
+		[KG_PROPAGATION_BOTH] = "rshared"};
+
+	return options[kg_mount_propagation(mount)];
+}
+
 /* Where the whole of a volume lies. */
 static int volume_dir(const char **out, struct kg_arena *a, const struct kg_spec_in *in,
 	const struct kg_value *volume, struct kg_error *err)
@@ -141,7 +158,7 @@ static int volume_mounts(struct kg_spec_build *b, struct kg_spec_list *l, struct
 				return rc;
 			if (is_sub(m))
 				from = sub_target(b->in, b->a, i);
-			bind(b, l, from, to, ro);
+			bind_as(b, l, from, to, ro, propagation(m));
 			placed++;
 		}
 	}
@@ -230,4 +247,20 @@ int kg_oci_subpaths(struct kg_spec_subpath *out, size_t *n, struct kg_arena *a,
 		rc = subpaths(out, n, &b, err);
 	kg_env_release(&b.own);
 	return rc;
+}
+
+/* The whole of the container's tree must be open to what its mounts are: runc makes all of it a
+ * slave first otherwise, or leaves it so. */
+const char *kg_spec_root_propagation(const struct kg_value *container)
+{
+	const struct kg_value *mounts = kg_get(container, "volumeMounts");
+	enum kg_propagation most = KG_PROPAGATION_NONE;
+
+	for (uint32_t i = 0; i < kg_len(mounts); i++) {
+		enum kg_propagation p = kg_mount_propagation(&mounts->items[i]);
+		most = p > most ? p : most;
+	}
+	return most == KG_PROPAGATION_BOTH ? "rshared"
+	       : most == KG_PROPAGATION_IN ? "rslave"
+					   : NULL;
 }

@@ -34,5 +34,7 @@ struct kg_value kg_spec_strings(struct kg_arena *a, const char *const *s, size_t
 int kg_spec_own_env(struct kg_spec_build *b, struct kg_error *err);
 /* oci_mounts.c */
 int kg_spec_mounts(struct kg_value *out, struct kg_spec_build *b, struct kg_error *err);
+/* linux.rootfsPropagation, static; NULL: as it comes. */
+const char *kg_spec_root_propagation(const struct kg_value *container);
 
 #endif

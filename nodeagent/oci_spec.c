@@ -335,7 +335,9 @@ static struct kg_value make_linux(struct kg_spec_build *b)
 	/* Low ports and ping are for everybody in a network of one's own. */
 	struct kg_value sysctl = kg_v_obj(a, "net.ipv4.ip_unprivileged_port_start", kg_v_lit("0"),
 		"net.ipv4.ping_group_range", kg_v_lit("0 2147483647"), (char *)NULL);
+	const char *propagation = kg_spec_root_propagation(b->in->container);
 	return kg_v_obj(a, "namespaces", make_namespaces(b), "resources", make_resources(b),
+		"rootfsPropagation", propagation ? kg_v_lit(propagation) : kg_v_null(),
 		"cgroupsPath", kg_v_str(a, b->in->cgroup), "seccomp", make_seccomp(b),
 		"maskedPaths", b->privileged ? kg_v_null() : hide, "readonlyPaths",
 		b->privileged ? kg_v_null() : fix, "sysctl", b->in->netns ? sysctl : kg_v_null(),

@@ -105,7 +105,7 @@ static void golden(const char *name)
 static void test_goldens(void **state)
 {
 	static const char *const names[] = {"spec-plain", "spec-full", "spec-privileged",
-		"spec-nonroot", "spec-missing", "spec-host", "spec-hugepages"};
+		"spec-nonroot", "spec-missing", "spec-host", "spec-hugepages", "spec-propagation"};
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++)
 		golden(names[i]);

@@ -5,6 +5,7 @@
 #include "nodeagent/logs.h"
 #include "nodeagent/netns.h"
 #include "nodeagent/pidns.h"
+#include "nodeagent/propagation.h"
 #include "nodeagent/subpath.h"
 #include "nodeagent/user.h"
 #include "nodeagent/volumes.h"
@@ -344,6 +345,10 @@ static int make_bundle(const struct kg_podjob *j, const struct kg_job_container 
 	int rc = kg_oci_spec(&spec, &a, &in, err);
 	if (rc == 0)
 		rc = kg_oci_subpaths(subs, &nsubs, &a, &in, err);
+	if (rc == 0)
+		rc = kg_propagation_check(j->env->dir,
+			&(struct kg_volume_source){.pod = pod, .objects = in.configmaps},
+			in.container, err);
 	*config = rc < 0;
 	if (rc == 0)
 		rc = make_dirs(j, m, err);

@@ -44,6 +44,36 @@ static void define(
 	kg_map_put(m->faulty ? &x->faulty : &x->by_key, key, d);
 }
 
+static void ignore_kinds(struct kg_admitting *x, const char *const *names)
+{
+	size_t n = 0;
+
+	while (names && names[n])
+		n++;
+	x->ignored.items = kg_arena_alloc(x->a, (n + 1) * sizeof(*x->ignored.items));
+	x->ignored.len = n;
+	for (size_t i = 0; i < n; i++)
+		x->ignored.items[i] = (struct kg_ignored_kind){.name = names[i]};
+}
+
+/* Nothing is passed over silently. */
+static void tell_ignored(struct kg_admitting *x)
+{
+	x->faults->root = NULL;
+	for (size_t i = 0; i < x->ignored.len; i++) {
+		const struct kg_ignored_kind *k = &x->ignored.items[i];
+		size_t at = x->faults->len;
+		if (!k->seen)
+			continue;
+		x->faults->file = k->file;
+		kg_fault_add_at(x->faults, k->line, k->col, "kind",
+			"%zu document%s of %s: passed over, as ignored_kinds of "
+			".kgit/settings.yaml has it",
+			k->seen, k->seen == 1 ? "" : "s", k->name);
+		kg_fault_warn_at(x->faults, at);
+	}
+}
+
 static void read_files(struct kg_admitting *x)
 {
 	for (size_t i = 0; i < x->nfiles; i++) {
@@ -54,7 +84,8 @@ static void read_files(struct kg_admitting *x)
 		struct kg_manifest *ms;
 		size_t n, before = kg_faults_errors(x->faults);
 		x->faults->file = f->path;
-		kg_manifest_read_all(&ms, &n, x->a, f->path, f->text, f->len, NULL, x->faults);
+		kg_manifest_read_all(
+			&ms, &n, x->a, f->path, f->text, f->len, NULL, &x->ignored, x->faults);
 		if (kg_faults_errors(x->faults) > before)
 			kg_map_put(&x->broken, f->path, (void *)f);
 		for (size_t k = 0; k < n; k++)
@@ -430,7 +461,9 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 		.cluster = opts ? opts->cluster : NULL,
 		.a = a,
 		.faults = faults};
+	ignore_kinds(&x, opts ? opts->ignored_kinds : NULL);
 	read_files(&x);
+	tell_ignored(&x);
 	judge(&x);
 	faults->file = "";
 	faults->root = NULL;

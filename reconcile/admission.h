@@ -58,6 +58,9 @@ struct kg_admission_options {
 	/* How the cluster is set up: addresses of Services and time zones are held against it.
 	 * NULL: they are not, as for what was admitted before. */
 	const struct kg_reconcile_options *cluster;
+	/* Kinds of which no document is looked at (kind.h); ends with NULL. NULL: there are none.
+	 * What is passed over is told, in a warning for each. */
+	const char *const *ignored_kinds;
 };
 void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 	const struct kg_admission_file *files, size_t nfiles, bool all,

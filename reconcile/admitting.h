@@ -26,6 +26,7 @@ struct kg_admitting {
 	struct kg_map faulty;  /* the same of those with faults: only what they are is known */
 	struct kg_map broken;  /* paths of files with faults: what they define is not known */
 	size_t cap;
+	struct kg_ignored_kinds ignored;
 	bool limits; /* a LimitRange is among what the push defines */
 };
 

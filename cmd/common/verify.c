@@ -5,6 +5,7 @@
 #include "reconcile/inputs.h"
 #include "reconcile/step.h"
 #include "store/replay.h"
+#include "store/settings.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -184,6 +185,23 @@ static bool zone_rule(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE])
 	return false;
 }
 
+/* The kinds that main's own settings have passed over. */
+static int read_ignored(const char *const **out, struct kg_arena *a, struct kg_store *store,
+	const char *commit, struct kg_error *err)
+{
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_fault_list faults;
+	struct kg_settings s = {0};
+	int rc = kg_store_settings_text(&text, store, commit, NULL, err);
+
+	kg_faults_init(&faults, a);
+	if (rc == 0)
+		kg_settings_parse(&s, a, kg_buf_str(&text), text.len, &faults);
+	kg_faults_release(&faults);
+	*out = s.ignored_kinds;
+	return rc == -KG_E_NOT_FOUND ? 0 : rc;
+}
+
 /* What the push desires, by the manifests in main. What was admitted is not judged again: on what
  * the faults depend may have changed between the judgement and the commit. */
 static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_store_revision *r,
@@ -195,6 +213,7 @@ static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_sto
 		.max_files = MAX_FILES,
 		.max_file = MAX_FILE,
 		.max_text = MAX_TEXT};
+	struct kg_admission_options how = {0};
 	struct kg_admission_file *files;
 	struct kg_fault_list ignored;
 	struct kg_admission admission;
@@ -202,10 +221,12 @@ static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_sto
 	bool all;
 	int rc = kg_pushed_files(&files, &n, &all, &pushed, a, err);
 
+	if (rc == 0)
+		rc = read_ignored(&how.ignored_kinds, a, v->store, r->parent2, err);
 	if (rc < 0)
 		return rc;
 	kg_faults_init(&ignored, a);
-	kg_admit(&admission, v->at, files, n, all, NULL, a, &ignored);
+	kg_admit(&admission, v->at, files, n, all, &how, a, &ignored);
 	kg_faults_release(&ignored);
 	in->desired = admission.desired;
 	in->ndesired = admission.n;

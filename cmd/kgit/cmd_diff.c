@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "kgit/forecast.h"
 #include "kgit/kgit.h"
-#include "store/store.h"
+#include "store/settings.h"
 #include "sys/file.h"
 
 #include <getopt.h>
@@ -86,14 +86,22 @@ static int diff(const struct kg_snapshot *s, const char *dir, const struct kgit_
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_fault_list faults;
 	struct kg_admission admission;
+	struct kg_settings settings;
 	struct tree t = {.dir = dir};
 	int rc = read_tree(&t, &a, err);
 
 	if (rc < 0)
 		return rc;
 	kg_faults_init(&faults, &a);
+	rc = kg_settings_of_dir(&settings, &a, dir, &faults, err);
+	if (rc < 0) {
+		kg_faults_release(&faults);
+		return rc;
+	}
 	kg_admit(&admission, s, t.files, t.n, true,
-		&(struct kg_admission_options){.cluster = &f->sim.reconcile}, &a, &faults);
+		&(struct kg_admission_options){
+			.cluster = &f->sim.reconcile, .ignored_kinds = settings.ignored_kinds},
+		&a, &faults);
 	print_faults(&faults);
 	size_t errors = kg_faults_errors(&faults);
 	kg_faults_release(&faults);

@@ -41,6 +41,19 @@ static struct kg_value roomy(struct kg_arena *a)
 	return kg_v_obj(a, "allocatable", all, "capacity", all, (char *)NULL);
 }
 
+/* And of what it is: what every node says, where the case does not. */
+static struct kg_value usual_labels(
+	struct kg_arena *a, const char *name, const struct kg_value *labels)
+{
+	struct kg_value all = kg_v_obj(a, "beta.kubernetes.io/arch", kg_v_lit("amd64"),
+		"beta.kubernetes.io/os", kg_v_lit("linux"), "kubernetes.io/arch", kg_v_lit("amd64"),
+		"kubernetes.io/hostname", kg_v_str(a, name), "kubernetes.io/os", kg_v_lit("linux"),
+		(char *)NULL);
+	for (uint32_t i = 0; i < kg_len(labels); i++)
+		all = kg_with_key(a, &all, labels->members[i].key, labels->members[i].value);
+	return all;
+}
+
 static void nodes_register(struct kgit_play *p, struct kg_arena *a, const struct kg_value *nodes)
 {
 	const struct kg_value list = *nodes;
@@ -49,8 +62,9 @@ static void nodes_register(struct kgit_play *p, struct kg_arena *a, const struct
 	for (uint32_t i = 0; i < kg_len(&list); i++) {
 		const struct kg_value *n = &list.items[i], *status = kg_get(n, "status");
 		struct kg_value room = kg_is_null(status) ? roomy(a) : *status;
-		kg_harness_node(&p->h, kg_string(kg_get(n, "name"), ""), kg_get(n, "labels"), &room,
-			kg_bool(kg_get(n, "ready"), true));
+		const char *name = kg_string(kg_get(n, "name"), "");
+		struct kg_value labels = usual_labels(a, name, kg_get(n, "labels"));
+		kg_harness_node(&p->h, name, &labels, &room, kg_bool(kg_get(n, "ready"), true));
 	}
 	/* Taints and cordons have no input of their own yet: they are put there. */
 	struct kg_txn *txn = kg_txn_new(p->h.s);

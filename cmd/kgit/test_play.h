@@ -8,6 +8,8 @@
 struct kgit_play_tree {
 	struct kg_admission_file *files; /* owned, with their paths and texts */
 	size_t n;
+	struct kg_arena arena; /* of the settings' texts */
+	const char *const *ignored_kinds;
 };
 
 struct kgit_play {

@@ -1,6 +1,6 @@
 /* A push of a case of `kgit test`: what differs from the one before, as admission is given it. */
 #include "kgit/test_play.h"
-#include "store/store.h"
+#include "store/settings.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -16,6 +16,7 @@ void kgit_play_tree_release(struct kgit_play_tree *t)
 		free((void *)t->files[i].text);
 	}
 	free(t->files);
+	kg_arena_release(&t->arena);
 	*t = (struct kgit_play_tree){0};
 }
 
@@ -38,6 +39,24 @@ static int tree_read(struct kgit_play_tree *t, const char *dir, struct kg_error 
 			.path = kg_strdup(found[i].path), .len = len, .text = kg_buf_steal(&text)};
 	}
 	return rc;
+}
+
+/* Faults of its settings are added. */
+static int tree_settings(struct kgit_play_tree *t, const char *dir, struct kg_fault_list *faults,
+	struct kg_error *err)
+{
+	struct kg_settings s;
+	int rc = kg_settings_of_dir(&s, &t->arena, dir, faults, err);
+	t->ignored_kinds = s.ignored_kinds;
+	return rc;
+}
+
+static bool same_kinds(const char *const *a, const char *const *b)
+{
+	size_t i = 0;
+	while (a && b && a[i] && b[i] && strcmp(a[i], b[i]) == 0)
+		i++;
+	return !(a && a[i]) && !(b && b[i]);
 }
 
 static const struct kg_admission_file *tree_file(const struct kgit_play_tree *t, const char *path)
@@ -81,8 +100,10 @@ static void compare_all(struct kgit_play *p, const struct kg_admission *ad,
 	struct kg_fault_list faults;
 	struct kg_admission all;
 	kg_faults_init(&faults, &a);
-	struct kg_admission_options how = {
-		.read_other = read_other, .ctx = to, .cluster = &p->h.opts};
+	struct kg_admission_options how = {.read_other = read_other,
+		.ctx = to,
+		.cluster = &p->h.opts,
+		.ignored_kinds = to->ignored_kinds};
 	kg_admit(&all, p->h.s, to->files, to->n, true, &how, &a, &faults);
 	/* Where there are faults the two may find them in different files. */
 	if (!kg_faults_errors(&faults) != !nfaults ||
@@ -107,17 +128,23 @@ void kgit_play_push(struct kgit_play *p, const char *dir)
 	struct kg_fault_list faults;
 	struct kg_admission ad;
 	struct kg_error err;
-	if (tree_read(&to, path, &err) < 0) {
+	kg_faults_init(&faults, &a);
+	if (tree_read(&to, path, &err) < 0 || tree_settings(&to, path, &faults, &err) < 0) {
 		kgit_play_fail(p, path, err.msg);
 		kgit_play_tree_release(&to);
+		kg_faults_release(&faults);
+		kg_arena_release(&a);
 		return;
 	}
 	struct kg_admission_file *files = kg_alloc((p->main.n + to.n + 1) * sizeof(*files));
-	size_t n = delta(files, &p->main, &to);
-	kg_faults_init(&faults, &a);
-	struct kg_admission_options how = {
-		.read_other = read_other, .ctx = &to, .cluster = &p->h.opts};
-	kg_admit(&ad, p->h.s, files, n, false, &how, &a, &faults);
+	/* With other settings every file is judged anew. */
+	bool whole = !same_kinds(p->main.ignored_kinds, to.ignored_kinds);
+	size_t n = whole ? to.n : delta(files, &p->main, &to);
+	struct kg_admission_options how = {.read_other = read_other,
+		.ctx = &to,
+		.cluster = &p->h.opts,
+		.ignored_kinds = to.ignored_kinds};
+	kg_admit(&ad, p->h.s, whole ? to.files : files, n, whole, &how, &a, &faults);
 	compare_all(p, &ad, &to, kg_faults_errors(&faults));
 	for (size_t i = 0; i < faults.len; i++) {
 		kg_fault_format(&p->faults, &faults.items[i]);

@@ -188,6 +188,7 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 		.max_file = m->limits.file_bytes,
 		.max_text = m->limits.text_bytes};
 	struct kg_admission_file *files = NULL;
+	struct kg_settings settings;
 	struct kg_fault_list faults;
 	size_t nfiles = 0;
 	bool all = false;
@@ -203,13 +204,15 @@ static int admit(struct kgd_admitted *out, struct kgd_master *m, const struct kg
 	struct kg_pushed_tree other KG_CLEANUP(kg_pushed_tree_release) = {
 		.pushed = &pushed, .commit = out->new_commit};
 	kg_faults_init(&faults, a);
-	rc = kgd_check_settings(&faults, m->store, out->new_commit, quarantine, err);
+	rc = kgd_check_settings(&settings, &faults, m->store, out->new_commit, quarantine, err);
 	if (rc < 0) {
 		kg_faults_release(&faults);
 		return rc;
 	}
-	struct kg_admission_options how = {
-		.read_other = kg_pushed_read, .ctx = &other, .cluster = &m->reconcile};
+	struct kg_admission_options how = {.read_other = kg_pushed_read,
+		.ctx = &other,
+		.cluster = &m->reconcile,
+		.ignored_kinds = settings.ignored_kinds};
 	kg_admit(&out->admission, s, files, nfiles, all, &how, a, &faults);
 	say_faults(say, &faults);
 	size_t errors = kg_faults_errors(&faults);

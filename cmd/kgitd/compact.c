@@ -133,15 +133,15 @@ void kgd_compact_stop(struct kgd_compact *c)
 	free(c);
 }
 
-int kgd_check_settings(struct kg_fault_list *faults, struct kg_store *store, const char *commit,
-	const char *quarantine, struct kg_error *err)
+int kgd_check_settings(struct kg_settings *out, struct kg_fault_list *faults,
+	struct kg_store *store, const char *commit, const char *quarantine, struct kg_error *err)
 {
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
-	struct kg_settings s;
 	int rc = kg_store_settings_text(&text, store, commit, quarantine, err);
 
+	*out = (struct kg_settings){0};
 	if (rc == 0)
-		kg_settings_parse(&s, faults->arena, kg_buf_str(&text), text.len, faults);
+		kg_settings_parse(out, faults->arena, kg_buf_str(&text), text.len, faults);
 	if (rc == 0 || rc == -KG_E_NOT_FOUND)
 		rc = kg_store_settings_strays(faults, store, commit, quarantine, err);
 	return rc;

@@ -4,7 +4,7 @@
 #define KGITD_COMPACT_H
 
 #include "kinds/schema.h"
-#include "store/store.h"
+#include "store/settings.h"
 
 struct kgd_compact_options {
 	struct kg_store *store;
@@ -21,8 +21,9 @@ int kgd_compact_start(
 /* Ends what it is at, and waits for that. NULL is fine. */
 void kgd_compact_stop(struct kgd_compact *c);
 
-/* Faults of .kgit/settings.yaml in a commit that is being pushed are added. Any thread. */
-int kgd_check_settings(struct kg_fault_list *faults, struct kg_store *store, const char *commit,
-	const char *quarantine, struct kg_error *err);
+/* .kgit/settings.yaml of a commit that is being pushed (texts are faults->arena's); its faults are
+ * added. Any thread. */
+int kgd_check_settings(struct kg_settings *out, struct kg_fault_list *faults,
+	struct kg_store *store, const char *commit, const char *quarantine, struct kg_error *err);
 
 #endif

@@ -110,10 +110,12 @@ const char *kg_check_capability(struct kg_arena *a, const struct kg_value *v)
 	const char *s = kg_string(v, "");
 	struct kg_suggest near;
 
-	if (!strncmp(s, "CAP_", 4))
+	if (!strncasecmp(s, "CAP_", 4))
 		s += 4;
-	if (kg_rule_one_of(s, names))
-		return NULL;
+	/* Container runtimes do not look at the case. */
+	for (const char *const *n = names; *n; n++)
+		if (!strcasecmp(s, *n))
+			return NULL;
 	kg_suggest_init(&near, s);
 	for (const char *const *n = names; *n; n++)
 		kg_suggest_offer(&near, *n);

@@ -105,8 +105,8 @@ void kg_kinds_init(void);
 /*
  * One document of a manifest file as an object's desired value: apiVersion, kind, metadata (name,
  * namespace, labels, annotations), spec, data; typed, defaulted and validated, what is the
- * system's (status, uid, resourceVersion, ...) left out. A List is opened into its items. Faults
- * carry positions.
+ * system's (status, uid, resourceVersion, ...) left out. A List is opened into its items, and so is
+ * a RoleList, whose items need not say what they are. Faults carry positions.
  */
 struct kg_manifest {
 	const struct kg_kind *kind;
@@ -118,15 +118,36 @@ struct kg_manifest {
 	bool faulty; /* kg_manifest_read_all alone: what it says besides its kind and name is not
 			to be relied on, though it can be looked at */
 };
+/*
+ * Kinds whose documents are passed over, whatever their version and whether kgit has them, as the
+ * repository's settings say it: "ServiceMonitor.monitoring.coreos.com", or "*.istio.io" for all of
+ * a group.
+ */
+struct kg_ignored_kind {
+	const char *name;
+	size_t seen;      /* so many documents were passed over */
+	const char *file; /* where the first lies */
+	uint32_t line, col;
+};
+struct kg_ignored_kinds {
+	struct kg_ignored_kind *items;
+	size_t len;
+};
+kg_check_fn kg_check_ignored_kind;
+/* NULL: it is none of them. */
+struct kg_ignored_kind *kg_ignored_kind_find(
+	struct kg_ignored_kind *items, size_t n, const char *api_version, const char *kind);
+
 /* Decodes every document of one file into *out (arena array). Faults are added to `faults` with
  * file = path; documents without faults are in *out all the same. */
 void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	struct kg_fault_list *faults);
-/* The same, and with them those that have faults, but have a kind, a name and a namespace. */
+/* The same, and with them those that have faults, but have a kind, a name and a namespace. What is
+ * of a kind to be ignored is passed over, and counted. */
 void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
-	struct kg_fault_list *faults);
+	const struct kg_ignored_kinds *ignored, struct kg_fault_list *faults);
 /* The same of what was admitted once, by a kgit that may have had fewer rules: rules of today do
  * not matter, and what a field cannot hold is left out (or null, in a list). */
 void kg_manifest_read_admitted(struct kg_manifest **out, size_t *n, struct kg_arena *a,

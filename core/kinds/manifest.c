@@ -1,4 +1,5 @@
 /* Manifest files: documents, Lists, and which kind each object is of. */
+#include "kinds/missing.h"
 #include "kinds/tables.h"
 
 #include <stdio.h>
@@ -13,6 +14,12 @@ struct reader {
 	unsigned index;
 	bool admitted; /* before: rules do not matter */
 	bool faulty;   /* those with faults are asked for, too */
+	struct kg_ignored_kind *ignored;
+	size_t nignored;
+};
+/* What a document is of: as it says itself, or as the list does that it lies in. */
+struct type {
+	const char *version, *kind;
 };
 
 bool kg_manifest_is_path(const char *path)
@@ -56,63 +63,6 @@ static const char *type_text(
 	return NULL;
 }
 
-/* Kinds of Kubernetes that are not kgit's yet: known, so that the message can say so. */
-static bool is_kubernetes_kind(const char *kind)
-{
-	static const char *const kinds[] = {"APIService", "Binding", "CertificateSigningRequest",
-		"CSIDriver", "CSINode", "CSIStorageCapacity", "CustomResourceDefinition",
-		"DeviceClass", "FlowSchema", "HorizontalPodAutoscaler", "IPAddress",
-		"MutatingAdmissionPolicy", "MutatingWebhookConfiguration",
-		"PriorityLevelConfiguration", "ResourceClaim", "ResourceClaimTemplate",
-		"ResourceSlice", "ServiceCIDR", "ValidatingAdmissionPolicy",
-		"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
-		NULL};
-
-	return kg_rule_one_of(kind, kinds);
-}
-
-static void unknown_kind(
-	struct reader *r, const struct kg_yaml_node *node, const char *version, const char *kind)
-{
-	const struct kg_yaml_member *kind_at = member(node, "kind");
-	const struct kg_yaml_member *version_at = member(node, "apiVersion");
-	struct kg_value shown = kg_v_lit(kind), shown_version = kg_v_lit(version);
-	struct kg_suggest near;
-
-	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
-		if (strcmp(kg_kinds[i].kind, kind) != 0)
-			continue;
-		kg_fault_add_at(r->faults, version_at->value.line, version_at->value.col,
-			"apiVersion", "unknown API version %s for kind %s, expected \"%s\"",
-			kg_rule_show(r->a, &shown_version), kind,
-			kg_kind_api_version(&kg_kinds[i]));
-		return;
-	}
-	if (is_kubernetes_kind(kind)) {
-		kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
-			"kgit does not support kind \"%s\" yet; kubectl api-resources lists those "
-			"that it does",
-			kind);
-		return;
-	}
-	if (!strncmp(version, "kustomize.config.k8s.io/", 24)) {
-		kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
-			"kgit does not run kustomize: push what `kustomize build` prints, and name "
-			"what it is made from in .kgitignore");
-		return;
-	}
-	kg_suggest_init(&near, kind);
-	for (size_t i = 0; i < KG_KIND_COUNT; i++) {
-		if (kg_kinds[i].flags & KG_KF_MANIFEST)
-			kg_suggest_offer(&near, kg_kinds[i].kind);
-	}
-	kg_fault_add_at(r->faults, kind_at->value.line, kind_at->value.col, "kind",
-		"unknown kind %s of %s%s", kg_rule_show(r->a, &shown),
-		kg_rule_show(r->a, &shown_version),
-		near.best ? kg_suggest_text(r->a, &near)
-			  : "; kubectl api-resources lists those of kgit");
-}
-
 /* The namespace as it is meant; the value says it too. */
 static const char *place(struct reader *r, const struct kg_kind *kind, struct kg_value *value)
 {
@@ -123,10 +73,11 @@ static const char *place(struct reader *r, const struct kg_kind *kind, struct kg
 			*value = kg_with(r->a, value, "metadata.namespace", kg_v_lit("default"));
 		return kg_string(kg_at(value, "metadata.namespace"), "");
 	}
-	if (!kg_is_null(ns))
-		kg_rule(r->faults, "", "metadata.namespace",
-			"Forbidden: not allowed on this type: a %s lies in no namespace",
-			kind->kind);
+	if (kg_is_null(ns))
+		return "";
+	kg_rule_warn(r->faults, "", "metadata.namespace",
+		"is left out, as Kubernetes does it: a %s lies in no namespace", kind->kind);
+	*value = kg_with(r->a, value, "metadata.namespace", kg_v_null());
 	return "";
 }
 
@@ -147,6 +98,10 @@ static void read_typed(
 
 	r->faults->root = node;
 	struct kg_value value = kg_schema_decode(kind->schema, node, r->a, r->faults);
+	if (kg_is_null(kg_get(&value, "apiVersion")) || kg_is_null(kg_get(&value, "kind"))) {
+		value = kg_with_key(r->a, &value, "apiVersion", kg_v_lit(kind->api_version));
+		value = kg_with_key(r->a, &value, "kind", kg_v_lit(kind->kind));
+	}
 	const char *ns = place(r, kind, &value);
 	r->faults->root = NULL;
 	bool faulty = kg_faults_errors(r->faults) != errors;
@@ -167,9 +122,28 @@ static void read_typed(
 	};
 }
 
-static void read_object(struct reader *r, const struct kg_yaml_node *node, int depth);
+/* Is it passed over, as the settings have it? */
+static bool is_ignored(struct reader *r, const struct kg_yaml_node *node, const struct type *t)
+{
+	struct kg_ignored_kind *k =
+		kg_ignored_kind_find(r->ignored, r->nignored, t->version, t->kind);
 
-static void read_list(struct reader *r, const struct kg_yaml_node *node, int depth)
+	if (!k)
+		return false;
+	if (!k->seen++) {
+		k->file = r->faults->file;
+		k->line = node->line;
+		k->col = node->col;
+	}
+	return true;
+}
+
+static void read_object(
+	struct reader *r, const struct kg_yaml_node *node, const struct type *of, int depth);
+
+/* `of`: of the items that do not say it; or NULL. */
+static void read_list(
+	struct reader *r, const struct kg_yaml_node *node, const struct type *of, int depth)
 {
 	const struct kg_yaml_member *items = member(node, "items");
 
@@ -186,11 +160,62 @@ static void read_list(struct reader *r, const struct kg_yaml_node *node, int dep
 		return;
 	}
 	for (uint32_t i = 0; i < items->value.len; i++)
-		read_object(r, &items->value.items[i], depth + 1);
+		read_object(r, &items->value.items[i], of, depth + 1);
 }
 
-static void read_object(struct reader *r, const struct kg_yaml_node *node, int depth)
+/* "v1 List", or "RoleList" with what its items are, where they do not say it. Which of the two it
+ * is may not depend on the kinds that we have: documents are counted. */
+static bool is_list(
+	struct reader *r, const struct kg_yaml_node *node, const struct type *t, struct type *of)
 {
+	const struct kg_yaml_member *items = member(node, "items");
+	size_t n = strlen(t->kind);
+
+	*of = (struct type){0};
+	if (!strcmp(t->version, "v1") && !strcmp(t->kind, "List"))
+		return true;
+	if (n <= 4 || strcmp(t->kind + n - 4, "List") != 0 || !items ||
+		(items->value.type != KG_ARRAY && items->value.type != KG_NULL))
+		return false;
+	*of = (struct type){t->version, kg_arena_strndup(r->a, t->kind, n - 4)};
+	return true;
+}
+
+/* Where a document says its type, or, where the list does that for it, the document. */
+static struct kg_yaml_node type_at(
+	const struct kg_yaml_node *node, const char *key, const char *text)
+{
+	const struct kg_yaml_member *m = member(node, key);
+	const struct kg_yaml_node *at = m ? &m->value : node;
+
+	return (struct kg_yaml_node){
+		.type = KG_STRING, .line = at->line, .col = at->col, .scalar.s = text};
+}
+
+static void read_known(struct reader *r, const struct kg_yaml_node *node, const struct type *t)
+{
+	const struct kg_kind *k = kg_kind_by_api(t->version, t->kind);
+	const struct kg_yaml_node version = type_at(node, "apiVersion", t->version);
+	const struct kg_yaml_node kind = type_at(node, "kind", t->kind);
+
+	if (is_ignored(r, node, t))
+		return;
+	if (!k)
+		kg_missing_kind(r->faults, &version, &kind);
+	else if (!(k->flags & KG_KF_MANIFEST))
+		kg_fault_add_at(r->faults, node->line, node->col, "kind",
+			"Forbidden: %s objects are made by the system and cannot be pushed",
+			t->kind);
+	else
+		read_typed(r, node, k);
+}
+
+static void read_object(
+	struct reader *r, const struct kg_yaml_node *node, const struct type *of, int depth)
+{
+	struct type t, items;
+	bool said = !of || !of->kind;
+
 	if (node->type != KG_OBJECT) {
 		kg_fault_add_at(r->faults, node->line, node->col, "",
 			"expected a Kubernetes object (apiVersion, kind, metadata, ...), got %s",
@@ -198,31 +223,20 @@ static void read_object(struct reader *r, const struct kg_yaml_node *node, int d
 		r->index++;
 		return;
 	}
-	if (!member(node, "apiVersion") && !member(node, "kind")) {
-		kg_fault_add_at(r->faults, node->line, node->col, "",
-			"expected a Kubernetes object (apiVersion, kind, metadata, ...), got a "
-			"mapping without apiVersion and kind; a file that is no manifest is named "
-			"in .kgitignore");
+	said = said || (member(node, "apiVersion") && member(node, "kind"));
+	if (said && kg_missing_object(r->faults, node)) {
 		r->index++;
 		return;
 	}
-	const char *version = type_text(r, node, "apiVersion", "\"v1\" or \"apps/v1\"");
-	const char *kind = type_text(r, node, "kind", "\"Pod\" or \"Deployment\"");
-	if (version && kind && !strcmp(version, "v1") && !strcmp(kind, "List")) {
-		read_list(r, node, depth);
+	t = said ? (struct type){type_text(r, node, "apiVersion", "\"v1\" or \"apps/v1\""),
+			   type_text(r, node, "kind", "\"Pod\" or \"Deployment\"")}
+		 : *of;
+	if (t.version && t.kind && is_list(r, node, &t, &items)) {
+		read_list(r, node, &items, depth);
 		return;
 	}
-	if (version && kind) {
-		const struct kg_kind *k = kg_kind_by_api(version, kind);
-		if (!k)
-			unknown_kind(r, node, version, kind);
-		else if (!(k->flags & KG_KF_MANIFEST))
-			kg_fault_add_at(r->faults, node->line, node->col, "kind",
-				"Forbidden: %s objects are made by the system and cannot be pushed",
-				kind);
-		else
-			read_typed(r, node, k);
-	}
+	if (t.version && t.kind)
+		read_known(r, node, &t);
 	r->index++;
 }
 
@@ -277,7 +291,7 @@ static void read_file(struct reader *r, struct kg_manifest **out, size_t *n, con
 		syntax_fault(faults, err.msg, memmem(text, len, "Secret", 6));
 	else
 		for (size_t i = 0; i < ndocs; i++)
-			read_object(r, &docs[i], 0);
+			read_object(r, &docs[i], NULL, 0);
 	faults->file = file;
 	if (faults->len > first)
 		sort_by_position(faults->items + first, faults->len - first);
@@ -299,9 +313,13 @@ void kg_manifest_read(struct kg_manifest **out, size_t *n, struct kg_arena *a, c
 
 void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *a, const char *path,
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
-	struct kg_fault_list *faults)
+	const struct kg_ignored_kinds *ignored, struct kg_fault_list *faults)
 {
-	struct reader r = {.a = a, .faults = faults, .faulty = true};
+	struct reader r = {.a = a,
+		.faults = faults,
+		.faulty = true,
+		.ignored = ignored->items,
+		.nignored = ignored->len};
 
 	read_file(&r, out, n, path, text, len, limits);
 }

@@ -2,6 +2,10 @@
 
 #define CM(name) "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name "}\n"
 
+#define WAY_OUT(name)                                                                              \
+	"take it out, name its file in .kgitignore, or put \"" name                                \
+	"\" into ignored_kinds of .kgit/settings.yaml\n"
+
 /* `objects`: "KIND NS/NAME@LINE#INDEX" of each that was read. */
 static const struct {
 	const char *yaml, *objects, *faults;
@@ -43,20 +47,59 @@ static const struct {
 	{"apiVersion: v1\nkind: Servce\n", "",
 		"m.yaml:2:7: kind: unknown kind \"Servce\" of \"v1\", did you mean \"Service\"?\n"},
 	{"apiVersion: example.com/v1\nkind: Widget\n", "",
-		"m.yaml:2:7: kind: unknown kind \"Widget\" of \"example.com/v1\"; kubectl "
-		"api-resources lists those of kgit\n"},
+		"m.yaml:2:7: kind: kgit has no kind \"Widget\" of \"example.com/v1\", nor custom "
+		"resources yet: " WAY_OUT("Widget.example.com")},
+	/* of another program, whatever it is called */
+	{"apiVersion: example.com/v1\nkind: Service\n", "",
+		"m.yaml:2:7: kind: kgit has no kind \"Service\" of \"example.com/v1\", nor custom "
+		"resources yet: " WAY_OUT("Service.example.com")},
+	{"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n", "",
+		"m.yaml:2:7: kind: kgit has no kind \"HTTPRoute\" of "
+		"\"gateway.networking.k8s.io/v1\", nor custom resources yet: " WAY_OUT(
+			"HTTPRoute.gateway.networking.k8s.io")},
+	{"apiVersion: network.k8s.io/v1\nkind: NetworkPolicy\n", "",
+		"m.yaml:1:13: apiVersion: unknown API version \"network.k8s.io/v1\" for kind "
+		"NetworkPolicy, expected \"networking.k8s.io/v1\"\n"},
+	{"apiVersion: app/v1\nkind: Deployment\n", "",
+		"m.yaml:1:13: apiVersion: unknown API version \"app/v1\" for kind Deployment, "
+		"expected \"apps/v1\"\n"},
 	{"apiVersion: extensions/v1beta1\nkind: Deployment\n", "",
-		"m.yaml:1:13: apiVersion: unknown API version \"extensions/v1beta1\" for kind "
-		"Deployment, expected \"apps/v1\"\n"},
+		"m.yaml:1:13: apiVersion: Kubernetes 1.16 removed \"extensions/v1beta1\": expected "
+		"\"apps/v1\" for kind Deployment (it wants spec.selector, which matches the "
+		"template's labels)\n"},
+	{"apiVersion: batch/v1beta1\nkind: CronJob\n", "",
+		"m.yaml:1:13: apiVersion: Kubernetes 1.25 removed \"batch/v1beta1\": expected "
+		"\"batch/v1\" for kind CronJob\n"},
+	{"apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\n", "",
+		"m.yaml:2:7: kind: Kubernetes 1.25 removed PodSecurityPolicy: a Namespace's label "
+		"pod-security.kubernetes.io/enforce does its work\n"},
+	{"apiVersion: v1\nkind: Binding\n", "",
+		"m.yaml:2:7: kind: kgit does not support kind \"Binding\" yet: take it out, or "
+		"name "
+		"its file in .kgitignore\n"},
 	{"apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n", "",
-		"m.yaml:2:7: kind: kgit does not support kind \"HorizontalPodAutoscaler\" yet; "
-		"kubectl api-resources lists those that it does\n"},
+		"m.yaml:2:7: kind: kgit does not support kind \"HorizontalPodAutoscaler\" "
+		"yet: " WAY_OUT("HorizontalPodAutoscaler.autoscaling")},
 	{"apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: m}\n", "",
 		"m.yaml:1:1: kind: Forbidden: Lease objects are made by the system and cannot be "
 		"pushed\n"},
-	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m, namespace: m}\n", "",
-		"m.yaml:3:32: metadata.namespace: Forbidden: not allowed on this type: a Namespace "
-		"lies in no namespace\n"},
+	{"apiVersion: v1\nkind: Namespace\nmetadata: {name: m, namespace: m}\n",
+		"Namespace /m@1#0 ",
+		"m.yaml:3:32: warning: metadata.namespace: is left out, as Kubernetes does it: a "
+		"Namespace lies in no namespace\n"},
+	/* lists of one kind, whose items need not say what they are */
+	{"apiVersion: v1\nkind: ConfigMapList\nitems:\n- metadata: {name: a}\n- {apiVersion: v1, "
+	 "kind: Namespace, metadata: {name: m}}\n---\n" CM("c"),
+		"ConfigMap default/a@4#0 Namespace /m@5#1 ConfigMap default/c@7#2 ", ""},
+	{"apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleList\nitems: []\n", "", ""},
+	{"apiVersion: example.com/v1\nkind: WidgetList\nitems:\n- metadata: {name: a}\n---\n" CM(
+		 "c"),
+		"ConfigMap default/c@6#1 ",
+		"m.yaml:4:3: kind: kgit has no kind \"Widget\" of \"example.com/v1\", nor custom "
+		"resources yet: " WAY_OUT("Widget.example.com")},
+	{"apiVersion: example.com/v1\nkind: AllowList\n", "",
+		"m.yaml:2:7: kind: kgit has no kind \"AllowList\" of \"example.com/v1\", nor "
+		"custom resources yet: " WAY_OUT("AllowList.example.com")},
 };
 
 static void describe(struct kg_buf *out, const struct kg_test_read *t)
@@ -80,6 +123,88 @@ static void test_read(void **state)
 				kg_buf_str(&got), kg_buf_str(&t.text), cases[i].objects,
 				cases[i].faults);
 		kg_test_read_release(&t);
+	}
+}
+
+/* Files of other programs are told by their names. */
+static void test_others(void **state)
+{
+	static const struct {
+		const char *path, *yaml, *fault;
+	} others[] = {
+		{"a/kustomization.yaml", "resources: [b.yaml]\n", "kgit does not run kustomize: "},
+		{"Chart.yaml", "apiVersion: v2\nname: a\n", "kgit does not run Helm: "},
+		{"a/values-prod.yaml", "replicas: 1\n", "kgit does not run Helm: "},
+		{"a/b.yaml", "apiVersion: v2\nname: a\n", "kind: Required value: "},
+		{"a/b.yaml", "replicas: 1\n", "expected a Kubernetes object "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(others); i++) {
+		struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+		KG_AUTOBUF struct kg_buf said = KG_BUF_INIT;
+		struct kg_fault_list faults;
+		struct kg_manifest *items;
+		size_t n;
+		kg_faults_init(&faults, &a);
+		kg_manifest_read(&items, &n, &a, others[i].path, others[i].yaml,
+			strlen(others[i].yaml), NULL, &faults);
+		assert_int_equal(n, 0);
+		assert_int_equal(faults.len, 1);
+		kg_fault_format(&said, &faults.items[0]);
+		const char *msg = strstr(kg_buf_str(&said), ":1:1: ");
+		assert_non_null(msg);
+		assert_memory_equal(msg + 6, others[i].fault, strlen(others[i].fault));
+		kg_faults_release(&faults);
+	}
+}
+
+/* They are passed over, whatever they say, and counted as documents all the same. */
+static void test_ignored(void **state)
+{
+	static const char yaml[] =
+		"apiVersion: example.com/v1\nkind: Widget\nspec: {a: 1}\n---\n" CM(
+			"a") "---\n"
+			     "apiVersion: example.com/v2\nkind: Widget\n---\n"
+			     "apiVersion: b.example.com/v1\nkind: WidgetList\nitems: [{}, "
+			     "{}]\n---\n" CM("b");
+	struct kg_ignored_kind kinds[] = {
+		{.name = "Widget.example.com"}, {.name = "*.b.example.com"}, {.name = "*.org"}};
+	const struct kg_ignored_kinds ignored = {kinds, KG_ARRAY_LEN(kinds)};
+	struct kg_test_read t = {0};
+
+	(void)state;
+	kg_faults_init(&t.faults, &t.arena);
+	kg_manifest_read_all(&t.items, &t.len, &t.arena, "m.yaml", yaml, strlen(yaml), NULL,
+		&ignored, &t.faults);
+	KG_AUTOBUF struct kg_buf got = KG_BUF_INIT;
+	describe(&got, &t);
+	assert_string_equal(kg_buf_str(&got), "ConfigMap default/a@5#1 ConfigMap default/b@16#5 ");
+	assert_int_equal(t.faults.len, 0);
+	assert_int_equal(kinds[0].seen, 2);
+	assert_int_equal(kinds[0].line, 1);
+	assert_int_equal(kinds[1].seen, 2);
+	assert_int_equal(kinds[1].line, 14);
+	assert_int_equal(kinds[2].seen, 0);
+	kg_test_read_release(&t);
+}
+
+static void test_ignored_names(void **state)
+{
+	static const char *const good[] = {
+		"Widget.example.com", "*.example.com", "HorizontalPodAutoscaler.autoscaling"};
+	static const char *const bad[] = {"", "Widget", ".example.com", "Wid*.example.com",
+		"Widget.", "Widget.Example.com", "*", "a/v1.b"};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(good); i++) {
+		struct kg_value v = kg_v_lit(good[i]);
+		assert_null(kg_check_ignored_kind(&a, &v));
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(bad); i++) {
+		struct kg_value v = kg_v_lit(bad[i]);
+		assert_non_null(kg_check_ignored_kind(&a, &v));
 	}
 }
 
@@ -275,6 +400,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_ignored),
+		cmocka_unit_test(test_ignored_names),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_admitted),

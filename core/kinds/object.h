@@ -130,6 +130,13 @@ bool kg_labels_match_map(const struct kg_value *map, const struct kg_value *labe
 
 /* An init container that runs on beside the others. */
 bool kg_container_is_sidecar(const struct kg_value *init_container);
+/* A volumeMount's mountPropagation; what comes later gives more. */
+enum kg_propagation {
+	KG_PROPAGATION_NONE,
+	KG_PROPAGATION_IN,   /* HostToContainer */
+	KG_PROPAGATION_BOTH, /* Bidirectional */
+};
+enum kg_propagation kg_mount_propagation(const struct kg_value *mount);
 /* The number of a pod's container port of this name and protocol; 0: it has none. */
 int64_t kg_pod_named_port(const struct kg_value *pod, const char *name, const char *protocol);
 

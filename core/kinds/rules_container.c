@@ -271,10 +271,42 @@ void kg_validate_mount(struct kg_fault_list *f, const struct kg_value *v, const 
 		kg_rule(f, path, "subPathExpr",
 			"Invalid value: %s: subPathExpr and subPath are mutually exclusive",
 			kg_rule_show(f->arena, kg_get(v, "subPathExpr")));
+	if (kg_mount_propagation(v) != KG_PROPAGATION_NONE &&
+		(*kg_string(kg_get(v, "subPath"), "") || *kg_string(kg_get(v, "subPathExpr"), "")))
+		kg_rule(f, path, "mountPropagation",
+			"Forbidden: kgit propagates the mounts of whole volumes alone, without a "
+			"subPath");
+}
+
+enum kg_propagation kg_mount_propagation(const struct kg_value *mount)
+{
+	const char *s = kg_string(kg_get(mount, "mountPropagation"), "");
+
+	if (!strcmp(s, "Bidirectional"))
+		return KG_PROPAGATION_BOTH;
+	return strcmp(s, "HostToContainer") ? KG_PROPAGATION_NONE : KG_PROPAGATION_IN;
+}
+
+/* What a container mounts is the node's then. */
+static void validate_propagation(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	const struct kg_value *mounts = kg_get(v, "volumeMounts");
+
+	if (kg_bool(kg_at(v, "securityContext.privileged"), false))
+		return;
+	for (uint32_t i = 0; i < kg_len(mounts); i++) {
+		if (kg_mount_propagation(&mounts->items[i]) != KG_PROPAGATION_BOTH)
+			continue;
+		kg_rule(f, path, kg_arena_printf(f->arena, "volumeMounts[%u].mountPropagation", i),
+			"Forbidden: Bidirectional mount propagation is available only to "
+			"privileged containers");
+	}
 }
 
 static void validate_any(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
+	validate_propagation(f, v, path);
 	kg_rule_unique(f, kg_get(v, "ports"), "name", kg_rule_path(f, path, "ports"), false);
 }
 

@@ -1,5 +1,6 @@
 /* Rules of pods: what containers, volumes and the rest must say together. */
 #include "base/map.h"
+#include "kinds/object.h"
 #include "kinds/tables.h"
 
 #include <stdio.h>
@@ -59,6 +60,18 @@ static bool is_claim(const struct kg_value *claims, const char *name)
 	return false;
 }
 
+/* Of other volumes what is mounted there would be in the way of who removes them. */
+static void validate_both_ways(struct kg_fault_list *f, const struct kg_value *mount,
+	const struct kg_value *volumes, const char *path, uint32_t i)
+{
+	const char *name = kg_string(kg_get(mount, "name"), "");
+
+	if (kg_mount_propagation(mount) == KG_PROPAGATION_BOTH &&
+		kg_is_null(kg_get(kg_find(volumes, "name", name), "hostPath")))
+		kg_rule(f, path, kg_arena_printf(f->arena, "volumeMounts[%u].mountPropagation", i),
+			"Forbidden: kgit has Bidirectional for hostPath volumes alone");
+}
+
 static void validate_mounts(struct kg_fault_list *f, const struct kg_value *container,
 	const struct kg_value *volumes, const struct kg_value *claims, const char *path)
 {
@@ -68,6 +81,7 @@ static void validate_mounts(struct kg_fault_list *f, const struct kg_value *cont
 		const struct kg_value *name = kg_get(&mounts->items[i], "name");
 		struct kg_suggest near;
 
+		validate_both_ways(f, &mounts->items[i], volumes, path, i);
 		if (kg_is_null(name) || !kg_is_null(kg_find(volumes, "name", name->s)) ||
 			is_claim(claims, name->s))
 			continue;

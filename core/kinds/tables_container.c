@@ -4,7 +4,7 @@
 static const char *const protocols[] = {"TCP", "UDP", "SCTP", NULL};
 static const char *const pull_policies[] = {"Always", "IfNotPresent", "Never", NULL};
 static const char *const message_policies[] = {"File", "FallbackToLogsOnError", NULL};
-static const char *const propagations[] = {"None", NULL};
+static const char *const propagations[] = {"None", "HostToContainer", "Bidirectional", NULL};
 static const char *const recursive_read_only[] = {"Disabled", NULL};
 static const char *const container_restarts[] = {"Always", NULL};
 static const char *const resized[] = {"cpu", "memory", NULL};
@@ -179,7 +179,8 @@ static const struct kg_field mount_fields[] = {
 		.check = kg_check_descending_path),
 	F_STR("subPathExpr", 0, "As subPath, with variables of the container: $(NAME).",
 		.check = kg_check_descending_path),
-	F_STR("mountPropagation", 0, "Whether mounts pass between node and container: None.",
+	F_STR("mountPropagation", 0,
+		"Whether mounts that come later pass: None, HostToContainer, Bidirectional.",
 		.values = propagations),
 	F_NOLIST("bindMountOptions", "Options of the mount."),
 	F_STR("recursiveReadOnly", 0, "Whether mounts below are read-only: Disabled.",

@@ -5,6 +5,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "kinds/kind.h"
+#include "sys/file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +86,11 @@ static const struct kg_field settings_fields[] = {
 		.flags = KG_FF_LIST,
 		.check = check_signer,
 		.doc = "The ssh keys of whose commits come to main."},
+	{.name = "ignored_kinds",
+		.type = KG_F_STRING,
+		.flags = KG_FF_LIST,
+		.check = kg_check_ignored_kind,
+		.doc = "Kinds whose documents are passed over."},
 	{.name = "retention",
 		.type = KG_F_OBJECT,
 		.schema = &retention,
@@ -123,6 +130,21 @@ static const char *signers_text(struct kg_arena *a, const struct kg_value *list)
 	return kg_is_null(list) ? NULL : kg_arena_strdup(a, kg_buf_str(&text));
 }
 
+static const char *const *kinds_list(struct kg_arena *a, const struct kg_value *list)
+{
+	const char **out;
+	size_t n = 0;
+
+	if (kg_is_null(list))
+		return NULL;
+	out = kg_arena_alloc(a, (kg_len(list) + 1) * sizeof(*out));
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		if (!kg_check_ignored_kind(a, &list->items[i]))
+			out[n++] = kg_arena_strdup(a, kg_string(&list->items[i], ""));
+	out[n] = NULL;
+	return out;
+}
+
 /* The schema takes an empty list for none: who left it so would let everybody in unsigned. */
 static void check_named(const struct kg_yaml_node *doc, struct kg_fault_list *faults)
 {
@@ -143,6 +165,7 @@ static void take(struct kg_settings *out, struct kg_arena *a, const struct kg_va
 	int64_t ms, revisions = kg_int(kg_at(v, "retention.revisions"), 0);
 
 	out->allowed_signers = signers_text(a, kg_get(v, "allowed_signers"));
+	out->ignored_kinds = kinds_list(a, kg_get(v, "ignored_kinds"));
 	if (revisions > 0 && revisions <= REVISIONS_MAX)
 		out->revisions = (uint64_t)revisions;
 	if (kg_settings_age(&ms, kg_string(kg_at(v, "retention.age"), "")) == 0)
@@ -171,6 +194,21 @@ void kg_settings_parse(struct kg_settings *out, struct kg_arena *a, const char *
 		take(out, a, &v);
 	}
 	faults->file = file;
+}
+
+int kg_settings_of_dir(struct kg_settings *out, struct kg_arena *a, const char *dir,
+	struct kg_fault_list *faults, struct kg_error *err)
+{
+	KG_AUTOFREE char *path = kg_asprintf("%s/" KG_SETTINGS_PATH, dir);
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	int rc = kg_file_read(&text, path, MAX_BYTES, err);
+
+	*out = (struct kg_settings){0};
+	if (rc == -KG_E_NOT_FOUND)
+		return 0;
+	if (rc == 0)
+		kg_settings_parse(out, a, kg_buf_str(&text), text.len, faults);
+	return rc;
 }
 
 /* ---- in the store ---- */
@@ -259,6 +297,7 @@ int kg_store_settings(struct kg_settings *out, struct kg_store *s, struct kg_err
 	if (kg_faults_errors(&faults) == 0)
 		*out = got;
 	out->allowed_signers = NULL;
+	out->ignored_kinds = NULL;
 	kg_faults_release(&faults);
 	return 0;
 }

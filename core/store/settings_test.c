@@ -104,6 +104,23 @@ static void test_parse(void **state)
 	}
 }
 
+static void test_ignored_kinds(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_buf said KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_settings s;
+
+	(void)state;
+	assert_true(parse(&s, &a, &said, "ignored_kinds: [Widget.example.com, '*.b.org']\n", NULL));
+	assert_string_equal(s.ignored_kinds[0], "Widget.example.com");
+	assert_string_equal(s.ignored_kinds[1], "*.b.org");
+	assert_null(s.ignored_kinds[2]);
+	assert_true(parse(&s, &a, &said, "{}\n", NULL));
+	assert_null(s.ignored_kinds);
+	assert_true(parse(&s, &a, &said, "ignored_kinds: [Widget]\n",
+		".kgit/settings.yaml:1:17: ignored_kinds[0]: "));
+}
+
 /* Nobody's push is let in unsigned because a list was left empty: that is a fault. */
 static void test_signers(void **state)
 {
@@ -144,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_ignored_kinds),
 		cmocka_unit_test(test_signers),
 	};
 
