@@ -1,6 +1,8 @@
 #include "nodeagent/dns.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "dns/names.h"
 #include "dns/server.h"
 #include "nodeagent/dns_zone.h"
 #include "sys/file.h"
@@ -15,7 +17,7 @@
 #include <sys/wait.h>
 
 #define SETTLE_MS      20
-#define BYTES_A_MS     8192 /* longer where there is more to read: the server reads all of it anew */
+#define PARTS          (KG_NAMES_PARTS - 1) /* that Services are spread over */
 #define RESTART_MS     1000 /* doubling to the next, forgotten when it ran for so long */
 #define RESTART_MAX_MS 60000
 #define RAN_MS         10000
@@ -31,10 +33,14 @@ struct kg_dns {
 	struct kg_loop *loop;
 	struct kg_cidr ranges[3];
 	bool configured, changed, failing;
-	bool moved;                /* the server that runs, if any, is not where it should be */
-	bool settling;             /* the timer is set for what changed, not to try again */
-	struct kg_map services;    /* key -> struct records */
-	struct kg_dns_zones zones; /* as they were written */
+	bool moved;    /* the server that runs, if any, is not where it should be */
+	bool settling; /* the timer is set for what changed, not to try again */
+	struct part {
+		struct kg_map services; /* key -> struct records */
+		bool changed;           /* since it was written */
+	} parts[PARTS];
+	bool anew; /* all of it is to be written, whatever changed */
+	struct kg_dns_zones zones;
 	struct kg_timer *timer;
 	struct kg_child *child;
 	pid_t pid; /* the child's */
@@ -79,40 +85,42 @@ static bool same(const struct records *a, const struct records *b)
 
 void kg_dns_put(struct kg_dns *d, const char *key, const struct kg_value *service)
 {
+	struct part *part = &d->parts[kg_hash64(key, strlen(key)) % PARTS];
 	struct records *r = service ? make_records(d, service) : NULL;
-	struct records *old = kg_map_get(&d->services, key);
+	struct records *old = kg_map_get(&part->services, key);
 
 	if (same(old, r)) {
 		free_records(r);
 		return;
 	}
-	d->changed = true;
-	free_records(r ? kg_map_put(&d->services, key, r) : kg_map_remove(&d->services, key));
+	d->changed = part->changed = true;
+	free_records(r ? kg_map_put(&part->services, key, r) : kg_map_remove(&part->services, key));
 }
 
 void kg_dns_clear(struct kg_dns *d)
 {
-	struct kg_map_entry *e;
+	for (unsigned i = 0; i < PARTS; i++) {
+		struct part *part = &d->parts[i];
+		struct kg_map_entry *e;
 
-	for (size_t i = 0; (e = kg_map_next(&d->services, &i));) {
-		free_records(e->value);
-		d->changed = true;
+		for (size_t k = 0; (e = kg_map_next(&part->services, &k));) {
+			free_records(e->value);
+			d->changed = part->changed = true;
+		}
+		kg_map_clear(&part->services);
 	}
-	kg_map_clear(&d->services);
 }
 
 /* ---- files ---- */
 
-static void make_zones(struct kg_dns *d, struct kg_dns_zones *out)
+/* What an earlier agent wrote and is right need not be read again by the server that runs. */
+static bool is_there(const char *path, const struct kg_buf *text)
 {
-	struct kg_map_entry **all KG_AUTOFREE = kg_map_sorted(&d->services);
+	KG_AUTOBUF struct kg_buf had = KG_BUF_INIT;
+	struct kg_error ignored; /* then it is written */
 
-	kg_dns_zones_init(out, d->opts.domain, kg_dns_address(&d->ranges[0]), d->ranges, 3);
-	for (size_t i = 0; i < d->services.count; i++) {
-		const struct records *r = all[i]->value;
-
-		kg_dns_zones_add(out, r->names, r->pointers);
-	}
+	return kg_file_read(&had, path, text->len, &ignored) == 0 && had.len == text->len &&
+	       memcmp(kg_buf_str(&had), kg_buf_str(text), had.len) == 0;
 }
 
 static int write_file(
@@ -120,23 +128,53 @@ static int write_file(
 {
 	KG_AUTOFREE char *path = kg_asprintf("%s/%s", d->opts.dir, name);
 
+	if (d->anew && is_there(path, text))
+		return 0;
 	return kg_file_replace(path, kg_buf_str(text), text->len, 0644, err);
 }
 
-/* Those that differ from what was written last. */
-static int write_zones(struct kg_dns *d, const struct kg_dns_zones *z, struct kg_error *err)
+static int write_part_file(
+	struct kg_dns *d, unsigned i, const struct kg_buf *text, struct kg_error *err)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), KG_DNS_PART, i);
+	return write_file(d, name, text, err);
+}
+
+static int write_part(struct kg_dns *d, unsigned i, struct kg_error *err)
+{
+	struct part *part = &d->parts[i];
+	struct kg_map_entry **all KG_AUTOFREE = kg_map_sorted(&part->services);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+
+	for (size_t k = 0; k < part->services.count; k++) {
+		const struct records *r = all[k]->value;
+
+		kg_buf_adds(&text, r->names);
+		kg_dns_zones_pointers(&text, &d->zones, r->pointers);
+	}
+	int rc = write_part_file(d, i, &text, err);
+	part->changed = rc < 0;
+	return rc;
+}
+
+static int write_parts(struct kg_dns *d, struct kg_error *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < z->n; i++) {
-		const struct kg_dns_zone *zone = &z->items[i];
-		const struct kg_dns_zone *old = i < d->zones.n ? &d->zones.items[i] : NULL;
-
-		if (!old || strcmp(old->file, zone->file) != 0 ||
-			strcmp(kg_buf_str(&old->text), kg_buf_str(&zone->text)) != 0)
-			rc = write_file(d, zone->file, &zone->text, err);
-	}
+	for (unsigned i = 0; rc == 0 && i < PARTS; i++)
+		if (d->anew || d->parts[i].changed)
+			rc = write_part(d, i, err);
 	return rc;
+}
+
+static int write_own(struct kg_dns *d, struct kg_error *err)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+
+	kg_dns_zones_own(&text, &d->zones, d->opts.domain, kg_dns_address(&d->ranges[0]));
+	return write_part_file(d, PARTS, &text, err);
 }
 
 static struct kg_value range_text(struct kg_arena *a, const struct kg_cidr *range)
@@ -148,18 +186,17 @@ static struct kg_value range_text(struct kg_arena *a, const struct kg_cidr *rang
 }
 
 /* The last one: the server reads all when it sees it. Nodes' own addresses ask by the bridge's. */
-static int write_config(struct kg_dns *d, const struct kg_dns_zones *z, struct kg_error *err)
+static int write_config(struct kg_dns *d, struct kg_error *err)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	struct kg_value ranges[2] = {range_text(&a, &d->ranges[0]), range_text(&a, &d->ranges[1])};
-	struct kg_value *zones = kg_arena_alloc(&a, z->n * sizeof(*zones));
+	struct kg_value *zones = kg_arena_alloc(&a, d->zones.n * sizeof(*zones));
 
-	for (size_t i = 0; i < z->n; i++)
-		zones[i] = kg_v_obj(&a, "name", kg_v_lit(z->items[i].name), "file",
-			kg_v_lit(z->items[i].file), (char *)NULL);
+	for (size_t i = 0; i < d->zones.n; i++)
+		zones[i] = kg_v_lit(d->zones.names[i]);
 	struct kg_value config = kg_v_obj(&a, "ranges", kg_v_array(&a, ranges, 2), "zones",
-		kg_v_array(&a, zones, z->n), "limits", kg_dns_limits_value(&a, &d->limits),
+		kg_v_array(&a, zones, d->zones.n), "limits", kg_dns_limits_value(&a, &d->limits),
 		(char *)NULL);
 	kg_json_write_pretty(&text, &config);
 	return write_file(d, KG_DNS_CONFIG, &text, err);
@@ -167,19 +204,15 @@ static int write_config(struct kg_dns *d, const struct kg_dns_zones *z, struct k
 
 static int write_all(struct kg_dns *d, struct kg_error *err)
 {
-	struct kg_dns_zones z;
+	int rc = write_parts(d, err);
 
-	make_zones(d, &z);
-	int rc = write_zones(d, &z, err);
-	if (rc == 0)
-		rc = write_config(d, &z, err);
-	kg_dns_zones_release(&d->zones);
-	if (rc < 0) { /* which files are written is not known */
-		kg_dns_zones_release(&z);
+	if (rc == 0 && d->anew)
+		rc = write_own(d, err);
+	if (rc == 0 && d->anew)
+		rc = write_config(d, err);
+	if (rc < 0)
 		return rc;
-	}
-	d->zones = z;
-	d->changed = false;
+	d->anew = d->changed = false;
 	return 0;
 }
 
@@ -295,7 +328,9 @@ void kg_dns_configure(struct kg_dns *d, const struct kg_cidr ranges[3])
 	if (d->configured && memcmp(ranges, d->ranges, sizeof(d->ranges)) == 0)
 		return;
 	memcpy(d->ranges, ranges, sizeof(d->ranges));
-	d->configured = d->changed = true;
+	kg_dns_zones_release(&d->zones);
+	kg_dns_zones_init(&d->zones, d->opts.domain, ranges, 3);
+	d->configured = d->changed = d->anew = true;
 	d->moved |= moved;
 	if (moved)
 		try(d);
@@ -305,12 +340,10 @@ void kg_dns_configure(struct kg_dns *d, const struct kg_cidr ranges[3])
 
 void kg_dns_commit(struct kg_dns *d)
 {
-	size_t size = d->zones.n ? d->zones.items[0].text.len : 0;
-
 	if (!d->configured || !d->changed || d->settling)
 		return;
 	d->settling = true;
-	kg_timer_set(d->timer, SETTLE_MS + (int64_t)(size / BYTES_A_MS));
+	kg_timer_set(d->timer, SETTLE_MS);
 }
 
 /* ---- life ---- */
@@ -338,7 +371,8 @@ void kg_dns_free(struct kg_dns *d)
 	if (!d)
 		return;
 	kg_dns_clear(d);
-	kg_map_release(&d->services);
+	for (unsigned i = 0; i < PARTS; i++)
+		kg_map_release(&d->parts[i].services);
 	kg_dns_zones_release(&d->zones);
 	kg_timer_free(d->timer);
 	if (d->opts.left)

@@ -1,7 +1,7 @@
 /*
- * The cluster's names on this node: keeps the zone files that the node's name server serves
- * (dns_zone.h, dns/server.h), and the server running. Pods ask it at the bridge's address. Lives on
- * one loop.
+ * The cluster's names on this node: keeps the files that the node's name server serves (dns_zone.h,
+ * dns/server.h), a change of a Service being that of one of many, and the server running. Pods ask
+ * it at the bridge's address. Lives on one loop.
  */
 #ifndef KG_NODEAGENT_DNS_H
 #define KG_NODEAGENT_DNS_H

@@ -44,13 +44,22 @@ static void knows_services(void **state)
 	dt_run_until(web_is_unknown, "its end");
 }
 
-static ino_t file_of(const char *zone)
+/* The part that has a text, if any, and what tells it from the one before. */
+static ino_t part_with(const char *text, unsigned *which)
 {
-	KG_AUTOFREE char *path = kg_asprintf("%s/%s", dt.own_dir, zone);
-	struct stat st;
+	for (unsigned i = 0; i < 257; i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s/part-%u", dt.own_dir, i);
+		KG_AUTOBUF struct kg_buf had = KG_BUF_INIT;
+		struct kg_error err;
+		struct stat st;
 
-	assert_int_equal(stat(path, &st), 0);
-	return st.st_ino;
+		dt_must(kg_file_read(&had, path, 1 << 20, &err), &err);
+		assert_int_equal(stat(path, &st), 0);
+		*which = i;
+		if (strstr(kg_buf_str(&had), text))
+			return st.st_ino;
+	}
+	return 0;
 }
 
 static bool web_has_https(void)
@@ -59,25 +68,46 @@ static bool web_has_https(void)
 	       ns_msg_count(dt.msg, ns_s_an) == 1;
 }
 
+static bool other_is_70(void)
+{
+	return dt_is("other.shop.svc.cluster.local", "10.96.0.70");
+}
+
+static bool other_is_unknown(void)
+{
+	return dt_ask("other.shop.svc.cluster.local", ns_t_a) == ns_r_nxdomain;
+}
+
 /* What did not change is not written again. */
 static void writes_what_changed(void **state)
 {
-	static const char names[] = "cluster.local.zone", pointers[] = "96.10.in-addr.arpa.zone";
+	unsigned web, other, own;
 
 	(void)state;
 	dt_put_web("10.96.0.7");
+	dt_put("shop/other", "{\"name\":\"other\",\"namespace\":\"shop\",\"clusterIP\":"
+			     "\"10.96.0.70\"}");
+	kg_dns_commit(dt.dns);
 	dt_run_until(web_is_7, "the service");
-	ino_t first = file_of(names), reverse = file_of(pointers);
+	dt_run_until(other_is_70, "the other one");
+	ino_t web_file = part_with("web.shop", &web), other_file = part_with("other.shop", &other);
+	ino_t own_file = part_with("cluster.local. SOA", &own);
+	assert_true(web_file && other_file && web != other && own == 256);
 	dt_put("shop/web", "{\"name\":\"web\",\"namespace\":\"shop\",\"clusterIP\":\"10.96.0.7\","
 			   "\"ports\":[{\"name\":\"https\",\"port\":443}]}");
 	kg_dns_commit(dt.dns);
 	dt_run_until(web_has_https, "its port");
-	assert_true(file_of(names) != first);
-	assert_int_equal(file_of(pointers), reverse);
+	assert_true(part_with("web.shop", &web) != web_file);
+	assert_int_equal(part_with("other.shop", &other), other_file);
+	assert_int_equal(part_with("cluster.local. SOA", &own), own_file);
 	dt_put("shop/web", NULL);
 	kg_dns_commit(dt.dns);
 	dt_run_until(web_is_unknown, "its end");
-	assert_true(file_of(pointers) != reverse);
+	assert_int_equal(part_with("web.shop", &web), 0);
+	assert_true(other_is_70());
+	dt_put("shop/other", NULL);
+	kg_dns_commit(dt.dns);
+	dt_run_until(other_is_unknown, "the other one's end");
 }
 
 static void asks_the_hosts_resolver(void **state)
@@ -196,8 +226,14 @@ static void keeps_what_it_knew(void **state)
 	dt_must(kg_file_read(&before, config, 1 << 20, &err), &err);
 	dt_write(config, "{");
 	assert_true(dt_serves());
-	dt_write(config, "{\"zones\": [{\"name\": \"cluster.local.\", \"file\": \"absent\"}]}");
+	dt_write(config, "{\"zones\": []}");
 	assert_true(dt_serves());
+	KG_AUTOFREE char *part = kg_asprintf("%s/part-256", dt.own_dir);
+	KG_AUTOBUF struct kg_buf own = KG_BUF_INIT;
+	dt_must(kg_file_read(&own, part, 1 << 20, &err), &err);
+	dt_write(part, "ns.dns A 127.1.0.2\nns.dns A here\n");
+	assert_true(dt_serves());
+	dt_write(part, kg_buf_str(&own));
 	dt_write(config, kg_buf_str(&before));
 	dt_put_web("10.96.0.7");
 	dt_run_until(web_is_7, "a Service after that");

@@ -11,8 +11,8 @@
 #define MAX_NAME  253 /* as text, without a dot at its end */
 #define MAX_LABEL 63
 
-/* Nothing in a zone file is quoted: only what is a name gets there. What Kubernetes takes for one
- * may have longer labels than there can be, and a single such line makes a zone unreadable. */
+/* Nothing in a record is quoted: only what is a name gets there. What Kubernetes takes for one
+ * may have longer labels than there can be, and a single such line makes a part unreadable. */
 bool kg_dns_is_name(const char *s)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
@@ -158,27 +158,19 @@ void kg_dns_records(struct kg_buf *names, struct kg_buf *pointers, const struct 
 
 /* ---- zones ---- */
 
-static struct kg_dns_zone *add_zone(struct kg_dns_zones *z, const char *domain, char *name)
-{
-	z->items = kg_realloc(z->items, (z->n + 1) * sizeof(*z->items));
-	struct kg_dns_zone *zone = &z->items[z->n++];
-	*zone = (struct kg_dns_zone){.name = name, .file = kg_asprintf("%szone", name)};
-	/* Nobody transfers it: the numbers mean nothing, but for the last one, how long it may be
-	 * remembered that a name is not there. */
-	kg_buf_addf(&zone->text,
-		"$ORIGIN %s\n$TTL %d\n@ SOA ns.dns.%s. hostmaster.%s. 1 7200 1800 86400 %d\n"
-		"@ NS ns.dns.%s.\n",
-		name, KG_DNS_TTL_S, domain, domain, KG_DNS_TTL_S, domain);
-	return zone;
-}
-
-static struct kg_dns_zone *find_zone(const struct kg_dns_zones *z, const char *name)
+static bool is_there(const struct kg_dns_zones *z, const char *name)
 {
 	for (size_t i = 0; i < z->n; i++) {
-		if (strcmp(z->items[i].name, name) == 0)
-			return &z->items[i];
+		if (strcmp(z->names[i], name) == 0)
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+static void add_zone(struct kg_dns_zones *z, const char *name)
+{
+	z->names = kg_realloc(z->names, (z->n + 1) * sizeof(*z->names));
+	z->names[z->n++] = kg_strdup(name);
 }
 
 /* The name of an address's first `octets` octets: "244.10.in-addr.arpa.". */
@@ -192,7 +184,7 @@ static void reverse_name(char out[64], uint32_t addr, unsigned octets)
 }
 
 /* Zones end at whole octets: a range of prefix 12 takes 16 of them. */
-static void add_range(struct kg_dns_zones *z, const char *domain, const struct kg_cidr *range)
+static void add_range(struct kg_dns_zones *z, const struct kg_cidr *range)
 {
 	unsigned octets = range->prefix <= 8 ? 1 : range->prefix <= 16 ? 2 : 3;
 	unsigned count = range->prefix >= 8 * octets ? 1 : 1u << (8 * octets - range->prefix);
@@ -201,36 +193,48 @@ static void add_range(struct kg_dns_zones *z, const char *domain, const struct k
 
 	for (unsigned i = 0; i < count; i++) {
 		reverse_name(name, first + (i << (32 - 8 * octets)), octets);
-		if (!find_zone(z, name))
-			add_zone(z, domain, kg_strdup(name));
+		if (!is_there(z, name))
+			add_zone(z, name);
 	}
 }
 
-void kg_dns_zones_init(struct kg_dns_zones *z, const char *domain, in_addr_t server,
-	const struct kg_cidr *ranges, size_t nranges)
+void kg_dns_zones_init(
+	struct kg_dns_zones *z, const char *domain, const struct kg_cidr *ranges, size_t nranges)
 {
-	char address[INET_ADDRSTRLEN];
+	KG_AUTOFREE char *name = kg_asprintf("%s.", domain);
 
 	*z = (struct kg_dns_zones){0};
-	inet_ntop(AF_INET, &server, address, sizeof(address));
-	struct kg_dns_zone *zone = add_zone(z, domain, kg_asprintf("%s.", domain));
-	kg_buf_addf(&zone->text, "ns.dns A %s\ndns-version TXT \"1.1.0\"\n", address);
+	add_zone(z, name);
 	for (size_t i = 0; i < nranges; i++)
-		add_range(z, domain, &ranges[i]);
+		add_range(z, &ranges[i]);
 }
 
 void kg_dns_zones_release(struct kg_dns_zones *z)
 {
-	for (size_t i = 0; i < z->n; i++) {
-		free(z->items[i].name);
-		free(z->items[i].file);
-		kg_buf_release(&z->items[i].text);
-	}
-	free(z->items);
+	for (size_t i = 0; i < z->n; i++)
+		free(z->names[i]);
+	free(z->names);
 	*z = (struct kg_dns_zones){0};
 }
 
-static void add_to_reverse(struct kg_dns_zones *z, const char *address, const char *name)
+/* Nobody transfers zones: the numbers mean nothing, but for the last one, how long it may be
+ * remembered that a name is not there. */
+void kg_dns_zones_own(
+	struct kg_buf *out, const struct kg_dns_zones *z, const char *domain, in_addr_t server)
+{
+	char address[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &server, address, sizeof(address));
+	for (size_t i = 0; i < z->n; i++)
+		kg_buf_addf(out,
+			"%s SOA ns.dns.%s. hostmaster.%s. 1 7200 1800 86400 5\n"
+			"%s NS ns.dns.%s.\n",
+			z->names[i], domain, domain, z->names[i], domain);
+	kg_buf_addf(out, "ns.dns A %s\ndns-version TXT 1.1.0\n", address);
+}
+
+static void add_pointer_record(
+	struct kg_buf *out, const struct kg_dns_zones *z, const char *address, const char *name)
 {
 	struct in_addr in;
 	char whole[64];
@@ -239,21 +243,18 @@ static void add_to_reverse(struct kg_dns_zones *z, const char *address, const ch
 		return;
 	reverse_name(whole, ntohl(in.s_addr), 4);
 	for (const char *dot = whole; (dot = strchr(dot, '.')); dot++) {
-		struct kg_dns_zone *zone = find_zone(z, dot + 1);
-
-		if (zone) {
-			kg_buf_addf(&zone->text, "%s PTR %s\n", whole, name);
+		if (is_there(z, dot + 1)) {
+			kg_buf_addf(out, "%s PTR %s\n", whole, name);
 			return;
 		}
 	}
 }
 
-void kg_dns_zones_add(struct kg_dns_zones *z, const char *names, const char *pointers)
+void kg_dns_zones_pointers(struct kg_buf *out, const struct kg_dns_zones *z, const char *pointers)
 {
 	char address[64], name[1024];
 	int n = 0;
 
-	kg_buf_adds(&z->items[0].text, names);
 	for (const char *p = pointers; sscanf(p, "%63s %1023s\n%n", address, name, &n) == 2; p += n)
-		add_to_reverse(z, address, name);
+		add_pointer_record(out, z, address, name);
 }

@@ -1,5 +1,5 @@
 /*
- * The cluster's names as zone files (RFC 1035), as Kubernetes' "DNS-Based Service Discovery" 1.1.0
+ * The cluster's names as records (dns/names.h), as Kubernetes' "DNS-Based Service Discovery" 1.1.0
  * has them:
  *
  *   SERVICE.NS.svc.DOMAIN              A: the cluster IP; headless: every ready endpoint
@@ -18,29 +18,26 @@
 #include "nodeagent/netlink.h"
 #include "value/value.h"
 
-#define KG_DNS_TTL_S 5 /* seconds that askers may keep an answer: CoreDNS' default, too */
-
 /* A domain name, as far as it needs no escapes: "cluster.local", "_http". */
 bool kg_dns_is_name(const char *s);
 
-/* What a service of the view adds: lines of the domain's zone to names, and to pointers lines
+/* What a service of the view adds: records of the domain's zone to names, and to pointers lines
  * "ADDRESS NAME". What is no name or address is left out: the master has validated it. */
 void kg_dns_records(struct kg_buf *names, struct kg_buf *pointers, const struct kg_value *service,
 	const char *domain);
 
 struct kg_dns_zones {
-	struct kg_dns_zone {
-		char *name, *file; /* "cluster.local.", "cluster.local.zone" */
-		struct kg_buf text;
-	} * items;
+	char **names; /* "cluster.local." */
 	size_t n;
 };
-/* The zone of the domain first, then those of in-addr.arpa that cover the ranges, each with what
- * every zone begins with and no other record. server: who answers for them. */
-void kg_dns_zones_init(struct kg_dns_zones *z, const char *domain, in_addr_t server,
-	const struct kg_cidr *ranges, size_t nranges);
+/* The zone of the domain first, then those of in-addr.arpa that cover the ranges. */
+void kg_dns_zones_init(
+	struct kg_dns_zones *z, const char *domain, const struct kg_cidr *ranges, size_t nranges);
 void kg_dns_zones_release(struct kg_dns_zones *z);
-/* Adds records; pointers outside of the ranges are left out. */
-void kg_dns_zones_add(struct kg_dns_zones *z, const char *names, const char *pointers);
+/* The records that every zone has, and those of the domain itself; server: who answers for them. */
+void kg_dns_zones_own(
+	struct kg_buf *out, const struct kg_dns_zones *z, const char *domain, in_addr_t server);
+/* Pointers as records; those outside of the zones are left out. */
+void kg_dns_zones_pointers(struct kg_buf *out, const struct kg_dns_zones *z, const char *pointers);
 
 #endif

@@ -166,17 +166,18 @@ static void cuts_ranges_at_octets(void **state)
 		struct kg_error err;
 
 		assert_int_equal(kg_cidr_parse(&range, ranges[i].range, &err), 0);
-		kg_dns_zones_init(&z, "cluster.local", inet_addr("10.244.0.1"), &range, 1);
+		kg_dns_zones_init(&z, "cluster.local", &range, 1);
 		assert_int_equal(z.n, 1 + ranges[i].n);
-		assert_string_equal(z.items[0].name, "cluster.local.");
-		assert_string_equal(z.items[1].name, ranges[i].first);
-		assert_string_equal(z.items[z.n - 1].name, ranges[i].last);
+		assert_string_equal(z.names[0], "cluster.local.");
+		assert_string_equal(z.names[1], ranges[i].first);
+		assert_string_equal(z.names[z.n - 1], ranges[i].last);
 		kg_dns_zones_release(&z);
 	}
 }
 
 static void files_pointers(void **state)
 {
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	struct kg_cidr ranges[2];
 	struct kg_dns_zones z;
 	struct kg_error err;
@@ -184,20 +185,20 @@ static void files_pointers(void **state)
 	(void)state;
 	assert_int_equal(kg_cidr_parse(&ranges[0], "10.244.0.0/16", &err), 0);
 	assert_int_equal(kg_cidr_parse(&ranges[1], "10.244.8.0/22", &err), 0);
-	kg_dns_zones_init(&z, "cluster.local", inet_addr("10.244.0.1"), ranges, 2);
-	kg_dns_zones_add(&z, "web.shop.svc A 10.96.0.7\n",
+	kg_dns_zones_init(&z, "cluster.local", ranges, 2);
+	kg_dns_zones_pointers(&text, &z,
 		"10.244.1.2 a.cluster.local.\n10.244.9.3 b.cluster.local.\n"
 		"192.0.2.1 c.cluster.local.\n");
-	assert_non_null(strstr(kg_buf_str(&z.items[0].text), "\nweb.shop.svc A 10.96.0.7\n"));
-	assert_non_null(strstr(kg_buf_str(&z.items[0].text), "\nns.dns A 10.244.0.1\n"));
-	assert_non_null(strstr(
-		kg_buf_str(&z.items[1].text), "\n2.1.244.10.in-addr.arpa. PTR a.cluster.local.\n"));
-	/* To the zone that is nearest. */
-	assert_string_equal(z.items[3].name, "9.244.10.in-addr.arpa.");
-	assert_non_null(strstr(
-		kg_buf_str(&z.items[3].text), "\n3.9.244.10.in-addr.arpa. PTR b.cluster.local.\n"));
-	for (size_t i = 0; i < z.n; i++)
-		assert_null(strstr(kg_buf_str(&z.items[i].text), "c.cluster.local."));
+	assert_string_equal(kg_buf_str(&text), "2.1.244.10.in-addr.arpa. PTR a.cluster.local.\n"
+					       "3.9.244.10.in-addr.arpa. PTR b.cluster.local.\n");
+	kg_buf_clear(&text);
+	kg_dns_zones_own(&text, &z, "cluster.local", inet_addr("10.244.0.1"));
+	assert_non_null(strstr(kg_buf_str(&text), "\nns.dns A 10.244.0.1\n"));
+	for (size_t i = 0; i < z.n; i++) {
+		KG_AUTOFREE char *soa = kg_asprintf("%s SOA ns.dns.cluster.local. ", z.names[i]);
+
+		assert_non_null(strstr(kg_buf_str(&text), soa));
+	}
 	kg_dns_zones_release(&z);
 }
 

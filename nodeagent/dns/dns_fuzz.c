@@ -1,5 +1,6 @@
-/* Any bytes are a query, and any bytes an answer to it. */
+/* Any bytes are a query, and any bytes an answer to it, or to what an alias leads to. */
 #include "dns/packet.h"
+#include "dns/splice.h"
 
 #include <string.h>
 
@@ -23,6 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n = size - split;
 	if (n > KG_DNS_MAX_ANSWER)
 		n = KG_DNS_MAX_ANSWER;
+	size_t head = kg_dns_refuse(answer, &q, 0);
+	if (kg_dns_splice(answer, head, data + split, n) > KG_DNS_MAX_ANSWER)
+		__builtin_trap();
 	memcpy(answer, data + split, n);
 	if (kg_dns_answer_fit(answer, n, &q) > q.size)
 		__builtin_trap();

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "dns/confine.h"
 #include "dns/server_private.h"
+#include "dns/splice.h"
 #include "sys/file.h"
 #include "value/json.h"
 
@@ -14,6 +15,7 @@
 #include <linux/filter.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -31,6 +33,7 @@
  */
 
 #define CONFIG_MAX  (1 << 20)
+#define PART_MAX    (16 << 20)
 #define DRAIN_MS    2000
 #define TAKEOVER_MS 3000 /* after which an old server that does not let go is killed */
 #define LOOK_MS     2    /* whether it has */
@@ -56,7 +59,23 @@ static void finish(struct kg_dns_asked *a, size_t len)
 	struct kg_dns_server *s = a->server;
 
 	a->reply(a, s->buf, len);
+	free(a->aliases);
 	free(a);
+}
+
+/* What others say, behind the aliases that led to them; 0: nothing of use. */
+static size_t take_answer(struct kg_dns_asked *a, const uint8_t *answer, size_t len)
+{
+	struct kg_dns_server *s = a->server;
+
+	if (!answer || len > KG_DNS_MAX_ANSWER)
+		return 0;
+	if (a->aliases) {
+		memcpy(s->buf, a->aliases, a->naliases);
+		return kg_dns_splice(s->buf, a->naliases, answer, len);
+	}
+	memcpy(s->buf, answer, len);
+	return len;
 }
 
 static void on_answer(void *ctx, const uint8_t *answer, size_t len)
@@ -65,12 +84,11 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 	struct kg_dns_server *s = a->server;
 
 	s->asked--;
-	if (answer && len <= KG_DNS_MAX_ANSWER) {
-		memcpy(s->buf, answer, len);
+	len = take_answer(a, answer, len);
+	if (len)
 		len = kg_dns_answer_fit(s->buf, len, &a->query);
-	} else {
+	else
 		len = kg_dns_refuse(s->buf, &a->query, ns_r_servfail);
-	}
 	finish(a, len);
 	kg_dns_look_done(s);
 }
@@ -81,11 +99,37 @@ void kg_dns_look_done(struct kg_dns_server *s)
 		kg_loop_stop(s->loop, 0);
 }
 
-/* Resolvers elsewhere that do not answer leave room for the cluster's names, which never wait. */
-static bool has_room(const struct kg_dns_server *s, const struct kg_dns_query *q)
+static void ask_others(struct kg_dns_asked *a, const char *name, unsigned most)
 {
-	return s->asked < s->limits.questions &&
-	       (s->asked < s->limits.forwarded || kg_resolver_has(s->resolver, q->name));
+	struct kg_dns_server *s = a->server;
+
+	if (s->asked >= most) {
+		finish(a, kg_dns_refuse(s->buf, &a->query, ns_r_refused));
+		return;
+	}
+	s->asked++;
+	kg_resolver_ask(s->resolver, name, a->query.type, on_answer, a);
+}
+
+/* The cluster's names wait for nobody, but for what aliases lead to: resolvers elsewhere that do
+ * not answer leave room for that. */
+static void look_up(struct kg_dns_asked *a)
+{
+	struct kg_dns_server *s = a->server;
+	char target[KG_RECORD_NAME];
+
+	if (!kg_names_has_zone(s->names, a->query.name)) {
+		ask_others(a, a->query.name, s->limits.forwarded);
+		return;
+	}
+	size_t len = kg_names_answer(s->buf, target, s->names, &a->query);
+	if (!*target) {
+		finish(a, kg_dns_answer_fit(s->buf, len, &a->query));
+		return;
+	}
+	a->aliases = kg_memdup(s->buf, len);
+	a->naliases = len;
+	ask_others(a, target, s->limits.questions);
 }
 
 void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
@@ -93,35 +137,28 @@ void kg_dns_ask(struct kg_dns_asked *a, const uint8_t *p, size_t len, bool udp)
 	struct kg_dns_server *s = a->server;
 	int rcode = kg_dns_query_parse(&a->query, p, len, udp);
 
-	if (rcode == 0 && !has_room(s, &a->query))
-		rcode = ns_r_refused;
-	if (rcode < 0) {
+	if (rcode < 0)
 		finish(a, 0);
-	} else if (rcode > 0) {
+	else if (rcode > 0)
 		finish(a, kg_dns_refuse(s->buf, &a->query, rcode));
-	} else {
-		s->asked++;
-		kg_resolver_ask(s->resolver, a->query.name, a->query.type, on_answer, a);
-	}
+	else
+		look_up(a);
 }
 
 /* ---- what is served ---- */
 
-/* What a config says beside the zones: in force when they are. */
+/* What a config says: in force all of it, or nothing. */
 struct terms {
-	struct terms *next;
-	struct kg_dns_server *server;
 	struct kg_dns_range *ranges;
 	size_t nranges;
 	struct kg_dns_limits limits;
+	struct kg_names *names;
 };
 
-static void free_terms(struct terms *t)
+static void release_terms(struct terms *t)
 {
-	if (!t)
-		return;
 	free(t->ranges);
-	free(t);
+	kg_names_free(t->names);
 }
 
 static int read_ranges(struct terms *t, const struct kg_value *list, struct kg_error *err)
@@ -141,42 +178,68 @@ static int read_ranges(struct terms *t, const struct kg_value *list, struct kg_e
 	return 0;
 }
 
-static void apply(struct kg_dns_server *s, struct terms *t)
-{
-	free(s->ranges);
-	s->ranges = kg_steal(&t->ranges);
-	s->nranges = t->nranges;
-	s->limits = t->limits;
-}
-
-static int read_config(
-	struct kg_value *out, struct kg_arena *arena, struct terms *t, struct kg_error *err)
+static int read_part(struct kg_names *names, unsigned part, bool may_lack, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	int rc = kg_file_read(&text, KG_DNS_CONFIG, CONFIG_MAX, err);
+	char name[16];
 
+	snprintf(name, sizeof(name), KG_DNS_PART, part);
+	int rc = kg_file_read(&text, name, PART_MAX, err);
+	if (rc == -(int)KG_E_NOT_FOUND && may_lack)
+		return 0;
 	if (rc == 0)
-		rc = kg_json_parse(out, arena, kg_buf_str(&text), text.len, err);
-	if (rc == 0)
-		rc = read_ranges(t, kg_get(out, "ranges"), err);
-	if (rc == 0)
-		kg_dns_limits_read(&t->limits, kg_get(out, "limits"));
+		rc = kg_names_put(names, part, kg_buf_str(&text), err);
+	return rc < 0 ? kg_wrap(err, "%s", name) : 0;
+}
+
+static int read_names(struct terms *t, const struct kg_value *zones, struct kg_error *err)
+{
+	KG_AUTOFREE const char **names = kg_alloc((kg_len(zones) + 1) * sizeof(*names));
+	uint32_t n = kg_len(zones);
+	int rc = 0;
+
+	if (n == 0)
+		return kg_fail(err, KG_E_INVALID, "no zones");
+	for (uint32_t i = 0; i < n; i++)
+		names[i] = kg_string(&zones->items[i], ".");
+	t->names = kg_names_new(names, n);
+	for (unsigned part = 0; rc == 0 && part < KG_NAMES_PARTS; part++)
+		rc = read_part(t->names, part, part < KG_NAMES_PARTS - 1, err);
 	return rc;
 }
 
-/* The first time: waits until the zones are there. */
-static int load(struct kg_dns_server *s, struct kg_error *err)
+static int read_config(struct terms *t, struct kg_error *err)
 {
 	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct terms *t = kg_alloc(sizeof(*t));
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
 	struct kg_value v;
-	int rc = read_config(&v, &arena, t, err);
+	int rc = kg_file_read(&text, KG_DNS_CONFIG, CONFIG_MAX, err);
 
 	if (rc == 0)
-		rc = kg_resolver_load(s->resolver, kg_get(&v, "zones"), err);
+		rc = kg_json_parse(&v, &arena, kg_buf_str(&text), text.len, err);
 	if (rc == 0)
-		apply(s, t);
-	free_terms(t);
+		rc = read_ranges(t, kg_get(&v, "ranges"), err);
+	if (rc < 0)
+		return rc;
+	kg_dns_limits_read(&t->limits, kg_get(&v, "limits"));
+	return read_names(t, kg_get(&v, "zones"), err);
+}
+
+static int load(struct kg_dns_server *s, struct kg_error *err)
+{
+	struct terms t = {0};
+	int rc = read_config(&t, err);
+
+	if (rc == 0) {
+		struct terms old = {.ranges = s->ranges, .names = s->names};
+
+		s->ranges = t.ranges;
+		s->nranges = t.nranges;
+		s->limits = t.limits;
+		s->names = t.names;
+		t = old;
+	}
+	release_terms(&t);
 	return rc;
 }
 
@@ -185,57 +248,41 @@ static void kept(const struct kg_error *err)
 	kg_error_log("dns: %s; what was known before is served", err->msg);
 }
 
-static void on_loaded(void *ctx, const struct kg_error *err)
+/* What moved: everything, or a part. */
+static void reload(struct kg_dns_server *s, const char *name)
 {
-	struct terms *t = ctx, **p = &t->server->terms;
-
-	while (*p != t)
-		p = &(*p)->next;
-	*p = t->next;
-	if (!err)
-		apply(t->server, t);
-	else if (err->code != KG_E_CONFLICT)
-		kept(err);
-	free_terms(t);
-}
-
-static void reload(struct kg_dns_server *s)
-{
-	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
-	struct terms *t = kg_alloc(sizeof(*t));
-	struct kg_value v;
 	struct kg_error err;
+	unsigned part;
+	char own[16] = "";
 
-	if (read_config(&v, &arena, t, &err) < 0) {
-		kept(&err);
-		free_terms(t);
+	if (!name || strcmp(name, KG_DNS_CONFIG) == 0) {
+		if (load(s, &err) < 0)
+			kept(&err);
 		return;
 	}
-	t->server = s;
-	t->next = s->terms;
-	s->terms = t;
-	kg_resolver_reload(s->resolver, kg_get(&v, "zones"), on_loaded, t);
+	if (sscanf(name, KG_DNS_PART, &part) == 1 && part < KG_NAMES_PARTS)
+		snprintf(own, sizeof(own), KG_DNS_PART, part);
+	if (strcmp(own, name) == 0 && read_part(s->names, part, false, &err) < 0)
+		kept(&err);
 }
 
+/* A few at a time: who asks does not wait for all of them. */
 static void on_files(void *ctx, uint32_t events)
 {
-	_Alignas(struct inotify_event) char buf[4096];
+	_Alignas(struct inotify_event) char buf[512];
 	struct kg_dns_server *s = ctx;
-	bool moved = false;
-	ssize_t n;
+	ssize_t n = read(s->inotify, buf, sizeof(buf));
 
 	(void)events;
-	while ((n = read(s->inotify, buf, sizeof(buf))) > 0) {
-		for (char *p = buf; p < buf + n;) {
-			const struct inotify_event *e = (const void *)p;
+	for (char *p = buf; p < buf + n;) {
+		const struct inotify_event *e = (const void *)p;
 
-			moved |= (e->mask & IN_Q_OVERFLOW) ||
-				 (e->len && strcmp(e->name, KG_DNS_CONFIG) == 0);
-			p += sizeof(*e) + e->len;
-		}
+		if (e->mask & IN_Q_OVERFLOW)
+			reload(s, NULL);
+		else if (e->len)
+			reload(s, e->name);
+		p += sizeof(*e) + e->len;
 	}
-	if (moved)
-		reload(s);
 }
 
 /* ---- sockets ---- */
@@ -408,7 +455,7 @@ static void raise_files(void)
 
 static int start(struct kg_dns_server *s, const char *address, bool confined, struct kg_error *err)
 {
-	struct kg_resolver_options resolver = {.dir = ".", .resolv_conf = RESOLV_CONF};
+	struct kg_resolver_options resolver = {.resolv_conf = RESOLV_CONF};
 	int rc;
 
 	if (chdir(s->dir) < 0)
@@ -447,10 +494,7 @@ static void stop(struct kg_dns_server *s)
 {
 	kg_dns_close_all(s);
 	kg_resolver_free(s->resolver);
-	for (struct terms *t = s->terms, *next; t; t = next) {
-		next = t->next;
-		free_terms(t);
-	}
+	kg_names_free(s->names);
 	for (int i = 0; i < 3; i++)
 		kg_watch_free(s->watches[i]);
 	kg_closep(&s->udp);

@@ -4,9 +4,10 @@
  * starts one whenever it starts itself (dns.h of the agent). It serves UDP and TCP on port 53 of
  * the pods' bridge, as nobody, with nothing but its directory:
  *
- *   config.json   {"ranges": ["10.244.0.0/16"], "zones": [{"name": "cluster.local.", "file":
- *                 "NAME"}]}: who may ask, and what is known. Read again whenever it is replaced.
- *   NAME          zone files
+ *   config.json   {"ranges": ["10.244.0.0/16"], "zones": ["cluster.local."]}: who may ask, and of
+ *                 what. It and all parts are read again whenever it is replaced.
+ *   part-0, ...   what is known (names.h), the last of them of the zones themselves. One that is
+ *                 replaced is read again by itself.
  *   pid           of the process that serves, which has it locked (fcntl)
  */
 #ifndef KG_NODEAGENT_DNS_SERVER_H
@@ -18,6 +19,7 @@
 
 #define KG_DNS_CONFIG "config.json"
 #define KG_DNS_PID    "pid"
+#define KG_DNS_PART   "part-%u"
 
 /* A third argument of the server: without its filter of system calls (confine.h). */
 #define KG_DNS_UNCONFINED "unconfined"

@@ -3,6 +3,7 @@
 #define KG_NODEAGENT_DNS_SERVER_PRIVATE_H
 
 #include "dns/limits.h"
+#include "dns/names.h"
 #include "dns/packet.h"
 #include "dns/resolver.h"
 #include "sys/loop.h"
@@ -15,6 +16,7 @@
 struct kg_dns_server {
 	struct kg_loop *loop;
 	struct kg_resolver *resolver;
+	struct kg_names *names;
 	struct kg_dns_limits limits;
 	const char *dir;
 	int lock, udp, tcp, inotify;
@@ -23,7 +25,6 @@ struct kg_dns_server {
 		in_addr_t addr, mask;
 	} * ranges; /* who may ask */
 	size_t nranges;
-	struct terms *terms; /* of configs whose zones are being read */
 	struct kg_dns_connection *connections;
 	unsigned nconnections, asked;
 	bool ending;
@@ -40,6 +41,9 @@ struct kg_dns_asked {
 	kg_dns_reply *reply;     /* once, then it is gone; answer is s->buf, len 0: none is due */
 	struct sockaddr_in peer; /* by UDP */
 	struct kg_dns_connection *connection; /* by TCP; NULL: closed meanwhile */
+	uint8_t *aliases; /* the beginning of the answer, where others are asked for the rest; heap
+			   */
+	size_t naliases;
 };
 /* Moves asked; answers it, at once or later. */
 void kg_dns_ask(struct kg_dns_asked *asked, const uint8_t *p, size_t len, bool udp);
