@@ -1,5 +1,6 @@
 #include "nodeagent/podtest.h"
 #include "base/hash.h"
+#include "kinds/object.h"
 #include "nodeagent/image.h"
 #include "nodeagent/rundir.h"
 #include "sys/file.h"
@@ -223,9 +224,7 @@ bool kg_podtest_running(struct kg_podtest *t, const char *name)
 
 bool kg_podtest_ready(struct kg_podtest *t, const char *name)
 {
-	const struct kg_value *c =
-		kg_find(kg_get(kg_podtest_status(t, name), "conditions"), "type", "Ready");
-	return !strcmp(kg_string(kg_get(c, "status"), ""), "True");
+	return kg_condition_is_true(kg_podtest_status(t, name), "Ready");
 }
 
 bool kg_podtest_gone(struct kg_podtest *t, const char *name)

@@ -1,6 +1,7 @@
 #include "nodeagent/status.h"
 
 #include "kinds/amount.h"
+#include "kinds/object.h"
 #include "kinds/placement.h"
 #include "nodeagent/oci_spec.h"
 #include "nodeagent/plan.h"
@@ -170,7 +171,7 @@ static void add_condition(
 	struct conditions *c, const char *type, bool ok, const char *reason, const char *message)
 {
 	const char *status = ok ? "True" : "False";
-	const struct kg_value *old = kg_find(kg_get(c->before, "conditions"), "type", type);
+	const struct kg_value *old = kg_condition(c->before, type);
 	struct kg_value since = *kg_get(old, "lastTransitionTime");
 	if (kg_is_null(&since) || strcmp(kg_string(kg_get(old, "status"), ""), status))
 		since = time_value(c->a, c->now);

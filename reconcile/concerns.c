@@ -202,11 +202,6 @@ static void pod_concerns(
 	enqueue_namespace(r, obj);
 }
 
-static bool is_ready(const struct kg_object *node)
-{
-	return kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready");
-}
-
 static void node_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after)
 {
@@ -223,7 +218,7 @@ static void node_concerns(
 			kg_get(kg_get(y, "metadata"), "labels")) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		enqueue_kind(r, KG_KIND_DAEMONSET, NULL, KG_C_DAEMONSET);
-	if (!before || !after || is_ready(before) != is_ready(after) ||
+	if (!before || !after || kg_object_ready(before) != kg_object_ready(after) ||
 		!kg_equal(kg_at(x, "spec.taints"), kg_at(y, "spec.taints")))
 		kg_enqueue(r->st, KG_C_NODE, KG_LOST_NODES);
 	/* Volumes may be reached from it now that claims of its pods wait for. */

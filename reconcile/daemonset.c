@@ -120,7 +120,7 @@ static struct tally count(struct kg_daemon_sync *x)
 		t.current++;
 		const struct kg_object *pod = speaker(x, n);
 		t.updated += !pod || strcmp(kg_label(pod, KG_HASH_LABEL, ""), x->hash) == 0;
-		t.ready += pod && kg_pod_ready(pod);
+		t.ready += pod && kg_object_ready(pod);
 		t.available += pod && kg_pod_available(x->r, pod, x->min_ready_ms);
 	}
 	return t;

@@ -41,7 +41,7 @@ static void surge(struct kg_daemon_sync *x)
 		if (!n->old || n->crowded)
 			continue;
 		if (n->fresh) {
-			if (n->fresh_available || !kg_pod_ready(n->old))
+			if (n->fresh_available || !kg_object_ready(n->old))
 				remove_pod(x, n->old);
 			continue;
 		}

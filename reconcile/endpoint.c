@@ -71,7 +71,7 @@ struct facts {
 static struct facts facts_of(const struct kg_object *svc, const struct kg_object *pod)
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
-	bool serving = kg_pod_ready(pod), terminating = kg_object_deleting(pod);
+	bool serving = kg_object_ready(pod), terminating = kg_object_deleting(pod);
 	bool any = kg_bool(kg_spec(svc, "publishNotReadyAddresses"), false);
 	bool named = strcmp(kg_string(kg_get(spec, "subdomain"), ""), svc->name) == 0;
 	return (struct facts){

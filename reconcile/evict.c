@@ -32,7 +32,7 @@ static bool is_spared(const struct kg_object *budget, const struct kg_object *po
 {
 	const char *policy =
 		kg_string(kg_at(kg_obj(budget), "spec.unhealthyPodEvictionPolicy"), "");
-	if (kg_pod_ready(pod))
+	if (kg_object_ready(pod))
 		return false;
 	return strcmp(policy, "AlwaysAllow") == 0 || (c->desired > 0 && c->healthy >= c->desired);
 }

@@ -244,9 +244,6 @@ const struct kg_value *kg_owner_ref(const struct kg_object *obj);
 struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *owner);
 /* The owner is there with the uid that the reference names (or there is no reference). */
 bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj);
-/* One condition of status.conditions, or &kg_null. */
-const struct kg_value *kg_condition(const struct kg_value *status, const char *type);
-bool kg_condition_is_true(const struct kg_value *status, const char *type);
 /* status with one condition replaced or added. */
 struct kg_value kg_with_condition(
 	struct kg_arena *a, const struct kg_value *status, struct kg_value cond);
@@ -324,10 +321,6 @@ void kg_demand_node(struct kg_reconcile_state *st, struct kg_node_info *n);
 const char *kg_resource_name(const struct kg_reconcile_state *st, int resource);
 
 /* ---- pod.c ---- */
-static inline bool kg_pod_terminal(const struct kg_object *pod)
-{
-	return pod->flags & KG_OF_TERMINAL;
-}
 /* A pod that failed is looked at for so long before its successor takes its place. */
 #define KG_FAILED_PAUSE INT64_C(10000)
 /* Its node turned it away (nothing of it ever ran there) a moment ago: whoever replaces it at once
@@ -341,10 +334,6 @@ static inline const char *kg_pod_node(const struct kg_object *pod)
 static inline bool kg_pod_active(const struct kg_object *pod) /* nor being deleted */
 {
 	return !(pod->flags & (KG_OF_TERMINAL | KG_OF_DELETING));
-}
-static inline bool kg_pod_ready(const struct kg_object *pod)
-{
-	return pod->flags & KG_OF_READY;
 }
 struct kg_value kg_pod_new_status(struct kg_arena *a, const struct kg_value *spec);
 /* Removes it, or leaves a tombstone where a node must let go of it first. */

@@ -142,7 +142,7 @@ static void begin(struct kg_job_sync *x, struct kg_run *r, const struct kg_objec
 		const struct kg_object *pod = x->pods.v[i];
 		bool going = kg_object_deleting(pod) && !kg_job_let_go(pod);
 		x->active += kg_pod_active(pod);
-		x->ready += kg_pod_active(pod) && kg_pod_ready(pod);
+		x->ready += kg_pod_active(pod) && kg_object_ready(pod);
 		x->terminating += going && !kg_pod_terminal(pod);
 	}
 }

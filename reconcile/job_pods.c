@@ -24,7 +24,7 @@ static void remove_pod(struct kg_job_sync *x, const struct kg_object *pod, bool 
 	kg_pod_delete(x->r, now);
 	now = kg_snapshot_get_key(kg_now(x->r), KG_KIND_POD, pod->key);
 	x->active--;
-	x->ready -= kg_pod_ready(pod);
+	x->ready -= kg_object_ready(pod);
 	x->terminating += now && !kg_pod_terminal(now);
 }
 
@@ -59,7 +59,7 @@ static int cmp_candidate(const void *a, const void *b)
 
 static int order_of(const struct kg_object *pod)
 {
-	return !*kg_pod_node(pod) ? 0 : kg_pod_ready(pod) ? 2 : 1;
+	return !*kg_pod_node(pod) ? 0 : kg_object_ready(pod) ? 2 : 1;
 }
 
 /* Active pods of indexes that need none are surplus; fills `taken` with the others' indexes. */

@@ -109,7 +109,7 @@ struct kg_value kg_with_created(struct kg_run *r, const struct kg_value *v, int6
 
 bool kg_pod_available(struct kg_run *r, const struct kg_object *pod, int64_t min_ready_ms)
 {
-	if (!kg_pod_ready(pod))
+	if (!kg_object_ready(pod))
 		return false;
 	if (min_ready_ms == 0)
 		return true;

@@ -55,7 +55,7 @@ static void count_pod(struct budget *b, const struct kg_object *pod, bool by_sca
 	if (!kg_selector_matches(b->selector, kg_at(kg_obj(pod), "metadata.labels")))
 		return;
 	b->pods++;
-	b->healthy += !kg_object_deleting(pod) && kg_pod_ready(pod);
+	b->healthy += !kg_object_deleting(pod) && kg_object_ready(pod);
 	if (by_scale)
 		count_owner(b, pod);
 }

@@ -28,20 +28,11 @@ static const char *node_of(const struct kg_object *pod)
 	return kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
 }
 
-static const struct kg_value *condition(const struct kg_object *obj, const char *type)
-{
-	return kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", type);
-}
-
-static bool is_ready(const struct kg_object *obj)
-{
-	return strcmp(kg_string(kg_get(condition(obj, "Ready"), "status"), ""), "True") == 0;
-}
-
 static void say_unbound(
 	struct words *w, const char *verb, const struct kg_object *pod, struct kg_buf *b)
 {
-	const char *why = kg_string(kg_get(condition(pod, "PodScheduled"), "message"), "");
+	const char *why =
+		kg_string(kg_get(kg_object_condition(pod, "PodScheduled"), "message"), "");
 	kg_buf_addf(b, ", not bound: %s", *why ? why : "waiting");
 	say(w, verb, pod, b->data);
 }
@@ -52,11 +43,11 @@ static void say_pod_status(struct words *w, const struct kg_object *before,
 	const char *old = kg_string(kg_at(kg_obj(before), "status.phase"), "");
 	const char *phase = kg_string(kg_at(kg_obj(after), "status.phase"), "");
 	bool same_phase = strcmp(old, phase) == 0;
-	if (same_phase && is_ready(before) == is_ready(after))
+	if (same_phase && kg_object_ready(before) == kg_object_ready(after))
 		return;
 	kg_buf_addf(b, " is %s", phase);
-	if (is_ready(before) != is_ready(after))
-		kg_buf_adds(b, is_ready(after) ? ", ready" : ", not ready");
+	if (kg_object_ready(before) != kg_object_ready(after))
+		kg_buf_adds(b, kg_object_ready(after) ? ", ready" : ", not ready");
 	say(w, "now", after, b->data);
 }
 
@@ -101,7 +92,8 @@ static void pod_words(
 	} else if (say_owner(w, before, after)) {
 		return;
 	} else if (!*node) {
-		if (!kg_equal(condition(before, "PodScheduled"), condition(after, "PodScheduled")))
+		if (!kg_equal(kg_object_condition(before, "PodScheduled"),
+			    kg_object_condition(after, "PodScheduled")))
 			say_unbound(w, "now", after, &b);
 	} else {
 		say_pod_status(w, before, after, &b);
@@ -126,12 +118,13 @@ static void node_words(
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	if (!before)
 		say(w, after->source ? "created" : "registered", after,
-			is_ready(after) ? ", ready" : ", not ready");
+			kg_object_ready(after) ? ", ready" : ", not ready");
 	else if (!after)
 		say(w, "deleted", before, "");
-	else if (is_ready(before) != is_ready(after)) {
-		const char *why = kg_string(kg_get(condition(after, "Ready"), "reason"), "");
-		kg_buf_addf(&b, " is %s (%s)", is_ready(after) ? "ready" : "not ready", why);
+	else if (kg_object_ready(before) != kg_object_ready(after)) {
+		const char *why =
+			kg_string(kg_get(kg_object_condition(after, "Ready"), "reason"), "");
+		kg_buf_addf(&b, " is %s (%s)", kg_object_ready(after) ? "ready" : "not ready", why);
 		say(w, "now", after, b.data);
 	} else if (cordoned(before) != cordoned(after)) {
 		say(w, cordoned(after) ? "cordoned" : "uncordoned", after, "");
@@ -158,12 +151,13 @@ static bool same_but_status(const struct kg_object *before, const struct kg_obje
 static void progress_words(
 	struct words *w, const struct kg_object *before, const struct kg_object *after)
 {
-	const struct kg_value *p = condition(after, "Progressing");
+	const struct kg_value *p = kg_object_condition(after, "Progressing");
 	const char *reason = kg_string(kg_get(p, "reason"), "");
 	bool told = strcmp(reason, "NewReplicaSetAvailable") == 0 ||
 		    strcmp(reason, "ProgressDeadlineExceeded") == 0;
-	if (!told || strcmp(kg_string(kg_get(condition(before, "Progressing"), "reason"), ""),
-			     reason) == 0)
+	if (!told ||
+		strcmp(kg_string(kg_get(kg_object_condition(before, "Progressing"), "reason"), ""),
+			reason) == 0)
 		return;
 	say(w, "now", after, reason[0] == 'N' ? " is complete" : " exceeded its progress deadline");
 }
@@ -175,9 +169,9 @@ static void job_words(
 		{"Complete", " is complete"}, {"Failed", " failed: "}};
 	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
 	for (size_t i = 0; i < KG_ARRAY_LEN(ends); i++) {
-		const struct kg_value *c = condition(after, ends[i][0]);
+		const struct kg_value *c = kg_object_condition(after, ends[i][0]);
 		if (strcmp(kg_string(kg_get(c, "status"), ""), "True") != 0 ||
-			!kg_is_null(condition(before, ends[i][0])))
+			!kg_is_null(kg_object_condition(before, ends[i][0])))
 			continue;
 		kg_buf_adds(&b, ends[i][1]);
 		if (i == 1)

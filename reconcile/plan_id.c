@@ -170,8 +170,7 @@ bool kg_plan_id_ok(const char *text)
 
 static struct kg_value pending_reason(struct kg_arena *a, const struct item *it)
 {
-	const struct kg_value *c =
-		kg_find(kg_at(kg_obj(it->obj), "status.conditions"), "type", "PodScheduled");
+	const struct kg_value *c = kg_object_condition(it->obj, "PodScheduled");
 
 	if (!is_pod(it->obj) || *it->node || strcmp(it->operation, "create") != 0)
 		return kg_v_null();

@@ -240,7 +240,7 @@ static bool is_out_of_service(const struct kg_object *pod, const struct kg_objec
 	const struct kg_value *taints = kg_spec(node, "taints");
 	const struct kg_value *tolerations = kg_spec(pod, "tolerations");
 	const struct kg_value *taint = kg_find(taints, "key", "node.kubernetes.io/out-of-service");
-	if (kg_is_null(taint) || kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"))
+	if (kg_is_null(taint) || kg_object_ready(node))
 		return false;
 	for (uint32_t k = 0; k < kg_len(tolerations); k++)
 		if (kg_tolerates(&tolerations->items[k], taint))
@@ -261,8 +261,7 @@ void kg_pod_run(struct kg_run *r, const char *key)
 		if (!node || is_out_of_service(pod, node) || kg_job_let_go(pod))
 			vanish(r, pod);
 		else
-			follow_node(r, pod,
-				kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"));
+			follow_node(r, pod, kg_object_ready(node));
 		return;
 	}
 	if (!kg_owner_exists(kg_now(r), pod)) {
@@ -279,5 +278,5 @@ void kg_pod_run(struct kg_run *r, const char *key)
 	}
 	if (due != KG_TIME_NEVER)
 		kg_wake(r, due);
-	follow_node(r, pod, kg_condition_is_true(kg_get(kg_obj(node), "status"), "Ready"));
+	follow_node(r, pod, kg_object_ready(node));
 }

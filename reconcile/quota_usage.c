@@ -13,16 +13,10 @@ static int64_t of_pod(const struct kg_value *spec, const char *list, const char 
 	return limit > 0 ? kg_amount_add(limit, kg_pod_overhead(spec, resource)) : 0;
 }
 
-static bool is_over(const struct kg_value *pod)
-{
-	const char *phase = kg_string(kg_at(pod, "status.phase"), "");
-	return !strcmp(phase, "Succeeded") || !strcmp(phase, "Failed");
-}
-
 static int64_t pod_amount(const struct kg_value *pod, const char *what)
 {
 	const struct kg_value *spec = kg_get(pod, "spec");
-	if (is_over(pod))
+	if (kg_phase_is_terminal(kg_string(kg_at(pod, "status.phase"), "")))
 		return 0;
 	if (!strcmp(what, "pods"))
 		return 1000;

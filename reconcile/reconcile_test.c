@@ -372,7 +372,7 @@ static void test_reports(void **state)
 	assert_int_equal(kg_harness_run(&h, &in, &err), 0);
 	assert_int_equal(h.last.len, 1);
 	pod = h.last.items[0].after;
-	assert_true(kg_pod_ready(pod));
+	assert_true(kg_object_ready(pod));
 	/* What the system decided stands, whatever the node says of it. */
 	assert_string_equal(kg_string(kg_at(kg_obj(pod), "status.podIP"), ""),
 		kg_string(kg_at(kg_obj(held), "status.podIP"), "?"));

@@ -74,7 +74,7 @@ static void rank(struct ranked *x, struct kg_object *pod, kg_time at)
 	x->node = kg_pod_node(pod);
 	x->uid = kg_object_uid(pod);
 	x->phase = phase_rank(pod);
-	x->ready = kg_pod_ready(pod);
+	x->ready = kg_object_ready(pod);
 	x->cost = strtoll(
 		kg_annotation(pod, "controller.kubernetes.io/pod-deletion-cost", "0"), NULL, 10);
 	x->restarts = max_restarts(kg_get(status, "containerStatuses"));
@@ -228,7 +228,7 @@ static struct counts count(struct kg_run *r, const struct kg_object *rs, int64_t
 			match = kg_labels_match_map(labels, has);
 		last = has;
 		c.labelled += match;
-		if (!kg_pod_ready(pod))
+		if (!kg_object_ready(pod))
 			continue;
 		c.ready++;
 		c.available += kg_pod_available(r, pod, min_ready_ms);

@@ -185,16 +185,6 @@ bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj)
 	return owner && strcmp(kg_object_uid(owner), kg_string(kg_get(ref, "uid"), "")) == 0;
 }
 
-const struct kg_value *kg_condition(const struct kg_value *status, const char *type)
-{
-	return kg_find(kg_get(status, "conditions"), "type", type);
-}
-
-bool kg_condition_is_true(const struct kg_value *status, const char *type)
-{
-	return strcmp(kg_string(kg_get(kg_condition(status, type), "status"), ""), "True") == 0;
-}
-
 struct kg_value kg_with_condition(
 	struct kg_arena *a, const struct kg_value *status, struct kg_value cond)
 {

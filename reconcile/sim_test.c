@@ -93,7 +93,7 @@ static struct numbers count_app(const struct kg_snapshot *s, int i)
 		if (strcmp(app, name) != 0 || !kg_pod_active(pod))
 			continue;
 		n.active++;
-		n.available += kg_pod_ready(pod);
+		n.available += kg_object_ready(pod);
 	}
 	kg_iter_release(&it);
 	return n;
@@ -229,7 +229,7 @@ static bool report(struct sim *s, uint64_t odds, bool bad)
 	while ((pod = kg_iter_next(&it))) {
 		if (!node_up(s, kg_pod_node(pod)) || kg_pod_terminal(pod) || chance(s, odds) != 0)
 			continue;
-		bool gone = kg_object_deleting(pod), ready = kg_pod_ready(pod);
+		bool gone = kg_object_deleting(pod), ready = kg_object_ready(pod);
 		if (!gone && ready && !bad)
 			continue;
 		KG_GROW(v, cap, n + 1);

@@ -127,7 +127,7 @@ static void check_set(struct sim *s, int i, const struct kg_snapshot *before)
 			continue;
 		for (int j = 0; i == 0 && j < k; j++) {
 			const struct kg_object *lower = set_pod(s->h.s, i, j);
-			assert_true(lower && kg_pod_active(lower) && kg_pod_ready(lower));
+			assert_true(lower && kg_pod_active(lower) && kg_object_ready(lower));
 		}
 		const char *rev = kg_string(
 			kg_get(kg_at(kg_obj(pod), "metadata.labels"), "controller-revision-hash"),
@@ -177,7 +177,7 @@ static void count_daemons(const struct kg_snapshot *s, int *active, int *availab
 		int i = node_index(kg_pod_node(pod));
 		if (i >= 0)
 			active[i]++;
-		*available += kg_pod_ready(pod);
+		*available += kg_object_ready(pod);
 	}
 	kg_iter_release(&it);
 }
@@ -336,9 +336,9 @@ static bool report_one(struct sim *s, struct kg_arena *a, const struct kg_object
 		return false;
 	if (bad && chance(s, 2) == 0)
 		out->status = kg_v_obj(a, "phase", kg_v_lit("Failed"), (char *)NULL);
-	else if (job && kg_pod_ready(pod))
+	else if (job && kg_object_ready(pod))
 		out->status = kg_v_obj(a, "phase", kg_v_lit("Succeeded"), (char *)NULL);
-	else if (bad || !kg_pod_ready(pod))
+	else if (bad || !kg_object_ready(pod))
 		out->status = kg_sim_running(a, pod, !bad, s->h.now);
 	else
 		return false;

@@ -87,20 +87,6 @@ struct kg_value kg_sim_succeeded(struct kg_arena *a, const struct kg_object *pod
 
 /* ---- what is due ---- */
 
-static bool is_ready(const struct kg_object *pod)
-{
-	const struct kg_value *c = kg_find(kg_status(pod, "conditions"), "type", "Ready");
-
-	return strcmp(kg_string(kg_get(c, "status"), ""), "True") == 0;
-}
-
-static bool has_ended(const struct kg_object *pod)
-{
-	const char *phase = kg_string(kg_status(pod, "phase"), "");
-
-	return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-}
-
 static bool runs_on(const struct kg_object *pod)
 {
 	return strcmp(kg_string(kg_spec(pod, "restartPolicy"), "Always"), "Always") == 0;
@@ -119,9 +105,9 @@ static int64_t due_in(const struct kg_sim *sim, const struct kg_object *pod)
 
 		return grace < sim->opts.stop_ms ? grace : sim->opts.stop_ms;
 	}
-	if (has_ended(pod))
+	if (kg_pod_terminal(pod))
 		return -1;
-	if (!is_ready(pod))
+	if (!kg_object_ready(pod))
 		return sim->opts.ready_ms;
 	return runs_on(pod) ? -1 : sim->opts.run_ms;
 }
@@ -269,7 +255,7 @@ static bool report(struct kg_input_pod_status *out, struct kg_arena *a, const st
 		.gone = kg_object_deleting(pod)};
 	if (out->gone)
 		out->status = kg_v_null();
-	else if (is_ready(pod))
+	else if (kg_object_ready(pod))
 		out->status = kg_sim_succeeded(a, pod, sim->now);
 	else
 		out->status = kg_sim_running(a, pod, true, sim->now);

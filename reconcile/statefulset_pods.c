@@ -22,7 +22,7 @@ const char *kg_stateful_revision(const struct kg_object *pod)
 
 bool kg_stateful_runs(const struct kg_object *pod)
 {
-	return kg_pod_ready(pod) &&
+	return kg_object_ready(pod) &&
 	       strcmp(kg_string(kg_at(kg_obj(pod), "status.phase"), ""), "Running") == 0;
 }
 

@@ -6,14 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct kg_value *condition(const struct kg_object *obj, const char *type)
+static bool is_true(const struct kg_object *obj, const char *type)
 {
-	return kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", type);
-}
-
-static bool is_true(const struct kg_value *cond)
-{
-	return strcmp(kg_string(kg_get(cond, "status"), ""), "True") == 0;
+	return kg_condition_is_true(kg_get(kg_obj(obj), "status"), type);
 }
 
 static void set_reason(struct kg_summary *out, const struct kg_value *from)
@@ -62,9 +57,10 @@ static void pod_reason(struct kg_summary *out, const struct kg_object *pod)
 				return;
 		}
 	}
-	const struct kg_value *scheduled = condition(pod, "PodScheduled");
-	const struct kg_value *ready = condition(pod, "Ready");
-	set_reason(out, !kg_is_null(scheduled) && !is_true(scheduled) ? scheduled : ready);
+	const struct kg_value *scheduled = kg_object_condition(pod, "PodScheduled");
+	const struct kg_value *ready = kg_object_condition(pod, "Ready");
+	set_reason(
+		out, !kg_is_null(scheduled) && !is_true(pod, "PodScheduled") ? scheduled : ready);
 }
 
 static void summarize_pod(struct kg_summary *out, const struct kg_object *pod)
@@ -72,7 +68,7 @@ static void summarize_pod(struct kg_summary *out, const struct kg_object *pod)
 	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "Pending");
 
 	out->counts = true;
-	out->ready = is_true(condition(pod, "Ready")) || strcmp(phase, "Succeeded") == 0;
+	out->ready = kg_object_ready(pod) || strcmp(phase, "Succeeded") == 0;
 	if (kg_object_deleting(pod))
 		out->ready = false;
 	pod_state(out->state, sizeof(out->state), pod);
@@ -96,8 +92,8 @@ static void summarize_deployment(struct kg_summary *out, const struct kg_object 
 		(long long)kg_int(kg_get(st, "readyReplicas"), 0), (long long)want);
 	if (out->ready)
 		return;
-	const struct kg_value *progressing = condition(obj, "Progressing");
-	if (!kg_is_null(progressing) && !is_true(progressing))
+	const struct kg_value *progressing = kg_object_condition(obj, "Progressing");
+	if (!kg_is_null(progressing) && !is_true(obj, "Progressing"))
 		set_reason(out, progressing);
 	else
 		snprintf(out->reason, sizeof(out->reason), "%lld of %lld updated, %lld available",
@@ -170,16 +166,16 @@ static void summarize_job(struct kg_summary *out, const struct kg_object *obj)
 {
 	long long parallel = number(obj, "spec.parallelism", 1);
 	long long want = number(obj, "spec.completions", 1);
-	const struct kg_value *failed = condition(obj, "Failed");
+	const struct kg_value *failed = kg_object_condition(obj, "Failed");
 
 	out->counts = true;
-	out->ready = is_true(condition(obj, "Complete")) || is_true(condition(obj, "Suspended"));
+	out->ready = is_true(obj, "Complete") || is_true(obj, "Suspended");
 	snprintf(out->state, sizeof(out->state), "%lld/%lld completed%s",
 		number(obj, "status.succeeded", 0), want,
-		is_true(condition(obj, "Suspended")) ? ", suspended" : "");
+		is_true(obj, "Suspended") ? ", suspended" : "");
 	if (out->ready)
 		return;
-	if (is_true(failed))
+	if (is_true(obj, "Failed"))
 		set_reason(out, failed);
 	else
 		snprintf(out->reason, sizeof(out->reason), "%lld of %lld active, %lld failed",
@@ -229,9 +225,9 @@ static void summarize_service(
 
 static void summarize_node(struct kg_summary *out, const struct kg_object *obj)
 {
-	const struct kg_value *ready = condition(obj, "Ready");
+	const struct kg_value *ready = kg_object_condition(obj, "Ready");
 
-	out->ready = is_true(ready);
+	out->ready = kg_object_ready(obj);
 	snprintf(out->state, sizeof(out->state), "%s%s", out->ready ? "Ready" : "NotReady",
 		kg_bool(kg_at(kg_obj(obj), "spec.unschedulable"), false) ? ",SchedulingDisabled"
 									 : "");
@@ -361,8 +357,7 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 	if (!*out->state && kg_object_deleting(obj))
 		summarize_leaving(out, s, obj);
 	/* Pods that may not come to be. */
-	const struct kg_value *refused =
-		kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", "ReplicaFailure");
+	const struct kg_value *refused = kg_object_condition(obj, "ReplicaFailure");
 	if (!out->ready && !*out->reason && !kg_is_null(refused))
 		set_reason(out, refused);
 }

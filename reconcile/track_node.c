@@ -140,7 +140,7 @@ void kg_track_node(struct kg_reconcile_state *st, const struct kg_snapshot *s,
 	kg_object_unref(n->obj);
 	n->obj = kg_object_ref(after);
 	const struct kg_value *spec = kg_get(kg_obj(after), "spec");
-	n->ready = kg_condition_is_true(kg_get(kg_obj(after), "status"), "Ready");
+	n->ready = kg_object_ready(after);
 	if (n->ready)
 		kg_map_remove(&st->lost, n->name);
 	else

@@ -78,14 +78,13 @@ static bool leaves(const struct kg_object *pod, const char *node)
 {
 	const struct kg_value *v = kg_obj(pod);
 	const struct kg_value *owners = kg_at(v, "metadata.ownerReferences");
-	const char *phase = kg_string(kg_at(v, "status.phase"), "");
 
 	if (strcmp(kg_string(kg_at(v, "spec.nodeName"), ""), node) != 0)
 		return false;
 	if (kg_len(owners) &&
 		strcmp(kg_string(kg_get(&owners->items[0], "kind"), ""), "DaemonSet") == 0)
 		return false; /* its controller would put it back there */
-	return strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0;
+	return !kg_pod_terminal(pod);
 }
 
 static int drain_once(struct drain *d, struct kg_error *err)

@@ -129,29 +129,21 @@ static void must_match(struct kgit_play *p, const struct kg_value *names)
 static bool node_is_ready(struct kgit_play *p, const char *name)
 {
 	const struct kg_object *n = kg_snapshot_get(p->h.s, KG_KIND_NODE, "", name);
-	return n && strcmp(kg_string(kg_get(kg_find(kg_at(kg_obj(n), "status.conditions"), "type",
-						    "Ready"),
-					     "status"),
-				   ""),
-			    "True") == 0;
+	return n && kg_object_ready(n);
 }
 
 static bool report(struct kgit_play *p, struct kg_arena *a, const struct kg_object *pod,
 	enum act act, int64_t code, struct kg_input_pod_status *out)
 {
 	const char *node = kg_string(kg_at(kg_obj(pod), "spec.nodeName"), "");
-	const struct kg_value *ready =
-		kg_find(kg_at(kg_obj(pod), "status.conditions"), "type", "Ready");
-	bool is_ready = strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0;
-	const char *phase = kg_string(kg_at(kg_obj(pod), "status.phase"), "");
-	bool ended = strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0;
 	if (!*node || !node_is_ready(p, node))
 		return false;
 	if (act == ACT_SETTLE)
 		act = kg_object_deleting(pod) ? ACT_GONE : ACT_READY;
-	if (ended && act != ACT_GONE)
+	if (kg_pod_terminal(pod) && act != ACT_GONE)
 		return false;
-	if ((act == ACT_READY && is_ready) || (act == ACT_GONE && !kg_object_deleting(pod)))
+	if ((act == ACT_READY && kg_object_ready(pod)) ||
+		(act == ACT_GONE && !kg_object_deleting(pod)))
 		return false;
 	*out = (struct kg_input_pod_status){.node = node,
 		.ns = pod->ns,

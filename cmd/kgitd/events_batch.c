@@ -39,7 +39,7 @@ static void suspended(
 {
 	const struct kg_value *now = kgd_condition(after, "Suspended");
 	const struct kg_value *was = kgd_condition(before, "Suspended");
-	bool is = strcmp(kg_string(kg_get(now, "status"), ""), "True") == 0;
+	bool is = kg_condition_is_true(kgd_at(after, "status"), "Suspended");
 	const struct kgd_what w = {
 		"Normal", is ? "Suspended" : "Resumed", "job-controller", NULL, NULL};
 

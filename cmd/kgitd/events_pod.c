@@ -253,8 +253,7 @@ static bool let_go_by_owner(struct kgd_teller *t, const struct kg_object *pod)
 		t->snapshot && o.kind ? kg_snapshot_get(t->snapshot, o.kind->id, o.ns, o.name)
 				      : NULL;
 
-	if (strcmp(kg_string(kg_get(kgd_condition(pod, "DisruptionTarget"), "status"), ""),
-		    "True") == 0)
+	if (kg_condition_is_true(kgd_at(pod, "status"), "DisruptionTarget"))
 		return false;
 	return o.kind && !(owner && kg_object_deleting(owner));
 }
@@ -286,11 +285,8 @@ static void lost_node(
 	const char *node = kgd_text_at(after, "spec.nodeName");
 	const struct kg_object *n =
 		*node && t->snapshot ? kg_snapshot_get(t->snapshot, KG_KIND_NODE, "", node) : NULL;
-	const char *was = kg_string(kg_get(kgd_condition(before, "Ready"), "status"), "");
-	const char *now = kg_string(kg_get(kgd_condition(after, "Ready"), "status"), "");
 
-	if (n && strcmp(was, "True") == 0 && strcmp(now, "True") != 0 &&
-		strcmp(kg_string(kg_get(kgd_condition(n, "Ready"), "status"), ""), "True") != 0)
+	if (n && !kg_object_ready(n) && kgd_came_true(after, before, "Ready")) /* went */
 		kgd_tell(t, after, &w, "Node is not ready");
 }
 

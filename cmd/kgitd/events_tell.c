@@ -51,7 +51,7 @@ const char *kgd_text_at(const struct kg_object *obj, const char *path)
 
 const struct kg_value *kgd_condition(const struct kg_object *obj, const char *type)
 {
-	return kg_find(kgd_at(obj, "status.conditions"), "type", type);
+	return kg_condition(kgd_at(obj, "status"), type);
 }
 
 struct kgd_who kgd_owner(struct kgd_teller *t, const struct kg_object *obj, enum kg_kind_id kind)
@@ -101,10 +101,8 @@ struct kgd_who kgd_maker(struct kgd_teller *t, const struct kg_object *pod, cons
 
 bool kgd_came_true(const struct kg_object *before, const struct kg_object *after, const char *type)
 {
-	const struct kg_value *was = kg_get(kgd_condition(before, type), "status");
-	const struct kg_value *is = kg_get(kgd_condition(after, type), "status");
-
-	return strcmp(kg_string(is, ""), "True") == 0 && strcmp(kg_string(was, ""), "True") != 0;
+	return kg_condition_is_true(kgd_at(after, "status"), type) &&
+	       !kg_condition_is_true(kgd_at(before, "status"), type);
 }
 
 /* ---- the others ---- */
@@ -129,17 +127,15 @@ static void of_node(
 	struct kgd_teller *t, const struct kg_object *before, const struct kg_object *after)
 {
 	struct kgd_what w = {"Normal", "RegisteredNode", "node-controller", NULL, NULL};
-	const char *was = kg_string(kg_get(kgd_condition(before, "Ready"), "status"), "");
-	const char *now = kg_string(kg_get(kgd_condition(after, "Ready"), "status"), "");
 
 	if (!after)
 		return;
+	bool was = before && kg_object_ready(before), ready = kg_object_ready(after);
 	if (!before)
 		kgd_tell(t, after, &w,
 			kg_arena_printf(&t->a, "Node %s event: Registered Node %s in Controller",
 				after->name, after->name));
-	bool ready = strcmp(now, "True") == 0;
-	if ((strcmp(was, "True") == 0) == ready)
+	if (was == ready)
 		return;
 	w.reason = ready ? "NodeReady" : "NodeNotReady";
 	kgd_tell(t, after, &w,

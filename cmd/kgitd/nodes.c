@@ -41,13 +41,8 @@ static void known_nodes(struct kgd_nodes *n)
 	struct kg_object_iter it;
 
 	kg_iter_kind(&it, s, KG_KIND_NODE, NULL, NULL);
-	while ((obj = kg_iter_next(&it))) {
-		const struct kg_value *c =
-			kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", "Ready");
-
-		kgd_node_make(n, obj->name)->lost =
-			strcmp(kg_string(kg_get(c, "status"), ""), "True") != 0;
-	}
+	while ((obj = kg_iter_next(&it)))
+		kgd_node_make(n, obj->name)->lost = !kg_object_ready(obj);
 	kg_iter_release(&it);
 	n->seen_revision = s->revision;
 	n->policies = kgd_policies_new(s, n->pod_cidr);

@@ -59,10 +59,8 @@ const char *kgd_pod_address(const struct kg_object *pod)
 {
 	const struct kg_value *v = kg_obj(pod);
 	const char *ip = kg_string(kg_at(v, "status.podIP"), "");
-	const char *phase = kg_string(kg_at(v, "status.phase"), "");
 
-	if (!*ip || kg_bool(kg_at(v, "spec.hostNetwork"), false) ||
-		strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
+	if (!*ip || kg_bool(kg_at(v, "spec.hostNetwork"), false) || kg_pod_terminal(pod))
 		return NULL;
 	return ip;
 }

@@ -94,12 +94,10 @@ static void watch_rolling(struct rollout *r, const struct kg_admission *a,
 
 static bool gave_up(const struct kg_object *obj)
 {
-	const struct kg_value *conditions = kg_at(kg_obj(obj), "status.conditions");
-	const struct kg_value *p = kg_find(conditions, "type", "Progressing");
-	const struct kg_value *f = kg_find(conditions, "type", "Failed");
+	const struct kg_value *p = kg_object_condition(obj, "Progressing");
 
 	return strcmp(kg_string(kg_get(p, "reason"), ""), "ProgressDeadlineExceeded") == 0 ||
-	       strcmp(kg_string(kg_get(f, "status"), ""), "True") == 0;
+	       kg_condition_is_true(kg_get(kg_obj(obj), "status"), "Failed");
 }
 
 static void tell(struct rollout *r, struct watched *w, const struct kg_summary *sum)

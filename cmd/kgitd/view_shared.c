@@ -18,19 +18,11 @@ static const char *node_address(const struct kg_object *node)
 	return kg_string(kg_get(ip, "address"), "");
 }
 
-static bool node_ready(const struct kg_object *node)
-{
-	const struct kg_value *c =
-		kg_find(kg_at(kg_obj(node), "status.conditions"), "type", "Ready");
-
-	return strcmp(kg_string(kg_get(c, "status"), ""), "True") == 0;
-}
-
 static struct kg_value node_route(struct kg_arena *a, const struct kg_object *node)
 {
 	return kg_v_obj(a, "name", kg_v_lit(node->name), "podCIDR",
 		*kg_at(kg_obj(node), "spec.podCIDR"), "address", kg_v_lit(node_address(node)),
-		"ready", kg_v_bool(node_ready(node)), (char *)NULL);
+		"ready", kg_v_bool(kg_object_ready(node)), (char *)NULL);
 }
 
 void kgd_shared_tree(const struct kgd_shared *sh, const char *dir, unsigned char oid[20],
@@ -103,7 +95,7 @@ static bool node_shared_changed(const struct kg_change *c)
 	if (!c->before || !c->after)
 		return true;
 	return strcmp(node_address(c->before), node_address(c->after)) != 0 ||
-	       node_ready(c->before) != node_ready(c->after) ||
+	       kg_object_ready(c->before) != kg_object_ready(c->after) ||
 	       !kg_equal(kg_at(kg_obj(c->before), "spec.podCIDR"),
 		       kg_at(kg_obj(c->after), "spec.podCIDR"));
 }

@@ -3,11 +3,6 @@
 
 /* ---- Job ---- */
 
-static bool is_true(const struct kg_value *conditions, const char *type)
-{
-	return !strcmp(kg_string(kg_get(kg_find(conditions, "type", type), "status"), ""), "True");
-}
-
 static struct kg_value cell_job_status(struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
 	static const struct {
@@ -15,12 +10,12 @@ static struct kg_value cell_job_status(struct kg_arena *a, const struct kg_objec
 	} by_condition[] = {{"Complete", "Complete"}, {"Failed", "Failed"}, {NULL, "Terminating"},
 		{"Suspended", "Suspended"}, {"FailureTarget", "FailureTarget"},
 		{"SuccessCriteriaMet", "SuccessCriteriaMet"}};
-	const struct kg_value *conditions = kg_at(kg_obj(obj), "status.conditions");
+	const struct kg_value *status = kg_get(kg_obj(obj), "status");
 
 	(void)a, (void)now;
 	for (size_t i = 0; i < KG_ARRAY_LEN(by_condition); i++) {
 		const char *type = by_condition[i].type;
-		if (type ? is_true(conditions, type) : kg_object_deleting(obj))
+		if (type ? kg_condition_is_true(status, type) : kg_object_deleting(obj))
 			return kg_v_lit(by_condition[i].text);
 	}
 	return kg_v_lit("Running");

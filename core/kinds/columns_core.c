@@ -8,14 +8,11 @@
 static struct kg_value cell_node_status(
 	struct kg_arena *a, const struct kg_object *obj, kg_time now)
 {
-	const struct kg_value *ready =
-		kg_find(kg_at(kg_obj(obj), "status.conditions"), "type", "Ready");
 	const char *text = "Unknown";
 
 	(void)now;
-	if (!kg_is_null(ready))
-		text = !strcmp(kg_string(kg_get(ready, "status"), ""), "True") ? "Ready"
-									       : "NotReady";
+	if (!kg_is_null(kg_object_condition(obj, "Ready")))
+		text = kg_object_ready(obj) ? "Ready" : "NotReady";
 	if (kg_bool(kg_at(kg_obj(obj), "spec.unschedulable"), false))
 		return kg_v_strf(a, "%s,SchedulingDisabled", text);
 	return kg_v_lit(text);

@@ -14,16 +14,6 @@ struct summary {
 	kg_time last_restart; /* 0: unknown */
 };
 
-static const struct kg_value *condition(const struct kg_value *status, const char *type)
-{
-	return kg_find(kg_get(status, "conditions"), "type", type);
-}
-
-static bool condition_true(const struct kg_value *status, const char *type)
-{
-	return !strcmp(kg_string(kg_get(condition(status, type), "status"), ""), "True");
-}
-
 static void count_restarts(struct summary *s, const struct kg_value *container)
 {
 	const struct kg_value *ended = kg_at(container, "lastState.terminated.finishedAt");
@@ -120,7 +110,7 @@ static void sum_containers(struct summary *s, struct kg_arena *a, const struct k
 		}
 	}
 	if (running && !strcmp(s->reason, "Completed"))
-		s->reason = condition_true(status, "Ready") ? "Running" : "NotReady";
+		s->reason = kg_condition_is_true(status, "Ready") ? "Running" : "NotReady";
 }
 
 static void summarise(struct summary *s, struct kg_arena *a, const struct kg_object *obj)
@@ -128,7 +118,8 @@ static void summarise(struct summary *s, struct kg_arena *a, const struct kg_obj
 	const struct kg_value *pod = kg_obj(obj), *status = kg_get(pod, "status");
 	const char *phase = kg_string(kg_get(status, "phase"), "");
 	const char *reason = kg_string(kg_get(status, "reason"), "");
-	const char *scheduled = kg_string(kg_get(condition(status, "PodScheduled"), "reason"), "");
+	const char *scheduled =
+		kg_string(kg_get(kg_condition(status, "PodScheduled"), "reason"), "");
 	const struct kg_value *init = kg_at(pod, "spec.initContainers");
 
 	*s = (struct summary){.reason = *reason ? reason : phase};
@@ -137,7 +128,7 @@ static void summarise(struct summary *s, struct kg_arena *a, const struct kg_obj
 		s->total += kg_container_is_sidecar(&init->items[i]);
 	if (!strcmp(scheduled, "SchedulingGated"))
 		s->reason = scheduled;
-	if (!sum_init(s, a, pod) || condition_true(status, "Initialized")) {
+	if (!sum_init(s, a, pod) || kg_condition_is_true(status, "Initialized")) {
 		sum_sidecars(s, pod);
 		sum_containers(s, a, status);
 	}
@@ -145,7 +136,7 @@ static void summarise(struct summary *s, struct kg_arena *a, const struct kg_obj
 		return;
 	if (!strcmp(reason, "NodeLost"))
 		s->reason = "Unknown";
-	else if (strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0)
+	else if (!kg_pod_terminal(obj))
 		s->reason = "Terminating";
 }
 
@@ -210,7 +201,7 @@ static struct kg_value cell_gates(struct kg_arena *a, const struct kg_object *ob
 	if (!n)
 		return kg_v_lit("<none>");
 	for (uint32_t i = 0; i < n; i++)
-		passed += condition_true(
+		passed += kg_condition_is_true(
 			status, kg_string(kg_get(&gates->items[i], "conditionType"), ""));
 	return kg_v_strf(a, "%u/%u", passed, n);
 }

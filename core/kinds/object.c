@@ -26,18 +26,31 @@ static const char *owner_uid(const struct kg_object *obj)
 	return "";
 }
 
+bool kg_phase_is_terminal(const char *phase)
+{
+	return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
+}
+
+const struct kg_value *kg_condition(const struct kg_value *status, const char *type)
+{
+	return kg_find(kg_get(status, "conditions"), "type", type);
+}
+
+bool kg_condition_is_true(const struct kg_value *status, const char *type)
+{
+	return strcmp(kg_string(kg_get(kg_condition(status, type), "status"), ""), "True") == 0;
+}
+
 static void set_flags(struct kg_object *obj)
 {
 	const struct kg_value *status = kg_get(kg_obj(obj), "status");
-	const struct kg_value *ready = kg_find(kg_get(status, "conditions"), "type", "Ready");
-	const char *phase = kg_string(kg_get(status, "phase"), "");
 
 	if (!kg_is_null(kg_meta(obj, "deletionTimestamp")))
 		obj->flags |= KG_OF_DELETING;
 	if (obj->kind->id == KG_KIND_POD &&
-		(strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0))
+		kg_phase_is_terminal(kg_string(kg_get(status, "phase"), "")))
 		obj->flags |= KG_OF_TERMINAL;
-	if (strcmp(kg_string(kg_get(ready, "status"), ""), "True") == 0)
+	if (kg_condition_is_true(status, "Ready"))
 		obj->flags |= KG_OF_READY;
 }
 

@@ -88,6 +88,23 @@ static inline bool kg_object_deleting(const struct kg_object *obj) /* has a dele
 {
 	return obj->flags & KG_OF_DELETING;
 }
+static inline bool kg_object_ready(const struct kg_object *obj) /* its condition Ready is True */
+{
+	return obj->flags & KG_OF_READY;
+}
+static inline bool kg_pod_terminal(const struct kg_object *pod) /* Succeeded or Failed */
+{
+	return pod->flags & KG_OF_TERMINAL;
+}
+bool kg_phase_is_terminal(const char *phase); /* a pod's */
+/* One condition, or &kg_null; and is it True? */
+const struct kg_value *kg_condition(const struct kg_value *status, const char *type);
+bool kg_condition_is_true(const struct kg_value *status, const char *type);
+static inline const struct kg_value *kg_object_condition(
+	const struct kg_object *obj, const char *type)
+{
+	return kg_condition(kg_get(kg_obj(obj), "status"), type);
+}
 const char *kg_object_owner_uid(const struct kg_object *obj); /* the controller's; "" */
 uint32_t kg_index_hash(const char *what);
 /* What it is found by in the index; NULL: it is not in it. */

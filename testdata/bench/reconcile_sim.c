@@ -123,7 +123,7 @@ static void count_pod(struct sim *s, const struct kg_object *pod, int sign)
 	struct app *a = app_of(s, pod);
 	bool active = kg_pod_active(pod);
 	a->active += active ? sign : 0;
-	a->ready += active && kg_pod_ready(pod) ? sign : 0;
+	a->ready += active && kg_object_ready(pod) ? sign : 0;
 	if (active)
 		owner_add(s, kg_object_owner_uid(pod), 2 * sign);
 	must(s, !*node == !*ip, "a node and no address, or the reverse", pod->key);
@@ -173,7 +173,7 @@ static bool wants_word(const struct kg_object *pod)
 {
 	if (!*kg_pod_node(pod))
 		return false;
-	return kg_object_deleting(pod) || (!kg_pod_terminal(pod) && !kg_pod_ready(pod));
+	return kg_object_deleting(pod) || (!kg_pod_terminal(pod) && !kg_object_ready(pod));
 }
 
 static void follow(struct sim *s)
