@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "kinds/amount.h"
 #include "kinds/object.h"
-#include "nodeagent/hugepages.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,7 +34,7 @@ void kg_admit_init(struct kg_admit *a, const char *node, const struct kg_value *
 	for (size_t i = 0; i < KG_ARRAY_LEN(usual); i++)
 		add_resource(a, allocatable, usual[i]);
 	for (uint32_t i = 0; i < kg_len(allocatable); i++)
-		if (!strncmp(allocatable->members[i].key, KG_HUGEPAGES, sizeof(KG_HUGEPAGES) - 1))
+		if (kg_hugepages_size(allocatable->members[i].key))
 			add_resource(a, allocatable, allocatable->members[i].key);
 	a->max_pods = room_for(allocatable, "pods");
 }

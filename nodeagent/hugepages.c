@@ -114,12 +114,11 @@ struct search {
 static void look_at(struct search *s, const struct kg_value *list)
 {
 	for (uint32_t i = 0; i < kg_len(list); i++) {
-		const char *name = list->members[i].key;
+		const char *name = list->members[i].key, *size = kg_hugepages_size(name);
 		int64_t page;
 
-		if (strncmp(name, KG_HUGEPAGES, sizeof(KG_HUGEPAGES) - 1) != 0 ||
-			kg_quantity_value(&page, name + sizeof(KG_HUGEPAGES) - 1) < 0 ||
-			page <= 0 || (s->page && page != s->page))
+		if (!size || kg_quantity_value(&page, size) < 0 || page <= 0 ||
+			(s->page && page != s->page))
 			continue;
 		s->several |= s->found && s->found != page;
 		s->found = page;

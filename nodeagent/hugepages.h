@@ -9,8 +9,7 @@
 #include "base/err.h"
 #include "value/value.h"
 
-#define KG_HUGEPAGES       "hugepages-" /* before the size: "hugepages-2Mi" */
-#define KG_HUGEPAGES_SIZES 8            /* no machine has more */
+#define KG_HUGEPAGES_SIZES 8 /* no machine has more */
 
 struct kg_hugepages {
 	struct kg_hugepages_size {

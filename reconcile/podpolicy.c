@@ -37,7 +37,7 @@ const char *kg_texts_all(const struct kg_texts *t)
 bool kg_resource_is_binary(const char *resource)
 {
 	return strstr(resource, "memory") || strstr(resource, "storage") ||
-	       strstr(resource, "hugepages-");
+	       strstr(resource, KG_HUGEPAGES);
 }
 
 const char *kg_milli_text(struct kg_arena *a, int64_t milli, bool binary)

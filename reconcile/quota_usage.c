@@ -25,7 +25,7 @@ static int64_t pod_amount(const struct kg_value *pod, const char *what)
 	if (!strncmp(what, "requests.", 9))
 		return of_pod(spec, "requests", what + 9);
 	if (!strcmp(what, "cpu") || !strcmp(what, "memory") || !strcmp(what, "ephemeral-storage") ||
-		!strncmp(what, "hugepages-", 10))
+		kg_hugepages_size(what))
 		return of_pod(spec, "requests", what);
 	return 0;
 }

@@ -35,6 +35,13 @@ int64_t kg_amount_of_milli(int64_t milli)
 	return milli / 1000 + (milli % 1000 > 0);
 }
 
+const char *kg_hugepages_size(const char *resource)
+{
+	const size_t n = sizeof(KG_HUGEPAGES) - 1;
+
+	return strncmp(resource, KG_HUGEPAGES, n) == 0 ? resource + n : NULL;
+}
+
 /* ---- containers ---- */
 
 int64_t kg_container_milli(const struct kg_value *container, const char *list, const char *resource)

@@ -16,6 +16,11 @@ int64_t kg_amount_add(int64_t a, int64_t b);
 /* Thousandths in whole units, rounded up. */
 int64_t kg_amount_of_milli(int64_t milli);
 
+/* A resource of huge pages is this and their size: "hugepages-2Mi". */
+#define KG_HUGEPAGES "hugepages-"
+/* The text behind it, whatever it says; NULL: it is another resource. */
+const char *kg_hugepages_size(const char *resource);
+
 /* What a container names of its "requests" or "limits", in thousandths; -1: nothing. */
 int64_t kg_container_milli(
 	const struct kg_value *container, const char *list, const char *resource);

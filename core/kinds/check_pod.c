@@ -1,5 +1,6 @@
 /* Syntax of what only pods have. */
 #include "base/quantity.h"
+#include "kinds/amount.h"
 #include "kinds/tables.h"
 
 const char *kg_check_port(struct kg_arena *a, const struct kg_value *v)
@@ -47,6 +48,13 @@ const char *kg_check_http_header(struct kg_arena *a, const struct kg_value *v)
 	return NULL;
 }
 
+bool kg_rule_is_huge_pages(const char *resource)
+{
+	const char *size = kg_hugepages_size(resource);
+
+	return size && *size;
+}
+
 const char *kg_check_resource_name(struct kg_arena *a, const struct kg_value *v)
 {
 	static const char *const standard[] = {"cpu", "memory", "ephemeral-storage", NULL};
@@ -54,7 +62,7 @@ const char *kg_check_resource_name(struct kg_arena *a, const struct kg_value *v)
 
 	if (strchr(s, '/'))
 		return kg_check_label_key(a, v);
-	if (kg_rule_one_of(s, standard) || (!strncmp(s, "hugepages-", 10) && s[10]))
+	if (kg_rule_one_of(s, standard) || kg_rule_is_huge_pages(s))
 		return NULL;
 	return "must be a standard resource for containers (cpu, memory, ephemeral-storage) or "
 	       "fully qualified (e.g. 'example.com/gpu')";
@@ -62,10 +70,8 @@ const char *kg_check_resource_name(struct kg_arena *a, const struct kg_value *v)
 
 static bool is_huge_pages_field(const char *s)
 {
-	static const char limits[] = "limits.hugepages-", requests[] = "requests.hugepages-";
-
-	return (!strncmp(s, limits, sizeof(limits) - 1) && s[sizeof(limits) - 1]) ||
-	       (!strncmp(s, requests, sizeof(requests) - 1) && s[sizeof(requests) - 1]);
+	return (!strncmp(s, "limits.", 7) && kg_rule_is_huge_pages(s + 7)) ||
+	       (!strncmp(s, "requests.", 9) && kg_rule_is_huge_pages(s + 9));
 }
 
 const char *kg_check_resource_field(struct kg_arena *a, const struct kg_value *v)

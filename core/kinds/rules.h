@@ -66,6 +66,7 @@ void kg_rule_sealed(struct kg_fault_list *f, const struct kg_value *before,
 
 /* Is this string one of a NULL-terminated list? */
 bool kg_rule_one_of(const char *s, const char *const *values);
+bool kg_rule_is_huge_pages(const char *resource); /* of some size */
 /* "\"A\", \"B\"" in the arena: for messages. */
 const char *kg_rule_values(struct kg_arena *a, const char *const *values);
 /* The value as it is shown in a message: quoted and cut where long. */

@@ -1,5 +1,6 @@
 /* Rules of containers and what lies in them. */
 #include "base/quantity.h"
+#include "kinds/amount.h"
 #include "kinds/object.h"
 #include "kinds/tables.h"
 
@@ -183,12 +184,12 @@ static void validate_limit(struct kg_fault_list *f, const struct kg_value *reque
 static void validate_pages(
 	struct kg_fault_list *f, const struct kg_member *m, const char *path, const char *sub)
 {
-	static const char prefix[] = "hugepages-";
+	const char *size = kg_hugepages_size(m->key);
 	int64_t page, all;
 
-	if (strncmp(m->key, prefix, sizeof(prefix) - 1) != 0)
+	if (!size)
 		return;
-	if (kg_quantity_value(&page, m->key + sizeof(prefix) - 1) || page <= 0)
+	if (kg_quantity_value(&page, size) || page <= 0)
 		kg_rule(f, path, sub, "Invalid value: \"%s\": must name a size of pages", m->key);
 	else if (kg_quantity_value(&all, kg_string(&m->value, "")) || all % page)
 		kg_rule(f, path, sub,
@@ -218,12 +219,11 @@ static void validate_extended(struct kg_fault_list *f, const struct kg_value *li
 	}
 }
 
-static bool has_prefix(const struct kg_value *list, const char *prefix)
+static bool names_pages(const struct kg_value *list)
 {
-	for (uint32_t i = 0; i < kg_len(list); i++) {
-		if (!strncmp(list->members[i].key, prefix, strlen(prefix)))
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		if (kg_hugepages_size(list->members[i].key))
 			return true;
-	}
 	return false;
 }
 
@@ -236,9 +236,9 @@ void kg_validate_resources(struct kg_fault_list *f, const struct kg_value *v, co
 		validate_limit(f, requests, &limits->members[i], path);
 	validate_extended(f, limits, "limits", false, limits, path);
 	validate_extended(f, requests, "requests", true, limits, path);
-	if ((has_prefix(limits, "hugepages-") || has_prefix(requests, "hugepages-")) &&
-		kg_is_null(kg_get(limits, "cpu")) && kg_is_null(kg_get(limits, "memory")) &&
-		kg_is_null(kg_get(requests, "cpu")) && kg_is_null(kg_get(requests, "memory")))
+	if ((names_pages(limits) || names_pages(requests)) && kg_is_null(kg_get(limits, "cpu")) &&
+		kg_is_null(kg_get(limits, "memory")) && kg_is_null(kg_get(requests, "cpu")) &&
+		kg_is_null(kg_get(requests, "memory")))
 		kg_rule(f, path, "", "Forbidden: HugePages require cpu or memory");
 }
 

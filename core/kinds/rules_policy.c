@@ -1,5 +1,6 @@
 /* Rules of PriorityClass, ResourceQuota and LimitRange. */
 #include "base/quantity.h"
+#include "kinds/amount.h"
 #include "kinds/tables.h"
 
 enum { PRIORITY_MAX = 1000000000 };
@@ -46,8 +47,7 @@ const char *kg_check_quota_resource(struct kg_arena *a, const struct kg_value *v
 		return kg_check_label_key(a, v);
 	if (!strncmp(huge, "requests.", 9))
 		huge += 9;
-	if (kg_rule_one_of(s, counted) || kg_rule_one_of(s, compute) ||
-		(!strncmp(huge, "hugepages-", 10) && huge[10]))
+	if (kg_rule_one_of(s, counted) || kg_rule_one_of(s, compute) || kg_rule_is_huge_pages(huge))
 		return NULL;
 	return "must be a standard resource for quota (e.g. pods, requests.cpu, limits.memory, "
 	       "persistentvolumeclaims) or fully qualified (e.g. 'count/deployments.apps')";
@@ -83,7 +83,7 @@ static bool goes_with(const char *scope, const char *resource)
 	static const char *const of_pods[] = {"cpu", "memory", "requests.cpu", "requests.memory",
 		"limits.cpu", "limits.memory", NULL};
 	bool standard = kg_rule_one_of(resource, counted) || kg_rule_one_of(resource, compute) ||
-			strstr(resource, "hugepages-");
+			strstr(resource, KG_HUGEPAGES);
 
 	return !standard || !strcmp(resource, "pods") ||
 	       (strcmp(scope, "BestEffort") != 0 && kg_rule_one_of(resource, of_pods));
