@@ -2,11 +2,9 @@
 
 #include "base/mem.h"
 #include "kinds/amount.h"
+#include "kinds/placement.h"
 
 #include <string.h>
-
-/* What the pod class system-cluster-critical has: users' own have less. */
-#define CRITICAL INT64_C(2000000000)
 
 /* The node's resources, and "pods" behind them. */
 #define MOST (KG_ADMIT_RESOURCES + 1)
@@ -32,7 +30,7 @@ static int64_t priority(const struct kg_value *pod)
 
 static bool is_critical(const struct kg_value *pod)
 {
-	return priority(pod) >= CRITICAL;
+	return priority(pod) >= KG_PRIORITY_CRITICAL;
 }
 
 static bool may_go(const struct kg_value *pod, const struct kg_value *there)

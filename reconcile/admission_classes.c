@@ -2,6 +2,8 @@
  * is the default; the StorageClass of a claim that grows must allow it. */
 #include "reconcile/admitting.h"
 
+#include "kinds/placement.h"
+
 #include <string.h>
 
 static bool will_be(const struct kg_admitting *x, const struct kg_kind *kind, const char *name)
@@ -17,8 +19,8 @@ static void check_priority(struct kg_admitting *x, const struct kg_definition *d
 	const char *path = kg_kind_pod_spec(d->m->kind);
 	const char *name =
 		path ? kg_string(kg_get(kg_at(&d->m->value, path), "priorityClassName"), "") : "";
-	if (!*name || strcmp(name, "system-cluster-critical") == 0 ||
-		strcmp(name, "system-node-critical") == 0)
+	int64_t ignored;
+	if (!*name || kg_priority_built_in(&ignored, name))
 		return;
 	/* A file that could not be read may define it. */
 	if (will_be(x, &kg_kinds[KG_KIND_PRIORITYCLASS], name) || x->broken.count)

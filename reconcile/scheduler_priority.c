@@ -29,17 +29,9 @@ static const struct kg_object *default_class(
 static bool find_class(struct class_of *out, const struct kg_snapshot *s,
 	const struct kg_object *dflt, const struct kg_kind *kind, const char *name)
 {
-	static const struct {
-		const char *name;
-		int64_t value;
-	} built_in[] = {
-		{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
 	*out = (struct class_of){0};
-	for (size_t i = 0; i < KG_ARRAY_LEN(built_in); i++)
-		if (strcmp(name, built_in[i].name) == 0) {
-			out->value = built_in[i].value;
-			return true;
-		}
+	if (kg_priority_built_in(&out->value, name))
+		return true;
 	const struct kg_object *obj = !*name ? dflt
 				      : kind ? kg_snapshot_get(s, kind->id, "", name)
 					     : NULL;

@@ -17,6 +17,19 @@ static bool numeric_compare(const char *have, const char *want, bool greater)
 	return greater ? a > b : a < b;
 }
 
+/* ---- priorities ---- */
+
+bool kg_priority_built_in(int64_t *priority, const char *class_name)
+{
+	if (strcmp(class_name, "system-cluster-critical") == 0)
+		*priority = KG_PRIORITY_CRITICAL;
+	else if (strcmp(class_name, "system-node-critical") == 0)
+		*priority = KG_PRIORITY_CRITICAL + 1000;
+	else
+		return false;
+	return true;
+}
+
 /* ---- taints ---- */
 
 bool kg_tolerates(const struct kg_value *t, const struct kg_value *taint)

@@ -10,6 +10,11 @@
 /* How a pod's status.message begins that its node did not take in: kubelet's words. */
 #define KG_POD_REJECTED "Pod was rejected: "
 
+/* That of system-cluster-critical: a pod of this or more is critical; users' classes have less. */
+#define KG_PRIORITY_CRITICAL INT64_C(2000000000)
+/* That of a class that every cluster has; false: it is none of them. */
+bool kg_priority_built_in(int64_t *priority, const char *class_name);
+
 bool kg_tolerates(const struct kg_value *toleration, const struct kg_value *taint);
 /* Does one of them? */
 bool kg_is_tolerated(const struct kg_value *taint, const struct kg_value *tolerations);
