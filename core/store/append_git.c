@@ -7,6 +7,9 @@
  *      the same directory and never syncs (kg_append.pushed)
  *   4. the ref: lock file, synced, renamed (the commit point), its directory synced
  *
+ * From 2 to 4 no ref leads to what the pack holds: a file *.keep beside it tells a `git repack -d`
+ * or `git gc` of somebody else to leave it alone, as git's own pushes do.
+ *
  * A failure before the rename of 4 leaves nothing but, at worst, a temporary file that the next
  * start removes. A sync that failed poisons the backend: pages that could not be written may be
  * dropped by the kernel and a second sync succeed all the same. When it was the last one, the
@@ -18,6 +21,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/packfile.h"
 #include "store/refs.h"
 #include "sys/file.h"
 
@@ -67,7 +71,7 @@ static int sync_packs(struct append_git *g, struct kg_error *err)
 }
 
 struct names {
-	char *tmp_pack, *tmp_index, *pack, *index;
+	char *tmp_pack, *tmp_index, *pack, *index, *keep;
 };
 
 static void names_init(struct names *n, const struct append_git *g, const struct kg_append *a)
@@ -75,10 +79,11 @@ static void names_init(struct names *n, const struct append_git *g, const struct
 	char hex[41];
 
 	kg_hex(hex, a->pack_id, 20);
-	n->tmp_pack = kg_asprintf("%s/tmp_kgit_%s.pack", g->packs, hex);
-	n->tmp_index = kg_asprintf("%s/tmp_kgit_%s.idx", g->packs, hex);
+	n->tmp_pack = kg_asprintf("%s/" KG_NEW_PREFIX "%s.pack" KG_NEW_SUFFIX, g->packs, hex);
+	n->tmp_index = kg_asprintf("%s/" KG_NEW_PREFIX "%s.idx" KG_NEW_SUFFIX, g->packs, hex);
 	n->pack = kg_asprintf("%s/pack-%s.pack", g->packs, hex);
 	n->index = kg_asprintf("%s/pack-%s.idx", g->packs, hex);
+	n->keep = kg_asprintf("%s/pack-%s.keep", g->packs, hex);
 }
 
 static void names_release(struct names *n)
@@ -87,11 +92,22 @@ static void names_release(struct names *n)
 	free(n->tmp_index);
 	free(n->pack);
 	free(n->index);
+	free(n->keep);
 }
 
 static int move(const char *from, const char *to, struct kg_error *err)
 {
 	return rename(from, to) < 0 ? kg_fail_errno(err, "rename %s", from) : 0;
+}
+
+/* It is there for who looks now: a power cut may take it. */
+static int hold_pack(const struct names *n, struct kg_error *err)
+{
+	KG_AUTOCLOSE int fd = open(n->keep, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
+	int rc = fd < 0 ? kg_fail_errno(err, "make %s", n->keep)
+			: kg_write_all(fd, KG_KEPT_BY_US, strlen(KG_KEPT_BY_US), err);
+
+	return rc < 0 && fd >= 0 ? kg_wrap(err, "%s", n->keep) : rc;
 }
 
 static int place_pack(struct append_git *g, const struct names *n, const struct kg_append *a,
@@ -101,6 +117,8 @@ static int place_pack(struct append_git *g, const struct names *n, const struct 
 
 	if (rc == 0)
 		rc = write_file(g, n->tmp_index, a->index, a->index_len, err);
+	if (rc == 0)
+		rc = hold_pack(n, err);
 	if (rc == 0)
 		rc = move(n->tmp_pack, n->pack, err);
 	if (rc == 0)
@@ -115,6 +133,7 @@ static void drop_pack(const struct names *n)
 {
 	unlink(n->index);
 	unlink(n->pack);
+	unlink(n->keep);
 	unlink(n->tmp_index);
 	unlink(n->tmp_pack);
 }
@@ -180,6 +199,8 @@ static int append(void *self, const struct kg_append *a, struct kg_error *err)
 			rc = move_ref(g, a, &moved, &why);
 		if (rc < 0 && !moved)
 			drop_pack(&n);
+		else if (rc == 0)
+			unlink(n.keep);
 	}
 	return rc < 0 ? kg_fail(err, why.code, "append revision %llu: %s",
 				(unsigned long long)a->revision, why.msg)

@@ -306,6 +306,8 @@ int kg_store_compact(struct kg_compact_result *out, struct kg_store *s,
 	if (rc == 0 && atomic_load(&s->sync_failed))
 		rc = kg_store_poisoned(&why);
 	if (rc == 0)
+		rc = kg_recover_pushes(s->dir, NULL, &why);
+	if (rc == 0)
 		rc = compact(&c, &why);
 	if (rc < 0)
 		return kg_fail(err, why.code, "compact: %s", why.msg);

@@ -16,6 +16,7 @@
  */
 #include "store/merge.h"
 #include "store/pack.h"
+#include "store/packfile.h"
 
 #include "base/endian.h"
 #include "base/hash.h"
@@ -391,8 +392,10 @@ static void keep_age(const struct merge *m, const char *pack)
 /* Writes the new pack under its name, durably; *base is its path without the ending. */
 static int place(struct merge *m, char **base, struct kg_error *err)
 {
-	char *tmp_pack KG_AUTOFREE = kg_asprintf("%s/tmp_kgit_merge.pack", m->packs);
-	char *tmp_index KG_AUTOFREE = kg_asprintf("%s/tmp_kgit_merge.idx", m->packs);
+	char *tmp_pack KG_AUTOFREE =
+		kg_asprintf("%s/" KG_NEW_PREFIX "merge.pack" KG_NEW_SUFFIX, m->packs);
+	char *tmp_index KG_AUTOFREE =
+		kg_asprintf("%s/" KG_NEW_PREFIX "merge.idx" KG_NEW_SUFFIX, m->packs);
 	unsigned char id[20];
 	char hex[41];
 

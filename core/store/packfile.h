@@ -11,6 +11,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What is not finished lies beside the packs under such a name: one that no git takes for an index,
+ * nor removes as its own (`git prune` does with tmp_*). */
+#define KG_NEW_PREFIX "kgit-"
+#define KG_NEW_SUFFIX ".new"
+/* What says in a *.keep that it is ours. */
+#define KG_KEPT_BY_US "kgitd: its revision comes to the state branch\n"
+
 struct kg_packfile;
 /* PATH.pack is made, for n objects. */
 int kg_packfile_new(struct kg_packfile **out, const char *path, uint32_t n, struct kg_error *err);

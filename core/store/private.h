@@ -122,6 +122,9 @@ int kg_store_begin(struct kg_store *s, const struct kg_store_options *opts, stru
 int kg_recover_files(
 	const char *dir, const char *state_ref, struct kg_buf *notes, struct kg_error *err);
 /* Main made to agree with the head. */
+/* What pushes left whose git was killed, as large as they were: their quarantines, and what they
+ * held packs by. While the store is open. */
+int kg_recover_pushes(const char *dir, struct kg_buf *notes, struct kg_error *err);
 int kg_recover_main(struct kg_store *s, struct kg_buf *notes, struct kg_error *err);
 
 /* The text of clock.yaml. */

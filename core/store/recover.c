@@ -1,12 +1,17 @@
 /*
  * What a crash leaves, mended at start.
  *
- * The state branch, main and everything named tmp_kgit_* are this process's alone (it holds the
- * store's lock), so whatever is left of them is stale. Other files may belong to a git that runs
- * at this moment (a push to another branch): they are stale when they are older than the machine's
- * boot, or than any such git lives.
+ * The state branch, main and what append_git.c and merge.c have not finished are this process's
+ * alone (it holds the store's lock), so whatever is left of them is stale; only a git that packs
+ * refs has these locks, too, empty and for a moment. Other files may belong to a git that runs at
+ * this moment (a push to another branch): they are stale when they are older than the machine's
+ * boot, or than any such git lives, or say of which process they are, and that is gone.
+ *
+ * What a push leaves whose git was killed is as large as the push: it is looked for again while
+ * the store is open (kg_recover_pushes).
  */
 #include "store/hidden.h"
+#include "store/packfile.h"
 #include "store/private.h"
 #include "store/refs.h"
 #include "store/repack.h"
@@ -19,20 +24,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STALE_SECONDS 3600
-#define MAX_DEPTH     32
+#define KEEP_MAX      512
+#define LOCK_SECONDS  2 /* for so long a git that packs refs may hold a lock */
+#define LOCK_LOOKS    100
+#define LOCK_PAUSE    ((struct timespec){.tv_nsec = 10 * 1000 * 1000L})
 
 struct sweep {
 	const char *ours[2]; /* paths of locks that only we take */
 	struct kg_buf *notes;
 	time_t boot, now;
-	char *path; /* current directory */
+	bool dead; /* found: the end of a push's git */
 };
 
 static void note(struct kg_buf *notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -105,6 +115,19 @@ static int each(struct sweep *s, const char *dir, sweep_fn *fn, struct kg_error 
 
 /* ---- locks ---- */
 
+/* Of a git that has looked whether it may remove the ref's own file, packed-refs having it. */
+static bool goes_away(const struct sweep *s, const char *path, const struct stat *st)
+{
+	if (st->st_size || st->st_mtime + LOCK_SECONDS < s->now)
+		return false;
+	for (int i = 0; i < LOCK_LOOKS; i++) {
+		if (access(path, F_OK) < 0 && errno == ENOENT)
+			return true;
+		nanosleep(&LOCK_PAUSE, NULL);
+	}
+	return false;
+}
+
 static int lock_file(struct sweep *s, const char *path, const char *name, const struct stat *st,
 	struct kg_error *err)
 {
@@ -112,9 +135,10 @@ static int lock_file(struct sweep *s, const char *path, const char *name, const 
 
 	for (size_t i = 0; i < KG_ARRAY_LEN(s->ours); i++)
 		ours |= strcmp(path, s->ours[i]) == 0;
-	if (S_ISREG(st->st_mode) && has_suffix(name, ".lock") && (ours || is_old(s, st)))
-		return drop(s, path, "stale lock", err);
-	return 0;
+	if (!S_ISREG(st->st_mode) || !has_suffix(name, ".lock") || (!ours && !is_old(s, st)) ||
+		(ours && goes_away(s, path, st)))
+		return 0;
+	return drop(s, path, "stale lock", err);
 }
 
 static int ref_entry(struct sweep *s, const char *path, const char *name, const struct stat *st,
@@ -123,6 +147,69 @@ static int ref_entry(struct sweep *s, const char *path, const char *name, const 
 	if (S_ISDIR(st->st_mode))
 		return each(s, path, ref_entry, err);
 	return lock_file(s, path, name, st, err);
+}
+
+/* ---- what a push holds ---- */
+
+/* git says in a *.keep which of its processes holds the pack, and where. */
+static bool is_of_dead_push(const char *keep)
+{
+	static const char of[] = "receive-pack ";
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	char host[HOST_NAME_MAX + 1] = "";
+	struct kg_error ignored;
+
+	if (kg_file_read(&text, keep, KEEP_MAX, &ignored) < 0 ||
+		!has_prefix(kg_buf_str(&text), of) || gethostname(host, HOST_NAME_MAX) < 0)
+		return false;
+	char *where, *here KG_AUTOFREE = kg_asprintf(" on %s\n", host);
+	long pid = strtol(kg_buf_str(&text) + strlen(of), &where, 10);
+	return pid > 0 && pid <= INT_MAX && strcmp(where, here) == 0 && kill((pid_t)pid, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+static int find_dead(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	(void)err;
+	s->dead |= S_ISREG(st->st_mode) && has_suffix(name, ".keep") && is_of_dead_push(path);
+	return 0;
+}
+
+/* Has a quarantine lost its git. */
+static int is_abandoned(
+	bool *out, struct sweep *s, const char *path, const struct stat *st, struct kg_error *err)
+{
+	char *packs KG_AUTOFREE = kg_asprintf("%s/pack", path);
+
+	s->dead = is_old(s, st);
+	int rc = s->dead ? 0 : each(s, packs, find_dead, err);
+	*out = s->dead;
+	return rc;
+}
+
+static int quarantine(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	bool abandoned;
+
+	if (!S_ISDIR(st->st_mode) || !has_prefix(name, "tmp_objdir-"))
+		return 0;
+	int rc = is_abandoned(&abandoned, s, path, st, err);
+	if (rc < 0 || !abandoned)
+		return rc;
+	rc = kg_remove_tree(path, err);
+	if (rc == 0)
+		note(s->notes, "removed unfinished push %s", path);
+	return rc;
+}
+
+static int kept_pack(struct sweep *s, const char *path, const char *name, const struct stat *st,
+	struct kg_error *err)
+{
+	if (!S_ISREG(st->st_mode) || !has_suffix(name, ".keep") || !is_of_dead_push(path))
+		return 0;
+	return drop(s, path, "what an ended push held", err);
 }
 
 /* ---- objects ---- */
@@ -147,14 +234,7 @@ static int object_dir(struct sweep *s, const char *path, const char *name, const
 		return 0;
 	if (strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2)
 		return each(s, path, loose_object, err);
-	/* A push's quarantine: its git is gone. */
-	if (has_prefix(name, "tmp_objdir-") && is_old(s, st)) {
-		int rc = kg_remove_tree(path, err);
-		if (rc < 0)
-			return rc;
-		note(s->notes, "removed unfinished push %s", path);
-	}
-	return 0;
+	return quarantine(s, path, name, st, err);
 }
 
 static char *with_suffix(const char *path, const char *old, const char *suffix)
@@ -178,18 +258,56 @@ static int half_pack(struct sweep *s, const char *path, const char *mine, const 
 	return alone && is_old(s, st) ? drop(s, path, "half of a pack", err) : 0;
 }
 
+/* Whatever revision it was for, the journal has it, or nobody was told of it. */
+static int our_keep(struct sweep *s, const char *path, struct kg_error *err)
+{
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	int rc = kg_file_read(&text, path, KEEP_MAX, err);
+
+	if (rc == -KG_E_TOO_LARGE || rc == -KG_E_NOT_FOUND)
+		return 0;
+	if (rc < 0 || strcmp(kg_buf_str(&text), KG_KEPT_BY_US) != 0)
+		return rc;
+	return drop(s, path, "what an unfinished revision held", err);
+}
+
 static int pack_file(struct sweep *s, const char *path, const char *name, const struct stat *st,
 	struct kg_error *err)
 {
 	if (!S_ISREG(st->st_mode))
 		return 0;
-	if (has_prefix(name, "tmp_kgit_") || (has_prefix(name, "tmp_") && is_old(s, st)))
+	/* tmp_kgit_ is what they were called once. */
+	if (has_prefix(name, "tmp_kgit_") || (has_prefix(name, "tmp_") && is_old(s, st)) ||
+		(has_prefix(name, KG_NEW_PREFIX) && has_suffix(name, KG_NEW_SUFFIX)))
 		return drop(s, path, "unfinished pack", err);
+	if (has_suffix(name, ".keep"))
+		return our_keep(s, path, err);
 	if (has_prefix(name, "pack-") && has_suffix(name, ".pack"))
 		return half_pack(s, path, ".pack", ".idx", st, err);
 	if (has_prefix(name, "pack-") && has_suffix(name, ".idx"))
 		return half_pack(s, path, ".idx", ".pack", st, err);
 	return 0;
+}
+
+static void sweep_init(struct sweep *s)
+{
+	struct timespec now, up;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	s->now = now.tv_sec;
+	s->boot = now.tv_sec - up.tv_sec;
+}
+
+int kg_recover_pushes(const char *dir, struct kg_buf *notes, struct kg_error *err)
+{
+	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
+	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
+	struct sweep s = {.notes = notes};
+
+	sweep_init(&s);
+	int rc = each(&s, objects, quarantine, err);
+	return rc < 0 ? rc : each(&s, packs, kept_pack, err);
 }
 
 int kg_recover_files(
@@ -201,13 +319,9 @@ int kg_recover_files(
 	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
 	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
 	char *side KG_AUTOFREE = kg_asprintf("%s/" KG_SIDE_DIR, dir);
-	struct timespec now, up;
 	struct sweep s = {.ours = {state, main_lock}, .notes = notes};
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_gettime(CLOCK_BOOTTIME, &up);
-	s.now = now.tv_sec;
-	s.boot = now.tv_sec - up.tv_sec;
+	sweep_init(&s);
 	/* First of all, since a pack without its index is taken for half of one. */
 	int rc = kg_packs_unhide(packs, notes, err);
 	if (rc == 0)

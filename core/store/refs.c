@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PACKED_REFS_MAX (256u << 20)
+#define LOCK_TRIES      100
+#define LOCK_PAUSE      ((struct timespec){.tv_nsec = 10 * 1000 * 1000L})
 
 bool kg_sync_lost(int e)
 {
@@ -77,6 +80,60 @@ int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error 
 	return 0;
 }
 
+/* ---- names ---- */
+
+static int name_taken(const char *ref, const char *by, struct kg_error *err)
+{
+	return kg_fail(err, KG_E_CONFLICT,
+		"%s cannot be while %s is there: a name is a ref or a directory of refs. Choose "
+		"another, or delete that one first (git push origin :%s)",
+		ref, by, by);
+}
+
+/* The first ref below one's name, if any. */
+static int find_below(git_reference **out, git_repository *repo, const char *ref)
+{
+	char *glob KG_AUTOFREE = kg_asprintf("%s/*", ref);
+	git_reference_iterator *it = NULL;
+	int rc = git_reference_iterator_glob_new(&it, repo, glob);
+
+	*out = NULL;
+	if (rc == 0)
+		rc = git_reference_next(out, it);
+	git_reference_iterator_free(it);
+	return rc == GIT_ITEROVER ? 0 : rc;
+}
+
+int kg_ref_check_name(const char *dir, const char *ref, struct kg_error *err)
+{
+	char *above KG_AUTOFREE = kg_strdup(ref), now[41];
+	git_reference *below = NULL;
+	git_repository *repo = NULL;
+	int rc = 0;
+
+	for (char *s = strrchr(above, '/'); rc == 0 && s; s = strrchr(above, '/')) {
+		*s = '\0';
+		rc = strchr(above, '/') ? kg_ref_read(now, dir, above, err) : (now[0] = '\0', 0);
+		if (rc == 0 && now[0])
+			rc = name_taken(ref, above, err);
+	}
+	if (rc < 0)
+		return rc;
+	rc = git_repository_open_bare(&repo, dir);
+	if (rc == 0)
+		rc = find_below(&below, repo, ref);
+	git_repository_free(repo);
+	if (rc < 0) {
+		const git_error *e = git_error_last();
+		return kg_fail(err, KG_E_IO, "read the refs below %s: %s", ref,
+			e ? e->message : "unknown error");
+	}
+	if (below)
+		rc = name_taken(ref, git_reference_name(below), err);
+	git_reference_free(below);
+	return rc;
+}
+
 /* ---- the update ---- */
 
 struct update {
@@ -138,14 +195,32 @@ static int sync_parents(struct update *u, struct kg_ref_outcome *outcome, struct
 	return rc;
 }
 
+/* A git that packs refs, or checks one, has the lock for some milliseconds. */
+static int make_lock(const struct update *u)
+{
+	int fd = -1;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		fd = open(u->lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0 || errno != EEXIST)
+			return fd;
+		nanosleep(&LOCK_PAUSE, NULL);
+	}
+	errno = EEXIST;
+	return fd;
+}
+
 static int write_lock(
 	struct update *u, const char *id, struct kg_ref_outcome *outcome, struct kg_error *err)
 {
-	KG_AUTOCLOSE int fd = open(u->lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	KG_AUTOCLOSE int fd = make_lock(u);
 	char line[42];
 
 	if (fd < 0 && errno == EEXIST)
-		return kg_fail(err, KG_E_CONFLICT, "ref %s is locked: %s exists", u->ref, u->lock);
+		return kg_fail(err, KG_E_CONFLICT,
+			"ref %s is locked: %s exists; a git is at work there, or one was killed: "
+			"then remove that file",
+			u->ref, u->lock);
 	if (fd < 0)
 		return kg_fail_errno(err, "make %s", u->lock);
 	snprintf(line, sizeof(line), "%s\n", id);

@@ -1,7 +1,8 @@
 /*
  * Loose refs, durably. git itself never syncs a ref's directory after the rename; this does.
  * Reading falls back to packed-refs. Any thread; concurrent updates of one ref exclude each other
- * through git's own REF.lock.
+ * through git's own REF.lock, which is waited for: whoever packs refs (git gc) holds it for a
+ * moment.
  */
 #ifndef KG_STORE_REFS_H
 #define KG_STORE_REFS_H
@@ -13,6 +14,10 @@
 /* "" where absent. A ref that is empty or not an id is KG_E_CORRUPT. */
 int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error *err);
 
+/* Whether git could have a ref of that name beside those that are there: refs/heads/a and
+ * refs/heads/a/b exclude each other (KG_E_CONFLICT, with what to do). */
+int kg_ref_check_name(const char *dir, const char *ref, struct kg_error *err);
+
 /* What a failed update left behind. */
 struct kg_ref_outcome {
 	bool moved;       /* the ref has the new value although the call failed */
@@ -20,8 +25,9 @@ struct kg_ref_outcome {
 };
 /*
  * Compare and swap: `old` and `new_id` are hex, "" for absent. KG_E_CONFLICT: it is not `old`, or
- * somebody holds the lock. KG_E_NO_SPACE or KG_E_IO with !moved: nothing changed. Where the
- * rename was done and its sync could not be, moved is set: the caller decides what that means.
+ * somebody has held the lock for a second. KG_E_NO_SPACE or KG_E_IO with !moved: nothing changed.
+ * Where the rename was done and its sync could not be, moved is set: the caller decides what that
+ * means.
  */
 int kg_ref_update(const char *dir, const char *ref, const char *old, const char *new_id,
 	struct kg_ref_outcome *outcome, struct kg_error *err);
