@@ -56,6 +56,15 @@ static int open_state(struct kgd_master *m, const struct kgd_flags *f, struct kg
 	return kg_tokens_open(&m->tokens, tokens, err);
 }
 
+/* A line of the log for each. */
+static void tell_recovered(char *notes)
+{
+	char *at = NULL;
+
+	for (char *line = strtok_r(notes, "\n", &at); line; line = strtok_r(NULL, "\n", &at))
+		kg_warn("recovered: %s", line);
+}
+
 static int open_store(struct kgd_master *m, struct kg_error *err)
 {
 	struct kg_store_options opts = {.create = true, .now = kg_realtime_ms()};
@@ -64,7 +73,7 @@ static int open_store(struct kgd_master *m, struct kg_error *err)
 	int rc = kg_store_open(&m->store, m->repo, &opts, &notes, err);
 
 	if (notes.len)
-		kg_warn("recovered:\n%s", kg_buf_str(&notes));
+		tell_recovered(notes.data);
 	if (rc == 0)
 		rc = kgd_setup_repo(m, err);
 	if (rc == 0)

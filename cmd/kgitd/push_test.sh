@@ -129,6 +129,22 @@ git checkout -q main
 try git push origin main main:refs/heads/along
 check "main and another branch" [ $? -eq 0 ]
 check_same "the other branch was made" "$(git rev-parse HEAD)" "$(state_git rev-parse along)"
+commit along.yaml along
+rev=$(revision)
+for branch in refs/heads/along/below refs/heads/main/below; do
+	try git push origin main "main:$branch"
+	check "no branch where another one's name is a directory: $branch" [ $? -ne 0 ]
+	check "it says what to do: $branch" said 'delete that one first (git push origin :'
+	check "it is not said to be stored: $branch" not said 'is stored'
+done
+state_git update-ref refs/heads/up/and/down main
+try git push origin main main:refs/heads/up
+check "nor a branch whose name is another one's directory" [ $? -ne 0 ]
+check "it says of which" said 'while refs/heads/up/and/down is there'
+check_same "main does not move without the others" "$rev" "$(revision)"
+state_git update-ref -d refs/heads/up/and/down
+try git push origin main main:refs/heads/up
+check "then it does" [ $? -eq 0 ]
 check_whole "several refs"
 
 # ---- larger than git's buffer: git asks first with an empty request, then sends it in chunks

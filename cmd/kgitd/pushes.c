@@ -11,6 +11,7 @@
 #include "kgitd/authorize.h"
 #include "kgitd/hook.h"
 #include "kgitd/rollout.h"
+#include "store/refs.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -153,6 +154,22 @@ static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
 	return false;
 }
 
+/* What git would refuse of a ref after main has moved is refused before. */
+static int check_ref(
+	struct kgd_pushes *p, struct kgd_hook *h, const struct kgd_command *c, struct kg_error *err)
+{
+	char now[41];
+	int rc = kgd_authorize_branch(p->m, &h->user, c->ref, c->old_commit, c->new_commit, err);
+
+	if (rc == 0)
+		rc = kg_ref_read(now, p->m->repo, c->ref, err);
+	if (rc == 0 && strcmp(now, c->old_commit) != 0)
+		return kg_fail(err, KG_E_CONFLICT,
+			"another push came first: %s is %s%.12s by now; git fetch, then push again",
+			c->ref, *now ? "at " : "", *now ? now : "gone");
+	return rc == 0 && *c->new_commit && !*now ? kg_ref_check_name(p->m->repo, c->ref, err) : rc;
+}
+
 void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 {
 	struct kg_error err;
@@ -168,15 +185,10 @@ void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 				"%s is written by kgitd alone; to change the cluster, push main",
 				c->ref);
 			kgd_hook_refuse(h, c, "written by kgitd alone");
-		} else if (kgd_authorize_branch(p->m, &h->user, c->ref, c->old_commit,
-				   c->new_commit, &err) < 0) {
+		} else if (check_ref(p, h, c, &err) < 0) {
 			kgd_hook_sayf(h, "%s", err.msg);
-			kgd_hook_refuse(h, c, "forbidden");
+			kgd_hook_refuse(h, c, err.code == KG_E_FORBIDDEN ? "forbidden" : err.msg);
 			audit(h, c, 0, NULL, &err);
-		} else if (*c->new_commit) {
-			kgd_hook_sayf(h,
-				"%s is stored; it changes nothing in the cluster (main does)",
-				c->ref);
 		}
 	}
 	if (h->refused)
@@ -312,6 +324,10 @@ static void apply_other(struct kgd_hook *h, const struct kgd_command *c)
 	else {
 		kgd_hook_accept(h, c, true, NULL);
 		audit(h, c, 0, NULL, NULL);
+		if (*c->new_commit)
+			kgd_hook_sayf(h,
+				"%s is stored; it changes nothing in the cluster (main does)",
+				c->ref);
 	}
 }
 

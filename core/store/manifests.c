@@ -26,6 +26,23 @@ void kg_file_list_add(
 		kg_hex(f->blob, blob, 20);
 }
 
+/* As git shows such a path: in quotes, what is no printable ASCII in octal. */
+static int fail_characters(const char *path, struct kg_error *err)
+{
+	struct kg_buf quoted KG_AUTOBUF = KG_BUF_INIT;
+
+	for (const unsigned char *s = (const unsigned char *)path; *s; s++)
+		if (*s < ' ' || *s >= 0x7f)
+			kg_buf_addf(&quoted, "\\%03o", *s);
+		else if (*s == '"' || *s == '\\')
+			kg_buf_addf(&quoted, "\\%c", *s);
+		else
+			kg_buf_addc(&quoted, (char)*s);
+	return kg_fail(err, KG_E_INVALID,
+		"\"%s\": the path must be UTF-8 without control characters: rename it",
+		kg_buf_str(&quoted));
+}
+
 int kg_check_path(const char *path, struct kg_error *err)
 {
 	size_t left = strlen(path);
@@ -38,8 +55,7 @@ int kg_check_path(const char *path, struct kg_error *err)
 		unsigned n = kg_utf8_next(s, left, &c);
 
 		if (!n || c < ' ' || c == 0x7f)
-			return kg_fail(err, KG_E_INVALID,
-				"%s: the path must be UTF-8 without control characters", path);
+			return fail_characters(path, err);
 		s += n;
 		left -= n;
 	}
