@@ -19,6 +19,7 @@
 
 #define MAX_PODS 250
 #define IDLE_MS  35000
+#define USAGE_MS 8000 /* before the reporter says by itself that the node lives */
 
 struct kg_agent {
 	struct kg_agent_options opts;
@@ -30,6 +31,7 @@ struct kg_agent {
 	struct kg_logstreams *logs;
 	struct kg_puller *puller;
 	struct kg_follower *follower;
+	struct kg_timer *usage;
 	atomic_bool started; /* all of the above are there */
 	bool ready;          /* the puller's */
 	/* Messages on their way to the loop name this; the last one frees it. */
@@ -319,6 +321,17 @@ static void on_log_end(void *ctx, const char *id)
 
 /* ---- life ---- */
 
+static void look_at_usage(void *ctx)
+{
+	struct kg_agent *a = ctx;
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v = a->opts.pods.usage(a->opts.pods.self, &arena);
+
+	if (!kg_is_null(&v))
+		kg_reporter_usage(a->reporter, &v);
+	kg_timer_set(a->usage, a->opts.usage_ms);
+}
+
 static void start(struct kg_agent *a)
 {
 	struct kg_http_client_options http = {.url = a->opts.url,
@@ -353,6 +366,10 @@ static void start(struct kg_agent *a)
 	a->logs = kg_logstreams_new(&logs);
 	a->puller = kg_puller_new(&puller);
 	a->follower = kg_follower_new(&follower);
+	if (a->opts.pods.usage) {
+		a->usage = kg_timer_new(a->loop, look_at_usage, a);
+		kg_timer_set(a->usage, 0);
+	}
 	atomic_store(&a->started, true);
 }
 
@@ -374,6 +391,7 @@ int kg_agent_new(struct kg_agent **out, struct kg_loop *loop, const struct kg_ag
 	a->opts = *opts;
 	a->opts.max_pods = opts->max_pods ? opts->max_pods : MAX_PODS;
 	a->opts.idle_ms = opts->idle_ms ? opts->idle_ms : IDLE_MS;
+	a->opts.usage_ms = opts->usage_ms ? opts->usage_ms : USAGE_MS;
 	a->loop = loop;
 	if (rc == 0 && opts->bridge)
 		rc = kg_network_new(&a->network, &network, err);
@@ -395,6 +413,7 @@ void kg_agent_free(struct kg_agent *a)
 {
 	if (!a)
 		return;
+	kg_timer_free(a->usage);
 	kg_podtokens_stop(a->opts.tokens);
 	kg_follower_free(a->follower);
 	kg_puller_free(a->puller);

@@ -20,6 +20,8 @@
 struct kg_agent_pods {
 	void (*apply)(void *self, const struct kg_value *pods, const struct kg_value *configmaps);
 	void (*report_all)(void *self);
+	/* What is used since this was last asked (kg_pods_usage); null: not known. NULL: never. */
+	struct kg_value (*usage)(void *self, struct kg_arena *a);
 	void *self;
 	struct kg_log_source logs;            /* any thread */
 	const struct kg_hugepages *hugepages; /* that they were told of; NULL: none */
@@ -47,7 +49,8 @@ struct kg_agent_options { /* texts are borrowed until kg_agent_free */
 	 * again with each view that says so. May be NULL. */
 	void (*on_ca)(void *ctx, const char *ca_pem);
 	void *ctx;
-	int idle_ms; /* of the stream, after which it is broken; default 35,000 */
+	int idle_ms;  /* of the stream, after which it is broken; default 35,000 */
+	int usage_ms; /* so often is the master told what is used; default 8,000 */
 };
 struct kg_agent;
 /* Starts. Where the master does not answer soon, the view that an earlier run pulled is applied. */

@@ -107,6 +107,17 @@ static void log_close(void *reader)
 	free(reader);
 }
 
+static unsigned usage_ms;
+
+/* Nothing is known the first time. */
+static struct kg_value usage(void *self, struct kg_arena *a)
+{
+	static unsigned asked;
+
+	(void)self;
+	return asked++ ? kg_v_obj(a, "cpu", kg_v_int(7), (char *)NULL) : kg_v_null();
+}
+
 static void *run_loop(void *ctx)
 {
 	kg_loop_run(ctx);
@@ -122,7 +133,9 @@ static void start_agent(void)
 		.credential = fm_credential(),
 		.pods = {.apply = apply,
 			.report_all = report_all,
+			.usage = usage_ms ? usage : NULL,
 			.logs = {log_open, log_read, log_close, NULL}},
+		.usage_ms = (int)usage_ms,
 		.on_ready = on_ready};
 	struct kg_error err;
 
@@ -420,6 +433,20 @@ static void test_node_info(void **state)
 	kg_arena_release(&arena);
 }
 
+/* The sign of life says what is used. */
+static void test_usage(void **state)
+{
+	(void)state;
+	fm_view(first, KG_ARRAY_LEN(first));
+	usage_ms = 20;
+	start_agent();
+	await(&t.ready, 1);
+	fm_await(&fm_heard.leases, 2);
+	assert_string_equal(fm_heard.lease, "{\"usage\":{\"cpu\":7}}");
+	stop_agent();
+	usage_ms = 0;
+}
+
 /* At rest nothing runs: no thread wakes up by itself but for the lease. */
 static void test_idle(void **state)
 {
@@ -449,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_moved, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_logs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
 		cmocka_unit_test(test_node_info),
 	};

@@ -212,6 +212,58 @@ bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path)
 	return killed;
 }
 
+/* Where a controller's hierarchy is mounted; NULL: nowhere. */
+static const char *mount_of(const struct kg_cgroups *c, const char *controller)
+{
+	for (unsigned i = 0; i < c->nmounts; i++)
+		if (c->v2 || is_word_of(strrchr(c->mounts[i], '/') + 1, controller, ","))
+			return c->mounts[i];
+	return NULL;
+}
+
+/* A number in a file of a group: the whole, or what stands after the word. */
+static bool read_number(
+	const char *mount, const char *path, const char *name, const char *word, int64_t *out)
+{
+	KG_AUTOFREE char *file = kg_asprintf("%s%s/%s", mount ? mount : "", path, name);
+	FILE *f = mount ? fopen(file, "re") : NULL;
+	long long n = 0;
+	bool found = false;
+	char line[200];
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		size_t len = word ? strlen(word) : 0;
+
+		found = (!len || (!strncmp(line, word, len) && line[len] == ' ')) &&
+			sscanf(line + len, "%lld", &n) == 1;
+	}
+	if (f)
+		fclose(f);
+	*out = n;
+	return found;
+}
+
+bool kg_cgroup_usage(const struct kg_cgroups *c, const char *path, struct kg_cgroup_usage *out)
+{
+	const char *cpu = mount_of(c, "cpuacct"), *memory = mount_of(c, "memory");
+	int64_t inactive = 0;
+	bool found;
+
+	if (c->v2) {
+		found = read_number(cpu, path, "cpu.stat", "usage_usec", &out->cpu_ns) &&
+			read_number(memory, path, "memory.current", NULL, &out->memory_bytes);
+		out->cpu_ns *= 1000;
+		read_number(memory, path, "memory.stat", "inactive_file", &inactive);
+	} else {
+		found = read_number(cpu, path, "cpuacct.usage", NULL, &out->cpu_ns) &&
+			read_number(
+				memory, path, "memory.usage_in_bytes", NULL, &out->memory_bytes);
+		read_number(memory, path, "memory.stat", "total_inactive_file", &inactive);
+	}
+	out->memory_bytes = inactive < out->memory_bytes ? out->memory_bytes - inactive : 0;
+	return found;
+}
+
 bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path)
 {
 	bool found = false;

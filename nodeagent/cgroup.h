@@ -31,6 +31,12 @@ int kg_cgroup_make(const struct kg_cgroups *c, const char *path,
 	const struct kg_cgroup_limits *limits, struct kg_error *err);
 /* Has the kernel killed one of the group's processes for want of memory? */
 bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path);
+/* What its processes have used since it was made, and what memory they hold that could not be
+ * dropped at once. false: it is not there. */
+struct kg_cgroup_usage {
+	int64_t cpu_ns, memory_bytes;
+};
+bool kg_cgroup_usage(const struct kg_cgroups *c, const char *path, struct kg_cgroup_usage *out);
 /* Is a process in it, itself? */
 bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path);
 /* SIGKILL to every process in it and below. Returns how many there were. */

@@ -127,6 +127,7 @@ static void handle_lease(struct kg_http_req *req, void *ctx)
 	(void)ctx;
 	lock();
 	fm_heard.leases++;
+	keep(fm_heard.lease, sizeof(fm_heard.lease), kg_http_body(req));
 	unlock();
 	kg_http_reply_text(req, 200, "{}");
 }

@@ -36,7 +36,8 @@ struct fm_heard {
 	unsigned registrations, leases, statuses, accepted, packs, streams, open_streams;
 	unsigned objects; /* in the pack sent last */
 	unsigned token_requests, tokens;
-	char status[4096], status_body[4096], log[65536], log_query[512], registration[8192];
+	char status[4096], status_body[4096], log[65536], log_query[512], registration[8192],
+		lease[512];
 	bool log_ended;
 };
 extern struct fm_heard fm_heard;

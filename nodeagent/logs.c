@@ -32,7 +32,8 @@ struct kg_log_reader {
 	int nfds, at; /* being read: fds[at] */
 	int inotify;
 	bool follow, timestamps, middle, skipping, over;
-	int64_t skip;            /* whole lines to leave out */
+	int64_t skip;  /* whole lines to leave out */
+	int64_t lines; /* so many come after those, whatever is written meanwhile; < 0: all */
 	int64_t since_ms, limit; /* limit < 0: none */
 	struct kg_buf in, out;
 };
@@ -213,6 +214,7 @@ int kg_log_open_in(struct kg_log_reader **out, const char *dir, const struct kg_
 	r->timestamps = req->timestamps;
 	r->since_ms = req->since_ms;
 	r->limit = req->limit_bytes > 0 ? req->limit_bytes : -1;
+	r->lines = req->tail >= 0 && !r->follow ? req->tail : -1;
 	int rc = open_reader(r, req, err);
 	if (rc < 0) {
 		kg_log_close(r);
@@ -274,6 +276,9 @@ static void take_line(struct kg_log_reader *r, char *line, size_t n)
 			r->skipping = false;
 		return;
 	}
+	if (r->lines == 0)
+		return;
+	r->lines -= whole && r->lines > 0;
 	kg_time t;
 	if (r->since_ms && kg_time_parse(&t, f[0]) == 0 && t < r->since_ms)
 		return;

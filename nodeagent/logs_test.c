@@ -163,6 +163,36 @@ static void test_rotation(void **state)
 	expect(&q, "g\nnow\n");
 }
 
+/* What is written between the look for the tail and the reading is none of it. */
+static void test_tail_of_what_grows(void **state)
+{
+	static const struct {
+		int64_t tail;
+		const char *end, *text;
+	} cases[] = {
+		{2, three, "two\nthree\n"},
+		{1, three, "three\n"},
+		{0, three, ""},
+		{9, three, "one\ntwo\nthree\nmore\nand more\n"},
+		{2, T("1.1") "F one\n" T("2.2") "P tw\n", "one\ntwmore\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_log_request q = {.uid = "aa", .tail = cases[i].tail};
+		KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+		struct kg_log_reader *r;
+		struct kg_error err;
+
+		put("web.0.log", cases[i].end);
+		assert_int_equal(kg_log_open_in(&r, base, &q, &err), 0);
+		append("web.0.log", T("4.0") "F more\n" T("5.0") "F and more\n");
+		read_all(&b, r, 0);
+		assert_string_equal(kg_buf_str(&b), cases[i].text);
+		kg_log_close(r);
+	}
+}
+
 static void say_phase(int phase)
 {
 	char text[200];
@@ -289,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tail_of_what_grows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rotation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgetting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_follow, set_up, tear_down),

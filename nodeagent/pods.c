@@ -199,6 +199,7 @@ void kg_pods_free(struct kg_pods *pods)
 	kg_map_release(&pods->pods);
 	kg_map_release(&pods->ids);
 	kg_map_release(&pods->reclaiming);
+	kg_usage_free(pods->usage);
 	kg_watch_free(pods->exit_watch);
 	kg_closep(&pods->inotify);
 	kg_timer_free(pods->rotate);

@@ -57,7 +57,8 @@ struct kg_pods {
 	bool settling; /* the timer is armed */
 	unsigned max_pods;
 	struct kg_hugepages hugepages;
-	bool applied; /* a view was seen: what is not in it goes */
+	struct kg_usage *usage; /* as last looked at; NULL: not yet */
+	bool applied;           /* a view was seen: what is not in it goes */
 	void (*on_status)(void *ctx, const char *ns, const char *name, const char *uid,
 		const struct kg_value *status, bool gone);
 	void *ctx;
@@ -94,6 +95,10 @@ struct kg_image_gc;
 struct kg_image_gc *kg_image_gc_new(
 	struct kg_pods *pods, const struct kg_image_gc_options *options);
 void kg_image_gc_free(struct kg_image_gc *gc); /* behind the images */
+
+/* usage.c */
+struct kg_usage;
+void kg_usage_free(struct kg_usage *u);
 
 /* reclaim.c: after a view. */
 void kg_pods_reclaim(struct kg_pods *pods);

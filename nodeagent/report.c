@@ -26,6 +26,7 @@ struct kg_reporter {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct kg_map pending; /* uid -> heap text of the entry, JSON */
+	char *usage;           /* heap text, JSON; or NULL */
 	bool stop, kicked;
 };
 
@@ -49,6 +50,18 @@ void kg_reporter_put(struct kg_reporter *r, const char *ns, const char *name, co
 
 	pthread_mutex_lock(&r->lock);
 	free(kg_map_put(&r->pending, uid, text));
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void kg_reporter_usage(struct kg_reporter *r, const struct kg_value *usage)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+
+	kg_json_write(&text, usage);
+	pthread_mutex_lock(&r->lock);
+	free(r->usage);
+	r->usage = kg_buf_steal(&text);
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 }
@@ -116,7 +129,13 @@ static int send_lease(struct kg_reporter *r, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf body = KG_BUF_INIT;
 
-	kg_buf_adds(&body, "{}");
+	pthread_mutex_lock(&r->lock);
+	KG_AUTOFREE char *usage = kg_steal(&r->usage);
+	pthread_mutex_unlock(&r->lock);
+	if (usage)
+		kg_buf_addf(&body, "{\"usage\":%s}", usage);
+	else
+		kg_buf_adds(&body, "{}");
 	return post(r, "lease", &body, err);
 }
 
@@ -164,13 +183,15 @@ static void told(struct kg_reporter *r, int rc, const struct kg_error *err)
 	r->failing = failed && !is_refused(rc);
 }
 
-/* With the lock held. Waits until something is to be sent, at most until `until`. */
-static void wait_until(struct kg_reporter *r, int64_t until, bool for_entries)
+/* With the lock held. Waits until something is to be sent (or, with all false, until somebody wants
+ * it tried again), at most until `until`. */
+static void wait_until(struct kg_reporter *r, int64_t until, bool all)
 {
 	struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
 	int rc = 0;
 
-	while (!r->stop && !r->kicked && !(for_entries && r->pending.count) && rc != ETIMEDOUT)
+	while (!r->stop && !r->kicked && !(all && (r->pending.count || r->usage)) &&
+		rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&r->changed, &r->lock, &at);
 	r->kicked = false;
 }
@@ -235,6 +256,7 @@ void kg_reporter_free(struct kg_reporter *r)
 	kg_end_http_thread(r->thread, r->client);
 	kg_http_client_free(r->client);
 	free_entries(&r->pending);
+	free(r->usage);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);

@@ -1,7 +1,7 @@
 /*
  * Pod status on its way to the master: the latest of each pod, sent at once when nothing is under
  * way, collected while something is, kept until the master has committed it. Any thread puts; one
- * thread of its own sends, and says every ten seconds that the node lives.
+ * thread of its own sends, and says every ten seconds that the node lives, and what is used of it.
  */
 #ifndef KG_NODEAGENT_REPORT_H
 #define KG_NODEAGENT_REPORT_H
@@ -28,6 +28,9 @@ void kg_reporter_free(struct kg_reporter *r);
 /* Replaces what waits for that pod. gone: nothing is left of it on this node. */
 void kg_reporter_put(struct kg_reporter *r, const char *ns, const char *name, const char *uid,
 	const struct kg_value *status, bool gone);
+/* Says what is used (kg_pods_usage) with the next sign of life, which is given at once; what was
+ * not said by then is lost. */
+void kg_reporter_usage(struct kg_reporter *r, const struct kg_value *usage);
 /* Tries again now what waits for a retry. */
 void kg_reporter_kick(struct kg_reporter *r);
 

@@ -59,6 +59,13 @@ static void report_all(void *self)
 	kg_pods_report_all(n->pods);
 }
 
+static struct kg_value usage(void *self, struct kg_arena *a)
+{
+	struct node *n = self;
+
+	return kg_pods_usage(n->pods, a);
+}
+
 static int open_log(
 	void *self, void **reader, const struct kg_log_request *req, struct kg_error *err)
 {
@@ -324,6 +331,7 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.dns_domain = n->opts->cluster_domain,
 		.pods = {.apply = apply,
 			.report_all = report_all,
+			.usage = usage,
 			.self = n,
 			.logs = {open_log, read_log, close_log, n}},
 		.tokens = n->tokens,

@@ -40,6 +40,14 @@ static bool api_lease(void *ctx, const char *node, struct kg_api_lease *out)
 	return kgd_nodes_lease(m->nodes, node, &out->acquired, &out->renewed);
 }
 
+static bool api_usage(void *ctx, const char *node, struct kg_api_usage *out)
+{
+	struct kgd_master *m = ctx;
+
+	out->said = kgd_nodes_used(m->nodes, node, &out->at);
+	return out->said != NULL;
+}
+
 /* ---- starting ---- */
 
 static int open_state(struct kgd_master *m, const struct kgd_flags *f, struct kg_error *err)
@@ -199,6 +207,7 @@ static void make_api(struct kgd_master *m, enum kg_api_gzip gzip)
 		.log_route = kgd_logs_route,
 		.judged = api_judged,
 		.lease = api_lease,
+		.usage = api_usage,
 		.max_lists = m->limits.lists,
 		.max_watches = m->limits.watches,
 		.gzip = gzip,

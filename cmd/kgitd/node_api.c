@@ -175,9 +175,31 @@ static void handle_status(struct kg_http_req *req, void *ctx)
 
 /* ---- lease, watch ---- */
 
+/* A sign of life is any request of a node; this one may say what is used there. */
 static void handle_lease(struct kg_http_req *req, void *ctx)
 {
+	struct kgd_exchange *x = kgd_exchange(req);
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value body;
+	struct kg_error err;
+
 	(void)ctx;
+	if (parse_body(&body, &a, req, &err) < 0) {
+		kgd_reply_error(req, &err);
+		return;
+	}
+	const struct kg_value *usage = kg_get(&body, "usage");
+
+	if (usage->type == KG_OBJECT) {
+		struct kg_doc *said = kg_doc_new(usage, NULL, 0);
+
+		kgd_nodes_use(x->master->nodes, x->node, said);
+		kg_doc_unref(said);
+	} else if (!kg_is_null(usage)) {
+		kg_fail(&err, KG_E_BAD_REQUEST, "usage must be an object");
+		kgd_reply_error(req, &err);
+		return;
+	}
 	kg_http_reply_text(req, 200, "{}\n");
 }
 
@@ -205,7 +227,7 @@ bool kgd_node_route(struct kg_http_req *req, const char *rest, struct kg_http_ro
 	} routes[] = {
 		{"POST", "register", handle_register, NULL, 256 << 10},
 		{"POST", "status", handle_status, NULL, 16 << 20},
-		{"POST", "lease", handle_lease, NULL, 4 << 10},
+		{"POST", "lease", handle_lease, NULL, 1 << 20},
 		{"POST", "renew", kgd_handle_renew, NULL, 64 << 10},
 		{"POST", "tokens", kgd_handle_node_tokens, NULL, 256 << 10},
 		{"GET", "watch", handle_watch, watch_done, 1},

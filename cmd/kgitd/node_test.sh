@@ -240,6 +240,27 @@ ready_view() {
 }
 check "the view has the ready endpoint" wait_for 5 ready_view
 
+# ---- what is used
+used() { admin GET "/apis/metrics.k8s.io/v1beta1/$1" | tr -d '\n '; }
+use() { # NODE USAGE
+	status_of "$1" POST "/kgit/v1/nodes/$1/lease" -d '{"usage":'"$2"'}'
+}
+a_pod() { # NAME UID
+	echo '{"namespace":"default","name":"'"$1"'","uid":"'"$2"'","containers":[{"name":"c","cpu":1500000,"memory":3145728}]}'
+}
+check_same "usage" 200 "$(use n1 '{"windowMs":8000,"cpu":250000000,"memory":1073741824,"pods":[
+'"$(a_pod web "$uid"),$(a_pod web other),$(a_pod none "$uid")"']}')"
+check "usage: of the node" grep -q '"name":"n1".*"usage":{"cpu":"250000000n","memory":"1048576Ki"},"window":"8.000s"' <<<"$(used nodes)"
+check "usage: of its pod" grep -q '"containers":\[{"name":"c","usage":{"cpu":"1500000n","memory":"3072Ki"}}\]' <<<"$(used namespaces/default/pods/web)"
+check_same "usage: of nothing else" 1 "$(used pods | grep -o '"containers"' | wc -l)"
+check_same "usage: nonsense" 400 "$(use n1 '[]')"
+check_same "usage: lists that are none" 200 "$(use n1 "{\"pods\":$forged}")"
+check_same "usage of another node" 403 "$(status_of n2 POST /kgit/v1/nodes/n1/lease -d '{"usage":{}}')"
+check_same "usage: of another node's pod" 200 "$(use n2 '{"windowMs":1,"pods":['"$(a_pod web "$uid")"']}')"
+sleep 1.1 # it is looked at once a second
+check_same "usage: a node is not believed of another's pod" 0 "$(used pods | grep -o '"containers"' | wc -l)"
+check_same "usage cannot be watched" 405 "$(admin GET '/apis/metrics.k8s.io/v1beta1/pods?watch=1' -o /dev/null -w '%{http_code}')"
+
 # ---- logs
 logs() { # [curl arguments], QUERY in $query
 	admin GET "/api/v1/namespaces/default/pods/web/log?${query-}" "$@"

@@ -29,6 +29,7 @@ static void free_node(struct kgd_node *node)
 	kgd_view_unref(node->view);
 	for (int i = 0; i < KGD_OLD_VIEWS; i++)
 		kgd_view_unref(node->old[i]);
+	kg_doc_unref(node->used);
 	free(node->name);
 	free(node);
 }

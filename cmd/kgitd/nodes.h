@@ -35,6 +35,11 @@ void kgd_nodes_issuer(struct kgd_nodes *nodes, const char *name, char out[64]);
 struct kg_input_liveness kgd_nodes_heard(struct kgd_nodes *nodes, const char *name);
 /* When it was first and last heard from (realtime); false: never. */
 bool kgd_nodes_lease(struct kgd_nodes *nodes, const char *name, kg_time *first, kg_time *last);
+/* What is used of the node and by its pods, as it says now: a reference is taken. */
+void kgd_nodes_use(struct kgd_nodes *nodes, const char *name, struct kg_doc *said);
+/* What it said last, a new reference, and when (realtime). NULL: nothing, or nothing within the
+ * time after which a silent node is lost. */
+struct kg_doc *kgd_nodes_used(struct kgd_nodes *nodes, const char *name, kg_time *at);
 int64_t kgd_nodes_grace_ms(const struct kgd_nodes *nodes);
 
 /* The node's view of now, a new reference; NULL where no such node is registered. */

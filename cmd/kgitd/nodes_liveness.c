@@ -122,6 +122,33 @@ bool kgd_nodes_lease(struct kgd_nodes *n, const char *name, kg_time *first, kg_t
 	return known;
 }
 
+void kgd_nodes_use(struct kgd_nodes *n, const char *name, struct kg_doc *said)
+{
+	pthread_mutex_lock(&n->lock);
+	struct kgd_node *node = kgd_node_make(n, name);
+	struct kg_doc *old = node->used;
+
+	node->used = kg_doc_ref(said);
+	node->used_at = kg_monotonic_ms();
+	node->used_wall = kg_realtime_ms();
+	pthread_mutex_unlock(&n->lock);
+	kg_doc_unref(old);
+}
+
+struct kg_doc *kgd_nodes_used(struct kgd_nodes *n, const char *name, kg_time *at)
+{
+	struct kg_doc *used = NULL;
+
+	pthread_mutex_lock(&n->lock);
+	struct kgd_node *node = kgd_node_get(n, name);
+	if (node && node->used && kg_monotonic_ms() - node->used_at < n->grace_ms) {
+		used = kg_doc_ref(node->used);
+		*at = node->used_wall;
+	}
+	pthread_mutex_unlock(&n->lock);
+	return used;
+}
+
 int64_t kgd_nodes_grace_ms(const struct kgd_nodes *n)
 {
 	return n->grace_ms;

@@ -30,6 +30,9 @@ struct kgd_node {
 	bool lost;          /* as last handed to the writer */
 	atomic_bool unsaid; /* which failed to commit it */
 	bool dirty;
+	struct kg_doc *used; /* NULL: it said nothing yet */
+	int64_t used_at;     /* monotonic */
+	kg_time used_wall;
 	struct kgd_view *view, *old[KGD_OLD_VIEWS];
 	struct kgd_node_stream *streams; /* newest first */
 };

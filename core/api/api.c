@@ -100,6 +100,7 @@ struct kg_api *kg_api_new(const struct kg_api_options *opts)
 		kg_api_feed_init(&api->feeds[k], api->fed);
 	kg_api_events_init(api);
 	kg_api_leases_init(api);
+	kg_api_usage_init(api);
 	kg_api_worker_start(api);
 	kg_api_backfill_start(api, api->fed);
 	api->sub = kg_hub_subscribe(opts->hub, on_publish, api);
@@ -115,6 +116,7 @@ void kg_api_free(struct kg_api *api)
 	kg_api_worker_stop(api);
 	kg_api_events_release(api);
 	kg_api_leases_release(api);
+	kg_api_usage_release(api);
 	for (int k = 0; k < KG_KIND_COUNT; k++)
 		kg_api_feed_release(&api->feeds[k]);
 	for (int k = 0; k < KG_KIND_COUNT; k++)

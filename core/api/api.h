@@ -34,6 +34,14 @@ struct kg_api_lease {
 	int duration_s; /* how long without renewal makes the node lost */
 };
 
+/* What a node said last of what is used there. */
+struct kg_api_usage {
+	/* {"windowMs":N,"cpu":NANOCORES,"memory":BYTES,"pods":[{"namespace","name","uid",
+	 * "containers":[{"name","cpu","memory"}]}]}: of these types, nothing else is relied on. */
+	struct kg_doc *said;
+	kg_time at;
+};
+
 struct kg_api_check {
 	const char *name; /* "store": /readyz/store */
 	bool ready_only;
@@ -62,6 +70,9 @@ struct kg_api_options {
 		const struct kg_attributes *what, const struct kg_error *why);
 	/* A node's lease; false where it never had one. NULL: there are none. */
 	bool (*lease)(void *ctx, const char *node, struct kg_api_lease *out);
+	/* What a node said last, a new reference in out->said; false where it said nothing, or
+	 * nothing lately. HTTP threads; must not block. NULL: nobody says anything. */
+	bool (*usage)(void *ctx, const char *node, struct kg_api_usage *out);
 	/* What /readyz and, unless ready_only, /livez and /healthz look at besides "ping".
 	 * Borrowed; called on HTTP threads: they must not block. */
 	const struct kg_api_check *checks;

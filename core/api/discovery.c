@@ -84,7 +84,10 @@ static void write_names(struct kg_buf *out, const char *key, const char *const *
 	kg_buf_addc(out, ']');
 }
 
-static const char verbs[] = "[\"get\",\"list\",\"watch\"]";
+static const char *verbs_of(const struct kg_kind *k)
+{
+	return k->flags & KG_KF_NO_WATCH ? "[\"get\",\"list\"]" : "[\"get\",\"list\",\"watch\"]";
+}
 
 bool kg_api_has_status(const struct kg_kind *k)
 {
@@ -150,7 +153,7 @@ static void write_aggregated_kind(struct kg_buf *out, const struct kg_kind *k)
 	kg_buf_addf(out, "{\"resource\":\"%s\",\"responseKind\":", k->plural);
 	write_gvk(out, k->group, k->version, k->kind);
 	kg_buf_addf(out, ",\"scope\":\"%s\",\"singularResource\":\"%s\",\"verbs\":%s",
-		k->flags & KG_KF_NAMESPACED ? "Namespaced" : "Cluster", k->singular, verbs);
+		k->flags & KG_KF_NAMESPACED ? "Namespaced" : "Cluster", k->singular, verbs_of(k));
 	write_names(out, "shortNames", k->short_names);
 	write_names(out, "categories", k->categories);
 	write_aggregated_subs(out, k);
@@ -217,7 +220,7 @@ static void write_plain_kind(struct kg_buf *out, const struct kg_kind *k)
 	kg_buf_addf(out,
 		"{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\","
 		"\"verbs\":%s",
-		k->plural, k->singular, namespaced, k->kind, verbs);
+		k->plural, k->singular, namespaced, k->kind, verbs_of(k));
 	write_names(out, "shortNames", k->short_names);
 	write_names(out, "categories", k->categories);
 	kg_buf_addc(out, '}');

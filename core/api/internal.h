@@ -154,7 +154,8 @@ void kg_api_feed_entry_unref(struct feed_entry *e);
 /* Kinds with revisions of their own. */
 static inline bool kg_api_has_versions(enum kg_kind_id kind)
 {
-	return kind == KG_KIND_EVENT || kind == KG_KIND_EVENT_V1 || kind == KG_KIND_LEASE;
+	return kind == KG_KIND_EVENT || kind == KG_KIND_EVENT_V1 || kind == KG_KIND_LEASE ||
+	       kind == KG_KIND_NODE_METRICS || kind == KG_KIND_POD_METRICS;
 }
 /* Can changes of the kind be read from history, which has no snapshots? Endpoints cannot, nor can
  * what has versions of its own. */
@@ -363,7 +364,7 @@ static inline bool kg_api_is_made(const struct kg_kind *kind)
 /* The newer form of one; a reference. */
 struct kg_object *kg_api_event_v1_of(const struct kg_object *event);
 
-/* ---- kinds with revisions of their own: Events and Leases (versions.c) ---- */
+/* ---- kinds with revisions of their own: Events, Leases, metrics (versions.c) ---- */
 
 struct versions {
 	pthread_mutex_t lock;
@@ -385,6 +386,8 @@ void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_o
 /* A version: the newest one where seq is 0. false: no longer kept. */
 bool kg_api_versions_at(struct versions *v, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
 void kg_api_versions_keep(struct versions *v, const struct kg_pmap *objects, uint64_t seq);
+/* All of it anew, as the next revision, told to nobody; objects is moved. */
+void kg_api_versions_replace(struct versions *v, struct kg_pmap *objects);
 
 struct event_store {
 	struct versions v;
@@ -409,6 +412,18 @@ void kg_api_leases_read(struct kg_api *api);
 /* On the clock: as that where Leases are watched; returns when it is due next. */
 int64_t kg_api_leases_tick(struct kg_api *api, int64_t now);
 int64_t kg_api_leases_due(int64_t read); /* when it is, having been read then */
+
+/* ---- NodeMetrics and PodMetrics (usage.c) ---- */
+
+struct usage_store {
+	pthread_mutex_t lock; /* of who looks */
+	int64_t read;         /* monotonic ms: when it was last looked at; -1: never */
+	struct versions nodes, pods;
+};
+void kg_api_usage_init(struct kg_api *api);
+void kg_api_usage_release(struct kg_api *api);
+/* Looks at what nodes said, unless that was just done. */
+void kg_api_usage_read(struct kg_api *api);
 
 /* ---- answers ---- */
 
@@ -512,6 +527,7 @@ struct kg_api {
 	struct encode_cache cache;
 	struct event_store events;
 	struct lease_store leases;
+	struct usage_store usage;
 
 	pthread_mutex_t watch_lock;
 	struct watcher_list {
@@ -554,7 +570,16 @@ struct kg_api {
 };
 static inline struct versions *kg_api_versions(struct kg_api *api, enum kg_kind_id kind)
 {
-	return kind == KG_KIND_LEASE ? &api->leases.v : &api->events.v;
+	switch (kind) {
+	case KG_KIND_LEASE:
+		return &api->leases.v;
+	case KG_KIND_NODE_METRICS:
+		return &api->usage.nodes;
+	case KG_KIND_POD_METRICS:
+		return &api->usage.pods;
+	default:
+		return &api->events.v;
+	}
 }
 kg_time kg_api_now(struct kg_api *api);
 

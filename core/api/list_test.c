@@ -265,12 +265,55 @@ static void test_builtin_roles(void **state)
 	assert_int_equal(none.status, 404);
 }
 
+#define USED  "/apis/metrics.k8s.io/v1beta1"
+#define POD_A "web-5d6f7c8b9-bcdfg"
+#define POD_B "web-5d6f7c8b9-hjklm"
+
+/* What nodes say is used of them and by their pods. */
+static void metrics(void **state)
+{
+	(void)state;
+	server.used = "{\"windowMs\":8001,\"cpu\":1500000000,\"memory\":2048,\"pods\":["
+		      "{\"namespace\":\"default\",\"name\":\"" POD_A
+		      "\",\"uid\":\"00000000-0000-5000-8000-000000000040\",\"containers\":["
+		      "{\"name\":\"http\",\"cpu\":-5,\"memory\":1024}]},"
+		      "{\"namespace\":\"default\",\"name\":\"" POD_B
+		      "\",\"uid\":\"00000000-0000-5000-8000-000000000041\",\"containers\":["
+		      "{\"name\":\"http\",\"cpu\":7,\"memory\":4096}]},"
+		      "{\"namespace\":\"default\",\"name\":\"" POD_B
+		      "\",\"uid\":\"another\",\"containers\":[{\"name\":\"x\"}]},7]}";
+	ANSWER nodes = get(USED "/nodes?labelSelector=kubernetes.io/os%3Dlinux");
+	assert_string_equal(at(&nodes, "kind"), "NodeMetricsList");
+	assert_string_equal(at(&nodes, "items.0.usage.cpu"), "1500000000n");
+	assert_string_equal(at(&nodes, "items.0.usage.memory"), "2Ki");
+	assert_string_equal(at(&nodes, "items.0.window"), "8.001s");
+	assert_string_equal(at(&nodes, "items.0.timestamp"), "2026-01-01T00:01:00Z");
+	ANSWER one = get(USED "/namespaces/default/pods/" POD_A);
+	assert_string_equal(at(&one, "kind"), "PodMetrics");
+	assert_string_equal(at(&one, "containers.0.usage.cpu"), "0n");
+	ANSWER web = get(USED "/pods?labelSelector=app%3Dweb");
+	assert_int_equal(kg_len(kg_get(&web.v, "items")), 2);
+	ANSWER first = get(USED "/pods?limit=1");
+	assert_string_equal(at(&first, "items.0.metadata.name"), POD_A);
+	KG_AUTOFREE char *more =
+		kg_asprintf(USED "/pods?limit=1&continue=%s", at(&first, "metadata.continue"));
+	ANSWER second = get(more);
+	assert_string_equal(at(&second, "items.0.metadata.name"), POD_B);
+	assert_string_equal(
+		at(&second, "metadata.resourceVersion"), at(&first, "metadata.resourceVersion"));
+	ANSWER none = get(USED "/namespaces/default/pods/none");
+	assert_int_equal(none.status, 404);
+	ANSWER watch = get(USED "/pods?watch=1");
+	assert_int_equal(watch.status, 405);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_pages_are_of_one_revision),
 		cmocka_unit_test(test_revisions),
+		cmocka_unit_test(metrics),
 		cmocka_unit_test(test_waits_for_a_revision),
 		cmocka_unit_test(test_a_long_list_is_streamed),
 		cmocka_unit_test(test_tables),

@@ -7,6 +7,8 @@ void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_k
 	*out = (struct source){0};
 	if (kind->id == KG_KIND_LEASE)
 		kg_api_leases_read(api);
+	if (kind->id == KG_KIND_NODE_METRICS || kind->id == KG_KIND_POD_METRICS)
+		kg_api_usage_read(api);
 	if (kg_api_has_versions(kind->id)) {
 		kg_api_versions_at(
 			kg_api_versions(api, kind->id), 0, &out->objects, &out->revision);

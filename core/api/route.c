@@ -244,6 +244,8 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 		kg_api_handle_write(r);
 	else if (r->sub && (r->watch || !sub_known(r)))
 		kg_api_reply_unknown_path(r);
+	else if (r->watch && (r->kind->flags & KG_KF_NO_WATCH))
+		reply_no_method(r);
 	else if (r->watch)
 		kg_api_handle_watch(r);
 	else if (r->name)

@@ -88,6 +88,21 @@ static bool test_lease(void *ctx, const char *node, struct kg_api_lease *out)
 	return true;
 }
 
+static bool test_usage(void *ctx, const char *node, struct kg_api_usage *out)
+{
+	struct test_server *s = ctx;
+	struct kg_arena a = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	if (!s->used || strcmp(node, "n1") != 0)
+		return false;
+	if (kg_json_parse(&v, &a, s->used, strlen(s->used), &err) == 0)
+		*out = (struct kg_api_usage){kg_doc_new(&v, NULL, 0), s->now};
+	kg_arena_release(&a);
+	return out->said != NULL;
+}
+
 static bool router(struct kg_http_req *req, struct kg_http_route *route, void *ctx)
 {
 	struct test_server *s = ctx;
@@ -135,6 +150,7 @@ void test_server_start(struct test_server *s, struct kg_api_options opts, size_t
 	opts.auth = s->auth;
 	opts.clock = test_clock;
 	opts.lease = test_lease;
+	opts.usage = test_usage;
 	opts.ctx = s;
 	opts.server_address = "127.0.0.1:6443";
 	s->api = kg_api_new(&opts);

@@ -39,6 +39,18 @@ void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_o
 	}
 }
 
+void kg_api_versions_replace(struct versions *v, struct kg_pmap *objects)
+{
+	struct kg_pmap old;
+
+	pthread_mutex_lock(&v->lock);
+	old = v->objects;
+	v->objects = *objects;
+	v->seq++;
+	pthread_mutex_unlock(&v->lock);
+	kg_pmap_release(&old);
+}
+
 bool kg_api_versions_at(struct versions *v, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
 {
 	bool found = true;

@@ -77,6 +77,7 @@ static const struct rule_row rule_rows[] = {
 	{"system:aggregate-to-view", READ, "networking.k8s.io",
 		"ingresses ingresses/status networkpolicies", NULL},
 	{"system:aggregate-to-view", READ, "events.k8s.io", "events", NULL},
+	{"system:aggregated-metrics-reader", READ, "metrics.k8s.io", "nodes pods", NULL},
 	{"system:basic-user", "create", "authorization.k8s.io",
 		"selfsubjectaccessreviews selfsubjectrulesreviews", NULL},
 	{"system:basic-user", "create", "authentication.k8s.io", "selfsubjectreviews", NULL},
@@ -109,6 +110,7 @@ static const struct {
 	{"system:aggregate-to-admin", "aggregate-to-admin"},
 	{"system:aggregate-to-edit", "aggregate-to-edit"},
 	{"system:aggregate-to-view", "aggregate-to-view"},
+	{"system:aggregated-metrics-reader", "aggregate-to-view"},
 };
 
 /* Each is bound to groups by a binding of the role's own name. */

@@ -1,5 +1,6 @@
-/* Columns of Node, Namespace, ConfigMap, Event and Lease. */
+/* Columns of Node, Namespace, ConfigMap, Event, Lease and what is used. */
 #include "kinds/columns.h"
+#include "base/quantity.h"
 
 #include <ctype.h>
 
@@ -240,3 +241,44 @@ const struct kg_column kg_columns_lease[] = {
 	KG_COLUMN_AGE,
 	{.name = NULL},
 };
+
+/* ---- what is used ---- */
+
+/* The sum over a pod's containers, in thousandths; of a node what is said of itself. */
+static int64_t used_milli(const struct kg_object *obj, const char *what)
+{
+	const struct kg_value *v = kg_obj(obj), *all = kg_array(kg_get(v, "containers"));
+	int64_t sum = 0, n;
+
+	if (kg_quantity_milli(&n, kg_string(kg_get(kg_get(v, "usage"), what), "0")) == 0)
+		sum = n;
+	for (uint32_t i = 0; i < kg_len(all); i++)
+		if (kg_quantity_milli(
+			    &n, kg_string(kg_get(kg_get(&all->items[i], "usage"), what), "0")) == 0)
+			sum += n;
+	return sum;
+}
+
+static struct kg_value cell_used_cpu(struct kg_arena *a, const struct kg_object *obj, kg_time now)
+{
+	(void)now;
+	return kg_v_str(a, kg_arena_printf(a, "%lldm", (long long)used_milli(obj, "cpu")));
+}
+
+static struct kg_value cell_used_memory(
+	struct kg_arena *a, const struct kg_object *obj, kg_time now)
+{
+	(void)now;
+	return kg_v_str(
+		a, kg_arena_printf(a, "%lldKi", (long long)(used_milli(obj, "memory") / 1024000)));
+}
+KG_TEXT_CELL(cell_window, "window", "")
+
+#define METRICS_COLUMNS                                                                            \
+	KG_COLUMN_NAME, KG_COLUMN("cpu", "string", 0, cell_used_cpu, "Of a CPU that is used."),    \
+		KG_COLUMN("memory", "string", 0, cell_used_memory, "Memory that is used."),        \
+		KG_COLUMN("Window", "string", 0, cell_window, "The time over which that was."),    \
+		{.name = NULL},
+
+const struct kg_column kg_columns_node_metrics[] = {METRICS_COLUMNS};
+const struct kg_column kg_columns_pod_metrics[] = {METRICS_COLUMNS};

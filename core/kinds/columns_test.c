@@ -273,6 +273,17 @@ static const struct {
 		"\"kind\":\"K\",\"name\":\"n\"}}}",
 		"x|e/c|K.g/n|60m"},
 	{KG_KIND_LEASE, "{" CREATED ",\"spec\":{\"holderIdentity\":\"n1\"}}", "x|n1|60m"},
+	{KG_KIND_NODE_METRICS,
+		"{" CREATED
+		",\"window\":\"10s\",\"usage\":{\"cpu\":\"12345678n\",\"memory\":\"2Mi\"}}",
+		"x|13m|2048Ki|10s"},
+	{KG_KIND_POD_METRICS,
+		"{" CREATED
+		",\"window\":\"10s\",\"containers\":[{\"name\":\"a\",\"usage\":{\"cpu\":"
+		"\"5m\",\"memory\":\"1Ki\"}},{\"name\":\"b\",\"usage\":{\"cpu\":\"1\",\"memory\":"
+		"\"1Ki\"}"
+		"}]}",
+		"x|1005m|2Ki|10s"},
 };
 
 static void row(struct kg_buf *out, struct kg_arena *a, const struct kg_object *obj, kg_time now)

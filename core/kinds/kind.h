@@ -49,7 +49,9 @@ enum kg_kind_id {
 	KG_KIND_NETWORKPOLICY,
 	KG_KIND_INGRESS,
 	KG_KIND_INGRESSCLASS,
-	KG_KIND_EVENT_V1, /* synthetic: the same Events in the form of events.k8s.io */
+	KG_KIND_EVENT_V1,     /* synthetic: the same Events in the form of events.k8s.io */
+	KG_KIND_NODE_METRICS, /* synthetic: what nodes say is used of them, in memory */
+	KG_KIND_POD_METRICS,
 	KG_KIND_COUNT
 };
 
@@ -60,6 +62,7 @@ enum kg_kind_flags {
 	KG_KF_OBSERVED = 1 << 2,
 	KG_KF_SYNTHETIC = 1 << 3,
 	KG_KF_SCALE = 1 << 4, /* has the subresource scale: spec.replicas, status.replicas */
+	KG_KF_NO_WATCH = 1 << 5,
 };
 
 struct kg_column {

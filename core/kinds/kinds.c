@@ -1,18 +1,20 @@
 /*
  * The list of kinds. Adding one is adding its tables, its id in kind.h and its entry here. Every
- * group has one version, v1.
+ * group has one version.
  */
 #include "kinds/tables.h"
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define NO_NAMES   ((const char *const[]){NULL})
 /* What an entry is called, and the tables it is made of. */
-#define KIND(i, k, p, s, t)                                                                        \
-	.id = KG_KIND_##i, .version = "v1", .kind = (k), .plural = (p), .singular = (s),           \
+#define KIND(v, i, k, p, s, t)                                                                     \
+	.id = KG_KIND_##i, .version = (v), .kind = (k), .plural = (p), .singular = (s),            \
 	.list_kind = k "List", .schema = &kg_schema_##t, .columns = kg_columns_##t
-#define CORE(i, k, p, s, t) KIND(i, k, p, s, t), .group = "", .api_version = "v1", .resource = (p)
-#define GROUP(g, i, k, p, s, t)                                                                    \
-	KIND(i, k, p, s, t), .group = (g), .api_version = g "/v1", .resource = p "." g
+#define CORE(i, k, p, s, t)                                                                        \
+	KIND("v1", i, k, p, s, t), .group = "", .api_version = "v1", .resource = (p)
+#define VERSION(g, v, i, k, p, s, t)                                                               \
+	KIND(v, i, k, p, s, t), .group = (g), .api_version = g "/" v, .resource = p "." g
+#define GROUP(g, i, k, p, s, t) VERSION(g, "v1", i, k, p, s, t)
 
 const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 	[KG_KIND_NAMESPACE] =
@@ -121,6 +123,24 @@ const struct kg_kind kg_kinds[KG_KIND_COUNT] = {
 		{
 			GROUP("coordination.k8s.io", LEASE, "Lease", "leases", "lease", lease),
 			.flags = KG_KF_NAMESPACED | KG_KF_SYNTHETIC,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_NODE_METRICS] =
+		{
+			VERSION("metrics.k8s.io", "v1beta1", NODE_METRICS, "NodeMetrics", "nodes",
+				"nodemetrics", node_metrics),
+			.flags = KG_KF_SYNTHETIC | KG_KF_NO_WATCH,
+			.short_names = NO_NAMES,
+			.categories = NO_NAMES,
+			.field_selectors = NO_NAMES,
+		},
+	[KG_KIND_POD_METRICS] =
+		{
+			VERSION("metrics.k8s.io", "v1beta1", POD_METRICS, "PodMetrics",
+				"pods", "podmetrics", pod_metrics),
+			.flags = KG_KF_NAMESPACED | KG_KF_SYNTHETIC | KG_KF_NO_WATCH,
 			.short_names = NO_NAMES,
 			.categories = NO_NAMES,
 			.field_selectors = NO_NAMES,

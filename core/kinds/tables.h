@@ -89,13 +89,15 @@ extern const struct kg_schema kg_schema_statefulset, kg_schema_daemonset,
 	kg_schema_claim_template, kg_schema_persistentvolumeclaim;
 extern const struct kg_schema kg_schema_namespace, kg_schema_node, kg_schema_configmap,
 	kg_schema_replicaset, kg_schema_deployment, kg_schema_service, kg_schema_endpointslice,
-	kg_schema_endpoints, kg_schema_event, kg_schema_event_v1, kg_schema_lease;
+	kg_schema_endpoints, kg_schema_event, kg_schema_event_v1, kg_schema_lease,
+	kg_schema_node_metrics, kg_schema_pod_metrics;
 
 /* Table columns. */
 extern const struct kg_column kg_columns_pod[], kg_columns_deployment[], kg_columns_replicaset[],
 	kg_columns_service[], kg_columns_node[], kg_columns_namespace[], kg_columns_configmap[],
 	kg_columns_endpointslice[], kg_columns_endpoints[], kg_columns_event[],
-	kg_columns_event_v1[], kg_columns_lease[], kg_columns_statefulset[], kg_columns_daemonset[],
+	kg_columns_event_v1[], kg_columns_lease[], kg_columns_node_metrics[],
+	kg_columns_pod_metrics[], kg_columns_statefulset[], kg_columns_daemonset[],
 	kg_columns_controllerrevision[], kg_columns_job[], kg_columns_cronjob[],
 	kg_columns_poddisruptionbudget[], kg_columns_replicationcontroller[],
 	kg_columns_podtemplate[];

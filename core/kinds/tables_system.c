@@ -1,4 +1,4 @@
-/* What only the system makes: Event, Lease. */
+/* What only the system makes: Event, Lease, NodeMetrics, PodMetrics. */
 #include "kinds/tables.h"
 
 /* ---- Event ---- */
@@ -103,4 +103,49 @@ const struct kg_schema kg_schema_lease = {
 	.name = "io.k8s.api.coordination.v1.Lease",
 	.doc = "A node's sign of life.",
 	.fields = lease_fields,
+};
+
+/* ---- metrics.k8s.io/v1beta1 NodeMetrics, PodMetrics ---- */
+
+#define USAGE_ROW                                                                                  \
+	F_ROW("usage", KG_F_QUANTITY, KG_FF_MAP,                                                   \
+		"What is used: cpu, of one CPU on average over the window; memory, but for what "  \
+		"could be dropped at once.")
+#define SAMPLE_ROWS                                                                                \
+	F_TIME("timestamp", 0, "When that was."),                                                  \
+		F_STR("window", 0, "The time up to then over which it was.")
+
+static const struct kg_field node_metrics_fields[] = {
+	F_TYPE_META,
+	F_METADATA,
+	SAMPLE_ROWS,
+	USAGE_ROW,
+	F_END,
+};
+const struct kg_schema kg_schema_node_metrics = {
+	.name = "io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics",
+	.doc = "What is used of a node.",
+	.fields = node_metrics_fields,
+};
+static const struct kg_field container_metrics_fields[] = {
+	F_STR("name", KG_FF_REQUIRED, "Which container."),
+	USAGE_ROW,
+	F_END,
+};
+static const struct kg_schema container_metrics = {
+	.name = "io.k8s.metrics.pkg.apis.metrics.v1beta1.ContainerMetrics",
+	.doc = "What a container uses.",
+	.fields = container_metrics_fields,
+};
+static const struct kg_field pod_metrics_fields[] = {
+	F_TYPE_META,
+	F_METADATA,
+	SAMPLE_ROWS,
+	F_OBJ("containers", container_metrics, KG_FF_LIST, "What its containers use."),
+	F_END,
+};
+const struct kg_schema kg_schema_pod_metrics = {
+	.name = "io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics",
+	.doc = "What a pod uses.",
+	.fields = pod_metrics_fields,
 };
