@@ -14,6 +14,7 @@ static const char uid_space[] = "2f1c3d1e-54f4-5b0e-8c1e-6b6769740001";
 
 struct event_item {
 	struct event_item *prev, *next; /* by last change, oldest first */
+	char *key;                      /* in by_key */
 	struct kg_object *obj;          /* as last published */
 	kg_time first, last;
 	int64_t count;
@@ -44,6 +45,13 @@ static void append_item(struct event_store *s, struct event_item *it)
 	s->newest = it;
 }
 
+static void free_item(struct event_item *it)
+{
+	kg_object_unref(it->obj);
+	free(it->key);
+	free(it);
+}
+
 void kg_api_events_release(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
@@ -52,10 +60,9 @@ void kg_api_events_release(struct kg_api *api)
 		struct event_item *it = s->oldest;
 
 		unlink_item(s, it);
-		kg_object_unref(it->obj);
-		free(it);
+		free_item(it);
 	}
-	kg_map_release(&s->by_name);
+	kg_map_release(&s->by_key);
 	kg_api_versions_release(&s->v);
 }
 
@@ -100,10 +107,9 @@ static void drop_oldest(struct kg_api *api)
 	struct event_item *it = s->oldest;
 
 	unlink_item(s, it);
-	kg_map_remove(&s->by_name, it->obj->key);
+	kg_map_remove(&s->by_key, it->key);
 	publish(api, it->obj, NULL);
-	kg_object_unref(it->obj);
-	free(it);
+	free_item(it);
 }
 
 static const char *text(const char *s)
@@ -116,14 +122,30 @@ static struct kg_value text_value(struct kg_arena *a, const char *s)
 	return s && *s ? kg_v_str(a, s) : kg_v_null();
 }
 
-/* "NAME.HASH": the same happening has the same name. */
-static char *event_name(struct kg_arena *a, const struct kg_api_event *ev)
+/* What is the same of all that count as one. */
+static char *event_key(struct kg_arena *a, const struct kg_api_event *ev)
 {
 	const char *all = kg_arena_printf(a, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s", text(ev->kind),
 		text(ev->uid), text(ev->field_path), text(ev->type), text(ev->reason),
 		text(ev->message), text(ev->component), text(ev->host));
 
-	return kg_arena_printf(a, "%s.%016" PRIx64, text(ev->name), kg_hash64(all, strlen(all)));
+	return kg_arena_printf(
+		a, "%s/%s.%016" PRIx64, text(ev->ns), text(ev->name), kg_hash64(all, strlen(all)));
+}
+
+/* "NAME.NANOSECONDS" of when it first happened, as in Kubernetes: what happened to an object is
+ * listed in its order, also that of one moment. */
+static const char *event_name(
+	struct event_store *s, struct kg_arena *a, const struct kg_api_event *ev, const char *ns)
+{
+	uint64_t at = (uint64_t)ev->time * 1000000;
+	const char *name, *key;
+
+	do {
+		name = kg_arena_printf(a, "%s.%016" PRIx64, text(ev->name), at++);
+		key = kg_arena_printf(a, "%s/%s", ns, name);
+	} while (kg_pmap_get(&s->v.objects, key));
+	return name;
 }
 
 static struct kg_value event_value(struct kg_arena *a, const struct kg_api_event *ev,
@@ -155,14 +177,15 @@ static struct kg_value event_value(struct kg_arena *a, const struct kg_api_event
 /* The item of this happening, new or seen before, at the end of the list. */
 static struct event_item *item_of(struct event_store *s, const char *key, kg_time now)
 {
-	struct event_item *it = kg_map_get(&s->by_name, key);
+	struct event_item *it = kg_map_get(&s->by_key, key);
 
 	if (it) {
 		unlink_item(s, it);
 	} else {
 		it = kg_alloc(sizeof(*it));
 		it->first = now;
-		kg_map_put(&s->by_name, key, it);
+		it->key = kg_strdup(key);
+		kg_map_put(&s->by_key, key, it);
 	}
 	it->count++;
 	it->last = now;
@@ -176,10 +199,10 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 	size_t max = api->opt.max_events ? api->opt.max_events : DEFAULT_MAX_EVENTS;
 	struct kg_arena a = KG_ARENA_INIT;
 	const char *ns = ev->ns && *ev->ns ? ev->ns : "default";
-	const char *name = event_name(&a, ev);
 
 	pthread_mutex_lock(&s->v.lock);
-	struct event_item *it = item_of(s, kg_arena_printf(&a, "%s/%s", ns, name), ev->time);
+	struct event_item *it = item_of(s, event_key(&a, ev), ev->time);
+	const char *name = it->obj ? it->obj->name : event_name(s, &a, ev, ns);
 	struct kg_value v = event_value(&a, ev, ns, name, it);
 	struct kg_object *before = it->obj;
 
@@ -187,7 +210,7 @@ void kg_api_event_add(struct kg_api *api, const struct kg_api_event *ev)
 		.kind = &kg_kinds[KG_KIND_EVENT], .ns = ns, .name = name, .value = &v});
 	publish(api, before, it->obj);
 	kg_object_unref(before);
-	while (s->by_name.count > max)
+	while (s->by_key.count > max)
 		drop_oldest(api);
 	pthread_mutex_unlock(&s->v.lock);
 	kg_arena_release(&a);

@@ -392,7 +392,7 @@ void kg_api_versions_replace(struct versions *v, struct kg_pmap *objects);
 struct event_store {
 	struct versions v;
 	struct event_item *oldest, *newest; /* by last change */
-	struct kg_map by_name;
+	struct kg_map by_key;               /* of what makes it the same happening */
 };
 void kg_api_events_init(struct kg_api *api);
 void kg_api_events_release(struct kg_api *api);

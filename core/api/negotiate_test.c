@@ -75,6 +75,34 @@ static void discovery_has_the_form_that_is_asked_for(void **state)
 	assert_true(says(&v2, "Content-Type: application/json;" AGGREGATED "\r\n"));
 }
 
+/* A form that there is not is not what was asked for in another one. */
+static void forms_have_versions(void **state)
+{
+#define TABLE(rest) "application/json;as=Table" rest
+	static const struct {
+		const char *accept;
+		long status;
+		const char *kind, *version;
+	} cases[] = {
+		{TABLE(";v=v1;g=meta.k8s.io"), 200, "Table", "meta.k8s.io/v1"},
+		{TABLE(";g=meta.k8s.io;v=v1beta1"), 200, "Table", "meta.k8s.io/v1beta1"},
+		{TABLE(";v=v2;g=meta.k8s.io"), 406, "Status", "v1"},
+		{TABLE(";v=v2;g=meta.k8s.io,application/json"), 200, "ConfigMapList", "v1"},
+		{TABLE(";v=v1;g=apps"), 406, "Status", "v1"},
+		{TABLE(""), 406, "Status", "v1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = ask("GET", MAPS, cases[i].accept, NULL, NULL);
+
+		print_message("%s\n", cases[i].accept);
+		assert_int_equal(a.status, cases[i].status);
+		assert_string_equal(at(&a, "kind"), cases[i].kind);
+		assert_string_equal(at(&a, "apiVersion"), cases[i].version);
+	}
+}
+
 static void put_large(const char *name, size_t bytes)
 {
 	KG_AUTOBUF struct kg_buf yaml = KG_BUF_INIT;
@@ -193,6 +221,7 @@ static void methods(void **state)
 		{"OPTIONS", "/apis", 405},
 		{"TRACE", MAPS "/page", 405},
 		{"DELETE", MAPS, 405},
+		{"POST", "/version", 405},
 	};
 
 	(void)state;
@@ -230,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(discovery_has_the_form_that_is_asked_for),
+		cmocka_unit_test(forms_have_versions),
 		cmocka_unit_test(large_answers_are_packed),
 		cmocka_unit_test(people_get_lines),
 		cmocka_unit_test(nothing_is_for_others),

@@ -381,6 +381,33 @@ static void test_selectors(void **state)
 	}
 }
 
+/* What happened to an object is listed in its order, that of one moment as well; what happened
+ * before is the same Event. */
+static void events_are_in_order(void **state)
+{
+	static const char *const reasons[] = {
+		"Scheduled", "Pulled", "Created", "Started", "Pulled", "BackOff"};
+	static const char *const order[] = {"Scheduled", "Pulled", "Created", "Started", "BackOff"};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(reasons); i++)
+		kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
+						     .reason = reasons[i],
+						     .message = "m",
+						     .kind = "Pod",
+						     .ns = "default",
+						     .name = "ordered",
+						     .time = server.now + (i == 5 ? 1000 : 0)});
+	ANSWER a = get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D"
+		       "ordered");
+	const struct kg_value *items = kg_get(&a.v, "items");
+
+	assert_int_equal(kg_len(items), KG_ARRAY_LEN(order));
+	for (uint32_t i = 0; i < kg_len(items); i++)
+		assert_string_equal(kg_string(kg_get(&items->items[i], "reason"), ""), order[i]);
+	assert_int_equal(kg_int(kg_get(&items->items[1], "count"), 0), 2);
+}
+
 /* YAML says what JSON says: of objects, lists and their pages, Tables, errors, discovery. */
 static void test_yaml(void **state)
 {
@@ -454,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_openapi_scalars),
 		cmocka_unit_test(test_openapi_paths),
 		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(events_are_in_order),
 		cmocka_unit_test(test_yaml),
 	};
 

@@ -118,9 +118,13 @@ static bool accept_one(const char *type, size_t n, struct accepted *out)
 	if (!is_json(type, n) && !out->yaml)
 		return false;
 	out->version = param_is(type, n, "v", "v1beta1") ? "v1beta1" : "v1";
+	out->form = FORM_OBJECT;
 	if (param_is(type, n, "as", ""))
-		out->form = FORM_OBJECT;
-	else if (param_is(type, n, "as", "Table"))
+		return true;
+	/* Forms of meta.k8s.io alone, of a version that there is. */
+	if (!param_is(type, n, "g", "meta.k8s.io") || !param_is(type, n, "v", out->version))
+		return false;
+	if (param_is(type, n, "as", "Table"))
 		out->form = FORM_TABLE;
 	else if (param_is(type, n, "as", "PartialObjectMetadata") ||
 		 param_is(type, n, "as", "PartialObjectMetadataList"))

@@ -55,6 +55,16 @@ static void test_reviews_of_others(void **state)
 			"\"resource\":\"pods\"}}",
 			201, false},
 		{"/apis/authorization.k8s.io/v1/subjectaccessreviews", "{}", 400, false},
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews",
+			"{\"groups\":[\"system:masters\"],\"resourceAttributes\":{\"verb\":\"get\"}"
+			"}",
+			201, true},
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews", "{\"user\":\"zoe\"}", 422,
+			false},
+		{"/apis/authorization.k8s.io/v1/subjectaccessreviews",
+			"{\"user\":\"zoe\",\"resourceAttributes\":{},\"nonResourceAttributes\":{"
+			"\"path\":\"/livez\"}}",
+			422, false},
 		{"/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews",
 			"{\"user\":\"zoe\",\"resourceAttributes\":{\"verb\":\"get\","
 			"\"resource\":\"pods\",\"namespace\":\"default\"}}",
@@ -73,6 +83,8 @@ static void test_reviews_of_others(void **state)
 		assert_int_equal(a.status, cases[i].status);
 		assert_int_equal(kg_bool(kg_at(&a.v, "status.allowed"), false), cases[i].allowed);
 	}
+	ANSWER none = get("/apis/authorization.k8s.io/v1/subjectaccessreviews");
+	assert_int_equal(none.status, 405);
 	ANSWER t = ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, NULL,
 		"{\"spec\":{\"token\":\"x\"}}");
 	assert_int_equal(t.status, 201);

@@ -217,9 +217,10 @@ static bool is_read(const struct request *r)
 	return !strcmp(r->verb, "get") || !strcmp(r->verb, "list") || !strcmp(r->verb, "watch");
 }
 
-static void reply_no_method(struct request *r)
+/* allow: what there is to do instead. */
+static void reply_no_method(struct request *r, const char *allow)
 {
-	kg_http_set_header(r->http, "Allow", "GET, HEAD");
+	kg_http_set_header(r->http, "Allow", allow);
 	kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "the server does not allow %s on %s",
 		kg_http_method(r->http), r->resource);
 }
@@ -232,12 +233,14 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 	(void)http;
 	if (kg_api_is_self_subject(r->group, r->resource) && !strcmp(r->verb, "create"))
 		kg_api_handle_self_subject(r, r->resource);
+	else if (kg_api_is_self_subject(r->group, r->resource))
+		reply_no_method(r, "POST");
 	else if (!r->kind || (r->ns && !scoped) || (r->name && scoped && !r->ns))
 		kg_api_reply_unknown_path(r);
 	else if (is_token(r) && !strcmp(r->verb, "create"))
 		kg_api_handle_token(r);
 	else if (!*r->verb)
-		reply_no_method(r);
+		reply_no_method(r, "GET, HEAD");
 	else if (is_into_pod(r))
 		reply_into_pod(r);
 	else if (!is_read(r))
@@ -245,7 +248,7 @@ static void handle_resource(struct kg_http_req *http, void *ctx)
 	else if (r->sub && (r->watch || !sub_known(r)))
 		kg_api_reply_unknown_path(r);
 	else if (r->watch && (r->kind->flags & KG_KF_NO_WATCH))
-		reply_no_method(r);
+		reply_no_method(r, "GET, HEAD");
 	else if (r->watch)
 		kg_api_handle_watch(r);
 	else if (r->name)
@@ -259,18 +262,20 @@ static void handle_path(struct kg_http_req *http, void *ctx)
 	struct request *r = ctx;
 	const char *path = kg_http_path(http), *method = kg_http_method(http);
 
-	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+	if (strcmp(method, "GET") && strcmp(method, "HEAD")) {
+		kg_http_set_header(r->http, "Allow", "GET, HEAD");
 		kg_api_reply_status(r, 405, "MethodNotAllowed", NULL, "%s is only read", path);
-	else if (!strcmp(path, "/"))
+	} else if (!strcmp(path, "/")) {
 		kg_api_handle_roots(r);
-	else if (!strncmp(path, "/openapi", 8))
+	} else if (!strncmp(path, "/openapi", 8)) {
 		kg_api_handle_openapi(r, path);
-	else if (!strcmp(path, "/metrics"))
+	} else if (!strcmp(path, "/metrics")) {
 		kg_api_handle_metrics(r);
-	else if (kg_api_is_discovery_path(path))
+	} else if (kg_api_is_discovery_path(path)) {
 		kg_api_handle_discovery(r, path);
-	else
+	} else {
 		kg_api_handle_health(r, path);
+	}
 }
 
 static void handle_no_log(struct kg_http_req *http, void *ctx)

@@ -5,20 +5,11 @@
  */
 #include "api/internal.h"
 #include "api/proto.h"
+#include "auth/accounts.h"
 
 static const char *str(const struct kg_value *v, const char *key)
 {
 	return kg_string(kg_get(v, key), "");
-}
-
-static struct kg_value user_value(struct kg_arena *a, const struct kg_user *u)
-{
-	struct kg_value groups[KG_ARRAY_LEN(u->groups)];
-
-	for (unsigned i = 0; i < u->ngroups; i++)
-		groups[i] = kg_v_str(a, u->groups[i]);
-	return kg_v_obj(a, "username", kg_v_str(a, u->name), "groups",
-		kg_v_array(a, groups, u->ngroups), (char *)NULL);
 }
 
 static void reply(struct request *r, const char *group, const char *kind,
@@ -56,9 +47,27 @@ static bool is_allowed(struct request *r, const struct kg_user *u, const struct 
 	return !r->api->opt.auth || !kg_auth_authorize(r->api->opt.auth, u, &a, &why);
 }
 
+/* One of the two, as Kubernetes judges. */
+static bool asks_one(struct request *r, const struct kg_value *spec)
+{
+	bool resource = !kg_is_null(kg_get(spec, "resourceAttributes"));
+	bool path = !kg_is_null(kg_get(spec, "nonResourceAttributes"));
+
+	if (resource != path)
+		return true;
+	kg_api_reply_status(r, 422, "Invalid", NULL, "%s is invalid: spec.%s: Invalid value: %s",
+		r->resource, resource ? "nonResourceAttributes" : "resourceAttributes",
+		resource ? "cannot be specified in combination with resourceAttributes"
+			 : "exactly one of nonResourceAttributes or resourceAttributes must be "
+			   "specified");
+	return false;
+}
+
 static void answer_access(
 	struct request *r, const char *kind, const struct kg_user *u, const struct kg_value *spec)
 {
+	if (!asks_one(r, spec))
+		return;
 	struct kg_value status =
 		kg_v_obj(&r->arena, "allowed", kg_v_bool(is_allowed(r, u, spec)), (char *)NULL);
 
@@ -70,12 +79,15 @@ static void answer_self_access(struct request *r, const struct kg_value *spec)
 	answer_access(r, "SelfSubjectAccessReview", r->user, spec);
 }
 
-/* The user that a review names, as its name and groups are given. */
+/* The user that a review names, as its name and groups are given; there may be groups alone. */
 static int named_user(struct kg_user *u, const struct kg_value *spec, struct kg_error *err)
 {
 	const struct kg_value *groups = kg_array(kg_get(spec, "groups"));
-	int rc = kg_user_set(u, str(spec, "user"), err);
+	int rc = 0;
 
+	*u = (struct kg_user){0};
+	if (*str(spec, "user") || !kg_len(groups))
+		rc = kg_user_set(u, str(spec, "user"), err);
 	for (uint32_t i = 0; !rc && i < kg_len(groups); i++)
 		rc = kg_user_add_group(u, kg_string(&groups->items[i], ""), err);
 	return rc;
@@ -140,24 +152,51 @@ static void answer_rules(struct request *r, const struct kg_value *spec)
 static void answer_who(struct request *r)
 {
 	struct kg_value status =
-		kg_v_obj(&r->arena, "userInfo", user_value(&r->arena, r->user), (char *)NULL);
+		kg_v_obj(&r->arena, "userInfo", kg_user_value(&r->arena, r->user), (char *)NULL);
 
 	reply(r, "authentication.k8s.io", "SelfSubjectReview", NULL, status);
+}
+
+static bool has_text(const struct kg_value *list, const char *text)
+{
+	for (uint32_t i = 0; i < kg_len(list); i++)
+		if (!strcmp(kg_string(&list->items[i], ""), text))
+			return true;
+	return false;
+}
+
+/* Whose token is it? Where audiences are asked for, *audiences are those of them that it is for:
+ * a ServiceAccount's says so itself, all others are for this server. */
+static int who_has(struct request *r, struct kg_user *u, const char *token,
+	const struct kg_value *wanted, struct kg_value *audiences, struct kg_error *err)
+{
+	struct kg_accounts *accounts = r->api->opt.accounts;
+	struct kg_credentials c = {.authorization = kg_arena_printf(&r->arena, "Bearer %s", token)};
+	struct kg_value own = kg_v_lit(accounts ? kg_accounts_issuer(accounts) : "");
+	int rc = 0;
+
+	if (kg_len(wanted) && accounts)
+		rc = kg_accounts_review(
+			accounts, &r->arena, u, token, wanted, audiences, kg_api_now(r->api), err);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	if (kg_len(wanted) && !has_text(wanted, kg_string(&own, "")))
+		return kg_fail(err, KG_E_UNAUTHORIZED, "the token is for another audience");
+	*audiences = accounts ? kg_v_array(&r->arena, &own, 1) : kg_v_null();
+	return kg_auth_authenticate(r->api->opt.auth, u, &c, kg_api_now(r->api), err);
 }
 
 static void answer_token(struct request *r, const struct kg_value *spec)
 {
 	struct kg_arena *a = &r->arena;
-	struct kg_credentials c = {
-		.authorization = kg_arena_printf(a, "Bearer %s", str(spec, "token"))};
+	const struct kg_value *wanted = kg_array(kg_get(spec, "audiences"));
 	struct kg_user *u = kg_arena_alloc(a, sizeof(*u));
 	struct kg_error err = {.msg = "there are no authenticators"};
-	struct kg_value status;
+	struct kg_value status, audiences = kg_v_null();
 
-	if (r->api->opt.auth &&
-		!kg_auth_authenticate(r->api->opt.auth, u, &c, kg_api_now(r->api), &err))
-		status = kg_v_obj(a, "authenticated", kg_v_bool(true), "user", user_value(a, u),
-			(char *)NULL);
+	if (r->api->opt.auth && !who_has(r, u, str(spec, "token"), wanted, &audiences, &err))
+		status = kg_v_obj(a, "authenticated", kg_v_bool(true), "user", kg_user_value(a, u),
+			"audiences", audiences, (char *)NULL);
 	else
 		status = kg_v_obj(a, "authenticated", kg_v_bool(false), "error",
 			kg_v_str(a, err.msg), (char *)NULL);

@@ -37,6 +37,23 @@ static bool read_bound(struct request *r, const struct kg_value *spec, struct kg
 	return true;
 }
 
+/* As Kubernetes has it; what it takes and is more than thirty days becomes that. */
+static bool check_time(struct request *r, const struct kg_value *spec)
+{
+	const struct kg_value *said = kg_get(spec, "expirationSeconds");
+	int64_t s = kg_int(said, 0);
+	bool less = s < 600;
+
+	if (kg_is_null(said) || (s >= 600 && s <= INT64_C(1) << 32))
+		return true;
+	kg_api_reply_status(r, 422, "Invalid", NULL,
+		"TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: "
+		"Invalid "
+		"value: %lld: may not specify a duration %s",
+		(long long)s, less ? "less than 10 minutes" : "larger than 2^32 seconds");
+	return false;
+}
+
 static void reply(struct request *r, const struct kg_value *spec, const char *token,
 	kg_time expires, kg_time now)
 {
@@ -83,7 +100,7 @@ void kg_api_handle_token(struct request *r)
 		spec = kg_v_object(&r->arena, NULL, 0);
 	req.audiences = kg_get(&spec, "audiences");
 	req.seconds = kg_int(kg_get(&spec, "expirationSeconds"), 0);
-	if (!read_bound(r, &spec, &req))
+	if (!check_time(r, &spec) || !read_bound(r, &spec, &req))
 		return;
 	if (kg_accounts_issue(accounts, &token, &expires, &req, now, &err))
 		kg_api_reply_error(r, &err);

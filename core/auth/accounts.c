@@ -13,6 +13,7 @@
 #define MIN_TTL_S 600
 #define SEEN_MS   (5LL * 60 * 1000)
 #define PREFIX    "system:serviceaccount:"
+#define EXTRA     "authentication.kubernetes.io/"
 
 /* ---- accounts and pods ---- */
 
@@ -155,43 +156,100 @@ int kg_accounts_issue(struct kg_accounts *a, char **token, kg_time *expires,
 
 /* ---- taking ---- */
 
+/* As Kubernetes has it of such a user. */
+static int add_extras(struct kg_user *u, const struct kg_value *claims, struct kg_error *err)
+{
+	static const struct {
+		const char *claim, *key;
+	} bound[] = {
+		{"pod.name", "pod-name"},
+		{"pod.uid", "pod-uid"},
+		{"node.name", "node-name"},
+		{"node.uid", "node-uid"},
+	};
+	const char *id = kg_string(kg_get(claims, "jti"), "");
+	char key[100], text[200];
+	int rc = 0;
+
+	snprintf(text, sizeof(text), "JTI=%s", id);
+	if (*id)
+		rc = kg_user_add_extra(u, EXTRA "credential-id", text, err);
+	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(bound); i++) {
+		const char *value =
+			kg_string(kg_at(kg_get(claims, "kubernetes.io"), bound[i].claim), "");
+
+		snprintf(key, sizeof(key), EXTRA "%s", bound[i].key);
+		if (*value)
+			rc = kg_user_add_extra(u, key, value, err);
+	}
+	return rc;
+}
+
 static int set_user(struct kg_verdict *v, const struct kg_value *claims, struct kg_error *err)
 {
 	const struct kg_value *bound = kg_get(claims, "kubernetes.io");
 	const char *ns = kg_string(kg_get(bound, "namespace"), "");
 	char group[300];
 
-	snprintf(v->uid, sizeof(v->uid), "%s", kg_string(kg_at(bound, "serviceaccount.uid"), ""));
 	snprintf(v->pod, sizeof(v->pod), "%s", kg_string(kg_at(bound, "pod.name"), ""));
 	snprintf(v->pod_uid, sizeof(v->pod_uid), "%s", kg_string(kg_at(bound, "pod.uid"), ""));
 	snprintf(group, sizeof(group), "system:serviceaccounts:%s", ns);
 	int rc = kg_user_set(&v->user, kg_string(kg_get(claims, "sub"), ""), err);
 	if (rc == 0)
 		rc = kg_user_add_group(&v->user, "system:serviceaccounts", err);
-	return rc == 0 ? kg_user_add_group(&v->user, group, err) : rc;
+	if (rc == 0)
+		rc = kg_user_add_group(&v->user, group, err);
+	if (rc == 0)
+		rc = kg_user_set_uid(
+			&v->user, kg_string(kg_at(bound, "serviceaccount.uid"), ""), err);
+	return rc == 0 ? add_extras(&v->user, claims, err) : rc;
 }
 
-/* With the lock held, so that no verdict is kept by keys that kg_accounts_retire has dropped. */
-static int verify(struct kg_accounts *a, struct kg_verdict *v, const char *token, kg_time now,
+/* Of which of these audiences is it? Texts of the list. */
+static struct kg_value common_audiences(
+	struct kg_arena *arena, const struct kg_value *claims, const struct kg_value *wanted)
+{
+	struct kg_value *items = kg_arena_alloc(arena, (kg_len(wanted) + 1) * sizeof(*items));
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < kg_len(wanted); i++)
+		if (kg_claims_are_for(claims, kg_string(&wanted->items[i], "")))
+			items[n++] = wanted->items[i];
+	return kg_v_array(arena, items, n);
+}
+
+/* With the lock held. audiences: those of which it is, of those that are wanted. */
+static int verify(struct kg_accounts *a, struct kg_arena *arena, struct kg_verdict *v,
+	const char *token, const struct kg_value *wanted, struct kg_value *audiences, kg_time now,
 	struct kg_error *err)
 {
-	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_value claims;
 	struct kg_error why;
-	int rc = kg_jwt_verify(&claims, &arena, a->set, token, &why);
+	int rc = kg_jwt_verify(&claims, arena, a->set, token, &why);
 
 	if (rc < 0)
 		return kg_fail(err, KG_E_UNAUTHORIZED, "Unauthorized: %s", why.msg);
-	if (!kg_claims_are_for(&claims, a->issuer))
+	*audiences = common_audiences(arena, &claims, wanted);
+	if (!kg_len(audiences))
 		return kg_token_refused(err, "is for another audience");
 	rc = kg_claims_check_times(&claims, now, err);
 	if (rc == 0)
 		rc = set_user(v, &claims, err);
-	if (rc < 0)
-		return rc;
 	v->until = kg_claims_until(&claims, now + SEEN_MS);
-	kg_seen_put(a->seen, token, v);
-	return 0;
+	return rc;
+}
+
+/* With the lock held, so that no verdict is kept by keys that kg_accounts_retire has dropped. */
+static int verify_own(struct kg_accounts *a, struct kg_verdict *v, const char *token, kg_time now,
+	struct kg_error *err)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value issuer = kg_v_lit(a->issuer), wanted = kg_v_array(&arena, &issuer, 1), all;
+	int rc = verify(a, &arena, v, token, &wanted, &all, now, err);
+
+	if (rc == 0)
+		kg_seen_put(a->seen, token, v);
+	return rc;
 }
 
 /* Is what the token speaks for still there? */
@@ -206,7 +264,7 @@ static int check_there(struct kg_accounts *a, const struct kg_verdict *v, struct
 	snprintf(space, sizeof(space), "%.*s", (int)(name - ns), ns);
 	name++;
 	struct kg_snapshot *s = kg_hub_snapshot(a->hub);
-	if (account_uid(uid, s, space, name) && strcmp(uid, v->uid) == 0)
+	if (account_uid(uid, s, space, name) && strcmp(uid, v->user.uid) == 0)
 		there = !*v->pod || pod_of(s, space, v->pod, v->pod_uid, name);
 	kg_snapshot_unref(s);
 	return there ? 0 : kg_token_refused(err, "is of a ServiceAccount or pod that is gone");
@@ -226,12 +284,33 @@ static int authenticate(void *self, struct kg_user *out, const struct kg_credent
 		if (!kg_token_is_of(token, a->issuer))
 			return 0;
 		pthread_rwlock_rdlock(&a->lock);
-		rc = verify(a, &v, token, now, err);
+		rc = verify_own(a, &v, token, now, err);
 		pthread_rwlock_unlock(&a->lock);
 		if (rc < 0)
 			return rc;
 	}
 	rc = check_there(a, &v, err);
+	if (rc < 0)
+		return rc;
+	*out = v.user;
+	return 1;
+}
+
+int kg_accounts_review(struct kg_accounts *a, struct kg_arena *arena, struct kg_user *out,
+	const char *token, const struct kg_value *wanted, struct kg_value *audiences, kg_time now,
+	struct kg_error *err)
+{
+	struct kg_verdict v = {0};
+
+	if (!kg_token_is_of(token, a->issuer))
+		return 0;
+	pthread_rwlock_rdlock(&a->lock);
+	int rc = verify(a, arena, &v, token, wanted, audiences, now, err);
+	pthread_rwlock_unlock(&a->lock);
+	if (rc == 0)
+		rc = check_there(a, &v, err);
+	if (rc == 0)
+		rc = kg_user_add_group(&v.user, "system:authenticated", err);
 	if (rc < 0)
 		return rc;
 	*out = v.user;

@@ -41,6 +41,12 @@ bool kg_accounts_automount(const struct kg_snapshot *s, const struct kg_object *
 /* The public keys, as a JWK set. */
 void kg_accounts_jwks(struct kg_accounts *a, struct kg_buf *out);
 const char *kg_accounts_issuer(const struct kg_accounts *a);
+/* Whose token it is, of whichever of the wanted audiences (a list of texts): 1, *out, and in the
+ * arena *audiences of which it is. 0: it is no token of a ServiceAccount's. KG_E_UNAUTHORIZED: it
+ * is, and is no good, or for others. */
+int kg_accounts_review(struct kg_accounts *a, struct kg_arena *arena, struct kg_user *out,
+	const char *token, const struct kg_value *wanted, struct kg_value *audiences, kg_time now,
+	struct kg_error *err);
 void kg_auth_add_accounts(struct kg_auth *auth, struct kg_accounts *a); /* borrowed */
 
 #endif

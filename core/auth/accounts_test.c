@@ -102,6 +102,62 @@ static char *issue(const char *name, int64_t seconds, kg_time now, kg_time *expi
 	return kg_accounts_issue(t.accounts, &token, expires, &req, now, &err) == 0 ? token : NULL;
 }
 
+/* What a TokenReview asks: is it for one of these, and whose is it. */
+static void tokens_of_others(void **state)
+{
+	static const struct {
+		const char *of, *wanted, *audiences; /* NULL: refused */
+	} cases[] = {
+		{"[\"vault\",\"x\"]", "[\"y\",\"vault\"]", "vault"},
+		{"[\"vault\"]", "[\"y\"]", NULL},
+		{"[\"vault\"]", "[]", NULL},
+		{"[]", "[\"vault\"]", NULL},
+		{"[]", "[\"" US "\"]", US},
+	};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+
+	(void)state;
+	start(manifests, "u1", NOW);
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		struct kg_token_request req = {.ns = "team", .name = "robot"};
+		struct kg_value of, wanted, audiences;
+		char *token KG_AUTOFREE = NULL;
+		struct kg_error err;
+		struct kg_user u;
+		kg_time end;
+
+		assert_int_equal(kg_json_parse(&of, &a, cases[i].of, strlen(cases[i].of), &err), 0);
+		assert_int_equal(
+			kg_json_parse(&wanted, &a, cases[i].wanted, strlen(cases[i].wanted), &err),
+			0);
+		req.audiences = &of;
+		assert_int_equal(kg_accounts_issue(t.accounts, &token, &end, &req, NOW, &err), 0);
+		int rc = kg_accounts_review(
+			t.accounts, &a, &u, token, &wanted, &audiences, NOW, &err);
+
+		assert_int_equal(rc, cases[i].audiences ? 1 : -KG_E_UNAUTHORIZED);
+		if (!cases[i].audiences)
+			continue;
+		assert_int_equal(kg_len(&audiences), 1);
+		assert_string_equal(kg_string(&audiences.items[0], ""), cases[i].audiences);
+		struct kg_value v = kg_user_value(&a, &u);
+		assert_string_equal(kg_string(kg_get(&v, "uid"), ""), "u1");
+		assert_memory_equal(
+			kg_string(kg_at(kg_get(kg_get(&v, "extra"), "authentication.kubernetes.io/"
+								    "credential-id"),
+					  "0"),
+				""),
+			"JTI=", 4);
+		assert_int_equal(kg_accounts_review(
+					 t.accounts, &a, &u, token, &wanted, &audiences, end, &err),
+			-KG_E_UNAUTHORIZED);
+		assert_int_equal(kg_accounts_review(t.accounts, &a, &u, "kgit.x", &wanted,
+					 &audiences, NOW, &err),
+			0);
+	}
+	stop();
+}
+
 static void tokens_name_accounts(void **state)
 {
 	kg_time end;
@@ -398,6 +454,7 @@ static void oidc_claims(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(tokens_of_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(tokens_name_accounts, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_are_renewed, setup, teardown),
 		cmocka_unit_test_setup_teardown(tokens_are_bound_to_pods, setup, teardown),

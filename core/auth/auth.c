@@ -53,6 +53,61 @@ int kg_user_add_group(struct kg_user *u, const char *group, struct kg_error *err
 	return 0;
 }
 
+int kg_user_set_uid(struct kg_user *u, const char *uid, struct kg_error *err)
+{
+	size_t len = strlen(uid);
+
+	if (len >= sizeof(u->uid))
+		return kg_fail(err, KG_E_UNAUTHORIZED,
+			"user \"%s\": a uid has up to %zu characters", u->name, sizeof(u->uid) - 1);
+	memcpy(u->uid, uid, len + 1);
+	return 0;
+}
+
+int kg_user_add_extra(struct kg_user *u, const char *key, const char *value, struct kg_error *err)
+{
+	size_t n = strlen(key) + 1, m = strlen(value) + 1;
+
+	if (n + m > sizeof(u->extra) - u->extra_len)
+		return kg_fail(err, KG_E_UNAUTHORIZED,
+			"user \"%s\": keys and values of extras are longer than %zu bytes", u->name,
+			sizeof(u->extra));
+	memcpy(u->extra + u->extra_len, key, n);
+	memcpy(u->extra + u->extra_len + n, value, m);
+	u->extra_len += (unsigned)(n + m);
+	return 0;
+}
+
+static struct kg_value extra_value(struct kg_arena *a, const struct kg_user *u)
+{
+	const char *end = u->extra + u->extra_len;
+	struct kg_value out = kg_v_object(a, NULL, 0);
+
+	for (const char *key = u->extra; key < end;) {
+		const char *value = key + strlen(key) + 1;
+		const struct kg_value *old = kg_get(&out, key);
+		struct kg_value text = kg_v_str(a, value);
+		struct kg_value all =
+			kg_is_null(old) ? kg_v_array(a, &text, 1) : kg_with_item(a, old, text);
+
+		out = kg_with_key(a, &out, kg_arena_strdup(a, key), all);
+		key = value + strlen(value) + 1;
+	}
+	return out;
+}
+
+struct kg_value kg_user_value(struct kg_arena *a, const struct kg_user *u)
+{
+	struct kg_value groups[KG_ARRAY_LEN(u->groups)];
+
+	for (unsigned i = 0; i < u->ngroups; i++)
+		groups[i] = kg_v_str(a, u->groups[i]);
+	return kg_v_obj(a, "username", kg_v_str(a, u->name), "uid",
+		*u->uid ? kg_v_str(a, u->uid) : kg_v_null(), "groups",
+		kg_v_array(a, groups, u->ngroups), "extra",
+		u->extra_len ? extra_value(a, u) : kg_v_null(), (char *)NULL);
+}
+
 struct kg_auth *kg_auth_new(void)
 {
 	return kg_alloc(sizeof(struct kg_auth));

@@ -19,6 +19,11 @@ struct kg_user {
 	char groups[16][254];
 	unsigned ngroups;
 	char node[254]; /* set for system:node:NAME */
+	/* What no rule looks at, but who is told of the user is told as well: "" where there is
+	 * none; and pairs of a key and a value, each with its NUL. */
+	char uid[254];
+	char extra[1024];
+	unsigned extra_len;
 };
 bool kg_user_in_group(const struct kg_user *u, const char *group);
 /* Starts one anew: no groups, and the node of system:node:NAME. */
@@ -26,6 +31,11 @@ int kg_user_set(struct kg_user *u, const char *name, struct kg_error *err);
 /* Groups that do not fit or are too long are refused (KG_E_UNAUTHORIZED): a user who lost one is
  * another user. */
 int kg_user_add_group(struct kg_user *u, const char *group, struct kg_error *err);
+/* The same of a uid and of an extra, of which a key may have several values. */
+int kg_user_set_uid(struct kg_user *u, const char *uid, struct kg_error *err);
+int kg_user_add_extra(struct kg_user *u, const char *key, const char *value, struct kg_error *err);
+/* As Kubernetes' UserInfo: username, uid, groups, extra. */
+struct kg_value kg_user_value(struct kg_arena *a, const struct kg_user *u);
 
 struct kg_credentials {
 	const char *cert_cn; /* verified client certificate, or NULL */

@@ -19,8 +19,8 @@ struct kg_impersonation {
 };
 /* Is anything said at all? */
 bool kg_impersonation_any(const struct kg_impersonation *i);
-/* *out: who acts from now on. A service account has the groups of one unless groups are said; uid
- * and extras, which no rule looks at, are judged and then left. KG_E_BAD_REQUEST: there is no user;
+/* *out: who acts from now on. A service account has the groups of one unless groups are said.
+ * KG_E_BAD_REQUEST: there is no user;
  * KG_E_FORBIDDEN: `by` may not, in Kubernetes' words; KG_E_UNAUTHORIZED: no such user can be. */
 int kg_auth_impersonate(struct kg_auth *auth, struct kg_user *out, const struct kg_user *by,
 	const struct kg_impersonation *i, struct kg_error *err);

@@ -120,6 +120,10 @@ static void each_is_judged(void **state)
 		if (rc)
 			fail_msg("%zu: %s", i, err.msg);
 		assert_string_equal(got.name, cases[i].said.user);
+		assert_string_equal(got.uid, cases[i].said.uid ? cases[i].said.uid : "");
+		if (cases[i].said.nextras)
+			assert_memory_equal(got.extra, "scopes\0view", sizeof("scopes\0view"));
+		assert_int_equal(got.extra_len, cases[i].said.nextras ? 12 : 0);
 		for (unsigned k = 0; k < got.ngroups; k++)
 			kg_buf_addf(&groups, "%s%s", k ? " " : "", got.groups[k]);
 		assert_string_equal(kg_buf_str(&groups), cases[i].groups);

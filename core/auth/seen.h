@@ -12,7 +12,7 @@ struct kg_verdict {
 	kg_time until; /* as of then it is forgotten */
 	bool refused;
 	struct kg_user user;
-	char uid[64], pod[254], pod_uid[64]; /* of a ServiceAccount's token */
+	char pod[254], pod_uid[64]; /* of a ServiceAccount's token */
 };
 struct kg_seen;
 struct kg_seen *kg_seen_new(void);

@@ -1,6 +1,6 @@
 /* Columns of Node, Namespace, ConfigMap, Event, Lease and what is used. */
-#include "kinds/columns.h"
 #include "base/quantity.h"
+#include "kinds/columns.h"
 
 #include <ctype.h>
 
