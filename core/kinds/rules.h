@@ -64,6 +64,12 @@ void kg_rule_immutable_part(struct kg_fault_list *f, const struct kg_value *befo
 void kg_rule_sealed(struct kg_fault_list *f, const struct kg_value *before,
 	const struct kg_value *after, const char *path, const char *const *fields);
 
+/* rules_annotations.c: of a Pod or a template; of a claim, or a volume; of a StorageClass. */
+void kg_rule_pod_annotations(struct kg_fault_list *f, const struct kg_value *v, const char *path);
+void kg_rule_class_annotations(struct kg_fault_list *f, const struct kg_value *v, const char *path);
+void kg_rule_default_annotation(
+	struct kg_fault_list *f, const struct kg_value *v, const char *path);
+
 /* Is this string one of a NULL-terminated list? */
 bool kg_rule_one_of(const char *s, const char *const *values);
 bool kg_rule_is_huge_pages(const char *resource); /* of some size */

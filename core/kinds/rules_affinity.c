@@ -110,6 +110,8 @@ void kg_validate_affinity_term(struct kg_fault_list *f, const struct kg_value *v
 
 void kg_validate_spread(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
+	if (kg_is_null(kg_get(v, "labelSelector")))
+		kg_rule_warn(f, path, "labelSelector", "without it no pod is counted");
 	if (!strcmp(kg_string(kg_get(v, "whenUnsatisfiable"), ""), "ScheduleAnyway"))
 		kg_rule_invalid(f, v, path, "minDomains",
 			"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not "

@@ -227,10 +227,31 @@ static bool names_pages(const struct kg_value *list)
 	return false;
 }
 
+/* 512m is half a byte. */
+static void warn_fraction(struct kg_fault_list *f, const struct kg_value *v, const char *field,
+	const char *resource, const char *path)
+{
+	const struct kg_value *said = kg_get(kg_get(v, field), resource);
+	const char *at = kg_rule_path(f, path, "%s[%s]", field, resource);
+	int64_t milli;
+
+	/* What is not given is made of the limit, of which it is said then. */
+	if (kg_rule_written(f, at) && !kg_quantity_milli(&milli, kg_string(said, "")) &&
+		milli < INT64_MAX && milli % 1000)
+		kg_rule_warn(f, at, "",
+			"%s is a fraction of bytes: m are thousandths, Mi is a mebibyte",
+			kg_rule_show(f->arena, said));
+}
+
 void kg_validate_resources(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *limits = kg_get(v, "limits");
 	const struct kg_value *requests = kg_get(v, "requests");
+
+	warn_fraction(f, v, "limits", "memory", path);
+	warn_fraction(f, v, "limits", "ephemeral-storage", path);
+	warn_fraction(f, v, "requests", "memory", path);
+	warn_fraction(f, v, "requests", "ephemeral-storage", path);
 
 	for (uint32_t i = 0; i < kg_len(limits); i++)
 		validate_limit(f, requests, &limits->members[i], path);

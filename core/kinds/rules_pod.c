@@ -302,6 +302,7 @@ void kg_validate_pod_template(struct kg_fault_list *f, const struct kg_value *v,
 	if (cost && !is_cost(cost))
 		kg_rule(f, path, "metadata.annotations[" COST "]",
 			"Invalid value: \"%.80s\": must be a 32bit integer", cost);
+	kg_rule_pod_annotations(f, v, path);
 }
 
 void kg_validate_pod(struct kg_fault_list *f, const struct kg_value *v, const char *path)

@@ -22,6 +22,7 @@ void kg_validate_statefulset_strategy(
 void kg_validate_claim_template(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	kg_rule_object_meta(f, v, path, kg_check_dns_label);
+	kg_rule_class_annotations(f, v, path);
 }
 
 static void validate_claim_names(

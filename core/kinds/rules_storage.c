@@ -101,12 +101,19 @@ static void validate_provisioner(
 	}
 }
 
+void kg_validate_with_class(struct kg_fault_list *f, const struct kg_value *v, const char *path)
+{
+	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	kg_rule_class_annotations(f, v, path);
+}
+
 void kg_validate_storageclass(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	const struct kg_value *parameters = kg_get(v, "parameters");
 	size_t total = 0;
 
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	kg_rule_default_annotation(f, v, path);
 	validate_provisioner(f, v, path);
 	if (kg_len(parameters) > PARAMETERS_MAX)
 		kg_rule(f, path, "parameters", "Too many: %u: must have at most %d items",

@@ -128,8 +128,8 @@ kg_validate_fn kg_validate_container, kg_validate_init_container, kg_validate_re
 	kg_validate_configmap, kg_validate_namespace;
 kg_validate_fn kg_validate_claiming_pod_spec, kg_validate_statefulset_spec,
 	kg_validate_statefulset_strategy, kg_validate_daemonset_spec,
-	kg_validate_daemonset_strategy, kg_validate_any_named, kg_validate_job,
-	kg_validate_job_spec, kg_validate_cronjob_job_spec, kg_validate_exit_codes,
+	kg_validate_daemonset_strategy, kg_validate_any_named, kg_validate_with_class,
+	kg_validate_job, kg_validate_job_spec, kg_validate_cronjob_job_spec, kg_validate_exit_codes,
 	kg_validate_failure_rule, kg_validate_success_rule, kg_validate_cronjob,
 	kg_validate_cronjob_spec, kg_validate_pdb_spec, kg_validate_replicationcontroller_spec,
 	kg_validate_claim_spec, kg_validate_claim_template;

@@ -81,7 +81,7 @@ const struct kg_schema kg_schema_persistentvolumeclaim = {
 	.name = "io.k8s.api.core.v1.PersistentVolumeClaim",
 	.doc = "Asks for a volume that outlives pods.",
 	.fields = claim_fields,
-	.validate = kg_validate_any_named,
+	.validate = kg_validate_with_class,
 };
 static const struct kg_field claim_template_fields[] = {
 	F_TYPE_META,

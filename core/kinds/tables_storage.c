@@ -94,7 +94,7 @@ const struct kg_schema kg_schema_persistentvolume = {
 	.name = "io.k8s.api.core.v1.PersistentVolume",
 	.doc = "A volume that outlives pods.",
 	.fields = volume_fields,
-	.validate = kg_validate_any_named,
+	.validate = kg_validate_with_class,
 };
 
 /* ---- StorageClass ---- */
