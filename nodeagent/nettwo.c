@@ -54,12 +54,26 @@ static void open_services(void *ctx)
 {
 	struct nt_node *n = ctx;
 	struct kg_services_ranges ranges = {n->cidr, "10.244.0.0/16", "10.96.0.0/16", n->address};
-	struct kg_services_options opts = {.on_event = told, .ctx = n, .node = n->name};
+	struct kg_services_options opts = {
+		.on_event = told, .ctx = n, .node = n->name, .memory = n->memory};
 	struct kg_error err;
 
 	kg_services_free(n->services);
 	nt_must(kg_services_new(&n->services, n->loop, &opts, &err), &err);
 	nt_must(kg_services_configure(n->services, &ranges, &err), &err);
+}
+
+static void close_services(void *ctx)
+{
+	struct nt_node *n = ctx;
+
+	kg_services_free(n->services);
+	n->services = NULL;
+}
+
+void nt_close_services(struct nt_node *n)
+{
+	nt_in(n->ns, close_services, n);
 }
 
 void nt_open_services(struct nt_node *n)

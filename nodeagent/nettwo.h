@@ -21,7 +21,8 @@ struct nt_node {
 	struct kg_bridge *bridge;
 	struct kg_loop *loop;
 	struct kg_services *services;
-	int mended; /* counted by nt_mended */
+	const char *memory; /* kg_services_options'; NULL: each start makes the rules anew */
+	int mended;         /* counted by nt_mended */
 };
 extern struct nt_node nt_a, nt_b;
 extern int nt_client, nt_a1, nt_a2, nt_b1; /* namespaces */
@@ -36,6 +37,7 @@ void nt_mended(void *ctx, const struct kg_error *err);
 void nt_run_loop(struct nt_node *n); /* until it is ended */
 /* As an agent that starts again: what was put is forgotten, the table stays. */
 void nt_open_services(struct nt_node *n);
+void nt_close_services(struct nt_node *n); /* as one that ends */
 /* And commits; json NULL: removed. */
 void nt_put_service(struct nt_node *n, const char *key, const char *json);
 /* By another process: that is how others' changes are told from ours. */

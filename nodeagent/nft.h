@@ -26,6 +26,9 @@ int kg_nft_dump(struct kg_nft_elems *out, struct kg_nft *nft, struct kg_error *e
 /* A hash of the table's chains, sets and rules, whatever its elements; 0: there is no table. */
 int kg_nft_fingerprint(uint64_t *out, struct kg_nft *nft, struct kg_error *err);
 
+/* The number of the ruleset's generation: another one after every change by anybody. */
+int kg_nft_generation(uint32_t *out, struct kg_nft *nft, struct kg_error *err);
+
 /* ---- changes by others ---- */
 struct kg_nft_monitor;
 /* Changes made through `own` (borrowed for the call) are known as ours. */

@@ -9,6 +9,50 @@
 #include <stdalign.h>
 #include <string.h>
 
+static int receive(struct kg_nft *nft, mnl_cb_t cb, void *ctx)
+{
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(nft->socket, nft->recv, sizeof(nft->recv));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		int rc = mnl_cb_run(nft->recv, (size_t)n, nft->seq,
+			mnl_socket_get_portid(nft->socket), cb, ctx);
+		if (rc <= MNL_CB_STOP)
+			return rc;
+	}
+}
+
+static int on_generation(const struct nlmsghdr *h, void *ctx)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID)
+			*(uint32_t *)ctx = ntohl(mnl_attr_get_u32(a));
+	}
+	return MNL_CB_STOP;
+}
+
+int kg_nft_generation(uint32_t *out, struct kg_nft *nft, struct kg_error *err)
+{
+	alignas(8) char buf[64] = "";
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	h->nlmsg_seq = ++nft->seq;
+	mnl_nlmsg_put_extra_header(h, sizeof(struct nfgenmsg));
+	*out = 0;
+	if (mnl_socket_sendto(nft->socket, h, h->nlmsg_len) < 0 ||
+		receive(nft, on_generation, out) < 0)
+		return kg_fail_errno(err, "nftables: read the ruleset's generation");
+	return 0;
+}
+
 static int dump(
 	struct kg_nft *nft, unsigned type, unsigned family, const char *set, mnl_cb_t cb, void *ctx)
 {
@@ -26,18 +70,7 @@ static int dump(
 		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
 	if (mnl_socket_sendto(nft->socket, h, h->nlmsg_len) < 0)
 		return -1;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(nft->socket, nft->recv, sizeof(nft->recv));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		int rc = mnl_cb_run(nft->recv, (size_t)n, nft->seq,
-			mnl_socket_get_portid(nft->socket), cb, ctx);
-		if (rc <= MNL_CB_STOP)
-			return rc;
-	}
+	return receive(nft, cb, ctx);
 }
 
 /* ---- elements ---- */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "nodeagent/nft.h"
+#include "nodeagent/nft_memory.h"
 #include "sys/file.h"
 
 #include <malloc.h>
@@ -24,7 +25,10 @@ struct kg_nft_keeper {
 	bool begun, resync;   /* resync: the kernel's state is to be read and corrected */
 	bool stands_in;       /* the other table may be there; at first an earlier run's */
 	bool corrected;       /* the last sync found something to correct */
+	bool disturbed;       /* somebody else changed something during a sync, or may have */
 	uint64_t fingerprint; /* of the rules as we made them */
+	uint32_t generation;  /* of the ruleset, when this began; 0: not known */
+	bool rules_kept; /* an earlier run's, and nothing was read or changed since this began */
 };
 
 /* What was made of which text, as a line. */
@@ -64,6 +68,18 @@ static void remember(struct kg_nft_keeper *k)
 		kg_warn("%s; the agent's next start makes the rules anew", err.msg);
 }
 
+/* What is told of our own changes is taken while there is room for it: else it cannot be told that
+ * they were all ours. */
+static int change_a_piece(struct kg_nft_keeper *k, struct kg_nft *nft,
+	const struct kg_nft_elems *del, const struct kg_nft_elems *add, struct kg_error *err)
+{
+	int rc = kg_nft_change(nft, del, add, err);
+
+	if (kg_nft_monitor_read(k->monitor))
+		k->disturbed = true;
+	return rc;
+}
+
 /* In pieces, so that ten thousand services do not need one message of many megabytes. */
 static int change_in_pieces(struct kg_nft_keeper *k, struct kg_nft *nft, struct kg_nft_elems *del,
 	struct kg_nft_elems *add, struct kg_error *err)
@@ -72,16 +88,16 @@ static int change_in_pieces(struct kg_nft_keeper *k, struct kg_nft *nft, struct 
 	int rc = 0;
 
 	if (!k->opts.in_pieces || del->n + add->n <= CHUNK)
-		return kg_nft_change(nft, del, add, err);
+		return change_a_piece(k, nft, del, add, err);
 	for (size_t i = 0; i < del->n && rc == 0; i += CHUNK) {
 		struct kg_nft_elems part = {
 			del->items + i, del->n - i < CHUNK ? del->n - i : CHUNK, 0};
-		rc = kg_nft_change(nft, &part, &none, err);
+		rc = change_a_piece(k, nft, &part, &none, err);
 	}
 	for (size_t i = 0; i < add->n && rc == 0; i += CHUNK) {
 		struct kg_nft_elems part = {
 			add->items + i, add->n - i < CHUNK ? add->n - i : CHUNK, 0};
-		rc = kg_nft_change(nft, &none, &part, err);
+		rc = change_a_piece(k, nft, &none, &part, err);
 	}
 	return rc;
 }
@@ -151,13 +167,41 @@ static int install_rules(struct kg_nft_keeper *k, bool present, struct kg_error 
 	return rc;
 }
 
+static char *elements_file(const struct kg_nft_keeper *k)
+{
+	return kg_asprintf("%s.elements", k->opts.memory);
+}
+
+/* As the agent before this one left them, if nobody else did anything since. Once. */
+static bool take_memory(struct kg_nft_keeper *k, struct kg_nft_elems *out)
+{
+	KG_AUTOFREE char *path = k->opts.memory ? elements_file(k) : NULL;
+	bool fine = path && kg_nft_memory_take(out, path, k->generation);
+
+	if (fine && (!k->generation || kg_nft_monitor_read(k->monitor))) {
+		kg_nft_elems_release(out);
+		fine = false;
+	}
+	return fine;
+}
+
+static int read_elements(struct kg_nft_keeper *k, struct kg_nft_elems *out, struct kg_error *err)
+{
+	bool fine = k->rules_kept && take_memory(k, out);
+	int rc = fine ? 0 : kg_nft_dump(out, k->nft, err);
+
+	k->rules_kept = false;
+	if (rc == 0)
+		kg_nft_elems_sort(out);
+	return rc;
+}
+
 static int correct(struct kg_nft_keeper *k, struct kg_error *err)
 {
 	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
-	int rc = kg_nft_dump(&have, k->nft, err);
+	int rc = read_elements(k, &have, err);
 
 	if (rc == 0) {
-		kg_nft_elems_sort(&have);
 		k->opts.desired(k->opts.ctx, &want);
 		kg_nft_elems_sort(&want);
 		kg_nft_elems_diff(&del, &add, &have, &want);
@@ -179,8 +223,9 @@ int kg_nft_keeper_sync(struct kg_nft_keeper *k, struct kg_error *err)
 	uint64_t now = 0;
 	int rc = kg_nft_fingerprint(&now, k->nft, err);
 
-	k->corrected = false;
-	if (rc == 0 && !k->fingerprint && is_remembered(k, now))
+	k->corrected = k->disturbed = false;
+	k->rules_kept = rc == 0 && !k->fingerprint && is_remembered(k, now);
+	if (k->rules_kept)
 		k->fingerprint = now;
 	if (rc == 0 && (now != k->fingerprint || !now))
 		rc = install_rules(k, now != 0, err);
@@ -196,7 +241,8 @@ int kg_nft_keeper_sync(struct kg_nft_keeper *k, struct kg_error *err)
 		return rc;
 	}
 	k->retry_ms = RETRY_MS;
-	kg_timer_set(k->timer, -1);
+	k->resync = k->disturbed;
+	kg_timer_set(k->timer, k->disturbed ? REPAIR_MS : -1);
 	return 0;
 }
 
@@ -255,6 +301,8 @@ int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,
 	k->resync = k->stands_in = true;
 	if (rc == 0)
 		rc = kg_nft_monitor_open(&k->monitor, k->nft, err);
+	if (rc == 0)
+		rc = kg_nft_generation(&k->generation, k->nft, err);
 	if (rc == 0) {
 		k->timer = kg_timer_new(loop, on_timer, k);
 		k->watch =
@@ -268,6 +316,27 @@ int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,
 	}
 	*out = k;
 	return 0;
+}
+
+void kg_nft_keeper_leave(struct kg_nft_keeper *k)
+{
+	struct kg_nft_elems have = {0};
+	struct kg_error err;
+	uint32_t generation;
+
+	if (!k->opts.memory || !k->begun || k->resync)
+		return;
+	int rc = kg_nft_generation(&generation, k->nft, &err);
+	if (rc == 0 && kg_nft_monitor_read(k->monitor))
+		return;
+	KG_AUTOFREE char *path = elements_file(k);
+	k->opts.desired(k->opts.ctx, &have);
+	kg_nft_elems_sort(&have);
+	if (rc == 0)
+		rc = kg_nft_memory_save(path, generation, &have, &err);
+	kg_nft_elems_release(&have);
+	if (rc < 0)
+		kg_warn("%s; the agent's next start reads the table anew", err.msg);
 }
 
 void kg_nft_keeper_free(struct kg_nft_keeper *k)

@@ -29,7 +29,8 @@ struct kg_nft_keeper_options {
 	void (*on_event)(void *ctx, const struct kg_error *err);
 	void *ctx;
 	/* A file that dies with the machine, where it is remembered which rules were made: a next
-	 * run that would make the same ones leaves them alone. NULL: none. Borrowed. */
+	 * run that would make the same ones leaves them alone. Beside it, FILE.elements: see
+	 * kg_nft_keeper_leave. NULL: none. Borrowed. */
 	const char *memory;
 	/* Corrections of many elements may be made in several transactions: memory is worth more
 	 * than atomicity. */
@@ -38,6 +39,10 @@ struct kg_nft_keeper_options {
 int kg_nft_keeper_new(struct kg_nft_keeper **out, struct kg_loop *loop,
 	const struct kg_nft_keeper_options *opts, struct kg_error *err);
 void kg_nft_keeper_free(struct kg_nft_keeper *k); /* the table stays */
+
+/* Before the last free, where all that is wanted is there: remembers the elements for a next run,
+ * which then need not read them. */
+void kg_nft_keeper_leave(struct kg_nft_keeper *k);
 
 /* The rules are others now (the first time: there are some); they are put in place by the next
  * sync. Nothing is touched before the first call. */

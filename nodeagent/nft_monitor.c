@@ -23,7 +23,8 @@ struct kg_nft_monitor {
 int kg_nft_monitor_open(struct kg_nft_monitor **out, const struct kg_nft *own, struct kg_error *err)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int group = NFNLGRP_NFTABLES, size = 1 << 20;
+	int group = NFNLGRP_NFTABLES,
+	    size = 32 << 20; /* for what is told of many changes of ours at once */
 
 	if (!s)
 		return kg_fail_errno(err, "open an nfnetlink socket");

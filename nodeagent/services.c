@@ -165,6 +165,8 @@ void kg_services_free(struct kg_services *s)
 
 	if (!s)
 		return;
+	if (s->configured && s->pending.count == 0)
+		kg_nft_keeper_leave(s->keeper);
 	kg_nft_keeper_free(s->keeper);
 	for (size_t i = 0; (e = kg_map_next(&s->services, &i));)
 		free(e->value);
