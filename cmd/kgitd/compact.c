@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kgitd/clock.h"
 #include "store/compact.h"
 #include "store/settings.h"
 #include "sys/loop.h"
@@ -23,6 +24,7 @@
 
 struct kgd_compact {
 	struct kgd_compact_options opts;
+	struct kgd_clock clock; /* a wall clock that jumps takes no history with it */
 	pthread_t thread;
 	int stop;             /* eventfd */
 	struct kg_error said; /* the last failure that was logged, so that it is logged once */
@@ -40,7 +42,7 @@ static int one_round(struct kgd_compact *c, struct kg_compact_result *result, st
 {
 	struct kg_compact_options o = {.revisions = c->opts.revisions,
 		.age_ms = c->opts.age_ms,
-		.now = kg_realtime_ms(),
+		.now = kgd_clock_read(&c->clock, kg_realtime_ms(), kg_monotonic_ms()),
 		.grace_ms = c->opts.grace_ms,
 		.cancel = c->stop};
 	struct kg_settings s;
@@ -106,6 +108,7 @@ int kgd_compact_start(
 	struct kgd_compact *c = kg_alloc(sizeof(*c));
 
 	c->opts = *opts;
+	kgd_clock_start(&c->clock, opts->head, kg_realtime_ms(), kg_monotonic_ms());
 	if (c->opts.every_ms > INT32_MAX / AFTER_FAILURE)
 		c->opts.every_ms = INT32_MAX / AFTER_FAILURE;
 	c->stop = eventfd(0, EFD_CLOEXEC);

@@ -8,6 +8,7 @@
 
 struct kgd_compact_options {
 	struct kg_store *store;
+	kg_time head; /* the newest revision's: ages are those by the cluster's clock (clock.h) */
 	/* Where .kgit/settings.yaml does not say: so many revisions are kept, and for so long;
 	 * INT64_MAX: forever. */
 	uint64_t revisions;

@@ -153,14 +153,17 @@ static int start_writer(struct kgd_master *m, const struct kgd_flags *f, struct 
 
 static int start_compaction(struct kgd_master *m, const struct kgd_flags *f, struct kg_error *err)
 {
+	struct kg_snapshot *head = kg_hub_snapshot(m->hub);
 	struct kgd_compact_options opts = {
 		.store = m->store,
+		.head = head->time,
 		.revisions = f->keep_revisions,
 		.age_ms = f->keep_age_ms,
 		.every_ms = f->compact_every_ms,
 		.grace_ms = f->compact_grace_ms,
 	};
 
+	kg_snapshot_unref(head);
 	return kgd_compact_start(&m->compact, &opts, err);
 }
 

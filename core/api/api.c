@@ -18,7 +18,12 @@ static int store_changes(void *self, uint64_t from, uint64_t to, size_t most,
 	return kg_store_changes(self, from, to, most, fn, ctx, err);
 }
 
-const struct kg_api_history kg_api_store_history = {store_load, store_changes};
+static uint64_t store_oldest(void *self)
+{
+	return kg_store_oldest(self);
+}
+
+const struct kg_api_history kg_api_store_history = {store_load, store_changes, store_oldest};
 
 /* ---- feeding ---- */
 

@@ -23,6 +23,8 @@ struct kg_api_history {
 		int (*fn)(void *ctx, uint64_t revision, kg_time time,
 			const struct kg_changes *changes),
 		void *ctx, struct kg_error *err);
+	/* The oldest revision that is retained. */
+	uint64_t (*oldest)(void *self);
 };
 struct kg_store;
 extern const struct kg_api_history kg_api_store_history; /* self is a struct kg_store * */

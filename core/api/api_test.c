@@ -102,6 +102,12 @@ static void test_paths(void **state)
 		{"GET", "/api/v1/namespaces/default/pods/x?resourceVersion=999", 504, "reason",
 			"Timeout"},
 		{"GET", "/api/v1/pods?watch=1&sendInitialEvents=true", 422, "reason", "Invalid"},
+		{"GET", "/api/v1/namespaces/default/pods/x?resourceVersionMatch=Exact", 422,
+			"reason", "Invalid"},
+		{"GET",
+			"/api/v1/namespaces/default/pods/"
+			"x?resourceVersionMatch=Exact&resourceVersion=1",
+			404, "reason", "NotFound"},
 		{"GET", "/version", 200, "major", "1"},
 		{"POST", "/api/v1/namespaces/default/pods", 405, "reason", "MethodNotAllowed"},
 		{"DELETE", "/api/v1/namespaces/default/pods/nope", 404, "reason", "NotFound"},

@@ -1,4 +1,5 @@
-/* GET of one object, its status, or its scale. */
+/* GET of one object, its status, or its scale: as it is, or with resourceVersionMatch=Exact as it
+ * was at a revision, which Kubernetes has for lists alone. */
 #include "api/internal.h"
 
 #include <inttypes.h>
@@ -60,7 +61,8 @@ static void write_scale_form(struct kg_buf *out, struct request *r, const struct
 
 static void write_whole(struct kg_buf *out, const struct request *r, const struct kg_object *obj)
 {
-	if (r->form != FORM_OBJECT || kg_api_is_made(r->kind)) {
+	/* What is read from history is not remembered in its text. */
+	if (r->form != FORM_OBJECT || r->exact || kg_api_is_made(r->kind)) {
 		kg_api_write_form(out, r, obj, obj->revision, true);
 		return;
 	}
@@ -71,13 +73,10 @@ static void write_whole(struct kg_buf *out, const struct request *r, const struc
 	kg_api_blob_unref(b);
 }
 
-static void get_now(struct request *r)
+static void get_reply(struct request *r, struct source *src)
 {
 	struct kg_buf out = KG_BUF_INIT;
-	struct source src;
-
-	kg_api_source_now(&src, r->api, r->kind);
-	struct kg_object *obj = kg_api_read_one(r->api, &src, r->kind, r->ns ? r->ns : "", r->name);
+	struct kg_object *obj = kg_api_read_one(r->api, src, r->kind, r->ns ? r->ns : "", r->name);
 
 	if (!obj) {
 		kg_api_reply_not_found(r);
@@ -89,7 +88,19 @@ static void get_now(struct request *r)
 		kg_api_reply_json(r, 200, &out);
 	}
 	kg_object_unref(obj);
-	kg_api_source_release(&src);
+	kg_api_source_release(src);
+}
+
+static void get_now(struct request *r)
+{
+	struct source src;
+
+	if (r->exact) {
+		kg_api_read_at(r, r->revision, get_reply);
+		return;
+	}
+	kg_api_source_now(&src, r->api, r->kind);
+	get_reply(r, &src);
 }
 
 void kg_api_handle_get(struct request *r)

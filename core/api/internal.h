@@ -311,6 +311,10 @@ struct kg_snapshot *kg_api_snapshot_at(struct kg_api *api, uint64_t revision);
 /* Blocks: from the cache of loaded snapshots, or history. */
 int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err);
+/* The kind as it was at a revision, to `then`, which releases src: here and now, or from a worker
+ * where it has to be read from history; or the reply is that it is gone. */
+void kg_api_read_at(
+	struct request *r, uint64_t revision, void (*then)(struct request *r, struct source *src));
 
 /*
  * implicit.c: objects that are there without anybody's writing them: of every namespace the

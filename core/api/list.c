@@ -365,58 +365,9 @@ static void list_reply(struct request *r, const struct page *p, struct source *s
 	}
 }
 
-/* On a worker: the revision is loaded from disk. */
-static void list_load(void *arg)
+static void list_then(struct request *r, struct source *src)
 {
-	struct request *r = arg;
-	struct page *p = r->state;
-	struct kg_snapshot *s;
-	struct kg_error err;
-	int rc = kg_api_snapshot_load(r->api, &s, p->revision, &err);
-
-	if (kg_api_request_enter(r)) {
-		if (rc) {
-			kg_api_reply_error(r, &err);
-		} else {
-			struct source src;
-
-			kg_api_source_of(&src, s);
-			list_reply(r, p, &src);
-		}
-		kg_api_request_leave(r);
-	} else {
-		if (!rc)
-			kg_snapshot_unref(s);
-		kg_api_request_abandon(r);
-	}
-	kg_api_request_unref(r);
-}
-
-static const char too_old[] =
-	"The provided continue parameter is too old to display a consistent list result. You can "
-	"start a new list without the continue parameter.";
-
-static void list_at(struct request *r, struct page *p)
-{
-	struct source src = {0};
-	struct kg_snapshot *s;
-
-	if (kg_api_has_versions(r->kind->id)) {
-		if (kg_api_versions_at(kg_api_versions(r->api, r->kind->id), p->revision,
-			    &src.objects, &src.revision))
-			list_reply(r, p, &src);
-		else
-			kg_api_reply_status(r, 410, "Expired", NULL, "%s", too_old);
-		return;
-	}
-	s = kg_api_snapshot_at(r->api, p->revision);
-	if (s) {
-		kg_api_source_of(&src, s);
-		list_reply(r, p, &src);
-		return;
-	}
-	kg_api_request_defer(r);
-	kg_api_worker_add(r->api, list_load, kg_api_request_ref(r));
+	list_reply(r, r->state, src);
 }
 
 static void list_now(struct request *r)
@@ -425,7 +376,7 @@ static void list_now(struct request *r)
 	struct source src;
 
 	if (p->revision) {
-		list_at(r, p);
+		kg_api_read_at(r, p->revision, list_then);
 		return;
 	}
 	kg_api_source_now(&src, r->api, r->kind);

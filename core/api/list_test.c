@@ -127,6 +127,18 @@ static void test_pages_are_of_one_revision(void **state)
 	assert_int_equal(gone.status, 410);
 	assert_string_equal(at(&gone, "reason"), "Expired");
 	server.oldest = 0;
+
+	/* An object as it was, and that it is gone though it has been read before. */
+	KG_AUTOFREE char *then = kg_asprintf("/api/v1/namespaces/default/configmaps/churn"
+					     "?resourceVersionMatch=Exact&resourceVersion=%" PRIu64,
+		server.ncommits - 29);
+	ANSWER was = get(then);
+	assert_int_equal(was.status, 200);
+	assert_string_equal(at(&was, "data.n"), "100");
+	server.oldest = server.ncommits - 1;
+	ANSWER past = get(then);
+	assert_int_equal(past.status, 410);
+	server.oldest = 0;
 }
 
 static void test_revisions(void **state)

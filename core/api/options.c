@@ -68,9 +68,15 @@ int kg_api_options_parse(struct request *r, struct kg_error *err)
 	struct wrong w = {0};
 	int rc = 0;
 
-	if (r->name && !r->watch) /* a get has none */
-		return 0;
 	match = match ? match : "";
+	if (r->name && !r->watch) { /* what it does not know, a get passes over, as any parameter */
+		r->exact = !strcmp(match, "Exact");
+		return r->exact && !r->revision
+			       ? kg_fail(err, KG_E_INVALID,
+					 "resourceVersionMatch \"Exact\" wants the "
+					 "resourceVersion that is to be read")
+			       : 0;
+	}
 	r->has_match = *match;
 	r->exact = !strcmp(match, "Exact");
 	r->initial = !kg_http_query(r->http, "sendInitialEvents")

@@ -358,17 +358,92 @@ void kg_api_drop_loaded(struct kg_api *api)
 int kg_api_snapshot_load(
 	struct kg_api *api, struct kg_snapshot **out, uint64_t revision, struct kg_error *err)
 {
+	const struct kg_api_history *history = api->opt.history;
+	void *self = api->opt.history_self;
 	int rc;
 
-	*out = loaded_find(api, revision);
+	/* What went past the horizon since it was read is gone for all alike. */
+	*out = !history || revision >= history->oldest(self) ? loaded_find(api, revision) : NULL;
 	if (*out)
 		return 0;
-	if (!api->opt.history)
+	if (!history)
 		return kg_fail(err, KG_E_GONE,
 			"The provided continue parameter or resourceVersion is too old: "
 			"list again without it");
-	rc = api->opt.history->load(api->opt.history_self, out, revision, err);
+	rc = history->load(self, out, revision, err);
 	if (!rc)
 		loaded_add(api, *out);
 	return rc;
+}
+
+/* ---- at a revision ---- */
+
+struct load {
+	struct request *r;
+	uint64_t revision;
+	void (*then)(struct request *r, struct source *src);
+};
+
+/* On a worker: the revision is loaded from disk. */
+static void load(void *arg)
+{
+	struct load l = *(struct load *)arg;
+	struct kg_snapshot *s;
+	struct kg_error err;
+	int rc = kg_api_snapshot_load(l.r->api, &s, l.revision, &err);
+
+	free(arg);
+	if (kg_api_request_enter(l.r)) {
+		if (rc) {
+			kg_api_reply_error(l.r, &err);
+		} else {
+			struct source src;
+
+			kg_api_source_of(&src, s);
+			l.then(l.r, &src);
+		}
+		kg_api_request_leave(l.r);
+	} else {
+		if (!rc)
+			kg_snapshot_unref(s);
+		kg_api_request_abandon(l.r);
+	}
+	kg_api_request_unref(l.r);
+}
+
+static const char too_old[] =
+	"The provided continue parameter is too old to display a consistent list result. You can "
+	"start a new list without the continue parameter.";
+
+static void answer_version(
+	struct request *r, uint64_t revision, void (*then)(struct request *r, struct source *src))
+{
+	struct source src = {0};
+
+	if (kg_api_versions_at(
+		    kg_api_versions(r->api, r->kind->id), revision, &src.objects, &src.revision))
+		then(r, &src);
+	else
+		kg_api_reply_status(r, 410, "Expired", NULL, "%s", too_old);
+}
+
+void kg_api_read_at(
+	struct request *r, uint64_t revision, void (*then)(struct request *r, struct source *src))
+{
+	struct source src;
+
+	if (kg_api_has_versions(r->kind->id)) {
+		answer_version(r, revision, then);
+		return;
+	}
+	struct kg_snapshot *s = kg_api_snapshot_at(r->api, revision);
+	if (s) {
+		kg_api_source_of(&src, s);
+		then(r, &src);
+		return;
+	}
+	struct load *l = kg_alloc(sizeof(*l));
+	*l = (struct load){kg_api_request_ref(r), revision, then};
+	kg_api_request_defer(r);
+	kg_api_worker_add(r->api, load, l);
 }

@@ -70,7 +70,14 @@ static int changes(void *self, uint64_t from, uint64_t to, size_t most,
 	return 0;
 }
 
-static const struct kg_api_history history = {load, changes};
+static uint64_t oldest(void *self)
+{
+	struct test_server *s = self;
+
+	return s->oldest;
+}
+
+static const struct kg_api_history history = {load, changes, oldest};
 
 /* ---- the server ---- */
 
