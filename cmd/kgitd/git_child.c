@@ -25,6 +25,7 @@ struct kgd_git {
 };
 
 static atomic_size_t processes, exchanges;
+static _Atomic uint64_t refused;
 
 static void git_unref(struct kgd_git *g)
 {
@@ -232,6 +233,7 @@ int kgd_git_start(struct kgd_git **out, struct kg_http_req *req, const struct kg
 		return kg_fail(err, KG_E_UNAVAILABLE, "kgitd is stopping; try again");
 	if (atomic_fetch_add(&processes, 1) >= o->m->limits.git_processes) {
 		atomic_fetch_sub(&processes, 1);
+		atomic_fetch_add(&refused, 1);
 		return kg_fail(err, KG_E_UNAVAILABLE, "%zu git processes run already; try again",
 			o->m->limits.git_processes);
 	}
@@ -305,6 +307,11 @@ ssize_t kgd_git_read(struct kgd_git *g, char *buf, size_t max)
 		return -2;
 	post(g, arm_out);
 	return 0;
+}
+
+uint64_t kgd_git_refused(void)
+{
+	return atomic_load(&refused);
 }
 
 size_t kgd_git_active(void)

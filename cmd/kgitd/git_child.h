@@ -37,5 +37,7 @@ ssize_t kgd_git_read(struct kgd_git *g, char *buf, size_t max);
 
 /* How many exchanges are under way. Any thread. */
 size_t kgd_git_active(void);
+/* How many were not started since there were limits.git_processes already. */
+uint64_t kgd_git_refused(void);
 
 #endif

@@ -136,6 +136,8 @@ static void write_http(struct kg_buf *out, struct kgd_master *m)
 		"How often a stream had to wait for its peer to read.", (double)s.blocked);
 	kg_metric_one(out, "kgit_http_body_too_large_total", "counter",
 		"Requests refused for the size of their body.", (double)s.too_large);
+	kg_metric_one(out, "kgit_http_header_too_large_total", "counter",
+		"Requests refused for the size of their header.", (double)s.header_too_large);
 	kg_metric_one(out, "kgit_http_websockets_total", "counter",
 		"Streams that went over a WebSocket.", (double)s.websockets);
 	kg_metric_one(out, "kgit_http_websocket_faults_total", "counter",
@@ -151,4 +153,8 @@ void kgd_metrics(void *ctx, struct kg_buf *out)
 	kgd_writer_metrics(m->writer, out);
 	kg_metric_one(
 		out, "kgit_git_processes", "gauge", "git children that run.", kgd_git_active());
+	kg_metric_one(out, "kgit_git_processes_max", "gauge", "No more are started.",
+		(double)m->limits.git_processes);
+	kg_metric_one(out, "kgit_git_processes_refused_total", "counter",
+		"Pushes and fetches refused for that.", (double)kgd_git_refused());
 }

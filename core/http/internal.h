@@ -66,7 +66,8 @@ struct kg_http_server {
 	unsigned nrequests, deferred;
 	bool stopping; /* new requests are born broken */
 	_Atomic unsigned connections;
-	_Atomic uint64_t accepted, served, ambiguous, too_large, websockets, websocket_faults;
+	_Atomic uint64_t accepted, served, ambiguous, too_large, header_too_large, websockets,
+		websocket_faults;
 };
 
 /* ---- seal.c: a TLS session's writing direction, taken over from GnuTLS; of who has the stream,

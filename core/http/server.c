@@ -116,14 +116,29 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
 	return NULL;
 }
 
+/* What libmicrohttpd refuses by itself, before there is a request, it tells its log alone. */
+static void count_refused(struct kg_http_server *s, const char *text)
+{
+	unsigned status;
+
+	if (sscanf(text, "Error processing request (HTTP response code is %u", &status) != 1)
+		return;
+	if (status == 431 || status == 414)
+		atomic_fetch_add(&s->header_too_large, 1);
+	else if (status == 413)
+		atomic_fetch_add(&s->too_large, 1);
+	else
+		atomic_fetch_add(&s->ambiguous, 1);
+}
+
 __attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *fmt, va_list ap)
 {
 	char text[300];
 
-	(void)cls;
 	int n = vsnprintf(text, sizeof(text), fmt, ap);
 	while (n > 0 && (size_t)n < sizeof(text) && text[n - 1] == '\n')
 		text[--n] = '\0';
+	count_refused(cls, text);
 	kg_debug("http: %s", text);
 }
 
@@ -160,7 +175,7 @@ static int start_daemon(struct kg_http_server *s, int fd, struct kg_error *err)
 {
 	const struct kg_http_server_options *o = &s->opts;
 	struct MHD_OptionItem items[] = {
-		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, NULL},
+		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, s},
 		{MHD_OPTION_LISTEN_SOCKET, fd, NULL},
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->cert_pem},
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key_pem},
@@ -285,6 +300,7 @@ void kg_http_server_stats(struct kg_http_server *s, struct kg_http_stats *out)
 		.requests = s->served,
 		.ambiguous = s->ambiguous,
 		.too_large = s->too_large,
+		.header_too_large = s->header_too_large,
 		.websockets = s->websockets,
 		.websocket_faults = s->websocket_faults,
 		.blocked = kg_sender_blocked(s->sender),

@@ -68,6 +68,7 @@ struct kg_http_stats {
 	unsigned connections;                    /* open now */
 	uint64_t accepted, requests;             /* since the start, as all that follows */
 	uint64_t ambiguous, timeouts, too_large; /* refused for framing; closed; refused for size */
+	uint64_t header_too_large;
 	uint64_t evicted; /* connections closed because there were nearly too many */
 	uint64_t blocked; /* how often a stream had to wait for its peer */
 	/* WebSockets; those whose peer broke the protocol, or said too much */

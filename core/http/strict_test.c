@@ -202,6 +202,20 @@ static void headers_are_bounded(void **state)
 		assert_null(
 			cases[i].lines * cases[i].len >= 40000 ? strstr(answer, " 200 ") : NULL);
 	}
+	/* Each is counted, and so is what libmicrohttpd refuses for another reason. */
+	struct kg_http_stats stats;
+	struct raw r;
+
+	kg_http_server_stats(fx.server, &stats);
+	assert_int_equal(stats.header_too_large, 2);
+	assert_int_equal(stats.ambiguous, 0);
+	raw_open(&r, NULL, NULL);
+	raw_send(&r, "GET /echo HTTP/1.1\r\n\r\n", 22);
+	KG_AUTOFREE char *answer = raw_read(&r, "\r\n\r\n");
+	raw_close(&r);
+	assert_non_null(strstr(answer, " 400 "));
+	kg_http_server_stats(fx.server, &stats);
+	assert_int_equal(stats.ambiguous, 1);
 }
 
 int main(void)

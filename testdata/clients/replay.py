@@ -205,17 +205,20 @@ def beginnings():
             f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", answer.getheader("Content-Type")
         for group in json.loads(body)["items"]:
             groups[group["metadata"].get("name", "")] = group
-    assert {"", "apps", "batch"} <= set(groups) and "metrics.k8s.io" not in groups, sorted(groups)
+    assert {"", "apps", "batch", "metrics.k8s.io"} <= set(groups), sorted(groups)
     for group, item in groups.items():  # and as clients up to 1.26 ask
         for v in item["versions"]:
             path = f"/apis/{group}/{v['version']}" if group else f"/api/{v['version']}"
             listed = json.loads(ask(c, path, JSON)[1])
             names = {r["name"] for r in listed["resources"] if "/" not in r["name"]}
             assert listed["kind"] == "APIResourceList" and names == {r["resource"] for r in v["resources"]}, path
-    # There are no metrics, and a client sees it from the Status.
-    for path in ("/apis/metrics.k8s.io/v1beta1", "/apis/metrics.k8s.io/v1beta1/nodes",
-                 "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500"):
-        not_found(path, *ask(c, path, JSON))
+    # k9s and dashboards ask for both, and for one pod's; there may be none yet.
+    for what, kind in (("nodes", "NodeMetrics"), ("pods", "PodMetrics"), ("namespaces/default/pods", "PodMetrics")):
+        answer, body = ask(c, f"/apis/metrics.k8s.io/v1beta1/{what}", f"{PROTOBUF},{JSON}")
+        assert answer.status == 200 and json.loads(body)["kind"] == f"{kind}List", body
+    # What there is not, a client sees from the Status.
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500"
+    not_found(path, *ask(c, path, JSON))
     attributes = {"namespace": "default", "verb": "list", "resource": "pods"}
     for kind, spec in (("SelfSubjectAccessReview", {"resourceAttributes": attributes}),
                        ("SelfSubjectRulesReview", {"namespace": "default"})):
