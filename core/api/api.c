@@ -1,5 +1,10 @@
 /* The api as a whole: its beginning and end, and what it does when a revision is published. */
+#include "api/api.h"
+
 #include "api/internal.h"
+#include "api/request.h"
+#include "api/watch.h"
+#include "api/worker.h"
 #include "store/store.h"
 
 #include <time.h>

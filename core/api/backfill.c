@@ -5,7 +5,9 @@
  * there, or from further back, does (watch_history.c). It ends where a snapshot would have to be
  * loaded: the cluster once more in memory is more than nobody yet has asked for.
  */
+#include "api/implicit.h"
 #include "api/internal.h"
+#include "api/worker.h"
 
 enum { PIECE = 1, MAX_REVISIONS = 512, MAX_CHANGES = 2048, MAX_MS = 1000 };
 /* Of objects, which the snapshot has once more: what they take is taken for this alone. */

@@ -1,5 +1,8 @@
 /* Discovery: what there is, as aggregated documents (v2, v2beta1) and the older plain lists. */
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 
 #include <stdio.h>
 

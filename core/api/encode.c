@@ -7,7 +7,12 @@
  * of it would be there the next time), while watches press in: what changed is about to be asked
  * for by many.
  */
+#include "api/encode.h"
+
 #include "api/internal.h"
+#include "api/request.h"
+#include "api/table.h"
+#include "value/json.h"
 
 #include <inttypes.h>
 

@@ -5,8 +5,11 @@
  * is made of a commit's slices and of the snapshot after it; history alone has no snapshots, so who
  * watched Endpoints and comes back after what is kept in memory is told to list them anew.
  */
+#include "api/endpoints.h"
+
+#include "api/feed.h"
+#include "base/map.h"
 #include "kinds/endpoints.h"
-#include "api/internal.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Endpoints of several slices: what they say together, cut at 1,000 addresses, and as changes. */
-#include "api/internal.h"
+#include "api/endpoints.h"
+#include "api/feed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,6 +5,8 @@
  * position in its watch and a client that saw those of an earlier run is told to list again.
  */
 #include "api/internal.h"
+#include "base/hash.h"
+#include "base/map.h"
 
 #include <inttypes.h>
 

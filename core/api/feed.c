@@ -3,7 +3,12 @@
  * watch of ConfigMaps neither wakes for nor walks over a thousand commits about Pods, and stays
  * resumable from memory however many of those go by. Entries hold the objects, not snapshots.
  */
+#include "api/feed.h"
+
+#include "api/endpoints.h"
+#include "api/implicit.h"
 #include "api/internal.h"
+#include "api/watch.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,6 +1,12 @@
 /* GET of one object, its status, or its scale: as it is, or with resourceVersionMatch=Exact as it
  * was at a revision, which Kubernetes has for lists alone. */
-#include "api/internal.h"
+#include "api/encode.h"
+#include "api/endpoints.h"
+#include "api/handlers.h"
+#include "api/reader.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "api/table.h"
 
 #include <inttypes.h>
 

@@ -5,6 +5,8 @@
  * over the loopback.
  */
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 
 #include <assert.h>
 #include <zlib.h>

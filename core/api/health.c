@@ -1,5 +1,8 @@
 /* /version, and is the server alive and ready. */
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 
 #include <sys/utsname.h>
 

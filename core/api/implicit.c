@@ -19,7 +19,11 @@
  * is) it is loaded; where it cannot be, what is told is of the newest, and comes true later in the
  * stream.
  */
+#include "api/implicit.h"
+
+#include "api/endpoints.h"
 #include "api/internal.h"
+#include "api/reader.h"
 #include "kinds/cluster.h"
 #include "kinds/endpoints.h"
 

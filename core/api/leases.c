@@ -6,6 +6,9 @@
  * again.
  */
 #include "api/internal.h"
+#include "api/watch.h"
+#include "api/worker.h"
+#include "base/hash.h"
 
 enum { READ_MS = 1000, WATCH_MS = 5000 };
 

@@ -4,7 +4,16 @@
  * thousand pods neither hold up an HTTP thread nor lie in memory as text. The list's metadata
  * comes after its items, since `continue` is known only then.
  */
+#include "api/endpoints.h"
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reader.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "api/selector.h"
+#include "api/table.h"
+#include "api/worker.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <inttypes.h>

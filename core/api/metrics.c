@@ -2,7 +2,11 @@
  * GET /metrics: Prometheus' text. What Kubernetes' API server counts has its names here, so that
  * dashboards made for it work; what is kgit's own begins with kgit_.
  */
+#include "api/metrics.h"
+
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 
 #include <ctype.h>
 #include <dirent.h>

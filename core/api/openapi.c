@@ -2,7 +2,14 @@
  * OpenAPI v3 (and v2 as JSON), from the schema tables: an index and one document a group version,
  * with the paths that exist and the component schemas they reach. `kubectl explain` reads these.
  */
-#include "api/internal.h"
+#include "api/openapi.h"
+
+#include "api/encode.h"
+#include "api/handlers.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "base/hash.h"
+#include "base/map.h"
 
 #include <inttypes.h>
 

@@ -4,7 +4,8 @@
  * operations have the names that Kubernetes gives them. References are written as version 3 has
  * them.
  */
-#include "api/internal.h"
+#include "api/handlers.h"
+#include "api/openapi.h"
 
 #include <ctype.h>
 

@@ -4,7 +4,8 @@
  * are the definitions, for who takes protobuf looks at no paths. Field numbers are those of
  * gnostic's OpenAPIv2.proto.
  */
-#include "api/internal.h"
+#include "api/openapi.h"
+#include "base/map.h"
 
 enum { BYTES = 2 }; /* the wire type */
 

@@ -1,6 +1,6 @@
 /* Which parameters of a list or watch go together: as k8s.io/apimachinery's ValidateListOptions
  * judges, all that is wrong at once and in its words. */
-#include "api/internal.h"
+#include "api/request.h"
 
 struct wrong {
 	struct kg_buf text;

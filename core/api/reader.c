@@ -1,5 +1,13 @@
 /* Reading the objects of any kind out of one version of the world. */
+#include "api/reader.h"
+
+#include "api/endpoints.h"
+#include "api/implicit.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "api/selector.h"
+#include "api/worker.h"
 #include "auth/builtin.h"
 
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)

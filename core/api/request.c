@@ -1,5 +1,12 @@
 /* One request: its life, its query, and waiting for a revision ahead of now. */
+#include "api/request.h"
+
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/selector.h"
+#include "api/watch.h"
+#include "api/worker.h"
 
 #include <errno.h>
 

@@ -21,7 +21,11 @@
  * Unresolved: two watches of the same thing in one process, over one connection, of which one
  * broke in the middle of R while the other one listed at R and lets the first go on before it.
  */
+#include "api/resume.h"
+
 #include "api/internal.h"
+#include "api/request.h"
+#include "base/hash.h"
 
 static uint64_t resume_key(const struct request *r)
 {

@@ -1,5 +1,8 @@
 /* From a path to what is asked for, and whether it may be asked. */
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 
 /* ---- authorisation ---- */
 

@@ -1,5 +1,6 @@
 /* Label and field selectors as they stand in a query: parsed once, matched against every object. */
-#include "api/internal.h"
+#include "api/selector.h"
+
 #include "kinds/schema.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* Label and field selectors of a query: any bytes are a selector or an error, and what was parsed
  * can be matched. */
-#include "api/internal.h"
+#include "api/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,9 +3,13 @@
  * auth can-i` ask of oneself; who may "create" the others asks of anybody (SubjectAccessReview) or
  * of a token (TokenReview). A verb that writes is answered as a push is judged.
  */
+#include "api/handlers.h"
 #include "api/internal.h"
 #include "api/proto.h"
+#include "api/reply.h"
+#include "api/request.h"
 #include "auth/accounts.h"
+#include "value/json.h"
 
 static const char *str(const struct kg_value *v, const char *key)
 {

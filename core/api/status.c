@@ -1,5 +1,9 @@
 /* Errors as Kubernetes' Status objects, and the plain replies. */
-#include "api/internal.h"
+#include "api/encode.h"
+#include "api/reply.h"
+#include "api/request.h"
+#include "base/hash.h"
+#include "value/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>

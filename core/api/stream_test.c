@@ -1,7 +1,8 @@
 /* What watches say, line by line: transitions, beginnings, ends; and Events. */
 #include "testclient.h"
 
-#include "api/internal.h"
+#include "api/watch.h"
+#include "api/worker.h"
 
 #include <inttypes.h>
 #include <setjmp.h>

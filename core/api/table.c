@@ -1,5 +1,9 @@
 /* Tables (meta.k8s.io Table): what `kubectl get` prints, from the kind's columns. */
+#include "api/table.h"
+
 #include "api/internal.h"
+#include "api/request.h"
+#include "value/json.h"
 
 #include <inttypes.h>
 

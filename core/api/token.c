@@ -1,6 +1,10 @@
 /* TokenRequest: POST .../serviceaccounts/NAME/token, answered with a token of that account. */
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/reply.h"
+#include "api/request.h"
 #include "auth/accounts.h"
+#include "value/json.h"
 
 static bool on_own_node(struct request *r, const char *pod)
 {

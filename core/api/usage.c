@@ -4,6 +4,7 @@
  * itself and of the pods that are bound to it, nothing else.
  */
 #include "api/internal.h"
+#include "api/worker.h"
 
 #include <inttypes.h>
 

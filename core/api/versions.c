@@ -1,6 +1,9 @@
 /* Kinds with revisions of their own: what there is of them, and versions that pages of a list still
  * read. */
-#include "api/internal.h"
+#include "api/versions.h"
+
+#include "api/feed.h"
+#include "api/watch.h"
 
 void kg_api_versions_init(struct versions *v, uint64_t seq)
 {

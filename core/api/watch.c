@@ -12,8 +12,15 @@
  * Only the connection's thread moves a watcher; a worker hands it pieces of history under the
  * request's lock, and publishers merely wake it.
  */
+#include "api/watch.h"
+
+#include "api/handlers.h"
+#include "api/internal.h"
+#include "api/reply.h"
 #include "api/watcher.h"
+#include "api/worker.h"
 #include "auth/subprotocol.h"
+#include "base/hash.h"
 
 /* Watchers whose requests come from memory while one is woken. */
 enum { FETCH_AHEAD = 8 };

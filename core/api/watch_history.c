@@ -4,7 +4,9 @@
  * too, who went away is not read for, and who takes bookmarks is told how far it came, so that a
  * long way can be gone in several streams.
  */
+#include "api/internal.h"
 #include "api/watcher.h"
+#include "api/worker.h"
 
 #include <inttypes.h>
 

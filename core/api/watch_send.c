@@ -1,5 +1,8 @@
 /* What a watch sends: events, bookmarks, errors. */
+#include "api/internal.h"
+#include "api/reply.h"
 #include "api/watcher.h"
+#include "api/worker.h"
 
 #include <inttypes.h>
 

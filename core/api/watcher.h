@@ -3,7 +3,8 @@
 #ifndef KG_API_WATCHER_H
 #define KG_API_WATCHER_H
 
-#include "api/internal.h"
+#include "api/reader.h"
+#include "api/request.h"
 
 enum phase { FIRST, LIVE, BEHIND, OVER };
 

@@ -3,7 +3,11 @@
  * ahead of now), and a clock that wakes watchers whose bookmark or end is due. All sleep when
  * there is nothing to do.
  */
+#include "api/worker.h"
+
 #include "api/internal.h"
+#include "api/request.h"
+#include "api/watch.h"
 
 #include <time.h>
 

@@ -2,9 +2,14 @@
  * Writes. Desired state is changed by git push, so every write is 405; the message says which file
  * to change: the object's own, or that of what it is made from.
  */
+#include "api/handlers.h"
 #include "api/internal.h"
 #include "api/proto.h"
+#include "api/reader.h"
+#include "api/reply.h"
+#include "api/request.h"
 #include "kinds/cluster.h"
+#include "value/json.h"
 
 /* The controlling owner, borrowed from the snapshot; NULL where there is none. */
 static const struct kg_object *owner_of(const struct kg_snapshot *s, const struct kg_object *obj)

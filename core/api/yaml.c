@@ -1,6 +1,7 @@
 /* Answers as YAML, made of the JSON that we write: people ask for it, few and seldom. */
 #include "value/yaml.h"
-#include "api/internal.h"
+#include "api/reply.h"
+#include "value/json.h"
 
 void kg_api_yaml(struct kg_buf *out, const struct kg_buf *json)
 {
