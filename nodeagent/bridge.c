@@ -22,7 +22,8 @@ struct kg_bridge {
 	uint64_t held, let;
 	bool configured;
 	struct kg_cidr range;
-	in_addr_t gateway;
+	in_addr_t gateway, node;
+	unsigned mtu; /* 0: what the kernel gives */
 	uint8_t mac[6];
 };
 
@@ -31,6 +32,7 @@ struct work {
 	struct kg_netlink *host, *pod;
 	struct kg_cidr range;
 	in_addr_t gateway;
+	unsigned mtu;
 	uint8_t bridge_mac[6];
 	struct kg_link bridge;
 	char veth[16];
@@ -51,6 +53,13 @@ struct kg_bridge *kg_bridge_new(void)
 	pthread_cond_init(&b->let_go, &attr);
 	pthread_condattr_destroy(&attr);
 	return b;
+}
+
+void kg_bridge_of_node(struct kg_bridge *b, in_addr_t node)
+{
+	pthread_mutex_lock(&b->lock);
+	b->node = node;
+	pthread_mutex_unlock(&b->lock);
 }
 
 void kg_bridge_free(struct kg_bridge *b)
@@ -168,8 +177,14 @@ static int set_sysctls(struct kg_error *err)
 	return access(ipv6, F_OK) == 0 ? sysctl(ipv6, "1", err) : 0;
 }
 
+static int set_mtu(
+	struct kg_netlink *nl, const struct kg_link *link, unsigned mtu, struct kg_error *err)
+{
+	return mtu && link->mtu != mtu ? kg_link_set_mtu(nl, link->index, mtu, err) : 0;
+}
+
 static int make_bridge(
-	struct kg_netlink *nl, const struct kg_bridge *b, struct kg_link *out, struct kg_error *err)
+	struct kg_netlink *nl, struct kg_bridge *b, struct kg_link *out, struct kg_error *err)
 {
 	int rc = kg_link_add_bridge(nl, KG_BRIDGE_NAME, b->mac, err);
 
@@ -179,6 +194,10 @@ static int make_bridge(
 		rc = kg_link_set_mac(nl, out->index, b->mac, err);
 		memcpy(out->mac, b->mac, 6);
 	}
+	if (rc == 0 && b->node)
+		rc = kg_addr_mtu(&b->mtu, nl, b->node, err);
+	if (rc == 0)
+		rc = set_mtu(nl, out, b->mtu, err);
 	if (rc == 0)
 		rc = kg_link_up(nl, out->index, err);
 	if (rc == 0)
@@ -257,6 +276,7 @@ static int find_bridge(struct work *w, struct kg_bridge *b, struct kg_error *err
 		rc = kg_link_get(&w->bridge, w->host, KG_BRIDGE_NAME, err);
 		if (rc == -KG_E_NOT_FOUND)
 			rc = make_bridge(w->host, b, &w->bridge, err);
+		w->mtu = b->mtu;
 	}
 	pthread_mutex_unlock(&b->lock);
 	return rc;
@@ -269,7 +289,8 @@ static int make_veth(struct work *w, struct kg_error *err)
 		.mac = w->host_mac,
 		.peer_mac = w->pod_mac,
 		.peer_netns = w->netns,
-		.master = w->bridge.index};
+		.master = w->bridge.index,
+		.mtu = w->mtu};
 
 	return kg_link_add_veth(w->host, &veth, err);
 }
@@ -330,6 +351,10 @@ static int set_up(
 	rc = kg_netlink_open(&w->pod, w->netns, err);
 	if (rc == 0)
 		rc = ensure_veth(w, &host, &inner, err);
+	if (rc == 0)
+		rc = set_mtu(w->host, &host, w->mtu, err);
+	if (rc == 0)
+		rc = set_mtu(w->pod, &inner, w->mtu, err);
 	if (rc == 0)
 		rc = kg_link_set_hairpin(w->host, host.index, err);
 	if (rc == 0)

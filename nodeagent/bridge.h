@@ -4,7 +4,8 @@
  * neighbours on the same node, through the bridge's address, so that every packet between pods
  * passes the host's routing and with it the services' address translation. MACs follow from
  * addresses and uids and are entered as permanent neighbours: nobody waits for ARP, and an address
- * that a new pod takes over at once works at once.
+ * that a new pod takes over at once works at once. Pods send no larger packets than the link takes
+ * by which the node reaches the others.
  *
  * The caller's network namespace at kg_bridge_new is the host's. Any thread.
  */
@@ -16,6 +17,9 @@
 
 struct kg_bridge;
 struct kg_bridge *kg_bridge_new(void);
+/* The node's own address, before kg_bridge_configure: what its link's MTU is, bridge and pods have,
+ * as it is when they are set up. */
+void kg_bridge_of_node(struct kg_bridge *b, in_addr_t node);
 /*
  * Makes the bridge for the node's pod range ("10.244.1.0/24", of 4 addresses at least), turns
  * forwarding on, lets NodePorts be reached over 127.0.0.1 by it, and takes pods' links that lost

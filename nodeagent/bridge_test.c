@@ -120,6 +120,54 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void set_uplink_mtu(void *ctx)
+{
+	struct kg_netlink *nl = NULL;
+	struct kg_error err;
+	int index = 0;
+
+	must(kg_netlink_open(&nl, -1, &err), &err);
+	must(kg_addr_find(&index, nl, inet_addr("172.30.0.1"), &err), &err);
+	must(kg_link_set_mtu(nl, index, *(unsigned *)ctx, &err), &err);
+	kg_netlink_close(nl);
+}
+
+static void read_mtu(void *ctx)
+{
+	struct kg_netlink *nl = NULL;
+	struct kg_link link;
+	struct kg_error err;
+
+	must(kg_netlink_open(&nl, -1, &err), &err);
+	must(kg_link_get(&link, nl, "eth0", &err), &err);
+	*(unsigned *)ctx = link.mtu;
+	kg_netlink_close(nl);
+}
+
+/* Pods send what the node's link takes: one that is new, and one that is set up again. */
+static void test_mtu(void **state)
+{
+	static unsigned mtus[] = {1400, 9000, 1500};
+
+	(void)state;
+	kg_bridge_of_node(node_a.bridge, inet_addr("172.30.0.1"));
+	for (size_t i = 0; i < KG_ARRAY_LEN(mtus); i++) {
+		unsigned old = 0, new = 0;
+		struct pod fresh;
+
+		nt_in(node_a.ns, set_uplink_mtu, &mtus[i]);
+		nt_in(node_a.ns, configure, &node_a);
+		nt_in(node_a.ns, set_up_pod, &a1);
+		make_pod(&fresh, &node_a, i ? i > 1 ? "pod-m3" : "pod-m2" : "pod-m1", "10.244.0.9");
+		nt_in(a1.ns, read_mtu, &old);
+		nt_in(fresh.ns, read_mtu, &new);
+		assert_int_equal(old, mtus[i]);
+		assert_int_equal(new, mtus[i]);
+		assert_string_equal(nt_ask(a2.ns, "10.244.0.2", 80, false), "a1 10.244.0.3");
+		nt_in(node_a.ns, tear_down_pod, &fresh);
+	}
+}
+
 static void test_one_node(void **state)
 {
 	(void)state;
@@ -320,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_one_node),
+		cmocka_unit_test(test_mtu),
 		cmocka_unit_test(test_two_nodes),
 		cmocka_unit_test(test_mended),
 		cmocka_unit_test(test_address_reused),

@@ -54,6 +54,7 @@ struct kg_veth {
 int kg_link_add_veth(struct kg_netlink *nl, const struct kg_veth *veth, struct kg_error *err);
 int kg_link_up(struct kg_netlink *nl, int index, struct kg_error *err);
 int kg_link_set_master(struct kg_netlink *nl, int index, int master, struct kg_error *err);
+int kg_link_set_mtu(struct kg_netlink *nl, int index, unsigned mtu, struct kg_error *err);
 int kg_link_set_mac(struct kg_netlink *nl, int index, const uint8_t mac[6], struct kg_error *err);
 int kg_link_set_hairpin(struct kg_netlink *nl, int index, struct kg_error *err);
 int kg_link_del(struct kg_netlink *nl, const char *name, struct kg_error *err); /* absent: fine */
@@ -66,6 +67,8 @@ int kg_addr_keep_only(
 	struct kg_netlink *nl, int index, in_addr_t addr, unsigned prefix, struct kg_error *err);
 /* The index of the link that has an address; 0: none has it. */
 int kg_addr_find(int *index, struct kg_netlink *nl, in_addr_t addr, struct kg_error *err);
+/* What the link that has an address takes in one packet; 0: no link has it, or loopback does. */
+int kg_addr_mtu(unsigned *mtu, struct kg_netlink *nl, in_addr_t addr, struct kg_error *err);
 /* Every IPv4 address of every link: a heap array. */
 int kg_addr_list(in_addr_t **out, size_t *n, struct kg_netlink *nl, struct kg_error *err);
 

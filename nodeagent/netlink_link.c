@@ -171,6 +171,32 @@ int kg_link_set_master(struct kg_netlink *nl, int index, int master, struct kg_e
 	return 0;
 }
 
+int kg_link_set_mtu(struct kg_netlink *nl, int index, unsigned mtu, struct kg_error *err)
+{
+	struct nlmsghdr *h = begin(nl, RTM_NEWLINK, 0, index, false);
+
+	mnl_attr_put_u32(h, IFLA_MTU, mtu);
+	if (kg_netlink_do(nl, h, NULL, NULL) < 0)
+		return kg_fail_errno(err, "set the MTU of link %d to %u", index, mtu);
+	return 0;
+}
+
+int kg_addr_mtu(unsigned *mtu, struct kg_netlink *nl, in_addr_t addr, struct kg_error *err)
+{
+	struct kg_link *links = NULL;
+	size_t n = 0;
+	int index = 0, rc = kg_addr_find(&index, nl, addr, err);
+
+	*mtu = 0;
+	if (rc == 0)
+		rc = kg_link_list(&links, &n, nl, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (links[i].index == index && index != 1)
+			*mtu = links[i].mtu;
+	free(links);
+	return rc;
+}
+
 int kg_link_set_mac(struct kg_netlink *nl, int index, const uint8_t mac[6], struct kg_error *err)
 {
 	struct nlmsghdr *h = begin(nl, RTM_NEWLINK, 0, index, false);

@@ -372,6 +372,7 @@ static int start(struct node *n)
 	if (get_credential(&credential, n) != 0)
 		return 1;
 	struct kg_bridge *bridge = kg_bridge_new();
+	kg_bridge_of_node(bridge, inet_addr(n->address));
 	n->tokens = kg_podtokens_new();
 	n->hostports = kg_hostports_new();
 	int rc = serve(n, &credential, &labels, bridge);
