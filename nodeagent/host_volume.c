@@ -1,4 +1,5 @@
 /* Volumes that are the node's own: hostPath, and persistent ones, which are directories here. */
+#include "kinds/claim.h"
 #include "nodeagent/env.h"
 #include "nodeagent/volumes.h"
 #include "sys/file.h"
@@ -10,14 +11,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct kg_value *claim_of(const struct kg_value *volume)
+static bool claim_of(char out[KG_CLAIM_NAME_SIZE], const struct kg_volume_source *src,
+	const struct kg_value *volume)
 {
-	return kg_get(volume, "persistentVolumeClaim");
+	return kg_volume_claim(out, kg_string(kg_at(src->pod, "metadata.name"), ""), volume);
 }
 
 bool kg_volume_is_host(const struct kg_value *volume)
 {
-	return !kg_is_null(kg_get(volume, "hostPath")) || !kg_is_null(claim_of(volume));
+	return !kg_is_null(kg_get(volume, "hostPath")) || kg_volume_is_ephemeral(volume) ||
+	       !kg_is_null(kg_get(volume, "persistentVolumeClaim"));
+}
+
+/* Its claim is gone, and it goes; another of the same name may have another. */
+static bool is_going(const struct kg_value *pv)
+{
+	return !kg_is_null(kg_at(pv, "metadata.deletionTimestamp")) && kg_persistent_is_ours(pv);
 }
 
 /* The PersistentVolume that a claim of the pod's is bound to; kg_null. */
@@ -25,13 +34,15 @@ static const struct kg_value *persistent(
 	const struct kg_volume_source *src, const struct kg_value *volume)
 {
 	const char *ns = kg_string(kg_at(src->pod, "metadata.namespace"), "default");
-	const char *claim = kg_string(kg_get(claim_of(volume), "claimName"), "");
+	char claim[KG_CLAIM_NAME_SIZE];
+	if (!claim_of(claim, src, volume))
+		return &kg_null;
 	for (uint32_t i = 0; i < kg_len(src->objects); i++) {
 		const struct kg_value *pv = &src->objects->items[i];
 		const struct kg_value *ref = kg_at(pv, "spec.claimRef");
 		if (!strcmp(kg_string(kg_get(pv, "kind"), ""), "PersistentVolume") &&
 			!strcmp(kg_string(kg_get(ref, "namespace"), ""), ns) &&
-			!strcmp(kg_string(kg_get(ref, "name"), ""), claim))
+			!strcmp(kg_string(kg_get(ref, "name"), ""), claim) && !is_going(pv))
 			return pv;
 	}
 	return &kg_null;
@@ -72,15 +83,18 @@ const char *kg_volume_host_path(struct kg_arena *a, const char *node_dir,
 	return kg_persistent_path(a, node_dir, pv);
 }
 
-int kg_volume_unbound(const struct kg_value *volume, struct kg_error *err)
+int kg_volume_unbound(
+	const struct kg_volume_source *src, const struct kg_value *volume, struct kg_error *err)
 {
+	char claim[KG_CLAIM_NAME_SIZE] = "";
+	claim_of(claim, src, volume);
 	return kg_fail(err, KG_E_NOT_FOUND, "persistentvolumeclaim \"%s\" is not bound to a volume",
-		kg_string(kg_get(claim_of(volume), "claimName"), ""));
+		claim);
 }
 
 bool kg_volume_is_read_only(const struct kg_value *volume)
 {
-	return kg_bool(kg_get(claim_of(volume), "readOnly"), false);
+	return kg_bool(kg_at(volume, "persistentVolumeClaim.readOnly"), false);
 }
 
 /* ---- what must be there ---- */
@@ -156,7 +170,7 @@ int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src
 	if (!kg_is_null(host))
 		return check_host_path(host, err);
 	if (kg_is_null(pv))
-		return kg_volume_unbound(volume, err);
+		return kg_volume_unbound(src, volume, err);
 	const char *path = kg_persistent_path(&a, node_dir, pv);
 	if (kg_persistent_is_ours(pv))
 		return make_ours(path, fs_group, err);

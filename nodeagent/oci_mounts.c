@@ -129,7 +129,7 @@ static int volume_dir(const char **out, struct kg_arena *a, const struct kg_spec
 
 	*out = kg_volume_is_host(volume) ? kg_volume_host_path(a, in->node_dir, &src, volume)
 					 : kg_volume_path(a, in->pod_dir, in->run_dir, name);
-	return *out ? 0 : kg_volume_unbound(volume, err);
+	return *out ? 0 : kg_volume_unbound(&src, volume, err);
 }
 
 /* Outer ones first. */

@@ -116,25 +116,30 @@ static void test_goldens(void **state)
 
 /* A volume is taken away while the pod is there: its claim's path is nobody's, and above all not
  * the directory that holds all of them. */
-static void test_unbound_claim(void **state)
+static void check_claim(const char *volume, const char *claim)
 {
-	static const char text[] =
-		"{\"pod\":{\"metadata\":{\"namespace\":\"default\"},\"spec\":{"
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	const char *text = kg_arena_printf(&a,
+		"{\"pod\":{\"metadata\":{\"namespace\":\"default\",\"name\":\"p\"},\"spec\":{"
 		"\"containers\":[{\"name\":\"web\",\"image\":\"i\",\"command\":[\"/a\"],"
 		"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"},"
 		"{\"name\":\"v\",\"mountPath\":\"" DEEP "\"}]}],"
-		"\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":"
-		"{\"claimName\":\"c\"}}]}},"
-		"\"objects\":[{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pv\"},"
-		"\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"c\"},"
-		"\"local\":{\"path\":\"pv\"}}}]}";
+		"\"volumes\":[{\"name\":\"v\",%s}]}},"
+		/* That of a claim of this name that is gone is being removed. */
+		"\"objects\":[{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pvc-0\","
+		"\"annotations\":{\"pv.kubernetes.io/provisioned-by\":\"kgit.dev/local-path\"},"
+		"\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},"
+		"\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"%s\"},"
+		"\"local\":{\"path\":\"pvc-0\"}}},"
+		"{\"kind\":\"PersistentVolume\",\"metadata\":{\"name\":\"pv\"},"
+		"\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"%s\"},"
+		"\"local\":{\"path\":\"pv\"}}}]}",
+		volume, claim, claim);
 	static const char *const layers[] = {"top"}, *const dirs[] = {"/nonexistent"};
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	struct kg_image image = {.layers = layers, .dirs = dirs, .nlayers = 1};
 	struct kg_spec_host host = {.memory_bytes = (int64_t)8 << 30};
 	struct kg_value in, spec;
 	struct kg_error err;
-	(void)state;
 	assert_int_equal(kg_json_parse(&in, &a, text, strlen(text), &err), 0);
 	struct kg_spec_in si = {.pod = kg_get(&in, "pod"),
 		.container = kg_at(&in, "pod.spec.containers.0"),
@@ -155,7 +160,16 @@ static void test_unbound_claim(void **state)
 	assert_false(kg_is_null(kg_find(kg_get(&spec, "mounts"), "destination", DEEP)));
 	si.configmaps = &kg_null;
 	assert_int_equal(kg_oci_spec(&spec, &a, &si, &err), -KG_E_NOT_FOUND);
-	assert_string_equal(err.msg, "persistentvolumeclaim \"c\" is not bound to a volume");
+	assert_string_equal(
+		err.msg, kg_arena_printf(&a,
+				 "persistentvolumeclaim \"%s\" is not bound to a volume", claim));
+}
+
+static void test_unbound_claim(void **state)
+{
+	(void)state;
+	check_claim("\"persistentVolumeClaim\":{\"claimName\":\"c\"}", "c");
+	check_claim("\"ephemeral\":{\"volumeClaimTemplate\":{}}", "p-v");
 }
 
 /* What is to be mounted where, of one container's mounts. */

@@ -109,7 +109,7 @@ int kg_propagation_check(const char *node_dir, const struct kg_volume_source *sr
 			continue;
 		const char *path = kg_volume_host_path(&a, node_dir, src, volume);
 		rc = path ? check(path, p == KG_PROPAGATION_IN, err)
-			  : kg_volume_unbound(volume, err);
+			  : kg_volume_unbound(src, volume, err);
 	}
 	return rc;
 }

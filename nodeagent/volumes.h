@@ -38,7 +38,8 @@ bool kg_volume_is_host(const struct kg_value *volume);
 const char *kg_volume_host_path(struct kg_arena *a, const char *node_dir,
 	const struct kg_volume_source *src, const struct kg_value *volume);
 /* Says so, with KG_E_NOT_FOUND. */
-int kg_volume_unbound(const struct kg_value *volume, struct kg_error *err);
+int kg_volume_unbound(
+	const struct kg_volume_source *src, const struct kg_value *volume, struct kg_error *err);
 bool kg_volume_is_read_only(const struct kg_value *volume);
 /* Sees that it is there; KG_E_NOT_FOUND where it is not, or its claim has no volume yet. */
 int kg_volume_make_host(const char *node_dir, const struct kg_volume_source *src,

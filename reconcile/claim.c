@@ -4,6 +4,8 @@
  * kgit.dev/local-path is made. A claim that a pod uses stays until the pod is gone.
  */
 #include "reconcile/belong.h"
+#include "reconcile/ephemeral.h"
+#include "reconcile/podpolicy.h"
 #include "reconcile/volume.h"
 
 #include <stdio.h>
@@ -16,12 +18,13 @@ static const char *text_at(const struct kg_object *obj, const char *path)
 
 /* ---- who uses it ---- */
 
-static bool claim_key(char key[600], const struct kg_object *pod, const struct kg_value *volume)
+bool kg_claim_key(char key[KG_KEY_SIZE], const struct kg_object *pod, const struct kg_value *volume)
 {
-	const char *name = kg_string(kg_at(volume, "persistentVolumeClaim.claimName"), NULL);
-	if (name)
-		snprintf(key, 600, "%s/%s", pod->ns, name);
-	return name != NULL;
+	char name[KG_CLAIM_NAME_SIZE];
+	if (!kg_volume_claim(name, pod->name, volume))
+		return false;
+	kg_make_key(key, pod->ns, name);
+	return true;
 }
 
 static const struct kg_value *volumes_of(const struct kg_object *pod)
@@ -33,14 +36,14 @@ void kg_claim_track(struct kg_reconcile_state *st, const struct kg_object *befor
 	const struct kg_object *after)
 {
 	const struct kg_value *was = volumes_of(before), *is = volumes_of(after);
-	char key[600];
+	char key[KG_KEY_SIZE];
 	if (before && after && kg_equal(was, is))
 		return;
 	for (uint32_t i = 0; i < kg_len(was); i++)
-		if (claim_key(key, before, &was->items[i]))
+		if (kg_claim_key(key, before, &was->items[i]))
 			kg_sets_remove(&st->claimants, key, before->key);
 	for (uint32_t i = 0; i < kg_len(is); i++)
-		if (claim_key(key, after, &is->items[i]))
+		if (kg_claim_key(key, after, &is->items[i]))
 			kg_sets_add(&st->claimants, key, after->key);
 }
 
@@ -119,18 +122,18 @@ static const struct kg_object *consumer(struct kg_run *r, const struct kg_object
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod)
 {
 	const struct kg_value *volumes = kg_spec(pod, "volumes");
-	char key[600];
+	char key[KG_KEY_SIZE];
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
-		if (claim_key(key, pod, &volumes->items[i]))
+		if (kg_claim_key(key, pod, &volumes->items[i]))
 			kg_enqueue(r->st, KG_C_CLAIM, key);
 }
 
 void kg_claims_follow(struct kg_run *r, const struct kg_object *pod)
 {
 	const struct kg_value *volumes = kg_spec(pod, "volumes");
-	char key[600];
+	char key[KG_KEY_SIZE];
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
-		if (claim_key(key, pod, &volumes->items[i]))
+		if (kg_claim_key(key, pod, &volumes->items[i]))
 			kg_claim_run(r, key);
 }
 
@@ -276,14 +279,18 @@ void kg_claim_run(struct kg_run *r, const char *key)
 {
 	const struct kg_object *found =
 		kg_snapshot_get_key(kg_now(r), KG_KIND_PERSISTENTVOLUMECLAIM, key);
-	if (!found)
+	if (!found) {
+		kg_ephemeral_make(r, key);
 		return;
+	}
 	r->st->looked++;
 	struct kg_object *claim = kg_object_ref(found);
 	const char *volume = text_at(claim, "spec.volumeName");
 	if (kg_object_deleting(claim)) {
 		if (!consumer(r, claim))
 			kg_end_object(r, claim);
+	} else if (!kg_owner_exists(kg_now(r), claim)) {
+		kg_claim_undefine(r, claim);
 	} else if (*volume) {
 		follow(r, claim, volume);
 	} else {
@@ -306,16 +313,17 @@ void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim)
 	kg_txn_put(r->txn, kg_object_new(&spec));
 }
 
-struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim)
+struct kg_value kg_claim_newborn(
+	struct kg_arena *a, const struct kg_snapshot *s, struct kg_value claim)
 {
 	struct kg_object_iter it;
 	const struct kg_object *class, *best = NULL;
-	claim = kg_with(&r->a, &claim, "status.phase", kg_v_lit("Pending"));
-	claim = kg_finalizer_add(&r->a, &claim, "kubernetes.io/pvc-protection");
+	claim = kg_with(a, &claim, "status.phase", kg_v_lit("Pending"));
+	claim = kg_finalizer_add(a, &claim, "kubernetes.io/pvc-protection");
 	if (!kg_is_null(kg_at(&claim, "spec.storageClassName")))
 		return claim;
 	/* Of several defaults the newest, then the first by name. */
-	kg_iter_kind(&it, kg_now(r), KG_KIND_STORAGECLASS, NULL, NULL);
+	kg_iter_kind(&it, s, KG_KIND_STORAGECLASS, NULL, NULL);
 	while ((class = kg_iter_next(&it)))
 		if (strcmp(kg_annotation(class, "storageclass.kubernetes.io/is-default-class", ""),
 			    "true") == 0 &&
@@ -323,7 +331,28 @@ struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim)
 			best = class;
 	kg_iter_release(&it);
 	if (best)
-		claim = kg_with(
-			&r->a, &claim, "spec.storageClassName", kg_v_str(&r->a, best->name));
+		claim = kg_with(a, &claim, "spec.storageClassName", kg_v_str(a, best->name));
 	return claim;
+}
+
+struct kg_value kg_claim_of_template(struct kg_arena *a, const struct kg_value *template)
+{
+	const struct kg_value *meta = kg_get(template, "metadata");
+	struct kg_value names = kg_v_obj(a, "labels", *kg_get(meta, "labels"), "annotations",
+		*kg_get(meta, "annotations"), (char *)NULL);
+	return kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit("PersistentVolumeClaim"),
+		"metadata", names, "spec", *kg_get(template, "spec"), (char *)NULL);
+}
+
+const char *kg_claim_make(
+	struct kg_run *r, const char *ns, const char *name, const struct kg_value *claim)
+{
+	const struct kg_kind *kind = &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM];
+	struct kg_value v = kg_birth(r, kind, ns, name, claim);
+	v = kg_claim_newborn(&r->a, kg_now(r), v);
+	const char *why = kg_claim_forbidden(r->st, kg_now(r), &r->a, ns, name, &v);
+	struct kg_object_spec spec = {.kind = kind, .ns = ns, .name = name, .value = &v};
+	if (!why)
+		kg_txn_put(r->txn, kg_object_new(&spec));
+	return why;
 }

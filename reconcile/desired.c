@@ -29,7 +29,7 @@ static struct kg_value newborn(struct kg_run *r, const struct kg_kind *kind, con
 		v = kg_with_key(a, &v, "status", kg_pod_new_status(a, kg_get(&v, "spec")));
 		return kg_with(a, &v, "spec.nodeName", kg_v_null());
 	case KG_KIND_PERSISTENTVOLUMECLAIM:
-		return kg_claim_newborn(r, v);
+		return kg_claim_newborn(a, kg_now(r), v);
 	case KG_KIND_PERSISTENTVOLUME:
 		v = kg_finalizer_add(a, &v, "kubernetes.io/pv-protection");
 		return kg_with(a, &v, "status.phase", kg_v_lit("Pending"));

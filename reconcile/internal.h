@@ -242,7 +242,9 @@ void kg_make_key(char out[KG_KEY_SIZE], const char *ns, const char *name);
 /* The controlling owner reference, or &kg_null. */
 const struct kg_value *kg_owner_ref(const struct kg_object *obj);
 struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *owner);
-/* The owner is there with the uid that the reference names (or there is no reference). */
+/* The owner that it names, where that is there with the uid that it names; NULL. */
+const struct kg_object *kg_owner(const struct kg_snapshot *s, const struct kg_object *obj);
+/* It is; or there is no reference, or none that counts. */
 bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj);
 /* status with one condition replaced or added. */
 struct kg_value kg_with_condition(
@@ -420,8 +422,9 @@ void kg_volume_run(struct kg_run *r, const char *key);
 void kg_claim_undefine(struct kg_run *r, const struct kg_object *claim);
 void kg_volume_undefine(struct kg_run *r, const struct kg_object *pv);
 /* A new claim with the default class, where it names none. */
-struct kg_value kg_claim_newborn(struct kg_run *r, struct kg_value claim);
-/* Runs the claims that a pod names. */
+struct kg_value kg_claim_newborn(
+	struct kg_arena *a, const struct kg_snapshot *s, struct kg_value claim);
+/* Runs the claims of a pod's volumes. */
 void kg_claims_of_pod(struct kg_run *r, const struct kg_object *pod);
 /* Runs the claims of a pod that just got its node, so that pods placed after it see them bound. */
 void kg_claims_follow(struct kg_run *r, const struct kg_object *pod);

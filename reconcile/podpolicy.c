@@ -96,20 +96,19 @@ const char *kg_pod_forbidden(
 		why = why ? kg_arena_printf(a, "violates PodSecurity %s", why) : NULL;
 	}
 	if (!why)
-		why = kg_quota_refuses(r, &kg_kinds[KG_KIND_POD], ns, pod);
+		why = kg_quota_refuses(r->st, a, &kg_kinds[KG_KIND_POD], ns, pod);
 	return why ? kg_arena_printf(a, "pods \"%s\" is forbidden: %s", name, why) : NULL;
 }
 
-const char *kg_claim_forbidden(
-	struct kg_run *r, const char *ns, const char *name, const struct kg_value *claim)
+const char *kg_claim_forbidden(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	struct kg_arena *a, const char *ns, const char *name, const struct kg_value *claim)
 {
-	struct kg_arena *a = &r->a;
-	struct kg_limits limits = kg_limits_of(a, kg_now(r), ns);
+	struct kg_limits limits = kg_limits_of(a, s, ns);
 	struct kg_texts t = {.a = a};
 	kg_limits_check_claim(&t, &limits, claim);
 	const char *why = kg_texts_all(&t);
 	if (!why)
-		why = kg_quota_refuses(r, &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM], ns, claim);
+		why = kg_quota_refuses(st, a, &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM], ns, claim);
 	return why ? kg_arena_printf(a, "persistentvolumeclaims \"%s\" is forbidden: %s", name, why)
 		   : NULL;
 }

@@ -104,8 +104,8 @@ const char *kg_quota_unnamed(
 /* ---- quota.c: the sums, kept in the state ---- */
 
 /* Why the quotas of its namespace do not take one more such object; NULL: they do. */
-const char *kg_quota_refuses(
-	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj);
+const char *kg_quota_refuses(struct kg_reconcile_state *st, struct kg_arena *a,
+	const struct kg_kind *kind, const char *ns, const struct kg_value *obj);
 /* The same in words: `jobs.batch "a" is forbidden: exceeded quota: ...`. */
 const char *kg_quota_forbids(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *obj);
@@ -124,7 +124,7 @@ struct kg_value kg_pod_defaults(struct kg_run *r, const char *ns, const struct k
 const char *kg_pod_forbidden(
 	struct kg_run *r, const char *ns, const char *name, const struct kg_value *pod);
 /* The same of a claim that the system makes; LimitRanges and quotas alone speak of those. */
-const char *kg_claim_forbidden(
-	struct kg_run *r, const char *ns, const char *name, const struct kg_value *claim);
+const char *kg_claim_forbidden(struct kg_reconcile_state *st, const struct kg_snapshot *s,
+	struct kg_arena *a, const char *ns, const char *name, const struct kg_value *claim);
 
 #endif

@@ -230,21 +230,21 @@ const char *kg_quota_exceeded(struct kg_arena *a, const char *name, const struct
 		asked.data, have.data, most.data);
 }
 
-const char *kg_quota_refuses(
-	struct kg_run *r, const struct kg_kind *kind, const char *ns, const struct kg_value *obj)
+const char *kg_quota_refuses(struct kg_reconcile_state *st, struct kg_arena *a,
+	const struct kg_kind *kind, const char *ns, const struct kg_value *obj)
 {
 	const char *why = NULL;
 	/* Of several the first by name speaks. */
-	for (struct kg_quota *q = first_of(r->st, ns); q && !why; q = q->next) {
+	for (struct kg_quota *q = first_of(st, ns); q && !why; q = q->next) {
 		if (!kg_quota_includes(kg_obj(q->obj), kind, obj))
 			continue;
 		if (kind->id == KG_KIND_POD)
-			why = kg_quota_unnamed(&r->a, kg_obj(q->obj), obj);
+			why = kg_quota_unnamed(a, kg_obj(q->obj), obj);
 		if (why)
-			why = kg_arena_printf(&r->a, "failed quota: %s: %s", q->obj->name, why);
+			why = kg_arena_printf(a, "failed quota: %s: %s", q->obj->name, why);
 		else
 			why = kg_quota_exceeded(
-				&r->a, q->obj->name, kg_obj(q->obj), q->used, kind, obj, NULL);
+				a, q->obj->name, kg_obj(q->obj), q->used, kind, obj, NULL);
 	}
 	return why;
 }
@@ -252,7 +252,7 @@ const char *kg_quota_refuses(
 const char *kg_quota_forbids(struct kg_run *r, const struct kg_kind *kind, const char *ns,
 	const char *name, const struct kg_value *obj)
 {
-	const char *why = kg_quota_refuses(r, kind, ns, obj);
+	const char *why = kg_quota_refuses(r->st, &r->a, kind, ns, obj);
 	return why ? kg_arena_printf(
 			     &r->a, "%s \"%s\" is forbidden: %s", kg_kind_resource(kind), name, why)
 		   : NULL;
@@ -268,16 +268,23 @@ static const struct {
 	{KG_C_REPLICATIONCONTROLLER, KG_KIND_REPLICATIONCONTROLLER, true},
 	{KG_C_JOB, KG_KIND_JOB, true}, {KG_C_DAEMONSET, KG_KIND_DAEMONSET, true},
 	{KG_C_STATEFULSET, KG_KIND_STATEFULSET, true}, {KG_C_CRONJOB, KG_KIND_CRONJOB, false},
-	{KG_C_DEPLOYMENT, KG_KIND_DEPLOYMENT, false}};
+	{KG_C_DEPLOYMENT, KG_KIND_DEPLOYMENT, false},
+	/* Of its own: a pod's, which the scheduler says. */
+	{KG_C_CLAIM, KG_KIND_PERSISTENTVOLUMECLAIM, false}};
 
 /* ns NULL: of all namespaces. */
 static void enqueue_starved(struct kg_reconcile_state *st, const char *ns)
 {
 	size_t n = ns ? strlen(ns) : 0;
 	struct kg_map_entry *e;
-	for (size_t i = 0; (e = kg_map_next(&st->starved, &i));)
-		if (!ns || (strncmp(e->key + 2, ns, n) == 0 && e->key[n + 2] == '/'))
-			kg_enqueue(st, makers[e->key[0] - '0'].c, e->key + 2);
+	for (size_t i = 0; (e = kg_map_next(&st->starved, &i));) {
+		enum kg_controller c = makers[e->key[0] - '0'].c;
+		if (ns && (strncmp(e->key + 2, ns, n) != 0 || e->key[n + 2] != '/'))
+			continue;
+		kg_enqueue(st, c, e->key + 2);
+		if (c == KG_C_CLAIM)
+			kg_enqueue(st, KG_C_SCHEDULER, "");
+	}
 }
 
 void kg_starved_concerns(
@@ -369,7 +376,7 @@ void kg_starved_settle(struct kg_run *r)
 	const struct kg_object *owner = kg_snapshot_get_key(kg_now(r), makers[i].kind, r->key);
 	if (r->refused || r->st->starved.count)
 		snprintf(name, sizeof(name), "%zu %s", i, r->key);
-	if (r->refused && owner)
+	if (r->refused)
 		kg_map_put(&r->st->starved, name, r->st);
 	else if (r->st->starved.count)
 		kg_map_remove(&r->st->starved, name);

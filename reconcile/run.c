@@ -171,18 +171,23 @@ struct kg_value kg_make_owner_ref(struct kg_arena *a, const struct kg_object *ow
 	return kg_v_array(a, &ref, 1);
 }
 
-bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj)
+const struct kg_object *kg_owner(const struct kg_snapshot *s, const struct kg_object *obj)
 {
 	const struct kg_value *ref = kg_owner_ref(obj);
-	if (kg_is_null(ref) || obj->source) /* what main defines is owned by main */
-		return true;
 	const struct kg_kind *kind = kg_kind_by_api(
 		kg_string(kg_get(ref, "apiVersion"), ""), kg_string(kg_get(ref, "kind"), ""));
 	if (!kind)
-		return false;
+		return NULL;
 	const struct kg_object *owner = kg_snapshot_get(s, kind->id,
 		kind->flags & KG_KF_NAMESPACED ? obj->ns : "", kg_string(kg_get(ref, "name"), ""));
-	return owner && strcmp(kg_object_uid(owner), kg_string(kg_get(ref, "uid"), "")) == 0;
+	bool same = owner && strcmp(kg_object_uid(owner), kg_string(kg_get(ref, "uid"), "")) == 0;
+	return same ? owner : NULL;
+}
+
+bool kg_owner_exists(const struct kg_snapshot *s, const struct kg_object *obj)
+{
+	/* What main defines is owned by main. */
+	return obj->source || kg_is_null(kg_owner_ref(obj)) || kg_owner(s, obj);
 }
 
 struct kg_value kg_with_condition(

@@ -227,7 +227,8 @@ int kg_queue_cmp(const struct kg_object *a, const struct kg_object *b);
 bool kg_pod_gated(const struct kg_object *pod);
 
 /* ---- scheduler_volumes.c ---- */
-void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a);
+void kg_class_volumes(struct kg_pod_class *c, struct kg_reconcile_state *st,
+	const struct kg_snapshot *s, struct kg_arena *a);
 /* How many pods that have a node use its claims that are for one pod (ReadWriteOncePod). */
 int64_t kg_class_users(const struct kg_pod_class *c, const struct kg_reconcile_state *st,
 	const struct kg_snapshot *s);

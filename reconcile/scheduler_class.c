@@ -1,4 +1,5 @@
 /* Pods that are alike, compiled: what the filters and the scores look at, looked up once. */
+#include "kinds/claim.h"
 #include "reconcile/scheduler.h"
 
 #include <string.h>
@@ -54,7 +55,7 @@ static bool has_own_claims(const struct kg_object *pod)
 	const struct kg_value *volumes = kg_spec(pod, "volumes");
 	bool own = false;
 	for (uint32_t i = 0; i < kg_len(volumes); i++)
-		own |= !kg_is_null(kg_get(&volumes->items[i], "ephemeral"));
+		own |= kg_volume_is_ephemeral(&volumes->items[i]);
 	return own;
 }
 
@@ -321,7 +322,7 @@ void kg_class_init(struct kg_pod_class *c, struct kg_reconcile_state *st,
 		c->ports = kg_arena_alloc(a, c->nports * sizeof(*c->ports));
 		kg_host_ports(c->ports, c->nports, c->spec);
 	}
-	kg_class_volumes(c, s, a);
+	kg_class_volumes(c, st, s, a);
 	const char *owner = kg_object_owner_uid(pod);
 	c->seed = kg_hash64(owner, strlen(owner));
 	struct compile k = {c, st, s, a, kg_meta(pod, "labels")};

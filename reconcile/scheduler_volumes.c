@@ -1,6 +1,8 @@
 /* Where a pod's volumes are: its claims, the volumes that they are bound to, and for claims that
  * are bound only when the pod has a node, where their class can make volumes. */
+#include "reconcile/ephemeral.h"
 #include "reconcile/scheduler.h"
+#include "reconcile/volume.h"
 #include "value/json.h"
 
 #include <string.h>
@@ -142,6 +144,31 @@ static struct kg_value free_volumes(
 
 /* ---- one claim ---- */
 
+struct look {
+	struct kg_pod_class *c;
+	struct kg_reconcile_state *st;
+	const struct kg_snapshot *s;
+	struct kg_arena *a;
+};
+
+/* Why the claim of that name is none for the pod's volume; NULL: it is one. */
+static const char *refuse_claim(const struct look *l, const struct kg_object *pvc,
+	const struct kg_value *volume, const char *name)
+{
+	const struct kg_object *pod = l->c->pod;
+	bool own = kg_volume_is_ephemeral(volume);
+	if (!pvc && own)
+		return kg_ephemeral_missing(l->st, l->s, l->a, pod, volume, name);
+	if (!pvc)
+		return kg_arena_printf(l->a, "persistentvolumeclaim \"%s\" not found", name);
+	if (kg_object_deleting(pvc))
+		return kg_arena_printf(l->a, "persistentvolumeclaim \"%s\" is being deleted", name);
+	if (own && !kg_ephemeral_is_of(pvc, pod))
+		return kg_arena_printf(l->a, "PVC %s was not created for pod %s (pod is not owner)",
+			pvc->key, pod->key);
+	return NULL;
+}
+
 #define UNBOUND "pod has unbound immediate PersistentVolumeClaims"
 
 /* The volume that a claim names, which it may not have got. */
@@ -156,45 +183,43 @@ static const char *named_volume(struct kg_value *out, const struct kg_snapshot *
 											   : NULL;
 }
 
-/* The selector of one claim's place into *out (null: anywhere); or why there is none. *waits is
- * the claim where that is a matter of the volumes that are free. */
-static const char *place_of(struct kg_value *out, const struct kg_object **waits, bool *unbound,
-	const struct kg_snapshot *s, struct kg_arena *a, const char *ns, const char *name)
+/* The selector of the place of one claim, that of a volume, into *out (null: anywhere); or why
+ * there is none. *waits is the claim where that is a matter of the volumes that are free. */
+static const char *place_of(struct kg_value *out, const struct kg_object **waits,
+	const struct look *l, const struct kg_value *volume, const char *key)
 {
-	const struct kg_object *pvc = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM, ns, name);
+	const struct kg_object *pvc = kg_snapshot_get_key(l->s, KG_KIND_PERSISTENTVOLUMECLAIM, key);
+	const char *why = refuse_claim(l, pvc, volume, strchr(key, '/') + 1);
 	*out = kg_v_null();
 	*waits = NULL;
-	if (!pvc || kg_object_deleting(pvc))
-		return kg_arena_printf(a,
-			pvc ? "persistentvolumeclaim \"%s\" is being deleted"
-			    : "persistentvolumeclaim \"%s\" not found",
-			name);
+	if (why)
+		return why;
 	const struct kg_value *spec = kg_get(kg_obj(pvc), "spec");
-	const char *volume = kg_string(kg_get(spec, "volumeName"), "");
-	if (*volume)
-		return named_volume(out, s, a, pvc, volume);
+	const char *name = kg_string(kg_get(spec, "volumeName"), "");
+	if (*name)
+		return named_volume(out, l->s, l->a, pvc, name);
 	const struct kg_object *class = kg_snapshot_get(
-		s, KG_KIND_STORAGECLASS, "", kg_string(kg_get(spec, "storageClassName"), ""));
+		l->s, KG_KIND_STORAGECLASS, "", kg_string(kg_get(spec, "storageClassName"), ""));
 	const char *mode =
 		class ? kg_string(kg_get(kg_obj(class), "volumeBindingMode"), "Immediate")
 		      : "Immediate";
 	if (strcmp(mode, "WaitForFirstConsumer") != 0)
 		return UNBOUND;
-	*unbound = true;
+	l->c->unbound = true;
 	/* What nobody makes must be there already. */
 	if (strcmp(kg_string(kg_get(kg_obj(class), "provisioner"), ""),
 		    "kubernetes.io/no-provisioner") == 0)
 		*waits = pvc;
 	else
-		*out = allowed(a, class);
+		*out = allowed(l->a, class);
 	return NULL;
 }
 
 /* ---- all of a pod's ---- */
 
-static bool is_for_one(const struct kg_snapshot *s, const char *ns, const char *name)
+static bool is_for_one(const struct kg_snapshot *s, const char *key)
 {
-	const struct kg_object *pvc = kg_snapshot_get(s, KG_KIND_PERSISTENTVOLUMECLAIM, ns, name);
+	const struct kg_object *pvc = kg_snapshot_get_key(s, KG_KIND_PERSISTENTVOLUMECLAIM, key);
 	const struct kg_value *modes = pvc ? kg_at(kg_obj(pvc), "spec.accessModes") : &kg_null;
 	/* It stands alone: core/kinds/rules_claim.c. */
 	return kg_len(modes) == 1 &&
@@ -216,42 +241,31 @@ int64_t kg_class_users(const struct kg_pod_class *c, const struct kg_reconcile_s
 	return n;
 }
 
-static const char *claim_of(
-	struct kg_arena *a, const struct kg_object *pod, const struct kg_value *v)
-{
-	if (!kg_is_null(kg_get(v, "ephemeral")))
-		return kg_arena_printf(a, "%s-%s", pod->name, kg_string(kg_get(v, "name"), ""));
-	return kg_string(kg_get(kg_get(v, "persistentVolumeClaim"), "claimName"), NULL);
-}
-
 int64_t kg_class_uses(const struct kg_pod_class *c, const struct kg_object *pod)
 {
 	const struct kg_value *volumes = kg_get(kg_get(kg_obj(pod), "spec"), "volumes");
-	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	char key[KG_KEY_SIZE];
 	int64_t n = 0;
 	for (size_t k = 0; k < c->nsole; k++) {
 		bool uses = false;
-		for (uint32_t i = 0; i < kg_len(volumes) && !uses; i++) {
-			const char *claim = claim_of(&a, pod, &volumes->items[i]);
-			uses = claim && strcmp(kg_arena_printf(&a, "%s/%s", pod->ns, claim),
-						c->sole[k]) == 0;
-		}
+		for (uint32_t i = 0; i < kg_len(volumes) && !uses; i++)
+			uses = kg_claim_key(key, pod, &volumes->items[i]) &&
+			       strcmp(key, c->sole[k]) == 0;
 		n += uses;
 	}
 	return n;
 }
 
 /* Notes the claim, where it is for one pod. */
-static void add_sole(
-	struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a, const char *claim)
+static void add_sole(const struct look *l, const char *key)
 {
-	if (!is_for_one(s, c->pod->ns, claim))
+	struct kg_pod_class *c = l->c;
+	if (!is_for_one(l->s, key))
 		return;
-	const char *key = kg_arena_printf(a, "%s/%s", c->pod->ns, claim);
 	for (size_t i = 0; i < c->nsole; i++)
 		if (strcmp(c->sole[i], key) == 0)
 			return;
-	c->sole[c->nsole++] = key;
+	c->sole[c->nsole++] = kg_arena_strdup(l->a, key);
 }
 
 static const char *class_of(const struct kg_object *claim)
@@ -282,8 +296,10 @@ static size_t add_free(struct kg_value *out, const struct kg_snapshot *s, struct
 	return found;
 }
 
-void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struct kg_arena *a)
+void kg_class_volumes(struct kg_pod_class *c, struct kg_reconcile_state *st,
+	const struct kg_snapshot *s, struct kg_arena *a)
 {
+	const struct look look = {c, st, s, a};
 	const struct kg_value *volumes = kg_get(c->spec, "volumes");
 	size_t max = kg_len(volumes) + 1, nwaiting = 0;
 	struct kg_value *out = kg_arena_alloc(a, max * sizeof(*out));
@@ -293,14 +309,13 @@ void kg_class_volumes(struct kg_pod_class *c, const struct kg_snapshot *s, struc
 		const struct kg_value *v = &volumes->items[i];
 		const struct kg_object *waits;
 		bool twice = false;
-		const char *claim = claim_of(a, c->pod, v);
-		if (!claim)
+		char key[KG_KEY_SIZE];
+		if (!kg_claim_key(key, c->pod, v))
 			continue;
-		c->unclaimed =
-			place_of(&out[c->nvolumes], &waits, &c->unbound, s, a, c->pod->ns, claim);
+		c->unclaimed = place_of(&out[c->nvolumes], &waits, &look, v, key);
 		if (c->unclaimed)
 			break;
-		add_sole(c, s, a, claim);
+		add_sole(&look, key);
 		for (size_t k = 0; k < nwaiting; k++)
 			twice |= waiting[k] == waits;
 		if (waits && !twice)

@@ -1,7 +1,7 @@
 /* The claims that each pod of a StatefulSet gets: made once, named TEMPLATE-SET-ORDINAL, and kept
  * when the pod goes, unless persistentVolumeClaimRetentionPolicy says otherwise. */
-#include "reconcile/podpolicy.h"
 #include "reconcile/statefulset.h"
+#include "reconcile/volume.h"
 
 #include <string.h>
 
@@ -10,31 +10,23 @@ static bool make_claim(
 	struct kg_stateful_sync *x, const struct kg_value *template, const char *name)
 {
 	struct kg_arena *a = &x->r->a;
-	const struct kg_kind *kind = &kg_kinds[KG_KIND_PERSISTENTVOLUMECLAIM];
-	const struct kg_object *there = kg_snapshot_get(kg_now(x->r), kind->id, x->set->ns, name);
+	const struct kg_object *there =
+		kg_snapshot_get(kg_now(x->r), KG_KIND_PERSISTENTVOLUMECLAIM, x->set->ns, name);
 	if (there)
 		return !kg_object_deleting(there);
-	struct kg_value labels = *kg_at(template, "metadata.labels");
+	struct kg_value v = kg_claim_of_template(a, template);
+	struct kg_value labels = *kg_at(&v, "metadata.labels");
 	const struct kg_value *match = kg_at(x->spec, "selector.matchLabels");
 	for (uint32_t i = 0; i < kg_len(match); i++) {
 		if (labels.type != KG_OBJECT)
 			labels = kg_v_object(a, NULL, 0);
 		labels = kg_with_key(a, &labels, match->members[i].key, match->members[i].value);
 	}
-	struct kg_value meta = kg_v_obj(a, "labels", labels, "annotations",
-		*kg_at(template, "metadata.annotations"), (char *)NULL);
-	struct kg_value v = kg_v_obj(a, "apiVersion", kg_v_lit("v1"), "kind", kg_v_lit(kind->kind),
-		"metadata", meta, "spec", *kg_get(template, "spec"), (char *)NULL);
-	v = kg_birth(x->r, kind, x->set->ns, name, &v);
-	v = kg_claim_newborn(x->r, v);
-	const char *why = kg_claim_forbidden(x->r, x->set->ns, name, &v);
-	if (why) {
+	v = kg_with(a, &v, "metadata.labels", labels);
+	const char *why = kg_claim_make(x->r, x->set->ns, name, &v);
+	if (why)
 		x->r->refused = why;
-		return false;
-	}
-	struct kg_object_spec spec = {.kind = kind, .ns = x->set->ns, .name = name, .value = &v};
-	kg_txn_put(x->r->txn, kg_object_new(&spec));
-	return true;
+	return !why;
 }
 
 bool kg_stateful_claims(struct kg_stateful_sync *x, struct kg_value *pod, const char *ordinal)
@@ -86,7 +78,8 @@ const char *kg_stateful_claim_pod(const struct kg_object *set, const char *claim
 /* The ordinal of the pod that a claim of the set's is for; -1: it is none of them. */
 static int64_t ordinal_of(const struct kg_object *set, const struct kg_object *claim)
 {
-	const char *pod = claim->source ? NULL : kg_stateful_claim_pod(set, claim->name);
+	bool others = claim->source || *kg_object_owner_uid(claim);
+	const char *pod = others ? NULL : kg_stateful_claim_pod(set, claim->name);
 	return pod ? kg_stateful_ordinal(set, pod) : -1;
 }
 

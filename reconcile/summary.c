@@ -2,6 +2,7 @@
 
 #include "kinds/amount.h"
 #include "kinds/endpoints.h"
+#include "reconcile/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -362,29 +363,9 @@ void kg_summarize(struct kg_summary *out, const struct kg_snapshot *s, const str
 		set_reason(out, refused);
 }
 
-static bool uid_present(const struct kg_snapshot *s, const char *uid)
-{
-	static const enum kg_kind_id owners[] = {KG_KIND_DEPLOYMENT, KG_KIND_REPLICASET,
-		KG_KIND_SERVICE, KG_KIND_STATEFULSET, KG_KIND_DAEMONSET, KG_KIND_JOB,
-		KG_KIND_CRONJOB, KG_KIND_REPLICATIONCONTROLLER};
-	const struct kg_object *obj;
-
-	for (size_t i = 0; i < KG_ARRAY_LEN(owners); i++) {
-		struct kg_object_iter it KG_CLEANUP(kg_iter_release);
-
-		kg_iter_kind(&it, s, owners[i], NULL, NULL);
-		while ((obj = kg_iter_next(&it)))
-			if (strcmp(kg_object_uid(obj), uid) == 0)
-				return true;
-	}
-	return false;
-}
-
 bool kg_is_owned(const struct kg_snapshot *s, const struct kg_object *obj)
 {
-	const char *uid = kg_object_owner_uid(obj);
-
-	return *uid && uid_present(s, uid);
+	return kg_owner(s, obj);
 }
 
 bool kg_all_ready(const struct kg_snapshot *s)

@@ -26,8 +26,9 @@ static void made(struct kgd_teller *t, const struct kg_object *claim)
 	const struct kgd_what w = {
 		"Normal", "SuccessfulCreate", "statefulset-controller", NULL, NULL};
 	const char *pod = NULL;
-	const struct kg_object *set =
-		t->snapshot && !claim->source ? set_of(t->snapshot, claim, &pod) : NULL;
+	const struct kg_object *set = t->snapshot && !claim->source && !*kg_object_owner_uid(claim)
+					      ? set_of(t->snapshot, claim, &pod)
+					      : NULL;
 
 	if (set)
 		kgd_tell(t, set, &w,

@@ -3,6 +3,7 @@
 #include "auth/accounts.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "kinds/claim.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct own {
 	struct kgd_view_files *files;
 	struct kg_map seen; /* paths */
 	const struct kg_snapshot *s;
-	const char *ns; /* of the pod being looked at */
+	const char *ns, *pod; /* being looked at */
 };
 
 static void add_named(struct own *o, enum kg_kind_id kind, const char *name)
@@ -87,13 +88,12 @@ static void add_reclaimed(struct own *o, const char *node)
 
 static void add_volume(struct own *o, const struct kg_value *v)
 {
-	const char *claim = kg_string(kg_at(v, "persistentVolumeClaim.claimName"), NULL);
-
+	char claim[KG_CLAIM_NAME_SIZE];
 	const struct kg_value *sources = kg_at(v, "projected.sources");
 
 	add_at(o, KG_KIND_CONFIGMAP, v, "configMap.name");
 	add_at(o, KG_KIND_SECRET, v, "secret.secretName");
-	if (claim)
+	if (kg_volume_claim(claim, o->pod, v))
 		add_claim(o, claim);
 	for (uint32_t i = 0; i < kg_len(sources); i++) {
 		add_at(o, KG_KIND_CONFIGMAP, &sources->items[i], "configMap.name");
@@ -124,6 +124,7 @@ static void add_named_by_pod(struct own *o, const struct kg_object *pod)
 	const struct kg_value *pulls = kg_get(spec, "imagePullSecrets");
 
 	o->ns = pod->ns;
+	o->pod = pod->name;
 	for (uint32_t i = 0; i < kg_len(pulls); i++)
 		add_at(o, KG_KIND_SECRET, &pulls->items[i], "name");
 	for (uint32_t i = 0; i < kg_len(volumes); i++)

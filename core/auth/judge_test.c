@@ -272,7 +272,9 @@ static const struct {
 	{"here", "{nodeName: n1, containers: [{name: c, image: i, env: [{name: A, valueFrom: "
 		 "{secretKeyRef: {name: env-secret, key: k}}}], envFrom: [{configMapRef: {name: "
 		 "env-map}}]}], volumes: [{name: v, configMap: {name: vol-map}}, {name: w, secret: "
-		 "{secretName: vol-secret}}], imagePullSecrets: [{name: pull}]}"},
+		 "{secretName: vol-secret}}, {name: x, persistentVolumeClaim: {claimName: claim}}, "
+		 "{name: own, ephemeral: {volumeClaimTemplate: {}}}], imagePullSecrets: [{name: "
+		 "pull}]}"},
 	{"there", "{nodeName: n2, containers: [{name: c, image: i, envFrom: [{configMapRef: {name: "
 		  "other-map}}]}]}"},
 };
@@ -328,6 +330,10 @@ static void nodes_see_what_is_bound_to_them(void **state)
 		{"get", "", "secrets", "", "team", "pull", true},
 		{"get", "", "secrets", "", "team", "env-map", false},
 		{"list", "", "secrets", "", "team", "", false},
+		{"get", "", "persistentvolumeclaims", "", "team", "claim", true},
+		{"get", "", "persistentvolumeclaims", "", "team", "here-own", true},
+		{"get", "", "persistentvolumeclaims", "", "team", "here-x", false},
+		{"get", "", "persistentvolumeclaims", "", "default", "here-own", false},
 		{"create", "", "serviceaccounts", "token", "team", "default", true},
 		{"create", "", "serviceaccounts", "token", "default", "default", false},
 		{"create", "", "serviceaccounts", "token", "team", "robot", false},

@@ -6,6 +6,7 @@
 #include "nodes.h"
 
 #include "internal.h"
+#include "kinds/claim.h"
 #include "watch/hub.h"
 
 #include <string.h>
@@ -49,7 +50,6 @@ static const struct reference references[] = {
 	{"configMapKeyRef", KG_KIND_CONFIGMAP, "name"},
 	{"configMapRef", KG_KIND_CONFIGMAP, "name"},
 	{"imagePullSecrets", KG_KIND_SECRET, "name"},
-	{"persistentVolumeClaim", KG_KIND_PERSISTENTVOLUMECLAIM, "claimName"},
 	{"secret", KG_KIND_SECRET, "name"},
 	{"secret", KG_KIND_SECRET, "secretName"},
 	{"secretKeyRef", KG_KIND_SECRET, "name"},
@@ -84,12 +84,26 @@ static bool names(const struct kg_value *v, enum kg_kind_id kind, const char *na
 	return false;
 }
 
+static bool pod_claims(const struct kg_object *pod, const char *name)
+{
+	const struct kg_value *volumes = kg_at(kg_obj(pod), "spec.volumes");
+	char claim[KG_CLAIM_NAME_SIZE];
+
+	for (uint32_t i = 0; i < kg_len(volumes); i++)
+		if (kg_volume_claim(claim, pod->name, &volumes->items[i]) &&
+			strcmp(claim, name) == 0)
+			return true;
+	return false;
+}
+
 static bool pod_names(const struct kg_object *pod, enum kg_kind_id kind, const char *name)
 {
 	const struct kg_value *spec = kg_get(kg_obj(pod), "spec");
 
 	if (kind == KG_KIND_SERVICEACCOUNT)
 		return strcmp(kg_string(kg_get(spec, "serviceAccountName"), "default"), name) == 0;
+	if (kind == KG_KIND_PERSISTENTVOLUMECLAIM)
+		return pod_claims(pod, name);
 	return names(spec, kind, name);
 }
 

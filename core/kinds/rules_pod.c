@@ -1,5 +1,6 @@
 /* Rules of pods: what containers, volumes and the rest must say together. */
 #include "base/map.h"
+#include "kinds/claim.h"
 #include "kinds/object.h"
 #include "kinds/tables.h"
 
@@ -305,8 +306,29 @@ void kg_validate_pod_template(struct kg_fault_list *f, const struct kg_value *v,
 	kg_rule_pod_annotations(f, v, path);
 }
 
+/* Claims that are named after the pod. */
+static void validate_own_claims(
+	struct kg_fault_list *f, const struct kg_value *pod, const char *path)
+{
+	const struct kg_value *volumes = kg_at(pod, "spec.volumes");
+	const char *name = kg_string(kg_at(pod, "metadata.name"), "");
+	char claim[KG_CLAIM_NAME_SIZE];
+
+	for (uint32_t i = 0; i < kg_len(volumes); i++) {
+		const struct kg_value *volume = &volumes->items[i];
+		if (!kg_volume_is_ephemeral(volume) || !kg_volume_claim(claim, name, volume))
+			continue;
+		if (strlen(claim) > 253)
+			kg_rule(f, path, kg_arena_printf(f->arena, "spec.volumes[%u].name", i),
+				"Invalid value: %s: PVC name \"%s\": must be no more than 253 "
+				"characters",
+				kg_rule_show(f->arena, kg_get(volume, "name")), claim);
+	}
+}
+
 void kg_validate_pod(struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
 	kg_validate_pod_template(f, v, path);
 	kg_rule_object_meta(f, v, path, kg_check_dns_subdomain);
+	validate_own_claims(f, v, path);
 }

@@ -86,7 +86,8 @@ extern const struct kg_field kg_fields_workload_condition[];
 extern const struct kg_schema kg_schema_statefulset, kg_schema_daemonset,
 	kg_schema_controllerrevision, kg_schema_job, kg_schema_cronjob,
 	kg_schema_poddisruptionbudget, kg_schema_replicationcontroller, kg_schema_podtemplate,
-	kg_schema_claim_template, kg_schema_persistentvolumeclaim;
+	kg_schema_claim_template, kg_schema_own_claim_meta, kg_schema_own_claim,
+	kg_schema_persistentvolumeclaim;
 extern const struct kg_schema kg_schema_namespace, kg_schema_node, kg_schema_configmap,
 	kg_schema_replicaset, kg_schema_deployment, kg_schema_service, kg_schema_endpointslice,
 	kg_schema_endpoints, kg_schema_event, kg_schema_event_v1, kg_schema_lease,

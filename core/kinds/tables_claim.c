@@ -1,4 +1,4 @@
-/* core/v1: PersistentVolumeClaim, as an object and as a StatefulSet's template. */
+/* core/v1: PersistentVolumeClaim, as an object, as a StatefulSet's template and as a volume's. */
 #include "kinds/tables.h"
 
 static const char *const access_modes[] = {
@@ -82,6 +82,16 @@ const struct kg_schema kg_schema_persistentvolumeclaim = {
 	.doc = "Asks for a volume that outlives pods.",
 	.fields = claim_fields,
 	.validate = kg_validate_with_class,
+};
+static const struct kg_field own_claim_fields[] = {
+	F_OBJ("metadata", kg_schema_own_claim_meta, 0, "The claim's labels and annotations."),
+	F_OBJ("spec", claim_spec, KG_FF_REQUIRED, "What it asks for."),
+	F_END,
+};
+const struct kg_schema kg_schema_own_claim = {
+	.name = "io.k8s.api.core.v1.PersistentVolumeClaimTemplate",
+	.doc = "A claim that is made for one volume of a pod.",
+	.fields = own_claim_fields,
 };
 static const struct kg_field claim_template_fields[] = {
 	F_TYPE_META,

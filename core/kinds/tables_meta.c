@@ -61,10 +61,10 @@ static void validate_object_meta(
 			"The namespace the object lies in; \"default\" where none is given.",      \
 			.check = kg_check_dns_label),                                              \
 		F_STR("generateName", 0,                                                           \
-			"A prefix of a generated name; files need names of their own."),           \
-		F_ROW("labels", KG_F_STRING, KG_FF_MAP,                                            \
-			"Keys and values by which objects are selected.",                          \
-			.check = kg_check_label_value, .check_key = kg_check_label_key),           \
+			"A prefix of a generated name; files need names of their own.")
+#define META_NOTES                                                                                 \
+	F_ROW("labels", KG_F_STRING, KG_FF_MAP, "Keys and values by which objects are selected.",  \
+		.check = kg_check_label_value, .check_key = kg_check_label_key),                   \
 		F_ROW("annotations", KG_F_STRING, KG_FF_MAP,                                       \
 			"Keys and values that nothing selects by.",                                \
 			.check_key = kg_check_label_key)
@@ -83,6 +83,7 @@ static void validate_object_meta(
 
 static const struct kg_field object_meta_fields[] = {
 	META_NAMES,
+	META_NOTES,
 	F_ROW("ownerReferences", KG_F_OBJECT, KG_FF_LIST,
 		"What the object belongs to: main may not lose that and keep the object.",
 		.schema = &owner_reference, .merge_key = "uid"),
@@ -104,6 +105,7 @@ static const char only_maker[] = "what is made of a template belongs to its cont
 				 "nothing else could let go of it";
 static const struct kg_field template_meta_fields[] = {
 	META_NAMES,
+	META_NOTES,
 	F_ROW("ownerReferences", KG_F_OBJECT, KG_FF_LIST | KG_FF_UNSUPPORTED,
 		"What the object belongs to; set by controllers.", .schema = &owner_reference,
 		.merge_key = "uid", .why = only_maker),
@@ -116,6 +118,26 @@ const struct kg_schema kg_schema_template_meta = {
 	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
 	.doc = "What all objects have: name, namespace, labels, annotations.",
 	.fields = template_meta_fields,
+};
+
+static const char by_volume[] = "the claim is named after the pod and its volume, and lies in the "
+				"pod's namespace";
+static const struct kg_field own_claim_meta_fields[] = {
+	F_NOWHY("name", KG_F_STRING, 0, "The object's name.", by_volume),
+	F_NOWHY("namespace", KG_F_STRING, 0, "The namespace the object lies in.", by_volume),
+	F_NOWHY("generateName", KG_F_STRING, 0, "A prefix of a generated name.", by_volume),
+	META_NOTES,
+	F_NOWHY("ownerReferences", KG_F_ANY, KG_FF_LIST, "What the object belongs to.",
+		"the claim belongs to the pod"),
+	F_NOWHY("finalizers", KG_F_STRING, KG_FF_LIST, "What must be done before the object goes.",
+		"the claim goes with the pod"),
+	META_SYSTEM,
+	F_END,
+};
+const struct kg_schema kg_schema_own_claim_meta = {
+	.name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
+	.doc = "What all objects have: name, namespace, labels, annotations.",
+	.fields = own_claim_meta_fields,
 };
 
 static void validate_requirement(

@@ -3,7 +3,7 @@
 
 static const char *const pull_policies[] = {"Always", "IfNotPresent", "Never", NULL};
 static const char no_driver[] = "kgit has no driver for this type of volume; it mounts configMap, "
-				"downwardAPI, emptyDir, hostPath, "
+				"downwardAPI, emptyDir, ephemeral, hostPath, "
 				"persistentVolumeClaim, projected and secret";
 
 static const struct kg_field key_to_path_fields[] = {
@@ -181,6 +181,17 @@ static const struct kg_schema projected_volume = {
 	.validate = kg_validate_projected,
 };
 
+static const struct kg_field ephemeral_volume_fields[] = {
+	F_OBJ("volumeClaimTemplate", kg_schema_own_claim, KG_FF_REQUIRED,
+		"The claim, which is named POD-VOLUME."),
+	F_END,
+};
+static const struct kg_schema ephemeral_volume = {
+	.name = "io.k8s.api.core.v1.EphemeralVolumeSource",
+	.doc = "A claim that is made for the pod, and goes with it.",
+	.fields = ephemeral_volume_fields,
+};
+
 /* ---- the volume ---- */
 
 static const struct kg_field volume_fields[] = {
@@ -194,7 +205,7 @@ static const struct kg_field volume_fields[] = {
 	F_OBJ("downwardAPI", downward_volume, 0, "Fields of the pod as files."),
 	F_OBJ("projected", projected_volume, 0, "Several sources in one directory."),
 	F_OBJ("image", image_volume, KG_FF_UNSUPPORTED, "An image as a volume."),
-	F_NOANY("ephemeral", "A claim that lives as long as the pod."),
+	F_OBJ("ephemeral", ephemeral_volume, 0, "A claim that lives as long as the pod."),
 	F_DRIVERS(no_driver),
 	F_NOWHY("gitRepo", KG_F_ANY, 0, "A git repository's content.", no_driver),
 	F_END,
