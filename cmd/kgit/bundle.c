@@ -102,8 +102,17 @@ int kgit_bundle_read(const char *repo, const char *file, struct kg_error *err)
 	if (!full)
 		return kg_fail_errno(err, "%s", file);
 	int rc = read_shallow(repo, full, err);
-	if (rc == 0)
-		rc = GIT(NULL, repo, err, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-			full, "+refs/*:refs/*", "^" KGIT_BACKUP_REFS "*");
-	return rc < 0 ? kg_wrap(err, "%s", file) : 0;
+	if (rc < 0)
+		return kg_wrap(err, "%s is no backup", file);
+	rc = GIT(NULL, repo, err, "bundle", "verify", "--quiet", full);
+	if (rc < 0) /* quietly it does not say what is lacking */
+		rc = GIT(NULL, repo, err, "bundle", "verify", full);
+	if (rc < 0)
+		return kg_wrap(err,
+			"%s was made --since a revision that is not here: name the backups that it "
+			"builds on before it",
+			file);
+	rc = GIT(NULL, repo, err, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", full,
+		"+refs/*:refs/*", "^" KGIT_BACKUP_REFS "*");
+	return rc < 0 ? kg_wrap(err, "%s is damaged: take another copy", file) : 0;
 }

@@ -88,7 +88,9 @@ static int revision_at(
 			"kept is %llu; how much is kept says retention in .kgit/settings.yaml",
 			(unsigned long long)oldest);
 	if (low == 0)
-		return kg_fail(err, KG_E_NOT_FOUND, "the cluster has no revision that old");
+		return kg_fail(err, KG_E_NOT_FOUND,
+			"the cluster has no revision that old: its first ones are what `kgit log` "
+			"ends with");
 	*out = low - 1;
 	return 0;
 }
