@@ -203,6 +203,18 @@ void kg_http_set_header(struct kg_http_req *req, const char *name, const char *v
 	pthread_mutex_unlock(&req->lock);
 }
 
+/* Has libmicrohttpd close the connection. Where a reader says END_WITH_ERROR, 0.9.75 marks it
+ * closed and then forgets it until no other connection has been quiet for longer: the socket would
+ * stay for minutes. Where a write fails, it closes at once; so there is something to write, to
+ * nobody. */
+static ssize_t break_off(struct kg_http_req *req, char *buf)
+{
+	kg_answer_flush(req->conn); /* else it would be gathered */
+	shutdown(req->conn->fd, SHUT_RDWR);
+	*buf = '\0';
+	return 1;
+}
+
 static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 {
 	struct kg_http_req *req = cls;
@@ -214,7 +226,7 @@ static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 	req->wake = false;
 	pthread_mutex_unlock(&req->lock);
 	if (broken)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return break_off(req, buf);
 	if (!n)
 		n = req->read(req, buf, max, req->read_ctx);
 	if (n > 0)
@@ -222,7 +234,7 @@ static ssize_t pull(void *cls, uint64_t pos, char *buf, size_t max)
 	if (n == -1)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n < 0)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return break_off(req, buf);
 	/* Where it must not be taken out, libmicrohttpd asks again at once. */
 	kg_req_suspend(req, KG_WAIT_STREAM);
 	return 0;

@@ -586,6 +586,35 @@ static void a_peer_that_goes_is_noticed(void **state)
 	}
 }
 
+/* Also beside a connection that is quiet for longer. */
+static void a_broken_stream_takes_its_connection_along(void **state)
+{
+	struct kg_http_server_options opts = {.threads = 1};
+	struct kg_http_stats stats;
+	struct raw quiet, r;
+
+	(void)state;
+	fixture_start(&opts);
+	raw_open(&quiet, NULL, NULL);
+	expect(&quiet, GET("/echo"), "body=", " 200 ");
+	for (unsigned i = 1; i <= 5; i++) {
+		raw_open(&r, NULL, NULL);
+		say(&r, GET("/stream"));
+		fixture_await_opened(i);
+		raw_close(&r);
+		fixture_await_done(i + 1);
+	}
+	for (unsigned turns = 3000; turns; turns--) {
+		kg_http_server_stats(fx.server, &stats);
+		if (stats.connections == 1)
+			break;
+		usleep(10000);
+	}
+	assert_int_equal(stats.connections, 1);
+	raw_close(&quiet);
+	fixture_stop();
+}
+
 static void a_peer_that_does_not_read_is_dropped(void **state)
 {
 	struct kg_http_server_options opts = {.idle_timeout_s = 1, .threads = 1};
@@ -763,6 +792,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slow_peer_gets_all, start_plain, stop),
 		cmocka_unit_test_setup_teardown(small_records_lose_nothing, start_plain, stop),
 		cmocka_unit_test(who_takes_much_leaves_others_their_turn),
+		cmocka_unit_test(a_broken_stream_takes_its_connection_along),
 		cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
 		cmocka_unit_test(an_idle_connection_is_closed),
 		cmocka_unit_test_setup_teardown(uploads_stop_and_go, start, stop),
