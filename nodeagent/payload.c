@@ -1,5 +1,6 @@
 #include "nodeagent/payload.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "sys/file.h"
 
@@ -163,14 +164,34 @@ static int write_files(const char *dir, const char *name, const struct kg_payloa
 	return rc < 0 ? rc : put_link(dir, "..data", name, err);
 }
 
+/* Nothing is synced: after a power cut a file may be there without what was in it. */
+static bool holds(const char *sub, const struct kg_payload *p)
+{
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	for (size_t i = 0; i < p->len; i++) {
+		const struct kg_payload_file *f = &p->files[i];
+		KG_AUTOFREE char *path = kg_asprintf("%s/%s", sub, f->path);
+		if (kg_file_read(&b, path, f->len, NULL) < 0 || b.len != f->len ||
+			memcmp(kg_buf_str(&b), f->data, f->len) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_there(const char *dir, const char *name, const struct kg_payload *p)
+{
+	char have[64] = "";
+	KG_AUTOFREE char *data = kg_asprintf("%s/..data", dir);
+	return readlink(data, have, sizeof(have) - 1) >= 0 && !strcmp(have, name) && holds(data, p);
+}
+
 int kg_payload_write(
 	const char *dir, const struct kg_payload *p, int64_t fs_group, struct kg_error *err)
 {
-	char name[24], have[64] = "";
+	char name[24];
 	int rc = 0;
 	payload_name(name, p, fs_group);
-	KG_AUTOFREE char *data = kg_asprintf("%s/..data", dir);
-	if (readlink(data, have, sizeof(have) - 1) < 0 || strcmp(have, name) != 0)
+	if (!is_there(dir, name, p))
 		rc = write_files(dir, name, p, fs_group, err);
 	/* Also where the files are there: whoever wrote them may have ended before these. */
 	if (rc == 0)

@@ -104,6 +104,25 @@ static void test_killed_before_links(void **state)
 	remove_dir(dir);
 }
 
+/* The power went: the names are there, and what was in the files is not. */
+static void test_power_cut(void **state)
+{
+	static const char *const files[] = {"a", "1", "empty", "", "sub/b", "2", NULL};
+	static const char *const hurt[] = {"a", "..data/sub/b"};
+	char *dir = make_dir();
+	(void)state;
+	write_payload(dir, files);
+	for (size_t i = 0; i < KG_ARRAY_LEN(hurt); i++) {
+		KG_AUTOFREE char *path = kg_asprintf("%s/%s", dir, hurt[i]);
+		assert_int_equal(truncate(path, 0), 0);
+		write_payload(dir, files);
+		expect(dir, "a", "1");
+		expect(dir, "empty", "");
+		expect(dir, "sub/b", "2");
+	}
+	remove_dir(dir);
+}
+
 static void test_longest_name(void **state)
 {
 	char name[254];
@@ -122,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_content_follows),
 		cmocka_unit_test(test_killed_before_links),
+		cmocka_unit_test(test_power_cut),
 		cmocka_unit_test(test_longest_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
