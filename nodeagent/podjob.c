@@ -155,7 +155,10 @@ static int setup(const struct kg_podjob *j, struct netjob *net, struct kg_error 
 	const struct kg_value *pod = kg_doc_value(j->pod);
 	struct kg_volume_source volumes = volume_source(j);
 	struct kg_cgroup_limits limits;
-	int rc = make_namespaces(j, pod, err);
+	/* The disk may have been full when the pod was accepted. */
+	int rc = kg_mkdir_p(j->paths.dir, 0755, err);
+	if (rc == 0)
+		rc = make_namespaces(j, pod, err);
 	if (rc < 0)
 		return rc;
 	kg_hostports_put(j->env->hostports, j->pod);

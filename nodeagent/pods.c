@@ -347,9 +347,7 @@ static struct pod *begin(struct kg_pods *pods, const struct kg_value *v, struct 
 	struct kg_doc *doc = kg_doc_new(v, NULL, 0);
 	struct pod *p = kg_pod_new(pods, doc);
 	kg_doc_unref(doc);
-	struct kg_error err;
-	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
-		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
+	kg_pod_make_dirs(p);
 	if (!kg_admit_pod(node, v, &why) && !make_room(p, node)) {
 		reject(p, &why);
 		return p;

@@ -105,6 +105,9 @@ void kg_pods_reclaim(struct kg_pods *pods);
 
 /* podstore.c */
 struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc);
+/* Of its record and its volumes. What fails is told: its setup will fail, and say so in the status.
+ */
+void kg_pod_make_dirs(const struct pod *p);
 void kg_pod_save(struct pod *p);
 void kg_pod_settle(struct pod *p); /* copies its record to disk, where it changed */
 void kg_pods_settle(void *pods);   /* those of all */

@@ -40,6 +40,16 @@ struct pod *kg_pod_new(struct kg_pods *pods, struct kg_doc *doc)
 	return p;
 }
 
+void kg_pod_make_dirs(const struct pod *p)
+{
+	struct kg_error err;
+	/* Where the disk is full there is room for the record yet. */
+	if (kg_mkdir_p(p->paths.run, 0700, &err) < 0)
+		kg_warn("%s", err.msg);
+	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0)
+		kg_warn("%s", err.msg);
+}
+
 /* A record that cannot be written is not worth ending a pod for: it is told, and the next change
  * tries again. */
 static void write_json(const char *dir, const char *name, const struct kg_value *v)
@@ -186,8 +196,7 @@ static bool recover_pod(struct kg_pods *pods, const char *dir, bool same_boot)
 	struct kg_doc *doc = kg_doc_new(kg_get(&v, "pod"), NULL, 0);
 	struct pod *p = kg_pod_new(pods, doc);
 	kg_doc_unref(doc);
-	if (kg_mkdir_p(p->paths.dir, 0755, &err) < 0 || kg_mkdir_p(p->paths.run, 0700, &err) < 0)
-		kg_warn("%s", err.msg); /* its setup will fail and say so in the status */
+	kg_pod_make_dirs(p);
 	kg_pstate_load(&p->st, kg_get(&v, "state"), same_boot, kg_realtime_ms());
 	if (!same_boot)
 		kg_plan_new_sandbox(&p->st, kg_realtime_ms());
