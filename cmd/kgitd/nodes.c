@@ -1,9 +1,12 @@
 #include "kgitd/nodes_private.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_GRACE_MS 40000
+#define NODES_SPEAK_MS   10000 /* as kgit-node does */
 
 struct kgd_node *kgd_node_get(struct kgd_nodes *n, const char *name)
 {
@@ -58,6 +61,10 @@ struct kgd_nodes *kgd_nodes_new(const struct kgd_nodes_options *opts)
 	n->hub = opts->hub;
 	n->writer = opts->writer;
 	n->grace_ms = opts->grace_ms > 0 ? opts->grace_ms : DEFAULT_GRACE_MS;
+	if (n->grace_ms <= NODES_SPEAK_MS)
+		kg_warn("--node-monitor-grace: nodes speak every %d s, so that each is lost again "
+			"and again: give it more",
+			NODES_SPEAK_MS / 1000);
 	snprintf(n->service_cidr, sizeof(n->service_cidr), "%s", opts->service_cidr);
 	snprintf(n->pod_cidr, sizeof(n->pod_cidr), "%s", opts->pod_cidr);
 	n->ca_pem = opts->ca_pem ? kg_strdup(opts->ca_pem) : NULL;
