@@ -6,6 +6,7 @@
 #include "store/append.h"
 #include "store/fan.h"
 #include "store/history.h"
+#include "store/mirror.h"
 #include "store/odb.h"
 #include "store/pack.h"
 #include "store/store.h"
@@ -17,14 +18,6 @@
 #define KG_STATE_REF "refs/kgit/state"
 #define KG_MAIN_REF  "refs/heads/main"
 #define KG_SIDE_DIR  "kgit" /* in the repository: what is kgitd's own beside git's files */
-
-/* The state trees of one commit in memory: the writer's, and what a load walks. */
-struct kg_mirror {
-	struct kg_fan *decided, *observed, *templates;
-};
-int kg_mirror_load(struct kg_mirror *m, const struct kg_reader *r, const struct kg_view *view,
-	struct kg_error *err);
-void kg_mirror_release(struct kg_mirror *m);
 
 /* Blobs by their ids. */
 struct kg_blob_texts {
