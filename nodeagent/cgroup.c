@@ -186,6 +186,11 @@ static int make_v2(const char *path, const struct kg_cgroup_limits *l, struct kg
 	}
 	if (rc == 0 && l->memory_bytes)
 		rc = write_number(dir, "memory.max", l->memory_bytes, err);
+	/* A limit is one of memory, as kubelet has it (NoSwap): what swaps instead of being killed
+	 * takes the machine with it. A kernel without swap has no such file. */
+	int swap = rc == 0 ? write_file(dir, "memory.swap.max", "0", err) : 0;
+	if (swap < 0 && swap != -(int)KG_E_NOT_FOUND)
+		rc = swap;
 	return rc;
 }
 
@@ -193,6 +198,42 @@ int kg_cgroup_make(const struct kg_cgroups *c, const char *path, const struct kg
 	struct kg_error *err)
 {
 	int rc = c->v2 ? make_v2(path, l, err) : make_v1(path, l, err);
+	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
+}
+
+/* One that a service manager keeps its services in, and lets us write? */
+static bool is_managers(const struct kg_cgroups *c, const char *mount)
+{
+	const char *name = strrchr(mount, '/') + 1;
+
+	return c->v2 ||
+	       ((!strcmp(name, "systemd") || !strcmp(name, "unified")) && access(mount, W_OK) == 0);
+}
+
+static int shelter_in(const char *mount, const char *path, pid_t pid, struct kg_error *err)
+{
+	KG_AUTOFREE char *list = kg_asprintf("%s%s/cgroup.procs", mount, path);
+	KG_AUTOCLOSE int fd = open(list, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || (dprintf(fd, "%d", (int)pid) < 0 && errno != ESRCH))
+		return kg_fail_errno(err, "write process %d to %s", (int)pid, list);
+	return 0;
+}
+
+int kg_cgroup_shelter(const struct kg_cgroups *c, const char *path, pid_t pid, struct kg_error *err)
+{
+	int rc = c->v2 ? make_v2_dirs(path, err) : 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->nmounts; i++) {
+		KG_AUTOFREE char *dir = kg_asprintf("%s%s", c->mounts[i], path);
+
+		if (!is_managers(c, c->mounts[i]))
+			continue;
+		if (!c->v2)
+			rc = kg_mkdir_p(dir, 0755, err);
+		if (rc == 0)
+			rc = shelter_in(c->mounts[i], path, pid, err);
+	}
 	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
 }
 

@@ -276,7 +276,7 @@ static int start(struct kg_dns *d, struct kg_error *err)
 	d->pid = pid;
 	d->moved = false;
 	d->started_ms = kg_monotonic_ms();
-	return 0;
+	return d->opts.cgroups ? kg_cgroup_shelter(d->opts.cgroups, d->opts.cgroup, pid, err) : 0;
 }
 
 static int make_dir(struct kg_dns *d, struct kg_error *err)

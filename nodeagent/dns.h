@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "dns/limits.h"
+#include "nodeagent/cgroup.h"
 #include "nodeagent/netlink.h"
 #include "sys/loop.h"
 #include "value/value.h"
@@ -23,6 +24,8 @@ struct kg_dns_options {
 	/* The server that a kg_dns of this process left, 0: none. The next one has it for its own
 	 * child until it has started another, since somebody must reap it. Borrowed, or NULL. */
 	pid_t *left;
+	const struct kg_cgroups *cgroups;   /* borrowed; NULL: it stays in the agent's */
+	const char *cgroup;                 /* it goes there (kg_cgroup_shelter); borrowed */
 	bool unconfined;                    /* without a filter of system calls */
 	const struct kg_dns_limits *limits; /* copied; NULL: the default ones */
 	/* Told on the loop when the server ended, or could not be started: it is tried again, after

@@ -111,11 +111,12 @@ static int init(struct kg_pods *pods, const struct kg_pods_options *o, struct kg
 	if (o->dir[0] != '/')
 		return kg_fail(
 			err, KG_E_INVALID, "the state directory \"%s\" is not absolute", o->dir);
+	KG_AUTOFREE char *helpers = kg_asprintf("%s/" KG_CGROUP_HELPERS, env->cgroup_parent);
 	int rc = kg_cgroups_detect(&env->cgroups, err);
 	if (rc == 0)
 		rc = kg_pods_check_boot(o->dir, &same_boot, err);
 	if (rc == 0)
-		rc = kg_runc_new(&pods->runc, o->dir, &env->cgroups, err);
+		rc = kg_runc_new(&pods->runc, o->dir, &env->cgroups, helpers, err);
 	if (rc == 0)
 		rc = kg_images_new(&env->images, o->dir, pods->loop, err);
 	if (rc < 0)

@@ -1,6 +1,7 @@
 #include "nodeagent/podtest.h"
 #include "base/hash.h"
 #include "kinds/object.h"
+#include "nodeagent/cgroup.h"
 #include "nodeagent/image.h"
 #include "nodeagent/rundir.h"
 #include "sys/file.h"
@@ -302,6 +303,8 @@ unsigned kg_podtest_traces(const char *dir)
 			n += s->d_type == DT_DIR && !strncmp(s->d_name, "pod", 3);
 		if (sub)
 			closedir(sub);
+		KG_AUTOFREE char *helpers = kg_asprintf("%s/" KG_CGROUP_HELPERS, path);
+		rmdir(helpers);
 		rmdir(path);
 	}
 	if (d)

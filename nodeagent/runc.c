@@ -38,6 +38,7 @@ struct kg_runc_self {
 	char *exits; /* conmon's exit files */
 	char *socks; /* conmon's sockets; it dies silently where the directory is not there */
 	const struct kg_cgroups *cgroups;
+	char *helpers;    /* the control group of conmons */
 	const char *runc; /* absolute: conmon does not search */
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
@@ -56,7 +57,7 @@ static const char *find_runc(void)
 }
 
 int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgroups *cgroups,
-	struct kg_error *err)
+	const char *helpers, struct kg_error *err)
 {
 	const char *runc = find_runc();
 	if (!runc)
@@ -67,6 +68,7 @@ int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgro
 	s->exits = kg_asprintf("%s/run/exits", dir);
 	s->socks = kg_asprintf("%s/run/s", dir);
 	s->cgroups = cgroups;
+	s->helpers = kg_strdup(helpers);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	s->slots = cpus > 0 ? (unsigned)cpus + 1 : 2; /* each waits for the kernel now and then */
 	pthread_mutex_init(&s->lock, NULL);
@@ -97,6 +99,7 @@ void kg_runc_free(struct kg_runc_self *s)
 	free(s->root);
 	free(s->exits);
 	free(s->socks);
+	free(s->helpers);
 	free(s);
 }
 
@@ -204,13 +207,14 @@ static int read_reply(
 }
 
 static int spawn_conmon(struct kg_runc_self *s, const struct kg_runtime_container *c, int sync,
-	pid_t *pid, struct kg_error *err)
+	int go, pid_t *pid, struct kg_error *err)
 {
 	KG_AUTOFREE char *log = kg_asprintf("k8s-file:%s", c->log);
 	KG_AUTOFREE char *root = kg_asprintf("--root=%s", s->root);
 	KG_AUTOFREE char *pidfile = kg_asprintf("%s/pid", c->bundle);
 	KG_AUTOFREE char *conmon = kg_asprintf("%s/conmon.pid", c->bundle);
 	KG_AUTOFREE char *env_sync = kg_asprintf("_OCI_SYNCPIPE=%d", sync);
+	KG_AUTOFREE char *env_go = kg_asprintf("_OCI_STARTPIPE=%d", go);
 	const char *argv[] = {"conmon", "--api-version", "1", "-c", c->id, "-u", c->id, "-n", c->id,
 		"-r", s->runc, "-b", c->bundle, "-l", log, "--exit-dir", s->exits,
 		"--socket-dir-path", s->socks, "--full-attach", "--persist-dir", c->bundle,
@@ -223,8 +227,8 @@ static int spawn_conmon(struct kg_runc_self *s, const struct kg_runtime_containe
 		argv[n++] = "--stdin";
 	/* runc is short: more threads of Go's only cost. */
 	const char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"GOMAXPROCS=1", env_sync, NULL};
-	int keep[] = {sync, -1};
+		"GOMAXPROCS=1", env_sync, env_go, NULL};
+	int keep[] = {sync, go, -1};
 	struct kg_spawn spawn = KG_SPAWN_INIT;
 	spawn.argv = argv;
 	spawn.env = env;
@@ -244,6 +248,29 @@ static void reap(pid_t pid)
 		;
 }
 
+/* conmon does nothing before it reads from its start pipe: so nothing of it, and no runc, is left
+ * in the service that the agent is, to be ended with it. */
+static int start_conmon(struct kg_runc_self *s, const struct kg_runtime_container *c, int sync,
+	pid_t *pid, struct kg_error *err)
+{
+	int pipes[2];
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return kg_fail_errno(err, "pipe");
+	KG_AUTOCLOSE int from = pipes[0];
+	KG_AUTOCLOSE int to = pipes[1];
+	int rc = spawn_conmon(s, c, sync, from, pid, err);
+	if (rc < 0)
+		return rc;
+	rc = kg_cgroup_shelter(s->cgroups, s->helpers, *pid, err);
+	if (rc == 0 && write(to, "", 1) != 1)
+		rc = kg_fail_errno(err, "conmon's start pipe");
+	if (rc < 0) {
+		kill(*pid, SIGKILL);
+		reap(*pid);
+	}
+	return rc;
+}
+
 static int create(
 	void *self, const struct kg_runtime_container *c, pid_t *pid, struct kg_error *err)
 {
@@ -256,7 +283,7 @@ static int create(
 	pid_t conmon;
 	take_slot(s);
 	bool slot = true;
-	int rc = spawn_conmon(s, c, pipes[1], &conmon, err);
+	int rc = start_conmon(s, c, pipes[1], &conmon, err);
 	close(pipes[1]);
 	if (rc == 0) {
 		rc = read_reply(s, from, &reply, &slot, err);

@@ -54,11 +54,12 @@ struct kg_runtime {
 	int (*reopen_log)(void *self, const struct kg_runtime_container *c, struct kg_error *err);
 };
 
-/* runc and conmon, state under DIR/run. cgroups is borrowed. */
+/* runc and conmon, state under DIR/run. cgroups is borrowed. conmon, which outlives the agent, is
+ * put into the control group `helpers` (kg_cgroup_shelter). */
 extern const struct kg_runtime kg_runc;
 struct kg_runc_self;
 int kg_runc_new(struct kg_runc_self **out, const char *dir, const struct kg_cgroups *cgroups,
-	struct kg_error *err);
+	const char *helpers, struct kg_error *err);
 void kg_runc_free(struct kg_runc_self *self);
 /* Any thread: whoever waits for a container's creation gives up (KG_E_UNAVAILABLE), for good. What
  * was begun is found by the next run of the agent. */

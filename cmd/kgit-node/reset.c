@@ -89,14 +89,18 @@ static char *remembered_name(const char *state)
 	return kg_buf_steal(&name);
 }
 
-/* The node's own cgroup, once no pod's is left in it, and the one of all nodes if it is empty. */
-static void remove_cgroups(const char *name)
+/* What outlived the agent has nobody to care for once no pod is left. Then the node's own cgroup,
+ * and the one of all nodes if it is empty. */
+static void remove_cgroups(const char *name, bool no_pods)
 {
 	struct kg_cgroups groups;
 	struct kg_error err;
 
 	if (kg_cgroups_detect(&groups, &err) < 0)
 		return;
+	char *helpers KG_AUTOFREE = kg_asprintf("/kgit/%s/" KG_CGROUP_HELPERS, name);
+	if (no_pods && kg_cgroup_remove(&groups, helpers, &err) < 0)
+		kgn_fail("%s", err.msg);
 	for (unsigned i = 0; i < groups.nmounts; i++) {
 		char *own KG_AUTOFREE = kg_asprintf("%s/kgit/%s", groups.mounts[i], name);
 		char *all KG_AUTOFREE = kg_asprintf("%s/kgit", groups.mounts[i]);
@@ -159,13 +163,13 @@ int kgn_reset(const struct kgn_options *o)
 	char *name KG_AUTOFREE = remembered_name(o->state);
 	struct kg_bridge *bridge = kg_bridge_new();
 	int rc = kgn_count_pods(o->state) ? remove_pods(&r, name, bridge) : 0;
-	if (name)
-		remove_cgroups(name);
 	kg_bridge_free(bridge);
 	kg_timer_free(r.timer);
 	kg_loop_free(r.loop);
 	if (kgn_end_dns(o->state) != 0)
 		rc = 1;
+	if (name)
+		remove_cgroups(name, kgn_count_pods(o->state) == 0);
 	if (kg_network_remove(&err) < 0 || (rc == 0 && kg_rundir_unmount(o->state, &err) < 0))
 		return kgn_fail("%s", err.msg);
 	return rc;

@@ -4,6 +4,7 @@
 #include "node.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/bridge.h"
+#include "nodeagent/cgroup.h"
 #include "nodeagent/dns.h"
 #include "nodeagent/hostns.h"
 #include "nodeagent/hostports.h"
@@ -298,8 +299,12 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 	char *dns_dir KG_AUTOFREE = kg_asprintf("%s/" KG_DNS_DIR, n->opts->state);
 	char *self_dir KG_AUTOFREE = kg_self_dir();
 	char *program KG_AUTOFREE = kg_asprintf("%s/kgit-node", self_dir);
+	char *helpers KG_AUTOFREE = kg_asprintf("/kgit/%s/" KG_CGROUP_HELPERS, n->name);
+	struct kg_cgroups cgroups KG_CLEANUP(kg_cgroups_release) = {0};
 	pid_t dns_left = 0;
 	struct kg_dns_options dns = {.dir = dns_dir,
+		.cgroups = &cgroups,
+		.cgroup = helpers,
 		.domain = n->opts->cluster_domain,
 		.program = program,
 		.left = &dns_left,
@@ -340,7 +345,8 @@ static int serve(struct node *n, struct kg_credential *credential, const struct 
 		.on_ca = on_ca,
 		.ctx = n};
 
-	if (kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
+	if (kg_cgroups_detect(&cgroups, &err) < 0 ||
+		kg_pods_new(&n->pods, n->loop, &pods, &err) < 0)
 		return kgn_fail("%s", err.msg);
 	agent.pods.hugepages = kg_pods_hugepages(n->pods);
 	n->agent_opts = agent;
