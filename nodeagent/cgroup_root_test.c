@@ -181,6 +181,45 @@ static void test_kill(void **state)
 	assert_false(kg_cgroup_populated(&groups, pod));
 }
 
+/* Where a service manager sees the process; "": there is none to see it. */
+static void services_group(char *out, size_t size, pid_t pid)
+{
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/cgroup", (int)pid);
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+
+	assert_int_equal(kg_file_read(&b, path, 65536, NULL), 0);
+	const char *mark = groups.v2 ? "0::" : ":name=systemd:";
+	const char *line = strstr(kg_buf_str(&b), mark);
+	*out = '\0';
+	if (line)
+		snprintf(out, size, "%.*s", (int)strcspn(line, "\n") - (int)strlen(mark),
+			line + strlen(mark));
+}
+
+static void test_shelter(void **state)
+{
+	char before[300], after[300];
+	struct kg_error err;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		stays();
+	services_group(before, sizeof(before), pid);
+	if (kg_cgroup_shelter(&groups, pod, pid, &err) < 0)
+		fail_msg("%s", err.msg);
+	services_group(after, sizeof(after), pid);
+	bool moves = groups.v2 || access("/sys/fs/cgroup/systemd", W_OK) == 0;
+	assert_string_not_equal(before, pod);
+	assert_string_equal(after, moves ? pod : before);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	wait_killed(pid);
+	/* Of one that has ended there is nothing to be told. */
+	assert_int_equal(kg_cgroup_shelter(&groups, pod, pid, &err), 0);
+	assert_int_equal(kg_cgroup_remove(&groups, pod, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_shelter),
 	};
 
 	if (geteuid() != 0)

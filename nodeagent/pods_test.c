@@ -17,6 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* It outlives the service that the agent is, where there may be services. */
+static void assert_conmon_is_sheltered(struct kg_podtest *t)
+{
+	struct kg_cgroups groups KG_CLEANUP(kg_cgroups_release) = {0};
+	KG_AUTOFREE char *helpers = kg_asprintf("%s/" KG_CGROUP_HELPERS, t->dir + strlen("/tmp"));
+	struct kg_error err;
+	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
+	if (groups.v2 || access("/sys/fs/cgroup/systemd", W_OK) == 0)
+		assert_true(kg_cgroup_populated(&groups, helpers));
+}
+
 static void test_runs_and_stops(void **state)
 {
 	struct kg_podtest t;
@@ -33,6 +44,7 @@ static void test_runs_and_stops(void **state)
 	assert_int_equal(kg_int(kg_get(c, "restartCount"), -1), 0);
 	assert_memory_equal(kg_string(kg_get(c, "containerID"), ""), "runc://", 7);
 	assert_memory_equal(kg_string(kg_get(c, "imageID"), ""), "kgit.local/busybox@sha256:", 26);
+	assert_conmon_is_sheltered(&t);
 	unsigned reports = t.reports;
 	kg_podtest_apply(&t); /* the same again is nothing new */
 	assert_int_equal(t.reports, reports);

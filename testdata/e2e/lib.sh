@@ -489,7 +489,7 @@ cgroup_dirs() { find /sys/fs/cgroup -mindepth 1 -type d -name "$1" -prune 2>/dev
 container_pids() { # NODE
 	local dir pid
 	for dir in $(cgroup_dirs "$(node_name "$1")"); do
-		find "$dir" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+		find "$dir" -name helpers -prune -o -name cgroup.procs -exec cat {} + 2>/dev/null || true
 	done | sort -un | while read -r pid; do
 		case $(cat "/proc/$pid/comm" 2>/dev/null) in
 		"" | conmon | runc*) ;;
