@@ -14,13 +14,16 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_DEPTH 16
+#define LINES     1000 /* of what differs in one step */
 
 struct golden {
 	struct kgit_play play;
 	bool update;
+	size_t lines;   /* at most so many are shown of what differs in one step */
 	size_t written; /* files of want/ */
 };
 
@@ -49,6 +52,22 @@ static void render(struct kg_buf *out, struct golden *g, const struct kg_snapsho
 	kg_arena_release(&a);
 }
 
+static void show(const struct kg_buf *text, size_t max)
+{
+	const char *at = kg_buf_str(text), *rest = at;
+	size_t more = 0;
+	for (size_t i = 0; *at; at += strcspn(at, "\n"), at += *at == '\n', i++) {
+		if (i == max)
+			rest = at;
+		more += i >= max;
+	}
+	fwrite(kg_buf_str(text), 1, more ? (size_t)(rest - kg_buf_str(text)) : text->len, stderr);
+	if (more)
+		fprintf(stderr,
+			"... and %zu more lines (--lines N; or kgit test --update, and git diff)\n",
+			more);
+}
+
 /* What differs is shown, and is a failure but where it was written anew. */
 static void settle_accounts(struct golden *g, int rc, const struct kg_buf *text, const char *what,
 	const struct kg_error *err)
@@ -60,7 +79,7 @@ static void settle_accounts(struct golden *g, int rc, const struct kg_buf *text,
 	else if (rc > 0)
 		g->play.failures++;
 	if (text->len)
-		fputs(kg_buf_str(text), stderr);
+		show(text, g->lines);
 }
 
 static void hold(struct golden *g, const char *name, const struct kg_buf *got)
@@ -110,11 +129,11 @@ static void read_case(
 	kg_faults_release(&list);
 }
 
-static bool run_case(const char *dir, bool update)
+static bool run_case(const char *dir, bool update, size_t lines)
 {
 	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
 	KG_AUTOBUF struct kg_buf faults = KG_BUF_INIT;
-	struct golden g = {.update = update};
+	struct golden g = {.update = update, .lines = lines};
 	struct kgit_case c;
 	bool failed = true;
 	read_case(&c, &a, dir, &faults);
@@ -134,6 +153,7 @@ static bool run_case(const char *dir, bool update)
 
 struct tally {
 	bool update;
+	size_t lines;
 	size_t cases, failed;
 	size_t unread; /* directories */
 };
@@ -155,7 +175,7 @@ static void run_below(struct tally *t, const char *dir, int depth)
 	struct dirent **names;
 	if (is_there(dir, "steps.yaml") || is_there(dir, "manifests")) {
 		t->cases++;
-		t->failed += !run_case(dir, t->update);
+		t->failed += !run_case(dir, t->update, t->lines);
 		return;
 	}
 	int n = depth < MAX_DEPTH ? scandir(dir, &names, is_dir, alphasort) : -1;
@@ -176,14 +196,23 @@ static void run_below(struct tally *t, const char *dir, int depth)
 
 static int run(int argc, char **argv, const char *kubeconfig)
 {
-	static const struct option options[] = {{"update", no_argument, NULL, 'u'}, {0}};
-	struct tally t = {0};
+	static const struct option options[] = {
+		{"update", no_argument, NULL, 'u'}, {"lines", required_argument, NULL, 'l'}, {0}};
+	struct tally t = {.lines = LINES};
+	char *end;
 	int c;
 	(void)kubeconfig;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?')
 			return 2;
-		t.update = true;
+		if (c == 'u') {
+			t.update = true;
+			continue;
+		}
+		t.lines = strtoul(optarg, &end, 10);
+		if (end == optarg || *end || *optarg == '-')
+			return kgit_bad_usage(
+				&kgit_test_verb, "--lines: expected a number, got \"%s\"", optarg);
 	}
 	if (optind == argc)
 		return kgit_bad_usage(&kgit_test_verb, "expected a directory");
@@ -206,7 +235,7 @@ const struct kgit_verb kgit_test_verb = {
 	.name = "test",
 	.summary = "hold manifests to goldens, without a cluster",
 	.usage =
-		"kgit test [--update] DIR...\n"
+		"kgit test [--update] [--lines N] DIR...\n"
 		"\n"
 		"Runs every case at or below DIR by the cluster's own admission, controllers and\n"
 		"scheduler, with a clock that jumps. A case is a directory with\n"
@@ -237,6 +266,7 @@ const struct kgit_verb kgit_test_verb = {
 		"What differs is printed as a diff from want/ to what came out.\n"
 		"\n"
 		"  --update      write want/ anew, the first time, too; git diff is the review\n"
+		"  --lines N     at most so many lines of what differs in one step; default 1000\n"
 		"\n"
 		"Exit status: 0 all as wanted, 1 not, 2 no case, or a directory cannot be read.\n",
 	.run = run,

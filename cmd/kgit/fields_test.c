@@ -101,7 +101,34 @@ static void test_diffs(void **state)
 	}
 }
 
-/* Too much for a table: replaced as a whole. */
+/* Too much for a table: lines that each has once show what is where. */
+static void test_large_edits(void **state)
+{
+	struct kg_buf before KG_AUTOBUF = KG_BUF_INIT, after KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_buf out KG_AUTOBUF = KG_BUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 30000; i++) {
+		kg_buf_addf(&before, "---\nname: a%d\n", i);
+		/* The second is another, the middle is gone, the last but one is there twice. */
+		if (i == 1)
+			kg_buf_adds(&after, "---\nname: b\n");
+		else if (i != 15000)
+			kg_buf_addf(&after, "---\nname: a%d\n", i);
+		if (i == 29998)
+			kg_buf_addf(&after, "---\nname: a%d\n", i);
+	}
+	kgit_text_diff(&out, before.data, after.data);
+	assert_string_equal(kg_buf_str(&out),
+		"@@ -1,7 +1,7 @@\n ---\n name: a0\n ---\n-name: a1\n+name: b\n ---\n name: a2\n"
+		" ---\n"
+		"@@ -29999,8 +29999,6 @@\n ---\n name: a14999\n ---\n-name: a15000\n----\n"
+		" name: a15001\n ---\n name: a15002\n"
+		"@@ -59994,6 +59992,8 @@\n name: a29996\n ---\n name: a29997\n+---\n"
+		"+name: a29998\n ---\n name: a29998\n ---\n");
+}
+
+/* And without such lines: replaced as a whole. */
 static void test_large_diff(void **state)
 {
 	struct kg_buf before KG_AUTOBUF = KG_BUF_INIT, after KG_AUTOBUF = KG_BUF_INIT;
@@ -148,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_long_text),
 		cmocka_unit_test(test_diffs),
+		cmocka_unit_test(test_large_edits),
 		cmocka_unit_test(test_large_diff),
 	};
 

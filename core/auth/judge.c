@@ -190,8 +190,8 @@ static int check_builtin(const struct kg_auth_change *c, struct kg_error *err)
 	if (!kg_builtin_object(c->kind->id, c->name))
 		return 0;
 	return kg_fail(err, KG_E_FORBIDDEN,
-		"%s \"%s\" is the system's own and is not replaced; choose another name, or, to "
-		"add to admin, edit or view, a ClusterRole with the label " RBAC_GROUP
+		"%s \"%s\" is the system's own and is not replaced; take it out, choose another "
+		"name, or, to add to admin, edit or view, a ClusterRole with the label " RBAC_GROUP
 		"/aggregate-to-view: \"true\" (or -edit, -admin)",
 		c->kind->resource, c->name);
 }
