@@ -242,7 +242,9 @@ static int make_process(struct kg_value *out, struct kg_spec_build *b, struct kg
 	const char *cwd = kg_string(kg_get(b->in->container, "workingDir"), "");
 	if (!*cwd)
 		cwd = kg_string(kg_get(&b->in->image->config, "WorkingDir"), "");
-	bool escalate = kg_bool(kg_get(b->security, "allowPrivilegeEscalation"), b->privileged);
+	/* As kubelet has it: only where it is forbidden (programs that are setuid, or have
+	 * capabilities of their own, are images' everyday). */
+	bool escalate = kg_bool(kg_get(b->security, "allowPrivilegeEscalation"), true);
 	*out = kg_v_obj(b->a, "args", args, "env", env_value(b), "user", user_value(b), "cwd",
 		kg_v_lit(*cwd == '/' ? cwd : "/"), "capabilities", caps_value(b), "noNewPrivileges",
 		kg_v_bool(!escalate), "oomScoreAdj", oom_value(b), "terminal",
