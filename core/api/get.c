@@ -109,12 +109,22 @@ static void get_now(struct request *r)
 	get_reply(r, &src);
 }
 
+/* What a node may read was judged by what is bound to it now (auth/nodes.c). */
+static bool is_node(const struct request *r)
+{
+	return r->user && *r->user->node;
+}
+
 void kg_api_handle_get(struct request *r)
 {
 	struct kg_error err;
 
 	if (kg_api_request_parse(r, &err))
 		kg_api_reply_error(r, &err);
+	else if (r->exact && is_node(r))
+		kg_api_reply_status(r, 403, "Forbidden", NULL,
+			"a node reads what is bound to it now, not history: ask without "
+			"resourceVersionMatch=Exact");
 	else
 		kg_api_request_at(r, r->revision, get_now);
 }

@@ -114,7 +114,7 @@ static bool router(struct kg_http_req *req, struct kg_http_route *route, void *c
 {
 	struct test_server *s = ctx;
 
-	return kg_api_route(s->api, req, &admin, route);
+	return kg_api_route(s->api, req, s->as ? s->as : &admin, route);
 }
 
 static void make_certificates(struct test_server *s)

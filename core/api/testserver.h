@@ -21,7 +21,8 @@ struct test_server {
 	size_t ncommits, cap;
 	uint64_t oldest; /* revisions after this one are retained */
 	_Atomic kg_time now;
-	const char *used; /* what node n1 says is used, JSON; NULL: nothing */
+	const struct kg_user *as; /* who asks; NULL: an admin */
+	const char *used;         /* what node n1 says is used, JSON; NULL: nothing */
 	struct kg_txn *txn;
 };
 /* opts: may set sizes and times; the rest is filled in. Aborts on failure. */
