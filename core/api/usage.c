@@ -8,15 +8,16 @@
 
 #include <inttypes.h>
 
-enum { READ_MS = 1000 };
+/* Each version is a copy of all that there is. */
+enum { READ_MS = 1000, MOST_KEPT = 2 };
 
 void kg_api_usage_init(struct kg_api *api)
 {
 	uint64_t seq = (uint64_t)kg_api_now(api) * 1000;
 
 	pthread_mutex_init(&api->usage.lock, NULL);
-	kg_api_versions_init(&api->usage.nodes, seq);
-	kg_api_versions_init(&api->usage.pods, seq);
+	kg_api_versions_init(&api->usage.nodes, seq, MOST_KEPT);
+	kg_api_versions_init(&api->usage.pods, seq, MOST_KEPT);
 	api->usage.read = -1;
 }
 
@@ -83,22 +84,41 @@ static const struct kg_object *pod_of(const struct look *l, const struct kg_valu
 	return pod;
 }
 
+/* The containers that the pod has, and nothing else that a node may say; returns how many. */
+static uint32_t add_containers(struct look *l, struct kg_value *items, const struct kg_value *has,
+	const struct kg_value *said)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < kg_len(has); i++) {
+		const char *name = kg_string(kg_get(&has->items[i], "name"), "");
+		const struct kg_value *one = kg_find(said, "name", name);
+
+		if (!kg_is_null(one))
+			items[n++] = kg_v_obj(&l->a, "name", kg_v_str(&l->a, name), "usage",
+				used(&l->a, one), (char *)NULL);
+	}
+	return n;
+}
+
 static void add_pod(struct look *l, const struct kg_value *said)
 {
 	const struct kg_value *all = kg_array(kg_get(said, "containers"));
 	const struct kg_object *pod = pod_of(l, said);
-	uint32_t n = kg_len(all);
 
-	if (!pod || !n)
+	if (!pod || kg_pmap_get(&l->pods, pod->key)) /* said twice */
 		return;
-	struct kg_value *items = kg_arena_alloc(&l->a, n * sizeof(*items));
+	const struct kg_value *main = kg_at(kg_obj(pod), "spec.containers");
+	const struct kg_value *init = kg_at(kg_obj(pod), "spec.initContainers");
+	uint32_t most = kg_len(main) + kg_len(init);
+	struct kg_value *items = kg_arena_alloc(&l->a, (most + 1) * sizeof(*items));
+	uint32_t n = add_containers(l, items, main, all);
 
-	for (uint32_t i = 0; i < n; i++)
-		items[i] = kg_v_obj(&l->a, "name",
-			kg_v_lit(kg_string(kg_get(&all->items[i], "name"), "")), "usage",
-			used(&l->a, &all->items[i]), (char *)NULL);
+	n += add_containers(l, items + n, init, all);
 	struct kg_value containers = kg_v_array(&l->a, items, n);
-	add(l, KG_KIND_POD_METRICS, pod, "containers", &containers);
+
+	if (n)
+		add(l, KG_KIND_POD_METRICS, pod, "containers", &containers);
 }
 
 static void add_node(struct look *l, const struct kg_object *node, const struct kg_api_usage *u)
