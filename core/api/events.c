@@ -28,7 +28,7 @@ void kg_api_events_init(struct kg_api *api)
 {
 	struct event_store *s = &api->events;
 
-	kg_api_versions_init(&s->v, (uint64_t)kg_api_now(api) * 1000);
+	kg_api_versions_init(&s->v, (uint64_t)kg_api_now(api) * 1000, KG_ARRAY_LEN(s->v.kept));
 	for (size_t i = 0; i < KG_ARRAY_LEN(forms); i++)
 		kg_api_feed_init(&api->feeds[forms[i]], s->v.seq);
 }

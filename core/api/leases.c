@@ -16,7 +16,8 @@ static const enum kg_kind_id form = KG_KIND_LEASE;
 
 void kg_api_leases_init(struct kg_api *api)
 {
-	kg_api_versions_init(&api->leases.v, (uint64_t)kg_api_now(api) * 1000);
+	kg_api_versions_init(
+		&api->leases.v, (uint64_t)kg_api_now(api) * 1000, KG_ARRAY_LEN(api->leases.v.kept));
 	kg_api_feed_init(&api->feeds[KG_KIND_LEASE], api->leases.v.seq);
 	api->leases.read = -1;
 }

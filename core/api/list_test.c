@@ -1,4 +1,5 @@
 /* Lists: selectors, pages, revisions, tables. */
+#include "api/internal.h"
 #include "testclient.h"
 
 #include "value/testing.h"
@@ -291,7 +292,11 @@ static void metrics(void **state)
 		      "{\"name\":\"http\",\"cpu\":-5,\"memory\":1024}]},"
 		      "{\"namespace\":\"default\",\"name\":\"" POD_B
 		      "\",\"uid\":\"00000000-0000-5000-8000-000000000041\",\"containers\":["
-		      "{\"name\":\"http\",\"cpu\":7,\"memory\":4096}]},"
+		      "{\"name\":\"x\"},{\"name\":\"http\",\"cpu\":7,\"memory\":4096},"
+		      "{\"name\":\"http\",\"cpu\":8},7]},"
+		      "{\"namespace\":\"default\",\"name\":\"" POD_B
+		      "\",\"uid\":\"00000000-0000-5000-8000-000000000041\",\"containers\":["
+		      "{\"name\":\"http\",\"cpu\":9}]},"
 		      "{\"namespace\":\"default\",\"name\":\"" POD_B
 		      "\",\"uid\":\"another\",\"containers\":[{\"name\":\"x\"}]},7]}";
 	ANSWER nodes = get(USED "/nodes?labelSelector=kubernetes.io/os%3Dlinux");
@@ -303,6 +308,10 @@ static void metrics(void **state)
 	ANSWER one = get(USED "/namespaces/default/pods/" POD_A);
 	assert_string_equal(at(&one, "kind"), "PodMetrics");
 	assert_string_equal(at(&one, "containers.0.usage.cpu"), "0n");
+	/* Containers that the pod has, once, and the pod once. */
+	ANSWER twice = get(USED "/namespaces/default/pods/" POD_B);
+	assert_int_equal(kg_len(kg_at(&twice.v, "containers")), 1);
+	assert_string_equal(at(&twice, "containers.0.usage.cpu"), "7n");
 	ANSWER web = get(USED "/pods?labelSelector=app%3Dweb");
 	assert_int_equal(kg_len(kg_get(&web.v, "items")), 2);
 	ANSWER first = get(USED "/pods?limit=1");
@@ -319,6 +328,74 @@ static void metrics(void **state)
 	assert_int_equal(watch.status, 405);
 }
 
+/* The kept versions of what is made anew at each look are few, and go with time. */
+static void metrics_keep_few_versions(void **state)
+{
+	struct versions *v = &server.api->usage.pods;
+	struct kg_pmap got;
+	uint64_t first = v->seq, at;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct kg_pmap next;
+
+		kg_api_versions_keep(v, &v->objects, v->seq);
+		kg_pmap_init(&next, &kg_objects_ops);
+		kg_api_versions_replace(v, &next);
+		if (i == 1) {
+			assert_true(kg_api_versions_at(v, first, &got, &at));
+			kg_pmap_release(&got);
+		}
+	}
+	assert_int_equal(v->seq, first + 4);
+	assert_false(kg_api_versions_at(v, first + 1, &got, &at));
+	assert_true(kg_api_versions_at(v, first + 2, &got, &at));
+	kg_pmap_release(&got);
+	for (size_t i = 0; i < KG_ARRAY_LEN(v->kept); i++)
+		v->kept[i].since -= 61000;
+	struct kg_pmap last;
+	kg_pmap_init(&last, &kg_objects_ops);
+	kg_api_versions_replace(v, &last);
+	assert_false(kg_api_versions_at(v, first + 2, &got, &at));
+	assert_false(kg_api_versions_at(v, first + 3, &got, &at));
+}
+
+/* A node reads its own objects as they are, not as they were before they were its own. */
+static void nodes_read_no_history(void **state)
+{
+	static const struct kg_user node = {.name = "system:node:n1",
+		.groups = {"system:nodes", "system:authenticated"},
+		.ngroups = 2,
+		.node = "n1"};
+	static const struct {
+		const char *path;
+		int status;
+	} cases[] = {
+		{"/api/v1/nodes/n1", 200},
+		{"/api/v1/nodes/n1?resourceVersion=1", 200},
+		{"/api/v1/nodes/n1?resourceVersionMatch=Exact&resourceVersion=1", 403},
+		{"/api/v1/nodes?fieldSelector=metadata.name%3Dn1", 403},
+		{"/api/v1/nodes?fieldSelector=metadata.name%3Dn1&watch=1&resourceVersion=1", 403},
+		{"/api/v1/watch/nodes/n1?resourceVersion=1", 403},
+		{"/api/v1/namespaces/default/pods/" POD_A, 200},
+		{"/api/v1/namespaces/default/pods/" POD_A
+		 "?resourceVersionMatch=Exact&resourceVersion=1",
+			403},
+	};
+
+	(void)state;
+	server.as = &node;
+	for (size_t i = 0; i < KG_ARRAY_LEN(cases); i++) {
+		ANSWER a = get(cases[i].path);
+
+		print_message("%s\n", cases[i].path);
+		assert_int_equal(a.status, cases[i].status);
+	}
+	ANSWER told = get(cases[2].path);
+	assert_non_null(strstr(at(&told, "message"), "not history"));
+	server.as = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +403,8 @@ int main(void)
 		cmocka_unit_test(test_pages_are_of_one_revision),
 		cmocka_unit_test(test_revisions),
 		cmocka_unit_test(metrics),
+		cmocka_unit_test(metrics_keep_few_versions),
+		cmocka_unit_test(nodes_read_no_history),
 		cmocka_unit_test(test_waits_for_a_revision),
 		cmocka_unit_test(test_a_long_list_is_streamed),
 		cmocka_unit_test(test_tables),

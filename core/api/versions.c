@@ -4,12 +4,16 @@
 
 #include "api/feed.h"
 #include "api/watch.h"
+#include "api/worker.h"
 
-void kg_api_versions_init(struct versions *v, uint64_t seq)
+enum { KEPT_MS = 60000 };
+
+void kg_api_versions_init(struct versions *v, uint64_t seq, unsigned most_kept)
 {
 	pthread_mutex_init(&v->lock, NULL);
 	kg_pmap_init(&v->objects, &kg_objects_ops);
 	v->seq = seq;
+	v->most_kept = most_kept;
 }
 
 void kg_api_versions_release(struct versions *v)
@@ -44,14 +48,23 @@ void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_o
 
 void kg_api_versions_replace(struct versions *v, struct kg_pmap *objects)
 {
-	struct kg_pmap old;
+	struct kg_pmap old[1 + KG_ARRAY_LEN(v->kept)];
+	int64_t now = kg_api_now_ms();
+	size_t n = 0;
 
 	pthread_mutex_lock(&v->lock);
-	old = v->objects;
+	old[n++] = v->objects;
 	v->objects = *objects;
 	v->seq++;
+	for (size_t i = 0; i < KG_ARRAY_LEN(v->kept); i++) {
+		if (!v->kept[i].used || now - v->kept[i].since <= KEPT_MS)
+			continue;
+		v->kept[i].used = false;
+		old[n++] = v->kept[i].objects;
+	}
 	pthread_mutex_unlock(&v->lock);
-	kg_pmap_release(&old);
+	while (n > 0)
+		kg_pmap_release(&old[--n]);
 }
 
 bool kg_api_versions_at(struct versions *v, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq)
@@ -85,12 +98,13 @@ void kg_api_versions_keep(struct versions *v, const struct kg_pmap *objects, uin
 			return;
 		}
 	}
-	unsigned i = v->next_kept++ % KG_ARRAY_LEN(v->kept);
+	unsigned i = v->next_kept++ % v->most_kept;
 
 	if (v->kept[i].used)
 		old = v->kept[i].objects;
 	kg_pmap_copy(&v->kept[i].objects, objects);
 	v->kept[i].seq = seq;
+	v->kept[i].since = kg_api_now_ms();
 	v->kept[i].used = true;
 	pthread_mutex_unlock(&v->lock);
 	kg_pmap_release(&old);

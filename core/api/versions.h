@@ -18,11 +18,13 @@ struct versions {
 	struct {
 		struct kg_pmap objects;
 		uint64_t seq;
+		int64_t since; /* monotonic ms */
 		bool used;
 	} kept[8];
-	unsigned next_kept;
+	unsigned most_kept, next_kept;
 };
-void kg_api_versions_init(struct versions *v, uint64_t seq);
+/* most_kept: at most 8. */
+void kg_api_versions_init(struct versions *v, uint64_t seq, unsigned most_kept);
 void kg_api_versions_release(struct versions *v);
 /* One change, as the next revision, told to those who watch any of its n forms. With the lock. */
 void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_object *before,
@@ -30,7 +32,8 @@ void kg_api_versions_publish(struct kg_api *api, struct versions *v, struct kg_o
 /* A version: the newest one where seq is 0. false: no longer kept. */
 bool kg_api_versions_at(struct versions *v, uint64_t seq, struct kg_pmap *out, uint64_t *out_seq);
 void kg_api_versions_keep(struct versions *v, const struct kg_pmap *objects, uint64_t seq);
-/* All of it anew, as the next revision, told to nobody; objects is moved. */
+/* All of it anew, as the next revision, told to nobody; objects is moved. As such versions share
+ * nothing, those that were kept for more than a minute are dropped. */
 void kg_api_versions_replace(struct versions *v, struct kg_pmap *objects);
 
 /* ---- Events (events.c) ---- */
