@@ -177,6 +177,23 @@ async function generic() {
 	assert.equal(slices.items.flatMap((s) => s.endpoints).length, 3);
 }
 
+/* What is used, which a node says some seconds after it started a container. */
+async function metrics() {
+	const all = new k8s.Metrics(kc);
+	let talker;
+
+	while (!talker) {
+		talker = (await all.getPodMetrics(namespace)).items.find((p) => p.metadata.name === 'talker');
+		if (!talker)
+			await new Promise((resolve) => setTimeout(resolve, 200));
+	}
+	assert.equal(talker.containers[0].name, 'main');
+	assert.match(talker.containers[0].usage.cpu, /^\d+[num]?$/);
+	assert.match(talker.containers[0].usage.memory, /^\d+(Ki|Mi)?$/);
+	const one = (await all.getNodeMetrics()).items.find((n) => n.metadata.name === node);
+	assert.match(one.usage.memory, /^\d+(Ki|Mi)?$/);
+}
+
 async function refusals() {
 	let status = await refusal(core.readNamespacedPod({ namespace, name: 'nobody' }), 404, 'NotFound');
 
@@ -197,9 +214,6 @@ async function refusals() {
 	await refusal(core.listNamespacedPod({ namespace, _continue: 'x' }), 400, 'BadRequest');
 	status = await refusal(core.listNamespacedPod({ namespace, resourceVersion: '999999999' }), 504, 'Timeout');
 	assert.equal(status.details.causes[0].reason, 'ResourceVersionTooLarge');
-	/* Nothing measures what containers use: clients must see that from the answer. */
-	const error = await new k8s.Metrics(kc).getNodeMetrics().then(() => null, (e) => e);
-	assert.equal(error.code, 404);
 	if (gone) {
 		status = await refusal(core.listNamespacedPod({
 			namespace, resourceVersion: gone, resourceVersionMatch: 'Exact',
@@ -217,6 +231,8 @@ async function restricted() {
 	await refusal(core.readNamespacedSecret({ namespace, name: 'nothing' }), 403, 'Forbidden');
 	await refusal(objects.read({ apiVersion: 'v1', kind: 'Node', metadata: { name: node } }), 403, 'Forbidden');
 	status = await refusal(core.deleteNamespacedPod({ namespace, name: 'talker' }), 403, 'Forbidden');
+	const error = await new k8s.Metrics(kc).getNodeMetrics().then(() => null, (e) => e);
+	assert.equal(error.code, 403);
 	const may = async (verb, resource) => (await kc.makeApiClient(k8s.AuthorizationV1Api)
 		.createSelfSubjectAccessReview({
 			body: {
@@ -250,7 +266,7 @@ async function sockets() {
 	assert.equal(event.object.kind, 'Pod');
 }
 
-const parts = role === 'admin' ? [lists, logs, watches, sockets, discovery, generic, refusals]
+const parts = role === 'admin' ? [lists, logs, watches, sockets, discovery, generic, metrics, refusals]
 	: [lists, logs, watches, sockets, discovery, restricted];
 for (const part of parts) {
 	try {
