@@ -165,7 +165,7 @@ struct kg_reconcile_state {
 	struct kg_sched *sched;     /* scheduler.h */
 	struct kg_map quotas;       /* keys of ResourceQuotas -> struct kg_quota (quota.c), owned */
 	struct kg_map quota_spaces; /* namespace -> its first struct kg_quota */
-	struct kg_map starved;      /* "C NS/NAME" of owners whose pods were refused */
+	struct kg_map starved;      /* "C NS/NAME": owners whose pods, claims that were refused */
 	struct kg_map outlived;     /* uids of pods that quotas count no more: quota.c */
 	/* Pods, and ReplicaSets, that neither a manifest defines nor a controller owns: keys by
 	 * namespace (adopt.c) */
@@ -197,7 +197,7 @@ struct kg_run {
 	enum kg_controller c; /* being run */
 	const char *key;
 	size_t nchanges;     /* puts and deletes so far */
-	const char *refused; /* why the key's last new pod may not come to be; NULL: none was */
+	const char *refused; /* why the key's last new pod or claim may not be; NULL: none was */
 	struct kg_error *err;
 };
 
@@ -454,7 +454,8 @@ void kg_quota_run(struct kg_run *r, const char *key);
 /* A pod that is being deleted: a quota counts it until twice its grace has passed, as in
  * Kubernetes, since a node that is lost never lets go of it. */
 void kg_quota_see_out(struct kg_run *r, const struct kg_object *pod);
-/* Runs the owners again whose pods were refused, where the change may have made room. */
+/* Runs the owners again whose pods were refused, and claims of pods' own that were, where the
+ * change may have made room. */
 void kg_starved_concerns(
 	struct kg_run *r, const struct kg_object *before, const struct kg_object *after);
 /* After a key was run: its owner says whether pods were refused. */

@@ -1,8 +1,8 @@
 /*
  * ResourceQuotas. The state keeps the sums of every quota and moves them along with each change,
  * so that a pod more costs what one quota costs; the controller writes them to the status. Owners
- * whose pods were refused are remembered, and run again when something in their namespace may have
- * made room.
+ * whose pods were refused are remembered, and claims of pods' own that were, and run again when
+ * something in their namespace may have made room.
  */
 #include "reconcile/podpolicy.h"
 
@@ -298,6 +298,7 @@ void kg_starved_concerns(
 			return;
 		break;
 	case KG_KIND_RUNTIMECLASS: /* of all namespaces */
+	case KG_KIND_STORAGECLASS: /* a claim is refused as one of the default class */
 		ns = NULL;
 		break;
 	case KG_KIND_NAMESPACE:

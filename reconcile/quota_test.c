@@ -1,4 +1,5 @@
-/* What a quota counts of a pod that should be gone: one that a finalizer holds, without a node. */
+/* What a quota counts of a pod that should be gone: one that a finalizer holds, without a node; and
+ * claims of pods' own that it refuses, until there is room for them. */
 #include "reconcile/harness.h"
 #include "value/yaml.h"
 
@@ -101,11 +102,127 @@ static void test_held_and_another_quota(void **state)
 	kg_harness_release(&h);
 }
 
+/* ---- claims of a pod's own ---- */
+
+#define OWN(name)                                                                                  \
+	"  - name: " name "\n    ephemeral: {volumeClaimTemplate: {spec: {accessModes: "           \
+	"[ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}\n"
+#define POD(name)                                                                                  \
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: " name "}\nspec:\n  containers: [{name: "     \
+	"c, image: i}]\n  volumes:\n"
+#define CLAIM(name)                                                                                \
+	"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: " name "}\nspec: "          \
+	"{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+#define CLASS(name, dflt)                                                                          \
+	"apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: " name              \
+	"\n  annotations: {storageclass.kubernetes.io/is-default-class: \"" dflt                   \
+	"\"}\nprovisioner: kgit.dev/local-path\nvolumeBindingMode: WaitForFirstConsumer\n"
+
+/* Both are those that there are, of a pod "p" with the volumes "a" and "b". */
+static void check_claims(const struct kg_harness *h, bool a, bool b)
+{
+	const enum kg_kind_id kind = KG_KIND_PERSISTENTVOLUMECLAIM;
+	assert_int_equal(kg_snapshot_get(h->s, kind, "default", "p-a") != NULL, a);
+	assert_int_equal(kg_snapshot_get(h->s, kind, "default", "p-b") != NULL, b);
+}
+
+static const char *waits_for(const struct kg_harness *h)
+{
+	const struct kg_object *p = kg_snapshot_get(h->s, KG_KIND_POD, "default", "p");
+	const struct kg_value *c = kg_condition(kg_at(kg_obj(p), "status"), "PodScheduled");
+	return kg_string(kg_get(c, "message"), "");
+}
+
+static void begin_claims(struct kg_harness *h)
+{
+	kg_harness_init(h, NULL);
+	h->check = true;
+	kg_harness_nodes(h, 2, "4", "8Gi");
+	kg_harness_push(h, "c.yaml", CLASS("gold", "true"));
+}
+
+static void test_refused_claim_is_remembered(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	begin_claims(&h);
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 0"));
+	kg_harness_push(&h, "p.yaml", POD("p") OWN("a"));
+	check_claims(&h, false, false);
+	assert_non_null(strstr(waits_for(&h), "exceeded quota: q"));
+	start_anew(&h);
+	check_claims(&h, false, false);
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 1"));
+	check_claims(&h, true, false);
+	kg_harness_release(&h);
+}
+
+static void test_two_claims_and_two_quotas(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	begin_claims(&h);
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 1"));
+	kg_harness_push(&h, "r.yaml", QUOTA("r", "requests.storage: 0"));
+	kg_harness_push(&h, "p.yaml", POD("p") OWN("a") OWN("b"));
+	check_claims(&h, false, false);
+	kg_harness_push(&h, "r.yaml", QUOTA("r", "requests.storage: 1Gi"));
+	check_claims(&h, true, false);
+	assert_non_null(strstr(waits_for(&h), "exceeded quota: q"));
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 3"));
+	check_claims(&h, true, false);
+	assert_non_null(strstr(waits_for(&h), "exceeded quota: r"));
+	start_anew(&h);
+	kg_harness_push(&h, "r.yaml", QUOTA("r", "requests.storage: 2Gi"));
+	check_claims(&h, true, true);
+	kg_harness_release(&h);
+}
+
+/* Somebody else's claim takes the room, and gives it back. */
+static void test_another_claim(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	begin_claims(&h);
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 2"));
+	kg_harness_push(&h, "o.yaml", CLAIM("o"));
+	kg_harness_push(&h, "p.yaml", POD("p") OWN("a") OWN("b"));
+	check_claims(&h, true, false);
+	assert_non_null(strstr(waits_for(&h), "used: persistentvolumeclaims=2"));
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 1"));
+	check_claims(&h, true, false);
+	kg_harness_push(&h, "o.yaml", "");
+	check_claims(&h, true, false);
+	assert_non_null(strstr(waits_for(&h), "used: persistentvolumeclaims=1"));
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 2"));
+	check_claims(&h, true, true);
+	kg_harness_release(&h);
+}
+
+/* Which class is the default says which quota's it is. */
+static void test_class_of_a_refused_claim(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	begin_claims(&h);
+	kg_harness_push(&h, "q.yaml",
+		QUOTA("q", "gold.storageclass.storage.k8s.io/persistentvolumeclaims: 0"));
+	kg_harness_push(&h, "p.yaml", POD("p") OWN("a"));
+	check_claims(&h, false, false);
+	kg_harness_push(&h, "c.yaml", CLASS("gold", "false"));
+	check_claims(&h, true, false);
+	kg_harness_release(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_held_is_outlived),
 		cmocka_unit_test(test_held_and_another_quota),
+		cmocka_unit_test(test_refused_claim_is_remembered),
+		cmocka_unit_test(test_two_claims_and_two_quotas),
+		cmocka_unit_test(test_another_claim),
+		cmocka_unit_test(test_class_of_a_refused_claim),
 	};
 
 	return cmocka_run_group_tests_name("quota", tests, NULL, NULL);

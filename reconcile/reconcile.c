@@ -83,6 +83,17 @@ void kg_reconcile_state_free(struct kg_reconcile_state *st)
 	free(st);
 }
 
+/* Claims of pods' own that were refused are no objects, and of no list but this. */
+static void enqueue_own_claims(struct kg_run *r)
+{
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	kg_iter_kind(&it, kg_now(r), KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it)))
+		kg_claims_of_pod(r, pod);
+	kg_iter_release(&it);
+}
+
 static void enqueue_all(struct kg_run *r)
 {
 	static const struct {
@@ -106,6 +117,7 @@ static void enqueue_all(struct kg_run *r)
 			kg_enqueue(r->st, what[i].c, obj->key);
 		kg_iter_release(&it);
 	}
+	enqueue_own_claims(r);
 	kg_belong_enqueue_all(r->st);
 	kg_slices_forget_all(r->st);
 	kg_enqueue(r->st, KG_C_SCHEDULER, "");

@@ -82,7 +82,7 @@ typedef bool kg_zone_fn(void *ctx, const char *name, char rule[KG_ZONE_RULE_SIZE
 
 /* The number of what is decided from the same inputs: one more whenever any of it changes, since
  * it says who made a revision. */
-#define KG_RECONCILER 4
+#define KG_RECONCILER 5
 
 struct kg_reconcile_options {
 	const char *pod_cidr;             /* default "10.244.0.0/16"; each node gets a /24 of it */
