@@ -131,18 +131,18 @@ static void emit_inner(struct kg_nft_elems *out, const struct kg_service *s,
 /* Where the policy is Local, that is so for those outside of the cluster: who is within it is led
  * to all endpoints, as kube-proxy has it. */
 static void emit_outer(struct kg_nft_elems *out, const struct kg_service *s,
-	const struct kg_service_port *port, struct door *door, enum kg_nft_set inner,
+	const struct kg_service_port *port, struct door door, enum kg_nft_set inner,
 	const struct kg_services_config *config)
 {
 	if (!s->local) {
-		emit(out, door, port->endpoints, port->nendpoints);
+		emit(out, &door, port->endpoints, port->nendpoints);
 		return;
 	}
-	if (emit_local(out, door, port, config))
+	if (emit_local(out, &door, port, config))
 		return;
-	door->set = inner;
-	door->inner = true;
-	emit(out, door, port->endpoints, port->nendpoints);
+	door.set = inner;
+	door.inner = true;
+	emit(out, &door, port->endpoints, port->nendpoints);
 }
 
 static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
@@ -154,7 +154,7 @@ static void emit_node_port(struct kg_nft_elems *out, const struct kg_service *s,
 		.node = true,
 		.affinity = s->affinity};
 
-	emit_outer(out, s, port, &door, KG_SET_INNER_NODEPORTS, config);
+	emit_outer(out, s, port, door, KG_SET_INNER_NODEPORTS, config);
 }
 
 static bool is_outside(in_addr_t addr, const struct kg_services_config *config)
@@ -162,6 +162,15 @@ static bool is_outside(in_addr_t addr, const struct kg_services_config *config)
 	return !kg_cidr_has(&config->services, addr) && !kg_cidr_has(&config->cluster, addr);
 }
 
+static bool has_endpoint(const struct kg_endpoint *list, uint32_t n, in_addr_t addr, in_port_t port)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (list[i].addr == addr && list[i].port == port)
+			return true;
+	return false;
+}
+
+/* One that is an endpoint itself may be left untranslated: that is not rejected. */
 static void emit_external(struct kg_nft_elems *out, const struct kg_service *s,
 	const struct kg_service_port *port, in_addr_t addr, const struct kg_services_config *config)
 {
@@ -173,8 +182,10 @@ static void emit_external(struct kg_nft_elems *out, const struct kg_service *s,
 
 	if (!is_outside(addr, config))
 		return;
-	put_key(kg_nft_elems_add(out, KG_SET_EXTERNAL_PORTS)->key, &door);
-	emit_outer(out, s, port, &door, KG_SET_INNER_EXTERNALS, config);
+	if (!has_endpoint(port->endpoints, port->nendpoints, addr, port->port) &&
+		!has_endpoint(port->draining, port->ndraining, addr, port->port))
+		put_key(kg_nft_elems_add(out, KG_SET_EXTERNAL_PORTS)->key, &door);
+	emit_outer(out, s, port, door, KG_SET_INNER_EXTERNALS, config);
 }
 
 void kg_service_shared_elements(struct kg_nft_elems *out, const struct kg_service *s,

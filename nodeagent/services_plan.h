@@ -5,7 +5,8 @@
  *   services         (address . protocol . port)         -> goto the chain of its table's size
  *   nodeports        (protocol . port)                   -> likewise
  *   externals        (address . protocol . port)         -> likewise: externalIPs
- *   external_ports   (address . protocol . port)            all of these, also such as lead nowhere
+ *   external_ports   (address . protocol . port)            all of these, also such as lead
+ * nowhere: what is not translated is rejected; not such as are an endpoint themselves
  *   external_addrs   address
  *   inner_nodeports  as nodeports and externals, for clients that are pods or the node itself,
  *   inner_externals  where others are led to the node's own endpoints alone

@@ -137,6 +137,16 @@ static const struct {
 	{"an external address without endpoints", NULL, EXTERNAL("\"192.0.2.1\"", "", ""),
 		"+external_addrs 192.0.2.1\n"
 		"+external_ports 192.0.2.1 . tcp . 80\n"},
+	{"an external address that is an endpoint, and one that is another port's", NULL,
+		EXTERNAL("\"192.0.2.1\",\"192.0.2.2\"", "", "\"192.0.2.1:80\",\"192.0.2.2:81\""),
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+externals 192.0.2.1 . tcp . 80 : goto c16\n"
+		"+externals 192.0.2.2 . tcp . 80 : goto c16\n"
+		"+external_addrs 192.0.2.1\n"
+		"+external_addrs 192.0.2.2\n"
+		"+external_ports 192.0.2.2 . tcp . 80\n"
+		"+slots x24 192.0.2.1 . 80\n"
+		"+slots x24 192.0.2.2 . 81\n"},
 	{"local policy: outside only endpoints of this node by the external address", NULL,
 		EXTERNAL("\"192.0.2.1\"",
 			",\"sessionAffinity\":\"ClientIP\",\"externalTrafficPolicy\":\"Local\"",

@@ -104,7 +104,7 @@ static const char base_chains[] =
 	"		ip daddr @S ip daddr . meta l4proto . th dport vmap @services\n"
 	/* Who has port 53 of the node does not take pods' names away. */
 	"		ip daddr @B meta l4proto { tcp, udp } th dport 53 return\n"
-	"		ip daddr . meta l4proto . th dport @external_ports jump external\n"
+	"		ip daddr @external_addrs jump external\n"
 	"		fib daddr type local jump here\n"
 	"	}\n"
 	"	chain prerouting {\n"
@@ -136,7 +136,8 @@ static const char base_chains[] =
 	"	}\n"
 	/* What nobody translated has no endpoint, or is no service. TCP is reset, because ICMP
 	 * answers are limited to about one a second. A connection to an external address may have
-	 * begun before that was one. */
+	 * begun before that was one, and what was translated may have led to what is one as well:
+	 * the node's own address, of a pod in its network. */
 	"	chain nobody {\n"
 	"		meta l4proto tcp reject with tcp reset\n"
 	"		reject\n"
@@ -144,17 +145,20 @@ static const char base_chains[] =
 	"	chain forward {\n"
 	"		type filter hook forward priority filter\n"
 	"		ip daddr @S goto nobody\n"
+	"		ct status dnat return\n"
 	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
 	" goto nobody\n"
 	"	}\n"
 	"	chain local {\n"
 	"		type filter hook output priority filter\n"
 	"		ip daddr @S goto nobody\n"
+	"		ct status dnat return\n"
 	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
 	" goto nobody\n"
 	"	}\n"
 	"	chain arrived {\n"
 	"		type filter hook input priority filter\n"
+	"		ct status dnat return\n"
 	"		ct state new ip daddr . meta l4proto . th dport @external_ports"
 	" goto nobody\n"
 	"	}\n";

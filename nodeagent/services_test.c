@@ -171,6 +171,51 @@ static void test_external_ips(void **state)
 	assert_string_equal(nt_who(nt_client, "192.168.7.1", 99), "node");
 }
 
+static void asks(int ns, const char *addr, int port, const char *a, const char *b)
+{
+	for (int i = 0; i < 6; i++) {
+		const char *who = nt_who(ns, addr, port);
+
+		if (!is_one_of(who, a, b))
+			fail_msg("by %s:%d: %s", addr, port, who);
+	}
+}
+
+/* Endpoints that are external addresses and ports as well: pods in the nodes' network. */
+static void test_external_is_endpoint(void **state)
+{
+	const int from[] = {nt_a.ns, nt_a1, nt_b.ns, nt_b1};
+
+	(void)state;
+	nt_serve(nt_a.ns, "on-a", 443, false);
+	nt_serve(nt_b.ns, "on-b", 443, false);
+	put_everywhere("default/ingress",
+		SERVICE("10.96.0.45", ",\"externalIPs\":[\"172.30.0.1\",\"172.30.0.2\"]",
+			TCP("443", "0", "\"172.30.0.1:443\",\"172.30.0.2:443\"")));
+	for (size_t i = 0; i < KG_ARRAY_LEN(from); i++) {
+		asks(from[i], "10.96.0.45", 443, "on-a", "on-b");
+		asks(from[i], "172.30.0.1", 443, "on-a", "on-b");
+		asks(from[i], "172.30.0.2", 443, "on-a", "on-b");
+	}
+	asks(nt_client, "172.30.0.1", 443, "on-a", "on-b");
+	/* Another has that address and port, and no endpoint: who asks for that one is refused, and
+	 * whom another node led there cannot be told from them. */
+	put_everywhere("default/ingress",
+		SERVICE("10.96.0.45", "", TCP("443", "30443", "\"172.30.0.1:443\"")));
+	put_everywhere("default/none",
+		SERVICE("10.96.0.46", ",\"externalIPs\":[\"172.30.0.1\"]", TCP("443", "0", "")));
+	for (size_t i = 0; i < KG_ARRAY_LEN(from); i++) {
+		bool there = from[i] == nt_b.ns || from[i] == nt_b1;
+
+		assert_string_equal(nt_who(from[i], "10.96.0.45", 443), there ? "refused" : "on-a");
+		assert_string_equal(nt_who(from[i], "172.30.0.1", 30443), "on-a");
+		assert_string_equal(nt_who(from[i], "172.30.0.1", 443), "refused");
+	}
+	put_everywhere("default/ingress", NULL);
+	put_everywhere("default/none", NULL);
+	assert_int_equal(nt_a.mended, 0);
+}
+
 /* Who has the same address and port has what the other leaves. */
 static void test_external_shared(void **state)
 {
@@ -685,6 +730,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_node_port),
 		cmocka_unit_test(test_external_ips),
+		cmocka_unit_test(test_external_is_endpoint),
 		cmocka_unit_test(test_external_shared),
 		cmocka_unit_test(test_balance_and_affinity),
 		cmocka_unit_test(test_udp_flow_moves),
