@@ -157,7 +157,7 @@ int kg_accounts_issue(struct kg_accounts *a, char **token, kg_time *expires,
 /* ---- taking ---- */
 
 /* As Kubernetes has it of such a user. */
-static int add_extras(struct kg_user *u, const struct kg_value *claims, struct kg_error *err)
+static void add_extras(struct kg_user *u, const struct kg_value *claims)
 {
 	static const struct {
 		const char *claim, *key;
@@ -169,20 +169,18 @@ static int add_extras(struct kg_user *u, const struct kg_value *claims, struct k
 	};
 	const char *id = kg_string(kg_get(claims, "jti"), "");
 	char key[100], text[200];
-	int rc = 0;
 
 	snprintf(text, sizeof(text), "JTI=%s", id);
 	if (*id)
-		rc = kg_user_add_extra(u, EXTRA "credential-id", text, err);
-	for (size_t i = 0; rc == 0 && i < KG_ARRAY_LEN(bound); i++) {
+		kg_user_add_extra(u, EXTRA "credential-id", text);
+	for (size_t i = 0; i < KG_ARRAY_LEN(bound); i++) {
 		const char *value =
 			kg_string(kg_at(kg_get(claims, "kubernetes.io"), bound[i].claim), "");
 
 		snprintf(key, sizeof(key), EXTRA "%s", bound[i].key);
 		if (*value)
-			rc = kg_user_add_extra(u, key, value, err);
+			kg_user_add_extra(u, key, value);
 	}
-	return rc;
 }
 
 static int set_user(struct kg_verdict *v, const struct kg_value *claims, struct kg_error *err)
@@ -199,10 +197,11 @@ static int set_user(struct kg_verdict *v, const struct kg_value *claims, struct 
 		rc = kg_user_add_group(&v->user, "system:serviceaccounts", err);
 	if (rc == 0)
 		rc = kg_user_add_group(&v->user, group, err);
-	if (rc == 0)
-		rc = kg_user_set_uid(
-			&v->user, kg_string(kg_at(bound, "serviceaccount.uid"), ""), err);
-	return rc == 0 ? add_extras(&v->user, claims, err) : rc;
+	if (rc < 0)
+		return rc;
+	kg_user_set_uid(&v->user, kg_string(kg_at(bound, "serviceaccount.uid"), ""));
+	add_extras(&v->user, claims);
+	return 0;
 }
 
 /* Of which of these audiences is it? Texts of the list. */

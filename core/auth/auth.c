@@ -1,4 +1,5 @@
 /* The chains. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "internal.h"
 #include "rbac.h"
@@ -53,29 +54,31 @@ int kg_user_add_group(struct kg_user *u, const char *group, struct kg_error *err
 	return 0;
 }
 
-int kg_user_set_uid(struct kg_user *u, const char *uid, struct kg_error *err)
+void kg_user_set_uid(struct kg_user *u, const char *uid)
 {
 	size_t len = strlen(uid);
 
-	if (len >= sizeof(u->uid))
-		return kg_fail(err, KG_E_UNAUTHORIZED,
-			"user \"%s\": a uid has up to %zu characters", u->name, sizeof(u->uid) - 1);
-	memcpy(u->uid, uid, len + 1);
-	return 0;
+	u->uid[0] = '\0';
+	if (len < sizeof(u->uid))
+		memcpy(u->uid, uid, len + 1);
+	else
+		kg_debug("user \"%s\": left out: a uid of %zu characters, above %zu", u->name, len,
+			sizeof(u->uid) - 1);
 }
 
-int kg_user_add_extra(struct kg_user *u, const char *key, const char *value, struct kg_error *err)
+void kg_user_add_extra(struct kg_user *u, const char *key, const char *value)
 {
 	size_t n = strlen(key) + 1, m = strlen(value) + 1;
 
-	if (n + m > sizeof(u->extra) - u->extra_len)
-		return kg_fail(err, KG_E_UNAUTHORIZED,
-			"user \"%s\": keys and values of extras are longer than %zu bytes", u->name,
-			sizeof(u->extra));
+	if (n + m > sizeof(u->extra) - u->extra_len) {
+		kg_debug("user \"%s\": left out: an extra \"%.100s\": keys and values are longer "
+			 "than %zu bytes",
+			u->name, key, sizeof(u->extra));
+		return;
+	}
 	memcpy(u->extra + u->extra_len, key, n);
 	memcpy(u->extra + u->extra_len + n, value, m);
 	u->extra_len += (unsigned)(n + m);
-	return 0;
 }
 
 static struct kg_value extra_value(struct kg_arena *a, const struct kg_user *u)

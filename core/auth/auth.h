@@ -31,9 +31,10 @@ int kg_user_set(struct kg_user *u, const char *name, struct kg_error *err);
 /* Groups that do not fit or are too long are refused (KG_E_UNAUTHORIZED): a user who lost one is
  * another user. */
 int kg_user_add_group(struct kg_user *u, const char *group, struct kg_error *err);
-/* The same of a uid and of an extra, of which a key may have several values. */
-int kg_user_set_uid(struct kg_user *u, const char *uid, struct kg_error *err);
-int kg_user_add_extra(struct kg_user *u, const char *key, const char *value, struct kg_error *err);
+/* A uid, and an extra, of which a key may have several values. No rule looks at them: what does not
+ * fit is left out as a whole, which the log of debugging says. */
+void kg_user_set_uid(struct kg_user *u, const char *uid);
+void kg_user_add_extra(struct kg_user *u, const char *key, const char *value);
 /* As Kubernetes' UserInfo: username, uid, groups, extra. */
 struct kg_value kg_user_value(struct kg_arena *a, const struct kg_user *u);
 

@@ -90,6 +90,35 @@ static void names_that_do_not_fit_are_refused(void **state)
 	assert_int_equal(kg_auth_authenticate(auth, &u, &c, 0, &err), -KG_E_UNAUTHORIZED);
 }
 
+/* No rule looks at a uid or an extra: the user is the same without. */
+static void extras_that_do_not_fit_are_left_out(void **state)
+{
+	char longer[1100], uid[255];
+	struct kg_user u;
+	struct kg_error err;
+
+	(void)state;
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	memset(uid, 'u', sizeof(uid) - 1);
+	uid[sizeof(uid) - 1] = '\0';
+	assert_int_equal(kg_user_set(&u, "ann", &err), 0);
+	kg_user_set_uid(&u, uid);
+	assert_string_equal(u.uid, "");
+	uid[253] = '\0';
+	kg_user_set_uid(&u, uid);
+	assert_string_equal(u.uid, uid);
+	kg_user_add_extra(&u, "k", "v");
+	kg_user_add_extra(&u, "k", longer);
+	kg_user_add_extra(&u, longer, "v");
+	assert_int_equal(u.extra_len, 4);
+	longer[1024 - 4 - 2 - 1] = '\0'; /* with the key and both NULs it just fits */
+	kg_user_add_extra(&u, "l", longer);
+	assert_int_equal(u.extra_len, sizeof(u.extra));
+	kg_user_add_extra(&u, "", "");
+	assert_int_equal(u.extra_len, sizeof(u.extra));
+}
+
 static void paths_are_for(void **state)
 {
 	static const struct {
@@ -223,6 +252,7 @@ int main(void)
 		cmocka_unit_test(certificates_name_users),
 		cmocka_unit_test(nobody_is_anonymous),
 		cmocka_unit_test(names_that_do_not_fit_are_refused),
+		cmocka_unit_test(extras_that_do_not_fit_are_left_out),
 		cmocka_unit_test(paths_are_for),
 		cmocka_unit_test(refusals_are_kubernetes_words),
 		cmocka_unit_test(the_first_opinion_counts),

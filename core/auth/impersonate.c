@@ -115,11 +115,12 @@ int kg_auth_impersonate(struct kg_auth *auth, struct kg_user *out, const struct 
 		rc = add_groups(&u, i, is_account ? &account : NULL, err);
 	if (!rc)
 		rc = add_everybody(&u, err);
-	if (!rc && is_said(i->uid))
-		rc = kg_user_set_uid(&u, i->uid, err);
-	for (size_t k = 0; !rc && k < i->nextras; k++)
-		rc = kg_user_add_extra(&u, i->extras[k].key, i->extras[k].value, err);
-	if (!rc)
-		*out = u;
-	return rc;
+	if (rc)
+		return rc;
+	if (is_said(i->uid))
+		kg_user_set_uid(&u, i->uid);
+	for (size_t k = 0; k < i->nextras; k++)
+		kg_user_add_extra(&u, i->extras[k].key, i->extras[k].value);
+	*out = u;
+	return 0;
 }

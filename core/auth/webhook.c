@@ -59,18 +59,15 @@ static bool is_ours_alone(const char *name)
 	return strcmp(name, "system:masters") == 0 || strcmp(name, "system:nodes") == 0;
 }
 
-static int read_extra(struct kg_user *u, const struct kg_value *extra, struct kg_error *err)
+static void read_extra(struct kg_user *u, const struct kg_value *extra)
 {
-	int rc = 0;
-
 	for (uint32_t i = 0; extra->type == KG_OBJECT && i < extra->len; i++) {
 		const struct kg_value *values = kg_array(&extra->members[i].value);
 
-		for (uint32_t k = 0; rc == 0 && k < kg_len(values); k++)
-			rc = kg_user_add_extra(
-				u, extra->members[i].key, kg_string(&values->items[k], ""), err);
+		for (uint32_t k = 0; k < kg_len(values); k++)
+			kg_user_add_extra(
+				u, extra->members[i].key, kg_string(&values->items[k], ""));
 	}
-	return rc;
 }
 
 static int read_user(struct kg_user *u, const struct kg_value *user, struct kg_error *err)
@@ -87,9 +84,11 @@ static int read_user(struct kg_user *u, const struct kg_value *user, struct kg_e
 		if (*group && !is_ours_alone(group))
 			rc = kg_user_add_group(u, group, err);
 	}
-	if (rc == 0)
-		rc = kg_user_set_uid(u, kg_string(kg_get(user, "uid"), ""), err);
-	return rc == 0 ? read_extra(u, kg_get(user, "extra"), err) : rc;
+	if (rc < 0)
+		return rc;
+	kg_user_set_uid(u, kg_string(kg_get(user, "uid"), ""));
+	read_extra(u, kg_get(user, "extra"));
+	return 0;
 }
 
 static int ask(struct kg_webhook *w, struct kg_verdict *v, const char *token, struct kg_error *err)

@@ -19,6 +19,7 @@ static struct {
 	struct kg_http_server *http;
 	struct kg_auth *auth;
 	char ca_file[64], url[128];
+	const char *much; /* a status with more extras than fit */
 	atomic_int asked;
 	pthread_mutex_t lock;
 	struct kg_http_req *held; /* not answered yet */
@@ -48,6 +49,8 @@ static void review(struct kg_http_req *req, void *ctx)
 			 "[\"dev\",\"system:masters\"]}}");
 	} else if (strcmp(token, "system") == 0) {
 		say(req, "{\"authenticated\":true,\"user\":{\"username\":\"system:node:a\"}}");
+	} else if (strcmp(token, "much") == 0) {
+		say(req, t.much);
 	} else if (strcmp(token, "slow") == 0) {
 		kg_http_defer(req);
 		pthread_mutex_lock(&t.lock);
@@ -145,6 +148,25 @@ static void answers_are_remembered(void **state)
 	kg_auth_free(t.auth);
 }
 
+static void more_than_fits_is_left_out(void **state)
+{
+	KG_AUTOBUF struct kg_buf much = KG_BUF_INIT;
+	struct kg_user u;
+
+	(void)state;
+	kg_buf_addf(&much,
+		"{\"authenticated\":true,\"user\":{\"username\":\"ann\",\"uid\":\"%0300d\","
+		"\"extra\":{\"a\":[\"1\",\"%01100d\"],\"b\":[\"2\"]}}}",
+		0, 0);
+	t.much = kg_buf_str(&much);
+	start(20000);
+	assert_int_equal(ask(&u, "much", NOW), 0);
+	assert_string_equal(u.uid, "");
+	assert_int_equal(u.extra_len, 8);
+	assert_memory_equal(u.extra, "a\0001\0b\0002", 8);
+	kg_auth_free(t.auth);
+}
+
 static void nobody_waits_for_a_slow_server(void **state)
 {
 	struct kg_user u;
@@ -179,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_remembered),
+		cmocka_unit_test(more_than_fits_is_left_out),
 		cmocka_unit_test(nobody_waits_for_a_slow_server),
 	};
 
