@@ -92,11 +92,28 @@ static void test_reviews_of_others(void **state)
 	assert_true(kg_is_null(kg_at(&t.v, "spec.token")));
 }
 
+static void test_few_audiences(void **state)
+{
+	(void)state;
+	for (int n = 64; n <= 65; n++) {
+		KG_AUTOBUF struct kg_buf body = KG_BUF_INIT;
+
+		kg_buf_adds(&body, "{\"spec\":{\"token\":\"x\",\"audiences\":[\"a\"");
+		for (int i = 1; i < n; i++)
+			kg_buf_adds(&body, ",\"a\"");
+		kg_buf_adds(&body, "]}}");
+		ANSWER a = ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, NULL,
+			kg_buf_str(&body));
+		assert_int_equal(a.status, n == 64 ? 201 : 422);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_self_subject),
 		cmocka_unit_test(test_reviews_of_others),
+		cmocka_unit_test(test_few_audiences),
 	};
 
 	return cmocka_run_group_tests(tests, setup, server_teardown);

@@ -198,6 +198,14 @@ static void answer_token(struct request *r, const struct kg_value *spec)
 	struct kg_error err = {.msg = "there are no authenticators"};
 	struct kg_value status, audiences = kg_v_null();
 
+	if (kg_len(wanted) > KG_MAX_AUDIENCES) {
+		kg_api_reply_status(r, 422, "Invalid", NULL,
+			"TokenReview.authentication.k8s.io \"\" is invalid: spec.audiences: a "
+			"token "
+			"has at most %d, not %u",
+			KG_MAX_AUDIENCES, (unsigned)kg_len(wanted));
+		return;
+	}
 	if (r->api->opt.auth && !who_has(r, u, str(spec, "token"), wanted, &audiences, &err))
 		status = kg_v_obj(a, "authenticated", kg_v_bool(true), "user", kg_user_value(a, u),
 			"audiences", audiences, (char *)NULL);

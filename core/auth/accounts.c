@@ -146,6 +146,9 @@ int kg_accounts_issue(struct kg_accounts *a, char **token, kg_time *expires,
 {
 	int64_t s = req->seconds > 0 ? req->seconds : 3600;
 
+	if (req->audiences && kg_len(req->audiences) > KG_MAX_AUDIENCES)
+		return kg_fail(err, KG_E_INVALID, "spec.audiences: a token has at most %d, not %u",
+			KG_MAX_AUDIENCES, (unsigned)kg_len(req->audiences));
 	s = s < MIN_TTL_S ? MIN_TTL_S : s > TOKEN_S ? TOKEN_S : s;
 	*expires = now / 1000 * 1000 + s * 1000;
 	struct kg_snapshot *snapshot = kg_hub_snapshot(a->hub);

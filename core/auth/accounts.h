@@ -26,9 +26,15 @@ int kg_accounts_rotate(struct kg_accounts *a, kg_time now, struct kg_error *err)
 int kg_accounts_renew(struct kg_accounts *a, kg_time now, struct kg_error *err);
 int kg_accounts_retire(struct kg_accounts *a, struct kg_error *err);
 
+/* Of one token, and of one question for whom it is: each of the one is looked for among the
+ * other's.
+ */
+#define KG_MAX_AUDIENCES 64
+
 struct kg_token_request {
 	const char *ns, *name;            /* name NULL: the pod's account */
-	const struct kg_value *audiences; /* a list of texts; null: the issuer */
+	const struct kg_value *audiences; /* a list of texts, at most KG_MAX_AUDIENCES, or
+					   * KG_E_INVALID; null: the issuer */
 	int64_t seconds;                  /* 0: an hour; bounded to ten minutes and thirty days */
 	const char *pod, *pod_uid;        /* bound to this pod; NULL: to none; the uid may be "" */
 	const char *node;                 /* where the pod must be bound to; NULL: wherever */

@@ -102,6 +102,28 @@ static char *issue(const char *name, int64_t seconds, kg_time now, kg_time *expi
 	return kg_accounts_issue(t.accounts, &token, expires, &req, now, &err) == 0 ? token : NULL;
 }
 
+static void audiences_are_few(void **state)
+{
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value items[KG_MAX_AUDIENCES + 1];
+
+	(void)state;
+	start(manifests, "u1", NOW);
+	for (size_t i = 0; i < KG_ARRAY_LEN(items); i++)
+		items[i] = kg_v_lit("vault");
+	for (int more = 0; more <= 1; more++) {
+		struct kg_value all = kg_v_array(&a, items, KG_MAX_AUDIENCES + (unsigned)more);
+		struct kg_token_request req = {.ns = "team", .name = "robot", .audiences = &all};
+		char *token KG_AUTOFREE = NULL;
+		struct kg_error err;
+		kg_time end;
+
+		assert_int_equal(kg_accounts_issue(t.accounts, &token, &end, &req, NOW, &err),
+			more ? -KG_E_INVALID : 0);
+	}
+	stop();
+}
+
 /* What a TokenReview asks: is it for one of these, and whose is it. */
 static void tokens_of_others(void **state)
 {
@@ -454,6 +476,7 @@ static void oidc_claims(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(audiences_are_few, setup, teardown),
 		cmocka_unit_test_setup_teardown(tokens_of_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(tokens_name_accounts, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_are_renewed, setup, teardown),
