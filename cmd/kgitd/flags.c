@@ -3,9 +3,11 @@
 #include "base/time.h"
 #include "store/settings.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
@@ -67,7 +69,9 @@ static const char usage[] =
 	"                               default 5000, twice that at once\n"
 	"  --max-header-bytes N         of one request; default 32768\n"
 	"  --max-body-bytes N           of one request that is no push; default 1048576\n"
-	"  --header-timeout TIME        of a request's header, and of TLS before; default 20s\n"
+	"  --header-timeout TIME        of a request's header, and of TLS before; default 20s, "
+	"and\n"
+	"                               at most 24h, as all four of connections\n"
 	"  --body-timeout TIME          then of one that is no push to be whole; default 2m\n"
 	"  --idle-timeout TIME          of a connection that asks for nothing; default 75s\n"
 	"  --max-websocket-bytes N      that the client of a WebSocket, who has nothing to say,\n"
@@ -89,28 +93,44 @@ static const char usage[] =
 	"DIR/admin.kubeconfig is the admin's credential, for kgit and kubectl:\n"
 	"  export KUBECONFIG=DIR/admin.kubeconfig\n";
 
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS  (24 * HOUR_MS)
+#define YEAR_MS (365 * DAY_MS)
+
 static int bad_flag(const char *name, const char *value, const char *expected)
 {
 	fprintf(stderr, "kgitd: --%s: expected %s, got \"%s\"\n", name, expected, value);
 	return 2;
 }
 
-static int count_flag(size_t *out, const char *name, const char *value)
+/* strtoull takes "-1" and turns it round. */
+static int count_flag(size_t *out, const char *name, const char *value, int64_t most)
 {
-	char *end;
-	unsigned long long n = strtoull(value, &end, 10);
+	bool digits = *value && !value[strspn(value, "0123456789")];
+	char expected[64];
 
-	if (end == value || *end || n == 0)
-		return bad_flag(name, value, "a number above 0");
-	*out = (size_t)n;
-	return 0;
+	errno = 0;
+	unsigned long long n = strtoull(value, NULL, 10);
+	if (digits && !errno && n > 0 && n <= (unsigned long long)most) {
+		*out = (size_t)n;
+		return 0;
+	}
+	snprintf(expected, sizeof(expected), "a number from 1 to %lld", (long long)most);
+	return bad_flag(name, value, expected);
 }
 
-static int time_flag(int64_t *out, const char *name, const char *value)
+static int time_flag(int64_t *out, const char *name, const char *value, int64_t most)
 {
-	if (kg_duration_parse(out, value) < 0 || *out <= 0)
-		return bad_flag(name, value, "a time such as 40s or 5m");
-	return 0;
+	int64_t ms = 0;
+	char expected[80];
+
+	if (kg_duration_parse(&ms, value) == 0 && ms > 0 && ms <= most) {
+		*out = ms;
+		return 0;
+	}
+	snprintf(expected, sizeof(expected), "a time such as 40s or 5m, at most %lldh",
+		(long long)(most / HOUR_MS));
+	return bad_flag(name, value, expected);
 }
 
 static int age_flag(int64_t *out, const char *name, const char *value)
@@ -154,19 +174,21 @@ static int origin_flag(const char **origins, const char *name, const char *value
 
 enum type { TEXT, COUNT, TIME, AGE, GZIP, ORIGIN, SET /* and what has no value: */, VERSION, HELP };
 
-#define AT(field) offsetof(struct kgd_flags, field)
+#define AT(field)           offsetof(struct kgd_flags, field), 0
+#define UP_TO(limit, field) offsetof(struct kgd_flags, field), (limit)
 
 static const struct flag {
 	const char *name;
 	enum type type;
-	size_t at; /* of what it sets */
+	size_t at;    /* of what it sets */
+	int64_t most; /* of a number or a time; 0: what fits, and 100 years */
 } table[] = {
 	{"state", TEXT, AT(state)},
 	{"listen", TEXT, AT(listen)},
 	{"advertise", TEXT, AT(advertise)},
 	{"pod-cidr", TEXT, AT(pod_cidr)},
 	{"service-cidr", TEXT, AT(service_cidr)},
-	{"node-monitor-grace", TIME, AT(grace_ms)},
+	{"node-monitor-grace", TIME, UP_TO(YEAR_MS, grace_ms)},
 	{"pod-eviction-timeout", TIME, AT(eviction_ms)},
 	{"keep-revisions", COUNT, AT(keep_revisions)},
 	{"keep-age", AGE, AT(keep_age_ms)},
@@ -197,18 +219,18 @@ static const struct flag {
 	{"node-cert-lifetime", TIME, AT(node_cert_ms)},
 	{"accept-unsigned", SET, AT(accept_unsigned)},
 	{"gzip", GZIP, AT(gzip)},
-	{"max-connections", COUNT, AT(limits.connections)},
+	{"max-connections", COUNT, UP_TO(1000000, limits.connections)},
 	{"max-watches", COUNT, AT(limits.watches)},
 	{"max-lists", COUNT, AT(limits.lists)},
 	{"max-requests", COUNT, AT(limits.requests)},
 	{"max-header-bytes", COUNT, AT(limits.header_bytes)},
 	{"max-body-bytes", COUNT, AT(limits.body_bytes)},
-	{"header-timeout", TIME, AT(limits.header_ms)},
-	{"body-timeout", TIME, AT(limits.body_ms)},
-	{"idle-timeout", TIME, AT(limits.idle_ms)},
+	{"header-timeout", TIME, UP_TO(DAY_MS, limits.header_ms)},
+	{"body-timeout", TIME, UP_TO(DAY_MS, limits.body_ms)},
+	{"idle-timeout", TIME, UP_TO(DAY_MS, limits.idle_ms)},
 	{"max-websocket-bytes", COUNT, AT(limits.websocket_bytes)},
 	{"max-websocket-rate", COUNT, AT(limits.websocket_rate)},
-	{"close-timeout", TIME, AT(limits.close_ms)},
+	{"close-timeout", TIME, UP_TO(DAY_MS, limits.close_ms)},
 	{"allow-origin", ORIGIN, AT(origins)},
 	{"no-seccomp", SET, AT(unconfined)},
 	{"verbose", SET, AT(verbose)},
@@ -223,9 +245,9 @@ static int set_value(struct kgd_flags *f, const struct flag *flag, const char *v
 
 	switch (flag->type) {
 	case COUNT:
-		return count_flag(out, flag->name, value);
+		return count_flag(out, flag->name, value, flag->most ? flag->most : INT64_MAX);
 	case TIME:
-		return time_flag(out, flag->name, value);
+		return time_flag(out, flag->name, value, flag->most ? flag->most : 100 * YEAR_MS);
 	case AGE:
 		return age_flag(out, flag->name, value);
 	case GZIP:
