@@ -210,6 +210,19 @@ static bool is_managers(const struct kg_cgroups *c, const char *mount)
 	       ((!strcmp(name, "systemd") || !strcmp(name, "unified")) && access(mount, W_OK) == 0);
 }
 
+int kg_cgroup_make_shelter(const struct kg_cgroups *c, const char *path, struct kg_error *err)
+{
+	int rc = c->v2 ? make_v2_dirs(path, err) : 0;
+
+	for (unsigned i = 0; !c->v2 && rc == 0 && i < c->nmounts; i++) {
+		KG_AUTOFREE char *dir = kg_asprintf("%s%s", c->mounts[i], path);
+
+		if (is_managers(c, c->mounts[i]))
+			rc = kg_mkdir_p(dir, 0755, err);
+	}
+	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
+}
+
 static int shelter_in(const char *mount, const char *path, pid_t pid, struct kg_error *err)
 {
 	KG_AUTOFREE char *list = kg_asprintf("%s%s/cgroup.procs", mount, path);
@@ -222,19 +235,12 @@ static int shelter_in(const char *mount, const char *path, pid_t pid, struct kg_
 
 int kg_cgroup_shelter(const struct kg_cgroups *c, const char *path, pid_t pid, struct kg_error *err)
 {
-	int rc = c->v2 ? make_v2_dirs(path, err) : 0;
+	int rc = kg_cgroup_make_shelter(c, path, err);
 
-	for (unsigned i = 0; rc == 0 && i < c->nmounts; i++) {
-		KG_AUTOFREE char *dir = kg_asprintf("%s%s", c->mounts[i], path);
-
-		if (!is_managers(c, c->mounts[i]))
-			continue;
-		if (!c->v2)
-			rc = kg_mkdir_p(dir, 0755, err);
-		if (rc == 0)
+	for (unsigned i = 0; rc == 0 && i < c->nmounts; i++)
+		if (is_managers(c, c->mounts[i]))
 			rc = shelter_in(c->mounts[i], path, pid, err);
-	}
-	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
+	return rc;
 }
 
 bool kg_cgroup_oom_killed(const struct kg_cgroups *c, const char *path)

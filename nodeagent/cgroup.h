@@ -45,9 +45,10 @@ bool kg_cgroup_usage(const struct kg_cgroups *c, const char *path, struct kg_cgr
 bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path);
 /* SIGKILL to every process in it and below. Returns how many there were. */
 unsigned kg_cgroup_kill(const struct kg_cgroups *c, const char *path);
-/* Takes a process out of the service that it was started in, which it is to outlive: into a group,
- * which is made, in the hierarchies by which a service manager ends what is a service's (version 2;
- * of version 1 the named one). Fine where the process has ended. */
+/* Makes a group for what is to outlive the service that it was started in: in the hierarchies by
+ * which a service manager ends what is a service's (version 2; of version 1 the named one). */
+int kg_cgroup_make_shelter(const struct kg_cgroups *c, const char *path, struct kg_error *err);
+/* Makes it and puts a process in. Fine where the process has ended. */
 int kg_cgroup_shelter(
 	const struct kg_cgroups *c, const char *path, pid_t pid, struct kg_error *err);
 /* Kills what is left and removes the group in every hierarchy; waits for dying processes, two

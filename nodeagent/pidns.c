@@ -207,6 +207,8 @@ int kg_pidns_make(
 	if (fd < 0)
 		return kg_fail_errno(err, "make %s", path);
 	rc = kg_cgroup_make(groups, own, &least, err);
+	if (rc == 0) /* else it would stay in the agent's service, and end with it */
+		rc = kg_cgroup_make_shelter(groups, own, err);
 	if (rc == 0)
 		rc = start(path, groups, own, err);
 	return rc < 0 ? kg_wrap(err, "shared process namespace") : 0;
