@@ -422,7 +422,7 @@ static void test_what_it_sees(void **state)
 	kg_podtest_wait(&t, kg_podtest_succeeded, "sees", 10000);
 	KG_AUTOFREE char *log = kg_podtest_log(&t, "sees", false);
 	assert_string_equal(log, "33\n33\n33 77 100\nsees\nv1 v2 sees default 127.0.0.1 250 test "
-				 "/var/www\nv1-$(NONE) $(K)\nNoNewPrivs:\t1\nSeccomp:\t2\nro\n"
+				 "/var/www\nv1-$(NONE) $(K)\nNoNewPrivs:\t0\nSeccomp:\t2\nro\n"
 				 "denied\n/tmp\n");
 	assert_string_equal(
 		kg_string(kg_get(kg_podtest_status(&t, "sees"), "qosClass"), ""), "Guaranteed");
