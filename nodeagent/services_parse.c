@@ -1,5 +1,6 @@
 /* A service of a view, parsed. */
 #include "base/mem.h"
+#include "kinds/object.h"
 #include "nodeagent/services_plan.h"
 
 #include <arpa/inet.h>
@@ -131,12 +132,12 @@ static bool parse_port(struct kg_service_port *out, const struct kg_value *v, in
 	return protocol >= 0 && out->port;
 }
 
-/* Addresses of its own outside of the cluster, each once. */
-static uint32_t parse_externals(in_addr_t *out, const struct kg_value *list)
+/* Addresses of its own outside of the cluster, each once; no more than the master lets in. */
+static uint32_t parse_externals(in_addr_t *out, const struct kg_value *list, uint32_t nports)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, most = nports ? KG_MAX_WAYS_IN / nports : 0;
 
-	for (uint32_t i = 0; i < kg_len(list); i++) {
+	for (uint32_t i = 0; n < most && i < kg_len(list); i++) {
 		in_addr_t addr;
 		uint32_t k = 0;
 
@@ -167,7 +168,7 @@ struct kg_service *kg_service_parse(const struct kg_value *v, const char *node)
 					kg_len(externals) * sizeof(in_addr_t));
 	struct kg_endpoint *space = (struct kg_endpoint *)((char *)s + size);
 	s->externals = (in_addr_t *)(space + nendpoints);
-	s->nexternals = parse_externals(s->externals, externals);
+	s->nexternals = parse_externals(s->externals, externals, nports);
 	s->affinity = strcmp(kg_string(kg_get(v, "sessionAffinity"), ""), "ClientIP") == 0;
 	s->local = strcmp(kg_string(kg_get(v, "externalTrafficPolicy"), ""), "Local") == 0;
 	s->inner_local = strcmp(kg_string(kg_get(v, "internalTrafficPolicy"), ""), "Local") == 0;

@@ -280,6 +280,24 @@ static void test_elements(void **state)
 	}
 }
 
+/* What no master lets in. */
+static void test_externals_bound(void **state)
+{
+	KG_AUTOBUF struct kg_buf json = KG_BUF_INIT;
+
+	(void)state;
+	kg_buf_adds(&json, "{\"clusterIP\":\"10.96.0.7\",\"externalIPs\":[\"192.0.2.1\"");
+	for (int i = 0; i < 2000; i++)
+		kg_buf_addf(&json, ",\"192.0.%d.%d\"", 10 + i / 250, i % 250);
+	kg_buf_adds(&json, "],\"ports\":[{\"port\":1}");
+	for (int i = 2; i <= 300; i++)
+		kg_buf_addf(&json, ",{\"port\":%d}", i);
+	kg_buf_adds(&json, "]}");
+	KG_AUTOFREE struct kg_service *s = parse(json.data);
+	assert_int_equal(s->nports, 300);
+	assert_int_equal(s->nexternals, 3);
+}
+
 static void test_node_elements(void **state)
 {
 	struct kg_nft_elems e = {0};
@@ -439,6 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_elements),
+		cmocka_unit_test(test_externals_bound),
 		cmocka_unit_test(test_node_elements),
 		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_maglev),

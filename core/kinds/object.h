@@ -125,6 +125,7 @@ static inline const char *kg_object_indexed_by(const struct kg_object *obj, enum
 }
 
 #define KG_MAX_REPLICAS 100000 /* of one Deployment or ReplicaSet */
+#define KG_MAX_WAYS_IN  1024   /* to one Service: its externalIPs times its ports */
 /* How many pods such a manifest asks for. */
 int64_t kg_pods_desired(const struct kg_kind *kind, const struct kg_value *v);
 

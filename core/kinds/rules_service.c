@@ -1,4 +1,5 @@
 /* Rules of Service. */
+#include "kinds/object.h"
 #include "kinds/tables.h"
 
 #include <arpa/inet.h>
@@ -132,8 +133,14 @@ static void validate_external_ips(
 	struct kg_fault_list *f, const struct kg_value *spec, const char *path)
 {
 	bool headless = !strcmp(kg_string(kg_get(spec, "clusterIP"), ""), "None");
+	uint32_t addresses = kg_len(kg_get(spec, "externalIPs"));
+	uint32_t ports = kg_len(kg_get(spec, "ports"));
 
-	if (kg_len(kg_get(spec, "externalIPs")) && (headless || is_type(spec, "ExternalName")))
+	if ((uint64_t)addresses * ports > KG_MAX_WAYS_IN)
+		kg_rule(f, path, "externalIPs",
+			"Too many: %u addresses times %u ports: must be at most %d together",
+			addresses, ports, KG_MAX_WAYS_IN);
+	if (addresses && (headless || is_type(spec, "ExternalName")))
 		kg_rule_warn(f, path, "externalIPs", "has no effect where %s",
 			headless ? "`clusterIP` is 'None'" : "`type` is 'ExternalName'");
 }
