@@ -74,22 +74,30 @@ static void tell_ignored(struct kg_admitting *x)
 	}
 }
 
+static void read_file(struct kg_admitting *x, const struct kg_admission_file *f)
+{
+	struct kg_manifest *ms;
+	size_t n, before = kg_faults_errors(x->faults);
+	x->faults->file = f->path;
+	if (x->admitted)
+		kg_manifest_read_admitted(
+			&ms, &n, x->a, f->path, f->text, f->len, NULL, &x->ignored);
+	else
+		kg_manifest_read_all(
+			&ms, &n, x->a, f->path, f->text, f->len, NULL, &x->ignored, x->faults);
+	if (kg_faults_errors(x->faults) > before)
+		kg_map_put(&x->broken, f->path, (void *)f);
+	for (size_t i = 0; i < n; i++)
+		define(x, f, &ms[i]);
+}
+
 static void read_files(struct kg_admitting *x)
 {
 	for (size_t i = 0; i < x->nfiles; i++) {
 		const struct kg_admission_file *f = &x->files[i];
 		kg_map_put(&x->by_path, f->path, (void *)f);
-		if (!f->text || !kg_manifest_is_path(f->path))
-			continue;
-		struct kg_manifest *ms;
-		size_t n, before = kg_faults_errors(x->faults);
-		x->faults->file = f->path;
-		kg_manifest_read_all(
-			&ms, &n, x->a, f->path, f->text, f->len, NULL, &x->ignored, x->faults);
-		if (kg_faults_errors(x->faults) > before)
-			kg_map_put(&x->broken, f->path, (void *)f);
-		for (size_t k = 0; k < n; k++)
-			define(x, f, &ms[k]);
+		if (f->text && kg_manifest_is_path(f->path))
+			read_file(x, f);
 	}
 }
 
@@ -456,6 +464,7 @@ void kg_admit(struct kg_admission *out, const struct kg_snapshot *s,
 		.files = v,
 		.nfiles = nfiles,
 		.all = all,
+		.admitted = opts && opts->admitted,
 		.read_other = opts ? opts->read_other : NULL,
 		.ctx = opts ? opts->ctx : NULL,
 		.cluster = opts ? opts->cluster : NULL,

@@ -58,6 +58,9 @@ struct kg_admission_options {
 	/* How the cluster is set up: addresses of Services and time zones are held against it.
 	 * NULL: they are not, as for what was admitted before. */
 	const struct kg_reconcile_options *cluster;
+	/* The files were admitted once, maybe by an older kgit: what they define is read whatever
+	 * the rules of today are (kg_manifest_read_admitted), and faults are of no meaning. */
+	bool admitted;
 	/* Kinds of which no document is looked at (kind.h); ends with NULL. NULL: there are none.
 	 * What is passed over is told, in a warning for each. */
 	const char *const *ignored_kinds;

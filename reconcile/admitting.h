@@ -15,7 +15,7 @@ struct kg_admitting {
 	const struct kg_snapshot *s;
 	const struct kg_admission_file *files;
 	size_t nfiles;
-	bool all;
+	bool all, admitted;
 	kg_read_file_fn *read_other;
 	void *ctx;
 	const struct kg_reconcile_options *cluster; /* may be NULL */

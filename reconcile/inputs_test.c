@@ -303,6 +303,49 @@ static void test_renewed(void **state)
 	kg_harness_release(&h);
 }
 
+/* What was admitted by a kgit that had fewer rules makes what it made then: all of a file counts,
+ * and what is left out of it goes. */
+static void test_admitted(void **state)
+{
+	static const char both[] =
+		"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: old, annotations: "
+		"{volume.beta.kubernetes.io/storage-class: fast}}\nspec: {accessModes: "
+		"[ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n"
+		"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: m}\n"
+		"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+	static const char *const passed[] = {"ServiceMonitor.monitoring.coreos.com", NULL};
+	struct kg_admission_options then = {.admitted = true, .ignored_kinds = passed};
+	struct kg_admission_options now = {.ignored_kinds = passed};
+	struct kg_arena a KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_admission_file f = {.path = "f.yaml", .text = both, .len = strlen(both)};
+	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
+	struct kg_fault_list faults;
+	struct kg_admission ad;
+	struct kg_harness h;
+
+	(void)state;
+	kg_harness_init(&h, NULL);
+	h.check = true;
+	kg_faults_init(&faults, &a);
+	kg_admit(&ad, h.s, &f, 1, false, &now, &a, &faults);
+	assert_int_equal(kg_faults_errors(&faults), 1); /* one who pushes is to mend it */
+	kg_admit(&ad, h.s, &f, 1, false, &then, &a, &faults);
+	assert_int_equal(ad.n, 2);
+	run(&h, &(struct kg_inputs){.desired = ad.desired, .ndesired = ad.n}, &text);
+	assert_non_null(kg_snapshot_get(h.s, KG_KIND_PERSISTENTVOLUMECLAIM, "default", "old"));
+	assert_non_null(kg_snapshot_get(h.s, KG_KIND_CONFIGMAP, "default", "c"));
+	kg_admit(&ad, h.s, &f, 1, true, &then, &a, &faults);
+	assert_int_equal(ad.n, 0); /* it is there already */
+
+	f.len = (size_t)(strstr(both, "---") - both);
+	kg_admit(&ad, h.s, &f, 1, false, &then, &a, &faults);
+	assert_int_equal(ad.n, 1);
+	assert_int_equal(ad.deleted, 1);
+	assert_string_equal(ad.desired[0].name, "c");
+	kg_faults_release(&faults);
+	kg_harness_release(&h);
+}
+
 /* What clients are to know of the master is kept where it is another, and shows by itself; a
  * manifest of that name takes its place, and leaves it. */
 static void test_cluster(void **state)
@@ -357,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_renewed),
+		cmocka_unit_test(test_admitted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,7 +203,8 @@ static int read_ignored(const char *const **out, struct kg_arena *a, struct kg_s
 }
 
 /* What the push desires, by the manifests in main. What was admitted is not judged again: on what
- * the faults depend may have changed between the judgement and the commit. */
+ * the faults depend may have changed between the judgement and the commit, and the kgit that judged
+ * may have had fewer rules. */
 static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_store_revision *r,
 	struct kg_arena *a, struct kg_error *err)
 {
@@ -213,7 +214,7 @@ static int read_push(struct kg_inputs *in, struct verify *v, const struct kg_sto
 		.max_files = MAX_FILES,
 		.max_file = MAX_FILE,
 		.max_text = MAX_TEXT};
-	struct kg_admission_options how = {0};
+	struct kg_admission_options how = {.admitted = true};
 	struct kg_admission_file *files;
 	struct kg_fault_list ignored;
 	struct kg_admission admission;

@@ -152,9 +152,11 @@ void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *
 	const char *text, size_t len, const struct kg_yaml_limits *limits,
 	const struct kg_ignored_kinds *ignored, struct kg_fault_list *faults);
 /* The same of what was admitted once, by a kgit that may have had fewer rules: rules of today do
- * not matter, and what a field cannot hold is left out (or null, in a list). */
+ * not matter, and what a field cannot hold is left out (or null, in a list). `ignored` may be NULL:
+ * nothing was passed over. */
 void kg_manifest_read_admitted(struct kg_manifest **out, size_t *n, struct kg_arena *a,
-	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits);
+	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits,
+	const struct kg_ignored_kinds *ignored);
 /* Is this path (from the repository's root) a manifest: by its ending, itself no dotfile and below
  * no dot-directory. */
 bool kg_manifest_is_path(const char *path);

@@ -105,7 +105,8 @@ static void read_typed(
 	const char *ns = place(r, kind, &value);
 	r->faults->root = NULL;
 	bool faulty = kg_faults_errors(r->faults) != errors;
-	if (faulty && r->admitted && !kg_schema_shape(kind->schema, &value, &kg_null))
+	if (faulty && r->admitted && is_named(r->a, kind, &value) &&
+		!kg_schema_shape(kind->schema, &value, &kg_null))
 		faulty = false;
 	if (faulty && !(r->faulty && is_named(r->a, kind, &value)))
 		return;
@@ -325,10 +326,15 @@ void kg_manifest_read_all(struct kg_manifest **out, size_t *n, struct kg_arena *
 }
 
 void kg_manifest_read_admitted(struct kg_manifest **out, size_t *n, struct kg_arena *a,
-	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits)
+	const char *path, const char *text, size_t len, const struct kg_yaml_limits *limits,
+	const struct kg_ignored_kinds *ignored)
 {
 	struct kg_fault_list faults KG_CLEANUP(kg_faults_release) = {0};
-	struct reader r = {.a = a, .faults = &faults, .admitted = true};
+	struct reader r = {.a = a,
+		.faults = &faults,
+		.admitted = true,
+		.ignored = ignored ? ignored->items : NULL,
+		.nignored = ignored ? ignored->len : 0};
 
 	kg_faults_init(&faults, a);
 	read_file(&r, out, n, path, text, len, limits);

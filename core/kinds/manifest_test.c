@@ -276,7 +276,7 @@ static void test_admitted(void **state)
 		struct kg_manifest *m;
 		size_t n;
 
-		kg_manifest_read_admitted(&m, &n, &a, "m.yaml", text, strlen(text), NULL);
+		kg_manifest_read_admitted(&m, &n, &a, "m.yaml", text, strlen(text), NULL, NULL);
 		assert_int_equal(n, rows[i].n);
 		if (n)
 			assert_string_equal(m[0].name, "x");

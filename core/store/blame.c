@@ -133,7 +133,7 @@ int kg_store_line(uint32_t *out, struct kg_store *store, const char *commit, con
 		rc = kg_reader_blob(&text, &r, blob, MANIFEST_MAX, err);
 	if (rc < 0)
 		return rc == -KG_E_NOT_FOUND ? 0 : rc;
-	kg_manifest_read_admitted(&m, &n, &a, path, kg_buf_str(&text), text.len, &limits);
+	kg_manifest_read_admitted(&m, &n, &a, path, kg_buf_str(&text), text.len, &limits, NULL);
 	for (size_t i = 0; i < n && !*out; i++)
 		if (m[i].kind == kind && strcmp(m[i].ns, ns) == 0 && strcmp(m[i].name, name) == 0)
 			*out = m[i].line;

@@ -184,7 +184,8 @@ static struct manifest_file *parse_manifests(const char *path, const struct kg_b
 	struct kg_manifest *m = NULL;
 	size_t n = 0;
 
-	kg_manifest_read_admitted(&m, &n, &a, path, kg_buf_str(text), text->len, &manifest_limits);
+	kg_manifest_read_admitted(
+		&m, &n, &a, path, kg_buf_str(text), text->len, &manifest_limits, NULL);
 	f->docs = kg_alloc((n ? n : 1) * sizeof(*f->docs));
 	f->n = n;
 	for (size_t i = 0; i < n; i++)
