@@ -105,7 +105,7 @@ static void get_now(struct request *r)
 		kg_api_read_at(r, r->revision, get_reply);
 		return;
 	}
-	kg_api_source_now(&src, r->api, r->kind);
+	kg_api_source_one(&src, r->api, r->kind, r->ns ? r->ns : "", r->name);
 	get_reply(r, &src);
 }
 

@@ -308,6 +308,11 @@ static void metrics(void **state)
 	ANSWER one = get(USED "/namespaces/default/pods/" POD_A);
 	assert_string_equal(at(&one, "kind"), "PodMetrics");
 	assert_string_equal(at(&one, "containers.0.usage.cpu"), "0n");
+	ANSWER node = get(USED "/nodes/n1");
+	assert_string_equal(at(&node, "usage.cpu"), "1500000000n");
+	assert_true(kg_is_null(kg_at(&node.v, "items")));
+	ANSWER other = get(USED "/nodes/n0");
+	assert_int_equal(other.status, 404);
 	/* Containers that the pod has, once, and the pod once. */
 	ANSWER twice = get(USED "/namespaces/default/pods/" POD_B);
 	assert_int_equal(kg_len(kg_at(&twice.v, "containers")), 1);

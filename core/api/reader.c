@@ -10,12 +10,17 @@
 #include "api/worker.h"
 #include "auth/builtin.h"
 
+static bool is_metrics(const struct kg_kind *kind)
+{
+	return kind->id == KG_KIND_NODE_METRICS || kind->id == KG_KIND_POD_METRICS;
+}
+
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind)
 {
 	*out = (struct source){0};
 	if (kind->id == KG_KIND_LEASE)
 		kg_api_leases_read(api);
-	if (kind->id == KG_KIND_NODE_METRICS || kind->id == KG_KIND_POD_METRICS)
+	if (is_metrics(kind))
 		kg_api_usage_read(api);
 	if (kg_api_has_versions(kind->id)) {
 		kg_api_versions_at(
@@ -23,6 +28,17 @@ void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_k
 		return;
 	}
 	kg_api_source_of(out, kg_hub_snapshot(api->opt.hub));
+}
+
+void kg_api_source_one(struct source *out, struct kg_api *api, const struct kg_kind *kind,
+	const char *ns, const char *name)
+{
+	if (!is_metrics(kind)) {
+		kg_api_source_now(out, api, kind);
+		return;
+	}
+	*out = (struct source){0};
+	out->revision = kg_api_usage_of(api, kind, ns, name, &out->objects);
 }
 
 void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot)

@@ -15,6 +15,9 @@ struct source {
 	uint64_t revision;
 };
 void kg_api_source_now(struct source *out, struct kg_api *api, const struct kg_kind *kind);
+/* The same, for one object: of metrics it has no more than what that one's node said. */
+void kg_api_source_one(struct source *out, struct kg_api *api, const struct kg_kind *kind,
+	const char *ns, const char *name);
 void kg_api_source_of(struct source *out, struct kg_snapshot *snapshot /* moved */);
 void kg_api_source_release(struct source *src);
 

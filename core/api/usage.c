@@ -36,6 +36,7 @@ struct look {
 	struct kg_arena a; /* of one node */
 	const char *at, *window;
 	const char *node;
+	const struct kg_object *only; /* of its pods; NULL: all */
 };
 
 static struct kg_value used(struct kg_arena *a, const struct kg_value *v)
@@ -106,8 +107,8 @@ static void add_pod(struct look *l, const struct kg_value *said)
 	const struct kg_value *all = kg_array(kg_get(said, "containers"));
 	const struct kg_object *pod = pod_of(l, said);
 
-	if (!pod || kg_pmap_get(&l->pods, pod->key)) /* said twice */
-		return;
+	if (!pod || (l->only && pod != l->only) || kg_pmap_get(&l->pods, pod->key))
+		return; /* or said twice */
 	const struct kg_value *main = kg_at(kg_obj(pod), "spec.containers");
 	const struct kg_value *init = kg_at(kg_obj(pod), "spec.initContainers");
 	uint32_t most = kg_len(main) + kg_len(init);
@@ -138,23 +139,36 @@ static void add_node(struct look *l, const struct kg_object *node, const struct 
 		add_pod(l, &pods->items[i]);
 }
 
+static void look_at_node(struct kg_api *api, struct look *l, const struct kg_object *node)
+{
+	struct kg_api_usage u = {0};
+
+	if (!api->opt.usage || !api->opt.usage(api->opt.ctx, node->name, &u))
+		return;
+	add_node(l, node, &u);
+	kg_doc_unref(u.said);
+	kg_arena_release(&l->a);
+	l->a = (struct kg_arena)KG_ARENA_INIT;
+}
+
 static void look_at_nodes(struct kg_api *api, struct look *l)
 {
 	const struct kg_object *node;
 	struct kg_object_iter it;
 
 	kg_iter_kind(&it, l->snapshot, KG_KIND_NODE, NULL, NULL);
-	while (api->opt.usage && (node = kg_iter_next(&it))) {
-		struct kg_api_usage u = {0};
-
-		if (!api->opt.usage(api->opt.ctx, node->name, &u))
-			continue;
-		add_node(l, node, &u);
-		kg_doc_unref(u.said);
-		kg_arena_release(&l->a);
-		l->a = (struct kg_arena)KG_ARENA_INIT;
-	}
+	while ((node = kg_iter_next(&it)))
+		look_at_node(api, l, node);
 	kg_iter_release(&it);
+}
+
+static struct look begin(struct kg_api *api)
+{
+	struct look l = {.snapshot = kg_hub_snapshot(api->opt.hub), .a = KG_ARENA_INIT};
+
+	kg_pmap_init(&l.nodes, &kg_objects_ops);
+	kg_pmap_init(&l.pods, &kg_objects_ops);
+	return l;
 }
 
 void kg_api_usage_read(struct kg_api *api)
@@ -164,18 +178,46 @@ void kg_api_usage_read(struct kg_api *api)
 
 	pthread_mutex_lock(&u->lock);
 	if (u->read < 0 || now - u->read >= READ_MS) {
-		struct look l = {.snapshot = kg_hub_snapshot(api->opt.hub),
-			.node_seq = u->nodes.seq + 1,
-			.pod_seq = u->pods.seq + 1,
-			.a = KG_ARENA_INIT};
+		struct look l = begin(api);
 
 		u->read = now;
-		kg_pmap_init(&l.nodes, &kg_objects_ops);
-		kg_pmap_init(&l.pods, &kg_objects_ops);
+		l.node_seq = u->nodes.seq + 1;
+		l.pod_seq = u->pods.seq + 1;
 		look_at_nodes(api, &l);
 		kg_api_versions_replace(&u->nodes, &l.nodes);
 		kg_api_versions_replace(&u->pods, &l.pods);
 		kg_snapshot_unref(l.snapshot);
 	}
 	pthread_mutex_unlock(&u->lock);
+}
+
+static uint64_t newest(struct versions *v)
+{
+	pthread_mutex_lock(&v->lock);
+	uint64_t seq = v->seq;
+	pthread_mutex_unlock(&v->lock);
+	return seq;
+}
+
+uint64_t kg_api_usage_of(struct kg_api *api, const struct kg_kind *kind, const char *ns,
+	const char *name, struct kg_pmap *out)
+{
+	bool pods = kind->id == KG_KIND_POD_METRICS;
+	struct look l = begin(api);
+	const char *of = name;
+
+	l.node_seq = newest(&api->usage.nodes);
+	l.pod_seq = newest(&api->usage.pods);
+	if (pods) {
+		l.only = kg_snapshot_get(l.snapshot, KG_KIND_POD, ns, name);
+		of = l.only ? kg_string(kg_at(kg_obj(l.only), "spec.nodeName"), "") : "";
+	}
+	const struct kg_object *node = kg_snapshot_get(l.snapshot, KG_KIND_NODE, "", of);
+
+	if (node)
+		look_at_node(api, &l, node);
+	*out = pods ? l.pods : l.nodes;
+	kg_pmap_release(pods ? &l.nodes : &l.pods);
+	kg_snapshot_unref(l.snapshot);
+	return pods ? l.pod_seq : l.node_seq;
 }

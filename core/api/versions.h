@@ -74,6 +74,10 @@ struct usage_store {
 };
 void kg_api_usage_init(struct kg_api *api);
 void kg_api_usage_release(struct kg_api *api);
+/* What is used by one node or pod, and perhaps others: out of what its node said, however many
+ * others there are. Returns the revision; out is the caller's. */
+uint64_t kg_api_usage_of(struct kg_api *api, const struct kg_kind *kind, const char *ns,
+	const char *name, struct kg_pmap *out);
 /* Looks at what nodes said, unless that was just done. */
 void kg_api_usage_read(struct kg_api *api);
 
