@@ -223,6 +223,17 @@ int kg_cgroup_make_shelter(const struct kg_cgroups *c, const char *path, struct 
 	return rc < 0 ? kg_wrap(err, "cgroup %s", path) : 0;
 }
 
+/* Is the process there already? To move it so would hold up the whole machine's forks. */
+static bool is_in(const struct kg_cgroups *c, const char *mount, const char *path, pid_t pid)
+{
+	bool named = !c->v2 && !strcmp(strrchr(mount, '/') + 1, "systemd");
+	KG_AUTOFREE char *line = kg_asprintf("%s%s\n", named ? ":name=systemd:" : "0::", path);
+	KG_AUTOFREE char *file = kg_asprintf("/proc/%d/cgroup", (int)pid);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+
+	return kg_file_read(&text, file, 65536, NULL) == 0 && strstr(kg_buf_str(&text), line);
+}
+
 static int shelter_in(const char *mount, const char *path, pid_t pid, struct kg_error *err)
 {
 	KG_AUTOFREE char *list = kg_asprintf("%s%s/cgroup.procs", mount, path);
@@ -238,7 +249,7 @@ int kg_cgroup_shelter(const struct kg_cgroups *c, const char *path, pid_t pid, s
 	int rc = kg_cgroup_make_shelter(c, path, err);
 
 	for (unsigned i = 0; rc == 0 && i < c->nmounts; i++)
-		if (is_managers(c, c->mounts[i]))
+		if (is_managers(c, c->mounts[i]) && !is_in(c, c->mounts[i], path, pid))
 			rc = shelter_in(c->mounts[i], path, pid, err);
 	return rc;
 }

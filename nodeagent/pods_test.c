@@ -17,36 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where there may be services, no group of the process is one that the agent might be ended with.
- */
-static void assert_sheltered(struct kg_podtest *t, pid_t pid)
-{
-	struct kg_cgroups groups KG_CLEANUP(kg_cgroups_release) = {0};
-	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/cgroup", (int)pid);
-	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	struct kg_error err;
-	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
-	if (!groups.v2 && access("/sys/fs/cgroup/systemd", W_OK) < 0)
-		return;
-	assert_int_equal(kg_file_read(&text, path, 65536, &err), 0);
-	KG_AUTOFREE char *line =
-		kg_asprintf("%s%s/", groups.v2 ? "0::" : ":name=systemd:", t->dir + strlen("/tmp"));
-	if (!strstr(kg_buf_str(&text), line))
-		fail_msg("process %d is not below %s but:\n%s", (int)pid, line, kg_buf_str(&text));
-}
-
-static pid_t conmon_of(struct kg_podtest *t, const char *pod)
-{
-	char uid[37];
-	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	struct kg_error err;
-	kg_uuid5(uid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", pod);
-	KG_AUTOFREE char *path = kg_asprintf("%s/run/pods/%s/c/conmon.pid", t->dir, uid);
-	if (kg_file_read(&text, path, 64, &err) < 0)
-		fail_msg("%s", err.msg);
-	return (pid_t)atoi(kg_buf_str(&text));
-}
-
 static void test_runs_and_stops(void **state)
 {
 	struct kg_podtest t;
@@ -63,7 +33,7 @@ static void test_runs_and_stops(void **state)
 	assert_int_equal(kg_int(kg_get(c, "restartCount"), -1), 0);
 	assert_memory_equal(kg_string(kg_get(c, "containerID"), ""), "runc://", 7);
 	assert_memory_equal(kg_string(kg_get(c, "imageID"), ""), "kgit.local/busybox@sha256:", 26);
-	assert_sheltered(&t, conmon_of(&t, "one"));
+	kg_podtest_sheltered(&t, kg_podtest_conmon(&t, "one"));
 	unsigned reports = t.reports;
 	kg_podtest_apply(&t); /* the same again is nothing new */
 	assert_int_equal(t.reports, reports);
@@ -259,7 +229,7 @@ static void test_shared_processes(void **state)
 	pid_t first = first_process(&t, "shared", "pause");
 	assert_true(first > 0);
 	check_confined(first);
-	assert_sheltered(&t, first);
+	kg_podtest_sheltered(&t, first);
 	KG_AUTOFREE char *log = kg_podtest_log_of(&t, "shared", "a");
 	assert_memory_equal(log, "pause\n", 6);
 	assert_null(strstr(log, "root:"));

@@ -156,12 +156,22 @@ int kg_pods_check_boot(const char *dir, bool *same, struct kg_error *err)
 
 /* ---- finding pods again ---- */
 
+static void watch_again(struct live *l)
+{
+	struct kg_podenv *env = &l->pod->pods->env;
+	struct kg_error err;
+	kg_pod_watch(l);
+	if (l->c.id && /* else it has ended */
+		env->runtime->adopt(env->runtime_self, &l->c, &err) < 0)
+		kg_warn("%s", err.msg);
+}
+
 static void recover_container(struct pod *p, size_t i)
 {
 	struct kg_cstate *c = &p->st.c[i];
 	struct kg_podenv *env = &p->pods->env;
 	if (c->phase == KG_C_RUNNING) {
-		kg_pod_watch(&p->live[i]);
+		watch_again(&p->live[i]);
 		return;
 	}
 	if (c->phase != KG_C_STARTING)
@@ -182,7 +192,7 @@ static void recover_container(struct pod *p, size_t i)
 	c->started = kg_realtime_ms();
 	c->started_mono = kg_monotonic_ms();
 	kg_cstate_wait(c, "", NULL);
-	kg_pod_watch(&p->live[i]);
+	watch_again(&p->live[i]);
 }
 
 /* Returns false where there is no record: the pod was being removed, or never got to anything. */

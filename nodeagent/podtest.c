@@ -290,6 +290,34 @@ static bool process_names(const char *pid, const char *text)
 	       memmem(b.data, b.len, text, strlen(text));
 }
 
+void kg_podtest_sheltered(struct kg_podtest *t, pid_t pid)
+{
+	struct kg_cgroups groups KG_CLEANUP(kg_cgroups_release) = {0};
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/cgroup", (int)pid);
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_error err;
+	assert_int_equal(kg_cgroups_detect(&groups, &err), 0);
+	if (!groups.v2 && access("/sys/fs/cgroup/systemd", W_OK) < 0)
+		return;
+	assert_int_equal(kg_file_read(&text, path, 65536, &err), 0);
+	KG_AUTOFREE char *line =
+		kg_asprintf("%s%s/", groups.v2 ? "0::" : ":name=systemd:", t->dir + strlen("/tmp"));
+	if (!strstr(kg_buf_str(&text), line))
+		fail_msg("process %d is not below %s but:\n%s", (int)pid, line, kg_buf_str(&text));
+}
+
+pid_t kg_podtest_conmon(struct kg_podtest *t, const char *pod)
+{
+	char uid[37];
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_error err;
+	kg_uuid5(uid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", pod);
+	KG_AUTOFREE char *path = kg_asprintf("%s/run/pods/%s/c/conmon.pid", t->dir, uid);
+	if (kg_file_read(&text, path, 64, &err) < 0)
+		fail_msg("%s", err.msg);
+	return (pid_t)atoi(kg_buf_str(&text));
+}
+
 unsigned kg_podtest_traces(const char *dir)
 {
 	const char *tag = dir + strlen("/tmp");

@@ -71,6 +71,11 @@ bool kg_podtest_failed(struct kg_podtest *t, const char *name);
 /* The whole log of the pod's only container; heap. */
 char *kg_podtest_log(struct kg_podtest *t, const char *name, bool previous);
 char *kg_podtest_log_of(struct kg_podtest *t, const char *name, const char *container);
+/* The conmon of the container "c". */
+pid_t kg_podtest_conmon(struct kg_podtest *t, const char *pod);
+/* Fails where there may be services and the process is in a group that the agent may be ended with.
+ */
+void kg_podtest_sheltered(struct kg_podtest *t, pid_t pid);
 /* What a leak would add to: mounts, cgroups of ours, processes whose command line names the dir. */
 unsigned kg_podtest_traces(const char *dir);
 

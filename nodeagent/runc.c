@@ -249,7 +249,9 @@ static void reap(pid_t pid)
 }
 
 /* conmon does nothing before it reads from its start pipe: so nothing of it, and no runc, is left
- * in the service that the agent is, to be ended with it. */
+ * in the service that the agent is, to be ended with it. It takes the pipe's end for the word, too:
+ * an agent that is killed before leaves a conmon there, whose container nobody starts and the next
+ * agent removes. */
 static int start_conmon(struct kg_runc_self *s, const struct kg_runtime_container *c, int sync,
 	pid_t *pid, struct kg_error *err)
 {
@@ -381,20 +383,38 @@ static void look(void *self, const struct kg_runtime_container *c, struct kg_run
 	out->finished = (kg_time)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
+/* The container's conmon, and what tells its process for good; -1: there is none any more. */
+static int open_conmon(const struct kg_runtime_container *c, pid_t *pid)
+{
+	*pid = read_pid(c->bundle, "conmon.pid");
+	if (*pid <= 0)
+		return -1;
+	int fd = (int)syscall(SYS_pidfd_open, *pid, 0);
+	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/cmdline", (int)*pid);
+	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
+	if (fd >= 0 && kg_file_read(&b, path, 65536, NULL) == 0 &&
+		memmem(kg_buf_str(&b), b.len, c->id, strlen(c->id)))
+		return fd;
+	kg_closep(&fd);
+	return -1;
+}
+
+/* An earlier version's was left in the service that the agent was. */
+static int adopt(void *self, const struct kg_runtime_container *c, struct kg_error *err)
+{
+	struct kg_runc_self *s = self;
+	pid_t pid;
+	KG_AUTOCLOSE int fd = open_conmon(c, &pid);
+	return fd < 0 ? 0 : kg_cgroup_shelter(s->cgroups, s->helpers, pid, err);
+}
+
 /* conmon ends by itself once the container has; one that does not is helped along. */
 static void end_conmon(const struct kg_runtime_container *c)
 {
-	pid_t pid = read_pid(c->bundle, "conmon.pid");
-	if (pid <= 0)
-		return;
-	KG_AUTOCLOSE int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	KG_AUTOFREE char *path = kg_asprintf("/proc/%d/cmdline", (int)pid);
-	KG_AUTOBUF struct kg_buf b = KG_BUF_INIT;
-	if (fd < 0 || kg_file_read(&b, path, 65536, NULL) < 0 ||
-		!memmem(kg_buf_str(&b), b.len, c->id, strlen(c->id)))
-		return;
+	pid_t pid;
+	KG_AUTOCLOSE int fd = open_conmon(c, &pid);
 	struct pollfd p = {fd, POLLIN, 0};
-	if (poll(&p, 1, 2000) != 0)
+	if (fd < 0 || poll(&p, 1, 2000) != 0)
 		return;
 	/* With a runc that hangs: conmon leads a group of its own. */
 	if (getpgid(pid) == pid)
@@ -459,6 +479,7 @@ const struct kg_runtime kg_runc = {
 	.start = start,
 	.signal = send_signal,
 	.look = look,
+	.adopt = adopt,
 	.remove = runc_remove,
 	.exec = runc_exec,
 	.exit_dir = exit_dir,

@@ -42,6 +42,9 @@ struct kg_runtime {
 	/* How it ended, if it did. */
 	void (*look)(
 		void *self, const struct kg_runtime_container *c, struct kg_runtime_state *out);
+	/* Of one that an earlier agent started and that runs: what outlives this agent leaves its
+	 * service. */
+	int (*adopt)(void *self, const struct kg_runtime_container *c, struct kg_error *err);
 	/* Kills what is left and removes all that the runtime keeps; absent is fine. */
 	int (*remove)(void *self, const struct kg_runtime_container *c, struct kg_error *err);
 	/* Starts a command in a running container, as its user, output to fd (-1: nowhere). *pid is
