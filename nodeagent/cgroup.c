@@ -307,6 +307,7 @@ bool kg_cgroup_usage(const struct kg_cgroups *c, const char *path, struct kg_cgr
 	int64_t inactive = 0;
 	bool found;
 
+	*out = (struct kg_cgroup_usage){0};
 	if (c->v2) {
 		found = read_number(cpu, path, "cpu.stat", "usage_usec", &out->cpu_ns) &&
 			read_number(memory, path, "memory.current", NULL, &out->memory_bytes);
@@ -318,8 +319,10 @@ bool kg_cgroup_usage(const struct kg_cgroups *c, const char *path, struct kg_cgr
 				memory, path, "memory.usage_in_bytes", NULL, &out->memory_bytes);
 		read_number(memory, path, "memory.stat", "total_inactive_file", &inactive);
 	}
+	if (!found)
+		return false;
 	out->memory_bytes = inactive < out->memory_bytes ? out->memory_bytes - inactive : 0;
-	return found;
+	return true;
 }
 
 bool kg_cgroup_populated(const struct kg_cgroups *c, const char *path)
