@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +101,13 @@ static void test_controllers(void **state)
 	assert_false(kg_cgroup_has(&groups, "none"));
 }
 
+/* A child is not to stay where the test ends before it ends the child. */
+static void end_with_test(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		_exit(98);
+}
+
 /* Starts a process that is in the pod's group before it does anything. */
 static pid_t start(void (*fn)(void))
 {
@@ -110,6 +118,7 @@ static pid_t start(void (*fn)(void))
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		end_with_test();
 		if (read(ready[0], &byte, 1) == 1)
 			fn();
 		_exit(99);
@@ -204,8 +213,10 @@ static void test_shelter(void **state)
 
 	(void)state;
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		end_with_test();
 		stays();
+	}
 	services_group(before, sizeof(before), pid);
 	if (kg_cgroup_shelter(&groups, pod, pid, &err) < 0)
 		fail_msg("%s", err.msg);
