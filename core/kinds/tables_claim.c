@@ -92,6 +92,7 @@ const struct kg_schema kg_schema_own_claim = {
 	.name = "io.k8s.api.core.v1.PersistentVolumeClaimTemplate",
 	.doc = "A claim that is made for one volume of a pod.",
 	.fields = own_claim_fields,
+	.validate = kg_rule_class_annotations,
 };
 static const struct kg_field claim_template_fields[] = {
 	F_TYPE_META,
