@@ -59,10 +59,10 @@ static uint64_t bits(const struct kg_value *list, uint64_t all)
 	uint64_t out = 0;
 	for (uint32_t i = 0; i < kg_len(list); i++) {
 		const char *s = kg_string(&list->items[i], "");
-		if (!strcasecmp(s, "ALL"))
-			out |= all;
 		if (!strncasecmp(s, "CAP_", 4))
 			s += 4;
+		if (!strcasecmp(s, "ALL"))
+			out |= all;
 		for (size_t c = 0; c < KG_ARRAY_LEN(names); c++)
 			if (!strcasecmp(s, names[c] + 4))
 				out |= BIT(c);

@@ -248,11 +248,16 @@ static void test_capabilities(void **state)
 	} cases[] = {
 		{"{}", 14, "CAP_CHOWN", "CAP_SYS_ADMIN"},
 		{"{\"capabilities\":{\"drop\":[\"ALL\"]}}", 0, NULL, "CAP_CHOWN"},
+		{"{\"capabilities\":{\"drop\":[\"CAP_ALL\"]}}", 0, NULL, "CAP_CHOWN"},
+		{"{\"capabilities\":{\"drop\":[\"cap_all\"],\"add\":[\"CAP_KILL\"]}}", 1,
+			"CAP_KILL", "CAP_CHOWN"},
 		{"{\"capabilities\":{\"drop\":[\"ALL\"],\"add\":[\"NET_ADMIN\"]}}", 1,
 			"CAP_NET_ADMIN", "CAP_CHOWN"},
 		{"{\"capabilities\":{\"add\":[\"SYS_TIME\"],\"drop\":[\"CHOWN\"]}}", 14,
 			"CAP_SYS_TIME", "CAP_CHOWN"},
 		{"{\"capabilities\":{\"add\":[\"ALL\"]}}", 40, "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"},
+		{"{\"capabilities\":{\"add\":[\"CAP_ALL\"]}}", 40, "CAP_SYS_ADMIN",
+			"CAP_SYS_RESOURCE"},
 		{"{\"privileged\":true}", 40, "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"},
 	};
 	uint64_t available = ((UINT64_C(1) << 41) - 1) & ~(UINT64_C(1) << CAP_SYS_RESOURCE);
