@@ -105,6 +105,11 @@ const char *kg_claim_forbidden(struct kg_reconcile_state *st, const struct kg_sn
 {
 	struct kg_limits limits = kg_limits_of(a, s, ns);
 	struct kg_texts t = {.a = a};
+	if (strlen(name) > 253) /* it is made of the names of others */
+		return kg_arena_printf(a,
+			"persistentvolumeclaims \"%s\" is invalid: metadata.name: must be no more "
+			"than 253 characters",
+			name);
 	kg_limits_check_claim(&t, &limits, claim);
 	const char *why = kg_texts_all(&t);
 	if (!why)

@@ -126,11 +126,15 @@ static void check_claims(const struct kg_harness *h, bool a, bool b)
 	assert_int_equal(kg_snapshot_get(h->s, kind, "default", "p-b") != NULL, b);
 }
 
+static const char *message_of(const struct kg_object *pod)
+{
+	const struct kg_value *c = kg_condition(kg_at(kg_obj(pod), "status"), "PodScheduled");
+	return kg_string(kg_get(c, "message"), "");
+}
+
 static const char *waits_for(const struct kg_harness *h)
 {
-	const struct kg_object *p = kg_snapshot_get(h->s, KG_KIND_POD, "default", "p");
-	const struct kg_value *c = kg_condition(kg_at(kg_obj(p), "status"), "PodScheduled");
-	return kg_string(kg_get(c, "message"), "");
+	return message_of(kg_snapshot_get(h->s, KG_KIND_POD, "default", "p"));
 }
 
 static void begin_claims(struct kg_harness *h)
@@ -199,6 +203,49 @@ static void test_another_claim(void **state)
 	kg_harness_release(&h);
 }
 
+/* "sss..." of n characters. */
+static const char *long_name(struct kg_arena *a, size_t n)
+{
+	char *s = kg_arena_alloc(a, n + 1);
+	memset(s, 's', n);
+	s[n] = '\0';
+	return s;
+}
+
+/* A claim is named after its pod and its volume: the pod says where that is too long. */
+static void test_long_name(void **state)
+{
+	(void)state;
+	struct kg_harness h;
+	struct kg_arena a = KG_ARENA_INIT;
+	for (size_t n = 248; n <= 249; n++) {
+		/* NAME-0-a */
+		const char *name = long_name(&a, n + 1);
+		const char *pod = kg_arena_printf(&a, "%s-0", name);
+		const char *text = kg_arena_printf(&a,
+			"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: %s}\nspec:\n"
+			"  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: "
+			"{a: b}}\n    spec:\n      containers: [{name: c, image: i}]\n      "
+			"volumes: [{name: a, ephemeral: {volumeClaimTemplate: {spec: {accessModes: "
+			"[ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]\n",
+			name);
+		begin_claims(&h);
+		kg_harness_push(&h, "s.yaml", text);
+		const struct kg_object *p = kg_snapshot_get(h.s, KG_KIND_POD, "default", pod);
+		assert_non_null(p);
+		const char *why = message_of(p);
+		const char *claim = kg_arena_printf(&a, "%s-a", pod);
+		bool fits = strlen(claim) <= 253;
+		assert_int_equal(fits, n == 248);
+		assert_int_equal(kg_snapshot_get(h.s, KG_KIND_PERSISTENTVOLUMECLAIM, "default",
+					 claim) != NULL,
+			fits);
+		assert_int_equal(strstr(why, "must be no more than 253 characters") != NULL, !fits);
+		kg_harness_release(&h);
+	}
+	kg_arena_release(&a);
+}
+
 /* Which class is the default says which quota's it is. */
 static void test_class_of_a_refused_claim(void **state)
 {
@@ -222,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_refused_claim_is_remembered),
 		cmocka_unit_test(test_two_claims_and_two_quotas),
 		cmocka_unit_test(test_another_claim),
+		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_class_of_a_refused_claim),
 	};
 
