@@ -44,6 +44,7 @@ struct kgd_events {
 	struct kg_commit_event *commit; /* being told, or NULL */
 	size_t next;                    /* of its changes */
 	size_t told;
+	uint32_t nth; /* of its changes that were told */
 };
 
 /* One commit's. */
@@ -76,6 +77,7 @@ static struct kg_commit_event *current(struct kgd_events *ev)
 		if (gone)
 			ev->seen = kg_hub_revision(ev->hub);
 		ev->next = ev->told = 0;
+		ev->nth = 0;
 	}
 	return ev->commit;
 }
@@ -93,9 +95,10 @@ static void step(void *ctx)
 
 		t.snapshot = commit->snapshot;
 		t.time = commit->time;
-
+		t.nth = ev->nth;
 		for (; n < STEP && ev->next < changes->len; n++)
 			kgd_tell_change(&t, &changes->items[ev->next++]);
+		ev->nth = t.nth;
 		n++; /* an empty commit is work, too */
 	}
 	kg_arena_release(&t.a);

@@ -52,12 +52,14 @@ void kgd_tell_job(
 {
 	const struct kgd_what done = {"Normal", "Completed", "job-controller", NULL, NULL};
 	struct kgd_who cj = kgd_owner(t, after ? after : before, KG_KIND_CRONJOB);
+	uint32_t at = t->place;
 	const struct kg_value *c = kgd_condition(after, "Failed");
 	const struct kgd_what failed = {
 		"Warning", kg_string(kg_get(c, "reason"), ""), "job-controller", NULL, NULL};
 
 	if (cj.kind)
 		of_schedule(t, &cj, before, after);
+	t->place = at + 2; /* also where the CronJob is gone by now */
 	if (!after)
 		return;
 	if (kgd_came_true(before, after, "Complete"))

@@ -185,8 +185,7 @@ static void scheduling(
 		kgd_tell(t, after, &failed, message);
 }
 
-/* What an owner of pods says of one of them, in its controller's words. */
-static void of_owner(
+static void owner_says(
 	struct kgd_teller *t, const struct kg_object *pod, const char *reason, const char *verb)
 {
 	const char *component;
@@ -203,6 +202,16 @@ static void of_owner(
 		kgd_tell_of(t, &o, &w, kg_arena_printf(&t->a, "%s pod: %s", verb, pod->name));
 }
 
+/* What an owner of pods says of one of them, in its controller's words. */
+static void of_owner(
+	struct kgd_teller *t, const struct kg_object *pod, const char *reason, const char *verb)
+{
+	uint32_t at = t->place;
+
+	owner_says(t, pod, reason, verb);
+	t->place = at + 1; /* also where the owner is gone by now */
+}
+
 /* A pod that ended makes room for its successor, as the controllers of sets tell it. */
 static void succeeded_by(struct kgd_teller *t, const struct kg_object *pod)
 {
@@ -211,6 +220,7 @@ static void succeeded_by(struct kgd_teller *t, const struct kg_object *pod)
 	const char *phase = kgd_text_at(pod, "status.phase");
 	bool failed = strcmp(phase, "Failed") == 0;
 	struct kgd_what w = {failed ? "Warning" : "Normal", NULL, NULL, NULL, NULL};
+	uint32_t at = t->place;
 
 	if (!failed && strcmp(phase, "Succeeded") != 0)
 		return;
@@ -229,6 +239,7 @@ static void succeeded_by(struct kgd_teller *t, const struct kg_object *pod)
 				failed ? "failed" : "succeeded", pod->ns, pod->name,
 				kgd_text_at(pod, "spec.nodeName"), failed ? "kill" : "delete"));
 	}
+	t->place = at + 1;
 }
 
 /* It gives way to another. */
@@ -274,6 +285,8 @@ static void ending(
 	succeeded_by(t, after ? after : before);
 	if (let_go_by_owner(t, after ? after : before))
 		of_owner(t, after ? after : before, "SuccessfulDelete", "Deleted");
+	else
+		t->place++;
 	if (after)
 		killing(t, after);
 }
@@ -285,9 +298,11 @@ static void lost_node(
 	const char *node = kgd_text_at(after, "spec.nodeName");
 	const struct kg_object *n =
 		*node && t->snapshot ? kg_snapshot_get(t->snapshot, KG_KIND_NODE, "", node) : NULL;
+	uint32_t at = t->place;
 
 	if (n && !kg_object_ready(n) && kgd_came_true(after, before, "Ready")) /* went */
 		kgd_tell(t, after, &w, "Node is not ready");
+	t->place = at + 1;
 }
 
 /* Its node did not take it in. */

@@ -14,7 +14,9 @@ struct kgd_teller {
 	void *ctx;
 	const struct kg_snapshot *snapshot; /* after the commit; NULL: of a revision read back */
 	kg_time time;                       /* of the commit */
-	struct kg_arena a;                  /* to be released after the last */
+	uint32_t nth;      /* of its changes that are told: 0 where a commit begins */
+	uint32_t place;    /* of the next Event of that change: it goes by the change alone */
+	struct kg_arena a; /* to be released after the last */
 };
 void kgd_tell_change(struct kgd_teller *t, const struct kg_change *c);
 

@@ -29,11 +29,13 @@ static void made(struct kgd_teller *t, const struct kg_object *claim)
 	const struct kg_object *set = t->snapshot && !claim->source && !*kg_object_owner_uid(claim)
 					      ? set_of(t->snapshot, claim, &pod)
 					      : NULL;
+	uint32_t at = t->place;
 
 	if (set)
 		kgd_tell(t, set, &w,
 			kg_arena_printf(&t->a, "create Claim %s Pod %s in StatefulSet %s success",
 				claim->name, pod, set->name));
+	t->place = at + 1;
 }
 
 /* It begins without a volume. */

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* More than most changes tell. */
+#define PLACES 64
+
 static struct kgd_who who_of(const struct kg_object *obj)
 {
 	return (struct kgd_who){obj->kind, obj->ns, obj->name, kg_object_uid(obj)};
@@ -26,6 +29,7 @@ void kgd_tell_of(struct kgd_teller *t, const struct kgd_who *who, const struct k
 		.uid = who->uid,
 		.field_path = w->field,
 		.time = t->time,
+		.order = t->nth * PLACES + t->place++,
 	};
 
 	t->emit(t->ctx, &e);
@@ -241,9 +245,11 @@ void kgd_tell_change(struct kgd_teller *t, const struct kg_change *c)
 
 	if (c->quiet)
 		return;
+	t->place = 0;
 	if (c->after)
 		refusals(t, c->before, c->after);
 	for (size_t i = 0; i < KG_ARRAY_LEN(kinds); i++)
 		if (kinds[i].kind == obj->kind->id)
 			kinds[i].tell(t, c->before, c->after);
+	t->nth++;
 }

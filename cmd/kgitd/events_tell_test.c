@@ -176,8 +176,48 @@ static void emit(void *ctx, const struct kg_api_event *e)
 		e->component, e->message);
 }
 
+static void number(void *ctx, const struct kg_api_event *e)
+{
+	struct kg_buf *told = ctx;
+	kg_buf_addf(told, "%s %s %s/%s %s: %s #%u\n", e->type, e->reason, e->kind, e->name,
+		e->component, e->message, e->order);
+}
+
+static char *numbered(struct course *c, const struct kg_snapshot *s)
+{
+	struct kg_buf told = KG_BUF_INIT;
+	struct kgd_teller t = {.emit = number, .ctx = &told, .snapshot = s, .time = c->h.now};
+	for (size_t i = 0; i < c->h.last.len; i++)
+		kgd_tell_change(&t, &c->h.last.items[i]);
+	kg_arena_release(&t.a);
+	return kg_buf_steal(&told);
+}
+
+/* What is told with and without the state after it has the same place: after a start names are
+ * what they were. */
+static void places_are_the_changes(struct course *c)
+{
+	char *with KG_AUTOFREE = numbered(c, c->h.s), *without KG_AUTOFREE = numbered(c, NULL);
+	long last = -1;
+
+	for (const char *line = without, *end; *line; line = end) {
+		end = strchr(line, '\n') + 1;
+		const char *hash = end;
+		while (*hash != '#')
+			hash--;
+		long order = strtol(hash + 1, NULL, 10);
+		assert_true(order > last);
+		last = order;
+		if (memmem(with, strlen(with), line, (size_t)(hash - line)) &&
+			!memmem(with, strlen(with), line, (size_t)(end - line)))
+			fail_msg("%.*stold in another place with the state:\n%s", (int)(end - line),
+				line, with);
+	}
+}
+
 static void collect(struct course *c)
 {
+	places_are_the_changes(c);
 	struct kgd_teller t = {.emit = emit, .ctx = c, .snapshot = c->h.s, .time = c->h.now};
 	for (size_t i = 0; i < c->h.last.len; i++)
 		kgd_tell_change(&t, &c->h.last.items[i]);

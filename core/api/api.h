@@ -115,6 +115,9 @@ struct kg_api_event {
 	/* the involved object; texts may be NULL */
 	const char *api_version, *kind, *ns, *name, *uid, *field_path;
 	kg_time time;
+	/* Among all that happens at that time, the same whenever it is told; an Event's name says
+	 * both, so that after a start it is what it was. */
+	uint32_t order;
 };
 void kg_api_event_add(struct kg_api *api, const struct kg_api_event *event);
 

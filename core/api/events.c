@@ -136,11 +136,12 @@ static char *event_key(struct kg_arena *a, const struct kg_api_event *ev)
 }
 
 /* "NAME.NANOSECONDS" of when it first happened, as in Kubernetes: what happened to an object is
- * listed in its order, also that of one moment. */
+ * listed in its order, also that of one moment. The next where that is taken, by another commit of
+ * the same moment. */
 static const char *event_name(
 	struct event_store *s, struct kg_arena *a, const struct kg_api_event *ev, const char *ns)
 {
-	uint64_t at = (uint64_t)ev->time * 1000000;
+	uint64_t at = (uint64_t)ev->time * 1000000 + ev->order;
 	const char *name, *key;
 
 	do {

@@ -408,6 +408,35 @@ static void events_are_in_order(void **state)
 	assert_int_equal(kg_int(kg_get(&items->items[1], "count"), 0), 2);
 }
 
+/* An Event's name goes by its time and order, whatever else was told of that moment, and when. */
+static void events_have_names_of_their_own(void **state)
+{
+	static const char *const reasons[] = {"C", "A", "B"};
+	static const uint32_t orders[] = {128, 0, 65};
+	static const char *const listed[] = {"A", "B", "C"};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(reasons); i++)
+		kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
+						     .reason = reasons[i],
+						     .message = "m",
+						     .kind = "Pod",
+						     .ns = "default",
+						     .name = "named",
+						     .time = server.now,
+						     .order = orders[i]});
+	ANSWER a = get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D"
+		       "named");
+	const struct kg_value *items = kg_get(&a.v, "items");
+
+	assert_int_equal(kg_len(items), KG_ARRAY_LEN(listed));
+	for (uint32_t i = 0; i < kg_len(items); i++)
+		assert_string_equal(kg_string(kg_get(&items->items[i], "reason"), ""), listed[i]);
+	KG_AUTOFREE char *name =
+		kg_asprintf("named.%016llx", (unsigned long long)server.now * 1000000 + 65);
+	assert_string_equal(kg_string(kg_at(&items->items[1], "metadata.name"), ""), name);
+}
+
 /* YAML says what JSON says: of objects, lists and their pages, Tables, errors, discovery. */
 static void test_yaml(void **state)
 {
@@ -482,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_openapi_paths),
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(events_are_in_order),
+		cmocka_unit_test(events_have_names_of_their_own),
 		cmocka_unit_test(test_yaml),
 	};
 
