@@ -34,6 +34,7 @@ struct kg_dns {
 	struct kg_cidr ranges[3];
 	bool configured, changed, failing;
 	bool moved;    /* the server that runs, if any, is not where it should be */
+	bool exposed;  /* the child is in the agent's group still, and ends with it */
 	bool settling; /* the timer is set for what changed, not to try again */
 	struct part {
 		struct kg_map services; /* key -> struct records */
@@ -238,6 +239,7 @@ static void on_end(void *ctx, int status)
 	bool ran = kg_monotonic_ms() - d->started_ms >= RAN_MS;
 
 	d->child = NULL;
+	d->exposed = false;
 	d->wait_ms = ran || !d->wait_ms ? RESTART_MS : d->wait_ms * 2;
 	if (d->wait_ms > RESTART_MAX_MS)
 		d->wait_ms = RESTART_MAX_MS;
@@ -253,6 +255,15 @@ static void on_end(void *ctx, int status)
 	d->restart_ms = kg_monotonic_ms() + d->wait_ms;
 	if (d->configured)
 		try_in(d, d->wait_ms);
+}
+
+static int shelter(struct kg_dns *d, struct kg_error *err)
+{
+	if (!d->exposed)
+		return 0;
+	int rc = kg_cgroup_shelter(d->opts.cgroups, d->opts.cgroup, d->pid, err);
+	d->exposed = rc < 0;
+	return rc;
 }
 
 /* It takes over from the one that runs, be it this agent's or an earlier one's. */
@@ -276,7 +287,8 @@ static int start(struct kg_dns *d, struct kg_error *err)
 	d->pid = pid;
 	d->moved = false;
 	d->started_ms = kg_monotonic_ms();
-	return d->opts.cgroups ? kg_cgroup_shelter(d->opts.cgroups, d->opts.cgroup, pid, err) : 0;
+	d->exposed = d->opts.cgroups;
+	return shelter(d, err);
 }
 
 static int make_dir(struct kg_dns *d, struct kg_error *err)
@@ -306,6 +318,8 @@ static void try(struct kg_dns *d)
 		start(d, &ignored);
 	else if (!d->child)
 		try_in(d, left);
+	else if (rc == 0)
+		rc = shelter(d, &err);
 	if (rc < 0 && !d->failing)
 		tell(d, &err);
 	if (rc < 0)

@@ -148,6 +148,51 @@ static void is_confined(void **state)
 	assert_string_equal(said, "dns: seccomp: the system call ptrace is refused\n");
 }
 
+static const char *procs; /* the list of what is in a group */
+
+static bool is_sheltered(void)
+{
+	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
+	struct kg_error err;
+
+	dt_must(kg_file_read(&text, procs, 100, &err), &err);
+	return atoi(kg_buf_str(&text)) == who();
+}
+
+static bool cannot_be_sheltered(void)
+{
+	return dt.ended > 0;
+}
+
+/* Where it cannot leave the agent's group, that is told, and tried again. */
+static void is_sheltered_later(void **state)
+{
+	KG_AUTOFREE char *mount = kg_asprintf("%s/systemd", dt.own_dir);
+	KG_AUTOFREE char *list = kg_asprintf("%s/helpers/cgroup.procs", mount);
+	struct kg_cgroups groups = {.mounts = {mount}, .nmounts = 1};
+	struct kg_error err;
+
+	(void)state;
+	dt_must(kg_mkdir_p(mount, 0755, &err), &err);
+	before = who();
+	kg_dns_free(dt.dns);
+	dt.cgroups = &groups;
+	dt.ended = 0;
+	dt_start();
+	dt_run_until(cannot_be_sheltered, "a word of it");
+	dt_run_until(another, "the next server");
+	procs = list;
+	dt_write(procs, "");
+	dt_run_until(is_sheltered, "a second try");
+	assert_int_equal(dt.ended, 1);
+	kg_dns_free(dt.dns);
+	dt.cgroups = NULL;
+	before = who();
+	dt_start();
+	dt_run_until(another, "one without a group");
+	dt_must(kg_remove_tree(mount, &err), &err);
+}
+
 static bool failed_three_times(void)
 {
 	return dt.ended >= 3;
@@ -401,6 +446,7 @@ static int run(void)
 		cmocka_unit_test(resets_no_connection),
 		cmocka_unit_test(has_limits),
 		cmocka_unit_test(is_confined),
+		cmocka_unit_test(is_sheltered_later),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(is_reaped_by_the_next),
 		cmocka_unit_test(stays_where_the_next_cannot_serve),

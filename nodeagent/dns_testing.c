@@ -195,6 +195,8 @@ void dt_start(void)
 		.domain = KG_CLUSTER_DOMAIN,
 		.program = dt.program,
 		.left = &dt.left,
+		.cgroups = dt.cgroups,
+		.cgroup = "/helpers",
 		.limits = &dt.limits,
 		.on_event = on_event};
 	struct kg_cidr ranges[3];

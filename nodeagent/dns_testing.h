@@ -21,10 +21,11 @@ extern struct dt {
 	char *own_dir, program[4096];
 	struct kg_loop *loop;
 	struct kg_dns *dns;
-	struct kg_dns_limits limits; /* of the next start */
-	int ended;                   /* times the server did */
-	pid_t left;                  /* by the dns before */
-	uint8_t answer[65536];       /* the last one, and what it says */
+	struct kg_dns_limits limits;      /* of the next start */
+	const struct kg_cgroups *cgroups; /* likewise */
+	int ended;                        /* times the server did */
+	pid_t left;                       /* by the dns before */
+	uint8_t answer[65536];            /* the last one, and what it says */
 	ns_msg msg;
 } dt;
 
