@@ -91,16 +91,17 @@ static char *remembered_name(const char *state)
 
 /* What outlived the agent has nobody to care for once no pod is left. Then the node's own cgroup,
  * and the one of all nodes if it is empty. */
-static void remove_cgroups(const char *name, bool no_pods)
+static int remove_cgroups(const char *name, bool no_pods)
 {
 	struct kg_cgroups groups;
 	struct kg_error err;
+	int rc = 0;
 
 	if (kg_cgroups_detect(&groups, &err) < 0)
-		return;
+		return kgn_fail("%s", err.msg);
 	char *helpers KG_AUTOFREE = kg_asprintf("/kgit/%s/" KG_CGROUP_HELPERS, name);
 	if (no_pods && kg_cgroup_remove(&groups, helpers, &err) < 0)
-		kgn_fail("%s", err.msg);
+		rc = kgn_fail("%s", err.msg);
 	for (unsigned i = 0; i < groups.nmounts; i++) {
 		char *own KG_AUTOFREE = kg_asprintf("%s/kgit/%s", groups.mounts[i], name);
 		char *all KG_AUTOFREE = kg_asprintf("%s/kgit", groups.mounts[i]);
@@ -110,6 +111,7 @@ static void remove_cgroups(const char *name, bool no_pods)
 			rmdir(all);
 	}
 	kg_cgroups_release(&groups);
+	return rc;
 }
 
 int kgn_end_dns(const char *state)
@@ -168,8 +170,8 @@ int kgn_reset(const struct kgn_options *o)
 	kg_loop_free(r.loop);
 	if (kgn_end_dns(o->state) != 0)
 		rc = 1;
-	if (name)
-		remove_cgroups(name, kgn_count_pods(o->state) == 0);
+	if (name && remove_cgroups(name, kgn_count_pods(o->state) == 0) != 0)
+		rc = 1;
 	if (kg_network_remove(&err) < 0 || (rc == 0 && kg_rundir_unmount(o->state, &err) < 0))
 		return kgn_fail("%s", err.msg);
 	return rc;
