@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MANY 4000 /* records of one answer */
+
 static struct kg_names *names;
 static uint8_t out[KG_DNS_MAX_ANSWER + 1];
 
@@ -310,6 +312,40 @@ static void splices(void **state)
 		"example. 60 NS x.example.");
 }
 
+/* Far more than there is room for: the first ones, whole and in order. */
+static void splices_many(void **state)
+{
+	static const uint8_t head[] = {0, 9, 0x81, 0x80, 0, 1, MANY >> 8, MANY & 0xff, 0, 0, 0, 0,
+		2, 'd', 'b', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 1, 0, 1};
+	static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 0, 0};
+	static uint8_t elsewhere[sizeof(head) + MANY * sizeof(record)];
+	const size_t whole = strlen("-db-example-") + sizeof(record) - 2;
+	struct kg_dns_query q = query("out.shop.svc.cluster.local.", ns_t_a);
+	char target[KG_RECORD_NAME];
+	ns_msg msg;
+	ns_rr rr;
+
+	(void)state;
+	memcpy(elsewhere, head, sizeof(head));
+	for (int i = 0; i < MANY; i++) {
+		uint8_t *p = elsewhere + sizeof(head) + (size_t)i * sizeof(record);
+
+		memcpy(p, record, sizeof(record));
+		p[14] = (uint8_t)(i >> 8);
+		p[15] = (uint8_t)i;
+	}
+	size_t alias = kg_names_answer(out, target, names, &q);
+	size_t len = kg_dns_splice(out, alias, elsewhere, sizeof(elsewhere));
+	assert_in_range(len, KG_DNS_MAX_ANSWER - whole + 1, KG_DNS_MAX_ANSWER);
+	assert_int_equal(ns_initparse(out, (int)len, &msg), 0);
+	assert_int_equal(ns_msg_count(msg, ns_s_an), 1 + (len - alias) / whole);
+	for (int i = 0; i < ns_msg_count(msg, ns_s_an) - 1; i++) {
+		assert_int_equal(ns_parserr(&msg, ns_s_an, 1 + i, &rr), 0);
+		assert_string_equal(ns_rr_name(rr), "db.example");
+		assert_int_equal(ns_rr_rdata(rr)[2] << 8 | ns_rr_rdata(rr)[3], i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changes_by_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(holds_what_fits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(splices, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(splices_many, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

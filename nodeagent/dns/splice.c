@@ -72,15 +72,15 @@ static bool put_data(struct out *o, const ns_msg *msg, const ns_rr *rr)
 	return put(o, at, (size_t)(end - at));
 }
 
-/* Owner and data of a record as they are there. */
-static bool put_record(struct out *o, const ns_msg *msg, ns_sect section, int i)
+/* Owner and data of a record as they are there. One after the other: msg knows where the next is.
+ */
+static bool put_record(struct out *o, ns_msg *msg, ns_sect section, int i)
 {
-	ns_msg copy = *msg;
 	ns_rr rr;
 	char name[NS_MAXDNAME + 2];
 	uint8_t owner[256];
 
-	if (ns_parserr(&copy, section, i, &rr) < 0)
+	if (ns_parserr(msg, section, i, &rr) < 0)
 		return false;
 	snprintf(name, sizeof(name), "%s.", strcmp(ns_rr_name(rr), ".") ? ns_rr_name(rr) : "");
 	int n = kg_record_name(owner, name);
