@@ -134,18 +134,65 @@ rev=$(revision)
 for branch in refs/heads/along/below refs/heads/main/below; do
 	try git push origin main "main:$branch"
 	check "no branch where another one's name is a directory: $branch" [ $? -ne 0 ]
-	check "it says what to do: $branch" said 'delete that one first (git push origin :'
+	check "it says what to do: $branch" said 'delete that one first (git push origin :\|cannot both be'
 	check "it is not said to be stored: $branch" not said 'is stored'
 done
 state_git update-ref refs/heads/up/and/down main
 try git push origin main main:refs/heads/up
 check "nor a branch whose name is another one's directory" [ $? -ne 0 ]
 check "it says of which" said 'while refs/heads/up/and/down is there'
+try git push origin main main:refs/heads/pair/below main:refs/heads/pair-less main:refs/heads/pair
+check "nor two new branches one of which is the other's directory" [ $? -ne 0 ]
+check "it says which" said 'refs/heads/pair and refs/heads/pair/below cannot both be'
+git tag -a -m t v2 main
+try git push origin main v2:refs/heads/tag
+check "nor a branch that is a tag" [ $? -ne 0 ]
+check "it says why" said 'refs/heads/tag can only be a commit: [0-9a-f]* is a tag, not a commit'
+try git push origin main "main^{tree}:refs/heads/tree"
+check "nor one that is a tree" [ $? -ne 0 ]
+try git push origin main "main:refs/heads/$(printf '%0252d' 0)"
+check "nor a branch whose lock's name would be too long" [ $? -ne 0 ]
+check "the pusher is told" said '000 is no name that a ref may have'
 check_same "main does not move without the others" "$rev" "$(revision)"
 state_git update-ref -d refs/heads/up/and/down
 try git push origin main main:refs/heads/up
 check "then it does" [ $? -eq 0 ]
 check_whole "several refs"
+
+# ---- names that no git sends: they reach no file (the hook is asked before git judges them)
+none=$(printf '%040d' 0)
+git pack-objects -q --stdout </dev/null >"$dir/none.pack"
+raw_push() { # REF...: each to be what main is
+	local caps='report-status side-band-64k' ref id
+	id=$(state_git rev-parse main)
+	{
+		for ref; do
+			printf '%04x%s %s %s\0%s' $((87 + ${#ref} + ${#caps})) "$none" "$id" "$ref" "$caps"
+		done
+		printf 0000
+		cat "$dir/none.pack"
+	} >"$dir/raw"
+	admin POST /cluster.git/git-receive-pack --data-binary "@$dir/raw" \
+		-H 'Content-Type: application/x-git-receive-pack-request' >"$dir/out" 2>&1
+}
+raw_push refs/heads/raw
+check "a push made by hand" said 'refs/heads/raw is stored'
+echo "what nobody may know" >"$state/secret"
+mkfifo "$state/fifo"
+rev=$(revision)
+for name in refs/heads/../../../secret refs/../../secret refs/heads/../../../fifo ../secret secret \
+	HEAD "$state/secret" refs/one refs/heads/a..b refs/heads/.a refs/heads/a.lock refs/heads//a; do
+	raw_push "$name"
+	check "no such name: $name" said "kgit: $name is no name that a ref may have"
+	check "nothing of a file is told: $name" not said 'nobody may know'
+done
+raw_push refs/heads/fine refs/heads/../../../secret
+check "one such name takes the others with it" said 'kgit: nothing was changed'
+check "it is not there" not state_git rev-parse -q --verify refs/heads/fine
+raw_push refs/heads/again refs/heads/again
+check "no ref is twice in a push" said 'refs/heads/again is twice in one push'
+check_same "none of these makes a revision" "$rev" "$(revision)"
+rm "$state/secret" "$state/fifo"
 
 # ---- larger than git's buffer: git asks first with an empty request, then sends it in chunks
 head -c 2000000 /dev/urandom >noise

@@ -154,6 +154,75 @@ static bool fits(struct kgd_pushes *p, struct kgd_hook *h)
 	return false;
 }
 
+static void refuse(struct kgd_hook *h, const struct kgd_command *c, const struct kg_error *err)
+{
+	kgd_hook_sayf(h, "%s", err->msg);
+	kgd_hook_refuse(h, c, err->code == KG_E_FORBIDDEN ? "forbidden" : err->msg);
+	audit(h, c, 0, NULL, err);
+}
+
+/* What is below a name comes right behind it. */
+static int by_path(const void *a, const void *b)
+{
+	const struct kgd_command *const *x = a, *const *y = b;
+	const char *p = (*x)->ref, *q = (*y)->ref;
+
+	while (*p && *p == *q) {
+		p++;
+		q++;
+	}
+	int l = *p == '/' ? 1 : (unsigned char)*p, r = *q == '/' ? 1 : (unsigned char)*q;
+	return l - r;
+}
+
+/* Two commands of one push that git would not both carry out; `before` has the lesser name. */
+static int check_pair(const struct kgd_command *before, const struct kgd_command *c,
+	const struct kgd_command *above, struct kg_error *err)
+{
+	size_t n = above ? strlen(above->ref) : 0;
+
+	if (before && strcmp(before->ref, c->ref) == 0)
+		return kg_fail(err, KG_E_CONFLICT, "%s is twice in one push", c->ref);
+	if (above && *c->new_commit && strncmp(above->ref, c->ref, n) == 0 && c->ref[n] == '/')
+		return kg_fail(err, KG_E_CONFLICT,
+			"%s and %s cannot both be: a name is a ref or a directory of refs. Push "
+			"one of them",
+			above->ref, c->ref);
+	return 0;
+}
+
+/* The names alone. Before any is looked up: git asks us before it judges them itself. */
+static bool may_be(struct kgd_pushes *p, struct kgd_hook *h)
+{
+	const struct kgd_command **sorted KG_AUTOFREE =
+		kg_alloc((h->ncommands + 1) * sizeof(*sorted));
+	const struct kgd_command *above = NULL; /* the last one that is not a deletion */
+	struct kg_error err;
+
+	for (size_t i = 0; i < h->ncommands; i++) {
+		sorted[i] = &h->commands[i];
+		if (kg_ref_check_format(p->m->repo, sorted[i]->ref, &err) < 0)
+			refuse(h, sorted[i], &err);
+	}
+	qsort(sorted, h->ncommands, sizeof(*sorted), by_path);
+	for (size_t i = 0; i < h->ncommands; i++) {
+		if (check_pair(i ? sorted[i - 1] : NULL, sorted[i], above, &err) < 0)
+			refuse(h, sorted[i], &err);
+		if (*sorted[i]->new_commit)
+			above = sorted[i];
+	}
+	return !h->refused;
+}
+
+static int check_is_commit(
+	struct kgd_pushes *p, struct kgd_hook *h, const struct kgd_command *c, struct kg_error *err)
+{
+	if (!*c->new_commit || strncmp(c->ref, "refs/heads/", 11) != 0)
+		return 0;
+	int rc = kg_store_check_commit(p->m->store, c->new_commit, h->quarantine, err);
+	return rc < 0 ? kg_wrap(err, "%s can only be a commit", c->ref) : 0;
+}
+
 /* What git would refuse of a ref after main has moved is refused before. */
 static int check_ref(
 	struct kgd_pushes *p, struct kgd_hook *h, const struct kgd_command *c, struct kg_error *err)
@@ -167,13 +236,15 @@ static int check_ref(
 		return kg_fail(err, KG_E_CONFLICT,
 			"another push came first: %s is %s%.12s by now; git fetch, then push again",
 			c->ref, *now ? "at " : "", *now ? now : "gone");
-	return rc == 0 && *c->new_commit && !*now ? kg_ref_check_name(p->m->repo, c->ref, err) : rc;
+	if (rc == 0 && *c->new_commit && !*now)
+		rc = kg_ref_check_name(p->m->repo, c->ref, err);
+	return rc == 0 ? check_is_commit(p, h, c, err) : rc;
 }
 
 void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 {
 	struct kg_error err;
-	bool judged = fits(p, h);
+	bool judged = may_be(p, h) && fits(p, h);
 
 	for (size_t i = 0; judged && i < h->ncommands; i++) {
 		const struct kgd_command *c = &h->commands[i];
@@ -186,9 +257,7 @@ void kgd_pushes_judge(struct kgd_pushes *p, struct kgd_hook *h)
 				c->ref);
 			kgd_hook_refuse(h, c, "written by kgitd alone");
 		} else if (check_ref(p, h, c, &err) < 0) {
-			kgd_hook_sayf(h, "%s", err.msg);
-			kgd_hook_refuse(h, c, err.code == KG_E_FORBIDDEN ? "forbidden" : err.msg);
-			audit(h, c, 0, NULL, &err);
+			refuse(h, c, &err);
 		}
 	}
 	if (h->refused)

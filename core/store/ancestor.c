@@ -96,6 +96,25 @@ static int add_parents(struct search *s, const unsigned char id[20], struct kg_e
 	return rc;
 }
 
+int kg_store_check_commit(
+	struct kg_store *store, const char *commit, const char *objects_dir, struct kg_error *err)
+{
+	struct kg_reader r KG_CLEANUP(kg_reader_release) = kg_store_reader(store);
+	unsigned char id[20];
+	git_object_t type;
+	size_t size;
+
+	if (kg_unhex(id, 20, commit) < 0)
+		return kg_fail(err, KG_E_INVALID, "\"%s\" is not a commit's id", commit);
+	int rc = kg_reader_add(&r, objects_dir, err);
+	if (rc == 0)
+		rc = kg_reader_size(&size, &type, &r, id, err);
+	if (rc == 0 && type != GIT_OBJECT_COMMIT)
+		rc = kg_fail(err, KG_E_INVALID, "%s is a %s, not a commit", commit,
+			git_object_type2string(type));
+	return rc;
+}
+
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err)
 {

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <git2.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,8 +17,15 @@
 #include <unistd.h>
 
 #define PACKED_REFS_MAX (256u << 20)
-#define LOCK_TRIES      100
-#define LOCK_PAUSE      ((struct timespec){.tv_nsec = 10 * 1000 * 1000L})
+#define LOCK_PAUSE_MS   10
+#define LOCK_PAUSE      ((struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000 * 1000L})
+
+static atomic_int lock_wait_ms = KG_REF_LOCK_WAIT_MS;
+
+void kg_ref_set_lock_wait(int ms)
+{
+	atomic_store(&lock_wait_ms, ms);
+}
 
 bool kg_sync_lost(int e)
 {
@@ -66,6 +75,8 @@ int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error 
 		return kg_fail_errno(err, "read ref %s", ref);
 	if (stat(path, &st) < 0 || S_ISDIR(st.st_mode))
 		return read_packed(out, dir, ref, err);
+	if (!S_ISREG(st.st_mode))
+		return kg_fail(err, KG_E_CORRUPT, "ref %s is no file", ref);
 	int rc = kg_file_read(&text, path, 4096, err);
 	if (rc == -KG_E_NOT_FOUND)
 		return read_packed(out, dir, ref, err);
@@ -74,13 +85,40 @@ int kg_ref_read(char out[41], const char *dir, const char *ref, struct kg_error 
 	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == ' '))
 		text.data[--text.len] = '\0';
 	if (text.len != 40 || !is_hex_id(text.data))
-		return kg_fail(err, KG_E_CORRUPT, "ref %s holds \"%.60s\", expected a commit's id",
-			ref, kg_buf_str(&text));
+		return kg_fail(err, KG_E_CORRUPT, "ref %s holds %zu bytes that are no commit's id",
+			ref, text.len);
 	memcpy(out, text.data, 41);
 	return 0;
 }
 
 /* ---- names ---- */
+
+/* Each part of it is a file's name, and so is that with ".lock" behind it. */
+static bool has_room(const char *dir, const char *ref)
+{
+	static const size_t lock = sizeof(".lock") - 1;
+
+	if (strlen(dir) + 1 + strlen(ref) + lock >= PATH_MAX)
+		return false;
+	for (const char *p = ref, *end; *p; p = *end ? end + 1 : end) {
+		end = strchrnul(p, '/');
+		if ((size_t)(end - p) + lock > NAME_MAX)
+			return false;
+	}
+	return true;
+}
+
+int kg_ref_check_format(const char *dir, const char *ref, struct kg_error *err)
+{
+	int valid = 0;
+
+	if (strncmp(ref, "refs/", 5) == 0 && strchr(ref + 5, '/') && has_room(dir, ref) &&
+		!strchr(ref, '\x7f') && /* which libgit2 lets pass */
+		git_reference_name_is_valid(&valid, ref) == 0 && valid)
+		return 0;
+	return kg_fail(err, KG_E_INVALID,
+		"%.200s is no name that a ref may have (git help check-ref-format)", ref);
+}
 
 static int name_taken(const char *ref, const char *by, struct kg_error *err)
 {
@@ -200,7 +238,7 @@ static int make_lock(const struct update *u)
 {
 	int fd = -1;
 
-	for (int i = 0; i < LOCK_TRIES; i++) {
+	for (int tries = atomic_load(&lock_wait_ms) / LOCK_PAUSE_MS; tries > 0; tries--) {
 		fd = open(u->lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (fd >= 0 || errno != EEXIST)
 			return fd;

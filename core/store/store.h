@@ -175,6 +175,9 @@ struct kg_object_limits {
 int kg_store_check_objects(struct kg_store *store, const char *objects_dir,
 	const char *const *commits, size_t ncommits, const struct kg_object_limits *max,
 	struct kg_error *err);
+/* Whether the object is there and a commit: KG_E_INVALID where it is something else. Any thread. */
+int kg_store_check_commit(
+	struct kg_store *store, const char *commit, const char *objects_dir, struct kg_error *err);
 /* Is `ancestor` reachable from `commit`. */
 int kg_store_is_ancestor(bool *out, struct kg_store *store, const char *ancestor,
 	const char *commit, const char *objects_dir, struct kg_error *err);
