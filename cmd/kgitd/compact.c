@@ -27,6 +27,7 @@ struct kgd_compact {
 	struct kgd_clock clock; /* a wall clock that jumps takes no history with it */
 	pthread_t thread;
 	int stop;             /* eventfd */
+	struct kg_buf told;   /* what the last round noted, for the same */
 	struct kg_error said; /* the last failure that was logged, so that it is logged once */
 };
 
@@ -38,12 +39,28 @@ static void lower_priority(void)
 		kg_warn("the priority of compaction cannot be lowered");
 }
 
+static void tell(struct kgd_compact *c, struct kg_buf *notes)
+{
+	char *at = NULL;
+
+	if (strcmp(kg_buf_str(notes), kg_buf_str(&c->told)) == 0)
+		return;
+	kg_buf_clear(&c->told);
+	if (!notes->len)
+		return;
+	kg_buf_adds(&c->told, notes->data);
+	for (char *line = strtok_r(notes->data, "\n", &at); line; line = strtok_r(NULL, "\n", &at))
+		kg_warn("%s", line);
+}
+
 static int one_round(struct kgd_compact *c, struct kg_compact_result *result, struct kg_error *err)
 {
+	struct kg_buf notes KG_AUTOBUF = KG_BUF_INIT;
 	struct kg_compact_options o = {.revisions = c->opts.revisions,
 		.age_ms = c->opts.age_ms,
 		.now = kgd_clock_read(&c->clock, kg_realtime_ms(), kg_monotonic_ms()),
 		.grace_ms = c->opts.grace_ms,
+		.notes = &notes,
 		.cancel = c->stop};
 	struct kg_settings s;
 	int rc = kg_store_settings(&s, c->opts.store, err);
@@ -54,7 +71,9 @@ static int one_round(struct kgd_compact *c, struct kg_compact_result *result, st
 		o.revisions = s.revisions;
 	if (s.age_ms)
 		o.age_ms = s.age_ms;
-	return kg_store_compact(result, c->opts.store, &o, err);
+	rc = kg_store_compact(result, c->opts.store, &o, err);
+	tell(c, &notes);
+	return rc;
 }
 
 static void say(const struct kg_compact_result *r)
@@ -133,6 +152,7 @@ void kgd_compact_stop(struct kgd_compact *c)
 		kg_warn("compaction cannot be told to stop");
 	pthread_join(c->thread, NULL);
 	close(c->stop);
+	kg_buf_release(&c->told);
 	free(c);
 }
 

@@ -295,6 +295,15 @@ static int compact(struct kg_compact_round *c, struct kg_error *err)
 	return rc < 0 || !worth_it ? rc : pack_and_drop(c, err);
 }
 
+/* What they leave is only space. */
+static void sweep_pushes(struct kg_store *s, struct kg_buf *notes)
+{
+	struct kg_error why = {0};
+
+	if (kg_recover_pushes(s, notes, &why) < 0 && notes)
+		kg_buf_addf(notes, "what unfinished pushes left cannot be removed: %s\n", why.msg);
+}
+
 int kg_store_compact(struct kg_compact_result *out, struct kg_store *s,
 	const struct kg_compact_options *opts, struct kg_error *err)
 {
@@ -306,7 +315,7 @@ int kg_store_compact(struct kg_compact_result *out, struct kg_store *s,
 	if (rc == 0 && atomic_load(&s->sync_failed))
 		rc = kg_store_poisoned(&why);
 	if (rc == 0)
-		rc = kg_recover_pushes(s->dir, NULL, &why);
+		sweep_pushes(s, opts->notes);
 	if (rc == 0)
 		rc = compact(&c, &why);
 	if (rc < 0)

@@ -21,6 +21,9 @@ struct kg_compact_options {
 	 * where 0. */
 	size_t pack_bytes;
 	bool force; /* do it all, worth it or not */
+	/* Lines are added for what pushes left whose git was killed and is removed, or cannot be,
+	 * also where the call fails; may be NULL. */
+	struct kg_buf *notes;
 	int cancel; /* an fd: once it is readable the call ends soon, KG_E_UNAVAILABLE; 0: none */
 };
 #define KG_COMPACT_NO_GRACE INT64_C(-1)

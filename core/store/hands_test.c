@@ -3,9 +3,12 @@
 
 #include "base/mem.h"
 #include "store/compact.h"
+#include "store/private.h"
+#include "store/refs.h"
 #include "sys/file.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -167,7 +172,8 @@ static void test_repack_between(void **state)
 
 	OK(test_open(&c, *state, true, NULL, &err));
 	test_flush(&c);
-	/* As a git has it that packs refs. */
+	/* As a git has it that packs refs, for as long as this takes. */
+	kg_ref_set_lock_wait(600000);
 	test_write(*state, "refs/kgit/state.lock", "");
 	test_put_node(&c, "n", 0);
 	OK(test_commit(&c, &err));
@@ -175,7 +181,9 @@ static void test_repack_between(void **state)
 		usleep(10000);
 	assert_int_equal(count_packs(*state, ".keep"), 1);
 	assert_int_equal(TEST_GIT(NULL, *state, "repack", "-a", "-d", "-q"), 0);
+	assert_int_equal(count_packs(*state, ".keep"), 1);
 	assert_int_equal(unlink(lock), 0);
+	kg_ref_set_lock_wait(KG_REF_LOCK_WAIT_MS);
 	test_flush(&c);
 	assert_int_equal(count_packs(*state, ".keep"), 0);
 	assert_true(test_fsck(*state));
@@ -246,6 +254,173 @@ static void test_dead_pushes(void **state)
 	test_close(&c);
 }
 
+static void make_old(const char *dir, const char *name, time_t seconds)
+{
+	struct timespec then = {.tv_sec = time(NULL) - seconds};
+	char *path KG_AUTOFREE = kg_asprintf("%s/%s", dir, name);
+
+	OK(utimensat(AT_FDCWD, path, (struct timespec[]){then, then}, AT_SYMLINK_NOFOLLOW));
+}
+
+static char *compact_once(struct test_cluster *c)
+{
+	struct kg_buf notes = KG_BUF_INIT;
+	struct kg_compact_options o = {.notes = &notes};
+	struct kg_compact_result r;
+
+	OK(kg_store_compact(&r, c->store, &o, &err));
+	kg_buf_addc(&notes, '\n');
+	return notes.data;
+}
+
+static const struct slow {
+	const char *label, *name, *file; /* the quarantine, and what is in it */
+	time_t age, file_age;            /* hours: of the quarantine, of all in it */
+	bool held;                       /* by a process that is there */
+	bool goes;                       /* once the clock is known to be right for an hour */
+} slow[] = {
+	{"a pack that comes in", "tmp_objdir-incoming-1", "tmp_pack_1", 24 * 365 * 50, 0, 0, 0},
+	{"one that came an hour ago", "tmp_objdir-incoming-2", "pack-1.pack", 2, 2, true, false},
+	{"of old, held", "tmp_objdir-incoming-3", "pack-1.pack", 24 * 365 * 50, 24 * 365 * 50, 1,
+		0},
+	{"nobody's", "tmp_objdir-incoming-4", "tmp_pack_1", 2, 2, false, true},
+	{"nobody's, of before the boot", "tmp_objdir-incoming-5", "tmp_pack_1", 24 * 365 * 50,
+		24 * 365 * 50, false, true},
+	{"nobody's, as git before 2.35 has it", "incoming-6", "tmp_pack_1", 2, 2, false, true},
+	{"as git before 2.35 has it", "incoming-7", "tmp_pack_1", 2, 0, false, false},
+};
+
+static void make_slow(const char *dir, const struct slow *t)
+{
+	char *pack KG_AUTOFREE = kg_asprintf("objects/%s/pack", t->name), host[256] = "";
+	char *top KG_AUTOFREE = kg_asprintf("objects/%s", t->name);
+	char *file KG_AUTOFREE = kg_asprintf("%s/%s", pack, t->file);
+	char *keep KG_AUTOFREE = kg_asprintf("%s/pack-1.keep", pack);
+	char *path KG_AUTOFREE = made_dir(dir, pack);
+
+	assert_true(kg_path_exists(path));
+	OK(gethostname(host, sizeof(host) - 1));
+	test_write(dir, file, "PACK");
+	make_old(dir, file, t->file_age * 3600);
+	if (t->held) {
+		write_keep(dir, keep, getpid(), host);
+		make_old(dir, keep, t->file_age * 3600);
+	}
+	make_old(dir, pack, t->age * 3600);
+	make_old(dir, top, t->age * 3600);
+}
+
+/* A push may take hours, and the clock may be set while it does. */
+static void test_slow_pushes(void **state)
+{
+	struct test_cluster c;
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	for (size_t i = 0; i < KG_ARRAY_LEN(slow); i++)
+		make_slow(*state, &slow[i]);
+	char *first KG_AUTOFREE = compact_once(&c);
+	assert_string_equal(first, "\n");
+	c.store->steady.since -= 2 * 3600;
+	char *then KG_AUTOFREE = compact_once(&c);
+	for (size_t i = 0; i < KG_ARRAY_LEN(slow); i++) {
+		char *path KG_AUTOFREE = kg_asprintf("objects/%s", slow[i].name);
+		char *line KG_AUTOFREE =
+			kg_asprintf("removed unfinished push %s/%s\n", (char *)*state, path);
+
+		if (test_exists(*state, path) == slow[i].goes ||
+			(strstr(then, line) != NULL) != slow[i].goes)
+			fail_msg(
+				"%s: %s, %s", slow[i].label, slow[i].goes ? "stays" : "goes", then);
+	}
+	test_close(&c);
+}
+
+/* What cannot be looked at is told, and compaction goes on. */
+static void test_unreadable_push(void **state)
+{
+	char *path KG_AUTOFREE = kg_asprintf("%s/objects/tmp_objdir-incoming-1", (char *)*state);
+	struct test_cluster c;
+
+	OK(test_open(&c, *state, true, NULL, &err));
+	OK(mkdir(path, 0700));
+	char *pack KG_AUTOFREE = kg_asprintf("%s/pack", path);
+	OK(symlink("pack", pack)); /* ELOOP, for root as well */
+	char *notes KG_AUTOFREE = compact_once(&c);
+	assert_non_null(strstr(notes, "what unfinished pushes left cannot be removed: "));
+	assert_non_null(strstr(notes, "tmp_objdir-incoming-1"));
+	test_close(&c);
+}
+
+static void test_steady(void **state)
+{
+	static const struct {
+		int64_t wall, up;
+		bool steady;
+	} looks[] = {
+		{1000, 50, false},
+		{4000, 3050, false},
+		{4601, 3651, true},
+		{4662, 3711, true},   /* a second is no step */
+		{94662, 3771, false}, /* forward */
+		{98000, 7109, false},
+		{98300, 7409, true},
+		{8000, 7469, false}, /* backward */
+		{11602, 11070, true},
+	};
+	struct kg_steady c = {0};
+
+	(void)state;
+	for (size_t i = 0; i < KG_ARRAY_LEN(looks); i++)
+		if (kg_steady(&c, looks[i].wall, looks[i].up, 3600) != looks[i].steady)
+			fail_msg("look %zu", i);
+}
+
+/* What may be a ref's name is what git says, and what may not reaches no file. */
+static void test_ref_names(void **state)
+{
+	static const char *const names[] = {"refs/heads/a", "refs/heads/a/b", "refs/tags/v1.0",
+		"refs/x/@", "refs/heads/@{", "refs/heads/a@{b", "refs/heads/@", "refs/heads/a b",
+		"refs/heads/..", "refs/heads/../../../secret", "refs/heads/a..b", "refs/heads/.a",
+		"refs/heads/a/.b", "refs/heads/a.", "refs/heads/a./b", "refs/heads/a.lock",
+		"refs/heads/a.lock/b", "refs/heads/", "refs/heads//a", "refs/heads/a/", "refs//a",
+		"refs/heads/a~1", "refs/heads/a^", "refs/heads/a:b", "refs/heads/a?",
+		"refs/heads/a*", "refs/heads/*", "refs/heads/[a", "refs/heads/a\\b",
+		"refs/heads/a\x01", "refs/heads/a\x7f", "refs/heads/\xc3\xa4", "refs/heads/-a",
+		"refs/heads/\xff"};
+	static const char *const never[] = {"", "HEAD", "refs", "refs/", "refs/a", "/refs/heads/a",
+		"../secret", "secret", "heads/a"};
+	char name[400] = "refs/heads/";
+
+	assert_int_equal(TEST_GIT(NULL, *state, "init", "-q", "--bare"), 0);
+	for (size_t i = 0; i < KG_ARRAY_LEN(names); i++) {
+		bool git = TEST_GIT(NULL, *state, "check-ref-format", names[i]) == 0;
+
+		if ((kg_ref_check_format(*state, names[i], &(struct kg_error){0}) == 0) != git)
+			fail_msg("%zu, %s: git says %s", i, names[i], git ? "yes" : "no");
+	}
+	for (size_t i = 0; i < KG_ARRAY_LEN(never); i++)
+		if (kg_ref_check_format(*state, never[i], &(struct kg_error){0}) != -KG_E_INVALID)
+			fail_msg("%s", never[i]);
+	memset(name + 11, 'a', 250); /* with ".lock" it is 255 */
+	OK(kg_ref_check_format(*state, name, &err));
+	name[11 + 250] = 'a';
+	assert_int_equal(kg_ref_check_format(*state, name, &(struct kg_error){0}), -KG_E_INVALID);
+}
+
+/* A file that is no ref is not told of, and one that blocks is not opened. */
+static void test_no_ref(void **state)
+{
+	char *fifo KG_AUTOFREE = kg_asprintf("%s/refs/fifo", (char *)*state), now[41];
+	struct kg_error e = {0};
+
+	char *refs KG_AUTOFREE = made_dir(*state, "refs");
+	test_write(refs, "secret", "what nobody may know");
+	assert_int_equal(kg_ref_read(now, *state, "refs/secret", &e), -KG_E_CORRUPT);
+	assert_null(strstr(e.msg, "nobody"));
+	OK(mkfifo(fifo, 0600));
+	assert_int_equal(kg_ref_read(now, *state, "refs/fifo", &e), -KG_E_CORRUPT);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -256,6 +431,11 @@ int main(void)
 		TEST_CASE(test_stale_files),
 		TEST_CASE(test_repack_between),
 		TEST_CASE(test_dead_pushes),
+		TEST_CASE(test_slow_pushes),
+		TEST_CASE(test_unreadable_push),
+		TEST_CASE(test_steady),
+		TEST_CASE(test_ref_names),
+		TEST_CASE(test_no_ref),
 	};
 
 	kg_kinds_init();

@@ -86,27 +86,72 @@ int kg_packs_unhide(const char *packs, struct kg_buf *notes, struct kg_error *er
 
 /* ---- pushes under way ---- */
 
+bool kg_is_quarantine(const char *name)
+{
+	return strncmp(name, "incoming-", 9) == 0 || strncmp(name, "tmp_objdir-", 11) == 0;
+}
+
+static int newest(time_t *out, const char *path, int depth, struct kg_error *err);
+
+static int newest_within(time_t *out, const char *path, int depth, struct kg_error *err)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	int rc = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "open %s", path);
+	while (rc == 0 && (errno = 0, e = readdir(d))) {
+		char *child KG_AUTOFREE = kg_asprintf("%s/%s", path, e->d_name);
+
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			rc = newest(out, child, depth, err);
+	}
+	if (rc == 0 && !e && errno)
+		rc = kg_fail_errno(err, "read %s", path);
+	closedir(d);
+	return rc;
+}
+
+static int newest(time_t *out, const char *path, int depth, struct kg_error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : kg_fail_errno(err, "stat %s", path);
+	if (st.st_mtime > *out)
+		*out = st.st_mtime;
+	return depth && S_ISDIR(st.st_mode) ? newest_within(out, path, depth - 1, err) : 0;
+}
+
+int kg_quarantine_changed(time_t *out, const char *path, struct kg_error *err)
+{
+	*out = 0;
+	return newest(out, path, 2, err); /* itself, pack or two digits, and the files there */
+}
+
 int kg_quarantines(struct kg_buf *out, const char *dir, int64_t max_age, struct kg_error *err)
 {
 	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
 	DIR *d = opendir(objects);
 	struct dirent *e;
-	struct stat st;
+	time_t changed;
+	int rc = 0;
 
 	if (!d)
 		return kg_fail_errno(err, "open %s", objects);
-	while ((errno = 0, e = readdir(d))) {
+	while (rc == 0 && (errno = 0, e = readdir(d))) {
 		char *path KG_AUTOFREE = kg_asprintf("%s/%s", objects, e->d_name);
 
-		/* As git called them before 2.35, and since. */
-		if (strncmp(e->d_name, "incoming-", 9) != 0 &&
-			strncmp(e->d_name, "tmp_objdir-", 11) != 0)
+		if (!kg_is_quarantine(e->d_name))
 			continue;
+		rc = kg_quarantine_changed(&changed, path, err);
 		/* An older one has lost its git. */
-		if (stat(path, &st) == 0 && st.st_mtime + max_age >= time(NULL))
+		if (rc == 0 && changed + max_age >= time(NULL))
 			kg_buf_addf(out, "\n%s", e->d_name);
 	}
-	int rc = errno ? kg_fail_errno(err, "read %s", objects) : 0;
+	if (rc == 0 && !e && errno)
+		rc = kg_fail_errno(err, "read %s", objects);
 	closedir(d);
 	return rc;
 }

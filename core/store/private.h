@@ -67,6 +67,15 @@ void kg_compact_names(struct kg_map *packed, const char *side);
 /* libgit2 keeps what it knows of packs that are gone: readers to come get a fresh database. */
 int kg_store_renew_odb(struct kg_store *s, struct kg_error *err);
 
+/* Since when nobody has set the wall clock, as far as looks at it tell: all in seconds, `since` of
+ * the time since the boot. Begins as {0}. */
+struct kg_steady {
+	bool looked;
+	int64_t ahead, since;
+};
+/* Looks: has it gone on for more than so many seconds. */
+bool kg_steady(struct kg_steady *c, int64_t wall, int64_t up, int64_t seconds);
+
 struct kg_store {
 	char *dir; /* the repository (a work tree's .git) */
 	char *ref;
@@ -79,6 +88,7 @@ struct kg_store {
 	atomic_bool sync_failed; /* of main's ref, or of a merged pack: nothing more is written */
 
 	struct kg_merger merger;
+	struct kg_steady steady; /* of who compacts */
 	_Atomic uint64_t reads;
 
 	pthread_mutex_t lock; /* all below */
@@ -114,10 +124,10 @@ int kg_store_begin(struct kg_store *s, const struct kg_store_options *opts, stru
 /* What a crash left, before anything is read; lines are added to notes (may be NULL). */
 int kg_recover_files(
 	const char *dir, const char *state_ref, struct kg_buf *notes, struct kg_error *err);
-/* Main made to agree with the head. */
 /* What pushes left whose git was killed, as large as they were: their quarantines, and what they
- * held packs by. While the store is open. */
-int kg_recover_pushes(const char *dir, struct kg_buf *notes, struct kg_error *err);
+ * held packs by. While the store is open; the thread that compacts. */
+int kg_recover_pushes(struct kg_store *s, struct kg_buf *notes, struct kg_error *err);
+/* Main made to agree with the head. */
 int kg_recover_main(struct kg_store *s, struct kg_buf *notes, struct kg_error *err);
 
 /* The text of clock.yaml. */

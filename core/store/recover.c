@@ -8,7 +8,8 @@
  * boot, or than any such git lives, or say of which process they are, and that is gone.
  *
  * What a push leaves whose git was killed is as large as the push: it is looked for again while
- * the store is open (kg_recover_pushes).
+ * the store is open (kg_recover_pushes). By then the clock may have been set: "older than the boot"
+ * means nothing any more, and an age something only once the clock has gone on for as long.
  */
 #include "store/hidden.h"
 #include "store/packfile.h"
@@ -33,6 +34,7 @@
 #include <unistd.h>
 
 #define STALE_SECONDS 3600
+#define STEP_SECONDS  2 /* by more than that a clock does not go wrong between two looks */
 #define KEEP_MAX      512
 #define LOCK_SECONDS  2 /* for so long a git that packs refs may hold a lock */
 #define LOCK_LOOKS    100
@@ -42,7 +44,9 @@ struct sweep {
 	const char *ours[2]; /* paths of locks that only we take */
 	struct kg_buf *notes;
 	time_t boot, now;
-	bool dead; /* found: the end of a push's git */
+	bool running;    /* beside pushes: only what is abandoned for certain */
+	bool steady;     /* for STALE_SECONDS nobody has set the clock; only where it is running */
+	bool dead, live; /* found: the end of a push's git, or that it is there */
 };
 
 static void note(struct kg_buf *notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -151,8 +155,10 @@ static int ref_entry(struct sweep *s, const char *path, const char *name, const 
 
 /* ---- what a push holds ---- */
 
+enum holder { UNKNOWN, LIVE, DEAD };
+
 /* git says in a *.keep which of its processes holds the pack, and where. */
-static bool is_of_dead_push(const char *keep)
+static enum holder holder_of(const char *keep)
 {
 	static const char of[] = "receive-pack ";
 	struct kg_buf text KG_AUTOBUF = KG_BUF_INIT;
@@ -161,30 +167,39 @@ static bool is_of_dead_push(const char *keep)
 
 	if (kg_file_read(&text, keep, KEEP_MAX, &ignored) < 0 ||
 		!has_prefix(kg_buf_str(&text), of) || gethostname(host, HOST_NAME_MAX) < 0)
-		return false;
+		return UNKNOWN;
 	char *where, *here KG_AUTOFREE = kg_asprintf(" on %s\n", host);
 	long pid = strtol(kg_buf_str(&text) + strlen(of), &where, 10);
-	return pid > 0 && pid <= INT_MAX && strcmp(where, here) == 0 && kill((pid_t)pid, 0) < 0 &&
-	       errno == ESRCH;
+	if (pid <= 0 || pid > INT_MAX || strcmp(where, here) != 0)
+		return UNKNOWN;
+	return kill((pid_t)pid, 0) < 0 && errno == ESRCH ? DEAD : LIVE;
 }
 
-static int find_dead(struct sweep *s, const char *path, const char *name, const struct stat *st,
+static int find_holder(struct sweep *s, const char *path, const char *name, const struct stat *st,
 	struct kg_error *err)
 {
 	(void)err;
-	s->dead |= S_ISREG(st->st_mode) && has_suffix(name, ".keep") && is_of_dead_push(path);
+	if (!S_ISREG(st->st_mode) || !has_suffix(name, ".keep"))
+		return 0;
+	enum holder holder = holder_of(path);
+	s->dead |= holder == DEAD;
+	s->live |= holder == LIVE;
 	return 0;
 }
 
-/* Has a quarantine lost its git. */
-static int is_abandoned(
-	bool *out, struct sweep *s, const char *path, const struct stat *st, struct kg_error *err)
+/* Has a quarantine lost its git. What is from before the boot has, whoever has its pid now. */
+static int is_abandoned(bool *out, struct sweep *s, const char *path, struct kg_error *err)
 {
 	char *packs KG_AUTOFREE = kg_asprintf("%s/pack", path);
+	time_t changed;
 
-	s->dead = is_old(s, st);
-	int rc = s->dead ? 0 : each(s, packs, find_dead, err);
-	*out = s->dead;
+	s->dead = s->live = false;
+	int rc = kg_quarantine_changed(&changed, path, err);
+	if (rc == 0)
+		rc = each(s, packs, find_holder, err);
+	bool old = changed + STALE_SECONDS < s->now && (!s->running || s->steady);
+	*out = rc == 0 && changed &&
+	       ((!s->running && changed < s->boot) || (!s->live && (s->dead || old)));
 	return rc;
 }
 
@@ -193,9 +208,9 @@ static int quarantine(struct sweep *s, const char *path, const char *name, const
 {
 	bool abandoned;
 
-	if (!S_ISDIR(st->st_mode) || !has_prefix(name, "tmp_objdir-"))
+	if (!S_ISDIR(st->st_mode) || !kg_is_quarantine(name))
 		return 0;
-	int rc = is_abandoned(&abandoned, s, path, st, err);
+	int rc = is_abandoned(&abandoned, s, path, err);
 	if (rc < 0 || !abandoned)
 		return rc;
 	rc = kg_remove_tree(path, err);
@@ -207,7 +222,7 @@ static int quarantine(struct sweep *s, const char *path, const char *name, const
 static int kept_pack(struct sweep *s, const char *path, const char *name, const struct stat *st,
 	struct kg_error *err)
 {
-	if (!S_ISREG(st->st_mode) || !has_suffix(name, ".keep") || !is_of_dead_push(path))
+	if (!S_ISREG(st->st_mode) || !has_suffix(name, ".keep") || holder_of(path) != DEAD)
 		return 0;
 	return drop(s, path, "what an ended push held", err);
 }
@@ -299,13 +314,25 @@ static void sweep_init(struct sweep *s)
 	s->boot = now.tv_sec - up.tv_sec;
 }
 
-int kg_recover_pushes(const char *dir, struct kg_buf *notes, struct kg_error *err)
+bool kg_steady(struct kg_steady *c, int64_t wall, int64_t up, int64_t seconds)
 {
-	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", dir);
-	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", dir);
-	struct sweep s = {.notes = notes};
+	int64_t ahead = wall - up, step = ahead - c->ahead;
+
+	if (!c->looked || step > STEP_SECONDS || step < -STEP_SECONDS)
+		c->since = up;
+	c->looked = true;
+	c->ahead = ahead;
+	return up - c->since > seconds;
+}
+
+int kg_recover_pushes(struct kg_store *store, struct kg_buf *notes, struct kg_error *err)
+{
+	char *objects KG_AUTOFREE = kg_asprintf("%s/objects", store->dir);
+	char *packs KG_AUTOFREE = kg_asprintf("%s/objects/pack", store->dir);
+	struct sweep s = {.notes = notes, .running = true};
 
 	sweep_init(&s);
+	s.steady = kg_steady(&store->steady, s.now, s.now - s.boot, STALE_SECONDS);
 	int rc = each(&s, objects, quarantine, err);
 	return rc < 0 ? rc : each(&s, packs, kept_pack, err);
 }
