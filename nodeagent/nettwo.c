@@ -53,7 +53,10 @@ void nt_run_loop(struct nt_node *n)
 static void open_services(void *ctx)
 {
 	struct nt_node *n = ctx;
-	struct kg_services_ranges ranges = {n->cidr, "10.244.0.0/16", "10.96.0.0/16", n->address};
+	struct kg_services_ranges ranges = {.pods = n->cidr,
+		.cluster = "10.244.0.0/16",
+		.services = "10.96.0.0/16",
+		.node_ip = n->address};
 	struct kg_services_options opts = {
 		.on_event = told, .ctx = n, .node = n->name, .memory = n->memory};
 	struct kg_error err;

@@ -33,6 +33,7 @@ struct kg_network {
 	struct kg_watch *watch;
 	struct kg_timer *settle;
 	struct kg_doc *node; /* node.yaml */
+	char *master;        /* "a.b.c.d:port", as last told by put_api; or NULL */
 	struct kg_doc **nodes;
 	size_t nnodes;
 	bool services_failing, policies_failing, api_failing, routes_failing;
@@ -83,7 +84,8 @@ static void sync_services(struct kg_network *n)
 	struct kg_services_ranges ranges = {.pods = of_node(n, "podCIDR"),
 		.cluster = of_node(n, "clusterCIDR"),
 		.services = of_node(n, "serviceCIDR"),
-		.node_ip = n->opts.address};
+		.node_ip = n->opts.address,
+		.master = n->master};
 	struct kg_error err;
 
 	if (!*ranges.pods)
@@ -131,10 +133,13 @@ static void put_api(struct kg_network *n)
 	if (!n->opts.master_url || !n->node)
 		return;
 	int rc = kg_api_service_map(&v, &arena, kg_doc_value(n->node), n->opts.master_url, &err);
-	if (rc == 0)
+	if (rc == 0) {
 		put_service(n, API_KEY, kg_is_null(&v) ? NULL : &v);
-	else
+		free(n->master);
+		n->master = kg_strdup(kg_string(kg_at(&v, "ports.0.endpoints.0"), ""));
+	} else {
 		kg_wrap(&err, "Service " API_KEY);
+	}
 	told(n, &n->api_failing, rc, &err);
 }
 
@@ -398,6 +403,7 @@ void kg_network_free(struct kg_network *n)
 	kg_loop_free(n->loop);
 	kg_doc_unref(n->node);
 	release_docs(n->nodes, n->nnodes);
+	free(n->master);
 	free(n);
 }
 

@@ -216,6 +216,11 @@ int kg_services_configure(
 			err, KG_E_INVALID, "pod range %s has more than 4096 addresses", r->pods);
 	if (inet_pton(AF_INET, r->node_ip, &c.node) != 1)
 		return kg_fail(err, KG_E_INVALID, "node address \"%s\" is none", r->node_ip);
+	struct kg_endpoint master;
+	if (r->master && kg_endpoint_parse(&master, r->master)) {
+		c.master = master.addr;
+		c.master_port = master.port;
+	}
 	if (s->configured && memcmp(&c, &s->config, sizeof(c)) == 0)
 		return 0;
 	rc = allow_loopback_answers(c.node, err);

@@ -26,6 +26,7 @@ struct kg_services_ranges {
 	const char *pods, *cluster,
 		*services; /* "a.b.c.d/n": this node's pods, all pods, services */
 	const char *node_ip;
+	const char *master; /* "a.b.c.d:port", as this node reaches it; NULL: it is not known */
 };
 /* What the rules are about; before anything else, and again when it changed. A pod range of more
  * than 4096 addresses is refused. Takes effect with the next commit. */

@@ -27,8 +27,7 @@ static in_port_t port_of(const struct kg_value *v)
 	return port > 0 && port < 65536 ? htons((uint16_t)port) : 0;
 }
 
-/* "10.244.0.5:8080" */
-static bool parse_endpoint(struct kg_endpoint *out, const char *s)
+bool kg_endpoint_parse(struct kg_endpoint *out, const char *s)
 {
 	const char *colon = strrchr(s, ':');
 	char addr[INET_ADDRSTRLEN], *end;
@@ -58,7 +57,7 @@ static uint32_t parse_endpoints(struct kg_endpoint *out, const struct kg_value *
 	uint32_t n = 0, unique = 0;
 
 	for (uint32_t i = 0; i < kg_len(list); i++)
-		n += parse_endpoint(&out[n], kg_string(&list->items[i], ""));
+		n += kg_endpoint_parse(&out[n], kg_string(&list->items[i], ""));
 	if (n)
 		qsort(out, n, sizeof(*out), compare_endpoints);
 	for (uint32_t i = 0; i < n; i++) {

@@ -170,6 +170,12 @@ static bool has_endpoint(const struct kg_endpoint *list, uint32_t n, in_addr_t a
 	return false;
 }
 
+static bool is_master(const struct door *door, const struct kg_services_config *config)
+{
+	return door->protocol == IPPROTO_TCP && config->master && door->addr == config->master &&
+	       door->port == config->master_port;
+}
+
 /* One that is an endpoint itself may be left untranslated: that is not rejected. */
 static void emit_external(struct kg_nft_elems *out, const struct kg_service *s,
 	const struct kg_service_port *port, in_addr_t addr, const struct kg_services_config *config)
@@ -180,7 +186,7 @@ static void emit_external(struct kg_nft_elems *out, const struct kg_service *s,
 		.protocol = port->protocol,
 		.affinity = s->affinity};
 
-	if (!is_outside(addr, config))
+	if (!is_outside(addr, config) || is_master(&door, config))
 		return;
 	if (!has_endpoint(port->endpoints, port->nendpoints, addr, port->port) &&
 		!has_endpoint(port->draining, port->ndraining, addr, port->port))

@@ -83,6 +83,9 @@ struct kg_service {
  * left out: the master has validated it. NULL for a headless one. node: this one's name. */
 struct kg_service *kg_service_parse(const struct kg_value *v, const char *node);
 
+/* "10.244.0.5:8080" */
+bool kg_endpoint_parse(struct kg_endpoint *out, const char *s);
+
 /* Of a pod of the view; NULL where it has no address. services_pod.c. */
 struct kg_service *kg_service_of_pod(const struct kg_value *pod);
 void kg_service_pod_elements(struct kg_nft_elems *out, const struct kg_service *pod);
@@ -91,6 +94,10 @@ struct kg_services_config {
 	struct kg_cidr pods; /* this node's */
 	struct kg_cidr cluster, services;
 	in_addr_t node;
+	/* The master as this node reaches it; 0: unknown. No external address leads it elsewhere:
+	 * nobody could undo that. */
+	in_addr_t master;
+	in_port_t master_port;
 };
 /* Appends the elements of one service (NULL: none). */
 void kg_service_elements(struct kg_nft_elems *out, const struct kg_service *service,

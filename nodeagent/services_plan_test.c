@@ -20,6 +20,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	config.node = inet_addr("172.30.0.1");
+	config.master = inet_addr("192.0.2.200");
+	config.master_port = htons(80);
 	return kg_cidr_parse(&config.pods, "10.244.1.0/29", NULL) +
 	       kg_cidr_parse(&config.cluster, "10.244.0.0/16", NULL) +
 	       kg_cidr_parse(&config.services, "10.96.0.0/16", NULL);
@@ -147,6 +149,15 @@ static const struct {
 		"+external_ports 192.0.2.2 . tcp . 80\n"
 		"+slots x24 192.0.2.1 . 80\n"
 		"+slots x24 192.0.2.2 . 81\n"},
+	{"the master's address: its port leads to the master", NULL,
+		"{\"clusterIP\":\"10.96.0.7\",\"externalIPs\":[\"192.0.2.200\"],\"ports\":["
+		"{\"port\":80,\"endpoints\":[\"10.244.1.2:1\"]},{\"port\":81},"
+		"{\"port\":80,\"protocol\":\"UDP\"}]}",
+		"+services 10.96.0.7 . tcp . 80 : goto c16\n"
+		"+external_addrs 192.0.2.200\n"
+		"+external_ports 192.0.2.200 . tcp . 81\n"
+		"+external_ports 192.0.2.200 . udp . 80\n"
+		"+slots x16 10.244.1.2 . 1\n"},
 	{"local policy: outside only endpoints of this node by the external address", NULL,
 		EXTERNAL("\"192.0.2.1\"",
 			",\"sessionAffinity\":\"ClientIP\",\"externalTrafficPolicy\":\"Local\"",
