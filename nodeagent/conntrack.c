@@ -128,19 +128,22 @@ static int run(struct conntrack *c, struct nlmsghdr *h, mnl_cb_t cb, void *ctx)
 	}
 }
 
+/* As many as can be: returns the first failure. */
 static int forget(struct conntrack *c, const struct kg_buf *found, struct kg_error *err)
 {
+	int rc = 0;
+
 	for (size_t at = 0; at < found->len;) {
 		const struct nlattr *orig = (const void *)(found->data + at);
 		struct nlmsghdr *h = begin(c, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
 
 		mnl_attr_put(h, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(orig),
 			mnl_attr_get_payload(orig));
-		if (run(c, h, NULL, NULL) < 0 && errno != ENOENT)
-			return kg_fail_errno(err, "forget a flow");
+		if (run(c, h, NULL, NULL) < 0 && errno != ENOENT && rc == 0)
+			rc = kg_fail_errno(err, "forget a flow");
 		at += MNL_ALIGN(orig->nla_len);
 	}
-	return 0;
+	return rc;
 }
 
 int kg_conntrack_forget_if(bool (*fn)(void *ctx, const struct kg_conntrack_flow *flow), void *ctx,

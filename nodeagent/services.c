@@ -21,6 +21,7 @@ struct kg_services {
 	bool configured;
 	struct kg_map services; /* key -> struct kg_service */
 	struct kg_map outer;    /* of these those that have externalIPs; borrowed */
+	bool flows_due; /* those of UDP could not be forgotten: the next commit tries again */
 	/* key -> what the last commit had of it (none: &no_service); the old ones are owned */
 	struct kg_map pending;
 };
@@ -40,24 +41,24 @@ static void forget_pending(struct kg_services *s)
 
 /* ---- flows of UDP that go where nothing leads any more ---- */
 
-static size_t find_addresses(in_addr_t **out, struct kg_error *err)
+static int find_addresses(in_addr_t **out, size_t *n, struct kg_error *err)
 {
 	struct ifaddrs *all;
-	size_t n = 0, cap = 0;
+	size_t cap = 0;
 
-	if (getifaddrs(&all) < 0) {
-		kg_fail_errno(err, "list the node's addresses");
-		return 0;
-	}
+	*out = NULL;
+	*n = 0;
+	if (getifaddrs(&all) < 0)
+		return kg_fail_errno(err, "list the node's addresses");
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
 		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
 			continue;
-		KG_GROW(*out, cap, n + 1);
-		memcpy(&(*out)[n++], &((const struct sockaddr_in *)i->ifa_addr)->sin_addr,
+		KG_GROW(*out, cap, *n + 1);
+		memcpy(&(*out)[(*n)++], &((const struct sockaddr_in *)i->ifa_addr)->sin_addr,
 			sizeof(**out));
 	}
 	freeifaddrs(all);
-	return n;
+	return 0;
 }
 
 static bool is_stale(void *ctx, const struct kg_conntrack_flow *f)
@@ -71,11 +72,12 @@ static int forget_flows(struct kg_services *s, const struct kg_nft_elems *had,
 	struct kg_flows flows = {.had = had, .have = have, .config = &s->config, .whole = whole};
 	KG_AUTOFREE in_addr_t *local = NULL;
 
-	flows.nlocal = find_addresses(&local, err);
-	if (!flows.nlocal)
-		return -(int)err->code;
+	int rc = find_addresses(&local, &flows.nlocal, err);
 	flows.local = local;
-	return kg_conntrack_forget_if(is_stale, &flows, err);
+	if (rc == 0)
+		rc = kg_conntrack_forget_if(is_stale, &flows, err);
+	s->flows_due = rc < 0;
+	return rc;
 }
 
 static bool has_udp(const struct kg_service *s)
@@ -232,20 +234,20 @@ int kg_services_configure(
 	return 0;
 }
 
-static void put(struct kg_services *s, const char *key, struct kg_service *new)
+static void put(struct kg_services *s, const char *key, struct kg_service *now)
 {
-	struct kg_service *old =
-		new ? kg_map_put(&s->services, key, new) : kg_map_remove(&s->services, key);
+	struct kg_service *before =
+		now ? kg_map_put(&s->services, key, now) : kg_map_remove(&s->services, key);
 
-	if (new &&new->nexternals)
-		kg_map_put(&s->outer, key, new);
-	else if (old && old->nexternals)
+	if (now && now->nexternals)
+		kg_map_put(&s->outer, key, now);
+	else if (before && before->nexternals)
 		kg_map_remove(&s->outer, key);
 
-	if (!kg_nft_keeper_in_step(s->keeper) || kg_map_has(&s->pending, key) || (!old && !new))
-		free(old);
+	if (!kg_nft_keeper_in_step(s->keeper) || kg_map_has(&s->pending, key) || (!before && !now))
+		free(before);
 	else
-		kg_map_put(&s->pending, key, old ? old : &no_service);
+		kg_map_put(&s->pending, key, before ? before : &no_service);
 }
 
 void kg_services_put(struct kg_services *s, const char *key, const struct kg_value *value)
@@ -276,56 +278,66 @@ void kg_services_clear(struct kg_services *s)
 	free(all);
 }
 
-static bool has_address(const struct kg_service *s, in_addr_t addr)
+enum { WAY_SIZE = 24 };
+
+/* An address, or with its protocol and port, as a key. */
+static void way_of(char out[WAY_SIZE], in_addr_t addr, const struct kg_service_port *port)
 {
-	for (uint32_t i = 0; i < s->nexternals; i++)
-		if (s->externals[i] == addr)
-			return true;
+	if (port)
+		snprintf(out, WAY_SIZE, "%08x.%u.%u", addr, port->protocol, port->port);
+	else
+		snprintf(out, WAY_SIZE, "%08x", addr);
+}
+
+/* By which external addresses, and which of their ports, it is reached. */
+static void add_ways(struct kg_map *ways, const struct kg_service *s)
+{
+	char way[WAY_SIZE];
+
+	for (uint32_t i = 0; s && i < s->nexternals; i++) {
+		way_of(way, s->externals[i], NULL);
+		kg_map_put(ways, way, NULL);
+		for (uint32_t k = 0; k < s->nports; k++) {
+			way_of(way, s->externals[i], &s->ports[k]);
+			kg_map_put(ways, way, NULL);
+		}
+	}
+}
+
+static bool has_one_of(const struct kg_map *ways, const struct kg_service *s, bool ports)
+{
+	char way[WAY_SIZE];
+
+	for (uint32_t i = 0; i < s->nexternals; i++) {
+		for (uint32_t k = 0; k < (ports ? s->nports : 1); k++) {
+			way_of(way, s->externals[i], ports ? &s->ports[k] : NULL);
+			if (kg_map_has(ways, way))
+				return true;
+		}
+	}
 	return false;
 }
 
-static bool has_port(const struct kg_service *s, const struct kg_service_port *port)
+/* What others have of what pending ones have or had: what these give up is not gone. */
+static void add_sharers(struct kg_services *s, struct kg_nft_elems *have, struct kg_nft_elems *want)
 {
-	for (uint32_t i = 0; i < s->nports; i++)
-		if (s->ports[i].port == port->port && s->ports[i].protocol == port->protocol)
-			return true;
-	return false;
-}
+	KG_CLEANUP(kg_map_release) struct kg_map ways = KG_MAP_INIT;
+	struct kg_map_entry *e;
 
-enum sharing { NOTHING, AN_ADDRESS, A_PORT };
-
-static enum sharing sharing_of(const struct kg_service *a, const struct kg_service *b)
-{
-	bool address = false, port = false;
-
-	for (uint32_t i = 0; a && !address && i < a->nexternals; i++)
-		address = has_address(b, a->externals[i]);
-	for (uint32_t i = 0; address && !port && i < a->nports; i++)
-		port = has_port(b, &a->ports[i]);
-	return port ? A_PORT : address ? AN_ADDRESS : NOTHING;
-}
-
-/* What others have of what e has or had: what it gives up is not gone. */
-static void add_sharers(struct kg_services *s, const struct kg_map_entry *e,
-	struct kg_nft_elems *have, struct kg_nft_elems *want)
-{
-	const struct kg_service *old = e->value, *new = kg_map_get(&s->services, e->key);
-	struct kg_map_entry *other;
-
-	if (!old->nexternals && !(new &&new->nexternals))
-		return;
-	for (size_t i = 0; (other = kg_map_next(&s->outer, &i));) {
-		enum sharing was = sharing_of(old, other->value);
-		enum sharing is = sharing_of(new, other->value);
-
-		if (kg_map_has(&s->pending, other->key) || (!was && !is))
+	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
+		add_ways(&ways, e->value);
+		add_ways(&ways, kg_map_get(&s->services, e->key));
+	}
+	for (size_t i = 0; ways.count && (e = kg_map_next(&s->outer, &i));) {
+		if (kg_map_has(&s->pending, e->key) || !has_one_of(&ways, e->value, false))
 			continue;
-		void (*add)(struct kg_nft_elems *, const struct kg_service *,
-			const struct kg_services_config *) = was == A_PORT || is == A_PORT
-								     ? kg_service_elements
-								     : kg_service_shared_elements;
-		add(have, other->value, &s->config);
-		add(want, other->value, &s->config);
+		if (has_one_of(&ways, e->value, true)) {
+			kg_service_elements(have, e->value, &s->config);
+			kg_service_elements(want, e->value, &s->config);
+		} else {
+			kg_service_shared_elements(have, e->value, &s->config);
+			kg_service_shared_elements(want, e->value, &s->config);
+		}
 	}
 }
 
@@ -347,15 +359,15 @@ static void add_pods(struct kg_services *s, struct kg_nft_elems *have, struct kg
 }
 
 /* All that goes and all that comes are compared at once: a port may pass from one service to
- * another. What is done stays done where flows cannot be forgotten: they end by themselves. */
+ * another. What is done stays done where flows cannot be forgotten. */
 static int change_pending(struct kg_services *s, struct kg_error *err)
 {
 	struct kg_nft_elems have = {0}, want = {0}, del = {0}, add = {0};
 	struct kg_map_entry *e;
 
 	add_pods(s, &have, &want);
+	add_sharers(s, &have, &want);
 	for (size_t i = 0; (e = kg_map_next(&s->pending, &i));) {
-		add_sharers(s, e, &have, &want);
 		kg_service_elements(&have, e->value, &s->config);
 		kg_service_elements(&want, kg_map_get(&s->services, e->key), &s->config);
 	}
@@ -380,7 +392,10 @@ int kg_services_commit(struct kg_services *s, struct kg_error *err)
 		int rc = kg_nft_keeper_sync(s->keeper, err);
 		return rc == 0 ? forget_all_flows(s, err) : rc;
 	}
+	bool due = s->flows_due;
 	int rc = change_pending(s, err);
 	forget_pending(s);
+	if (due && rc == 0)
+		rc = forget_all_flows(s, err);
 	return rc;
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -235,6 +236,15 @@ static void test_external_shared(void **state)
 		SERVICE("10.96.0.42", EXTERNAL, TCP("81", "0", "\"10.244.0.3:8080\"")));
 	assert_string_equal(nt_who(nt_client, "198.51.100.7", 80), "a1");
 	assert_string_equal(nt_who(nt_client, "198.51.100.7", 81), "a2");
+	/* Of two that go at once a third one has the port. */
+	put_everywhere("default/ext3",
+		SERVICE("10.96.0.47", EXTERNAL, TCP("81", "0", "\"10.244.0.2:8080\"")));
+	kg_services_put(nt_a.services, "default/ext1", NULL);
+	nt_put_service(&nt_a, "default/ext2", NULL);
+	assert_string_equal(nt_who(nt_client, "198.51.100.7", 81), "a1");
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 81), "a1");
+	assert_string_equal(nt_who(nt_client, "192.168.7.1", 80), "refused");
+	put_everywhere("default/ext3", NULL);
 	assert_int_equal(nt_a.mended, 0); /* never by reading all of it */
 	put_everywhere("default/ext1", NULL);
 	put_everywhere("default/ext2", NULL);
@@ -265,6 +275,56 @@ static void test_udp_flow_waits(void **state)
 	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "b1 172.30.0.1");
 	put_everywhere("default/udp", NULL);
 	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5354), "refused");
+}
+
+/* While no file can be opened. */
+static void commit_starved(void)
+{
+	struct rlimit had, none;
+	struct kg_error err;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+	none = had;
+	none.rlim_cur = 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int rc = kg_services_commit(nt_a.services, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
+	assert_true(rc < 0);
+	assert_non_null(strstr(err.msg, "list the node's addresses"));
+}
+
+static void commit(void *ctx)
+{
+	struct kg_error err;
+
+	(void)ctx;
+	nt_must(kg_services_commit(nt_a.services, &err), &err);
+}
+
+static void put_udp_starved(void *ctx)
+{
+	struct kg_arena arena KG_CLEANUP(kg_arena_release) = KG_ARENA_INIT;
+	struct kg_value v;
+	struct kg_error err;
+
+	nt_must(kg_json_parse(&v, &arena, ctx, strlen(ctx), &err), &err);
+	kg_services_put(nt_a.services, "default/udp", &v);
+	commit_starved();
+}
+
+/* Flows that could not be forgotten are so with the next commit, whatever that is about. */
+static void test_udp_flow_later(void **state)
+{
+	static char moved[] = UDP("\"10.244.0.3:8053\"");
+
+	(void)state;
+	put_everywhere("default/udp", UDP("\"10.244.0.2:8053\""));
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5355), "a1 192.168.7.2");
+	nt_in(nt_a.ns, put_udp_starved, moved);
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5355), "a1 192.168.7.2");
+	nt_in(nt_a.ns, commit, NULL);
+	assert_string_equal(nt_ask_from(nt_client, "172.30.0.1", 30054, 5355), "a2 192.168.7.2");
+	put_everywhere("default/udp", NULL);
 }
 
 #define POD_PORTS(uid, ports)                                                                      \
@@ -741,6 +801,7 @@ int main(void)
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_host_ports),
 		cmocka_unit_test(test_udp_flow_waits),
+		cmocka_unit_test(test_udp_flow_later),
 		cmocka_unit_test(test_new_rules),
 		cmocka_unit_test(test_left),
 		cmocka_unit_test(test_many),
