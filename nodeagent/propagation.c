@@ -4,9 +4,10 @@
 #include "kinds/object.h"
 #include "sys/file.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MOUNTINFO_MAX (64 << 20)
 
@@ -24,24 +25,6 @@ static const char *field(const char *line, const char *end, int n, size_t *len)
 	return line;
 }
 
-/* Is the mount at `mount` (n bytes as mountinfo writes them) one that holds the path? */
-static bool holds(const char *mount, size_t n, const char *path)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < n; i++, at++) {
-		char c = mount[i];
-		if (c == '\\' && n - i > 3) {
-			c = (char)((mount[i + 1] - '0') * 64 + (mount[i + 2] - '0') * 8 +
-				   (mount[i + 3] - '0'));
-			i += 3;
-		}
-		if (path[at] != c)
-			return n == 1 && *mount == '/';
-	}
-	return n == 1 || !path[at] || path[at] == '/';
-}
-
 /* "shared:N", "master:N", ... lie between the sixth field and a lone '-'. */
 static bool has_tag(const char *line, const char *end, const char *tag)
 {
@@ -56,42 +39,51 @@ static bool has_tag(const char *line, const char *end, const char *tag)
 	}
 }
 
-int kg_propagation_of(
-	const char *mountinfo, const char *path, bool slave_is_enough, struct kg_error *err)
+/* The line of a mount, and where that ends; NULL: it is not there. */
+static const char *line_of(const char *mountinfo, uint64_t id, const char **end)
 {
-	const char *best = NULL, *best_end = NULL, *at = "";
-	size_t n, longest = 0;
-
-	for (const char *line = mountinfo; *line;) {
-		const char *end = strchrnul(line, '\n');
-		const char *mount = field(line, end, 4, &n);
-		/* Of two at one place the later hides the earlier. */
-		if (mount && n >= longest && holds(mount, n, path)) {
-			best = line;
-			best_end = end;
-			at = mount;
-			longest = n;
-		}
-		line = *end ? end + 1 : end;
+	for (const char *line = mountinfo; *line; line = **end ? *end + 1 : *end) {
+		*end = strchrnul(line, '\n');
+		if (strtoull(line, NULL, 10) == id)
+			return line;
 	}
-	if (best && (has_tag(best, best_end, "shared:") ||
-			    (slave_is_enough && has_tag(best, best_end, "master:"))))
+	return NULL;
+}
+
+int kg_propagation_of(const char *mountinfo, uint64_t id, const char *path, bool slave_is_enough,
+	struct kg_error *err)
+{
+	const char *end, *line = line_of(mountinfo, id, &end);
+	size_t n = 0;
+	const char *at = line ? field(line, end, 4, &n) : NULL;
+
+	if (!at)
+		return kg_fail(err, KG_E_INVALID,
+			"path \"%s\": its mount, %llu, is none that the node has", path,
+			(unsigned long long)id);
+	if (has_tag(line, end, "shared:") || (slave_is_enough && has_tag(line, end, "master:")))
 		return 0;
 	return kg_fail(err, KG_E_INVALID,
 		"path \"%s\" is mounted on \"%.*s\" but it is not a shared%s mount: make it one on "
 		"the node (mount --make-rshared), or mount it without mountPropagation",
-		path, (int)longest, at, slave_is_enough ? " or slave" : "");
+		path, (int)n, at, slave_is_enough ? " or slave" : "");
 }
 
 static int check(const char *path, bool slave_is_enough, struct kg_error *err)
 {
 	KG_AUTOBUF struct kg_buf text = KG_BUF_INIT;
-	KG_AUTOFREE char *real = realpath(path, NULL);
-	int rc = kg_file_read(&text, "/proc/self/mountinfo", MOUNTINFO_MAX, err);
+	struct statx st;
 
+	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) < 0)
+		return kg_fail_errno(err, "%s", path);
+	if (!(st.stx_mask & STATX_MNT_ID))
+		return kg_fail(err, KG_E_UNSUPPORTED,
+			"mountPropagation needs Linux 5.8 or later, which tells the mount of %s",
+			path);
+	int rc = kg_file_read(&text, "/proc/self/mountinfo", MOUNTINFO_MAX, err);
 	if (rc < 0)
 		return rc;
-	return kg_propagation_of(kg_buf_str(&text), real ? real : path, slave_is_enough, err);
+	return kg_propagation_of(kg_buf_str(&text), st.stx_mnt_id, path, slave_is_enough, err);
 }
 
 int kg_propagation_check(const char *node_dir, const struct kg_volume_source *src,

@@ -9,10 +9,10 @@
 
 #include "nodeagent/volumes.h"
 
-/* Of mountinfo's text (proc(5)): KG_E_INVALID where the mount that holds the path, which has no
- * links in it, is not shared or, where that is enough, a slave. */
-int kg_propagation_of(
-	const char *mountinfo, const char *path, bool slave_is_enough, struct kg_error *err);
+/* Of mountinfo's text (proc(5)): KG_E_INVALID where the mount with that id, which holds the path,
+ * is not shared or, where that is enough, a slave. */
+int kg_propagation_of(const char *mountinfo, uint64_t id, const char *path, bool slave_is_enough,
+	struct kg_error *err);
 /* All volumes of the node's that the container mounts so. Blocking. */
 int kg_propagation_check(const char *node_dir, const struct kg_volume_source *src,
 	const struct kg_value *container, struct kg_error *err);
