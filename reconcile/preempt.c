@@ -242,7 +242,12 @@ static void plan_all(struct kg_preempting *pr, struct kg_map *counts)
 	size_t finals = 0, nobodies = 0;
 	plans_clear(pr);
 	pr->planned = true;
-	for (uint32_t i = 0; i < sc->nslots; i++) {
+	/* It is so of every node, and pods that wait for claims of their own may be many. */
+	bool all = pr->p->c->unclaimed != NULL;
+	if (all)
+		finals = sc->nslots - sc->nfree;
+	for (uint32_t i = 0; !all && i < sc->nslots; i++) {
+		pr->st->looked++;
 		struct kg_node_info *n = sc->nodes[i];
 		const char *why = n ? no_help(pr, n) : nobody;
 		finals += why == final;

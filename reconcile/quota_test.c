@@ -1,6 +1,7 @@
 /* What a quota counts of a pod that should be gone: one that a finalizer holds, without a node; and
  * claims of pods' own that it refuses, until there is room for them. */
 #include "reconcile/harness.h"
+#include "reconcile/internal.h"
 #include "value/yaml.h"
 
 #include <setjmp.h>
@@ -203,6 +204,38 @@ static void test_another_claim(void **state)
 	kg_harness_release(&h);
 }
 
+/* What a pod waits for that lacks a claim is no node's doing. */
+static void test_many_refused(void **state)
+{
+	(void)state;
+	enum { NODES = 50, PODS = 40 };
+	struct kg_harness h;
+	kg_harness_init(&h, NULL);
+	kg_harness_nodes(&h, NODES, "4", "8Gi");
+	kg_harness_push(&h, "q.yaml", QUOTA("q", "persistentvolumeclaims: 0"));
+	uint64_t looked = h.state->looked;
+	kg_harness_push(&h, "r.yaml",
+		"apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: r}\nspec:\n  replicas: "
+		"40\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: "
+		"b}}\n    spec:\n      containers: [{name: c, image: i}]\n      volumes: [{name: "
+		"a, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], "
+		"resources: {requests: {storage: 1Gi}}}}}}]\n");
+	assert_in_range(h.state->looked - looked, 0, 4 * PODS);
+	struct kg_object_iter it;
+	const struct kg_object *pod;
+	size_t n = 0;
+	kg_iter_kind(&it, h.s, KG_KIND_POD, NULL, NULL);
+	while ((pod = kg_iter_next(&it))) {
+		n++;
+		assert_non_null(strstr(message_of(pod),
+			"limited: persistentvolumeclaims=0. preemption: 0/50 nodes are available: "
+			"50 Preemption is not helpful for scheduling."));
+	}
+	kg_iter_release(&it);
+	assert_int_equal(n, PODS);
+	kg_harness_release(&h);
+}
+
 /* "sss..." of n characters. */
 static const char *long_name(struct kg_arena *a, size_t n)
 {
@@ -269,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_refused_claim_is_remembered),
 		cmocka_unit_test(test_two_claims_and_two_quotas),
 		cmocka_unit_test(test_another_claim),
+		cmocka_unit_test(test_many_refused),
 		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_class_of_a_refused_claim),
 	};
