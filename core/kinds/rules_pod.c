@@ -242,16 +242,6 @@ void kg_rule_mounts(struct kg_fault_list *f, const struct kg_value *pod_spec,
 	}
 }
 
-/* It is the default: where nobody asked for it nothing is said. */
-static void warn_service_links(struct kg_fault_list *f, const struct kg_value *v, const char *path)
-{
-	if (kg_bool(kg_get(v, "enableServiceLinks"), false) &&
-		kg_rule_written(f, kg_rule_path(f, path, "enableServiceLinks")))
-		kg_rule_warn(f, path, "enableServiceLinks",
-			"of Services only kubernetes appears in containers' environments; others "
-			"are found by name");
-}
-
 void kg_validate_claiming_pod_spec(
 	struct kg_fault_list *f, const struct kg_value *v, const char *path)
 {
@@ -262,7 +252,6 @@ void kg_validate_claiming_pod_spec(
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++)
 		validate_host_port_conflicts(f, v, container_lists[l], path);
 	validate_dns(f, v, path);
-	warn_service_links(f, v, path);
 	for (size_t l = 0; l < KG_ARRAY_LEN(container_lists); l++) {
 		const struct kg_value *list = kg_get(v, container_lists[l]);
 		for (uint32_t i = 0; i < kg_len(list); i++) {
