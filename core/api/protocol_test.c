@@ -381,6 +381,19 @@ static void test_selectors(void **state)
 	}
 }
 
+/* An Event of a Pod of that name. */
+static void tell(const char *name, const char *reason, kg_time time, uint32_t order)
+{
+	kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
+					     .reason = reason,
+					     .message = "m",
+					     .kind = "Pod",
+					     .ns = "default",
+					     .name = name,
+					     .time = time,
+					     .order = order});
+}
+
 /* What happened to an object is listed in its order, that of one moment as well; what happened
  * before is the same Event. */
 static void events_are_in_order(void **state)
@@ -391,13 +404,7 @@ static void events_are_in_order(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(reasons); i++)
-		kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
-						     .reason = reasons[i],
-						     .message = "m",
-						     .kind = "Pod",
-						     .ns = "default",
-						     .name = "ordered",
-						     .time = server.now + (i == 5 ? 1000 : 0)});
+		tell("ordered", reasons[i], server.now + (i == 5 ? 1000 : 0), 0);
 	ANSWER a = get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D"
 		       "ordered");
 	const struct kg_value *items = kg_get(&a.v, "items");
@@ -417,14 +424,7 @@ static void events_have_names_of_their_own(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KG_ARRAY_LEN(reasons); i++)
-		kg_api_event_add(server.api, &(struct kg_api_event){.type = "Normal",
-						     .reason = reasons[i],
-						     .message = "m",
-						     .kind = "Pod",
-						     .ns = "default",
-						     .name = "named",
-						     .time = server.now,
-						     .order = orders[i]});
+		tell("named", reasons[i], server.now, orders[i]);
 	ANSWER a = get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D"
 		       "named");
 	const struct kg_value *items = kg_get(&a.v, "items");
